@@ -1,0 +1,173 @@
+import type { Clock } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import type { Appender } from "../log/appender.ts";
+import type { NewRecord } from "../log/log.ts";
+import { type Partitioner, partitionFor } from "../log/partitioner.ts";
+import { demoCart } from "../orders/demo-cart.ts";
+import { cloudEventHeaders, encodeEvent, type OrderEvent } from "../orders/event.ts";
+import { sumOfLines } from "../orders/money.ts";
+import type { Order } from "../orders/order.ts";
+import type { NewUuid, Random } from "../random.ts";
+import type { CartCommands, CreateOrder, Position, RequestContext, UpdateStatus } from "./commands.ts";
+import { FINGERPRINT_HEADER, type IndexedOrder } from "./index-projection.ts";
+import type { OrderIndex } from "./order-index.ts";
+
+export interface CartCommandsOptions {
+  readonly index: OrderIndex;
+  readonly appender: Appender;
+  readonly partitionCount: () => number;
+  readonly partitioner: Partitioner;
+  readonly append_wait_ms_max: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly newUuid: NewUuid;
+}
+
+const SOURCE = "/cart-service";
+
+/**
+ * The commands on log and index. A create appends first and asks afterwards whether its event is the order's first: the log
+ * arbitrates between any number of carts (invariant 8).
+ *
+ * ```
+ *  create ─▶ known? 409 ─▶ append ─▶ first create up to its own offset? ─▶ its own event: 200, another's: 409
+ *  update ─▶ known? ─no─▶ index at the log's end ─▶ known? ─no─▶ 404
+ *              └──yes─────────────────────────────────┴──yes─▶ append where the order was created ─▶ 200
+ * ```
+ */
+export class LogCartCommands implements CartCommands {
+  readonly #keysInUse = new Set<string>();
+
+  constructor(private readonly options: CartCommandsOptions) {}
+
+  create(command: CreateOrder, context: RequestContext): Promise<Position> {
+    const { index, partitioner } = this.options;
+    const { orderId } = command;
+    const answerEarlier = (_: Position, eventId: string) => firstOr409(orderId, eventId, index.find(orderId));
+    return this.#once(context, answerEarlier, async (eventId, deadline_ms) => {
+      const existing = index.find(orderId);
+      if (existing) return firstOr409(orderId, eventId, existing);
+      const partitionCount = this.options.partitionCount();
+      if (partitionCount === 0) throw new AppError("LOG_UNAVAILABLE", "The topic of orders is not known yet; try again.");
+      const event = this.#created(command, eventId);
+      const position = await this.#append(partitionFor(partitioner, orderId, partitionCount), event, context, deadline_ms);
+      const first = await index.firstCreate(orderId, eventId, position, deadline_ms);
+      if (!first) {
+        throw new AppError(
+          "APPEND_OUTCOME_UNKNOWN",
+          `The create of ${orderId} was appended, but whether it is the first could not be read in time. Try again with the same Idempotency-Key; without one, look before you retry.`,
+        );
+      }
+      return firstOr409(orderId, eventId, first);
+    });
+  }
+
+  updateStatus(command: UpdateStatus, context: RequestContext): Promise<Position> {
+    const { index } = this.options;
+    const { orderId, status } = command;
+    const answerEarlier = ({ partition, offset }: Position) => ({ partition, offset });
+    return this.#once(context, answerEarlier, async (eventId, deadline_ms) => {
+      let order = index.find(orderId);
+      if (!order) {
+        await index.caughtUp(deadline_ms);
+        order = index.find(orderId);
+      }
+      if (!order) throw new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}; create it first.`, { orderId });
+      const event: OrderEvent = { type: "ORDER_STATUS_UPDATED", eventId, timestamp: this.#timestamp(), orderId, status };
+      const position = await this.#append(order.partition, event, context, deadline_ms);
+      index.noteOwn(position);
+      return position;
+    });
+  }
+
+  /**
+   * Runs `work` under an event id: a new one, or the one its idempotency key always gives. What was appended for the key before,
+   * by whichever cart, is answered again in place of `work` (draft-ietf-httpapi-idempotency-key-header-07).
+   */
+  async #once(
+    { idempotency }: RequestContext,
+    answerEarlier: (position: Position, eventId: string) => Position,
+    work: (eventId: string, deadline_ms: number) => Promise<Position>,
+  ): Promise<Position> {
+    const { index, clock, newUuid, append_wait_ms_max } = this.options;
+    const deadline_ms = clock.now_ms() + append_wait_ms_max;
+    if (!idempotency) return work(newUuid(), deadline_ms);
+    const { key, fingerprint } = idempotency;
+    if (this.#keysInUse.has(key)) {
+      throw new AppError(
+        "IDEMPOTENCY_KEY_IN_USE",
+        "Another request with this Idempotency-Key is being processed; wait for its answer, then try again.",
+      );
+    }
+    this.#keysInUse.add(key);
+    try {
+      const eventId = eventIdOf(key);
+      await index.hasRead(deadline_ms);
+      const earlier = index.findKeyed(eventId);
+      if (!earlier) return await work(eventId, deadline_ms);
+      if (earlier.fingerprint !== fingerprint) {
+        throw new AppError(
+          "IDEMPOTENCY_KEY_REUSED",
+          "This Idempotency-Key was used for another request; take a new key for a new request.",
+        );
+      }
+      return answerEarlier(earlier, eventId);
+    } finally {
+      this.#keysInUse.delete(key);
+    }
+  }
+
+  async #append(partition: number, event: OrderEvent, context: RequestContext, deadline_ms: number): Promise<Position> {
+    const { appender, clock, newUuid } = this.options;
+    const headers: [string, string][] = cloudEventHeaders(event, SOURCE, context.traceparent ?? newTraceparent(newUuid));
+    if (context.idempotency) headers.push([FINGERPRINT_HEADER, context.idempotency.fingerprint]);
+    const record: NewRecord = { partition, key: event.orderId, value: encodeEvent(event), headers, timestamp_ms: clock.now_ms() };
+    return { partition, offset: await appender.append(record, deadline_ms) };
+  }
+
+  #created({ orderId, cart }: CreateOrder, eventId: string): OrderEvent {
+    const { random } = this.options;
+    const demo = "demoItems" in cart ? demoCart(cart.demoItems, random) : cart;
+    const timestamp = this.#timestamp();
+    const order: Order = {
+      orderId,
+      customerId: demo.customerId ?? demoCart(1, random).customerId,
+      orderDate: timestamp,
+      items: demo.items,
+      total_hundredths: totalOf(demo.items),
+      currency: demo.currency,
+      status: "new",
+    };
+    return { type: "ORDER_CREATED", eventId, timestamp, orderId, order };
+  }
+
+  #timestamp(): string {
+    return new Date(this.options.clock.now_ms()).toISOString();
+  }
+}
+
+function totalOf(items: Order["items"]): number {
+  const total = sumOfLines(items);
+  if (total === undefined) throw new AppError("INVALID_FIELD", "The cart's total is too large.");
+  return total;
+}
+
+function firstOr409(orderId: string, eventId: string, first: IndexedOrder | undefined): Position {
+  if (first?.eventId !== eventId) throw orderExists(orderId);
+  return { partition: first.partition, offset: first.offset };
+}
+
+const orderExists = (orderId: string) => new AppError("ORDER_EXISTS", `The order ${orderId} exists already.`, { orderId });
+
+/** The same key gives the same event id in every cart: a UUID of version 8 (RFC 9562) from the key's SHA-256. */
+function eventIdOf(key: string): string {
+  const hex = new Bun.CryptoHasher("sha256").update(`idempotency-key\n${key}`).digest("hex");
+  const variant = ((Number.parseInt(hex[16] as string, 16) & 0x3) | 0x8).toString(16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** W3C trace context: a new trace, not sampled. */
+function newTraceparent(newUuid: NewUuid): string {
+  const traceId = newUuid().replaceAll("-", "");
+  return `00-${traceId}-${newUuid().replaceAll("-", "").slice(0, 16)}-00`;
+}

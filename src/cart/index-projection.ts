@@ -1,0 +1,103 @@
+import type { Database } from "bun:sqlite";
+import type { LogRecord } from "../log/log.ts";
+import { decodeEvent, isPoison } from "../orders/event.ts";
+import type { DeadLetterReason, Projection, ProjectionStore } from "../partitions/projection.ts";
+
+/** On an event appended for a request with an `Idempotency-Key`: a digest of the request. The event's id is the key's. */
+export const FINGERPRINT_HEADER = "idempotency-fingerprint";
+
+/** Where an order was created, and by which event. */
+export interface IndexedOrder {
+  readonly partition: number;
+  readonly offset: number;
+  readonly eventId: string;
+}
+
+/** The first event appended for an idempotency key. */
+export interface KeyedEvent {
+  readonly fingerprint: string;
+  readonly orderId: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+export interface IndexView {
+  order(orderId: string): IndexedOrder | undefined;
+  keyedEvent(eventId: string): KeyedEvent | undefined;
+}
+
+/**
+ * The cart service's index of the whole topic: which orders exist, where they were created, and what was appended for which
+ * idempotency key. All partitions share one file, so that one look-up answers.
+ *
+ * Should two programs have created one order in two partitions (they disagree about the partitioner), the lower partition counts.
+ */
+export const indexProjection: Projection<IndexView> = {
+  name: "order-index",
+  version: 1,
+  schema: `
+    CREATE TABLE order_index (
+      order_id TEXT PRIMARY KEY, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, event_id TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE keyed_events (
+      event_id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, order_id TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;`,
+  open: (db, partition) => new IndexStore(db, partition),
+};
+
+class IndexStore implements ProjectionStore<IndexView> {
+  readonly view: IndexView;
+  #created: { orderId: string; offset: number; eventId: string }[] = [];
+  #keyed: { eventId: string; fingerprint: string; orderId: string; offset: number }[] = [];
+  readonly #insertOrder;
+  readonly #insertKeyed;
+
+  constructor(
+    db: Database,
+    private readonly partition: number,
+  ) {
+    this.#insertOrder = db.query(`INSERT INTO order_index VALUES (?1, ?2, ?3, ?4)
+      ON CONFLICT (order_id) DO UPDATE SET partition = ?2, "offset" = ?3, event_id = ?4 WHERE ?2 < partition`);
+    this.#insertKeyed = db.query("INSERT INTO keyed_events VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING");
+    this.view = makeView(db);
+  }
+
+  fold(record: LogRecord): DeadLetterReason | undefined {
+    const event = decodeEvent(record.key, record.value);
+    if (isPoison(event)) return { code: event.poison, detail: event.detail };
+    const { orderId, eventId } = event;
+    if (event.type === "ORDER_CREATED") this.#created.push({ orderId, offset: record.offset, eventId });
+    const fingerprint = record.headers().find(([name]) => name === FINGERPRINT_HEADER)?.[1];
+    if (fingerprint)
+      this.#keyed.push({ eventId, fingerprint: Buffer.from(fingerprint).toString(), orderId, offset: record.offset });
+    return undefined;
+  }
+
+  flush(): void {
+    for (const { orderId, offset, eventId } of this.#created) this.#insertOrder.run(orderId, this.partition, offset, eventId);
+    for (const { eventId, fingerprint, orderId, offset } of this.#keyed) {
+      this.#insertKeyed.run(eventId, fingerprint, orderId, this.partition, offset);
+    }
+    this.reset();
+  }
+
+  reset(): void {
+    this.#created = [];
+    this.#keyed = [];
+  }
+}
+
+function makeView(db: Database): IndexView {
+  const order = db.query(`SELECT partition, "offset", event_id FROM order_index WHERE order_id = ?`);
+  const keyed = db.query(`SELECT fingerprint, order_id, partition, "offset" FROM keyed_events WHERE event_id = ?`);
+  return {
+    order: (orderId) => {
+      const row = order.values(orderId)[0] as [number, number, string] | undefined;
+      return row && { partition: row[0], offset: row[1], eventId: row[2] };
+    },
+    keyedEvent: (eventId) => {
+      const row = keyed.values(eventId)[0] as [string, string, number, number] | undefined;
+      return row && { fingerprint: row[0], orderId: row[1], partition: row[2], offset: row[3] };
+    },
+  };
+}

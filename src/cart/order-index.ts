@@ -1,0 +1,141 @@
+import { type Clock, within } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import type { Watermarks } from "../log/log.ts";
+import type { HeldPartitions } from "../partitions/projection.ts";
+import type { Position } from "./commands.ts";
+import type { IndexedOrder, IndexView, KeyedEvent } from "./index-projection.ts";
+
+export interface OrderIndexOptions {
+  readonly partitions: HeldPartitions<IndexView>;
+  readonly watermarks: () => Promise<readonly Watermarks[]>;
+  readonly clock: Clock;
+}
+
+/** Own creates that the index has not read yet. Beyond this many, a create waits until it is read. */
+const OWN_CREATES_MAX = 100_000;
+
+/**
+ * What this cart knows of the topic: the index it reads, and on top of it the creates it appended itself and has not read back yet.
+ * Per partition it knows a prefix of the log, every record before `#known`: all read, or its own. A create acknowledged right at the
+ * end of the known prefix is decided without reading anything back.
+ */
+export class OrderIndex {
+  readonly #ownCreates = new Map<string, IndexedOrder>();
+  /** In the order appended, so that what the index has read since can be forgotten. */
+  #ownOrder: { readonly orderId: string; readonly partition: number; readonly offset: number }[] = [];
+  readonly #known = new Map<number, number>();
+  #lookingUp: Promise<readonly Watermarks[]> | undefined;
+  #lookingUpNext: Promise<readonly Watermarks[]> | undefined;
+
+  constructor(private readonly options: OrderIndexOptions) {}
+
+  find(orderId: string): IndexedOrder | undefined {
+    return this.#ownCreates.get(orderId) ?? this.#view().order(orderId);
+  }
+
+  findKeyed(eventId: string): KeyedEvent | undefined {
+    return this.#view().keyedEvent(eventId);
+  }
+
+  /** Notes an own event that is no create: one more record of the partition whose content is known. */
+  noteOwn({ partition, offset }: Position): void {
+    if (this.#knownOf(partition) === offset) this.#known.set(partition, offset + 1);
+  }
+
+  /**
+   * The order's first create in the log, once every record up to `position` is known; `position` is that of an own create just
+   * acknowledged. Undefined when that could not be found out before `deadline_ms`.
+   */
+  async firstCreate(
+    orderId: string,
+    eventId: string,
+    position: Position,
+    deadline_ms: number,
+  ): Promise<IndexedOrder | undefined> {
+    const { partition, offset } = position;
+    if (this.#knownOf(partition) >= offset && this.#forgetRead() < OWN_CREATES_MAX) {
+      this.noteOwn(position);
+      const first = this.find(orderId);
+      if (first) return first;
+      const own = { ...position, eventId };
+      this.#ownCreates.set(orderId, own);
+      this.#ownOrder.push({ orderId, ...position });
+      return own;
+    }
+    if (!(await this.#reached(partition, offset + 1, deadline_ms))) return undefined;
+    return this.find(orderId);
+  }
+
+  /** Resolves once every order that was in the log when this was called is known. Rejects with CATCHING_UP or LOG_UNAVAILABLE. */
+  caughtUp(deadline_ms: number): Promise<void> {
+    return this.#atEnd(deadline_ms, (partition) => this.#knownOf(partition));
+  }
+
+  /** The same for keyed events, of which own ones too are known only when read. */
+  hasRead(deadline_ms: number): Promise<void> {
+    return this.#atEnd(deadline_ms, (partition) => this.options.partitions.get(partition)?.nextOffset ?? 0);
+  }
+
+  async #atEnd(deadline_ms: number, through: (partition: number) => number): Promise<void> {
+    const { clock, partitions } = this.options;
+    const ends = await within(clock, deadline_ms - clock.now_ms(), this.#ends());
+    if (!ends) throw new AppError("LOG_UNAVAILABLE", "The log did not tell its end in time; try again.");
+    const behind = [...ends.entries()].filter(([partition, { endOffset }]) => through(partition) < endOffset);
+    const reached = await Promise.all(
+      behind.map(([partition, { endOffset }]) => this.#reached(partition, endOffset, deadline_ms)),
+    );
+    if (!reached.every(Boolean) || ends.length === 0) {
+      const halted = [...partitions.held()].find((held) => held.state === "halted");
+      if (halted)
+        throw new AppError("PARTITION_HALTED", `The index of partition ${halted.partition} is halted: ${halted.halted}`);
+      throw new AppError("CATCHING_UP", "The index of orders is still being read from the log; try again.");
+    }
+  }
+
+  /** An answer is good for every request that came before the question. So those that come meanwhile share the next question. */
+  #ends(): Promise<readonly Watermarks[]> {
+    if (!this.#lookingUp) return (this.#lookingUp = this.#askEnds());
+    return (this.#lookingUpNext ??= this.#lookingUp.then(
+      () => this.#askNext(),
+      () => this.#askNext(),
+    ));
+  }
+
+  #askNext(): Promise<readonly Watermarks[]> {
+    this.#lookingUpNext = undefined;
+    return (this.#lookingUp = this.#askEnds());
+  }
+
+  #askEnds(): Promise<readonly Watermarks[]> {
+    const asked: Promise<readonly Watermarks[]> = this.options.watermarks().finally(() => {
+      if (this.#lookingUp === asked && !this.#lookingUpNext) this.#lookingUp = undefined;
+    });
+    return asked;
+  }
+
+  #reached(partition: number, offset: number, deadline_ms: number): Promise<boolean> {
+    const wait_ms = deadline_ms - this.options.clock.now_ms();
+    return this.options.partitions.get(partition)?.reached(offset, wait_ms) ?? Promise.resolve(false);
+  }
+
+  #knownOf(partition: number): number {
+    return Math.max(this.#known.get(partition) ?? 0, this.options.partitions.get(partition)?.nextOffset ?? 0);
+  }
+
+  /** Drops the own creates that the index has read. Returns how many are left. */
+  #forgetRead(): number {
+    let read = 0;
+    for (const { orderId, partition, offset } of this.#ownOrder) {
+      if (offset >= (this.options.partitions.get(partition)?.nextOffset ?? 0)) break;
+      this.#ownCreates.delete(orderId);
+      read++;
+    }
+    if (read > 0) this.#ownOrder = this.#ownOrder.slice(read);
+    return this.#ownOrder.length;
+  }
+
+  #view(): IndexView {
+    for (const { view } of this.options.partitions.held()) if (view) return view;
+    throw new AppError("CATCHING_UP", "The index of orders is not open yet; try again.");
+  }
+}

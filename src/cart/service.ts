@@ -1,0 +1,131 @@
+import type { Database } from "bun:sqlite";
+import { join } from "node:path";
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config.ts";
+import { Appender } from "../log/appender.ts";
+import { Backoff } from "../log/backoff.ts";
+import type { Log } from "../log/log.ts";
+import { PartitionSet } from "../partitions/partition-set.ts";
+import { StateDir } from "../partitions/state-dir.ts";
+import { openDatabase, PartitionStore } from "../partitions/store.ts";
+import { prepareTopics } from "../partitions/topics.ts";
+import type { NewUuid, Random } from "../random.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { LogCartCommands } from "./cart-commands.ts";
+import type { CartCommands } from "./commands.ts";
+import { indexProjection, type IndexView } from "./index-projection.ts";
+import { OrderIndex } from "./order-index.ts";
+
+export interface CartServiceOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly newUuid: NewUuid;
+}
+
+const PARTITION_COUNT_WAIT_MS = 3_000;
+/** Of the time the process has to end, for what is queued to be appended. */
+const FLUSH_WAIT_MS_MAX = 3_000;
+
+/**
+ * The cart service without its HTTP side: reads the whole topic into the index of orders, appends the commands' events.
+ *
+ * ```
+ *  start: topics ─▶ index over all partitions (looks for added ones)      stop: appender flushed ─▶ index closed
+ * ```
+ */
+export class CartService {
+  readonly partitions: PartitionSet<IndexView>;
+  readonly commands: CartCommands;
+  readonly #options: CartServiceOptions;
+  readonly #appender: Appender;
+  readonly #ending = new AbortController();
+  readonly #running: Promise<void>;
+  #stateDir: StateDir | undefined;
+  #db: Database | undefined;
+
+  constructor(options: CartServiceOptions) {
+    const { config, log, clock, random, newUuid, logger } = options;
+    const topic = config.orders_topic;
+    this.#options = options;
+    this.partitions = new PartitionSet({
+      log,
+      topic,
+      openStore: (partition) => new PartitionStore(this.#openedDb(), indexProjection, partition, () => undefined),
+      isOwner: () => true,
+      membership: () => (this.partitions.partitionCount > 0 ? "stable" : "joining"),
+      backoff: config,
+      clock,
+      random,
+      warn: (partition, message) => logger.warn({ partition }, message),
+    });
+    this.#appender = new Appender({
+      producer: log.producer(),
+      topic,
+      clock,
+      queue_records_max: config.append_queue_records_max,
+      batch_records_max: config.append_batch_records_max,
+    });
+    this.commands = new LogCartCommands({
+      index: new OrderIndex({ partitions: this.partitions, watermarks: () => log.watermarks(topic), clock }),
+      appender: this.#appender,
+      partitionCount: () => this.partitions.partitionCount,
+      partitioner: config.partitioner,
+      append_wait_ms_max: config.append_wait_ms_max,
+      clock,
+      random,
+      newUuid,
+    });
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await this.#appender.close(FLUSH_WAIT_MS_MAX);
+    await this.partitions.close();
+    await this.#running;
+    this.#db?.close();
+    this.#stateDir?.release();
+  }
+
+  async #run(): Promise<void> {
+    const { config, log, clock, random, logger } = this.#options;
+    const { orders_topic: topic, dead_letter_topic: deadLetterTopic, topic_partitions } = config;
+    const onWaiting = (reason: string) => logger.warn({ topic }, `The cart service waits for the log: ${reason}`);
+    const logId = await prepareTopics(
+      { log, topic, deadLetterTopic, topic_partitions, backoff: config, clock, random, onWaiting },
+      this.#ending.signal,
+    );
+    if (logId === undefined || this.#ending.signal.aborted) return;
+    this.#stateDir = StateDir.claim(config.data_dir, logId, "cart");
+    const { db, setAside } = openDatabase(
+      join(this.#stateDir.path, `${topic}.sqlite`),
+      indexProjection,
+      { logId, topic },
+      clock.now_ms(),
+    );
+    if (setAside) logger.warn(setAside, "The index was not usable and was set aside; it is rebuilt from the log.");
+    this.#db = db;
+    const backoff = new Backoff(config, random);
+    while (!this.#ending.signal.aborted) {
+      try {
+        const count = await log.partitionCount(topic);
+        if (count > this.partitions.partitionCount) {
+          this.partitions.partitionCount = count;
+          this.partitions.assign(Array.from({ length: count }, (_, partition) => partition));
+        }
+        backoff.reset();
+        await clock.sleep(PARTITION_COUNT_WAIT_MS, this.#ending.signal);
+      } catch {
+        await clock.sleep(backoff.next_ms(), this.#ending.signal);
+      }
+    }
+  }
+
+  #openedDb(): Database {
+    if (!this.#db) throw new Error("the index is not open");
+    return this.#db;
+  }
+}

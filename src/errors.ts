@@ -1,0 +1,52 @@
+/**
+ * Every error this system answers or logs, with a stable code. `status` is the HTTP status where the error can reach a client;
+ * `title` is RFC 9457's: it never changes from occurrence to occurrence.
+ */
+export const errorCatalogue = {
+  NOT_JSON: { status: 400, title: "The body is not JSON" },
+  IDEMPOTENCY_KEY_INVALID: { status: 400, title: "The Idempotency-Key header is invalid" },
+  LOG_POSITION_INVALID: { status: 400, title: "The Log-Position header is invalid" },
+  NOT_FOUND: { status: 404, title: "There is nothing here" },
+  ORDER_NOT_FOUND: { status: 404, title: "No such order" },
+  METHOD_NOT_ALLOWED: { status: 405, title: "The method is not allowed" },
+  ORDER_EXISTS: { status: 409, title: "The order exists" },
+  IDEMPOTENCY_KEY_IN_USE: { status: 409, title: "A request with this Idempotency-Key is being processed" },
+  BODY_TOO_LARGE: { status: 413, title: "The body is too large" },
+  NOT_JSON_TYPE: { status: 415, title: "The content type is not JSON's" },
+  PARTITION_ELSEWHERE: { status: 421, title: "The partition is held by another instance" },
+  INVALID_FIELD: { status: 422, title: "A field is invalid" },
+  IDEMPOTENCY_KEY_REUSED: { status: 422, title: "The Idempotency-Key was used with another request" },
+  INTERNAL: { status: 500, title: "Internal error" },
+  LOG_UNAVAILABLE: { status: 503, title: "The log cannot be reached now" },
+  APPEND_OUTCOME_UNKNOWN: { status: 503, title: "It is not known whether the event was appended" },
+  OVERLOADED: { status: 503, title: "Too many requests are waiting" },
+  CATCHING_UP: { status: 503, title: "The state is still being read from the log" },
+  PARTITION_HALTED: { status: 503, title: "The partition is halted" },
+  POSITION_NOT_REACHED: { status: 503, title: "The position is not applied yet" },
+  SHUTTING_DOWN: { status: 503, title: "The service is shutting down" },
+  PRODUCER_FENCED: { status: 500, title: "Another producer took over" },
+  OFFSET_OUT_OF_RANGE: { status: 500, title: "A stored offset lies outside the log" },
+  LOG_DISAGREES: { status: 500, title: "The log holds another record than the one applied" },
+  FOLD_FAILED: { status: 500, title: "The fold failed" },
+  STORE_FAILED: { status: 500, title: "The store failed" },
+  CONFIG_INVALID: { status: 500, title: "The settings are invalid" },
+  DATA_DIR_IN_USE: { status: 500, title: "The data directory is in use" },
+} as const satisfies Record<string, { status: number; title: string }>;
+
+export type ErrorCode = keyof typeof errorCatalogue;
+
+/** An error of the catalogue. `message` is a sentence for people, `extra` goes beside it into problem+json and the log. */
+export class AppError extends Error {
+  override readonly name = "AppError";
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    readonly extra: Readonly<Record<string, unknown>> = {},
+    cause?: unknown,
+  ) {
+    super(message, cause === undefined ? undefined : { cause });
+  }
+}
+
+export const isAppError = (e: unknown, code?: ErrorCode): e is AppError =>
+  e instanceof AppError && (code === undefined || e.code === code);

@@ -1,0 +1,89 @@
+import { AppError } from "../errors.ts";
+
+/** Arrays and objects within each other, the outermost counted. */
+export const JSON_DEPTH_MAX = 32;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+/** `application/json` and the types that end in `+json` (RFC 6839), with any parameters. */
+const jsonType = /^(?:application\/json|[!#$%&'*+.^_`|~0-9a-z-]+\/[!#$%&'*+.^_`|~0-9a-z-]+\+json)$/;
+
+/**
+ * Reads a JSON body of at most `body_bytes_max`, and never holds more. Duplicate names are allowed, the last one counts.
+ *
+ * Rejects with NOT_JSON_TYPE, BODY_TOO_LARGE, NOT_JSON (also invalid UTF-8, empty, ended early) or INVALID_FIELD (nested
+ * deeper than JSON_DEPTH_MAX), and with nothing else.
+ */
+export const readJson = async (request: Request, body_bytes_max: number): Promise<unknown> => {
+  const { headers } = request;
+  requireJsonType(headers.get("content-type"));
+  const bytes = await readBytes(request, body_bytes_max);
+  const value = parse(bytes, headers);
+  if (!isNestedWithin(value, JSON_DEPTH_MAX)) throw new AppError("INVALID_FIELD", tooDeep);
+  return value;
+};
+
+const tooDeep = `The body must not be nested deeper than ${JSON_DEPTH_MAX} levels.`;
+
+const requireJsonType = (contentType: string | null): void => {
+  if (contentType === "application/json") return;
+  const mediaType = contentType?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  if (!jsonType.test(mediaType)) throw new AppError("NOT_JSON_TYPE", "The Content-Type header must be application/json.");
+};
+
+const tooLarge = (body_bytes_max: number): AppError =>
+  new AppError("BODY_TOO_LARGE", `The body must not be longer than ${body_bytes_max} bytes.`, { body_bytes_max });
+
+const readBytes = async (request: Request, body_bytes_max: number): Promise<Uint8Array> => {
+  const contentLength = request.headers.get("content-length");
+  try {
+    // With a length the server itself reads no more than that; a chunked body has none.
+    if (contentLength === null) return await readChunks(request.body, body_bytes_max);
+    if (Number(contentLength) > body_bytes_max) throw tooLarge(body_bytes_max);
+    return new Uint8Array(await request.arrayBuffer());
+  } catch (e) {
+    if (e instanceof AppError) throw e;
+    throw new AppError("NOT_JSON", "The body ended before it was complete.", {}, e);
+  }
+};
+
+const readChunks = async (body: ReadableStream<Uint8Array> | null, body_bytes_max: number): Promise<Uint8Array> => {
+  if (body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let length_bytes = 0;
+  // Leaving the loop by an error cancels the stream.
+  for await (const chunk of body) {
+    length_bytes += chunk.byteLength;
+    if (length_bytes > body_bytes_max) throw tooLarge(body_bytes_max);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, length_bytes);
+};
+
+const parse = (bytes: Uint8Array, headers: Headers): unknown => {
+  if (bytes.byteLength === 0) throw new AppError("NOT_JSON", "The body is empty; it must be a JSON object.");
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    const coding = headers.get("content-encoding");
+    if (coding !== null) throw new AppError("NOT_JSON_TYPE", "The body must be sent as it is, without a Content-Encoding.");
+    throw new AppError("NOT_JSON", "The body is not valid UTF-8.");
+  }
+  try {
+    return JSON.parse(text);
+  } catch (e) {
+    if (e instanceof RangeError) throw new AppError("INVALID_FIELD", tooDeep);
+    throw new AppError("NOT_JSON", "The body is not valid JSON.");
+  }
+};
+
+const isNestedWithin = (value: unknown, levels: number): boolean => {
+  if (typeof value !== "object" || value === null) return true;
+  if (levels === 0) return false;
+  if (Array.isArray(value)) {
+    for (const element of value) if (!isNestedWithin(element, levels - 1)) return false;
+    return true;
+  }
+  for (const name in value) if (!isNestedWithin((value as Record<string, unknown>)[name], levels - 1)) return false;
+  return true;
+};

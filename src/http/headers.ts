@@ -1,0 +1,53 @@
+import { AppError } from "../errors.ts";
+
+/** A place in the log: the record at `offset` of `partition`. */
+export interface LogPosition {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+export const formatLogPosition = (position: LogPosition): string => `${position.partition}:${position.offset}`;
+
+/** `3:1712` as the cart service answers it. Throws LOG_POSITION_INVALID. */
+export const parseLogPosition = (header: string): LogPosition => {
+  const [, partition, offset] = /^([0-9]{1,9}):([0-9]{1,16})$/.exec(header) ?? [];
+  const position = { partition: Number(partition), offset: Number(offset) };
+  if (partition === undefined || position.offset >= Number.MAX_SAFE_INTEGER) {
+    throw new AppError("LOG_POSITION_INVALID", "The Log-Position header must be <partition>:<offset>, such as 3:1712.");
+  }
+  return position;
+};
+
+export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
+
+/** A structured field's string (RFC 8941, 3.3.3), as draft-ietf-httpapi-idempotency-key-header-07 asks. */
+const quotedKey = /^"((?:[ !#-[\]-~]|\\["\\])*)"$/;
+/** What clients send in practice: no quotes, and nothing that lists or parameters of a structured field need. */
+const bareKey = /^[!#-+\--:<-[\]-~]+$/;
+
+/** The key without its quotes; `"abc"` and `abc` are one key. Throws IDEMPOTENCY_KEY_INVALID. */
+export const parseIdempotencyKey = (header: string): string => {
+  const key = bareKey.test(header) ? header : quotedKey.exec(header)?.[1]?.replace(/\\(["\\])/g, "$1");
+  if (key === undefined || key.length === 0 || key.length > IDEMPOTENCY_KEY_CHARS_MAX) {
+    throw new AppError(
+      "IDEMPOTENCY_KEY_INVALID",
+      `The Idempotency-Key header must be one string of 1 to ${IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII characters in quotes.`,
+    );
+  }
+  return key;
+};
+
+const traceparentPattern = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+
+/**
+ * The header as version 00 of W3C Trace Context, level 1; undefined where it is absent or malformed: then a new trace
+ * begins, as the recommendation says, and the request is answered all the same.
+ */
+export const parseTraceparent = (header: string | null): string | undefined => {
+  if (header === null) return undefined;
+  const [, version, trace, parent, flags, rest] = traceparentPattern.exec(header) ?? [];
+  if (version === undefined || trace === undefined || parent === undefined || version === "ff") return undefined;
+  if (version === "00" && rest !== undefined) return undefined;
+  if (/^0+$/.test(trace) || /^0+$/.test(parent)) return undefined;
+  return `00-${trace}-${parent}-${flags}`;
+};

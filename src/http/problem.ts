@@ -1,0 +1,35 @@
+import { AppError, type ErrorCode, errorCatalogue, isAppError } from "../errors.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+/** Seconds a client is asked to wait after a 503. Nothing but an operator ends a halt. */
+const RETRY_AFTER_S = 1;
+const RETRY_AFTER_HALTED_S = 30;
+
+const reserved = new Set(["type", "title", "status", "detail", "code"]);
+
+/** Stable per code: `urn:problem:order-exists`. */
+export const problemType = (code: ErrorCode): string => `urn:problem:${code.toLowerCase().replaceAll("_", "-")}`;
+
+/**
+ * An error as `application/problem+json` (RFC 9457): type, title, status, detail, code, and what the error adds. A 503 has
+ * Retry-After. What is not meant for clients, an unknown exception or an error with status 500, is logged and answered
+ * without its contents.
+ */
+export const problemResponse = (error: unknown, logger: Logger): Response => {
+  if (isAppError(error) && errorCatalogue[error.code].status < 500) return toResponse(error);
+  if (isAppError(error) && errorCatalogue[error.code].status === 503) return toResponse(error);
+  logger.error({ err: error }, "a request failed");
+  return toResponse(new AppError("INTERNAL", "The request failed for a reason that is not yours; it is logged here."));
+};
+
+const toResponse = (error: AppError): Response => {
+  const { status, title } = errorCatalogue[error.code];
+  const body: Record<string, unknown> = { type: problemType(error.code), title, status, detail: error.message, code: error.code };
+  for (const [name, value] of Object.entries(error.extra)) if (!reserved.has(name)) body[name] = value;
+  const headers: Record<string, string> = { "content-type": "application/problem+json", "cache-control": "no-store" };
+  if (status === 503) headers["retry-after"] = String(error.code === "PARTITION_HALTED" ? RETRY_AFTER_HALTED_S : RETRY_AFTER_S);
+  if (error.code === "METHOD_NOT_ALLOWED") headers.allow = String(error.extra.allow);
+  // What is left of a refused body is not read, so the connection cannot serve another request.
+  if (status === 413) headers.connection = "close";
+  return new Response(JSON.stringify(body), { status, headers });
+};

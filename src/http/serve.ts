@@ -1,0 +1,82 @@
+import type { Server } from "bun";
+import type { Elysia } from "elysia";
+import type { Clock } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import type { InFlight } from "./in-flight.ts";
+
+export interface ServeOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** The variable the port comes from, for the message when it is taken. */
+  readonly portSetting: "CART_PORT" | "ORDER_PORT";
+  readonly shutdown_wait_ms_max: number;
+  readonly inFlight: InFlight;
+  readonly clock: Clock;
+}
+
+export interface RunningService {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly port: number;
+  /**
+   * Refuses new connections, closes idle ones, lets the requests in flight finish for `shutdown_wait_ms_max` and then cuts
+   * them off. Resolves with how many were cut off. Asked again, it gives the same promise.
+   */
+  stop(): Promise<number>;
+}
+
+/** Seconds a connection may be silent: longer than any request waits, short enough that a dead client does not stay. */
+const CONNECTION_IDLE_S_MAX = 30;
+
+/** Starts the app. Throws CONFIG_INVALID when host or port cannot be listened on, with the setting to change. */
+export const serve = (app: Elysia, options: ServeOptions): RunningService => {
+  const server = listen(app, options);
+  let stopped: Promise<number> | undefined;
+  return {
+    url: `http://${options.host.includes(":") ? `[${options.host}]` : options.host}:${server.port}`,
+    port: server.port ?? options.port,
+    stop: () => (stopped ??= stop(server, options)),
+  };
+};
+
+const listen = (app: Elysia, { host, port, portSetting }: ServeOptions): Server<unknown> => {
+  try {
+    app.listen({
+      hostname: host,
+      port,
+      // Elysia's default is true: a second process on a taken port would get a share of the requests and no error.
+      reusePort: false,
+      // Elysia's default shows stack traces to clients unless NODE_ENV is production.
+      development: false,
+      idleTimeout: CONNECTION_IDLE_S_MAX,
+      // Bun answers what is beyond it with an empty 413 before any handler runs; `readJson` bounds the body instead.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    });
+  } catch (e) {
+    throw listenError(e, host, port, portSetting);
+  }
+  if (app.server === null) throw new AppError("INTERNAL", "The HTTP server did not start.");
+  return app.server;
+};
+
+const listenError = (e: unknown, host: string, port: number, portSetting: string): unknown => {
+  const why = {
+    EADDRINUSE: `Another program listens on ${host}:${port}. Stop it, or set ${portSetting} to another port.`,
+    EACCES: `This user may not listen on port ${port}. Set ${portSetting} to a port above 1023.`,
+    EADDRNOTAVAIL: `${host} is no address of this machine. Set HOST to one, 127.0.0.1 for this machine only or 0.0.0.0 for all.`,
+  }[String((e as NodeJS.ErrnoException).code)];
+  return why === undefined ? e : new AppError("CONFIG_INVALID", why, { portSetting, host, port }, e);
+};
+
+const stop = async (server: Server<unknown>, { inFlight, clock, shutdown_wait_ms_max }: ServeOptions): Promise<number> => {
+  inFlight.stop();
+  const waited = new AbortController();
+  const finished = server.stop().then(() => true);
+  const inTime = await Promise.race([finished, clock.sleep(shutdown_wait_ms_max, waited.signal).then(() => false)]);
+  waited.abort();
+  if (inTime) return 0;
+  const cut = server.pendingRequests;
+  await server.stop(true);
+  return cut;
+};

@@ -1,0 +1,85 @@
+import { Elysia } from "elysia";
+import { AppError } from "../errors.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { InFlight } from "./in-flight.ts";
+import { problemResponse } from "./problem.ts";
+
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT";
+  readonly path: string;
+  /** Throws or rejects with an AppError; anything else is a defect and answered as INTERNAL. */
+  readonly handle: (request: Request) => Response | Promise<Response>;
+  /** Answered also when the service is overloaded or stopping, and not counted. */
+  readonly always?: boolean;
+}
+
+/**
+ * An Elysia app of these routes. Elysia routes; everything else is done here, on the Request, because its body parsing,
+ * validation and error mapping answer otherwise than the contract says. The handlers return a Response, which Elysia
+ * passes on untouched, and name nothing of its context but the request, so that it prepares nothing else.
+ */
+export const serviceApp = (routes: readonly Route[], inFlight: InFlight, logger: Logger): Elysia => {
+  const app = new Elysia();
+  for (const route of routes) {
+    const handle = guarded(route, inFlight, logger);
+    app.route(route.method, route.path, (c: { request: Request }) => handle(c.request), { parse: "none" });
+  }
+  const fallback = otherwise(routes, inFlight, logger);
+  app.all("/*", (c: { request: Request }) => fallback(c.request), { parse: "none" });
+  return app;
+};
+
+const guarded = (route: Route, inFlight: InFlight, logger: Logger) => {
+  const { handle } = route;
+  if (route.always) {
+    return async (request: Request): Promise<Response> => {
+      try {
+        return await handle(request);
+      } catch (e) {
+        return problemResponse(e, logger);
+      }
+    };
+  }
+  return async (request: Request): Promise<Response> => {
+    try {
+      inFlight.enter();
+    } catch (e) {
+      return problemResponse(e, logger);
+    }
+    try {
+      return await handle(request);
+    } catch (e) {
+      return problemResponse(e, logger);
+    } finally {
+      inFlight.leave();
+    }
+  };
+};
+
+/** HEAD of what GET answers, OPTIONS, and the problems 404 and 405. */
+const otherwise = (routes: readonly Route[], inFlight: InFlight, logger: Logger) => {
+  const gets = new Map(
+    routes.filter((route) => route.method === "GET").map((route) => [route.path, guarded(route, inFlight, logger)]),
+  );
+  const allowed = new Map<string, string>();
+  for (const { path } of routes) {
+    const methods = routes.filter((route) => route.path === path).map((route) => route.method);
+    allowed.set(path, [...methods, ...(gets.has(path) ? ["HEAD"] : []), "OPTIONS"].join(", "));
+  }
+  return async (request: Request): Promise<Response> => {
+    const path = new URL(request.url).pathname;
+    const allow = allowed.get(path);
+    if (allow === undefined) {
+      const paths = [...allowed.keys()].join(", ");
+      return problemResponse(new AppError("NOT_FOUND", `There is nothing at this path. What there is: ${paths}.`), logger);
+    }
+    if (request.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
+    const get = gets.get(path);
+    if (request.method === "HEAD" && get !== undefined) {
+      const response = await get(request);
+      await response.body?.cancel();
+      return new Response(null, { status: response.status, headers: response.headers });
+    }
+    return problemResponse(new AppError("METHOD_NOT_ALLOWED", `${path} takes ${allow}.`, { allow }), logger);
+  };
+};

@@ -1,0 +1,61 @@
+/** One member of a consumer group, as it says of itself when it joins. */
+export interface AssignmentMember {
+  readonly id: string;
+  /** Partitions it held before. Two members may claim one; a member that comes back from a stall still claims its old ones. */
+  readonly owned: readonly number[];
+  /** Partitions of which it has local state, held or not. */
+  readonly local: readonly number[];
+}
+
+/**
+ * Shares the partitions 0 … `partitionCount` − 1 among the members (member id → partitions, ascending): sizes differ by at most
+ * one, as few partitions move as that allows, and one that must move goes to a member with local state of it if there is room.
+ * A pure function of the set of members: their order does not matter. Of two that claim one partition the lexically first id
+ * keeps it. The aims are those of Kafka's sticky assignor (KIP-54).
+ */
+export function assign(members: readonly AssignmentMember[], partitionCount: number): Map<string, number[]> {
+  const sorted = [...members].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+  const assigned = new Map(sorted.map((member) => [member.id, [] as number[]]));
+  if (sorted.length === 0) return assigned;
+
+  // Each member gets `base` partitions, and `extra` of them one more.
+  const base = Math.floor(partitionCount / sorted.length);
+  let extra = partitionCount % sorted.length;
+  const give = (mine: number[], partition: number): void => {
+    if (mine.length === base) extra--;
+    mine.push(partition);
+  };
+  const hasRoom = (mine: readonly number[]): boolean => mine.length < base || (mine.length === base && extra > 0);
+
+  const free = new Set(Array.from({ length: partitionCount }, (_, partition) => partition));
+  for (const member of sorted) {
+    const local = new Set(member.local);
+    const mine = assigned.get(member.id)!;
+    // What is over the quota is let go: first what has no local state, then the highest numbers.
+    const claims = [...new Set(member.owned)].sort((a, b) => Number(local.has(b)) - Number(local.has(a)) || a - b);
+    for (const partition of claims) {
+      if (!hasRoom(mine) || !free.delete(partition)) continue;
+      give(mine, partition);
+    }
+  }
+
+  const leastLoaded = (candidates: readonly AssignmentMember[]): number[] | undefined => {
+    let least: number[] | undefined;
+    for (const { id } of candidates) {
+      const mine = assigned.get(id)!;
+      if (hasRoom(mine) && (least === undefined || mine.length < least.length)) least = mine;
+    }
+    return least;
+  };
+  const locals = sorted.map((member) => new Set(member.local));
+  for (const partition of free) {
+    const mine = leastLoaded(sorted.filter((_, index) => locals[index]!.has(partition)));
+    if (mine === undefined) continue;
+    give(mine, partition);
+    free.delete(partition);
+  }
+  for (const partition of free) give(leastLoaded(sorted)!, partition);
+
+  for (const mine of assigned.values()) mine.sort((a, b) => a - b);
+  return assigned;
+}

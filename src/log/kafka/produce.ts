@@ -1,0 +1,90 @@
+import { Encoder, type Exchange } from "./cluster.ts";
+import { readInt64 } from "./record-batch.ts";
+
+export interface PartitionBatch {
+  readonly partition: number;
+  readonly bytes: Buffer;
+}
+
+export interface ProduceAnswer {
+  readonly partition: number;
+  readonly errorCode: number;
+  readonly baseOffset: number;
+}
+
+interface ProduceError {
+  readonly type: string;
+  /** Sending the same batch again may succeed, and cannot append it twice. */
+  readonly retriable: boolean;
+  readonly fenced?: true;
+}
+
+/** https://kafka.apache.org/protocol#protocol_error_codes; a code not listed here is not retriable. */
+export const PRODUCE_ERRORS: Readonly<Record<number, ProduceError>> = {
+  3: { type: "UNKNOWN_TOPIC_OR_PARTITION", retriable: true },
+  5: { type: "LEADER_NOT_AVAILABLE", retriable: true },
+  6: { type: "NOT_LEADER_OR_FOLLOWER", retriable: true },
+  7: { type: "REQUEST_TIMED_OUT", retriable: true },
+  10: { type: "MESSAGE_TOO_LARGE", retriable: false },
+  13: { type: "NETWORK_EXCEPTION", retriable: true },
+  19: { type: "NOT_ENOUGH_REPLICAS", retriable: true },
+  20: { type: "NOT_ENOUGH_REPLICAS_AFTER_APPEND", retriable: true },
+  29: { type: "TOPIC_AUTHORIZATION_FAILED", retriable: false },
+  45: { type: "OUT_OF_ORDER_SEQUENCE_NUMBER", retriable: false },
+  46: { type: "DUPLICATE_SEQUENCE_NUMBER", retriable: false },
+  47: { type: "INVALID_PRODUCER_EPOCH", retriable: false, fenced: true },
+  51: { type: "CONCURRENT_TRANSACTIONS", retriable: true },
+  56: { type: "KAFKA_STORAGE_ERROR", retriable: true },
+  59: { type: "UNKNOWN_PRODUCER_ID", retriable: false },
+  74: { type: "FENCED_LEADER_EPOCH", retriable: true },
+  87: { type: "INVALID_RECORD", retriable: false },
+  90: { type: "PRODUCER_FENCED", retriable: false, fenced: true },
+};
+
+const ACKS_ALL = -1;
+const REPLICATION_WAIT_MS_MAX = 3_000;
+const REQUEST_SLACK_MS = 1_000;
+
+/** Produce version 7: https://kafka.apache.org/protocol#The_Messages_Produce */
+export function produceExchange(
+  topic: string,
+  batches: readonly PartitionBatch[],
+  transactionalId: string | undefined,
+): Exchange<ProduceAnswer[]> {
+  return {
+    request: {
+      apiKey: 0,
+      apiVersion: 7,
+      apiName: "Produce",
+      encode: async () => {
+        const request = new Encoder(batches.reduce((bytes, batch) => bytes + 8 + batch.bytes.length, 256))
+          .writeString(transactionalId ?? null)
+          .writeInt16(ACKS_ALL)
+          .writeInt32(REPLICATION_WAIT_MS_MAX)
+          .writeInt32(1)
+          .writeString(topic)
+          .writeInt32(batches.length);
+        for (const { partition, bytes } of batches)
+          request.writeInt32(partition).writeInt32(bytes.length).writeBufferInternal(bytes);
+        return request;
+      },
+    },
+    response: { decode: async (payload) => decodeProduceAnswer(payload), parse: async (answers) => answers },
+    requestTimeout: REPLICATION_WAIT_MS_MAX + REQUEST_SLACK_MS,
+  };
+}
+
+function decodeProduceAnswer(payload: Buffer): ProduceAnswer[] {
+  const answers: ProduceAnswer[] = [];
+  let at = 0;
+  const int32 = () => payload.readInt32BE((at += 4) - 4);
+  for (let topics = int32(); topics > 0; topics--) {
+    at += 2 + payload.readInt16BE(at);
+    for (let partitions = int32(); partitions > 0; partitions--) {
+      answers.push({ partition: int32(), errorCode: payload.readInt16BE(at), baseOffset: readInt64(payload, at + 2) });
+      // Error code, base offset, log append time, log start offset.
+      at += 2 + 8 + 8 + 8;
+    }
+  }
+  return answers;
+}

@@ -1,0 +1,270 @@
+import type { Clock } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import type { NewUuid } from "../random.ts";
+import type { FetchLimits, FetchResult, GroupOptions, Log, Membership, NewRecord, Producer, Reader, Watermarks } from "./log.ts";
+import { ends, MemoryTopics } from "./memory-topics.ts";
+import type { Fence } from "./memory-topics.ts";
+import { MemoryGroup, MemoryMembership } from "./memory-group.ts";
+
+/**
+ * What becomes of an append. `ok` · `reject`: refused, not in the log · `lose-answer`: in the log, the answer is lost ·
+ * `land-late`: the answer is lost, and the records land `late_ms` later unless the producer is fenced by then · `hang`: the
+ * request is lost, which shows only after `request_wait_ms_max`.
+ */
+export type AppendFault = "ok" | "reject" | "lose-answer" | "land-late" | "hang";
+/** What becomes of a fetch. `empty`: it comes back with nothing · `hang`: it comes back with nothing, `request_wait_ms_max` late. */
+export type FetchFault = "ok" | "reject" | "empty" | "hang";
+
+/** Decides, by the name of the handle that asks, what goes wrong. It must be deterministic for a run to be. */
+export interface MemoryFaults {
+  /** The process cannot reach the broker: every call rejects with `LOG_UNAVAILABLE`, no heartbeat arrives. */
+  away(connection: string): boolean;
+  /** The process stands still: it sends no heartbeat and notices nothing. */
+  stalled(connection: string): boolean;
+  onAppend(connection: string, topic: string, records: readonly NewRecord[]): AppendFault;
+  onFetch(connection: string, topic: string): FetchFault;
+}
+
+export const noFaults: MemoryFaults = {
+  away: () => false,
+  stalled: () => false,
+  onAppend: () => "ok",
+  onFetch: () => "ok",
+};
+
+export interface MemoryBrokerOptions {
+  readonly clock: Clock;
+  readonly newUuid: NewUuid;
+  readonly faults?: MemoryFaults;
+  /** How long each call takes; 0 is one turn of the event loop. Called once per call, so that a seed can decide. */
+  readonly latency_ms?: (connection: string) => number;
+  /** A group member that is not heard of for this long is expired. */
+  readonly session_ms?: number;
+  readonly request_wait_ms_max?: number;
+  readonly late_ms?: number;
+}
+
+/**
+ * A broker wholly in memory: the third adapter of the `Log` port, for simulation. Every process is a handle of its own
+ * (`connect`). Nothing reads a clock or random numbers but those passed in, so a seed replays a run. Appends of fenced producers
+ * leave a commit marker behind them, as Kafka's transactions do.
+ */
+export class MemoryBroker {
+  readonly id: string;
+  readonly clock: Clock;
+  readonly faults: MemoryFaults;
+  readonly session_ms: number;
+  readonly request_wait_ms_max: number;
+  readonly late_ms: number;
+  readonly latency_ms: (connection: string) => number;
+  readonly topics: MemoryTopics;
+  readonly #groups = new Map<string, MemoryGroup>();
+  #members = 0;
+
+  constructor(options: MemoryBrokerOptions) {
+    this.id = options.newUuid();
+    this.clock = options.clock;
+    this.topics = new MemoryTopics(options.clock);
+    this.faults = options.faults ?? noFaults;
+    this.session_ms = options.session_ms ?? 10_000;
+    this.request_wait_ms_max = options.request_wait_ms_max ?? 4_000;
+    this.late_ms = options.late_ms ?? 1_000;
+    this.latency_ms = options.latency_ms ?? (() => 0);
+  }
+
+  connect(name: string): MemoryLog {
+    return new MemoryLog(this, name);
+  }
+
+  join(connection: MemoryLog, options: GroupOptions): MemoryMembership {
+    const key = JSON.stringify([options.group, options.topic]);
+    const group =
+      this.#groups.get(key) ?? new MemoryGroup(this.clock, this.session_ms, () => this.topics.topic(options.topic).length);
+    this.#groups.set(key, group);
+    const { name } = connection;
+    // Joined by its first heartbeat, so that a member that is away or stalled joins later.
+    return new MemoryMembership(`${name}-${String(++this.#members).padStart(6, "0")}`, group, options, {
+      away: () => this.faults.away(name),
+      stalled: () => this.faults.stalled(name),
+      crashed: () => connection.crashed,
+    });
+  }
+}
+
+/** One process's handle. After `crash()` its calls never settle and its group members are heard of no more. */
+export class MemoryLog implements Log {
+  readonly kind = "memory";
+  crashed = false;
+  #closed = false;
+  readonly #memberships = new Set<Membership>();
+  constructor(
+    readonly broker: MemoryBroker,
+    readonly name: string,
+  ) {}
+
+  /** The process is killed: what it had sent may have landed, it hears of nothing any more. */
+  crash(): void {
+    this.crashed = true;
+    this.broker.topics.notify();
+  }
+
+  /** A request: takes its time, then runs `body` at the broker in one step. */
+  async call<T>(body: () => T): Promise<T> {
+    this.check();
+    const ms = this.broker.latency_ms(this.name);
+    await (ms > 0 ? this.broker.clock.sleep(ms) : this.broker.clock.yield());
+    if (this.crashed) return new Promise(() => {});
+    this.check();
+    return body();
+  }
+
+  check(): void {
+    if (this.#closed) throw new AppError("LOG_UNAVAILABLE", "The log was closed by this process.");
+    if (this.broker.faults.away(this.name)) throw new AppError("LOG_UNAVAILABLE", "The broker cannot be reached. Try again.");
+  }
+
+  id(): Promise<string> {
+    return this.call(() => this.broker.id);
+  }
+
+  createTopic(topic: string, partitions: number): Promise<void> {
+    return this.call(() => {
+      if (this.broker.topics.topic(topic).length === 0) this.broker.topics.growTo(topic, partitions);
+    });
+  }
+
+  addPartitions(topic: string, partitions: number): Promise<void> {
+    return this.call(() => {
+      this.broker.topics.partition(topic, 0);
+      this.broker.topics.growTo(topic, partitions);
+    });
+  }
+
+  partitionCount(topic: string): Promise<number> {
+    return this.call(() => this.broker.topics.topic(topic).length);
+  }
+
+  watermarks(topic: string): Promise<Watermarks[]> {
+    return this.call(() => this.broker.topics.topic(topic).map(ends));
+  }
+
+  producer(): Producer {
+    return new MemoryProducer(this, undefined);
+  }
+
+  fencedProducer(fencingId: string): Promise<Producer> {
+    return this.call(() => new MemoryProducer(this, { fencingId, epoch: this.broker.topics.nextEpoch(fencingId) }));
+  }
+
+  reader(topic: string): Reader {
+    return new MemoryReader(this, topic);
+  }
+
+  joinGroup(options: GroupOptions): Membership {
+    const membership = this.broker.join(this, options);
+    this.#memberships.add(membership);
+    return membership;
+  }
+
+  deleteRecords(topic: string, partition: number, beforeOffset: number): Promise<void> {
+    return this.call(() => {
+      const found = this.broker.topics.partition(topic, partition);
+      const { startOffset, endOffset } = ends(found);
+      if (beforeOffset > endOffset) {
+        const message = `The partition ${topic}-${partition} ends at ${endOffset}: nothing before ${beforeOffset} can be deleted.`;
+        throw new AppError("OFFSET_OUT_OF_RANGE", message);
+      }
+      if (beforeOffset <= startOffset) return;
+      found.entries.splice(0, beforeOffset - startOffset);
+      found.startOffset = beforeOffset;
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.broker.topics.notify();
+    await Promise.all([...this.#memberships].map((membership) => membership.leave()));
+  }
+}
+
+class MemoryProducer implements Producer {
+  #appending = false;
+  #closed = false;
+  constructor(
+    readonly log: MemoryLog,
+    readonly fence: Fence | undefined,
+  ) {}
+
+  async append(topic: string, records: readonly NewRecord[]): Promise<number[]> {
+    if (this.#appending) throw new Error("A producer appends one batch at a time: wait for the append before this one.");
+    if (this.#closed) throw new AppError("LOG_UNAVAILABLE", "The producer was closed by this process.");
+    this.#appending = true;
+    try {
+      return await this.#append(topic, records);
+    } finally {
+      this.#appending = false;
+    }
+  }
+
+  async #append(topic: string, records: readonly NewRecord[]): Promise<number[]> {
+    const { broker, name } = this.log;
+    const fault = await this.log.call(() => broker.faults.onAppend(name, topic, records));
+    if (fault === "reject") throw new AppError("LOG_UNAVAILABLE", "The broker refused the append. Try again.");
+    if (fault === "hang") await broker.clock.sleep(broker.request_wait_ms_max);
+    if (fault === "land-late") void this.#landLate(topic, records);
+    const offsets = fault === "ok" || fault === "lose-answer" ? broker.topics.land(topic, records, this.fence) : [];
+    // The way back.
+    if (fault === "ok") return this.log.call(() => offsets).catch(outcomeUnknown);
+    return outcomeUnknown();
+  }
+
+  async #landLate(topic: string, records: readonly NewRecord[]): Promise<void> {
+    const { broker } = this.log;
+    await broker.clock.sleep(broker.late_ms);
+    try {
+      broker.topics.land(topic, records, this.fence);
+    } catch {
+      // Fenced by now: it must not land.
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+}
+
+const outcomeUnknown = (): never => {
+  throw new AppError("APPEND_OUTCOME_UNKNOWN", "The broker's answer was lost: the records may or may not be in the log.");
+};
+
+class MemoryReader implements Reader {
+  #closed = false;
+  constructor(
+    readonly log: MemoryLog,
+    readonly topic: string,
+  ) {}
+
+  async fetch(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<FetchResult[]> {
+    const { broker, name } = this.log;
+    const deadline_ms = broker.clock.now_ms() + limits.wait_ms_max;
+    while (true) {
+      const fault = await this.log.call(() => broker.faults.onFetch(name, this.topic));
+      if (this.#closed) throw new AppError("LOG_UNAVAILABLE", "The reader was closed by this process.");
+      if (fault === "reject") throw new AppError("LOG_UNAVAILABLE", "The broker refused the fetch. Try again.");
+      if (fault === "hang") await broker.clock.sleep(broker.request_wait_ms_max);
+      if (fault !== "ok") return [];
+      const results = [...positions].flatMap(
+        ([partition, position]) => broker.topics.read(this.topic, partition, position, limits.partition_bytes_max) ?? [],
+      );
+      const left_ms = deadline_ms - broker.clock.now_ms();
+      if (results.length > 0 || left_ms <= 0) return results;
+      await broker.topics.arrival(left_ms);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.log.broker.topics.notify();
+  }
+}

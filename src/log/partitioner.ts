@@ -1,0 +1,36 @@
+import { crc32 } from "node:zlib";
+
+/**
+ * How a key finds its partition. `murmur2`: Java's, kafkajs' and Redpanda's tools' default. `crc32`: librdkafka's default,
+ * `consistent_random`, which is consistent for every key that is not empty. All who create orders must use the same one.
+ */
+export type Partitioner = "murmur2" | "crc32";
+
+/** The partition, 0 to `partitionCount` − 1, of a key that is not empty. */
+export function partitionFor(partitioner: Partitioner, key: string, partitionCount: number): number {
+  if (partitioner === "crc32") return crc32(key) % partitionCount;
+  return (murmur2(Buffer.from(key)) & 0x7fffffff) % partitionCount;
+}
+
+const M = 0x5bd1e995;
+
+/** MurmurHash2 (Austin Appleby) in 32 bits with Kafka's seed, as `org.apache.kafka.common.utils.Utils.murmur2`. */
+function murmur2(bytes: Uint8Array): number {
+  const whole = bytes.length & ~3;
+  let h = 0x9747b28c ^ bytes.length;
+  for (let i = 0; i < whole; i += 4) {
+    let k = at(bytes, i) | (at(bytes, i + 1) << 8) | (at(bytes, i + 2) << 16) | (at(bytes, i + 3) << 24);
+    k = Math.imul(k, M);
+    k ^= k >>> 24;
+    h = Math.imul(h, M) ^ Math.imul(k, M);
+  }
+  const rest = bytes.length - whole;
+  if (rest === 3) h ^= at(bytes, whole + 2) << 16;
+  if (rest >= 2) h ^= at(bytes, whole + 1) << 8;
+  if (rest >= 1) h = Math.imul(h ^ at(bytes, whole), M);
+  h ^= h >>> 13;
+  h = Math.imul(h, M);
+  return h ^ (h >>> 15);
+}
+
+const at = (bytes: Uint8Array, i: number): number => bytes[i] ?? 0;

@@ -1,0 +1,211 @@
+import type { Clock } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import type { NewUuid } from "../random.ts";
+import type { GroupOptions, Log, Membership, NewRecord, Producer, Reader, Watermarks } from "./log.ts";
+import { LogFile, recordId } from "./sqlite-file.ts";
+import { partitionCount, SqliteMembership } from "./sqlite-group.ts";
+import { encodeHeaders } from "./sqlite-headers.ts";
+import { Arrivals, SqliteReader } from "./sqlite-reader.ts";
+
+export interface SqliteLogOptions {
+  /** The file; made if missing, its directory must be there. It must lie on a local disk: the locks of network ones do not hold. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly newUuid: NewUuid;
+  /** Names this process to another that waits for its group, such as "pid 4711". */
+  readonly owner: string;
+  /** How late, at most, a reader that waits hears of what another process appended. */
+  readonly poll_wait_ms_max?: number;
+  /** How long an append waits for other processes' appends before it gives up with `LOG_UNAVAILABLE`. */
+  readonly append_wait_ms_max?: number;
+}
+
+/**
+ * Opens the embedded log: a partitioned log in one SQLite file, shared by the processes of one machine. Throws `LOG_UNAVAILABLE`
+ * if the file cannot be opened.
+ */
+export function openSqliteLog(options: SqliteLogOptions): Log {
+  return new SqliteLog(options);
+}
+
+class SqliteLog implements Log {
+  readonly kind = "sqlite";
+  readonly #options: SqliteLogOptions;
+  readonly #file: LogFile;
+  readonly #arrivals: Arrivals;
+  readonly #memberships = new Set<Membership>();
+
+  constructor(options: SqliteLogOptions) {
+    const { path, clock, newUuid, poll_wait_ms_max = 20, append_wait_ms_max = 4_000 } = options;
+    this.#options = options;
+    this.#file = new LogFile({ path, clock, newUuid, write_wait_ms_max: append_wait_ms_max });
+    this.#arrivals = new Arrivals(this.#file, clock, poll_wait_ms_max);
+  }
+
+  async id(): Promise<string> {
+    return this.#file.id;
+  }
+
+  async createTopic(topic: string, partitions: number): Promise<void> {
+    if ((await this.partitionCount(topic)) > 0) return;
+    await this.#file.write(() => {
+      if (partitionCount(this.#file, topic) === 0) this.#growTo(topic, partitions);
+    });
+  }
+
+  async addPartitions(topic: string, partitions: number): Promise<void> {
+    await this.#file.write(() => {
+      if (partitionCount(this.#file, topic) === 0) throw noPartition(topic, 0);
+      this.#growTo(topic, partitions);
+    });
+  }
+
+  #growTo(topic: string, partitions: number): void {
+    const insert = this.#file.db.query("INSERT INTO partitions (topic, partition) VALUES (?, ?)");
+    for (let partition = partitionCount(this.#file, topic); partition < partitions; partition++) insert.run(topic, partition);
+  }
+
+  async partitionCount(topic: string): Promise<number> {
+    return this.#file.read(() => partitionCount(this.#file, topic));
+  }
+
+  async watermarks(topic: string): Promise<Watermarks[]> {
+    return this.#file.read(() =>
+      this.#file.db
+        .query<Watermarks, [string]>(
+          "SELECT start_offset AS startOffset, next_offset AS endOffset FROM partitions WHERE topic = ? ORDER BY partition",
+        )
+        .all(topic),
+    );
+  }
+
+  producer(): Producer {
+    return new SqliteProducer(this.#file, this.#arrivals, undefined);
+  }
+
+  async fencedProducer(fencingId: string): Promise<Producer> {
+    const row = await this.#file.write(() =>
+      this.#file.db
+        .query<{ epoch: number }, [string]>(
+          `INSERT INTO fences (fencing_id, epoch) VALUES (?, 1)
+           ON CONFLICT DO UPDATE SET epoch = epoch + 1 RETURNING epoch`,
+        )
+        .get(fencingId),
+    );
+    return new SqliteProducer(this.#file, this.#arrivals, { fencingId, epoch: row!.epoch });
+  }
+
+  reader(topic: string): Reader {
+    return new SqliteReader(topic, this.#file, this.#arrivals, this.#options.clock);
+  }
+
+  joinGroup(group: GroupOptions): Membership {
+    const { path, clock, owner } = this.#options;
+    for (const earlier of this.#memberships) if (earlier.state === "left") this.#memberships.delete(earlier);
+    const membership = new SqliteMembership({ path, file: this.#file, clock, owner, group });
+    this.#memberships.add(membership);
+    return membership;
+  }
+
+  async deleteRecords(topic: string, partition: number, beforeOffset: number): Promise<void> {
+    const { db } = this.#file;
+    await this.#file.write(() => {
+      const { row, start_offset, next_offset } = findPartition(this.#file, topic, partition);
+      if (beforeOffset > next_offset) {
+        const message = `The partition ${topic}-${partition} ends at ${next_offset}: nothing before ${beforeOffset} can be deleted.`;
+        throw new AppError("OFFSET_OUT_OF_RANGE", message);
+      }
+      if (beforeOffset <= start_offset) return;
+      db.query("DELETE FROM records WHERE id >= ? AND id < ?").run(recordId(row, start_offset), recordId(row, beforeOffset));
+      db.query("UPDATE partitions SET start_offset = ? WHERE row = ?").run(beforeOffset, row);
+    });
+  }
+
+  /** Idempotent. Leaves the groups; a fetch that waits rejects with `LOG_UNAVAILABLE`. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#memberships].map((membership) => membership.leave()));
+    this.#memberships.clear();
+    this.#file.close();
+    this.#arrivals.notify();
+  }
+}
+
+interface PartitionEnds {
+  readonly row: number;
+  readonly start_offset: number;
+  readonly next_offset: number;
+}
+
+const noPartition = (topic: string, partition: number): AppError =>
+  new AppError("LOG_UNAVAILABLE", `The topic ${topic} has no partition ${partition}: create it first.`);
+
+function findPartition(file: LogFile, topic: string, partition: number): PartitionEnds {
+  const row = file.db
+    .query<PartitionEnds, [string, number]>(
+      "SELECT row, start_offset, next_offset FROM partitions WHERE topic = ? AND partition = ?",
+    )
+    .get(topic, partition);
+  if (row === null) throw noPartition(topic, partition);
+  return row;
+}
+
+const bytesOf = (text: string | Uint8Array | null): Uint8Array | null => (typeof text === "string" ? Buffer.from(text) : text);
+
+class SqliteProducer implements Producer {
+  #appending = false;
+  #closed = false;
+  constructor(
+    readonly file: LogFile,
+    readonly arrivals: Arrivals,
+    /** The epoch this holder was given; a later holder of the same fencing id has a higher one. */
+    readonly fence: { readonly fencingId: string; readonly epoch: number } | undefined,
+  ) {}
+
+  async append(topic: string, records: readonly NewRecord[]): Promise<number[]> {
+    if (this.#appending) throw new Error("A producer appends one batch at a time: wait for the append before this one.");
+    if (this.#closed) throw new AppError("LOG_UNAVAILABLE", "The producer was closed by this process.");
+    this.#appending = true;
+    try {
+      const offsets = await this.file.write(() => {
+        this.#checkFence();
+        return this.#insert(topic, records);
+      });
+      this.arrivals.notify();
+      return offsets;
+    } finally {
+      this.#appending = false;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  #checkFence(): void {
+    if (this.fence === undefined) return;
+    const { fencingId, epoch } = this.fence;
+    const row = this.file.db.query<{ epoch: number }, [string]>("SELECT epoch FROM fences WHERE fencing_id = ?").get(fencingId);
+    if (row?.epoch === epoch) return;
+    throw new AppError("PRODUCER_FENCED", `Another producer took over ${fencingId}: this one must stop.`);
+  }
+
+  #insert(topic: string, records: readonly NewRecord[]): number[] {
+    const { db } = this.file;
+    const insert = db.query("INSERT INTO records (id, timestamp_ms, key, value, headers) VALUES (?, ?, ?, ?, ?)");
+    const ends = new Map<number, { row: number; next_offset: number }>();
+    const offsets = records.map(({ partition, key, value, headers, timestamp_ms }) => {
+      let end = ends.get(partition);
+      if (end === undefined) {
+        const { row, next_offset } = findPartition(this.file, topic, partition);
+        end = { row, next_offset };
+        ends.set(partition, end);
+      }
+      const offset = end.next_offset++;
+      insert.run(recordId(end.row, offset), timestamp_ms, bytesOf(key), bytesOf(value), encodeHeaders(headers));
+      return offset;
+    });
+    const moveEnd = db.query("UPDATE partitions SET next_offset = ? WHERE row = ?");
+    for (const { row, next_offset } of ends.values()) moveEnd.run(next_offset, row);
+    return offsets;
+  }
+}

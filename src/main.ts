@@ -1,0 +1,137 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join, resolve } from "node:path";
+import { cartApp } from "./cart/app.ts";
+import { CartService } from "./cart/service.ts";
+import { systemClock } from "./clock.ts";
+import { type Config, readConfig, settingsHelp } from "./config.ts";
+import { AppError } from "./errors.ts";
+import { readiness } from "./http/health.ts";
+import { InFlight } from "./http/in-flight.ts";
+import { type RunningService, serve } from "./http/serve.ts";
+import { KafkaLog } from "./log/kafka/kafka-log.ts";
+import type { Log } from "./log/log.ts";
+import { partitionFor } from "./log/partitioner.ts";
+import { openSqliteLog } from "./log/sqlite-log.ts";
+import { orderServiceApp } from "./order-service/app.ts";
+import { OrderService } from "./order-service/service.ts";
+import { createLogger, type Logger } from "./telemetry/logger.ts";
+
+const ROLES = ["both", "producer", "consumer"] as const;
+type Role = (typeof ROLES)[number];
+
+const EXIT_USAGE = 2;
+
+const USAGE = `Usage: bun start [--help]        both services in one process
+       bun run producer          the cart service alone
+       bun run consumer          the order service alone
+
+Settings are environment variables:
+
+${settingsHelp()}`;
+
+const clock = systemClock;
+const random = Math.random;
+const newUuid = () => crypto.randomUUID();
+
+interface StartedRole {
+  readonly service: { stop(): Promise<void> };
+  readonly http: RunningService;
+}
+
+function openLog(config: Config, logger: Logger): Log {
+  if (!config.kafka) {
+    mkdirSync(config.data_dir, { recursive: true });
+    return openSqliteLog({
+      path: join(config.data_dir, "log.sqlite"),
+      clock,
+      newUuid,
+      owner: `the process with pid ${process.pid} on ${hostname()}`,
+    });
+  }
+  const { brokers, tls, sasl } = config.kafka;
+  return new KafkaLog({
+    brokers,
+    clientId: "order-processing",
+    ...(tls ? { ssl: tls.ca_file === undefined ? true : { ca: [readFileSync(tls.ca_file, "utf8")] } } : {}),
+    ...(sasl ? { sasl } : {}),
+    session_timeout_ms: config.session_timeout_ms,
+    backoff_ms_min: config.backoff_ms_min,
+    backoff_ms_max: config.backoff_ms_max,
+    clock,
+    random,
+    onClientMessage: (message) => logger.debug(message),
+  });
+}
+
+function startCart(config: Config, log: Log, logger: Logger): StartedRole {
+  const service = new CartService({ config, log, logger, clock, random, newUuid });
+  const inFlight = new InFlight(config.in_flight_requests_max);
+  const health = () => readiness(service.partitions);
+  const app = cartApp({ commands: service.commands, health, inFlight, body_bytes_max: config.body_bytes_max, logger });
+  return { service, http: serve(app, { ...config, port: config.cart_port, portSetting: "CART_PORT", inFlight, clock }) };
+}
+
+function startOrderService(config: Config, log: Log, logger: Logger): StartedRole {
+  const service = new OrderService({ config, log, logger, clock, random });
+  const inFlight = new InFlight(config.in_flight_requests_max);
+  const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
+  const app = orderServiceApp({ ...config, partitions: service.partitions, partitionOf, inFlight, logger });
+  return { service, http: serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock }) };
+}
+
+function announce(config: Config, logger: Logger, cart: StartedRole | undefined, orders: StartedRole | undefined): void {
+  const data = resolve(config.data_dir);
+  const log = config.kafka ? `Kafka at ${config.kafka.brokers.join(",")}` : `embedded in ${join(data, "log.sqlite")}`;
+  if (cart) logger.info(`The cart service listens on ${cart.http.url}`);
+  if (orders) logger.info(`The order service listens on ${orders.http.url}`);
+  logger.info(`The log: ${log}; topic ${config.orders_topic}. The state: ${join(data, "state")}`);
+  const example = cart
+    ? `curl -X POST ${cart.http.url}/create-order -H 'content-type: application/json' -d '{"order_id":"123","number_of_items":3}'`
+    : `curl '${orders?.http.url}/order-details?orderId=ORD-123'`;
+  logger.info(`Try: ${example}`);
+}
+
+async function main(args: readonly string[]): Promise<number | undefined> {
+  const role = (args.find((arg) => !arg.startsWith("-")) ?? "both") as Role;
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(USAGE);
+    return 0;
+  }
+  if (!ROLES.includes(role) || args.length > 1) {
+    console.error(`There is no command ${args.join(" ")}.\n\n${USAGE}`);
+    return EXIT_USAGE;
+  }
+  const config = readConfig(process.env);
+  const secrets = config.kafka?.sasl ? [config.kafka.sasl.password] : [];
+  const logger = createLogger({ level: config.log_level, format: config.log_format, secrets });
+  const log = openLog(config, logger);
+  const cart = role === "consumer" ? undefined : startCart(config, log, logger);
+  const orders = role === "producer" ? undefined : startOrderService(config, log, logger);
+  announce(config, logger, cart, orders);
+
+  let stopping = false;
+  const stop = async (signal: string) => {
+    if (stopping) return;
+    stopping = true;
+    logger.info(`${signal}: stopping`);
+    const started_ms = clock.now_ms();
+    const roles = [cart, orders].filter((started) => started !== undefined);
+    const cut = await Promise.all(roles.map((started) => started.http.stop()));
+    await Promise.all(roles.map((started) => started.service.stop()));
+    await log.close();
+    logger.info({ requests_cut: cut.reduce((sum, n) => sum + n, 0), took_ms: clock.now_ms() - started_ms }, "stopped");
+    process.exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void stop(signal));
+  return undefined;
+}
+
+try {
+  const code = await main(process.argv.slice(2));
+  if (code !== undefined) process.exit(code);
+} catch (e) {
+  if (!(e instanceof AppError)) throw e;
+  console.error(e.message);
+  process.exit(EXIT_USAGE);
+}

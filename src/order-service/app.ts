@@ -1,0 +1,144 @@
+import type { Elysia } from "elysia";
+import { AppError } from "../errors.ts";
+import { parseLogPosition } from "../http/headers.ts";
+import { healthRoutes, readiness } from "../http/health.ts";
+import { InFlight } from "../http/in-flight.ts";
+import { serviceApp } from "../http/service.ts";
+import { formatMoney, shippingCost } from "../orders/money.ts";
+import type { Order } from "../orders/order.ts";
+import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../orders/order-id.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import {
+  findOrder,
+  mergedOrderIds,
+  type OrderPartitions,
+  type PartitionOf,
+  partitionsElsewhere,
+  requireAssignment,
+  requireRunning,
+  waitForPosition,
+} from "./queries.ts";
+
+export interface OrderServiceAppOptions {
+  readonly partitions: OrderPartitions;
+  readonly partitionOf: PartitionOf;
+  /** The topic consumed here; any other has no orders. */
+  readonly orders_topic: string;
+  readonly read_wait_ms_max: number;
+  readonly inFlight: InFlight;
+  readonly logger: Logger;
+}
+
+/** Listings at the same time; each holds some pages of ids. */
+export const LISTINGS_MAX = 32;
+const CHUNK_CHARS = 65_536;
+
+/** The order service's HTTP side: the contract's two queries, and health. */
+export const orderServiceApp = (options: OrderServiceAppOptions): Elysia => {
+  const { partitions, partitionOf, orders_topic, read_wait_ms_max, inFlight, logger } = options;
+  const listings = new InFlight(LISTINGS_MAX);
+
+  const orderDetails = async (request: Request): Promise<Response> => {
+    const given = new URL(request.url).searchParams.get("orderId");
+    const orderId = given === null ? undefined : normalizeOrderId(given);
+    if (orderId === undefined) {
+      throw invalid("orderId", `be 1 to ${ORDER_ID_DIGITS_MAX} digits, with or without ORD- before them, such as ORD-123`);
+    }
+    const position = request.headers.get("log-position");
+    if (position !== null) await waitForPosition(partitions, parseLogPosition(position), read_wait_ms_max);
+    const order = findOrder(partitions, partitionOf, orderId);
+    return new Response(orderDetailsJson(order), { headers: jsonHeaders });
+  };
+
+  const allOrderIds = (request: Request): Response => {
+    const topicName = new URL(request.url).searchParams.get("topicName");
+    if (topicName === null || topicName === "") throw invalid("topicName", `be the name of a topic, such as ${orders_topic}`);
+    if (topicName !== orders_topic) {
+      return new Response(`${listStart(topicName)}${LIST_END}`, { headers: jsonHeaders });
+    }
+    requireAssignment(partitions);
+    requireRunning(partitions);
+    const elsewhere = partitionsElsewhere(partitions);
+    const headers = elsewhere.length === 0 ? jsonHeaders : { ...jsonHeaders, "partitions-elsewhere": elsewhere.join(",") };
+    listings.enter();
+    return new Response(
+      orderIdStream(topicName, mergedOrderIds(partitions), () => listings.leave(), logger),
+      { headers },
+    );
+  };
+
+  return serviceApp(
+    [
+      { method: "GET", path: "/order-details", handle: orderDetails },
+      { method: "GET", path: "/getAllOrderIdsFromTopic", handle: allOrderIds },
+      ...healthRoutes(() => readiness(partitions)),
+    ],
+    inFlight,
+    logger,
+  );
+};
+
+const jsonHeaders = { "content-type": "application/json", "cache-control": "no-store" };
+
+const invalid = (field: string, must: string): AppError => {
+  const detail = `${field} must ${must}.`;
+  return new AppError("INVALID_FIELD", detail, { errors: [{ field, detail }] });
+};
+
+/** Written by hand because JSON.stringify would write 150.00 as 150. */
+const orderDetailsJson = (order: Order): string => {
+  const items = order.items.map(
+    ({ itemId, quantity, price_hundredths }) =>
+      `{"itemId":${JSON.stringify(itemId)},"quantity":${quantity},"price":${formatMoney(price_hundredths)}}`,
+  );
+  return (
+    `{"order":{"orderId":${JSON.stringify(order.orderId)},"customerId":${JSON.stringify(order.customerId)}` +
+    `,"orderDate":${JSON.stringify(order.orderDate)},"items":[${items.join(",")}]` +
+    `,"totalAmount":${formatMoney(order.total_hundredths)},"currency":${JSON.stringify(order.currency)}` +
+    `,"status":${JSON.stringify(order.status)}},"shippingCost":${formatMoney(shippingCost(order.total_hundredths))}}`
+  );
+};
+
+const listStart = (topicName: string): string => `{"topicName":${JSON.stringify(topicName)},"orderIds":[`;
+const LIST_END = "]}";
+
+/**
+ * Reads ids only as fast as the client takes them, a chunk at a time. A failure in the middle breaks the transfer off, so
+ * that no client takes a part for the whole. `done` is called once, however it ends.
+ */
+const orderIdStream = (
+  topicName: string,
+  ids: Iterator<string>,
+  done: () => void,
+  logger: Logger,
+): ReadableStream<Uint8Array> => {
+  let text = listStart(topicName);
+  let separator = "";
+  return new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        try {
+          while (text.length < CHUNK_CHARS) {
+            const next = ids.next();
+            if (next.done) {
+              controller.enqueue(Buffer.from(text + LIST_END));
+              controller.close();
+              done();
+              return;
+            }
+            text += `${separator}"${next.value}"`;
+            separator = ",";
+          }
+          controller.enqueue(Buffer.from(text));
+          text = "";
+        } catch (e) {
+          logger.warn({ err: e }, "a listing was broken off");
+          controller.error(e);
+          done();
+        }
+      },
+      cancel: done,
+    },
+    { highWaterMark: 0 },
+  );
+};

@@ -1,0 +1,183 @@
+import type { Database } from "bun:sqlite";
+import { createHash } from "node:crypto";
+import type { LogRecord } from "../log/log.ts";
+import { decodeEvent, isPoison } from "../orders/event.ts";
+import { evolve, HELD_UPDATES_MAX, initialState, type Item, type Order, type OrderState, type Status } from "../orders/order.ts";
+import type { DeadLetterReason, Projection, ProjectionStore } from "../partitions/projection.ts";
+import type { OrdersView } from "./queries.ts";
+
+/**
+ * An order is one row: what it is, the updates held until its create, and the ids of its newest events, so that a batch reads and
+ * writes each order once, however many of its events it holds. The ids beyond EVENT_IDS_CHARS_MAX move to a table, by event and not
+ * by batch: the rows are a function of the log, not of how it was read.
+ */
+const EVENT_IDS_CHARS_MAX = 2_048;
+
+export interface OrderProjectionView extends OrdersView {
+  /** SHA-256 over all rows in the order of their ids: equal for equal prefixes of the log. */
+  digest(): string;
+}
+
+export const orderProjection: Projection<OrderProjectionView> = {
+  name: "orders",
+  version: 1,
+  schema: `
+    CREATE TABLE orders (
+      order_id TEXT PRIMARY KEY,
+      customer_id TEXT, order_date TEXT, items TEXT, total_hundredths INTEGER, currency TEXT, status TEXT,
+      held TEXT NOT NULL, event_ids TEXT NOT NULL, spilled INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE spilled_event_ids (
+      order_id TEXT NOT NULL, event_id TEXT NOT NULL, PRIMARY KEY (order_id, event_id)
+    ) STRICT, WITHOUT ROWID;`,
+  open: (db) => new OrderStore(db),
+};
+
+type Row = [
+  order_id: string,
+  customer_id: string | null,
+  order_date: string,
+  items: string,
+  total_hundredths: number,
+  currency: string,
+  status: Status,
+  held: string,
+  event_ids: string,
+  spilled: number,
+];
+
+interface Touched {
+  state: OrderState;
+  /** What the row holds, undefined where there is none yet. */
+  readonly before: OrderState | undefined;
+  /** Event ids that left the row, already in the table or (the new ones) to be written with the batch. */
+  spilled: number;
+  newlySpilled: string[];
+}
+
+const COLUMNS = "order_id, customer_id, order_date, items, total_hundredths, currency, status, held, event_ids, spilled";
+
+class OrderStore implements ProjectionStore<OrderProjectionView> {
+  readonly view: OrderProjectionView;
+  #touched = new Map<string, Touched>();
+  readonly #select;
+  readonly #insert;
+  readonly #update;
+  readonly #updateStatus;
+  readonly #isSpilled;
+  readonly #spill;
+
+  constructor(db: Database) {
+    this.#select = db.query<Row, [string]>(`SELECT ${COLUMNS} FROM orders WHERE order_id = ?`);
+    this.#insert = db.query(`INSERT INTO orders (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#update =
+      db.query(`UPDATE orders SET customer_id = ?2, order_date = ?3, items = ?4, total_hundredths = ?5, currency = ?6,
+      status = ?7, held = ?8, event_ids = ?9, spilled = ?10 WHERE order_id = ?1`);
+    this.#updateStatus = db.query("UPDATE orders SET status = ?, event_ids = ?, spilled = ? WHERE order_id = ?");
+    this.#isSpilled = db.query("SELECT 1 FROM spilled_event_ids WHERE order_id = ? AND event_id = ?");
+    this.#spill = db.query("INSERT INTO spilled_event_ids VALUES (?, ?)");
+    this.view = makeView(db, (orderId) => this.#load(orderId)?.state.order);
+  }
+
+  fold(record: LogRecord): DeadLetterReason | undefined {
+    const event = decodeEvent(record.key, record.value);
+    if (isPoison(event)) return { code: event.poison, detail: event.detail };
+    const { orderId } = event;
+    let touched = this.#touched.get(orderId);
+    if (!touched) {
+      touched = this.#load(orderId) ?? { state: initialState, before: undefined, spilled: 0, newlySpilled: [] };
+      this.#touched.set(orderId, touched);
+    }
+    const known = touched;
+    const { state, outcome } = evolve(
+      known.state,
+      event,
+      known.spilled === 0 ? undefined : (eventId) => this.#wasSpilled(orderId, known, eventId),
+    );
+    known.state = state;
+    if (state.eventIds.length > EVENT_IDS_CHARS_MAX) spillEventIds(known);
+    if (outcome !== "held-overflow") return undefined;
+    return { code: "held_overflow", detail: `${HELD_UPDATES_MAX} updates of ${orderId} already wait for its create` };
+  }
+
+  flush(): void {
+    for (const [orderId, { state, before, spilled, newlySpilled }] of this.#touched) {
+      if (state === (before ?? initialState)) continue;
+      for (const eventId of newlySpilled) this.#spill.run(orderId, eventId);
+      const { order, held, eventIds } = state;
+      if (before?.order && order) this.#updateStatus.run(order.status, eventIds, spilled, orderId);
+      else {
+        (before ? this.#update : this.#insert).run(
+          orderId,
+          order?.customerId ?? null,
+          order?.orderDate ?? null,
+          order ? encodeItems(order.items) : null,
+          order?.total_hundredths ?? null,
+          order?.currency ?? null,
+          order?.status ?? null,
+          held.length === 0 ? "" : held.join(" "),
+          eventIds,
+          spilled,
+        );
+      }
+    }
+    this.#touched = new Map();
+  }
+
+  reset(): void {
+    this.#touched = new Map();
+  }
+
+  #load(orderId: string): Touched | undefined {
+    const row = this.#select.values(orderId)[0] as Row | undefined;
+    if (!row) return undefined;
+    const [, customerId, orderDate, items, total_hundredths, currency, status, held, eventIds, spilled] = row;
+    const order =
+      customerId === null
+        ? undefined
+        : { orderId, customerId, orderDate, items: decodeItems(items), total_hundredths, currency, status };
+    const state = { order, held: held === "" ? initialState.held : (held.split(" ") as Status[]), eventIds };
+    return { state, before: state, spilled, newlySpilled: [] };
+  }
+
+  #wasSpilled(orderId: string, touched: Touched, eventId: string): boolean {
+    return touched.newlySpilled.includes(eventId) || this.#isSpilled.get(orderId, eventId) !== null;
+  }
+}
+
+function spillEventIds(touched: Touched): void {
+  const eventIds = touched.state.eventIds.slice(1, -1).split("\n");
+  touched.newlySpilled.push(...eventIds);
+  touched.spilled += eventIds.length;
+  touched.state = { ...touched.state, eventIds: initialState.eventIds };
+}
+
+const encodeItems = (items: readonly Item[]): string =>
+  JSON.stringify(items.map((item) => [item.itemId, item.quantity, item.price_hundredths]));
+
+const decodeItems = (items: string): Item[] =>
+  (JSON.parse(items) as [string, number, number][]).map(([itemId, quantity, price_hundredths]) => ({
+    itemId,
+    quantity,
+    price_hundredths,
+  }));
+
+function makeView(db: Database, order: (orderId: string) => Order | undefined): OrderProjectionView {
+  const idsAfter = db.query<[string], [string, number]>(
+    "SELECT order_id FROM orders WHERE order_id > ? ORDER BY order_id LIMIT ?",
+  );
+  return {
+    order,
+    orderIdsAfter: (after, limit) => (idsAfter.values(after, limit) as [string][]).map(([orderId]) => orderId),
+    digest: () => {
+      const hash = createHash("sha256");
+      const rows = db.query<Record<string, unknown>, []>(`SELECT ${COLUMNS} FROM orders ORDER BY order_id`);
+      for (const row of rows.iterate()) hash.update(`${JSON.stringify(row)}\n`);
+      const spilled = db.query<Record<string, unknown>, []>(
+        "SELECT order_id, event_id FROM spilled_event_ids ORDER BY order_id, event_id",
+      );
+      for (const row of spilled.iterate()) hash.update(`${JSON.stringify(row)}\n`);
+      return hash.digest("hex");
+    },
+  };
+}

@@ -1,0 +1,192 @@
+import { AppError } from "../errors.ts";
+import type { LogPosition } from "../http/headers.ts";
+import type { Order } from "../orders/order.ts";
+import type { HeldPartitions, PartitionView } from "../partitions/projection.ts";
+
+/** What the order service asks of one partition's committed rows. Synchronous; throws STORE_FAILED. */
+export interface OrdersView {
+  /** Undefined while only updates of it are known. */
+  order(orderId: string): Order | undefined;
+  /** Ids greater than `after`, ascending by code unit, at most `limit`; also those known only from a held update. */
+  orderIdsAfter(after: string, limit: number): readonly string[];
+}
+
+export type OrderPartitions = HeldPartitions<OrdersView>;
+
+/** The partition the configured partitioner puts a create of this order in. */
+export type PartitionOf = (orderId: string, partitionCount: number) => number;
+
+/**
+ * Resolves once the record at `position` is applied here. Rejects with PARTITION_ELSEWHERE, PARTITION_HALTED, CATCHING_UP
+ * (nothing is assigned yet), or with POSITION_NOT_REACHED after `wait_ms_max`.
+ */
+export const waitForPosition = async (partitions: OrderPartitions, position: LogPosition, wait_ms_max: number): Promise<void> => {
+  const { partition, offset } = position;
+  const held = heldOrThrow(partitions, partition);
+  if (held.nextOffset > offset || (held.state !== "halted" && (await held.reached(offset + 1, wait_ms_max)))) return;
+  // The wait also ends when the partition is taken away or halts.
+  const now = heldOrThrow(partitions, partition);
+  if (now.state === "halted") throw haltedError(now);
+  throw new AppError(
+    "POSITION_NOT_REACHED",
+    `Partition ${partition} is applied up to offset ${now.nextOffset} and not yet ${offset}; ask again.`,
+    { partition, offset, nextOffset: now.nextOffset },
+  );
+};
+
+const heldOrThrow = (partitions: OrderPartitions, partition: number): PartitionView<OrdersView> => {
+  const held = partitions.get(partition);
+  if (held !== undefined) return held;
+  requireAssignment(partitions);
+  if (partition >= partitions.partitionCount) {
+    throw new AppError(
+      "POSITION_NOT_REACHED",
+      `Partition ${partition} is not known here yet; ask again, or without Log-Position.`,
+      {
+        partition,
+      },
+    );
+  }
+  throw new AppError("PARTITION_ELSEWHERE", `Partition ${partition} is held by another instance; ask that one.`, { partition });
+};
+
+/**
+ * Finds an order wherever its create lies: first where the partitioner puts it, then in the other held partitions, because
+ * it may come from a client with another partitioner or from before partitions were added.
+ *
+ * Throws ORDER_NOT_FOUND only if every partition is held here and has caught up; else PARTITION_ELSEWHERE, CATCHING_UP or
+ * PARTITION_HALTED.
+ */
+export const findOrder = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): Order => {
+  const { partitionCount } = partitions;
+  const home = partitionCount === 0 ? undefined : partitionOf(orderId, partitionCount);
+  const atHome = home === undefined ? undefined : partitions.get(home)?.view?.order(orderId);
+  if (atHome !== undefined) return atHome;
+  for (const { partition, view } of partitions.held()) {
+    const order = partition === home ? undefined : view?.order(orderId);
+    if (order !== undefined) return order;
+  }
+  requireAssignment(partitions);
+  requireRunning(partitions);
+  const elsewhere = partitionsElsewhere(partitions);
+  if (elsewhere.length === 0) throw new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}.`, { orderId });
+  const isHomeElsewhere = home !== undefined && elsewhere.includes(home);
+  throw new AppError(
+    "PARTITION_ELSEWHERE",
+    isHomeElsewhere
+      ? `Order ${orderId} belongs to partition ${home}, which another instance holds; ask that one.`
+      : `Order ${orderId} is in none of the partitions held here; ask the instances that hold the others.`,
+    { orderId, ...(isHomeElsewhere ? { partition: home } : {}), partitions: elsewhere },
+  );
+};
+
+/** Ascending. */
+export const partitionsElsewhere = (partitions: OrderPartitions): number[] => {
+  const elsewhere: number[] = [];
+  for (let p = 0; p < partitions.partitionCount; p++) if (partitions.get(p) === undefined) elsewhere.push(p);
+  return elsewhere;
+};
+
+/** Throws CATCHING_UP while it is not known which partitions are this instance's. */
+export const requireAssignment = (partitions: OrderPartitions): void => {
+  if (partitions.partitionCount === 0)
+    throw new AppError("CATCHING_UP", "The topic is not there yet, or not reached yet; ask again.");
+  if (partitions.membership !== "stable") {
+    throw new AppError("CATCHING_UP", "The partitions are being assigned; ask again.", { membership: partitions.membership });
+  }
+};
+
+/** Throws unless what is held here is complete: CATCHING_UP, or PARTITION_HALTED where only an operator can help. */
+export const requireRunning = (partitions: OrderPartitions): void => {
+  let halted: PartitionView<OrdersView> | undefined;
+  for (const held of partitions.held()) {
+    if (held.state === "halted") halted ??= held;
+    else if (held.state !== "running") {
+      const { partition, nextOffset, endOffset } = held;
+      throw new AppError(
+        "CATCHING_UP",
+        `Partition ${partition} is applied up to offset ${nextOffset} of ${endOffset}; ask again.`,
+        {
+          partition,
+          nextOffset,
+          endOffset,
+        },
+      );
+    }
+  }
+  if (halted !== undefined) throw haltedError(halted);
+};
+
+const haltedError = ({ partition, halted }: PartitionView<OrdersView>): AppError =>
+  new AppError("PARTITION_HALTED", `Partition ${partition} is halted: ${halted ?? "see the log."}`, { partition });
+
+/** Ids of all partitions that a listing holds in memory at once, and of one partition at most and at least. */
+const MERGE_IDS_MAX = 20_000;
+const PAGE_IDS_MAX = 1_000;
+const PAGE_IDS_MIN = 50;
+
+/**
+ * The ids of all held partitions, ascending, each once though it may be in several: a merge of their sorted pages. Rejects
+ * with PARTITION_ELSEWHERE if a partition is taken away meanwhile; ids that arrive meanwhile may or may not be among them.
+ */
+export function* mergedOrderIds(partitions: OrderPartitions): Generator<string, void, undefined> {
+  const numbers = Array.from(partitions.held(), (held) => held.partition);
+  const page_ids = Math.max(PAGE_IDS_MIN, Math.min(PAGE_IDS_MAX, Math.floor(MERGE_IDS_MAX / Math.max(1, numbers.length))));
+  let heads = numbers.map((partition) => new SortedIds(partitions, partition, page_ids));
+  heads = heads.filter((ids) => ids.head !== undefined);
+  while (heads.length > 0) {
+    let least: string | undefined;
+    for (const { head } of heads) if (head !== undefined && (least === undefined || head < least)) least = head;
+    if (least === undefined) return;
+    yield least;
+    let oneEnded = false;
+    for (const ids of heads) {
+      if (ids.head !== least) continue;
+      ids.advance();
+      oneEnded ||= ids.head === undefined;
+    }
+    if (oneEnded) heads = heads.filter((ids) => ids.head !== undefined);
+  }
+}
+
+/** One partition's ids, a page at a time. */
+class SortedIds {
+  readonly #partitions: OrderPartitions;
+  readonly #partition: number;
+  readonly #page_ids: number;
+  #page: readonly string[] = [];
+  #index = 0;
+  /** The least id not yet passed; undefined at the end. */
+  head: string | undefined;
+
+  constructor(partitions: OrderPartitions, partition: number, page_ids: number) {
+    this.#partitions = partitions;
+    this.#partition = partition;
+    this.#page_ids = page_ids;
+    this.#readPage("");
+  }
+
+  advance(): void {
+    const passed = this.head;
+    if (passed === undefined) return;
+    if (++this.#index < this.#page.length) this.head = this.#page[this.#index];
+    else if (this.#page.length < this.#page_ids) this.head = undefined;
+    else this.#readPage(passed);
+  }
+
+  #readPage(after: string): void {
+    const view = this.#partitions.get(this.#partition)?.view;
+    if (view === undefined) {
+      throw new AppError(
+        "PARTITION_ELSEWHERE",
+        `Partition ${this.#partition} was taken away while its ids were listed; ask again.`,
+        {
+          partition: this.#partition,
+        },
+      );
+    }
+    this.#page = view.orderIdsAfter(after, this.#page_ids);
+    this.#index = 0;
+    this.head = this.#page[0];
+  }
+}

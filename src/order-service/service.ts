@@ -1,0 +1,129 @@
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config.ts";
+import type { Log, Membership } from "../log/log.ts";
+import { DeadLetters } from "../partitions/dead-letters.ts";
+import { PartitionSet } from "../partitions/partition-set.ts";
+import { StateDir } from "../partitions/state-dir.ts";
+import { openDatabase, PartitionStore } from "../partitions/store.ts";
+import { prepareTopics } from "../partitions/topics.ts";
+import type { Random } from "../random.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { type OrderProjectionView, orderProjection } from "./order-projection.ts";
+
+export interface OrderServiceOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** How often the group is told how far the partitions are applied. */
+const COMMIT_WAIT_MS = 1_000;
+const PARTITION_COUNT_WAIT_MS = 3_000;
+
+/**
+ * The order service without its HTTP side: joins the group and runs the order projection over the partitions it is assigned.
+ *
+ * ```
+ *  start: topics ─▶ join the group ─▶ assigned ⇄ partition set      stop: commit ─▶ partition set ─▶ leave
+ * ```
+ */
+export class OrderService {
+  readonly partitions: PartitionSet<OrderProjectionView>;
+  readonly #options: OrderServiceOptions;
+  readonly #deadLetters: DeadLetters;
+  readonly #ending = new AbortController();
+  readonly #running: Promise<void>;
+  #membership: Membership | undefined;
+  #logId = "";
+  #stateDir: StateDir | undefined;
+
+  constructor(options: OrderServiceOptions) {
+    const { config, log, clock, random, logger } = options;
+    this.#options = options;
+    const isOwner = () => this.#membership?.isOwner() ?? false;
+    const warn = (partition: number, message: string) => logger.warn({ partition }, message);
+    const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, warn };
+    this.#deadLetters = new DeadLetters({ ...common, deadLetterTopic: config.dead_letter_topic });
+    this.partitions = new PartitionSet({
+      ...common,
+      openStore: (partition) => this.#openStore(partition),
+      deliverDeadLetters: (partition, letters, signal) => this.#deadLetters.deliver(partition, letters, signal),
+      membership: () => this.#standing(),
+    });
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await this.#commit();
+    await this.partitions.close();
+    await this.#deadLetters.close();
+    await this.#membership?.leave();
+    await this.#running;
+    this.#stateDir?.release();
+  }
+
+  /** Stable only while the group's word is fresh: a member that cannot reach the group does not know what it owns. */
+  #standing(): string {
+    const membership = this.#membership;
+    if (!membership) return "joining";
+    return membership.state === "stable" && !membership.isOwner() ? "joining" : membership.state;
+  }
+
+  async #run(): Promise<void> {
+    const { config, log, clock, random, logger } = this.#options;
+    const { orders_topic: topic, dead_letter_topic: deadLetterTopic, topic_partitions } = config;
+    const onWaiting = (reason: string) => logger.warn({ topic }, `The order service waits for the log: ${reason}`);
+    const logId = await prepareTopics(
+      { log, topic, deadLetterTopic, topic_partitions, backoff: config, clock, random, onWaiting },
+      this.#ending.signal,
+    );
+    if (logId === undefined || this.#ending.signal.aborted) return;
+    this.#logId = logId;
+    this.#membership = log.joinGroup({
+      group: config.consumer_group,
+      topic,
+      localPartitions: () => this.#claimStateDir().partitions(topic),
+      listener: {
+        assigned: (partitions) => {
+          logger.info({ partitions }, `${partitions.length} partitions assigned`);
+          this.partitions.assign(partitions);
+        },
+        lost: (reason) => logger.warn(`The group lost this member: ${reason}. It joins again.`),
+        waiting: (holder) =>
+          logger.warn(`The group ${config.consumer_group} is held by ${holder}; this process takes over when that one ends.`),
+      },
+    });
+    for (let lookedAt_ms = Number.NEGATIVE_INFINITY; !this.#ending.signal.aborted;) {
+      if (clock.now_ms() - lookedAt_ms >= PARTITION_COUNT_WAIT_MS) {
+        lookedAt_ms = clock.now_ms();
+        this.partitions.partitionCount = await log.partitionCount(topic).catch(() => this.partitions.partitionCount);
+      }
+      await clock.sleep(COMMIT_WAIT_MS, this.#ending.signal);
+      await this.#commit();
+    }
+  }
+
+  async #commit(): Promise<void> {
+    await this.#membership
+      ?.commit(this.partitions.positions())
+      .catch((e: unknown) => this.#options.logger.debug({ err: e }, "offset commit failed"));
+  }
+
+  /** Only when it is needed: a member that waits for another takes that one's stores over. */
+  #claimStateDir(): StateDir {
+    return (this.#stateDir ??= StateDir.claim(this.#options.config.data_dir, this.#logId, "order-service"));
+  }
+
+  #openStore(partition: number): PartitionStore<OrderProjectionView> {
+    const { config, clock, logger } = this.#options;
+    const path = this.#claimStateDir().storePath(config.orders_topic, partition);
+    const identity = { logId: this.#logId, topic: config.orders_topic };
+    const { db, setAside } = openDatabase(path, orderProjection, identity, clock.now_ms());
+    if (setAside)
+      logger.warn({ partition, ...setAside }, "The store was not usable and was set aside; it is rebuilt from the log.");
+    return new PartitionStore(db, orderProjection, partition, () => db.close());
+  }
+}

@@ -1,0 +1,33 @@
+const DATE_TIME =
+  /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)?$/;
+
+/**
+ * RFC 3339's date-time with a zone, given one that may lack it (then it is UTC, as Python's `datetime.utcnow().isoformat()` means
+ * it). Between date and time a space or `t` becomes `T`, `z` becomes `Z`; else the text is kept, also its fraction of a second
+ * (up to nine digits) and its offset. Undefined for what is no date: 30 February, 24:00, a leap second.
+ */
+export function normalizeDateTime(s: string): string | undefined {
+  if (!DATE_TIME.test(s)) return undefined;
+  if (s.charCodeAt(8) >= TWO && Number(s.slice(8, 10)) > daysOfMonth(s)) return undefined;
+  const separated = s.charCodeAt(10) === UPPER_T ? s : `${s.slice(0, 10)}T${s.slice(11)}`;
+  const last = s.charCodeAt(s.length - 1);
+  if (last === UPPER_Z) return separated;
+  if (last === LOWER_Z) return `${separated.slice(0, -1)}Z`;
+  const sign = s.charCodeAt(s.length - 6);
+  return sign === PLUS || sign === DASH ? separated : `${separated}Z`;
+}
+
+const TWO = 50;
+const UPPER_T = 84;
+const UPPER_Z = 90;
+const LOWER_Z = 122;
+const DASH = 45;
+const PLUS = 43;
+
+function daysOfMonth(s: string): number {
+  const month = s.slice(5, 7);
+  if (month === "02") return isLeapYear(Number(s.slice(0, 4))) ? 29 : 28;
+  return month === "04" || month === "06" || month === "09" || month === "11" ? 30 : 31;
+}
+
+const isLeapYear = (year: number): boolean => year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);

@@ -1,0 +1,161 @@
+import type { Clock } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import { Backoff, type BackoffLimits } from "../log/backoff.ts";
+import type { FetchResult, Log, Reader } from "../log/log.ts";
+import type { Random } from "../random.ts";
+import { type ActorEnvironment, PartitionActor } from "./actor.ts";
+import type { HeldPartitions } from "./projection.ts";
+import type { PartitionStore } from "./store.ts";
+
+/** How long a fetch waits for records. A partition assigned meanwhile is first read after it. */
+const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
+/** How long to wait when there is nothing to read at all. */
+const IDLE_WAIT_MS = 25;
+
+export interface PartitionSetOptions<View> extends Omit<ActorEnvironment, "clock"> {
+  readonly log: Log;
+  readonly topic: string;
+  readonly openStore: (partition: number) => PartitionStore<View>;
+  /** How the group stands, for people. */
+  readonly membership: () => string;
+  readonly backoff: BackoffLimits;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/**
+ * The actors of the partitions this process holds, and the one loop that reads for them. While the actors apply what was read, the
+ * next fetch is already under way; at most two answers are in memory.
+ *
+ * ```
+ *  assign(partitions): opens the gained ones, closes the lost ones ──▶ fetch at every actor's `wanted` ─▶ accept ─▶ apply ─┐
+ *                                                                        ▲───────────────────────────────────────────────┘
+ * ```
+ */
+export class PartitionSet<View> implements HeldPartitions<View> {
+  partitionCount = 0;
+  readonly #actors = new Map<number, PartitionActor<View>>();
+  readonly #closing = new Map<number, Promise<void>>();
+  readonly #ending = new AbortController();
+  readonly #reader: Reader;
+  readonly #reading: Promise<void>;
+
+  constructor(private readonly options: PartitionSetOptions<View>) {
+    this.#reader = options.log.reader(options.topic);
+    this.#reading = this.#read();
+  }
+
+  get membership(): string {
+    return this.options.membership();
+  }
+
+  *held(): Iterable<PartitionActor<View>> {
+    for (const partition of [...this.#actors.keys()].sort((a, b) => a - b))
+      yield this.#actors.get(partition) as PartitionActor<View>;
+  }
+
+  get(partition: number): PartitionActor<View> | undefined {
+    return this.#actors.get(partition);
+  }
+
+  /** Takes over the whole assignment: partitions that stay go on undisturbed. */
+  assign(partitions: readonly number[]): void {
+    if (this.#ending.signal.aborted) return;
+    const wanted = new Set(partitions);
+    for (const [partition, actor] of this.#actors) {
+      if (wanted.has(partition)) continue;
+      this.#actors.delete(partition);
+      this.#closing.set(
+        partition,
+        actor.close().finally(() => this.#closing.delete(partition)),
+      );
+    }
+    const gained = partitions.filter((partition) => !this.#actors.has(partition));
+    for (const partition of gained) this.#actors.set(partition, new PartitionActor<View>(partition, this.options));
+    if (gained.length > 0) void this.#open(gained);
+  }
+
+  async close(): Promise<void> {
+    this.#ending.abort();
+    await Promise.all([...this.#actors.values()].map((actor) => actor.close()));
+    await this.#reader.close();
+    await this.#reading;
+    await Promise.all(this.#closing.values());
+  }
+
+  /** Next offsets of the partitions held, for the group's lag. */
+  positions(): Map<number, number> {
+    return new Map(
+      [...this.#actors]
+        .filter(([, actor]) => actor.view !== undefined)
+        .map(([partition, actor]) => [partition, actor.nextOffset]),
+    );
+  }
+
+  async #open(partitions: readonly number[]): Promise<void> {
+    const opened: PartitionActor<View>[] = [];
+    for (const partition of partitions) {
+      await this.#closing.get(partition);
+      const actor = this.#actors.get(partition);
+      if (!actor || actor.state !== "created") continue;
+      try {
+        actor.open(this.options.openStore(partition));
+        opened.push(actor);
+      } catch (e) {
+        actor.halt(
+          new AppError(
+            "STORE_FAILED",
+            `The store cannot be opened: ${String(e)}. Mend the disk or the data directory, then restart.`,
+            {},
+            e,
+          ),
+        );
+      }
+    }
+    const backoff = new Backoff(this.options.backoff, this.options.random);
+    while (!this.#ending.signal.aborted) {
+      try {
+        const watermarks = await this.options.log.watermarks(this.options.topic);
+        for (const actor of opened) actor.catchUpTo(watermarks[actor.partition]?.endOffset ?? 0);
+        return;
+      } catch {
+        await this.options.clock.sleep(backoff.next_ms(), this.#ending.signal);
+      }
+    }
+  }
+
+  async #read(): Promise<void> {
+    const { clock, random, isOwner } = this.options;
+    const backoff = new Backoff(this.options.backoff, random);
+    let fetching: Promise<FetchResult[]> | undefined;
+    while (!this.#ending.signal.aborted) {
+      fetching ??= isOwner() ? this.#fetch() : undefined;
+      if (!fetching) {
+        await clock.sleep(IDLE_WAIT_MS, this.#ending.signal);
+        continue;
+      }
+      try {
+        const results = await fetching;
+        backoff.reset();
+        for (const result of results) this.#actors.get(result.partition)?.accept(result);
+        fetching = this.#fetch();
+        fetching?.catch(() => undefined);
+        for (const actor of this.#actors.values()) {
+          if (!actor.hasAccepted) continue;
+          actor.apply()?.catch((e: unknown) => this.options.warn(actor.partition, String(e)));
+          await clock.yield();
+        }
+      } catch {
+        fetching = undefined;
+        await clock.sleep(backoff.next_ms(), this.#ending.signal);
+      }
+    }
+    await fetching?.catch(() => undefined);
+  }
+
+  #fetch(): Promise<FetchResult[]> | undefined {
+    const positions = new Map<number, number>();
+    for (const [partition, actor] of this.#actors) if (actor.wanted !== undefined) positions.set(partition, actor.wanted);
+    return positions.size === 0 ? undefined : this.#reader.fetch(positions, FETCH);
+  }
+}

@@ -1,0 +1,72 @@
+import type { Database } from "bun:sqlite";
+import type { LogRecord } from "../log/log.ts";
+
+/**
+ * What a partition's records are folded into. The actor runtime knows no more of it than this: it opens the store, gives it
+ * each record once and in order, and commits what it folded together with the offset in one transaction.
+ */
+export interface Projection<View> {
+  /** Names the store's file and guards it: a file written by another projection or version is not opened. */
+  readonly name: string;
+  readonly version: number;
+  /** SQL that makes the tables; run once on a new file. */
+  readonly schema: string;
+  open(db: Database, partition: number): ProjectionStore<View>;
+}
+
+export interface ProjectionStore<View> {
+  /**
+   * Folds one record into the rows it touches, in memory. A pure function of the rows and the record: no clock, randomness,
+   * configuration or await. Says when the record is none the projection can take; it is then a dead letter.
+   */
+  fold(record: LogRecord): DeadLetterReason | undefined;
+  /** Writes the touched rows. The actor calls it inside the transaction that moves the offset. */
+  flush(): void;
+  /** Forgets the touched rows that were not flushed: the transaction failed and the records will be folded again. */
+  reset(): void;
+  /** Queries against the committed rows. */
+  readonly view: View;
+}
+
+/** Why a record is a dead letter: a stable code and a sentence. */
+export interface DeadLetterReason {
+  readonly code: string;
+  readonly detail: string;
+}
+
+/**
+ * ```
+ *             records to read            end reached
+ *  created ──▶ catching-up ────────────▶ running ──▶ draining ──▶ stopped
+ *                  │                        │
+ *                  └───────▶ halted ◀───────┘   (until the process or an operator starts it anew)
+ * ```
+ */
+export type ActorState = "created" | "catching-up" | "running" | "draining" | "stopped" | "halted";
+
+/** What the services see of a partition's actor. */
+export interface PartitionView<View> {
+  readonly partition: number;
+  readonly state: ActorState;
+  /** Everything before it is applied. */
+  readonly nextOffset: number;
+  /** The partition's end as last heard of. */
+  readonly endOffset: number;
+  /** Why it halted: a sentence that says what to do. */
+  readonly halted: string | undefined;
+  /** Queries on the committed rows; undefined while the store is not open. */
+  readonly view: View | undefined;
+  /** Resolves with true once everything before `offset` is applied, false after `wait_ms_max` or when the actor ends. */
+  reached(offset: number, wait_ms_max: number): Promise<boolean>;
+}
+
+/** The partitions this process holds, and how many there are in all. */
+export interface HeldPartitions<View> {
+  /** 0 until the topic is known. */
+  readonly partitionCount: number;
+  /** In ascending order of partition. */
+  held(): Iterable<PartitionView<View>>;
+  get(partition: number): PartitionView<View> | undefined;
+  /** How the group or the log stands, in one word for /health/ready: joining, stable, waiting, left. */
+  readonly membership: string;
+}

@@ -1,0 +1,51 @@
+import { mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { AppError } from "../errors.ts";
+import { FileLock } from "../file-lock.ts";
+
+/** More instances of one role than this do not share one data directory. */
+const INSTANCES_MAX = 64;
+
+/**
+ * A process's own directory for stores: `<data dir>/state/<log id>/<role>-<n>`, with the lowest `n` that no living process holds. So
+ * several instances of a role can share a data directory, a restarted one finds its stores again, and another log's are left alone.
+ */
+export class StateDir {
+  private constructor(
+    readonly path: string,
+    private readonly lock: FileLock,
+  ) {}
+
+  /** Throws DATA_DIR_IN_USE when all are held. */
+  static claim(dataDir: string, logId: string, role: string): StateDir {
+    for (let n = 0; n < INSTANCES_MAX; n++) {
+      const path = join(dataDir, "state", logId, `${role}-${n}`);
+      mkdirSync(path, { recursive: true });
+      const lock = new FileLock(join(path, "lock"));
+      if (lock.tryTake()) return new StateDir(path, lock);
+    }
+    throw new AppError(
+      "DATA_DIR_IN_USE",
+      `${INSTANCES_MAX} processes already use ${dataDir} as ${role}; set DATA_DIR to another directory.`,
+    );
+  }
+
+  storePath(topic: string, partition: number): string {
+    return join(this.path, `${topic}.${partition}.sqlite`);
+  }
+
+  /** The partitions of the topic that have a store here. */
+  partitions(topic: string): number[] {
+    const partitions: number[] = [];
+    for (const name of readdirSync(this.path)) {
+      if (!name.startsWith(`${topic}.`) || !name.endsWith(".sqlite")) continue;
+      const partition = Number(name.slice(topic.length + 1, -".sqlite".length));
+      if (Number.isInteger(partition)) partitions.push(partition);
+    }
+    return partitions;
+  }
+
+  release(): void {
+    this.lock.release();
+  }
+}

@@ -1,0 +1,143 @@
+import { Database, type Statement } from "bun:sqlite";
+import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { dirname } from "node:path";
+import type { LogRecord } from "../log/log.ts";
+import type { Projection, ProjectionStore } from "./projection.ts";
+
+/** What a store's rows are a function of: the log, the topic, the projection and its version. Rows of anything else are not taken over. */
+export interface StoreIdentity {
+  readonly logId: string;
+  readonly topic: string;
+}
+
+/** Others may hold the file for a moment: a person with a shell, a backup. */
+const BUSY_WAIT_MS_MAX = 5_000;
+
+export interface OpenedDatabase {
+  readonly db: Database;
+  /** Where an unusable file was moved, and why. */
+  readonly setAside: { readonly path: string; readonly reason: string } | undefined;
+}
+
+/**
+ * Opens a projection's database file, making it if it is missing. A file that is damaged, or that holds another projection, another
+ * version or another log's rows, is moved aside (the log can rebuild it) and a new one is made.
+ */
+export function openDatabase(
+  path: string,
+  projection: Projection<unknown>,
+  identity: StoreIdentity,
+  now_ms: number,
+): OpenedDatabase {
+  mkdirSync(dirname(path), { recursive: true });
+  let reason: string;
+  try {
+    const db = prepareDatabase(path, projection, identity);
+    if (typeof db !== "string") return { db, setAside: undefined };
+    reason = db;
+  } catch (e) {
+    const code = (e as { code?: string }).code;
+    if (code !== "SQLITE_NOTADB" && code !== "SQLITE_CORRUPT") throw e;
+    reason = `it is damaged (${code})`;
+  }
+  const aside = `${path}.set-aside-${now_ms}`;
+  for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+  const db = prepareDatabase(path, projection, identity);
+  if (typeof db === "string") throw new Error(`a new store is not usable: ${db}`);
+  return { db, setAside: { path: aside, reason } };
+}
+
+function prepareDatabase(path: string, projection: Projection<unknown>, identity: StoreIdentity): Database | string {
+  const db = new Database(path, { create: true, strict: true });
+  try {
+    db.run(`PRAGMA busy_timeout = ${BUSY_WAIT_MS_MAX}`);
+    db.run("PRAGMA journal_mode = WAL");
+    // A power cut may take the newest transactions, offset and rows together; they are read from the log again.
+    db.run("PRAGMA synchronous = NORMAL");
+    db.run("PRAGMA cache_size = -16000");
+    const expected = { name: projection.name, version: projection.version, log_id: identity.logId, topic: identity.topic };
+    db.transaction(() => {
+      db.run(
+        "CREATE TABLE IF NOT EXISTS store (name TEXT NOT NULL, version INTEGER NOT NULL, log_id TEXT NOT NULL, topic TEXT NOT NULL) STRICT",
+      );
+      if (db.query("SELECT 1 FROM store").get()) return;
+      db.run("INSERT INTO store VALUES (?, ?, ?, ?)", Object.values(expected));
+      db.run(`CREATE TABLE position (
+        partition INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL,
+        last_offset INTEGER, last_checksum INTEGER
+      ) STRICT`);
+      db.run(projection.schema);
+    }).immediate();
+    const found = db.query<typeof expected, []>("SELECT name, version, log_id, topic FROM store").get();
+    for (const key of ["name", "version", "log_id", "topic"] as const) {
+      if (found?.[key] !== expected[key]) {
+        db.close();
+        return `its ${key} is ${found?.[key]}, not ${expected[key]}`;
+      }
+    }
+    return db;
+  } catch (e) {
+    db.close();
+    throw e;
+  }
+}
+
+/** The last record applied, kept so that a log that holds another one there is noticed. */
+export interface LastRecord {
+  readonly offset: number;
+  readonly checksum: number;
+}
+
+/** CRC-32 of key and value. */
+export function checksum(record: LogRecord): number {
+  return Bun.hash.crc32(record.value ?? "", Bun.hash.crc32(record.key ?? ""));
+}
+
+/** One partition's rows and its position, which move together. */
+export class PartitionStore<View> {
+  readonly projection: ProjectionStore<View>;
+  /** Everything before it is in the rows; undefined before the first commit. */
+  nextOffset: number | undefined;
+  last: LastRecord | undefined;
+  readonly #write: Statement;
+
+  constructor(
+    private readonly db: Database,
+    projection: Projection<View>,
+    readonly partition: number,
+    private readonly onClose: () => void,
+  ) {
+    this.projection = projection.open(db, partition);
+    const row = db
+      .query<{ next_offset: number; last_offset: number | null; last_checksum: number | null }, [number]>(
+        "SELECT next_offset, last_offset, last_checksum FROM position WHERE partition = ?",
+      )
+      .get(partition);
+    if (row) {
+      this.nextOffset = row.next_offset;
+      if (row.last_offset !== null && row.last_checksum !== null)
+        this.last = { offset: row.last_offset, checksum: row.last_checksum };
+    }
+    this.#write = db.query(`INSERT INTO position VALUES (?1, ?2, ?3, ?4)
+      ON CONFLICT (partition) DO UPDATE SET next_offset = ?2, last_offset = ?3, last_checksum = ?4`);
+  }
+
+  /** Writes the touched rows and the position in one transaction, or throws and has written nothing. */
+  commit(nextOffset: number, last: LastRecord | undefined): void {
+    this.db.run("BEGIN IMMEDIATE");
+    try {
+      this.projection.flush();
+      this.#write.run(this.partition, nextOffset, last?.offset ?? null, last?.checksum ?? null);
+      this.db.run("COMMIT");
+    } catch (e) {
+      if (this.db.inTransaction) this.db.run("ROLLBACK");
+      throw e;
+    }
+    this.nextOffset = nextOffset;
+    this.last = last;
+  }
+
+  close(): void {
+    this.onClose();
+  }
+}

@@ -1,0 +1,129 @@
+import { describe, expect, test } from "bun:test";
+import { systemClock } from "../../src/clock.ts";
+import type { AppendFault, FetchFault, MemoryFaults } from "../../src/log/memory-log.ts";
+import { MemoryBroker } from "../../src/log/memory-log.ts";
+import { eventually, newRecord, readAll, rejection, values } from "./harness.ts";
+
+/** A broker whose faults are set by name of the process: away and stalled last, the others hit the next call. */
+async function broken() {
+  const away = new Set<string>();
+  const stalled = new Set<string>();
+  const appends: AppendFault[] = [];
+  const fetches: FetchFault[] = [];
+  const faults: MemoryFaults = {
+    away: (connection) => away.has(connection),
+    stalled: (connection) => stalled.has(connection),
+    onAppend: () => appends.shift() ?? "ok",
+    onFetch: () => fetches.shift() ?? "ok",
+  };
+  const broker = new MemoryBroker({
+    clock: systemClock,
+    newUuid: () => crypto.randomUUID(),
+    faults,
+    session_ms: 400,
+    request_wait_ms_max: 80,
+    late_ms: 80,
+  });
+  const log = broker.connect("a");
+  await log.createTopic("orders", 4);
+  return { broker, log, away, stalled, appends, fetches };
+}
+
+const join = (log: ReturnType<MemoryBroker["connect"]>) => {
+  const calls: string[] = [];
+  const membership = log.joinGroup({
+    group: "readers",
+    topic: "orders",
+    localPartitions: () => [],
+    listener: {
+      assigned: (partitions) => calls.push(`assigned ${partitions.join(",")}`),
+      lost: (reason) => calls.push(`lost: ${reason}`),
+      waiting: () => calls.push("waiting"),
+    },
+  });
+  return { membership, calls };
+};
+
+describe("the in-memory log's faults", () => {
+  test("each append fault does what its name says", async () => {
+    const { log, appends } = await broken();
+    const producer = log.producer();
+    const outcome = async (fault: AppendFault) => {
+      appends.push(fault);
+      const error = await producer.append("orders", [newRecord(fault)]).then(
+        () => ({ code: "acknowledged" }),
+        (reason: { code: string }) => reason,
+      );
+      return [error.code, values(await readAll(log, "orders")).includes(fault)];
+    };
+    expect(await outcome("ok")).toEqual(["acknowledged", true]);
+    expect(await outcome("reject")).toEqual(["LOG_UNAVAILABLE", false]);
+    expect(await outcome("lose-answer")).toEqual(["APPEND_OUTCOME_UNKNOWN", true]);
+    expect(await outcome("hang")).toEqual(["APPEND_OUTCOME_UNKNOWN", false]);
+    expect(await outcome("land-late")).toEqual(["APPEND_OUTCOME_UNKNOWN", false]);
+    await eventually("the late one", async () => values(await readAll(log, "orders")).includes("land-late"));
+    expect(values(await readAll(log, "orders"))).toEqual(["ok", "lose-answer", "land-late"]);
+  });
+
+  test("a late record of a fenced producer that was taken over never lands", async () => {
+    const { log, appends } = await broken();
+    const older = await log.fencedProducer("fence");
+    appends.push("land-late");
+    expect(await rejection(older.append("orders", [newRecord("late")]))).toMatchObject({ code: "APPEND_OUTCOME_UNKNOWN" });
+    const newer = await log.fencedProducer("fence");
+    await newer.append("orders", [newRecord("newer")]);
+    await Bun.sleep(200);
+    expect(values(await readAll(log, "orders"))).toEqual(["newer"]);
+  });
+
+  test("away: every call is refused; back again, it works", async () => {
+    const { log, away, fetches } = await broken();
+    const producer = log.producer();
+    away.add("a");
+    const fetch = () => log.reader("orders").fetch(new Map([[0, 0]]), { wait_ms_max: 1_000, partition_bytes_max: 1_000 });
+    for (const call of [() => producer.append("orders", [newRecord("x")]), fetch, () => log.watermarks("orders")]) {
+      expect(await rejection(call())).toMatchObject({ code: "LOG_UNAVAILABLE" });
+    }
+    away.delete("a");
+    expect(await producer.append("orders", [newRecord("back")])).toEqual([0]);
+    fetches.push("empty", "hang", "reject");
+    expect([await fetch(), await fetch()]).toEqual([[], []]);
+    expect(await rejection(fetch())).toMatchObject({ code: "LOG_UNAVAILABLE" });
+    expect((await fetch()).length).toBe(1);
+  });
+
+  test("a stalled member is no owner before another can be, loses its partitions, and comes back", async () => {
+    const { broker, log, stalled } = await broken();
+    const first = join(log);
+    await eventually("the first", () => first.membership.isOwner());
+    const second = join(broker.connect("b"));
+    await eventually("both", () => second.membership.isOwner());
+    expect([first.calls.at(-1), second.calls.at(-1)]).toEqual(["assigned 0,1", "assigned 2,3"]);
+    stalled.add("a");
+    await eventually("the first to be no owner", () => !first.membership.isOwner());
+    expect(second.calls.at(-1)).toBe("assigned 2,3");
+    await eventually("the second to have all", () => second.calls.at(-1) === "assigned 0,1,2,3");
+    expect(first.calls.at(-1)).toBe("assigned 0,1");
+    stalled.delete("a");
+    await eventually("the first to be back", () => first.membership.isOwner());
+    expect(first.calls.slice(-2)[0]).toBe("lost: the session expired");
+    expect(second.calls.at(-1)).not.toBe("assigned 0,1,2,3");
+    await Promise.all([first.membership.leave(), second.membership.leave()]);
+  });
+
+  test("a crashed process hears of nothing any more, and its partitions go to the others", async () => {
+    const { broker, log } = await broken();
+    const first = join(log);
+    await eventually("the first", () => first.membership.isOwner());
+    const producer = log.producer();
+    const append = producer.append("orders", [newRecord("sent before")]);
+    log.crash();
+    expect(first.membership.isOwner()).toBe(false);
+    const other = broker.connect("b");
+    const second = join(other);
+    await eventually("the second to have all", () => second.calls.at(-1) === "assigned 0,1,2,3");
+    expect(await Promise.race([append.then(() => "settled"), Bun.sleep(50).then(() => "pending")])).toBe("pending");
+    expect(first.calls.length).toBe(1);
+    await second.membership.leave();
+  });
+});

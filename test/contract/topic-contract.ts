@@ -1,0 +1,130 @@
+import { expect, test } from "bun:test";
+import { eventually, newRecords, readAll, rejection, TEST_TIMEOUT_MS, values } from "./harness.ts";
+import type { ContractContext } from "./log-contract.ts";
+
+export function topicContract({ harness, open, closeAll }: ContractContext): void {
+  test(
+    "a topic that does not exist has no partitions",
+    async () => {
+      expect(await (await open()).partitionCount(harness.uniqueName("unknown"))).toBe(0);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
+    "an append to a topic that does not exist is refused, and leaves nothing",
+    async () => {
+      const log = await open();
+      const topic = harness.uniqueName("unknown");
+      expect(await rejection(log.producer().append(topic, newRecords("a", 1)))).toMatchObject({ code: "LOG_UNAVAILABLE" });
+      expect(await log.partitionCount(topic)).toBe(0);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
+    "createTopic raced by 8 handles makes one topic; again with another count, it is taken as it is",
+    async () => {
+      const handles = await Promise.all(Array.from({ length: 8 }, open));
+      const topic = harness.uniqueName("raced");
+      await Promise.all(handles.map((log) => log.createTopic(topic, 3)));
+      for (const log of handles) await eventually("3 partitions", async () => (await log.partitionCount(topic)) === 3);
+      await handles[0]!.producer().append(topic, newRecords("a", 2));
+      await handles[1]!.createTopic(topic, 5);
+      expect(await handles[2]!.partitionCount(topic)).toBe(3);
+      expect(values(await readAll(handles[3]!, topic))).toEqual(["a-0", "a-1"]);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
+    "addPartitions grows a topic and keeps what it has; fewer or as many change nothing",
+    async () => {
+      const log = await open();
+      const topic = harness.uniqueName("grown");
+      await log.createTopic(topic, 2);
+      await log.producer().append(topic, newRecords("a", 2, { partition: 1 }));
+      await log.addPartitions(topic, 4);
+      await log.addPartitions(topic, 3);
+      await log.addPartitions(topic, 4);
+      const other = await open();
+      await eventually("4 partitions", async () => (await other.partitionCount(topic)) === 4);
+      const producer = other.producer();
+      await eventually("an append to the new partition", () =>
+        producer.append(topic, newRecords("b", 1, { partition: 3 })).catch(() => undefined),
+      );
+      expect(values(await readAll(log, topic, 1))).toEqual(["a-0", "a-1"]);
+      expect(values(await readAll(log, topic, 3))).toEqual(["b-0"]);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
+    "watermarks are those of each partition, empty ones too, and count what was acknowledged before",
+    async () => {
+      const log = await open();
+      const topic = harness.uniqueName("watermarks");
+      await log.createTopic(topic, 3);
+      await log.producer().append(topic, [...newRecords("a", 2, { partition: 2 }), ...newRecords("b", 5, { partition: 0 })]);
+      expect(await (await open()).watermarks(topic)).toEqual([
+        { startOffset: 0, endOffset: 5 },
+        { startOffset: 0, endOffset: 0 },
+        { startOffset: 0, endOffset: 2 },
+      ]);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
+    "the log's id is the same for every handle",
+    async () => {
+      const id = await (await open()).id();
+      expect(id.length).toBeGreaterThan(8);
+      expect(await (await open()).id()).toBe(id);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
+    "close is idempotent; a closed log says that it is unavailable",
+    async () => {
+      const log = await open();
+      const topic = harness.uniqueName("closed");
+      await log.createTopic(topic, 1);
+      const producer = log.producer();
+      await log.close();
+      await log.close();
+      expect(await rejection(log.watermarks(topic))).toMatchObject({ code: "LOG_UNAVAILABLE" });
+      expect(await rejection(producer.append(topic, newRecords("a", 1)))).toMatchObject({ code: "LOG_UNAVAILABLE" });
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  const { restart } = harness;
+  if (restart === undefined) {
+    test.skip("restart: skipped, this harness cannot restart the log", () => {});
+  } else {
+    test(
+      "after a restart everything is there: id, topic, records, start; and appends go on behind them",
+      async () => {
+        const log = await open();
+        const id = await log.id();
+        const topic = harness.uniqueName("restarted");
+        await log.createTopic(topic, 2);
+        await log.producer().append(topic, newRecords("a", 10, { partition: 1 }));
+        await log.deleteRecords(topic, 1, 4);
+        await closeAll();
+        await restart();
+        const again = await open();
+        expect(await again.id()).toBe(id);
+        expect(await again.watermarks(topic)).toEqual([
+          { startOffset: 0, endOffset: 0 },
+          { startOffset: 4, endOffset: 10 },
+        ]);
+        expect(await again.producer().append(topic, newRecords("b", 1, { partition: 1 }))).toEqual([10]);
+        expect(values(await readAll(again, topic, 1))).toEqual(["a-4", "a-5", "a-6", "a-7", "a-8", "a-9", "b-0"]);
+      },
+      TEST_TIMEOUT_MS,
+    );
+  }
+}

@@ -1,0 +1,11 @@
+import { afterAll } from "bun:test";
+import { disposeBroker } from "./broker.ts";
+import { removeAllTempDirs } from "./temp-dir.ts";
+import { killAllTied } from "./tied-process.ts";
+
+// Bun runs a preload's hook once, after the last test file.
+afterAll(async () => {
+  await disposeBroker();
+  await killAllTied();
+  await removeAllTempDirs();
+}, 30_000);
