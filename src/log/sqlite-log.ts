@@ -15,7 +15,7 @@ export interface SqliteLogOptions {
   /** Names this process to another that waits for its group, such as "pid 4711". */
   readonly owner: string;
   /** How late, at most, a reader that waits hears of what another process appended. */
-  readonly poll_wait_ms_max?: number;
+  readonly poll_wait_ms?: number;
   /** How long an append waits for other processes' appends before it gives up with `LOG_UNAVAILABLE`. */
   readonly append_wait_ms_max?: number;
 }
@@ -36,10 +36,10 @@ class SqliteLog implements Log {
   readonly #memberships = new Set<Membership>();
 
   constructor(options: SqliteLogOptions) {
-    const { path, clock, newUuid, poll_wait_ms_max = 20, append_wait_ms_max = 4_000 } = options;
+    const { path, clock, newUuid, poll_wait_ms = 5, append_wait_ms_max = 4_000 } = options;
     this.#options = options;
     this.#file = new LogFile({ path, clock, newUuid, write_wait_ms_max: append_wait_ms_max });
-    this.#arrivals = new Arrivals(this.#file, clock, poll_wait_ms_max);
+    this.#arrivals = new Arrivals(this.#file, clock, poll_wait_ms);
   }
 
   async id(): Promise<string> {
