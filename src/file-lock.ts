@@ -17,7 +17,8 @@ export class FileLock {
       db.run("BEGIN EXCLUSIVE");
     } catch (e) {
       db.close();
-      if (String((e as { code?: unknown }).code).startsWith("SQLITE_BUSY")) return false;
+      const { code } = e as { code?: unknown };
+      if (typeof code === "string" && code.startsWith("SQLITE_BUSY")) return false;
       throw e;
     }
     this.#db = db;

@@ -105,6 +105,11 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   const config = readConfig(process.env);
   const secrets = config.kafka?.sasl ? [config.kafka.sasl.password] : [];
   const logger = createLogger({ level: config.log_level, format: config.log_format, secrets });
+  // A defect must not leave half a service running: it is said, and the process ends. What was acknowledged is in the log.
+  process.on("unhandledRejection", (e) => {
+    logger.fatal({ err: e }, "unexpected failure");
+    process.exit(1);
+  });
   const log = openLog(config, logger);
   const cart = role === "consumer" ? undefined : startCart(config, log, logger);
   const orders = role === "producer" ? undefined : startOrderService(config, log, logger);

@@ -1,7 +1,7 @@
 import { AppError } from "../errors.ts";
 
 /** Arrays and objects within each other, the outermost counted. */
-export const JSON_DEPTH_MAX = 32;
+const JSON_DEPTH_MAX = 32;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 /** `application/json` and the types that end in `+json` (RFC 6839), with any parameters. */

@@ -18,7 +18,7 @@ export const parseLogPosition = (header: string): LogPosition => {
   return position;
 };
 
-export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
+const IDEMPOTENCY_KEY_CHARS_MAX = 255;
 
 /** A structured field's string (RFC 8941, 3.3.3), as draft-ietf-httpapi-idempotency-key-header-07 asks. */
 const quotedKey = /^"((?:[ !#-[\]-~]|\\["\\])*)"$/;

@@ -14,7 +14,7 @@ export interface AssignmentMember {
  * keeps it. The aims are those of Kafka's sticky assignor (KIP-54).
  */
 export function assign(members: readonly AssignmentMember[], partitionCount: number): Map<string, number[]> {
-  const sorted = [...members].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+  const sorted = members.toSorted((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
   const assigned = new Map(sorted.map((member) => [member.id, [] as number[]]));
   if (sorted.length === 0) return assigned;
 
@@ -32,7 +32,7 @@ export function assign(members: readonly AssignmentMember[], partitionCount: num
     const local = new Set(member.local);
     const mine = assigned.get(member.id)!;
     // What is over the quota is let go: first what has no local state, then the highest numbers.
-    const claims = [...new Set(member.owned)].sort((a, b) => Number(local.has(b)) - Number(local.has(a)) || a - b);
+    const claims = [...new Set(member.owned)].toSorted((a, b) => Number(local.has(b)) - Number(local.has(a)) || a - b);
     for (const partition of claims) {
       if (!hasRoom(mine) || !free.delete(partition)) continue;
       give(mine, partition);

@@ -1,10 +1,9 @@
-import { Database } from "bun:sqlite";
 import { createHash } from "node:crypto";
 import { realpathSync } from "node:fs";
 import type { Clock } from "../clock.ts";
+import { FileLock } from "../file-lock.ts";
 import type { GroupOptions, Membership, MembershipState } from "./log.ts";
 import type { LogFile } from "./sqlite-file.ts";
-import { isBusy } from "./sqlite-file.ts";
 
 /** How often one that waits for a group tries again. */
 const LOCK_RETRY_MS = 250;
@@ -28,10 +27,8 @@ export interface SqliteMembershipOptions {
  *      └────────────▶ waiting ─────────────┘          each of them ──▶ left
  *                            lock taken
  * ```
- * The lock is a POSIX lock of the operating system, taken by SQLite on an empty file beside the log: it ends with the process,
- * also on kill -9, and with nothing else; a stopped process keeps it. That is why `isOwner()` needs no heartbeat. SQLite sees to
- * it that two connections of one process exclude each other too. The file stays when the lock goes: to remove it would let two
- * processes lock two files of one name.
+ * The lock is a `FileLock` beside the log: it ends with the process, also on kill -9, and with nothing else; a stopped process
+ * keeps it. That is why `isOwner()` needs no heartbeat.
  */
 export class SqliteMembership implements Membership {
   #state: MembershipState = "joining";
@@ -162,25 +159,23 @@ const lockPath = (logPath: string, group: string, topic: string): string => {
 class GroupLock {
   /** Why the lock could not be tried at all, if so: a sentence. */
   problem: string | undefined;
-  #db: Database | undefined;
-  constructor(readonly path: string) {}
+  readonly #lock: FileLock;
+
+  constructor(path: string) {
+    this.#lock = new FileLock(path);
+  }
 
   tryTake(): boolean {
     this.problem = undefined;
     try {
-      this.#db ??= new Database(this.path, { create: true });
-      this.#db.run("BEGIN EXCLUSIVE");
-      return true;
-    } catch (error) {
-      if (!isBusy(error))
-        this.problem = `nobody: the lock file ${this.path} cannot be locked (${String(error)}); check its directory`;
+      return this.#lock.tryTake();
+    } catch (e) {
+      this.problem = `nobody: the lock file ${this.#lock.path} cannot be locked (${String(e)}); check its directory`;
       return false;
     }
   }
 
   release(): void {
-    if (this.#db?.inTransaction) this.#db.run("ROLLBACK");
-    this.#db?.close();
-    this.#db = undefined;
+    this.#lock.release();
   }
 }

@@ -50,7 +50,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   }
 
   *held(): Iterable<PartitionActor<View>> {
-    for (const partition of [...this.#actors.keys()].sort((a, b) => a - b))
+    for (const partition of [...this.#actors.keys()].toSorted((a, b) => a - b))
       yield this.#actors.get(partition) as PartitionActor<View>;
   }
 

@@ -20,7 +20,7 @@ function join(log: Log, group: string, topic: string, local: readonly number[] =
     localPartitions: () => local,
     listener: {
       assigned: (partitions) => {
-        held = [...partitions].sort((a, b) => a - b);
+        held = partitions.toSorted((a, b) => a - b);
         calls.push(`assigned ${held.join(",")}`);
       },
       lost: (reason) => {
@@ -39,7 +39,7 @@ const owned = ({ membership, held }: Member): readonly number[] => (membership.i
 const range = (count: number): number[] => Array.from({ length: count }, (_, partition) => partition);
 const allOwnedOnce = (members: readonly Member[], count: number): boolean =>
   Bun.deepEquals(
-    members.flatMap(owned).sort((a, b) => a - b),
+    members.flatMap(owned).toSorted((a, b) => a - b),
     range(count),
   );
 
@@ -93,7 +93,7 @@ export function groupContract({ harness, open }: ContractContext): void {
           expect(second.membership.state).toBe("waiting");
           expect(second.membership.isOwner()).toBe(false);
         } else {
-          expect([first.held().length, second.held().length].sort()).toEqual([2, 3]);
+          expect([first.held().length, second.held().length].toSorted((a, b) => a - b)).toEqual([2, 3]);
         }
         await first.membership.leave();
         await eventually("all partitions for the second", () => allOwnedOnce([second], 5));

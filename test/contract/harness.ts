@@ -14,7 +14,7 @@ export interface LogHarness {
 }
 
 /** Generous: a real broker takes seconds for a group to form. Nothing in the suite is asserted to be faster. */
-export const PATIENCE_MS = 45_000;
+const PATIENCE_MS = 45_000;
 export const TEST_TIMEOUT_MS = 60_000;
 const PARTITION_BYTES_MAX = 256 * 1024;
 

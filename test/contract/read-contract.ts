@@ -62,7 +62,7 @@ export function readContract({ harness, open }: ContractContext): void {
         }
         return seen.length >= 10;
       });
-      expect(seen.sort()).toEqual(["p0-2", "p0-3", "p0-4", "p0-5", "p2-0", "p2-1", "p2-2", "p2-3", "p2-4", "p2-5"]);
+      expect(seen.toSorted()).toEqual(["p0-2", "p0-3", "p0-4", "p0-5", "p2-0", "p2-1", "p2-2", "p2-3", "p2-4", "p2-5"]);
       await reader.close();
     },
     TEST_TIMEOUT_MS,

@@ -9,7 +9,7 @@ import { join, posix } from "node:path";
 type Tree = ReadonlyMap<string, string>;
 type Rule = (tree: Tree) => string[];
 
-const bottom = ["clock", "random", "errors"];
+const bottom = ["clock", "random", "errors", "file-lock"];
 const services = ["cart", "order-service", "http"];
 
 /**
@@ -20,6 +20,7 @@ const mayImport: Record<string, readonly string[]> = {
   clock: [],
   random: [],
   errors: [],
+  "file-lock": [],
   orders: bottom,
   log: bottom,
   partitions: ["log", ...bottom],

@@ -77,7 +77,9 @@ describe("assignment by property", () => {
       fc.property(groups, partitionCounts, (members, partitionCount) => {
         const shares = [...assign(members, partitionCount).values()];
         expect(shares.length).toBe(members.length);
-        expect(shares.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: partitionCount }, (_, partition) => partition));
+        expect(shares.flat().toSorted((a, b) => a - b)).toEqual(
+          Array.from({ length: partitionCount }, (_, partition) => partition),
+        );
         const sizes = shares.map((share) => share.length);
         expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
       }),
@@ -91,7 +93,7 @@ describe("assignment by property", () => {
     fc.assert(
       fc.property(shuffled, partitionCounts, ([members, other], partitionCount) => {
         const turned = other.map((each) => ({ ...each, owned: each.owned.toReversed(), local: each.local.toReversed() }));
-        const sortedPlain = (assignment: Map<string, number[]>) => [...assignment].sort();
+        const sortedPlain = (assignment: Map<string, number[]>) => [...assignment].toSorted(([a], [b]) => (a < b ? -1 : 1));
         expect(sortedPlain(assign(turned, partitionCount))).toEqual(sortedPlain(assign(members, partitionCount)));
       }),
     );

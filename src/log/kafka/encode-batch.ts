@@ -115,7 +115,7 @@ class Output {
 
 const varintBytes = (n: number): number => (n < 64 ? 1 : n < 8_192 ? 2 : n < 1_048_576 ? 3 : n < 134_217_728 ? 4 : 5);
 
-export function writeInt64(buffer: Buffer, n: number, at: number): void {
+function writeInt64(buffer: Buffer, n: number, at: number): void {
   const high = Math.floor(n / 4294967296);
   buffer.writeInt32BE(high, at);
   buffer.writeUInt32BE(n - high * 4294967296, at + 4);

@@ -135,7 +135,7 @@ export class KafkaMembership implements Membership {
     const assignment = AssignerProtocol.MemberAssignment.decode(memberAssignment)?.assignment[topic] ?? [];
     this.#generation = joined.generationId;
     this.#confirmedAt_ms = syncSentAt_ms;
-    this.#owned = [...assignment].sort((a, b) => a - b);
+    this.#owned = assignment.toSorted((a, b) => a - b);
     this.#state = "stable";
     this.options.listener.assigned(this.#owned);
   }

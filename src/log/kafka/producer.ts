@@ -3,7 +3,7 @@ import { AppError } from "../../errors.ts";
 import type { Random } from "../../random.ts";
 import { Backoff, type BackoffLimits } from "../backoff.ts";
 import type { NewRecord, Producer } from "../log.ts";
-import { type Broker, type Cluster, ClusterHandle, kafkaErrorType } from "./cluster.ts";
+import { type Broker, type Cluster, type ClusterHandle, kafkaErrorType } from "./cluster.ts";
 import { encodeBatch } from "./encode-batch.ts";
 import { PRODUCE_ERRORS, type PartitionBatch, type ProduceAnswer, produceExchange } from "./produce.ts";
 

@@ -1,7 +1,7 @@
 import { AppError } from "../../errors.ts";
 import type { Clock } from "../../clock.ts";
 import type { FetchLimits, FetchResult, Reader, Watermarks } from "../log.ts";
-import { type Broker, type Cluster, ClusterHandle, Encoder, type Exchange, unavailable } from "./cluster.ts";
+import { type Broker, type Cluster, type ClusterHandle, Encoder, type Exchange, unavailable } from "./cluster.ts";
 import { type AbortedTransaction, decodeBatches, readInt64 } from "./record-batch.ts";
 
 /** A fetch answer is at most about this large, whatever the number of partitions. */
@@ -20,7 +20,7 @@ const ERROR_TOPIC_AUTHORIZATION_FAILED = 29;
 export class KafkaReader implements Reader {
   readonly #outstanding = new Map<string, Promise<void>>();
   #arrived: FetchResult[] = [];
-  #failure: unknown;
+  #failure: Error | undefined;
   #staleMetadata = false;
   #requests = 0;
 
@@ -80,7 +80,7 @@ export class KafkaReader implements Reader {
         const broker = await cluster.findBroker({ nodeId: leader });
         await this.#take(broker, wanted, limits);
       } catch (e) {
-        this.#failure = e;
+        this.#failure = e instanceof Error ? e : new Error(String(e));
       } finally {
         this.#outstanding.delete(leader);
       }
