@@ -26,8 +26,6 @@ const USAGE = `Usage: bun start [--help]        both services in one process
        bun run producer          the cart service alone
        bun run consumer          the order service alone
 
-Settings are environment variables:
-
 ${settingsHelp()}`;
 
 const clock = systemClock;

@@ -26,8 +26,8 @@ export interface CartServiceOptions {
 }
 
 const PARTITION_COUNT_WAIT_MS = 3_000;
-/** Of the time the process has to end, for what is queued to be appended. */
-const FLUSH_WAIT_MS_MAX = 3_000;
+/** When stopping, the requests have been answered before; what is still queued has a client that was told it is not known. */
+const FLUSH_WAIT_MS_MAX = 1_000;
 
 /**
  * The cart service without its HTTP side: reads the whole topic into the index of orders, appends the commands' events.

@@ -36,7 +36,7 @@ export interface DeadLetterOptions {
  *
  * Letters of one partition are appended in offset order by one producer, which fences every earlier one. So the last letter of the
  * partition in the topic tells through which offset all were delivered: after opening, it is read back, and only what follows it is
- * appended. A letter goes out before the offset behind it is committed. See src/decisions/0004-dead-letters-once.md.
+ * appended. A letter goes out before the offset behind it is committed. See src/decisions/0003-dead-letters-once.md.
  *
  * ```
  *  (none) ──open, read back──▶ delivering ──any failure──▶ (none), back off, again

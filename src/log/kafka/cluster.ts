@@ -4,7 +4,7 @@ import { AppError } from "../../errors.ts";
 
 /**
  * The one seam to what kafkajs keeps private: its cluster, which knows brokers, leaders and connections, and its brokers,
- * which speak the protocol. kafkajs 2.2.4 is pinned and no longer changes. Why we go below its consumer: src/decisions/0002-own-fetch.md.
+ * which speak the protocol. kafkajs 2.2.4 is pinned and no longer changes. Why we go below its consumer: src/decisions/0001-below-the-kafkajs-consumer.md.
  */
 export interface Cluster {
   connect(): Promise<void>;

@@ -11,7 +11,7 @@ const PROTOCOL = "orders-sticky";
 const HEARTBEATS_PER_SESSION = 10;
 /** How often the leader looks whether the topic has grown. */
 const PARTITIONS_WAIT_MS = 3_000;
-const LEAVE_WAIT_MS_MAX = 2_000;
+const LEAVE_WAIT_MS_MAX = 1_000;
 
 export interface MembershipSettings extends BackoffLimits {
   readonly session_timeout_ms: number;

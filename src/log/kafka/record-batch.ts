@@ -4,7 +4,7 @@ import { decompress } from "./compression.ts";
 /**
  * Kafka's record batch, version 2 (KIP-98, https://kafka.apache.org/documentation/#recordbatch), decoded as views on the
  * response's bytes: no copy, headers only when asked for. kafkajs' own decoder reads varints through a Long class and every
- * header into objects; see src/decisions/0002-own-fetch.md for what that costs.
+ * header into objects; src/decisions/0001-below-the-kafkajs-consumer.md has the figures.
  */
 const BATCH_HEADER_BYTES = 61;
 const BATCH_LENGTH_OFFSET = 8;
