@@ -90,8 +90,11 @@ export class PartitionActor<View> implements PartitionView<View> {
     this.#state = "catching-up";
   }
 
-  /** The end the partition had when it was assigned; the actor is running once it has applied everything before it. */
-  catchUpTo(endOffset: number): void {
+  /** What the partition held when it was assigned; the actor is running once it has applied everything before that end. */
+  catchUpTo(watermarks: Watermarks): void {
+    const { endOffset } = watermarks;
+    // A log that ends where the last applied record should be would let the first fetch wait for ever.
+    if (endOffset < this.nextOffset) return this.#outOfRange(watermarks);
     this.#caughtUpAt = endOffset;
     this.#endOffset = Math.max(this.#endOffset, endOffset);
     this.#noteProgress();

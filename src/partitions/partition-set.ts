@@ -116,7 +116,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
     while (!this.#ending.signal.aborted) {
       try {
         const watermarks = await this.options.log.watermarks(this.options.topic);
-        for (const actor of opened) actor.catchUpTo(watermarks[actor.partition]?.endOffset ?? 0);
+        for (const actor of opened) actor.catchUpTo(watermarks[actor.partition] ?? { startOffset: 0, endOffset: 0 });
         return;
       } catch {
         await this.options.clock.sleep(backoff.next_ms(), this.#ending.signal);

@@ -1,0 +1,141 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "../../src/clock.ts";
+import { MemoryBroker, type MemoryFaults } from "../../src/log/memory-log.ts";
+import type { Log, NewRecord } from "../../src/log/log.ts";
+import { type OrderProjectionView, orderProjection } from "../../src/order-service/order-projection.ts";
+import { encodeEvent, type OrderEvent } from "../../src/orders/event.ts";
+import type { Status } from "../../src/orders/order.ts";
+import { DeadLetters } from "../../src/partitions/dead-letters.ts";
+import { PartitionSet } from "../../src/partitions/partition-set.ts";
+import { openDatabase, PartitionStore } from "../../src/partitions/store.ts";
+
+export const TOPIC = "orders";
+export const DEAD_LETTER_TOPIC = "orders.dlq";
+export const BACKOFF = { backoff_ms_min: 1, backoff_ms_max: 20 };
+
+export const record = (partition: number, event: OrderEvent): NewRecord => ({
+  partition,
+  key: event.orderId,
+  value: encodeEvent(event),
+  headers: [],
+  timestamp_ms: 1,
+});
+
+export const created = (orderId: string, eventId: string): OrderEvent => ({
+  type: "ORDER_CREATED",
+  eventId,
+  timestamp: "2026-11-22T21:42:39Z",
+  orderId,
+  order: {
+    orderId,
+    customerId: "CUST-00001",
+    orderDate: "2026-11-22T21:42:39Z",
+    items: [{ itemId: "ITEM-001", quantity: 1, price_hundredths: 1000 }],
+    total_hundredths: 1000,
+    currency: "USD",
+    status: "new",
+  },
+});
+
+export const updated = (orderId: string, eventId: string, status: Status): OrderEvent => ({
+  type: "ORDER_STATUS_UPDATED",
+  eventId,
+  timestamp: "2026-11-22T21:42:40Z",
+  orderId,
+  status,
+});
+
+export const poison = (partition: number, value: string): NewRecord => ({
+  partition,
+  key: "ORD-1",
+  value,
+  headers: [["h", "1"]],
+  timestamp_ms: 1,
+});
+
+/** The real partition set with the order projection, on the log in memory and stores in a temporary directory. */
+export class Rig implements AsyncDisposable {
+  readonly broker: MemoryBroker;
+  readonly log: Log;
+  readonly dir = mkdtempSync(join(tmpdir(), "runtime-"));
+  readonly warnings: string[] = [];
+  readonly #sets: PartitionSet<OrderProjectionView>[] = [];
+  owner = true;
+
+  constructor(faults?: MemoryFaults) {
+    let ids = 0;
+    this.broker = new MemoryBroker({ clock: systemClock, newUuid: () => `id-${ids++}`, ...(faults ? { faults } : {}) });
+    this.log = this.broker.connect("test");
+  }
+
+  async prepare(partitions: number): Promise<void> {
+    await this.log.createTopic(TOPIC, partitions);
+    await this.log.createTopic(DEAD_LETTER_TOPIC, partitions);
+  }
+
+  async append(...records: NewRecord[]): Promise<number[]> {
+    return this.log.producer().append(TOPIC, records);
+  }
+
+  storePath(name: string, partition: number): string {
+    return join(this.dir, `${name}.${partition}.sqlite`);
+  }
+
+  start(
+    name: string,
+    partitions: readonly number[],
+    beforeOpen: (store: PartitionStore<OrderProjectionView>) => void = () => undefined,
+  ): PartitionSet<OrderProjectionView> {
+    const common = {
+      log: this.log,
+      topic: TOPIC,
+      isOwner: () => this.owner,
+      backoff: BACKOFF,
+      clock: systemClock,
+      random: () => 0.5,
+      warn: (partition: number, message: string) => void this.warnings.push(`${partition}: ${message}`),
+    };
+    const deadLetters = new DeadLetters({ ...common, deadLetterTopic: DEAD_LETTER_TOPIC });
+    const set = new PartitionSet({
+      ...common,
+      membership: () => "stable",
+      deliverDeadLetters: (partition, letters, signal) => deadLetters.deliver(partition, letters, signal),
+      openStore: (partition) => {
+        const { db } = openDatabase(this.storePath(name, partition), orderProjection, { logId: "log", topic: TOPIC }, 0);
+        const store = new PartitionStore(db, orderProjection, partition, () => db.close());
+        beforeOpen(store);
+        return store;
+      },
+    });
+    this.#sets.push(set);
+    set.assign(partitions);
+    return set;
+  }
+
+  async deadLetters(): Promise<{ value: string; headers: Map<string, string> }[]> {
+    const ends = await this.log.watermarks(DEAD_LETTER_TOPIC);
+    const reader = this.log.reader(DEAD_LETTER_TOPIC);
+    const letters = [];
+    for (const [partition, { startOffset, endOffset }] of ends.entries()) {
+      for (let at = startOffset; at < endOffset;) {
+        const [result] = await reader.fetch(new Map([[partition, at]]), { wait_ms_max: 10, partition_bytes_max: 1_000_000 });
+        if (!result || !("batch" in result)) throw new Error("the dead letters cannot be read");
+        for (const letter of result.batch.records) {
+          const headers = new Map(letter.headers().map(([key, value]) => [key, String(value && Buffer.from(value))]));
+          letters.push({ value: String(letter.value), headers });
+        }
+        at = result.batch.nextOffset;
+      }
+    }
+    await reader.close();
+    return letters;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#sets.map((set) => set.close()));
+    await this.log.close();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
