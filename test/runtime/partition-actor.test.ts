@@ -33,7 +33,7 @@ describe("a partition's actor", () => {
     }
     // A duplicate of an event whose id has left the row.
     await rig.append(record(0, updated("ORD-7", "event-number-1", "cancelled")));
-    const [{ endOffset = 0 } = {}] = await rig.log.watermarks(TOPIC);
+    const endOffset = (await rig.log.watermarks(TOPIC))[0]?.endOffset ?? 0;
     expect(await first.get(0)?.reached(endOffset, 2_000)).toBe(true);
     const second = rig.start("at-once", [0]);
     await eventually(() => second.get(0)?.nextOffset === endOffset);
