@@ -30,6 +30,7 @@ export interface Broker {
     isolationLevel: number;
     topics: { topic: string; partitions: { partition: number; timestamp: number }[] }[];
   }): Promise<{ responses: { partitions: { partition: number; offset: string }[] }[] }>;
+  deleteRecords(options: { topics: { topic: string; partitions: { partition: number; offset: string }[] }[] }): Promise<unknown>;
   initProducerId(options: {
     transactionalId?: string;
     transactionTimeout: number;

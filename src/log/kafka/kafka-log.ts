@@ -88,6 +88,7 @@ export class KafkaLog implements Log {
   }
 
   async addPartitions(topic: string, partitions: number): Promise<void> {
+    if ((await this.partitionCount(topic)) >= partitions) return;
     await this.#admin((admin) => admin.createPartitions({ topicPartitions: [{ topic, count: partitions }] }));
   }
 
@@ -136,7 +137,13 @@ export class KafkaLog implements Log {
   }
 
   async deleteRecords(topic: string, partition: number, beforeOffset: number): Promise<void> {
-    await this.#admin((admin) => admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(beforeOffset) }] }));
+    const { startOffset = 0 } = (await this.watermarks(topic))[partition] ?? {};
+    if (beforeOffset <= startOffset) return;
+    await this.#onTopic(topic, async (cluster) => {
+      const leader = cluster.findTopicPartitionMetadata(topic).find((p) => p.partitionId === partition)?.leader;
+      const broker = await cluster.findBroker({ nodeId: String(leader) });
+      await broker.deleteRecords({ topics: [{ topic, partitions: [{ partition, offset: String(beforeOffset) }] }] });
+    });
   }
 
   async close(): Promise<void> {

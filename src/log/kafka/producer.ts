@@ -110,13 +110,14 @@ const SETTLING_ERRORS = [
   "NOT_COORDINATOR_FOR_GROUP",
 ];
 const COORDINATOR_TRANSACTION = 1;
+const FENCED_ERRORS = ["INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED", "INVALID_PRODUCER_ID_MAPPING"];
 
 /**
  * A transactional producer with one transaction per append. Opening it fences the earlier holder of the id and settles what that
  * one left open. It breaks on the first failure; its owner opens a new one and looks what the log holds.
  */
 export class KafkaFencedProducer implements Producer {
-  #broken = false;
+  #broken: AppError | undefined;
   readonly #sequences = new Map<number, number>();
 
   private constructor(
@@ -147,7 +148,7 @@ export class KafkaFencedProducer implements Producer {
   }
 
   async append(topic: string, records: readonly NewRecord[]): Promise<number[]> {
-    if (this.#broken) throw new AppError("LOG_UNAVAILABLE", "This producer failed before; open a new one.");
+    if (this.#broken) throw this.#broken;
     const byPartition = groupByPartition(records);
     const transaction = { transactionalId: this.fencingId, ...this.id };
     const baseOffsets = new Map<number, number>();
@@ -165,11 +166,11 @@ export class KafkaFencedProducer implements Producer {
         await coordinator.endTxn({ ...transaction, transactionResult: true });
       });
     } catch (e) {
-      this.#broken = true;
-      if (e instanceof AppError && e.code === "PRODUCER_FENCED") throw e;
       const type = kafkaErrorType(e);
-      if (type === "INVALID_PRODUCER_EPOCH" || type === "PRODUCER_FENCED" || type === "INVALID_PRODUCER_ID_MAPPING")
-        throw fenced(e);
+      const isFenced =
+        (e instanceof AppError && e.code === "PRODUCER_FENCED") || (type !== undefined && FENCED_ERRORS.includes(type));
+      this.#broken = isFenced ? fenced(e) : new AppError("LOG_UNAVAILABLE", "This producer failed before; open a new one.");
+      if (isFenced) throw this.#broken;
       throw new AppError(
         "APPEND_OUTCOME_UNKNOWN",
         `The transaction was not confirmed: ${e instanceof Error ? e.message : String(e)}`,
@@ -184,7 +185,7 @@ export class KafkaFencedProducer implements Producer {
   }
 
   async close(): Promise<void> {
-    this.#broken = true;
+    this.#broken ??= new AppError("LOG_UNAVAILABLE", "This producer is closed.");
     this.cluster.close();
   }
 }

@@ -23,6 +23,7 @@ export class KafkaReader implements Reader {
   #failure: Error | undefined;
   #staleMetadata = false;
   #requests = 0;
+  readonly #closed = Promise.withResolvers<void>();
 
   constructor(
     private readonly cluster: ClusterHandle,
@@ -42,7 +43,8 @@ export class KafkaReader implements Reader {
         if (!this.#outstanding.has(leader)) this.#request(cluster, leader, wanted, limits);
       }
       if (this.#outstanding.size === 0) await this.clock.sleep(STALE_METADATA_WAIT_MS);
-      else if (this.#arrived.length === 0 && !this.#failure) await Promise.race(this.#outstanding.values());
+      else if (this.#arrived.length === 0 && !this.#failure)
+        await Promise.race([...this.#outstanding.values(), this.#closed.promise]);
       const failure = this.#failure;
       this.#failure = undefined;
       if (failure) throw failure;
@@ -53,8 +55,8 @@ export class KafkaReader implements Reader {
   }
 
   async close(): Promise<void> {
+    this.#closed.resolve();
     this.cluster.close();
-    await Promise.allSettled(this.#outstanding.values());
   }
 
   #byLeader(cluster: Cluster, positions: ReadonlyMap<number, number>): Map<string, Map<number, number>> {

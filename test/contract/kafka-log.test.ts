@@ -1,0 +1,58 @@
+import { test, expect } from "bun:test";
+import { systemClock } from "../../src/clock.ts";
+import { KafkaLog } from "../../src/log/kafka/kafka-log.ts";
+import type { Log } from "../../src/log/log.ts";
+import { brokerSuite } from "../support/broker.ts";
+import { apiKeys, startTcpProxy } from "../support/tcp-proxy.ts";
+import { newRecord, readAll, values } from "./harness.ts";
+import { logContract } from "./log-contract.ts";
+
+const openKafka = (brokers: string): Log =>
+  new KafkaLog({
+    brokers: brokers.split(","),
+    clientId: "contract",
+    session_timeout_ms: 10_000,
+    backoff_ms_min: 50,
+    backoff_ms_max: 500,
+    clock: systemClock,
+    random: Math.random,
+  });
+
+const uniqueName = (prefix: string) => `${prefix}-${crypto.randomUUID()}`;
+
+await brokerSuite("the log contract on a broker", (broker) => {
+  logContract("the broker's log", () => ({
+    open: async () => openKafka(broker.brokers),
+    uniqueName,
+    dispose: async () => undefined,
+  }));
+
+  // A broker that was given has no listener for a proxy; the suite's own has.
+  test.skipIf(!broker.proxied)(
+    "an append whose answer is lost is confirmed by sending again, and stands in the log once",
+    async () => {
+      if (!broker.proxied) return;
+      const proxy = await startTcpProxy({ listenPort: broker.proxied.advertisedPort, targetPort: broker.proxied.listenPort });
+      const log = openKafka(`127.0.0.1:${proxy.port}`);
+      try {
+        const topic = uniqueName("lost-answer");
+        await log.createTopic(topic, 2);
+        const producer = log.producer();
+        await producer.append(topic, [newRecord("a"), newRecord("b", { partition: 1 })]);
+        for (const round of [1, 2, 3]) {
+          proxy.loseNextAnswer(apiKeys.produce);
+          expect(await producer.append(topic, [newRecord(`c${round}`), newRecord(`d${round}`, { partition: 1 })])).toEqual([
+            round,
+            round,
+          ]);
+        }
+        expect(values(await readAll(log, topic, 0))).toEqual(["a", "c1", "c2", "c3"]);
+        expect(values(await readAll(log, topic, 1))).toEqual(["b", "d1", "d2", "d3"]);
+      } finally {
+        await log.close();
+        await proxy.close();
+      }
+    },
+    60_000,
+  );
+});
