@@ -40,7 +40,7 @@ await brokerSuite("the log contract on a broker", (broker) => {
         const producer = log.producer();
         await producer.append(topic, [newRecord("a"), newRecord("b", { partition: 1 })]);
         for (const round of [1, 2, 3]) {
-          proxy.loseNextAnswer(apiKeys.produce);
+          void proxy.loseNextAnswer(apiKeys.produce);
           expect(await producer.append(topic, [newRecord(`c${round}`), newRecord(`d${round}`, { partition: 1 })])).toEqual([
             round,
             round,

@@ -135,7 +135,7 @@ await brokerSuite("the pipeline", ({ brokers }) => {
               createOrder(a.cartUrl, body(i, "A")),
               createOrder(b.cartUrl, body(i, "B")),
             ]);
-            expect([fromA.status, fromB.status].toSorted()).toEqual([200, 409]);
+            expect(new Set([fromA.status, fromB.status])).toEqual(new Set([200, 409]));
             const winner = fromA.status === 200 ? fromA : fromB;
             const position = { "log-position": winner.headers.get("log-position") ?? "" };
             const details = await orderDetails(a.orderUrl, `${i}`, position);
@@ -325,7 +325,7 @@ await brokerSuite("the pipeline", ({ brokers }) => {
           expect(now.map(({ status }) => status)).not.toContain(404);
           return now.some(({ status }) => status === 200) && now;
         });
-        expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 421]);
+        expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 421]));
         expect(answers.find(({ status }) => status === 421)?.body).toMatchObject({ partition: Number(partition) });
       }
       expect((await orderDetails(a.orderUrl, "4711")).status).toBe(421);
