@@ -98,9 +98,9 @@ test("embedded: kill -9 of both roles at any moment loses nothing acknowledged a
     await using program = await startProgram({ dataDir: dir.path });
     await program.ready();
     await eventuallyReadable(program.orderUrl, acknowledged, "new");
-    let running = true;
+    const running = { on: true };
     const load = Array.from({ length: 8 }, async (_, k) => {
-      for (let i = 0; running; i++) {
+      for (let i = 0; running.on; i++) {
         const orderId = `ORD-${round}0${k}0${i}`;
         const answer = await createOrder(program.cartUrl, { order_id: orderId, number_of_items: 1 }).catch(() => undefined);
         if (answer?.status === 200) acknowledged.push(orderId);
@@ -108,7 +108,7 @@ test("embedded: kill -9 of both roles at any moment loses nothing acknowledged a
     });
     await Bun.sleep(100 + 40 * round);
     program.kill("SIGKILL");
-    running = false;
+    running.on = false;
     await Promise.all(load);
     await program.exited();
   }
@@ -130,10 +130,10 @@ await brokerSuite("faults", (broker) => {
       let consumer: Program = await startProgram({ role: "consumer", env, dataDir: dirs[1].path });
       await Promise.all([cart.ready(), consumer.ready()]);
       const until_ms = performance.now() + 60_000;
-      let killing = true;
+      const killing = { on: true };
       const acknowledged: string[] = [];
       const load = Array.from({ length: 6 }, async (_, k) => {
-        for (let i = 0; killing; i++) {
+        for (let i = 0; killing.on; i++) {
           const orderId = `ORD-${k}00${i}`;
           if (await createWithRetries(() => cart.cartUrl, orderId, until_ms)) acknowledged.push(orderId);
         }
@@ -147,7 +147,7 @@ await brokerSuite("faults", (broker) => {
         if (kill % 2 === 0) consumer = await startProgram({ role: "consumer", env, dataDir: dirs[1].path });
         await cart.ready();
       }
-      killing = false;
+      killing.on = false;
       await Promise.all(load);
       await consumer.ready(30_000);
       expect(acknowledged.length).toBeGreaterThan(50);
@@ -167,9 +167,9 @@ await brokerSuite("faults", (broker) => {
       await using program = await startProgram({ env });
       await program.ready();
       const acknowledged: string[] = [];
-      let running = true;
+      const running = { on: true };
       const load = Array.from({ length: 8 }, async (_, k) => {
-        for (let i = 0; running; i++) {
+        for (let i = 0; running.on; i++) {
           const orderId = `ORD-${k}00${i}`;
           const answer = await createOrder(program.cartUrl, { order_id: orderId, number_of_items: 1 }).catch(() => undefined);
           if (answer?.status === 200) acknowledged.push(orderId);
@@ -181,7 +181,7 @@ await brokerSuite("faults", (broker) => {
       program.kill("SIGTERM");
       expect((await program.exited(STOP_MS_MAX)).code).toBe(0);
       expect(performance.now() - asked_ms).toBeLessThan(STOP_MS_MAX);
-      running = false;
+      running.on = false;
       await Promise.all(load);
       const admin = new Kafka({ brokers: broker.brokers.split(","), logLevel: logLevel.NOTHING }).admin();
       await admin.connect();

@@ -1,0 +1,44 @@
+/** One line of the table. */
+export interface Figure {
+  readonly log: string;
+  readonly what: string;
+  readonly figure: number;
+  readonly unit: string;
+  /** To what `ratioTo` names. */
+  readonly ratio?: number;
+  readonly ratioTo?: string;
+  /** What the reader must know of it, such as failed requests. */
+  readonly note?: string;
+}
+
+/** By the nearest rank; NaN of nothing. */
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN;
+}
+
+export const median = (values: readonly number[]): number => percentile(values, 50);
+
+export function table(figures: readonly Figure[]): string {
+  const rows = figures.map((f) => [
+    f.log,
+    f.what,
+    round(f.figure),
+    f.unit,
+    f.ratio === undefined ? "" : `${f.ratio.toFixed(2)} × ${f.ratioTo ?? ""}`,
+    f.note ?? "",
+  ]);
+  const lines = [["log", "what", "figure", "unit", "ratio", "note"], ...rows];
+  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, i) => (i === 2 ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+const round = (figure: number): string =>
+  figure >= 100 ? Math.round(figure).toLocaleString("en-US") : String(Number(figure.toPrecision(3)));
