@@ -7,7 +7,7 @@ export interface Load {
   readonly updatesPerOrder: number;
 }
 
-export const loadPartitions = 12;
+const loadPartitions = 12;
 
 export const eventCount = ({ orders, updatesPerOrder }: Load): number => orders * (1 + updatesPerOrder);
 

@@ -13,7 +13,7 @@ import { openDatabase, PartitionStore } from "../../src/partitions/store.ts";
 
 export const TOPIC = "orders";
 export const DEAD_LETTER_TOPIC = "orders.dlq";
-export const BACKOFF = { backoff_ms_min: 1, backoff_ms_max: 20 };
+const BACKOFF = { backoff_ms_min: 1, backoff_ms_max: 20 };
 
 export const record = (partition: number, event: OrderEvent): NewRecord => ({
   partition,

@@ -42,7 +42,7 @@ export type Attempt = OwnedBroker | { readonly unavailable: string };
 let found: Promise<{ readonly owned?: OwnedBroker; readonly reasons: readonly string[] }> | undefined;
 
 /** The run's broker: KAFKA_BROKERS, else Docker, else Java. It is started once; undefined if there is none to be had. */
-export async function findBroker(): Promise<TestBroker | undefined> {
+async function findBroker(): Promise<TestBroker | undefined> {
   return (await search()).owned?.broker;
 }
 
