@@ -39,12 +39,8 @@ export interface OwnedBroker {
 /** A broker, or why there is none. */
 export type Attempt = OwnedBroker | { readonly unavailable: string };
 
+/** The run's broker: KAFKA_BROKERS, else Docker, else Java. It is started once. */
 let found: Promise<{ readonly owned?: OwnedBroker; readonly reasons: readonly string[] }> | undefined;
-
-/** The run's broker: KAFKA_BROKERS, else Docker, else Java. It is started once; undefined if there is none to be had. */
-async function findBroker(): Promise<TestBroker | undefined> {
-  return (await search()).owned?.broker;
-}
 
 /** Ends the run's broker, if one was started. */
 export async function disposeBroker(): Promise<void> {
