@@ -223,7 +223,13 @@ async function sendToLeaders(
   onSending: () => void = () => undefined,
 ): Promise<ProduceAnswer[]> {
   await cluster.addTargetTopic(topic);
-  const leaders = new Map(cluster.findTopicPartitionMetadata(topic).map((p) => [p.partitionId, p.leader]));
+  const leadersKnown = () => new Map(cluster.findTopicPartitionMetadata(topic).map((p) => [p.partitionId, p.leader]));
+  let leaders = leadersKnown();
+  if (batches.some(({ partition }) => (leaders.get(partition) ?? -1) < 0)) {
+    // The partition may have been added, or its leader elected, after the metadata were read.
+    await cluster.refreshMetadata();
+    leaders = leadersKnown();
+  }
   const byLeader = new Map<number, PartitionBatch[]>();
   for (const batch of batches) {
     const leader = leaders.get(batch.partition) ?? -1;

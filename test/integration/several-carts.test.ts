@@ -1,0 +1,57 @@
+import { describe, expect, test } from "bun:test";
+import { Kafka, logLevel } from "kafkajs";
+import { brokerSuite } from "../support/broker.ts";
+import { createOrder, orderDetails, updateOrder } from "../support/http.ts";
+import { startProgram } from "../support/processes.ts";
+import { waitUntil } from "../support/wait-until.ts";
+
+describe("the embedded log", () => {
+  test("a producer and a consumer in two processes share it; a second consumer waits and takes over", async () => {
+    await using consumer = await startProgram({ role: "consumer" });
+    await consumer.ready();
+    await using producer = await startProgram({ role: "producer", dataDir: consumer.dataDir });
+    await producer.ready();
+    const created = await createOrder(producer.cartUrl, { order_id: "1", number_of_items: 2 });
+    expect(created.status).toBe(200);
+    const position = { "log-position": created.headers.get("log-position") ?? "" };
+    expect((await orderDetails(consumer.orderUrl, "1", position)).status).toBe(200);
+    await using second = await startProgram({ role: "consumer", dataDir: consumer.dataDir });
+    await second.live();
+    await waitUntil(
+      () => second.output(),
+      () => second.output().includes(`pid ${consumer.pid}`),
+    );
+    expect((await orderDetails(second.orderUrl, "1")).status).toBe(503);
+    consumer.kill("SIGKILL");
+    await second.ready();
+    expect((await orderDetails(second.orderUrl, "1", position)).status).toBe(200);
+  }, 40_000);
+});
+
+await brokerSuite("several carts on a broker", ({ brokers }) => {
+  test("an idempotency key answers as the first time through another cart too, and adds nothing", async () => {
+    const id = crypto.randomUUID().slice(0, 8);
+    const env = { KAFKA_BROKERS: brokers, ORDERS_TOPIC: `orders.${id}`, CONSUMER_GROUP: `group.${id}` };
+    await using one = await startProgram({ role: "producer", env });
+    await using two = await startProgram({ role: "producer", env });
+    await Promise.all([one.ready(), two.ready()]);
+    const key = { "idempotency-key": '"create-1"' };
+    const first = await createOrder(one.cartUrl, { order_id: "1", number_of_items: 2 }, key);
+    const again = await createOrder(two.cartUrl, { orderId: "ORD-1", numberOfItems: 2 }, key);
+    expect([again.status, again.body, again.headers.get("log-position")]).toEqual([
+      200,
+      first.body,
+      first.headers.get("log-position"),
+    ]);
+    const updateKey = { "idempotency-key": "update-1" };
+    const update = await updateOrder(two.cartUrl, { order_id: "1", status: "shipped" }, updateKey);
+    const updateAgain = await updateOrder(one.cartUrl, { order_id: "1", status: "shipped" }, updateKey);
+    expect([updateAgain.status, updateAgain.headers.get("log-position")]).toEqual([200, update.headers.get("log-position")]);
+    expect((await updateOrder(one.cartUrl, { order_id: "1", status: "new" }, updateKey)).status).toBe(422);
+    const admin = new Kafka({ brokers: brokers.split(","), logLevel: logLevel.NOTHING }).admin();
+    await admin.connect();
+    const ends = await admin.fetchTopicOffsets(env.ORDERS_TOPIC);
+    await admin.disconnect();
+    expect(ends.reduce((sum, { high }) => sum + Number(high), 0)).toBe(2);
+  }, 60_000);
+});
