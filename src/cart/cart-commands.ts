@@ -9,7 +9,7 @@ import { sumOfLines } from "../orders/money.ts";
 import type { Order } from "../orders/order.ts";
 import type { NewUuid, Random } from "../random.ts";
 import type { CartCommands, CreateOrder, Position, RequestContext, UpdateStatus } from "./commands.ts";
-import { FINGERPRINT_HEADER, type IndexedOrder } from "./index-projection.ts";
+import { eventIdOfKey, FINGERPRINT_HEADER, type IndexedOrder } from "./index-projection.ts";
 import type { OrderIndex } from "./order-index.ts";
 
 export interface CartCommandsOptions {
@@ -45,6 +45,7 @@ export class LogCartCommands implements CartCommands {
     const { orderId } = command;
     const answerEarlier = (_: Position, eventId: string) => firstOr409(orderId, eventId, index.find(orderId));
     return this.#once(context, answerEarlier, async (eventId, deadline_ms) => {
+      if (!index.isOpened) await index.caughtUp(deadline_ms);
       const existing = index.find(orderId);
       if (existing) return firstOr409(orderId, eventId, existing);
       const partitionCount = this.options.partitionCount();
@@ -101,7 +102,7 @@ export class LogCartCommands implements CartCommands {
     }
     this.#keysInUse.add(key);
     try {
-      const eventId = eventIdOf(key);
+      const eventId = eventIdOfKey(key);
       await index.hasRead(deadline_ms);
       const earlier = index.findKeyed(eventId);
       if (!earlier) return await work(eventId, deadline_ms);
@@ -158,13 +159,6 @@ function firstOr409(orderId: string, eventId: string, first: IndexedOrder | unde
 }
 
 const orderExists = (orderId: string) => new AppError("ORDER_EXISTS", `The order ${orderId} exists already.`, { orderId });
-
-/** The same key gives the same event id in every cart: a UUID of version 8 (RFC 9562) from the key's SHA-256. */
-function eventIdOf(key: string): string {
-  const hex = new Bun.CryptoHasher("sha256").update(`idempotency-key\n${key}`).digest("hex");
-  const variant = ((Number.parseInt(hex[16] as string, 16) & 0x3) | 0x8).toString(16);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
-}
 
 /** W3C trace context: a new trace, not sampled. */
 function newTraceparent(newUuid: NewUuid): string {

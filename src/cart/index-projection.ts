@@ -6,6 +6,18 @@ import type { DeadLetterReason, Projection, ProjectionStore } from "../partition
 /** On an event appended for a request with an `Idempotency-Key`: a digest of the request. The event's id is the key's. */
 export const FINGERPRINT_HEADER = "idempotency-fingerprint";
 
+/**
+ * The same key gives the same event id in every cart: a UUID of version 8 (RFC 9562) from the key's SHA-256. Events of requests without
+ * a key have version 4, so most records need not be searched for the header (measured: 6 % of a cart's time at 256 connections).
+ */
+export function eventIdOfKey(key: string): string {
+  const hex = new Bun.CryptoHasher("sha256").update(`idempotency-key\n${key}`).digest("hex");
+  const variant = ((Number.parseInt(hex[16] as string, 16) & 0x3) | 0x8).toString(16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+const isKeyedEventId = (eventId: string): boolean => eventId.length === 36 && eventId[14] === "8";
+
 /** Where an order was created, and by which event. */
 export interface IndexedOrder {
   readonly partition: number;
@@ -67,6 +79,7 @@ class IndexStore implements ProjectionStore<IndexView> {
     if (isPoison(event)) return { code: event.poison, detail: event.detail };
     const { orderId, eventId } = event;
     if (event.type === "ORDER_CREATED") this.#created.push({ orderId, offset: record.offset, eventId });
+    if (!isKeyedEventId(eventId)) return undefined;
     const fingerprint = record.headers().find(([name]) => name === FINGERPRINT_HEADER)?.[1];
     if (fingerprint)
       this.#keyed.push({ eventId, fingerprint: Buffer.from(fingerprint).toString(), orderId, offset: record.offset });

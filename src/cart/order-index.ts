@@ -24,10 +24,24 @@ export class OrderIndex {
   /** In the order appended, so that what the index has read since can be forgotten. */
   #ownOrder: { readonly orderId: string; readonly partition: number; readonly offset: number }[] = [];
   readonly #known = new Map<number, number>();
+  #openedCount = 0;
   #lookingUp: Promise<readonly Watermarks[]> | undefined;
   #lookingUpNext: Promise<readonly Watermarks[]> | undefined;
 
   constructor(private readonly options: OrderIndexOptions) {}
+
+  /**
+   * Whether every partition has been read to the end it had when it was opened. Until then an order may lie unread in another
+   * partition than the partitioner's: created by another program, or before partitions were added.
+   */
+  get isOpened(): boolean {
+    const { partitions } = this.options;
+    if (this.#openedCount !== partitions.partitionCount) {
+      for (const { state } of partitions.held()) if (state === "created" || state === "catching-up") return false;
+      this.#openedCount = partitions.partitionCount;
+    }
+    return true;
+  }
 
   find(orderId: string): IndexedOrder | undefined {
     return this.#ownCreates.get(orderId) ?? this.#view().order(orderId);

@@ -205,6 +205,34 @@ await brokerSuite("placement and codecs", ({ brokers }) => {
   );
 
   test(
+    "a cart that has still to read its index never creates an order again that lies in another partition",
+    async () => {
+      await using backing = await brokerBacking(brokers, { TOPIC_PARTITIONS: "3" });
+      {
+        // Makes the topic.
+        await using cart = await start(backing, "producer");
+        await cart.ready();
+      }
+      const ids = Array.from({ length: 20_000 }, (_, i) => `ORD-${i}`);
+      for (let i = 0; i < ids.length; i += 2_000) {
+        const messages = ids.slice(i, i + 2_000).map((key) => ({ partition: 1, key, value: pythonCreate(key) }));
+        await backing.produce(messages, CompressionTypes.GZIP);
+      }
+      await using cart = await startProgram({ role: "producer", env: backing.env });
+      await cart.live();
+      // The last ones are the last to be read.
+      for (let i = ids.length - 1; i >= ids.length - 300; i--) {
+        const { status } = await createOrder(cart.cartUrl, { order_id: ids[i], number_of_items: 1 });
+        expect([409, 503]).toContain(status);
+      }
+      await cart.ready();
+      expect((await createOrder(cart.cartUrl, { order_id: ids[0], number_of_items: 1 })).status).toBe(409);
+      expect((await backing.log.watermarks(backing.topic)).map(({ endOffset }) => endOffset)).toEqual([0, ids.length, 0]);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
     "an aborted transaction is not applied, a committed one is, and the reading goes on past both",
     async () => {
       await using backing = await brokerBacking(brokers, { TOPIC_PARTITIONS: "1" });
