@@ -11,9 +11,11 @@ import type { NewUuid, Random } from "../random.ts";
 import type { CartCommands, CreateOrder, Position, RequestContext, UpdateStatus } from "./commands.ts";
 import { eventIdOfKey, FINGERPRINT_HEADER, type IndexedOrder } from "./index-projection.ts";
 import type { OrderIndex } from "./order-index.ts";
+import type { OwnCreates } from "./own-creates.ts";
 
 export interface CartCommandsOptions {
   readonly index: OrderIndex;
+  readonly ownCreates: OwnCreates;
   readonly appender: Appender;
   readonly partitionCount: () => number;
   readonly partitioner: Partitioner;
@@ -50,21 +52,31 @@ export class LogCartCommands implements CartCommands {
       if (existing) return firstOr409(orderId, eventId, existing);
       const partitionCount = this.options.partitionCount();
       if (partitionCount === 0) throw new AppError("LOG_UNAVAILABLE", "The topic of orders is not known yet; try again.");
-      const event = this.#created(command, eventId);
-      const position = await this.#append(partitionFor(partitioner, orderId, partitionCount), event, context, deadline_ms);
-      const first = await index.firstCreate(orderId, eventId, position, deadline_ms);
-      if (!first) {
-        throw new AppError(
-          "APPEND_OUTCOME_UNKNOWN",
-          `The create of ${orderId} was appended, but whether it is the first could not be read in time. Try again with the same Idempotency-Key; without one, look before you retry.`,
-        );
-      }
-      return firstOr409(orderId, eventId, first);
+      const partition = partitionFor(partitioner, orderId, partitionCount);
+      return this.#appendCreate(partition, this.#created(command, eventId), context, deadline_ms);
     });
   }
 
+  async #appendCreate(partition: number, event: OrderEvent, context: RequestContext, deadline_ms: number): Promise<Position> {
+    const { index, ownCreates, appender } = this.options;
+    const { orderId, eventId } = event;
+    const record = this.#record(partition, event, context);
+    const own = ownCreates.begin(orderId, eventId, record.value.length);
+    try {
+      const position = { partition, offset: await appender.append(record, deadline_ms) };
+      const first = await index.firstCreate(orderId, eventId, own, position, deadline_ms);
+      if (first) return firstOr409(orderId, eventId, first);
+    } finally {
+      if (own) ownCreates.end(own);
+    }
+    throw new AppError(
+      "APPEND_OUTCOME_UNKNOWN",
+      `The create of ${orderId} was appended, but whether it is the first could not be read in time. Try again with the same Idempotency-Key; without one, look before you retry.`,
+    );
+  }
+
   updateStatus(command: UpdateStatus, context: RequestContext): Promise<Position> {
-    const { index } = this.options;
+    const { index, appender } = this.options;
     const { orderId, status } = command;
     const answerEarlier = ({ partition, offset }: Position) => ({ partition, offset });
     return this.#once(context, answerEarlier, async (eventId, deadline_ms) => {
@@ -75,7 +87,8 @@ export class LogCartCommands implements CartCommands {
       }
       if (!order) throw new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}; create it first.`, { orderId });
       const event: OrderEvent = { type: "ORDER_STATUS_UPDATED", eventId, timestamp: this.#timestamp(), orderId, status };
-      const position = await this.#append(order.partition, event, context, deadline_ms);
+      const { partition } = order;
+      const position = { partition, offset: await appender.append(this.#record(partition, event, context), deadline_ms) };
       index.noteOwn(position);
       return position;
     });
@@ -85,15 +98,23 @@ export class LogCartCommands implements CartCommands {
    * Runs `work` under an event id: a new one, or the one its idempotency key always gives. What was appended for the key before,
    * by whichever cart, is answered again in place of `work` (draft-ietf-httpapi-idempotency-key-header-07).
    */
-  async #once(
+  #once(
     { idempotency }: RequestContext,
     answerEarlier: (position: Position, eventId: string) => Position,
     work: (eventId: string, deadline_ms: number) => Promise<Position>,
   ): Promise<Position> {
-    const { index, clock, newUuid, append_wait_ms_max } = this.options;
+    const { clock, newUuid, append_wait_ms_max } = this.options;
     const deadline_ms = clock.now_ms() + append_wait_ms_max;
-    if (!idempotency) return work(newUuid(), deadline_ms);
-    const { key, fingerprint } = idempotency;
+    return idempotency ? this.#onceForKey(idempotency, deadline_ms, answerEarlier, work) : work(newUuid(), deadline_ms);
+  }
+
+  async #onceForKey(
+    { key, fingerprint }: NonNullable<RequestContext["idempotency"]>,
+    deadline_ms: number,
+    answerEarlier: (position: Position, eventId: string) => Position,
+    work: (eventId: string, deadline_ms: number) => Promise<Position>,
+  ): Promise<Position> {
+    const { index } = this.options;
     if (this.#keysInUse.has(key)) {
       throw new AppError(
         "IDEMPOTENCY_KEY_IN_USE",
@@ -118,12 +139,12 @@ export class LogCartCommands implements CartCommands {
     }
   }
 
-  async #append(partition: number, event: OrderEvent, context: RequestContext, deadline_ms: number): Promise<Position> {
-    const { appender, clock, newUuid } = this.options;
-    const headers: [string, string][] = cloudEventHeaders(event, SOURCE, context.traceparent ?? newTraceparent(newUuid));
+  #record(partition: number, event: OrderEvent, context: RequestContext): NewRecord & { readonly value: string } {
+    const { clock, newUuid } = this.options;
+    const traceparent = context.traceparent ?? newTraceparent(newUuid, event.eventId);
+    const headers: [string, string][] = cloudEventHeaders(event, SOURCE, traceparent);
     if (context.idempotency) headers.push([FINGERPRINT_HEADER, context.idempotency.fingerprint]);
-    const record: NewRecord = { partition, key: event.orderId, value: encodeEvent(event), headers, timestamp_ms: clock.now_ms() };
-    return { partition, offset: await appender.append(record, deadline_ms) };
+    return { partition, key: event.orderId, value: encodeEvent(event), headers, timestamp_ms: clock.now_ms() };
   }
 
   #created({ orderId, cart }: CreateOrder, eventId: string): OrderEvent {
@@ -160,8 +181,6 @@ function firstOr409(orderId: string, eventId: string, first: IndexedOrder | unde
 
 const orderExists = (orderId: string) => new AppError("ORDER_EXISTS", `The order ${orderId} exists already.`, { orderId });
 
-/** W3C trace context: a new trace, not sampled. */
-function newTraceparent(newUuid: NewUuid): string {
-  const traceId = newUuid().replaceAll("-", "");
-  return `00-${traceId}-${newUuid().replaceAll("-", "").slice(0, 16)}-00`;
-}
+/** W3C trace context: a new trace, not sampled. The event is its first span, so the event's id gives the span's. */
+const newTraceparent = (newUuid: NewUuid, eventId: string): string =>
+  `00-${newUuid().replaceAll("-", "")}-${eventId.replaceAll("-", "").slice(0, 16)}-00`;

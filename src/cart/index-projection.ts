@@ -1,7 +1,8 @@
 import type { Database } from "bun:sqlite";
 import type { LogRecord } from "../log/log.ts";
-import { decodeEvent, isPoison } from "../orders/event.ts";
+import { decodeEvent, isPoison, type OrderEvent } from "../orders/event.ts";
 import type { DeadLetterReason, Projection, ProjectionStore } from "../partitions/projection.ts";
+import type { OwnCreates } from "./own-creates.ts";
 
 /** On an event appended for a request with an `Idempotency-Key`: a digest of the request. The event's id is the key's. */
 export const FINGERPRINT_HEADER = "idempotency-fingerprint";
@@ -44,7 +45,7 @@ export interface IndexView {
  *
  * Should two programs have created one order in two partitions (they disagree about the partitioner), the lower partition counts.
  */
-export const indexProjection: Projection<IndexView> = {
+export const indexProjection = (ownCreates: OwnCreates): Projection<IndexView> => ({
   name: "order-index",
   version: 1,
   schema: `
@@ -54,8 +55,8 @@ export const indexProjection: Projection<IndexView> = {
     CREATE TABLE keyed_events (
       event_id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, order_id TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;`,
-  open: (db, partition) => new IndexStore(db, partition),
-};
+  open: (db, partition) => new IndexStore(db, partition, ownCreates),
+});
 
 class IndexStore implements ProjectionStore<IndexView> {
   readonly view: IndexView;
@@ -67,6 +68,7 @@ class IndexStore implements ProjectionStore<IndexView> {
   constructor(
     db: Database,
     private readonly partition: number,
+    private readonly ownCreates: OwnCreates,
   ) {
     this.#insertOrder = db.query(`INSERT INTO order_index VALUES (?1, ?2, ?3, ?4)
       ON CONFLICT (order_id) DO UPDATE SET partition = ?2, "offset" = ?3, event_id = ?4 WHERE ?2 < partition`);
@@ -75,15 +77,25 @@ class IndexStore implements ProjectionStore<IndexView> {
   }
 
   fold(record: LogRecord): DeadLetterReason | undefined {
+    // What this cart wrote itself was checked before it was appended.
+    const own = this.ownCreates.recognise(record);
+    if (own) {
+      this.#note(own, "ORDER_CREATED", record);
+      return undefined;
+    }
     const event = decodeEvent(record.key, record.value);
     if (isPoison(event)) return { code: event.poison, detail: event.detail };
-    const { orderId, eventId } = event;
-    if (event.type === "ORDER_CREATED") this.#created.push({ orderId, offset: record.offset, eventId });
-    if (!isKeyedEventId(eventId)) return undefined;
+    if (event.type === "ORDER_CREATED") this.ownCreates.noteRead(event.orderId, event.eventId);
+    this.#note(event, event.type, record);
+    return undefined;
+  }
+
+  #note({ orderId, eventId }: { orderId: string; eventId: string }, type: OrderEvent["type"], record: LogRecord): void {
+    if (type === "ORDER_CREATED") this.#created.push({ orderId, offset: record.offset, eventId });
+    if (!isKeyedEventId(eventId)) return;
     const fingerprint = record.headers().find(([name]) => name === FINGERPRINT_HEADER)?.[1];
     if (fingerprint)
       this.#keyed.push({ eventId, fingerprint: Buffer.from(fingerprint).toString(), orderId, offset: record.offset });
-    return undefined;
   }
 
   flush(): void {

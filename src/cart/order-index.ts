@@ -4,15 +4,17 @@ import type { Watermarks } from "../log/log.ts";
 import type { HeldPartitions } from "../partitions/projection.ts";
 import type { Position } from "./commands.ts";
 import type { IndexedOrder, IndexView, KeyedEvent } from "./index-projection.ts";
+import type { OwnCreate, OwnCreates } from "./own-creates.ts";
 
 export interface OrderIndexOptions {
   readonly partitions: HeldPartitions<IndexView>;
+  readonly ownCreates: OwnCreates;
   readonly watermarks: () => Promise<readonly Watermarks[]>;
   readonly clock: Clock;
 }
 
-/** Own creates that the index has not read yet. Beyond this many, a create waits until it is read. */
-const OWN_CREATES_MAX = 100_000;
+/** Own creates that are acknowledged and not read yet. Beyond this many, a create waits until it is read. */
+const OWN_CREATES_MAX = 20_000;
 
 /**
  * What this cart knows of the topic: the index it reads, and on top of it the creates it appended itself and has not read back yet.
@@ -20,9 +22,6 @@ const OWN_CREATES_MAX = 100_000;
  * end of the known prefix is decided without reading anything back.
  */
 export class OrderIndex {
-  readonly #ownCreates = new Map<string, IndexedOrder>();
-  /** In the order appended, so that what the index has read since can be forgotten. */
-  #ownOrder: { readonly orderId: string; readonly partition: number; readonly offset: number }[] = [];
   readonly #known = new Map<number, number>();
   #openedCount = 0;
   #lookingUp: Promise<readonly Watermarks[]> | undefined;
@@ -44,7 +43,7 @@ export class OrderIndex {
   }
 
   find(orderId: string): IndexedOrder | undefined {
-    return this.#ownCreates.get(orderId) ?? this.#view().order(orderId);
+    return this.options.ownCreates.find(orderId) ?? this.#view().order(orderId);
   }
 
   findKeyed(eventId: string): KeyedEvent | undefined {
@@ -58,23 +57,23 @@ export class OrderIndex {
 
   /**
    * The order's first create in the log, once every record up to `position` is known; `position` is that of an own create just
-   * acknowledged. Undefined when that could not be found out before `deadline_ms`.
+   * acknowledged, and `own` what it was begun as. Undefined when that could not be found out before `deadline_ms`.
    */
   async firstCreate(
     orderId: string,
     eventId: string,
+    own: OwnCreate | undefined,
     position: Position,
     deadline_ms: number,
   ): Promise<IndexedOrder | undefined> {
     const { partition, offset } = position;
-    if (this.#knownOf(partition) >= offset && this.#forgetRead() < OWN_CREATES_MAX) {
+    if (own && this.#knownOf(partition) >= offset && this.#ownCreatesLeft() < OWN_CREATES_MAX) {
       this.noteOwn(position);
-      const first = this.find(orderId);
+      // Nothing but this create was read or acknowledged of the order since it was looked up, so it need not be looked up again.
+      const first = own.contended ? this.#view().order(orderId) : undefined;
       if (first) return first;
-      const own = { ...position, eventId };
-      this.#ownCreates.set(orderId, own);
-      this.#ownOrder.push({ orderId, ...position });
-      return own;
+      this.options.ownCreates.acknowledged(own, position);
+      return { ...position, eventId };
     }
     if (!(await this.#reached(partition, offset + 1, deadline_ms))) return undefined;
     return this.find(orderId);
@@ -136,16 +135,8 @@ export class OrderIndex {
     return Math.max(this.#known.get(partition) ?? 0, this.options.partitions.get(partition)?.nextOffset ?? 0);
   }
 
-  /** Drops the own creates that the index has read. Returns how many are left. */
-  #forgetRead(): number {
-    let read = 0;
-    for (const { orderId, partition, offset } of this.#ownOrder) {
-      if (offset >= (this.options.partitions.get(partition)?.nextOffset ?? 0)) break;
-      this.#ownCreates.delete(orderId);
-      read++;
-    }
-    if (read > 0) this.#ownOrder = this.#ownOrder.slice(read);
-    return this.#ownOrder.length;
+  #ownCreatesLeft(): number {
+    return this.options.ownCreates.forgetRead((partition) => this.options.partitions.get(partition)?.nextOffset ?? 0);
   }
 
   #view(): IndexView {

@@ -6,6 +6,7 @@ import { Appender } from "../log/appender.ts";
 import { Backoff } from "../log/backoff.ts";
 import type { Log } from "../log/log.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
+import type { Projection } from "../partitions/projection.ts";
 import { StateDir } from "../partitions/state-dir.ts";
 import { openDatabase, PartitionStore } from "../partitions/store.ts";
 import { prepareTopics } from "../partitions/topics.ts";
@@ -15,6 +16,7 @@ import { LogCartCommands } from "./cart-commands.ts";
 import type { CartCommands } from "./commands.ts";
 import { indexProjection, type IndexView } from "./index-projection.ts";
 import { OrderIndex } from "./order-index.ts";
+import { OwnCreates } from "./own-creates.ts";
 
 export interface CartServiceOptions {
   readonly config: Config;
@@ -26,6 +28,8 @@ export interface CartServiceOptions {
 }
 
 const PARTITION_COUNT_WAIT_MS = 3_000;
+/** While no request waits for the index, it reads in steps of this: a few large transactions in place of many small ones. */
+const INDEX_GATHER_MS = 20;
 /** When stopping, the requests have been answered before; what is still queued has a client that was told it is not known. */
 const FLUSH_WAIT_MS_MAX = 1_000;
 
@@ -40,6 +44,7 @@ export class CartService {
   readonly partitions: PartitionSet<IndexView>;
   readonly commands: CartCommands;
   readonly #options: CartServiceOptions;
+  readonly #projection: Projection<IndexView>;
   readonly #appender: Appender;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
@@ -49,13 +54,16 @@ export class CartService {
   constructor(options: CartServiceOptions) {
     const { config, log, clock, random, newUuid, logger } = options;
     const topic = config.orders_topic;
+    const ownCreates = new OwnCreates();
     this.#options = options;
+    this.#projection = indexProjection(ownCreates);
     this.partitions = new PartitionSet({
       log,
       topic,
-      openStore: (partition) => new PartitionStore(this.#openedDb(), indexProjection, partition, () => undefined),
+      openStore: (partition) => new PartitionStore(this.#openedDb(), this.#projection, partition, () => undefined),
       isOwner: () => true,
       membership: () => (this.partitions.partitionCount > 0 ? "stable" : "joining"),
+      gather_ms: INDEX_GATHER_MS,
       backoff: config,
       clock,
       random,
@@ -69,7 +77,8 @@ export class CartService {
       batch_records_max: config.append_batch_records_max,
     });
     this.commands = new LogCartCommands({
-      index: new OrderIndex({ partitions: this.partitions, watermarks: () => log.watermarks(topic), clock }),
+      index: new OrderIndex({ partitions: this.partitions, ownCreates, watermarks: () => log.watermarks(topic), clock }),
+      ownCreates,
       appender: this.#appender,
       partitionCount: () => this.partitions.partitionCount,
       partitioner: config.partitioner,
@@ -102,9 +111,10 @@ export class CartService {
     this.#stateDir = StateDir.claim(config.data_dir, logId, "cart");
     const { db, setAside } = openDatabase(
       join(this.#stateDir.path, `${topic}.sqlite`),
-      indexProjection,
+      this.#projection,
       { logId, topic },
       clock.now_ms(),
+      "exclusive",
     );
     if (setAside) logger.warn(setAside, "The index was not usable and was set aside; it is rebuilt from the log.");
     this.#db = db;

@@ -175,18 +175,32 @@ function isCurrencyCode(value: unknown): value is string {
 
 /** The record's value: the wire's fields in their order, money with two decimals, dates with their zone. */
 export function encodeEvent(event: OrderEvent): string {
-  const head = `{"event_id":${JSON.stringify(event.eventId)},"event_type":"${event.type}","timestamp":"${event.timestamp}","order_id":"${event.orderId}",`;
+  const head = `{"event_id":${quoted(event.eventId)},"event_type":"${event.type}","timestamp":"${event.timestamp}","order_id":"${event.orderId}",`;
   return event.type === "ORDER_CREATED" ? `${head}"order":${encodeOrder(event.order)}}` : `${head}"status":"${event.status}"}`;
 }
+
+/** Whether the bytes are, as `encodeEvent` begins, those of the event with this id. */
+export function isEncodedEvent(value: Buffer, eventId: string): boolean {
+  if (value.length < ID_AT + eventId.length) return false;
+  for (let i = 0; i < eventId.length; i++) if (value[ID_AT + i] !== eventId.charCodeAt(i)) return false;
+  return true;
+}
+
+/** As JSON.stringify, which takes twice as long where there is nothing to escape. */
+const quoted = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text));
+
+const PLAIN = /^[ !#-[\]-~]*$/;
+
+const ID_AT = '{"event_id":"'.length;
 
 function encodeOrder(order: Order): string {
   let items = "";
   for (const item of order.items) {
     if (items !== "") items += ",";
-    items += `{"item_id":${JSON.stringify(item.itemId)},"quantity":${item.quantity},"price":${formatMoney(item.price_hundredths)}}`;
+    items += `{"item_id":${quoted(item.itemId)},"quantity":${item.quantity},"price":${formatMoney(item.price_hundredths)}}`;
   }
   return (
-    `{"order_id":"${order.orderId}","customer_id":${JSON.stringify(order.customerId)},"order_date":"${order.orderDate}",` +
+    `{"order_id":"${order.orderId}","customer_id":${quoted(order.customerId)},"order_date":"${order.orderDate}",` +
     `"items":[${items}],"total_amount":${formatMoney(order.total_hundredths)},"currency":"${order.currency}","status":"${order.status}"}`
   );
 }

@@ -2,16 +2,11 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Batch, FetchResult, LogRecord, Watermarks } from "../log/log.ts";
 import type { ActorState, DeadLetterReason, PartitionView } from "./projection.ts";
+import { PositionWaiters } from "./position-waiters.ts";
 import { checksum, type LastRecord, type PartitionStore } from "./store.ts";
 
 export interface DeadLetter extends DeadLetterReason {
   readonly record: LogRecord;
-}
-
-interface Waiter {
-  readonly offset: number;
-  readonly deadline_ms: number;
-  readonly resolve: (reached: boolean) => void;
 }
 
 export interface ActorEnvironment {
@@ -20,15 +15,13 @@ export interface ActorEnvironment {
   readonly isOwner: () => boolean;
   /** Appends the dead letters, each once, however often it is asked; rejects when `signal` aborts. Absent where poison is only skipped. */
   readonly deliverDeadLetters?: (partition: number, letters: readonly DeadLetter[], signal: AbortSignal) => Promise<void>;
+  /** Told when somebody begins to wait for a position. */
+  readonly awaited?: () => void;
   /** Something a person should read. */
   readonly warn: (partition: number, message: string) => void;
 }
 
 const STORE_RETRY_WAIT_MS = 1_000;
-/** More requests than this do not wait for one partition's position. */
-const WAITERS_MAX = 10_000;
-/** A waiter may be told this much late that its time is over. */
-const WAITERS_SWEEP_MS = 20;
 
 /**
  * Owns one partition: its store, its position, its queries. Records go in through `accept`, in order; `apply` folds them and commits
@@ -53,14 +46,15 @@ export class PartitionActor<View> implements PartitionView<View> {
   #accepted: Batch | undefined;
   #applying: Promise<void> | undefined;
   #caughtUpAt: number | undefined;
-  #waiters: Waiter[] = [];
-  #expiring = false;
   readonly #ending = new AbortController();
+  readonly #waiters: PositionWaiters;
 
   constructor(
     readonly partition: number,
     private readonly environment: ActorEnvironment,
-  ) {}
+  ) {
+    this.#waiters = new PositionWaiters(environment.clock, this.#ending.signal);
+  }
 
   get state(): ActorState {
     return this.#state;
@@ -106,6 +100,10 @@ export class PartitionActor<View> implements PartitionView<View> {
     return takes ? this.#readOffset : undefined;
   }
 
+  get isAwaited(): boolean {
+    return this.#waiters.size > 0;
+  }
+
   get hasAccepted(): boolean {
     return this.#accepted !== undefined && !this.#applying;
   }
@@ -145,11 +143,10 @@ export class PartitionActor<View> implements PartitionView<View> {
 
   reached(offset: number, wait_ms_max: number): Promise<boolean> {
     if (this.nextOffset >= offset) return Promise.resolve(true);
-    if (this.#ended() || this.#waiters.length >= WAITERS_MAX) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      this.#waiters.push({ offset, deadline_ms: this.environment.clock.now_ms() + wait_ms_max, resolve });
-      void this.#expireWaiters();
-    });
+    if (this.#ended()) return Promise.resolve(false);
+    const waiting = this.#waiters.wait(offset, wait_ms_max);
+    this.environment.awaited?.();
+    return waiting;
   }
 
   halt(error: AppError): void {
@@ -175,7 +172,7 @@ export class PartitionActor<View> implements PartitionView<View> {
 
   #end(): void {
     this.#ending.abort();
-    for (const waiter of this.#waiters.splice(0)) waiter.resolve(false);
+    this.#waiters.end();
   }
 
   #ended(): boolean {
@@ -305,25 +302,6 @@ export class PartitionActor<View> implements PartitionView<View> {
   #noteProgress(): void {
     if (this.#state === "catching-up" && this.#caughtUpAt !== undefined && this.nextOffset >= this.#caughtUpAt)
       this.#state = "running";
-    if (this.#waiters.length === 0) return;
-    const reached = this.#waiters.filter((waiter) => waiter.offset <= this.nextOffset);
-    if (reached.length === 0) return;
-    this.#waiters = this.#waiters.filter((waiter) => waiter.offset > this.nextOffset);
-    for (const waiter of reached) waiter.resolve(true);
-  }
-
-  /** One timer for all waiters, and none while nobody waits. */
-  async #expireWaiters(): Promise<void> {
-    if (this.#expiring) return;
-    this.#expiring = true;
-    while (this.#waiters.length > 0) {
-      await this.environment.clock.sleep(WAITERS_SWEEP_MS, this.#ending.signal);
-      const now_ms = this.environment.clock.now_ms();
-      const expired = this.#waiters.filter((waiter) => waiter.deadline_ms <= now_ms);
-      if (expired.length === 0) continue;
-      this.#waiters = this.#waiters.filter((waiter) => waiter.deadline_ms > now_ms);
-      for (const waiter of expired) waiter.resolve(false);
-    }
-    this.#expiring = false;
+    this.#waiters.reached(this.nextOffset);
   }
 }

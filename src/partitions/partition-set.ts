@@ -12,12 +12,14 @@ const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
 /** How long to wait when there is nothing to read at all. */
 const IDLE_WAIT_MS = 25;
 
-export interface PartitionSetOptions<View> extends Omit<ActorEnvironment, "clock"> {
+export interface PartitionSetOptions<View> extends Omit<ActorEnvironment, "clock" | "awaited"> {
   readonly log: Log;
   readonly topic: string;
   readonly openStore: (partition: number) => PartitionStore<View>;
   /** How the group stands, for people. */
   readonly membership: () => string;
+  /** How long records may gather between two fetches, while nobody waits for them. */
+  readonly gather_ms?: number;
   readonly backoff: BackoffLimits;
   readonly clock: Clock;
   readonly random: Random;
@@ -37,6 +39,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   readonly #actors = new Map<number, PartitionActor<View>>();
   readonly #closing = new Map<number, Promise<void>>();
   readonly #ending = new AbortController();
+  #gathering: AbortController | undefined;
   readonly #reader: Reader;
   readonly #reading: Promise<void>;
 
@@ -71,12 +74,14 @@ export class PartitionSet<View> implements HeldPartitions<View> {
       );
     }
     const gained = partitions.filter((partition) => !this.#actors.has(partition));
-    for (const partition of gained) this.#actors.set(partition, new PartitionActor<View>(partition, this.options));
+    const environment = { ...this.options, awaited: () => this.#gathering?.abort() };
+    for (const partition of gained) this.#actors.set(partition, new PartitionActor<View>(partition, environment));
     if (gained.length > 0) void this.#open(gained);
   }
 
   async close(): Promise<void> {
     this.#ending.abort();
+    this.#gathering?.abort();
     await Promise.all([...this.#actors.values()].map((actor) => actor.close()));
     await this.#reader.close();
     await this.#reading;
@@ -138,19 +143,27 @@ export class PartitionSet<View> implements HeldPartitions<View> {
         const results = await fetching;
         backoff.reset();
         for (const result of results) this.#actors.get(result.partition)?.accept(result);
-        fetching = this.#fetch();
+        fetching = this.options.gather_ms === undefined ? this.#fetch() : undefined;
         fetching?.catch(() => undefined);
         for (const actor of this.#actors.values()) {
           if (!actor.hasAccepted) continue;
           actor.apply()?.catch((e: unknown) => this.options.warn(actor.partition, String(e)));
           await clock.yield();
         }
+        if (this.options.gather_ms !== undefined) await this.#gather(this.options.gather_ms);
       } catch {
         fetching = undefined;
         await clock.sleep(backoff.next_ms(), this.#ending.signal);
       }
     }
     await fetching?.catch(() => undefined);
+  }
+
+  async #gather(gather_ms: number): Promise<void> {
+    for (const actor of this.#actors.values()) if (actor.isAwaited || actor.state === "catching-up") return;
+    this.#gathering = new AbortController();
+    await this.options.clock.sleep(gather_ms, this.#gathering.signal);
+    this.#gathering = undefined;
   }
 
   #fetch(): Promise<FetchResult[]> | undefined {

@@ -75,9 +75,14 @@ export interface JoinedGroup {
   readonly members: readonly { memberId: string; memberMetadata: Buffer }[];
 }
 
-/** One request and how its answer is read, in the form kafkajs' connections take. */
+/** One request and how its answer is read, in the form kafkajs' connections take; with our patch also in chunks. */
 export interface Exchange<T> {
-  readonly request: { apiKey: number; apiVersion: number; apiName: string; encode(): Promise<{ buffer: Buffer }> };
+  readonly request: {
+    apiKey: number;
+    apiVersion: number;
+    apiName: string;
+    encode(): Promise<RequestEncoder | { readonly chunks: readonly Buffer[] }>;
+  };
   readonly response: { decode(payload: Buffer): Promise<T>; parse(decoded: T): Promise<T> };
   readonly requestTimeout: number;
 }
@@ -88,9 +93,8 @@ export interface RequestEncoder {
   writeInt8(n: number): this;
   writeInt16(n: number): this;
   writeInt32(n: number): this;
-  writeInt64(n: number | string): this;
+  writeUInt32(n: number): this;
   writeString(s: string | null): this;
-  writeBufferInternal(bytes: Buffer): void;
 }
 
 export const Encoder = createRequire(import.meta.url)("kafkajs/src/protocol/encoder") as new (

@@ -43,6 +43,7 @@ export const PRODUCE_ERRORS: Readonly<Record<number, ProduceError>> = {
 
 const ACKS_ALL = -1;
 const REPLICATION_WAIT_MS_MAX = 3_000;
+const BATCH_HEAD_BYTES = 8;
 const REQUEST_SLACK_MS = 1_000;
 
 /** Produce version 7: https://kafka.apache.org/protocol#The_Messages_Produce */
@@ -57,16 +58,18 @@ export function produceExchange(
       apiVersion: 7,
       apiName: "Produce",
       encode: async () => {
-        const request = new Encoder(batches.reduce((bytes, batch) => bytes + 8 + batch.bytes.length, 256))
+        const head = new Encoder()
           .writeString(transactionalId ?? null)
           .writeInt16(ACKS_ALL)
           .writeInt32(REPLICATION_WAIT_MS_MAX)
           .writeInt32(1)
           .writeString(topic)
           .writeInt32(batches.length);
-        for (const { partition, bytes } of batches)
-          request.writeInt32(partition).writeInt32(bytes.length).writeBufferInternal(bytes);
-        return request;
+        const chunks = [head.buffer];
+        for (const { partition, bytes } of batches) {
+          chunks.push(new Encoder(BATCH_HEAD_BYTES).writeInt32(partition).writeInt32(bytes.length).buffer, bytes);
+        }
+        return { chunks };
       },
     },
     response: { decode: async (payload) => decodeProduceAnswer(payload), parse: async (answers) => answers },

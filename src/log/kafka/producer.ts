@@ -4,7 +4,7 @@ import type { Random } from "../../random.ts";
 import { Backoff, type BackoffLimits } from "../backoff.ts";
 import type { NewRecord, Producer } from "../log.ts";
 import { type Broker, type Cluster, type ClusterHandle, kafkaErrorType } from "./cluster.ts";
-import { encodeBatch } from "./encode-batch.ts";
+import { BatchOutput, encodeBatch } from "./encode-batch.ts";
 import { PRODUCE_ERRORS, type PartitionBatch, type ProduceAnswer, produceExchange } from "./produce.ts";
 
 interface ProducerId {
@@ -28,6 +28,7 @@ interface ProducerId {
 export class KafkaProducer implements Producer {
   #id: ProducerId | undefined;
   readonly #sequences = new Map<string, number>();
+  readonly #output = new BatchOutput();
   #appending = false;
   readonly #closing = new AbortController();
 
@@ -86,10 +87,11 @@ export class KafkaProducer implements Producer {
   }
 
   #encode(topic: string, byPartition: ReadonlyMap<number, NewRecord[]>, id: ProducerId): PartitionBatch[] {
-    return [...byPartition].map(([partition, records]) => ({
-      partition,
-      bytes: encodeBatch(records, { ...id, sequence: this.#sequences.get(`${topic} ${partition}`) ?? 0, transactional: false }),
-    }));
+    this.#output.clear();
+    return [...byPartition].map(([partition, records]) => {
+      const sequence = this.#sequences.get(`${topic} ${partition}`) ?? 0;
+      return { partition, bytes: encodeBatch(records, { ...id, sequence, transactional: false }, this.#output) };
+    });
   }
 
   /** Sequence numbers wrap from 2^31 − 1 to 0. */
@@ -157,10 +159,11 @@ export class KafkaFencedProducer implements Producer {
         const coordinator = await transactionCoordinator(cluster, this.fencingId);
         const topics = [{ topic, partitions: [...byPartition.keys()] }];
         await onceSettled(this.clock, () => coordinator.addPartitionsToTxn({ ...transaction, topics }));
-        const batches = [...byPartition].map(([partition, ofPartition]) => ({
-          partition,
-          bytes: encodeBatch(ofPartition, { ...this.id, sequence: this.#sequences.get(partition) ?? 0, transactional: true }),
-        }));
+        const output = new BatchOutput();
+        const batches = [...byPartition].map(([partition, ofPartition]) => {
+          const sequence = this.#sequences.get(partition) ?? 0;
+          return { partition, bytes: encodeBatch(ofPartition, { ...this.id, sequence, transactional: true }, output) };
+        });
         const unsettled = settle(await sendToLeaders(cluster, topic, batches, this.fencingId), baseOffsets);
         if (unsettled) throw new Error(`the broker answered ${unsettled}`);
         await coordinator.endTxn({ ...transaction, transactionResult: true });

@@ -169,8 +169,10 @@ function fetchExchange(topic: string, wanted: ReadonlyMap<number, number>, limit
           request
             .writeInt32(partition)
             .writeInt32(-1)
-            .writeInt64(String(offset))
-            .writeInt64("-1")
+            .writeInt32(Math.floor(offset / 2 ** 32))
+            .writeUInt32(offset % 2 ** 32)
+            .writeInt32(-1)
+            .writeInt32(-1)
             .writeInt32(limits.partition_bytes_max);
         }
         return request.writeInt32(0).writeString("");
