@@ -18,16 +18,61 @@ const stop_ms_max = 20_000;
 
 /** Starts Apache Kafka, broker and controller in one process, from Maven Central's jars. */
 export async function startKafka(): Promise<Attempt> {
-  const java = await runBounded(["java", "-version"], answer_ms_max);
-  const major = Number(/version "(\d+)/.exec(java.output)?.[1] ?? 0);
-  if (major < java_major_min) return { unavailable: `Java ${java_major_min} or later is not installed.` };
-  const jars = await fetchJars();
+  const jars = await findKafka();
   if ("unavailable" in jars) return jars;
 
   const dir = await mkdtemp(join(tmpdir(), "order-processing-kafka-"));
   const [port, controllerPort, listenPort, advertisedPort] = (await freePorts(4)) as [number, number, number, number];
-  const properties = join(dir, "server.properties");
-  await writeFile(properties, serverProperties({ dir, port, controllerPort, listenPort, advertisedPort }));
+  const properties = serverProperties({ dir, port, controllerPort, listenPort, advertisedPort });
+  const brokers = `127.0.0.1:${port}`;
+  const { start, end, dispose } = await startServer(jars.dir, { dir, brokers, properties });
+  return {
+    broker: {
+      brokers,
+      kind: "kafka",
+      canRestart: true,
+      proxied: { listenPort, advertisedPort },
+      kill: () => end("SIGKILL"),
+      stop: () => end("SIGTERM"),
+      start,
+    },
+    dispose,
+  };
+}
+
+/** Where Kafka's jars are, or why Kafka cannot be run here. */
+export async function findKafka(): Promise<{ readonly dir: string } | { readonly unavailable: string }> {
+  const java = await runBounded(["java", "-version"], answer_ms_max);
+  const major = Number(/version "(\d+)/.exec(java.output)?.[1] ?? 0);
+  if (major < java_major_min) return { unavailable: `Java ${java_major_min} or later is not installed.` };
+  return fetchJars();
+}
+
+interface ServerOptions {
+  /** Everything of this server; it goes when the server is disposed of. */
+  readonly dir: string;
+  /** Asked whether Kafka has started; without TLS and login. */
+  readonly brokers: string;
+  /** The text of server.properties. */
+  readonly properties: string;
+  /** More for StorageTool's `format`. */
+  readonly formatArgs?: readonly string[];
+}
+
+interface Server {
+  /** Again, if it was ended. */
+  readonly start: () => Promise<void>;
+  readonly end: (signal: NodeJS.Signals) => Promise<void>;
+  readonly dispose: () => Promise<void>;
+}
+
+/** Formats the storage and starts the server. If that fails, nothing is left of it. */
+export async function startServer(
+  jarsDir: string,
+  { dir, brokers, properties, formatArgs = [] }: ServerOptions,
+): Promise<Server> {
+  const propertiesFile = join(dir, "server.properties");
+  await writeFile(propertiesFile, properties);
   await writeFile(join(dir, "log4j2.properties"), log4j);
   const runJava = (mainClass: string, ...args: string[]) => [
     "java",
@@ -36,17 +81,16 @@ export async function startKafka(): Promise<Attempt> {
     "-XX:+UseSerialGC",
     `-Dlog4j2.configurationFile=${join(dir, "log4j2.properties")}`,
     "-cp",
-    join(jars.dir, "*"),
+    join(jarsDir, "*"),
     mainClass,
     ...args,
   ];
-  const brokers = `127.0.0.1:${port}`;
   let server: TiedProcess | undefined;
 
   const start = async () => {
     if (server && server.exit() === undefined) return;
     // Should the run be killed, the data goes with the broker.
-    const starting = spawnTied(runJava("kafka.Kafka", properties), { onOrphaned: 'rm -rf "$1"', onOrphanedArgs: [dir] });
+    const starting = spawnTied(runJava("kafka.Kafka", propertiesFile), { onOrphaned: 'rm -rf "$1"', onOrphanedArgs: [dir] });
     server = starting;
     await waitUntil(
       () => `for Kafka to start on ${brokers}. It said:\n${starting.output()}`,
@@ -71,7 +115,7 @@ export async function startKafka(): Promise<Attempt> {
   };
 
   try {
-    const format = ["format", "-t", clusterId, "-c", properties];
+    const format = ["format", "-t", clusterId, "-c", propertiesFile, ...formatArgs];
     const formatted = await runBounded(runJava("kafka.tools.StorageTool", ...format), format_ms_max);
     if (!formatted.ok) throw new Error(`Kafka's storage could not be formatted. It said:\n${formatted.output}`);
     await start();
@@ -79,18 +123,7 @@ export async function startKafka(): Promise<Attempt> {
     await dispose();
     throw error;
   }
-  return {
-    broker: {
-      brokers,
-      kind: "kafka",
-      canRestart: true,
-      proxied: { listenPort, advertisedPort },
-      kill: () => end("SIGKILL"),
-      stop: () => end("SIGTERM"),
-      start,
-    },
-    dispose,
-  };
+  return { start, end, dispose };
 }
 
 /** 16 bytes in base64url; each run has its own data, so it may always be the same. */
