@@ -76,6 +76,12 @@ const settingsSchema = Type.Object({
     "silence after which the group gives a member's partitions away (brokers refuse less than 6000)",
   ),
 
+  PARTITIONS_SETTLE_MS: integer(
+    10_000,
+    0,
+    3_600_000,
+    "after partitions were added, wait of the creates that move, until every program places by the new count",
+  ),
   APPEND_WAIT_MS_MAX: integer(4_000, 10, 4_500, "longest wait for the log to take a create or update; then 503"),
   APPEND_QUEUE_RECORDS_MAX: integer(10_000, 1, 1_000_000, "events waiting to be appended; beyond it 503"),
   APPEND_BATCH_RECORDS_MAX: integer(1_000, 1, 10_000, "events appended at once"),
@@ -121,6 +127,7 @@ export interface Config {
   readonly consumer_group: string;
   readonly partitioner: "murmur2" | "crc32";
   readonly session_timeout_ms: number;
+  readonly partitions_settle_ms: number;
   readonly append_wait_ms_max: number;
   readonly append_queue_records_max: number;
   readonly append_batch_records_max: number;
@@ -233,6 +240,7 @@ const toConfig = (s: Settings): Config => ({
   consumer_group: s.CONSUMER_GROUP,
   partitioner: s.PARTITIONER,
   session_timeout_ms: s.SESSION_TIMEOUT_MS,
+  partitions_settle_ms: s.PARTITIONS_SETTLE_MS,
   append_wait_ms_max: s.APPEND_WAIT_MS_MAX,
   append_queue_records_max: s.APPEND_QUEUE_RECORDS_MAX,
   append_batch_records_max: s.APPEND_BATCH_RECORDS_MAX,

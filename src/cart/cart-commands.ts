@@ -2,7 +2,6 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Appender } from "../log/appender.ts";
 import type { NewRecord } from "../log/log.ts";
-import { type Partitioner, partitionFor } from "../log/partitioner.ts";
 import { demoCart } from "../orders/demo-cart.ts";
 import { cloudEventHeaders, encodeEvent, type OrderEvent } from "../orders/event.ts";
 import { sumOfLines } from "../orders/money.ts";
@@ -12,13 +11,13 @@ import type { CartCommands, CreateOrder, Position, RequestContext, UpdateStatus 
 import { eventIdOfKey, FINGERPRINT_HEADER, type IndexedOrder } from "./index-projection.ts";
 import type { OrderIndex } from "./order-index.ts";
 import type { OwnCreates } from "./own-creates.ts";
+import type { Placement } from "./placement.ts";
 
 export interface CartCommandsOptions {
   readonly index: OrderIndex;
   readonly ownCreates: OwnCreates;
   readonly appender: Appender;
-  readonly partitionCount: () => number;
-  readonly partitioner: Partitioner;
+  readonly placement: Placement;
   readonly append_wait_ms_max: number;
   readonly clock: Clock;
   readonly random: Random;
@@ -32,7 +31,7 @@ const SOURCE = "/cart-service";
  * arbitrates between any number of carts (invariant 8).
  *
  * ```
- *  create ─▶ known? 409 ─▶ append ─▶ first create up to its own offset? ─▶ its own event: 200, another's: 409
+ *  create ─▶ known? 409 ─▶ place ─▶ append ─▶ first create up to its own offset? ─▶ its own event: 200, another's: 409
  *  update ─▶ known? ─no─▶ index at the log's end ─▶ known? ─no─▶ 404
  *              └──yes─────────────────────────────────┴──yes─▶ append where the order was created ─▶ 200
  * ```
@@ -43,16 +42,19 @@ export class LogCartCommands implements CartCommands {
   constructor(private readonly options: CartCommandsOptions) {}
 
   create(command: CreateOrder, context: RequestContext): Promise<Position> {
-    const { index, partitioner } = this.options;
+    const { index, placement } = this.options;
     const { orderId } = command;
     const answerEarlier = (_: Position, eventId: string) => firstOr409(orderId, eventId, index.find(orderId));
     return this.#once(context, answerEarlier, async (eventId, deadline_ms) => {
       if (!index.isOpened) await index.caughtUp(deadline_ms);
-      const existing = index.find(orderId);
+      let existing = index.find(orderId);
       if (existing) return firstOr409(orderId, eventId, existing);
-      const partitionCount = this.options.partitionCount();
-      if (partitionCount === 0) throw new AppError("LOG_UNAVAILABLE", "The topic of orders is not known yet; try again.");
-      const partition = partitionFor(partitioner, orderId, partitionCount);
+      let partition = placement.place(orderId);
+      if (partition === undefined) {
+        partition = await placement.placeInTime(orderId, deadline_ms);
+        existing = index.find(orderId);
+        if (existing) return firstOr409(orderId, eventId, existing);
+      }
       return this.#appendCreate(partition, this.#created(command, eventId), context, deadline_ms);
     });
   }

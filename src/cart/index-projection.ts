@@ -47,14 +47,15 @@ export interface IndexView {
  */
 export const indexProjection = (ownCreates: OwnCreates): Projection<IndexView> => ({
   name: "order-index",
-  version: 1,
+  version: 2,
   schema: `
     CREATE TABLE order_index (
       order_id TEXT PRIMARY KEY, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, event_id TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE keyed_events (
       event_id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, order_id TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;`,
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE placement (one INTEGER PRIMARY KEY CHECK (one = 1), partition_count INTEGER NOT NULL) STRICT;`,
   open: (db, partition) => new IndexStore(db, partition, ownCreates),
 });
 
@@ -125,4 +126,13 @@ function makeView(db: Database): IndexView {
       return row && { fingerprint: row[0], orderId: row[1], partition: row[2], offset: row[3] };
     },
   };
+}
+
+/** By how many partitions the cart that owns this file placed creates; undefined if it never did. It says nothing of the log. */
+export function readPlacement(db: Database): number | undefined {
+  return db.query<{ partition_count: number }, []>("SELECT partition_count FROM placement").get()?.partition_count;
+}
+
+export function writePlacement(db: Database, partitionCount: number): void {
+  db.run("INSERT INTO placement VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET partition_count = ?1", [partitionCount]);
 }

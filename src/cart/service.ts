@@ -14,9 +14,10 @@ import type { NewUuid, Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { LogCartCommands } from "./cart-commands.ts";
 import type { CartCommands } from "./commands.ts";
-import { indexProjection, type IndexView } from "./index-projection.ts";
+import { indexProjection, type IndexView, readPlacement, writePlacement } from "./index-projection.ts";
 import { OrderIndex } from "./order-index.ts";
 import { OwnCreates } from "./own-creates.ts";
+import { Placement } from "./placement.ts";
 
 export interface CartServiceOptions {
   readonly config: Config;
@@ -27,7 +28,8 @@ export interface CartServiceOptions {
   readonly newUuid: NewUuid;
 }
 
-const PARTITION_COUNT_WAIT_MS = 3_000;
+/** Well below COUNT_TRUSTED_MS_MAX. */
+const PARTITION_COUNT_WAIT_MS = 1_000;
 /** While no request waits for the index, it reads in steps of this: a few large transactions in place of many small ones. */
 const INDEX_GATHER_MS = 20;
 /** When stopping, the requests have been answered before; what is still queued has a client that was told it is not known. */
@@ -37,7 +39,7 @@ const FLUSH_WAIT_MS_MAX = 1_000;
  * The cart service without its HTTP side: reads the whole topic into the index of orders, appends the commands' events.
  *
  * ```
- *  start: topics ─▶ index over all partitions (looks for added ones)      stop: appender flushed ─▶ index closed
+ *  start: topics ─▶ index over all partitions, placement (look for added ones)      stop: appender flushed ─▶ index closed
  * ```
  */
 export class CartService {
@@ -45,6 +47,7 @@ export class CartService {
   readonly commands: CartCommands;
   readonly #options: CartServiceOptions;
   readonly #projection: Projection<IndexView>;
+  readonly #placement: Placement;
   readonly #appender: Appender;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
@@ -62,7 +65,7 @@ export class CartService {
       topic,
       openStore: (partition) => new PartitionStore(this.#openedDb(), this.#projection, partition, () => undefined),
       isOwner: () => true,
-      membership: () => (this.partitions.partitionCount > 0 ? "stable" : "joining"),
+      membership: () => (this.partitions.partitionCount === 0 ? "joining" : this.#placement.isSettled ? "stable" : "settling"),
       gather_ms: INDEX_GATHER_MS,
       backoff: config,
       clock,
@@ -76,12 +79,22 @@ export class CartService {
       queue_records_max: config.append_queue_records_max,
       batch_records_max: config.append_batch_records_max,
     });
+    const index = new OrderIndex({ partitions: this.partitions, ownCreates, watermarks: () => log.watermarks(topic), clock });
+    this.#placement = new Placement({
+      partitioner: config.partitioner,
+      settle_ms: config.partitions_settle_ms,
+      caughtUp: (deadline_ms) => index.caughtUp(deadline_ms),
+      isTopicEmpty: async () => (await log.watermarks(topic)).every(({ endOffset }) => endOffset === 0),
+      remembered: () => readPlacement(this.#openedDb()),
+      remember: (partitionCount) => writePlacement(this.#openedDb(), partitionCount),
+      tell: (message) => logger.info({ topic }, message),
+      clock,
+    });
     this.commands = new LogCartCommands({
-      index: new OrderIndex({ partitions: this.partitions, ownCreates, watermarks: () => log.watermarks(topic), clock }),
+      index,
       ownCreates,
       appender: this.#appender,
-      partitionCount: () => this.partitions.partitionCount,
-      partitioner: config.partitioner,
+      placement: this.#placement,
       append_wait_ms_max: config.append_wait_ms_max,
       clock,
       random,
@@ -121,11 +134,13 @@ export class CartService {
     const backoff = new Backoff(config, random);
     while (!this.#ending.signal.aborted) {
       try {
+        const askedAt_ms = clock.now_ms();
         const count = await log.partitionCount(topic);
         if (count > this.partitions.partitionCount) {
           this.partitions.partitionCount = count;
           this.partitions.assign(Array.from({ length: count }, (_, partition) => partition));
         }
+        this.#placement.confirm(count, askedAt_ms);
         backoff.reset();
         await clock.sleep(PARTITION_COUNT_WAIT_MS, this.#ending.signal);
       } catch {

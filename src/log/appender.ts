@@ -76,10 +76,14 @@ export class Appender {
     // What else arrives in this turn of the event loop goes with the first.
     await this.options.clock.yield();
     while (this.#queue.length > 0) {
+      // No record is sent after its deadline, however long the process stood still; placement counts on it.
+      this.#expire(this.options.clock.now_ms());
       this.#inFlight = this.#takeBatch();
+      if (this.#inFlight.length === 0) break;
       const records = this.#inFlight.map((waiting) => waiting.record);
+      const deadline_ms = this.#inFlight.reduce((least, waiting) => Math.min(least, waiting.deadline_ms), Infinity);
       try {
-        const offsets = await this.options.producer.append(this.options.topic, records);
+        const offsets = await this.options.producer.append(this.options.topic, records, deadline_ms);
         for (const [i, waiting] of this.#inFlight.entries()) waiting.resolve(offsets[i] as number);
       } catch (e) {
         const error =

@@ -75,10 +75,12 @@ export interface Producer {
    * (in the order of `records`) once all in-sync replicas have them. One append at a time: a second one before the first
    * has settled is a defect of the caller and throws.
    *
+   * Nothing is sent, or sent again, after `deadline_ms` on the log's clock.
+   *
    * Rejects with `LOG_UNAVAILABLE`: none of them is or will be in the log. `APPEND_OUTCOME_UNKNOWN`: each may or may not be,
    * now or later. `PRODUCER_FENCED` (fenced producers only): another holder took over, none of them is or will be in the log.
    */
-  append(topic: string, records: readonly NewRecord[]): Promise<number[]>;
+  append(topic: string, records: readonly NewRecord[], deadline_ms?: number): Promise<number[]>;
   close(): Promise<void>;
 }
 

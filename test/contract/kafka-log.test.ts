@@ -1,5 +1,6 @@
 import { test, expect } from "bun:test";
 import { systemClock } from "../../src/clock.ts";
+import { AppError } from "../../src/errors.ts";
 import { KafkaLog } from "../../src/log/kafka/kafka-log.ts";
 import type { Log } from "../../src/log/log.ts";
 import { brokerSuite } from "../support/broker.ts";
@@ -55,4 +56,40 @@ await brokerSuite("the log contract on a broker", (broker) => {
     },
     60_000,
   );
+
+  test.skipIf(!broker.proxied)(
+    "nothing is sent after an append's deadline: neither again, nor for the first time",
+    async () => {
+      if (!broker.proxied) return;
+      const proxy = await startTcpProxy({ listenPort: broker.proxied.advertisedPort, targetPort: broker.proxied.listenPort });
+      const log = openKafka(`127.0.0.1:${proxy.port}`);
+      const direct = openKafka(broker.brokers);
+      try {
+        const topic = uniqueName("deadline");
+        await log.createTopic(topic, 1);
+        const producer = log.producer();
+        await producer.append(topic, [newRecord("a")]);
+        // The request does not reach the broker and the client cannot come back in time: it must not be sent again after that.
+        const lost = proxy.loseNextRequest(apiKeys.produce).then(() => proxy.refuse());
+        const givenUp = producer.append(topic, [newRecord("lost")], systemClock.now_ms() + 600);
+        expect(await codeOf(givenUp)).toBe("APPEND_OUTCOME_UNKNOWN");
+        await lost;
+        proxy.pass();
+        expect(await codeOf(producer.append(topic, [newRecord("late")], systemClock.now_ms()))).toBe("LOG_UNAVAILABLE");
+        expect(await producer.append(topic, [newRecord("b")], systemClock.now_ms() + 10_000)).toEqual([1]);
+        expect(values(await readAll(direct, topic, 0))).toEqual(["a", "b"]);
+      } finally {
+        await log.close();
+        await direct.close();
+        await proxy.close();
+      }
+    },
+    60_000,
+  );
 });
+
+const codeOf = (append: Promise<unknown>): Promise<string> =>
+  append.then(
+    () => "appended",
+    (e: unknown) => (e instanceof AppError ? e.code : String(e)),
+  );

@@ -9,10 +9,12 @@ const record = (value: string): NewRecord => ({ partition: 0, key: "k", value, h
 /** A producer whose appends settle when the test says so. */
 class HeldProducer implements Producer {
   readonly batches: string[][] = [];
+  readonly deadlines_ms: (number | undefined)[] = [];
   #settle: ((error?: Error) => void) | undefined;
   #next = 0;
 
-  append(_: string, records: readonly NewRecord[]): Promise<number[]> {
+  append(_: string, records: readonly NewRecord[], deadline_ms?: number): Promise<number[]> {
+    this.deadlines_ms.push(deadline_ms);
     this.batches.push(records.map(({ value }) => String(value)));
     return new Promise((resolve, reject) => {
       this.#settle = (error) => (error ? reject(error) : resolve(records.map(() => this.#next++)));
@@ -52,6 +54,20 @@ describe("the appender", () => {
     for (let i = 0; i < 3; i++) await producer.settle();
     expect(await Promise.all(offsets)).toEqual([0, 1, 2, 3, 4]);
     expect(producer.batches).toEqual([["a"], ["b", "c", "d"], ["e"]]);
+  });
+
+  test("sends nothing whose deadline went by while the process stood still, and tells the producer the first deadline", async () => {
+    const producer = new HeldProducer();
+    let stoodStill_ms = 0;
+    const clock = { ...systemClock, now_ms: () => systemClock.now_ms() + stoodStill_ms };
+    const appender = new Appender({ producer, topic: "t", clock, queue_records_max: 100, batch_records_max: 3 });
+    const asleep = codeOf(appender.append(record("a"), clock.now_ms() + 1_000));
+    stoodStill_ms = 60_000;
+    const [first_ms, second_ms] = [clock.now_ms() + 4_000, clock.now_ms() + 3_000];
+    const offsets = [appender.append(record("b"), first_ms), appender.append(record("c"), second_ms)];
+    await producer.settle();
+    expect([await asleep, await Promise.all(offsets)]).toEqual(["LOG_UNAVAILABLE", [0, 1]]);
+    expect([producer.batches, producer.deadlines_ms]).toEqual([[["b", "c"]], [second_ms]]);
   });
 
   test("past its deadline, what is queued was not appended, and what is in flight is not known", async () => {

@@ -12,7 +12,7 @@ export type Role = "both" | "producer" | "consumer";
 
 export interface ProgramOptions {
   readonly role?: Role;
-  /** Settings beside those the harness sets (HOST, CART_PORT, ORDER_PORT, DATA_DIR). Nothing is inherited but PATH, HOME and TMPDIR. */
+  /** Settings beside those the harness sets (HOST, ports, DATA_DIR, a short PARTITIONS_SETTLE_MS). Nothing is inherited but PATH, HOME and TMPDIR. */
   readonly env?: Readonly<Record<string, string>>;
   /** Kept at the end; without it the program gets a directory of its own that goes with it. */
   readonly dataDir?: string;
@@ -42,7 +42,14 @@ export async function startProgram({ role = "both", env = {}, dataDir }: Program
   const [cartPort, orderPort] = (await freePorts(2)) as [number, number];
   const ownDir = dataDir === undefined ? await tempDir() : undefined;
   const dir = dataDir ?? ownDir!.path;
-  const settings = { HOST: "127.0.0.1", CART_PORT: String(cartPort), ORDER_PORT: String(orderPort), DATA_DIR: dir, ...env };
+  const settings = {
+    HOST: "127.0.0.1",
+    CART_PORT: String(cartPort),
+    ORDER_PORT: String(orderPort),
+    DATA_DIR: dir,
+    PARTITIONS_SETTLE_MS: "500",
+    ...env,
+  };
   const { PATH, HOME, TMPDIR } = process.env;
   const tied = spawnTied([process.execPath, "src/main.ts", role], {
     cwd: repository,

@@ -28,6 +28,7 @@ describe("readConfig", () => {
       consumer_group: "order-service",
       partitioner: "murmur2",
       session_timeout_ms: 10_000,
+      partitions_settle_ms: 10_000,
       append_wait_ms_max: 4_000,
       append_queue_records_max: 10_000,
       append_batch_records_max: 1_000,

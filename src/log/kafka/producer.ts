@@ -14,15 +14,15 @@ interface ProducerId {
 
 /**
  * The idempotent producer (KIP-98) on kafkajs' connections. kafkajs' own rolls a sequence number back when a send gives up, and then
- * loses acknowledged records. This one sends a batch again with the same sequence numbers, for as long as it takes, until the
- * broker says yes or that it can never be; in the second case it takes a new producer id and the outcome is unknown.
+ * loses acknowledged records. This one sends a batch again with the same sequence numbers until the broker says yes, or that it can
+ * never be, or the append's time is over; after the last two it takes a new producer id, and the outcome is unknown.
  *
  * ```
  *  idle ──append()──▶ sending ──all partitions confirmed──▶ idle
  *                      │   ▲
  *                      ├───┼── nothing sent yet and no broker: LOG_UNAVAILABLE ──▶ idle
  *                      │   └── connection lost, leader moved: back off, send the same bytes again
- *                      └────── refused for good, or close(): outcome unknown, new producer id ──▶ idle
+ *                      └────── refused for good, deadline, or close(): outcome unknown, new producer id ──▶ idle
  * ```
  */
 export class KafkaProducer implements Producer {
@@ -39,11 +39,11 @@ export class KafkaProducer implements Producer {
     private readonly backoff: BackoffLimits,
   ) {}
 
-  async append(topic: string, records: readonly NewRecord[]): Promise<number[]> {
+  async append(topic: string, records: readonly NewRecord[], deadline_ms = Number.POSITIVE_INFINITY): Promise<number[]> {
     if (this.#appending) throw new Error("an append is outstanding; one at a time");
     this.#appending = true;
     try {
-      return await this.#append(topic, groupByPartition(records), records);
+      return await this.#append(topic, groupByPartition(records), records, deadline_ms);
     } finally {
       this.#appending = false;
     }
@@ -54,18 +54,28 @@ export class KafkaProducer implements Producer {
     this.cluster.close();
   }
 
-  async #append(topic: string, byPartition: ReadonlyMap<number, NewRecord[]>, records: readonly NewRecord[]): Promise<number[]> {
+  async #append(
+    topic: string,
+    byPartition: ReadonlyMap<number, NewRecord[]>,
+    records: readonly NewRecord[],
+    deadline_ms: number,
+  ): Promise<number[]> {
     const backoff = new Backoff(this.backoff, this.random);
     const baseOffsets = new Map<number, number>();
     let pending: PartitionBatch[] | undefined;
     let sent = false;
+    const onSending = () => {
+      if (this.clock.now_ms() >= deadline_ms)
+        throw new AppError("LOG_UNAVAILABLE", "The broker could not be reached in time; nothing was appended. Try again.");
+      sent = true;
+    };
     for (;;) {
       try {
         await this.cluster.use(async (cluster) => {
           this.#id ??= await onceSettled(this.clock, () => idempotentProducerId(cluster));
           pending ??= this.#encode(topic, byPartition, this.#id);
           const unconfirmed = pending.filter((batch) => !baseOffsets.has(batch.partition));
-          const answers = await sendToLeaders(cluster, topic, unconfirmed, undefined, () => (sent = true));
+          const answers = await sendToLeaders(cluster, topic, unconfirmed, undefined, onSending);
           const unsettled = settle(answers, baseOffsets);
           if (unsettled) throw new Error(`the broker answered ${unsettled}`);
         });
@@ -74,12 +84,12 @@ export class KafkaProducer implements Producer {
       } catch (e) {
         if (!sent) throw e;
         const refused = e instanceof AppError && e.code !== "LOG_UNAVAILABLE";
-        if (refused || this.#closing.signal.aborted) {
+        if (refused || this.#closing.signal.aborted || this.clock.now_ms() >= deadline_ms) {
           this.#id = undefined;
           this.#sequences.clear();
           throw refused
             ? e
-            : new AppError("APPEND_OUTCOME_UNKNOWN", "The producer was closed before the broker confirmed the append.", {}, e);
+            : new AppError("APPEND_OUTCOME_UNKNOWN", "The broker did not confirm the append before its time was over.", {}, e);
         }
         await this.clock.sleep(backoff.next_ms(), this.#closing.signal);
       }
