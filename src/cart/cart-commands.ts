@@ -151,7 +151,7 @@ export class LogCartCommands implements CartCommands {
 
   #created({ orderId, cart }: CreateOrder, eventId: string): OrderEvent {
     const { random } = this.options;
-    const demo = "demoItems" in cart ? demoCart(cart.demoItems, random) : cart;
+    const demo = "demoItems" in cart ? { ...demoCart(cart.demoItems, random), ...cart } : cart;
     const timestamp = this.#timestamp();
     const order: Order = {
       orderId,

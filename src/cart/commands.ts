@@ -6,11 +6,15 @@ export interface Position {
   readonly offset: number;
 }
 
+/** How many made-up items the cart is to have; customer and currency are made up too where the client does not name them. */
+export interface DemoCart extends Partial<Omit<Cart, "items">> {
+  readonly demoItems: number;
+}
+
 export interface CreateOrder {
   /** Normalised: `ORD-<digits>`. */
   readonly orderId: string;
-  /** The client's own cart, or how many items a demo cart is to have. */
-  readonly cart: Cart | { readonly demoItems: number };
+  readonly cart: Cart | DemoCart;
 }
 
 export interface UpdateStatus {

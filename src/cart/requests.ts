@@ -55,8 +55,8 @@ const createOrderBody = Type.Object({
       must: `be an integer from 1 to ${ITEMS_MAX}`,
     }),
   ),
-  customer_id: Type.Optional(idSchema("Only with items; without it a demo customer.")),
-  currency: Type.Optional(oneOf(CURRENCIES, "Only with items; USD without it.")),
+  customer_id: Type.Optional(idSchema("Without it a demo customer.")),
+  currency: Type.Optional(oneOf(CURRENCIES, "Without it USD.")),
   items: Type.Optional(
     Type.Array(itemSchema, {
       minItems: 1,
@@ -83,15 +83,12 @@ export const parseCreateOrder = (body: unknown): CreateOrder => {
   };
   const { order_id, number_of_items, customer_id, currency, items } = checked(createOrderCheck, read);
   const orderId = normalized(order_id);
+  const customer = customer_id === undefined ? {} : { customerId: customer_id };
   if (items === undefined) {
     if (number_of_items === undefined) {
       throw invalid("number_of_items", `number_of_items must be an integer from 1 to ${ITEMS_MAX}, or items must be sent.`);
     }
-    for (const name of ["customer_id", "currency"] as const) {
-      if (read[name] !== undefined)
-        throw invalid(name, `${name} must come with items: a cart without items is filled as a demo.`);
-    }
-    return { orderId, cart: { demoItems: number_of_items } };
+    return { orderId, cart: { demoItems: number_of_items, ...customer, ...(currency === undefined ? {} : { currency }) } };
   }
   if (number_of_items !== undefined && number_of_items !== items.length) {
     throw invalid(
@@ -99,8 +96,7 @@ export const parseCreateOrder = (body: unknown): CreateOrder => {
       `number_of_items must be left out or be the number of items sent, which is ${items.length}.`,
     );
   }
-  const cart = { currency: currency ?? "USD", items: toItems(items) };
-  return { orderId, cart: customer_id === undefined ? cart : { ...cart, customerId: customer_id } };
+  return { orderId, cart: { currency: currency ?? "USD", items: toItems(items), ...customer } };
 };
 
 /** Throws INVALID_FIELD with a sentence for each field that is wrong. */
@@ -112,9 +108,8 @@ export const parseUpdateOrder = (body: unknown): UpdateStatus => {
 
 /** A fingerprint's text: the same for every spelling of one request. */
 export const canonicalCreateOrder = ({ orderId, cart }: CreateOrder): string => {
-  if ("demoItems" in cart) return JSON.stringify([orderId, cart.demoItems]);
-  const items = cart.items.map((i) => [i.itemId, i.quantity, i.price_hundredths]);
-  return JSON.stringify([orderId, cart.customerId ?? null, cart.currency, items]);
+  const items = "demoItems" in cart ? cart.demoItems : cart.items.map((i) => [i.itemId, i.quantity, i.price_hundredths]);
+  return JSON.stringify([orderId, cart.customerId ?? null, cart.currency ?? null, items]);
 };
 
 export const canonicalUpdateOrder = ({ orderId, status }: UpdateStatus): string => JSON.stringify([orderId, status]);

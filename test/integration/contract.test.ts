@@ -103,6 +103,13 @@ function contractSuite(open: () => Promise<Backing>): void {
     );
   });
 
+  test("a demo cart takes the customer and the currency that the client names", async () => {
+    const cart = { order_id: "202", number_of_items: 2, customer_id: "me", currency: "EUR" };
+    const created = await createOrder(program.cartUrl, cart);
+    const { order } = (await orderDetails(program.orderUrl, "202", after(created))).body;
+    expect([order?.customerId, order?.currency, order?.items.length]).toEqual(["me", "EUR", 2]);
+  });
+
   test("each refusal has its status and is a problem with a sentence", async () => {
     const id = newId();
     await createOrder(program.cartUrl, { order_id: id, number_of_items: 1 });

@@ -103,6 +103,11 @@ describe("POST /create-order", () => {
     });
   });
 
+  test("a demo cart takes the customer and the currency that the client names", async () => {
+    await create({ order_id: "1", number_of_items: 2, customerId: "c", currency: "EUR" });
+    expect(calls[0]?.command).toEqual({ orderId: "ORD-1", cart: { demoItems: 2, customerId: "c", currency: "EUR" } });
+  });
+
   test("the same field twice with the same value is fine", async () => {
     expect((await create('{"order_id":"1","orderId":"1","number_of_items":2,"number_of_items":3,"unknown":null}')).status).toBe(
       200,
@@ -146,7 +151,7 @@ describe("POST /create-order", () => {
     [{ order_id: "1", items: [item], number_of_items: 2 }, "number_of_items", /which is 1\.$/],
     [{ order_id: "1", items: [item], currency: "usd" }, "currency", /^currency must be one of USD, EUR/],
     [{ order_id: "1", items: [item], customer_id: "" }, "customer_id", /^customer_id must be a string of 1 to 128/],
-    [{ order_id: "1", number_of_items: 3, customer_id: "c" }, "customer_id", /with items/],
+    [{ order_id: "1", number_of_items: 3, customer_id: 7 }, "customer_id", /^customer_id must be a string/],
     [[], "", "The body must be a JSON object."],
     ["null", "", "The body must be a JSON object."],
     ['"text"', "", "The body must be a JSON object."],
@@ -270,6 +275,8 @@ describe("Idempotency-Key", () => {
       { order_id: "1", customer_id: "c", items: [{ item_id: "a", quantity: 1, price: 1 }] },
       { order_id: "1", number_of_items: 1 },
       { order_id: "1", number_of_items: 2 },
+      { order_id: "1", number_of_items: 2, currency: "EUR" },
+      { order_id: "1", number_of_items: 2, customer_id: "c" },
     ];
     const prints = [];
     for (const body of [...same, ...other]) prints.push(await fingerprintOf(() => create(body, key)));
