@@ -15,6 +15,7 @@ import { partitionFor } from "./log/partitioner.ts";
 import { openSqliteLog } from "./log/sqlite-log.ts";
 import { orderServiceApp } from "./order-service/app.ts";
 import { OrderService } from "./order-service/service.ts";
+import { StateDir } from "./partitions/state-dir.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 
 const ROLES = ["both", "producer", "consumer"] as const;
@@ -63,7 +64,8 @@ function openLog(config: Config, logger: Logger): Log {
 }
 
 function startCart(config: Config, log: Log, logger: Logger): StartedRole {
-  const service = new CartService({ config, log, logger, clock, random, newUuid });
+  const claimState = (logId: string) => StateDir.claim(config.data_dir, logId, "cart");
+  const service = new CartService({ config, log, claimState, logger, clock, random, newUuid });
   const inFlight = new InFlight(config.in_flight_requests_max);
   const health = () => readiness(service.partitions);
   const app = cartApp({ commands: service.commands, health, inFlight, body_bytes_max: config.body_bytes_max, logger });
@@ -71,7 +73,8 @@ function startCart(config: Config, log: Log, logger: Logger): StartedRole {
 }
 
 function startOrderService(config: Config, log: Log, logger: Logger): StartedRole {
-  const service = new OrderService({ config, log, logger, clock, random });
+  const claimState = (logId: string) => StateDir.claim(config.data_dir, logId, "order-service");
+  const service = new OrderService({ config, log, claimState, logger, clock, random });
   const inFlight = new InFlight(config.in_flight_requests_max);
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
   const app = orderServiceApp({ ...config, partitions: service.partitions, partitionOf, inFlight, logger });

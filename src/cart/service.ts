@@ -1,5 +1,4 @@
 import type { Database } from "bun:sqlite";
-import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { Appender } from "../log/appender.ts";
@@ -7,8 +6,8 @@ import { Backoff } from "../log/backoff.ts";
 import type { Log } from "../log/log.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
 import type { Projection } from "../partitions/projection.ts";
-import { StateDir } from "../partitions/state-dir.ts";
-import { openDatabase, PartitionStore } from "../partitions/store.ts";
+import type { ClaimState, State } from "../partitions/state-dir.ts";
+import { PartitionStore } from "../partitions/store.ts";
 import { prepareTopics } from "../partitions/topics.ts";
 import type { NewUuid, Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -22,6 +21,7 @@ import { Placement } from "./placement.ts";
 export interface CartServiceOptions {
   readonly config: Config;
   readonly log: Log;
+  readonly claimState: ClaimState;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
@@ -51,7 +51,7 @@ export class CartService {
   readonly #appender: Appender;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
-  #stateDir: StateDir | undefined;
+  #state: State | undefined;
   #db: Database | undefined;
 
   constructor(options: CartServiceOptions) {
@@ -109,7 +109,7 @@ export class CartService {
     await this.partitions.close();
     await this.#running;
     this.#db?.close();
-    this.#stateDir?.release();
+    this.#state?.release();
   }
 
   async #run(): Promise<void> {
@@ -121,14 +121,9 @@ export class CartService {
       this.#ending.signal,
     );
     if (logId === undefined || this.#ending.signal.aborted) return;
-    this.#stateDir = StateDir.claim(config.data_dir, logId, "cart");
-    const { db, setAside } = openDatabase(
-      join(this.#stateDir.path, `${topic}.sqlite`),
-      this.#projection,
-      { logId, topic },
-      clock.now_ms(),
-      "exclusive",
-    );
+    this.#state = this.#options.claimState(logId);
+    const identity = { logId, topic };
+    const { db, setAside } = this.#state.open(`${topic}.sqlite`, this.#projection, identity, clock.now_ms(), "exclusive");
     if (setAside) logger.warn(setAside, "The index was not usable and was set aside; it is rebuilt from the log.");
     this.#db = db;
     const backoff = new Backoff(config, random);

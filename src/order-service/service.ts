@@ -3,8 +3,8 @@ import type { Config } from "../config.ts";
 import type { Log, Membership } from "../log/log.ts";
 import { DeadLetters } from "../partitions/dead-letters.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
-import { StateDir } from "../partitions/state-dir.ts";
-import { openDatabase, PartitionStore } from "../partitions/store.ts";
+import { type ClaimState, type State, storeName } from "../partitions/state-dir.ts";
+import { PartitionStore } from "../partitions/store.ts";
 import { prepareTopics } from "../partitions/topics.ts";
 import type { Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -13,6 +13,7 @@ import { type OrderProjectionView, orderProjection } from "./order-projection.ts
 export interface OrderServiceOptions {
   readonly config: Config;
   readonly log: Log;
+  readonly claimState: ClaimState;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
@@ -37,7 +38,7 @@ export class OrderService {
   readonly #running: Promise<void>;
   #membership: Membership | undefined;
   #logId = "";
-  #stateDir: StateDir | undefined;
+  #state: State | undefined;
 
   constructor(options: OrderServiceOptions) {
     const { config, log, clock, random, logger } = options;
@@ -62,7 +63,7 @@ export class OrderService {
     await this.#deadLetters.close();
     await this.#membership?.leave();
     await this.#running;
-    this.#stateDir?.release();
+    this.#state?.release();
   }
 
   /** Stable only while the group's word is fresh: a member that cannot reach the group does not know what it owns. */
@@ -85,7 +86,7 @@ export class OrderService {
     this.#membership = log.joinGroup({
       group: config.consumer_group,
       topic,
-      localPartitions: () => this.#claimStateDir().partitions(topic),
+      localPartitions: () => this.#claimState().partitions(topic),
       listener: {
         assigned: (partitions) => {
           logger.info({ partitions }, `${partitions.length} partitions assigned`);
@@ -113,15 +114,15 @@ export class OrderService {
   }
 
   /** Only when it is needed: a member that waits for another takes that one's stores over. */
-  #claimStateDir(): StateDir {
-    return (this.#stateDir ??= StateDir.claim(this.#options.config.data_dir, this.#logId, "order-service"));
+  #claimState(): State {
+    return (this.#state ??= this.#options.claimState(this.#logId));
   }
 
   #openStore(partition: number): PartitionStore<OrderProjectionView> {
     const { config, clock, logger } = this.#options;
-    const path = this.#claimStateDir().storePath(config.orders_topic, partition);
+    const name = storeName(config.orders_topic, partition);
     const identity = { logId: this.#logId, topic: config.orders_topic };
-    const { db, setAside } = openDatabase(path, orderProjection, identity, clock.now_ms());
+    const { db, setAside } = this.#claimState().open(name, orderProjection, identity, clock.now_ms());
     if (setAside)
       logger.warn({ partition, ...setAside }, "The store was not usable and was set aside; it is rebuilt from the log.");
     return new PartitionStore(db, orderProjection, partition, () => db.close());

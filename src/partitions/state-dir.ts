@@ -2,6 +2,22 @@ import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../errors.ts";
 import { FileLock } from "../file-lock.ts";
+import type { Projection } from "./projection.ts";
+import { type Locking, type OpenedDatabase, openDatabase, type StoreIdentity } from "./store.ts";
+
+/** Where a process keeps its stores: on disk, or in memory where a simulation runs many. */
+export interface State {
+  /** Opens a store, or makes it. */
+  open(name: string, projection: Projection<unknown>, identity: StoreIdentity, now_ms: number, locking?: Locking): OpenedDatabase;
+  /** The partitions of the topic that have a store of their own here, named by `storeName`. */
+  partitions(topic: string): number[];
+  release(): void;
+}
+
+/** The state for the log with this id. */
+export type ClaimState = (logId: string) => State;
+
+export const storeName = (topic: string, partition: number): string => `${topic}.${partition}.sqlite`;
 
 /** More instances of one role than this do not share one data directory. */
 const INSTANCES_MAX = 64;
@@ -10,9 +26,9 @@ const INSTANCES_MAX = 64;
  * A process's own directory for stores: `<data dir>/state/<log id>/<role>-<n>`, with the lowest `n` that no living process holds. So
  * several instances of a role can share a data directory, a restarted one finds its stores again, and another log's are left alone.
  */
-export class StateDir {
+export class StateDir implements State {
   private constructor(
-    readonly path: string,
+    private readonly path: string,
     private readonly lock: FileLock,
   ) {}
 
@@ -30,11 +46,16 @@ export class StateDir {
     );
   }
 
-  storePath(topic: string, partition: number): string {
-    return join(this.path, `${topic}.${partition}.sqlite`);
+  open(
+    name: string,
+    projection: Projection<unknown>,
+    identity: StoreIdentity,
+    now_ms: number,
+    locking?: Locking,
+  ): OpenedDatabase {
+    return openDatabase(join(this.path, name), projection, identity, now_ms, locking);
   }
 
-  /** The partitions of the topic that have a store here. */
   partitions(topic: string): number[] {
     const partitions: number[] = [];
     for (const name of readdirSync(this.path)) {

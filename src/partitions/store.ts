@@ -36,7 +36,7 @@ export function openDatabase(
   mkdirSync(dirname(path), { recursive: true });
   let reason: string;
   try {
-    const db = prepareDatabase(path, projection, identity, locking);
+    const db = openFile(path, projection, identity, locking);
     if (typeof db !== "string") return { db, setAside: undefined };
     reason = db;
   } catch (e) {
@@ -46,17 +46,12 @@ export function openDatabase(
   }
   const aside = `${path}.set-aside-${now_ms}`;
   for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
-  const db = prepareDatabase(path, projection, identity, locking);
+  const db = openFile(path, projection, identity, locking);
   if (typeof db === "string") throw new Error(`a new store is not usable: ${db}`);
   return { db, setAside: { path: aside, reason } };
 }
 
-function prepareDatabase(
-  path: string,
-  projection: Projection<unknown>,
-  identity: StoreIdentity,
-  locking: Locking,
-): Database | string {
+function openFile(path: string, projection: Projection<unknown>, identity: StoreIdentity, locking: Locking): Database | string {
   const db = new Database(path, { create: true, strict: true });
   try {
     db.run(`PRAGMA busy_timeout = ${BUSY_WAIT_MS_MAX}`);
@@ -65,31 +60,36 @@ function prepareDatabase(
     // A power cut may take the newest transactions, offset and rows together; they are read from the log again.
     db.run("PRAGMA synchronous = NORMAL");
     db.run("PRAGMA cache_size = -16000");
-    const expected = { name: projection.name, version: projection.version, log_id: identity.logId, topic: identity.topic };
-    db.transaction(() => {
-      db.run(
-        "CREATE TABLE IF NOT EXISTS store (name TEXT NOT NULL, version INTEGER NOT NULL, log_id TEXT NOT NULL, topic TEXT NOT NULL) STRICT",
-      );
-      if (db.query("SELECT 1 FROM store").get()) return;
-      db.run("INSERT INTO store VALUES (?, ?, ?, ?)", Object.values(expected));
-      db.run(`CREATE TABLE position (
-        partition INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL,
-        last_offset INTEGER, last_checksum INTEGER
-      ) STRICT`);
-      db.run(projection.schema);
-    }).immediate();
-    const found = db.query<typeof expected, []>("SELECT name, version, log_id, topic FROM store").get();
-    for (const key of ["name", "version", "log_id", "topic"] as const) {
-      if (found?.[key] !== expected[key]) {
-        db.close();
-        return `its ${key} is ${found?.[key]}, not ${expected[key]}`;
-      }
-    }
-    return db;
+    const other = prepareDatabase(db, projection, identity);
+    if (other === undefined) return db;
+    db.close();
+    return other;
   } catch (e) {
     db.close();
     throw e;
   }
+}
+
+/** Makes the tables where there are none. Says what is wrong with a database that is another projection's or another log's. */
+export function prepareDatabase(db: Database, projection: Projection<unknown>, identity: StoreIdentity): string | undefined {
+  const expected = { name: projection.name, version: projection.version, log_id: identity.logId, topic: identity.topic };
+  db.transaction(() => {
+    db.run(
+      "CREATE TABLE IF NOT EXISTS store (name TEXT NOT NULL, version INTEGER NOT NULL, log_id TEXT NOT NULL, topic TEXT NOT NULL) STRICT",
+    );
+    if (db.query("SELECT 1 FROM store").get()) return;
+    db.run("INSERT INTO store VALUES (?, ?, ?, ?)", Object.values(expected));
+    db.run(`CREATE TABLE position (
+      partition INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL,
+      last_offset INTEGER, last_checksum INTEGER
+    ) STRICT`);
+    db.run(projection.schema);
+  }).immediate();
+  const found = db.query<typeof expected, []>("SELECT name, version, log_id, topic FROM store").get();
+  for (const key of ["name", "version", "log_id", "topic"] as const) {
+    if (found?.[key] !== expected[key]) return `its ${key} is ${found?.[key]}, not ${expected[key]}`;
+  }
+  return undefined;
 }
 
 /** The last record applied, kept so that a log that holds another one there is noticed. */
