@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { type Static, type TInteger, type TSchema, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { AppError } from "./errors.ts";
@@ -109,7 +109,8 @@ export interface SaslConfig {
 export interface KafkaConfig {
   /** host:port of each. */
   readonly brokers: readonly string[];
-  readonly tls: false | { readonly ca_file: string | undefined };
+  /** `ca` is the PEM text of the authority to trust; undefined: the system's. */
+  readonly tls: false | { readonly ca: string | undefined };
   readonly sasl: SaslConfig | undefined;
 }
 
@@ -143,11 +144,13 @@ export interface Config {
 
 const properties = Object.entries(settingsSchema.properties) as [SettingName, TSchema][];
 
+type ReadFile = (path: string) => string;
+
 /**
  * Reads and checks the environment. An empty variable counts as unset. Throws one CONFIG_INVALID that lists every
  * problem, a line each; a secret's value is never part of it.
  */
-export const readConfig = (env: Env, fileExists: (path: string) => boolean = existsSync): Config => {
+export const readConfig = (env: Env, readFile: ReadFile = (path) => readFileSync(path, "utf8")): Config => {
   const raw: Record<string, unknown> = {};
   for (const [name, schema] of properties) raw[name] = coerced(env[name], schema);
 
@@ -162,11 +165,12 @@ export const readConfig = (env: Env, fileExists: (path: string) => boolean = exi
     }
   }
   const settings = raw as Settings;
-  problems.push(...contradictions(settings, (...names) => !names.some((name) => invalid.has(name)), fileExists));
+  problems.push(...contradictions(settings, (...names) => !names.some((name) => invalid.has(name))));
+  const ca = authority(settings, readFile, problems);
   if (problems.length > 0) {
     throw new AppError("CONFIG_INVALID", `The settings are invalid:\n${problems.map((p) => `  ${p}`).join("\n")}`, { problems });
   }
-  return toConfig(settings);
+  return toConfig(settings, ca);
 };
 
 const coerced = (value: string | undefined, schema: TSchema): unknown => {
@@ -189,11 +193,7 @@ const must = (schema: TSchema): string => {
 };
 
 /** Problems between settings that are each fine by themselves. */
-const contradictions = (
-  s: Settings,
-  areValid: (...names: SettingName[]) => boolean,
-  fileExists: (path: string) => boolean,
-): string[] => {
+const contradictions = (s: Settings, areValid: (...names: SettingName[]) => boolean): string[] => {
   const problems: string[] = [];
   const sasl = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"] as const;
   const missing = sasl.filter((name) => s[name] === undefined);
@@ -203,11 +203,8 @@ const contradictions = (
   if (s.KAFKA_BROKERS === undefined && (s.KAFKA_TLS === "true" || missing.length < sasl.length)) {
     problems.push("KAFKA_BROKERS must be set where KAFKA_TLS or KAFKA_SASL_* are: the embedded log has neither.");
   }
-  if (s.KAFKA_TLS_CA_FILE !== undefined) {
-    if (s.KAFKA_TLS !== "true") problems.push("KAFKA_TLS must be true where KAFKA_TLS_CA_FILE is set.");
-    if (!fileExists(s.KAFKA_TLS_CA_FILE)) {
-      problems.push(`KAFKA_TLS_CA_FILE is ${shown(s.KAFKA_TLS_CA_FILE)}; it must be a file that exists.`);
-    }
+  if (s.KAFKA_TLS_CA_FILE !== undefined && s.KAFKA_TLS !== "true") {
+    problems.push("KAFKA_TLS must be true where KAFKA_TLS_CA_FILE is set.");
   }
   if (areValid("CART_PORT", "ORDER_PORT") && s.CART_PORT === s.ORDER_PORT && s.CART_PORT !== 0) {
     problems.push(`CART_PORT and ORDER_PORT are both ${s.CART_PORT}; they must differ.`);
@@ -228,12 +225,23 @@ const contradictions = (
   return problems;
 };
 
-const toConfig = (s: Settings): Config => ({
+const authority = (s: Settings, readFile: ReadFile, problems: string[]): string | undefined => {
+  if (s.KAFKA_TLS_CA_FILE === undefined) return undefined;
+  try {
+    return readFile(s.KAFKA_TLS_CA_FILE);
+  } catch (e) {
+    const why = e instanceof Error ? e.message : String(e);
+    problems.push(`KAFKA_TLS_CA_FILE is ${shown(s.KAFKA_TLS_CA_FILE)}; it must be a file that can be read (${why}).`);
+    return undefined;
+  }
+};
+
+const toConfig = (s: Settings, ca: string | undefined): Config => ({
   host: s.HOST,
   cart_port: s.CART_PORT,
   order_port: s.ORDER_PORT,
   data_dir: s.DATA_DIR,
-  kafka: kafkaConfig(s),
+  kafka: kafkaConfig(s, ca),
   orders_topic: s.ORDERS_TOPIC,
   dead_letter_topic: `${s.ORDERS_TOPIC}.dlq`,
   topic_partitions: s.TOPIC_PARTITIONS,
@@ -254,12 +262,12 @@ const toConfig = (s: Settings): Config => ({
   log_format: s.LOG_FORMAT,
 });
 
-const kafkaConfig = (s: Settings): KafkaConfig | undefined =>
+const kafkaConfig = (s: Settings, ca: string | undefined): KafkaConfig | undefined =>
   s.KAFKA_BROKERS === undefined
     ? undefined
     : {
         brokers: s.KAFKA_BROKERS.split(/\s*,\s*/),
-        tls: s.KAFKA_TLS === "true" ? { ca_file: s.KAFKA_TLS_CA_FILE } : false,
+        tls: s.KAFKA_TLS === "true" ? { ca } : false,
         sasl:
           s.KAFKA_SASL_MECHANISM === undefined || s.KAFKA_SASL_USERNAME === undefined || s.KAFKA_SASL_PASSWORD === undefined
             ? undefined

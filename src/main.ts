@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { cartApp } from "./cart/app.ts";
@@ -52,7 +52,7 @@ function openLog(config: Config, logger: Logger): Log {
   return new KafkaLog({
     brokers,
     clientId: "order-processing",
-    ...(tls ? { ssl: tls.ca_file === undefined ? true : { ca: [readFileSync(tls.ca_file, "utf8")] } } : {}),
+    ...(tls ? { ssl: tls.ca === undefined ? true : { ca: [tls.ca] } } : {}),
     ...(sasl ? { sasl } : {}),
     session_timeout_ms: config.session_timeout_ms,
     backoff_ms_min: config.backoff_ms_min,

@@ -13,12 +13,14 @@ export interface PartitionHealth {
 }
 
 export interface Readiness {
-  /** ready, catching-up, halted, or how the membership stands: joining, waiting, left. */
+  /** ready, catching-up, halted, unreadable, or how the membership stands: joining, waiting, left. */
   readonly status: string;
+  /** Why the log cannot be read. */
+  readonly reason?: string;
   readonly partitions: readonly PartitionHealth[];
 }
 
-/** Ready once the topic is known, the membership is stable and every held partition has caught up. Holding none is ready. */
+/** Ready once the topic is known, the membership is stable, every held partition has caught up and the log can be read. Holding none is ready. */
 export const readiness = (partitions: HeldPartitions<unknown>): Readiness => {
   let allRunning = true;
   let oneHalted = false;
@@ -29,12 +31,18 @@ export const readiness = (partitions: HeldPartitions<unknown>): Readiness => {
     const lag = Math.max(0, endOffset - nextOffset);
     list.push({ partition, state, offset: nextOffset, end: endOffset, lag, ...(halted === undefined ? {} : { halted }) });
   }
-  return { status: status(partitions, allRunning, oneHalted), partitions: list };
+  const reason = partitions.readFailure;
+  return {
+    status: status(partitions, allRunning, oneHalted),
+    ...(reason === undefined ? {} : { reason }),
+    partitions: list,
+  };
 };
 
 const status = (partitions: HeldPartitions<unknown>, allRunning: boolean, oneHalted: boolean): string => {
   if (partitions.membership !== "stable") return partitions.membership;
   if (oneHalted) return "halted";
+  if (partitions.readFailure !== undefined) return "unreadable";
   return allRunning && partitions.partitionCount > 0 ? "ready" : "catching-up";
 };
 

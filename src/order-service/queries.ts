@@ -54,8 +54,8 @@ const heldOrThrow = (partitions: OrderPartitions, partition: number): PartitionV
  * Finds an order wherever its create lies: first where the partitioner puts it, then in the other held partitions, because
  * it may come from a client with another partitioner or from before partitions were added.
  *
- * Throws ORDER_NOT_FOUND only if every partition is held here and has caught up; else PARTITION_ELSEWHERE, CATCHING_UP or
- * PARTITION_HALTED.
+ * Throws ORDER_NOT_FOUND only if every partition is held here and has caught up; else PARTITION_ELSEWHERE, CATCHING_UP,
+ * LOG_UNAVAILABLE or PARTITION_HALTED.
  */
 export const findOrder = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): Order => {
   const { partitionCount } = partitions;
@@ -96,8 +96,14 @@ export const requireAssignment = (partitions: OrderPartitions): void => {
   }
 };
 
-/** Throws unless what is held here is complete: CATCHING_UP, or PARTITION_HALTED where only an operator can help. */
+/**
+ * Throws unless what is held here is complete: LOG_UNAVAILABLE, CATCHING_UP, or PARTITION_HALTED where only an operator can
+ * help.
+ */
 export const requireRunning = (partitions: OrderPartitions): void => {
+  const { readFailure } = partitions;
+  if (readFailure !== undefined)
+    throw new AppError("LOG_UNAVAILABLE", `It is not known now what the log holds beyond what was read. ${readFailure}`);
   let halted: PartitionView<OrdersView> | undefined;
   for (const held of partitions.held()) {
     if (held.state === "halted") halted ??= held;

@@ -44,7 +44,7 @@ export class OrderService {
     const { config, log, clock, random, logger } = options;
     this.#options = options;
     const isOwner = () => this.#membership?.isOwner() ?? false;
-    const warn = (partition: number, message: string) => logger.warn({ partition }, message);
+    const warn = (partition: number | undefined, message: string) => logger.warn({ partition }, message);
     const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, warn };
     this.#deadLetters = new DeadLetters({ ...common, deadLetterTopic: config.dead_letter_topic });
     this.partitions = new PartitionSet({
@@ -92,7 +92,8 @@ export class OrderService {
           logger.info({ partitions }, `${partitions.length} partitions assigned`);
           this.partitions.assign(partitions);
         },
-        lost: (reason) => logger.warn(`The group lost this member: ${reason}. It joins again.`),
+        lost: (reason) =>
+          logger.warn(`This process is not in the group ${config.consumer_group} and tries to join it until it is: ${reason}`),
         waiting: (holder) =>
           logger.warn(`The group ${config.consumer_group} is held by ${holder}; this process takes over when that one ends.`),
       },

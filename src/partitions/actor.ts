@@ -29,8 +29,8 @@ const STORE_RETRY_WAIT_MS = 1_000;
  *
  * ```
  *            open()                 end reached
- *  created ─────────▶ catching-up ─────────────▶ running ──close()──▶ draining ──▶ stopped
- *                          │                        │
+ *  created ─────────▶ catching-up ────────────▶ running ──close()──▶ draining ──▶ stopped
+ *                          │  ◀──forgetEnd()──      │
  *                          └────── halt() ──────────┘──▶ halted ──close()──▶ stopped
  * ```
  */
@@ -84,14 +84,22 @@ export class PartitionActor<View> implements PartitionView<View> {
     this.#state = "catching-up";
   }
 
-  /** What the partition held when it was assigned; the actor is running once it has applied everything before that end. */
+  /** What the partition holds now; the actor is running once it has applied everything before that end. */
   catchUpTo(watermarks: Watermarks): void {
     const { endOffset } = watermarks;
-    // A log that ends where the last applied record should be would let the first fetch wait for ever.
-    if (endOffset < this.nextOffset) return this.#outOfRange(watermarks);
+    // A log that ends where the last applied record should be would let the first fetch wait for ever. Later on, such an end is
+    // that of a leader which does not know its own yet.
+    if (this.#unverified && endOffset < this.nextOffset) return this.#outOfRange(watermarks);
     this.#caughtUpAt = endOffset;
     this.#endOffset = Math.max(this.#endOffset, endOffset);
     this.#noteProgress();
+  }
+
+  /** The end is not known any more: the actor is catching up until it has reached the one that `catchUpTo` names next. */
+  forgetEnd(): void {
+    if (this.#state !== "running" && this.#state !== "catching-up") return;
+    this.#state = "catching-up";
+    this.#caughtUpAt = undefined;
   }
 
   /** Where to read next; undefined while it takes no records. */

@@ -4,6 +4,7 @@ import { Backoff, type BackoffLimits } from "../log/backoff.ts";
 import type { FetchResult, Log, Reader } from "../log/log.ts";
 import type { Random } from "../random.ts";
 import { type ActorEnvironment, PartitionActor } from "./actor.ts";
+import { Outage } from "./outage.ts";
 import type { HeldPartitions } from "./projection.ts";
 import type { PartitionStore } from "./store.ts";
 
@@ -11,8 +12,13 @@ import type { PartitionStore } from "./store.ts";
 const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
 /** How long to wait when there is nothing to read at all. */
 const IDLE_WAIT_MS = 25;
+/**
+ * Once reading has failed for so long, what is held is taken for incomplete, since nobody knows how far the log has grown. A change
+ * of leaders is over sooner.
+ */
+const READ_FAILING_MS_MAX = 2_000;
 
-export interface PartitionSetOptions<View> extends Omit<ActorEnvironment, "clock" | "awaited"> {
+export interface PartitionSetOptions<View> extends Omit<ActorEnvironment, "clock" | "awaited" | "warn"> {
   readonly log: Log;
   readonly topic: string;
   readonly openStore: (partition: number) => PartitionStore<View>;
@@ -20,6 +26,8 @@ export interface PartitionSetOptions<View> extends Omit<ActorEnvironment, "clock
   readonly membership: () => string;
   /** How long records may gather between two fetches, while nobody waits for them. */
   readonly gather_ms?: number;
+  /** Something a person should read; it concerns all partitions where none is named. */
+  readonly warn: (partition: number | undefined, message: string) => void;
   readonly backoff: BackoffLimits;
   readonly clock: Clock;
   readonly random: Random;
@@ -40,16 +48,26 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   readonly #closing = new Map<number, Promise<void>>();
   readonly #ending = new AbortController();
   #gathering: AbortController | undefined;
+  readonly #recordsOutage: Outage;
+  readonly #endsOutage: Outage;
   readonly #reader: Reader;
   readonly #reading: Promise<void>;
 
   constructor(private readonly options: PartitionSetOptions<View>) {
-    this.#reader = options.log.reader(options.topic);
+    const { topic, clock, warn } = options;
+    const tell = (message: string) => warn(undefined, message);
+    this.#recordsOutage = new Outage(`Reading the records of ${topic}`, clock, tell);
+    this.#endsOutage = new Outage(`Asking for the ends of ${topic}`, clock, tell);
+    this.#reader = options.log.reader(topic);
     this.#reading = this.#read();
   }
 
   get membership(): string {
     return this.options.membership();
+  }
+
+  get readFailure(): string | undefined {
+    return this.#actors.size === 0 ? undefined : this.#recordsOutage.lasting(READ_FAILING_MS_MAX);
   }
 
   *held(): Iterable<PartitionActor<View>> {
@@ -117,13 +135,21 @@ export class PartitionSet<View> implements HeldPartitions<View> {
         );
       }
     }
+    await this.#catchUp(opened);
+  }
+
+  /** Tells the actors the ends they have to reach, asking until the log names them. */
+  async #catchUp(actors: readonly PartitionActor<View>[]): Promise<void> {
     const backoff = new Backoff(this.options.backoff, this.options.random);
     while (!this.#ending.signal.aborted) {
       try {
         const watermarks = await this.options.log.watermarks(this.options.topic);
-        for (const actor of opened) actor.catchUpTo(watermarks[actor.partition] ?? { startOffset: 0, endOffset: 0 });
+        this.#endsOutage.worked();
+        for (const actor of actors) actor.catchUpTo(watermarks[actor.partition] ?? { startOffset: 0, endOffset: 0 });
         return;
-      } catch {
+      } catch (e) {
+        if (this.#ending.signal.aborted) return;
+        this.#endsOutage.failed(e);
         await this.options.clock.sleep(backoff.next_ms(), this.#ending.signal);
       }
     }
@@ -142,6 +168,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
       try {
         const results = await fetching;
         backoff.reset();
+        if (this.#recordsOutage.worked() >= READ_FAILING_MS_MAX) this.#forgetEnds();
         for (const result of results) this.#actors.get(result.partition)?.accept(result);
         fetching = this.options.gather_ms === undefined ? this.#fetch() : undefined;
         fetching?.catch(() => undefined);
@@ -151,12 +178,21 @@ export class PartitionSet<View> implements HeldPartitions<View> {
           await clock.yield();
         }
         if (this.options.gather_ms !== undefined) await this.#gather(this.options.gather_ms);
-      } catch {
+      } catch (e) {
         fetching = undefined;
+        if (this.#ending.signal.aborted) return;
+        this.#recordsOutage.failed(e);
         await clock.sleep(backoff.next_ms(), this.#ending.signal);
       }
     }
     await fetching?.catch(() => undefined);
+  }
+
+  /** After an outage the actors are behind by an unknown number of records. */
+  #forgetEnds(): void {
+    const actors = [...this.#actors.values()];
+    for (const actor of actors) actor.forgetEnd();
+    void this.#catchUp(actors);
   }
 
   async #gather(gather_ms: number): Promise<void> {

@@ -38,7 +38,7 @@ export interface DeadLetterReason {
  * ```
  *             records to read            end reached
  *  created ──▶ catching-up ────────────▶ running ──▶ draining ──▶ stopped
- *                  │                        │
+ *                  │  ◀──end not known──    │
  *                  └───────▶ halted ◀───────┘   (until the process or an operator starts it anew)
  * ```
  */
@@ -69,4 +69,6 @@ export interface HeldPartitions<View> {
   get(partition: number): PartitionView<View> | undefined;
   /** How the group or the log stands, in one word for /health/ready: joining, stable, waiting, left. */
   readonly membership: string;
+  /** Why the log cannot be read, a sentence, once that has lasted: what is held may be incomplete then, whatever its state. */
+  readonly readFailure: string | undefined;
 }

@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
 import { type Admin, Partitioners } from "kafkajs";
+import type { readiness } from "../../src/http/health.ts";
 import { pythonCreate } from "../support/foreign.ts";
 import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http.ts";
 import { type Program, startProgram } from "../support/processes.ts";
-import { type SecuredKafka, securedSuite, type User, users } from "../support/secured-kafka.ts";
+import { refuseRead, type SecuredKafka, securedSuite, type User, users } from "../support/secured-kafka.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const test_ms_max = 30_000;
@@ -11,6 +12,8 @@ const test_ms_max = 30_000;
 const answer_ms_max = 5_000;
 /** Lines of a failed attempt to connect, at least one each; so many show that the program goes on trying. */
 const attempt_lines_min = 12;
+/** Several attempts to join the group, with BACKOFF_MS_MAX as below. */
+const attempts_ms = 1_500;
 
 /** The settings of a user. Topics and group begin with the user's name, as the permissions do. */
 function settings({ port, caFile }: SecuredKafka, { mechanism, name, password }: User) {
@@ -41,6 +44,11 @@ function logLines(program: Program): LogLine[] {
 }
 
 const warnings = (program: Program) => logLines(program).filter(({ level }) => level === "warn");
+
+async function readyAnswer(url: string) {
+  const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(answer_ms_max) });
+  return { status: response.status, body: (await response.json()) as ReturnType<typeof readiness> };
+}
 
 async function statusOf(url: string): Promise<number> {
   const response = await fetch(url, { signal: AbortSignal.timeout(answer_ms_max) });
@@ -123,7 +131,7 @@ await securedSuite("TLS, logins and permissions", (kafka) => {
       await program.live();
       await waitUntil("the order service to say what it waits for", () => warnings(program).length > 0);
       expect(warnings(program)).toEqual([
-        expect.objectContaining({ topic, msg: expect.stringMatching(/^The order service waits for the log: /) }),
+        expect.objectContaining({ topic, msg: expect.stringMatching(/^The order service waits for the log: .*authoriz/i) }),
       ]);
       expect([await statusOf(`${orderUrl}/health/live`), await statusOf(`${orderUrl}/health/ready`)]).toEqual([200, 503]);
       expect((await orderDetails(orderUrl, "5")).status).toBe(503);
@@ -144,6 +152,75 @@ await securedSuite("TLS, logins and permissions", (kafka) => {
       );
       // Its transaction's end is seen a moment later.
       await waitUntil("the dead letter", async () => (await recordsIn(admin.client, deadLetterTopic)) > 0);
+    },
+    test_ms_max,
+  );
+
+  test(
+    "a user who may see the topic and not read it: the order service says why, is not ready and denies no order",
+    async () => {
+      const env = { ...settings(kafka(), users.plain), ORDERS_TOPIC: `${users.plain.name}.unread` };
+      const topic = env.ORDERS_TOPIC;
+      await using admin = await connected(kafka().superClient.admin());
+      await using producer = await connected(
+        kafka().superClient.producer({ createPartitioner: Partitioners.DefaultPartitioner }),
+      );
+      await admin.client.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 1 }] });
+      const allowAgain = await refuseRead(admin.client, users.plain, "TOPIC", topic);
+      await using program = await startProgram({ role: "consumer", env });
+      const { orderUrl } = program;
+      await program.live();
+      await waitUntil(
+        () => `the order service to say why. The program said:\n${program.output()}`,
+        () => warnings(program).length > 0,
+      );
+      await producer.client.send({ topic, messages: [{ key: "ORD-5", value: pythonCreate("ORD-5") }] });
+
+      const refused = await waitUntil(
+        () => `the order service not to be ready. The program said:\n${program.output()}`,
+        async () => {
+          const { status, body } = await readyAnswer(orderUrl);
+          return status === 503 && body.status === "unreadable" && body;
+        },
+      );
+      expect(refused.reason).toContain("grant READ on it to this user");
+      expect((await orderDetails(orderUrl, "5")).status).toBe(503);
+      expect(warnings(program)).toEqual([
+        expect.objectContaining({ msg: expect.stringMatching(/^Reading the records of paula\.unread fails .*grant READ/) }),
+      ]);
+
+      await allowAgain();
+      await program.ready();
+      await waitUntil("the order", async () => (await orderDetails(orderUrl, "5")).status === 200);
+      expect(warnings(program).slice(1)).toEqual([
+        expect.objectContaining({ msg: expect.stringMatching(/^Reading the records of paula\.unread works again/) }),
+      ]);
+    },
+    test_ms_max,
+  );
+
+  test(
+    "a user who may not join the group: the order service says so once, and joins when it may",
+    async () => {
+      const env = { ...settings(kafka(), users.plain), CONSUMER_GROUP: `${users.plain.name}.closed-group` };
+      await using admin = await connected(kafka().superClient.admin());
+      const allowAgain = await refuseRead(admin.client, users.plain, "GROUP", env.CONSUMER_GROUP);
+      await using program = await startProgram({ role: "consumer", env });
+      const { orderUrl } = program;
+      await program.live();
+      await waitUntil(
+        () => `the order service to say why. The program said:\n${program.output()}`,
+        () => warnings(program).length > 0,
+      );
+      await Bun.sleep(attempts_ms);
+      expect(await readyAnswer(orderUrl)).toMatchObject({ status: 503, body: { status: "joining" } });
+      await allowAgain();
+      await program.ready();
+      expect(warnings(program)).toEqual([
+        expect.objectContaining({
+          msg: expect.stringMatching(/^This process is not in the group paula\.closed-group .*: .*authoriz/i),
+        }),
+      ]);
     },
     test_ms_max,
   );

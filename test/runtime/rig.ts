@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
 import { MemoryBroker, type MemoryFaults } from "../../src/log/memory-log.ts";
 import type { Log, NewRecord } from "../../src/log/log.ts";
 import { type OrderProjectionView, orderProjection } from "../../src/order-service/order-projection.ts";
@@ -63,6 +63,9 @@ export class Rig implements AsyncDisposable {
   readonly warnings: string[] = [];
   readonly #sets: PartitionSet<OrderProjectionView>[] = [];
   owner = true;
+  /** Added to what the partition set takes for the time, so that a test need not wait for it. */
+  passed_ms = 0;
+  readonly clock: Clock = { ...systemClock, now_ms: () => systemClock.now_ms() + this.passed_ms };
 
   constructor(faults?: MemoryFaults) {
     let ids = 0;
@@ -93,9 +96,9 @@ export class Rig implements AsyncDisposable {
       topic: TOPIC,
       isOwner: () => this.owner,
       backoff: BACKOFF,
-      clock: systemClock,
+      clock: this.clock,
       random: () => 0.5,
-      warn: (partition: number, message: string) => void this.warnings.push(`${partition}: ${message}`),
+      warn: (partition: number | undefined, message: string) => void this.warnings.push(`${partition ?? "all"}: ${message}`),
     };
     const deadLetters = new DeadLetters({ ...common, deadLetterTopic: DEAD_LETTER_TOPIC });
     const set = new PartitionSet({

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type AclEntry,
+  type Admin,
   AclOperationTypes,
   AclPermissionTypes,
   AclResourceTypes,
@@ -106,6 +107,26 @@ async function startSecuredKafka(jarsDir: string): Promise<SecuredKafka> {
     throw error;
   }
   return { port, caFile, superClient, dispose: server.dispose };
+}
+
+/** Takes one permission away from the user, which leaves DESCRIBE; what it returns gives it back. */
+export async function refuseRead(
+  client: Admin,
+  user: User,
+  resource: "TOPIC" | "GROUP",
+  resourceName: string,
+): Promise<() => Promise<unknown>> {
+  const refusal = {
+    resourceType: AclResourceTypes[resource],
+    resourceName,
+    resourcePatternType: ResourcePatternTypes.LITERAL,
+    principal: `User:${user.name}`,
+    host: "*",
+    operation: AclOperationTypes.READ,
+    permissionType: AclPermissionTypes.DENY,
+  };
+  await client.createAcls({ acl: [refusal] });
+  return () => client.deleteAcls({ filters: [refusal] });
 }
 
 /** What the services need, on everything whose name begins with the user's. */

@@ -1,12 +1,13 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { type Env, readConfig, settingsHelp } from "../../src/config.ts";
 import { isAppError } from "../../src/errors.ts";
 
-const everyFileExists = () => true;
+const anyFile = () => "PEM";
 
-const problemsOf = (env: Env, fileExists: (path: string) => boolean = everyFileExists): string[] => {
+const problemsOf = (env: Env, readFile: (path: string) => string = anyFile): string[] => {
   try {
-    readConfig(env, fileExists);
+    readConfig(env, readFile);
   } catch (e) {
     if (!isAppError(e, "CONFIG_INVALID")) throw e;
     return e.message.split("\n").slice(1);
@@ -57,11 +58,11 @@ describe("readConfig", () => {
         KAFKA_SASL_USERNAME: "orders",
         KAFKA_SASL_PASSWORD: " spaces count ",
       },
-      everyFileExists,
+      (path) => `PEM of ${path}`,
     );
     expect(config.kafka).toEqual({
       brokers: ["redpanda-0:9092", "10.0.0.1:65535"],
-      tls: { ca_file: "/ca.pem" },
+      tls: { ca: "PEM of /ca.pem" },
       sasl: { mechanism: "scram-sha-256", username: "orders", password: " spaces count " },
     });
   });
@@ -112,9 +113,24 @@ describe("readConfig", () => {
     expect(problemsOf(env)).toHaveLength(1);
   });
 
-  test("refuses a certificate authority's file that is not there", () => {
-    const env = { KAFKA_BROKERS: "a:1", KAFKA_TLS: "true", KAFKA_TLS_CA_FILE: "/no/ca.pem" };
-    expect(problemsOf(env, () => false)).toEqual(['  KAFKA_TLS_CA_FILE is "/no/ca.pem"; it must be a file that exists.']);
+  test.each([
+    ["that is not there", () => join(import.meta.dir, "no.pem"), "ENOENT"],
+    ["that is a directory", () => import.meta.dir, "EISDIR"],
+  ])("refuses a certificate authority's file %s, among the other problems", (_, path, why) => {
+    const env = { KAFKA_BROKERS: "a:1", KAFKA_TLS: "true", KAFKA_TLS_CA_FILE: path(), CART_PORT: "x" };
+    expect(() => readConfig(env)).toThrow(
+      expect.objectContaining({
+        code: "CONFIG_INVALID",
+        extra: {
+          problems: [
+            expect.stringContaining("CART_PORT"),
+            expect.stringMatching(
+              new RegExp(`^KAFKA_TLS_CA_FILE is .*; it must be a file that can be read \\(${why}: .*\\)\\.$`),
+            ),
+          ],
+        },
+      }),
+    );
   });
 
   test("a password is in no message and no detail, also when it is the problem", () => {

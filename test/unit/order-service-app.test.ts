@@ -64,9 +64,10 @@ const order = (orderId: string, more: Partial<Order> = {}): Order => ({
   ...more,
 });
 
-const fake: Mutable<Pick<OrderPartitions, "partitionCount" | "membership">> & { list: FakePartition[] } = {
+const fake: Mutable<Pick<OrderPartitions, "partitionCount" | "membership" | "readFailure">> & { list: FakePartition[] } = {
   partitionCount: 0,
   membership: "stable",
+  readFailure: undefined,
   list: [],
 };
 const partitions: OrderPartitions = {
@@ -75,6 +76,9 @@ const partitions: OrderPartitions = {
   },
   get membership() {
     return fake.membership;
+  },
+  get readFailure() {
+    return fake.readFailure;
   },
   held: () => fake.list,
   get: (number) => fake.list.find((held) => held.partition === number),
@@ -99,7 +103,7 @@ const service = serve(
 afterAll(() => service.stop());
 
 const hold = (list: FakePartition[], partitionCount = list.length, membership = "stable") =>
-  Object.assign(fake, { list, partitionCount, membership });
+  Object.assign(fake, { list, partitionCount, membership, readFailure: undefined });
 beforeEach(() => {
   logged = [];
   hold([partition(0), partition(1)]);
@@ -193,6 +197,14 @@ describe("GET /order-details", () => {
       });
     },
   );
+
+  test("503 with the reason while the log cannot be read, never 404; what is found is answered", async () => {
+    hold([partition(0), partition(1, [["ORD-1", order("ORD-1")]])]);
+    fake.readFailure = "Reading fails: grant READ.";
+    expect((await expectProblem(await details("2"), "LOG_UNAVAILABLE")).detail).toEndWith(fake.readFailure);
+    await expectProblem(await listing(), "LOG_UNAVAILABLE");
+    expect((await details("1")).status).toBe(200);
+  });
 
   test("what is found is answered while catching up", async () => {
     hold([
@@ -446,6 +458,14 @@ describe("/health/ready", () => {
     ]);
     hold([], 2);
     expect(await ready()).toEqual([200, { status: "ready", partitions: [] }]);
+  });
+
+  test("503 with the reason while the log cannot be read, whatever else there is to say", async () => {
+    hold([partition(0)]);
+    fake.readFailure = "Reading fails: grant READ.";
+    expect(await ready()).toMatchObject([503, { status: "unreadable", reason: fake.readFailure }]);
+    fake.membership = "joining";
+    expect(await ready()).toMatchObject([503, { status: "joining", reason: fake.readFailure }]);
   });
 
   test("503 while joining, before the topic is known, while one catches up, and where one is halted", async () => {

@@ -174,9 +174,11 @@ export function kafkaErrorType(e: unknown): string | undefined {
 }
 
 export const unavailable = (e: unknown): AppError =>
-  new AppError(
-    "LOG_UNAVAILABLE",
-    `The broker cannot be reached or refused: ${e instanceof Error ? e.message : String(e)}`,
-    {},
-    e,
-  );
+  new AppError("LOG_UNAVAILABLE", `The broker cannot be reached or refused: ${messageOf(e)}`, {}, e);
+
+/** kafkajs' errors about several topics say in their message only that there are some; what they are stands in `errors`. */
+function messageOf(e: unknown): string {
+  if (!(e instanceof Error)) return String(e);
+  const { errors } = e as { errors?: unknown };
+  return Array.isArray(errors) ? `${e.message}: ${errors.map(messageOf).join("; ")}` : e.message;
+}

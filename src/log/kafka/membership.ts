@@ -33,6 +33,8 @@ export class KafkaMembership implements Membership {
   #memberId = "";
   #generation = -1;
   #owned: readonly number[] = [];
+  /** Whether the listener knows that this member is in no group; told once until it is in one again. */
+  #toldLost = false;
   /** When the last heartbeat (or join) that the coordinator answered well was sent. */
   #confirmedAt_ms = Number.NEGATIVE_INFINITY;
   #coordinator: Broker | undefined;
@@ -137,6 +139,7 @@ export class KafkaMembership implements Membership {
     this.#confirmedAt_ms = syncSentAt_ms;
     this.#owned = assignment.toSorted((a, b) => a - b);
     this.#state = "stable";
+    this.#toldLost = false;
     this.options.listener.assigned(this.#owned);
   }
 
@@ -200,9 +203,11 @@ export class KafkaMembership implements Membership {
       this.#memberId = "";
       this.#generation = -1;
     }
-    const wasStable = this.#state === "stable";
     this.#rejoin();
-    if (wasStable || forgotten) this.options.listener.lost(e instanceof Error ? e.message : String(e));
+    // Another member that joins meanwhile is no outage.
+    if (this.#toldLost || type === "REBALANCE_IN_PROGRESS") return;
+    this.#toldLost = true;
+    this.options.listener.lost(e instanceof Error ? e.message : String(e));
   }
 }
 
