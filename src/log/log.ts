@@ -129,7 +129,7 @@ export interface GroupOptions {
 export interface GroupListener {
   /** The whole new assignment; a partition not named is no longer this member's. Called synchronously, never concurrently. */
   assigned(partitions: readonly number[]): void;
-  /** The member fell out of the group: nothing is its own until it is assigned again. */
+  /** The member fell out of the group, or cannot get into it: nothing is its own until it is assigned. Told once, until it is. */
   lost(reason: string): void;
   /** The group cannot be joined yet because another process holds it (embedded log only). */
   waiting(holder: string): void;

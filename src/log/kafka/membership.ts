@@ -12,6 +12,14 @@ const HEARTBEATS_PER_SESSION = 10;
 /** How often the leader looks whether the topic has grown. */
 const PARTITIONS_WAIT_MS = 3_000;
 const LEAVE_WAIT_MS_MAX = 1_000;
+/** What a group answers while it is set up, moved or shared anew: no news, unless a join has failed by it for `SETTLING_MS_MAX`. */
+const SETTLING = [
+  "REBALANCE_IN_PROGRESS",
+  "GROUP_LOAD_IN_PROGRESS",
+  "GROUP_COORDINATOR_NOT_AVAILABLE",
+  "NOT_COORDINATOR_FOR_GROUP",
+];
+const SETTLING_MS_MAX = 5_000;
 
 export interface MembershipSettings extends BackoffLimits {
   readonly session_timeout_ms: number;
@@ -33,7 +41,8 @@ export class KafkaMembership implements Membership {
   #memberId = "";
   #generation = -1;
   #owned: readonly number[] = [];
-  /** Whether the listener knows that this member is in no group; told once until it is in one again. */
+  /** Since when it tries in vain to be in the group, and whether the listener was told. */
+  #outSince_ms: number | undefined;
   #toldLost = false;
   /** When the last heartbeat (or join) that the coordinator answered well was sent. */
   #confirmedAt_ms = Number.NEGATIVE_INFINITY;
@@ -139,6 +148,7 @@ export class KafkaMembership implements Membership {
     this.#confirmedAt_ms = syncSentAt_ms;
     this.#owned = assignment.toSorted((a, b) => a - b);
     this.#state = "stable";
+    this.#outSince_ms = undefined;
     this.#toldLost = false;
     this.options.listener.assigned(this.#owned);
   }
@@ -203,9 +213,12 @@ export class KafkaMembership implements Membership {
       this.#memberId = "";
       this.#generation = -1;
     }
+    const wasStable = this.#state === "stable";
     this.#rejoin();
-    // Another member that joins meanwhile is no outage.
-    if (this.#toldLost || type === "REBALANCE_IN_PROGRESS") return;
+    const now_ms = this.clock.now_ms();
+    this.#outSince_ms ??= now_ms;
+    const isSettling = !wasStable && SETTLING.includes(type ?? "") && now_ms - this.#outSince_ms < SETTLING_MS_MAX;
+    if (this.#toldLost || isSettling) return;
     this.#toldLost = true;
     this.options.listener.lost(e instanceof Error ? e.message : String(e));
   }

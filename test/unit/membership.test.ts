@@ -1,0 +1,54 @@
+import { expect, test } from "bun:test";
+import type { Clock } from "../../src/clock.ts";
+import { type ClusterHandle, unavailable } from "../../src/log/kafka/cluster.ts";
+import { KafkaMembership } from "../../src/log/kafka/membership.ts";
+
+/** What the listener is told within `passing_ms` of a time that passes at once, while every join fails by this type. */
+async function toldWithin(passing_ms: number, type: string): Promise<string[]> {
+  const told: string[] = [];
+  const passed = Promise.withResolvers<void>();
+  let now_ms = 0;
+  const clock: Clock = {
+    now_ms: () => now_ms,
+    yield: () => Promise.resolve(),
+    sleep: async (ms) => {
+      now_ms += ms;
+      if (now_ms < passing_ms) return;
+      passed.resolve();
+      await Promise.withResolvers<void>().promise;
+    },
+  };
+  const refusal = unavailable(Object.assign(new Error(`refused by ${type}`), { type }));
+  const cluster: Pick<ClusterHandle, "use" | "close"> = { use: () => Promise.reject(refusal), close: () => undefined };
+  const listener = {
+    assigned: () => undefined,
+    lost: (reason: string) => void told.push(reason),
+    waiting: () => undefined,
+  };
+  const membership = new KafkaMembership(
+    cluster as ClusterHandle,
+    { group: "g", topic: "t", localPartitions: () => [], listener },
+    { session_timeout_ms: 6_000, backoff_ms_min: 100, backoff_ms_max: 100 },
+    clock,
+    () => 0.5,
+    () => Promise.resolve(1),
+  );
+  await passed.promise;
+  expect(membership.state).toBe("joining");
+  return told;
+}
+
+const told = (type: string) => [expect.stringContaining(`refused by ${type}`)];
+
+test("a join that is refused is told at once, and once", async () => {
+  expect(await toldWithin(100, "GROUP_AUTHORIZATION_FAILED")).toEqual(told("GROUP_AUTHORIZATION_FAILED"));
+  expect(await toldWithin(60_000, "GROUP_AUTHORIZATION_FAILED")).toEqual(told("GROUP_AUTHORIZATION_FAILED"));
+});
+
+test.each(["REBALANCE_IN_PROGRESS", "GROUP_LOAD_IN_PROGRESS", "GROUP_COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR_FOR_GROUP"])(
+  "a group that is only settling (%s) is told once that lasts",
+  async (type) => {
+    expect(await toldWithin(4_000, type)).toEqual([]);
+    expect(await toldWithin(60_000, type)).toEqual(told(type));
+  },
+);
