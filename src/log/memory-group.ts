@@ -36,11 +36,12 @@ export class MemoryGroup {
 
   /** False if the member is none any more: it expired. */
   heartbeat(member: MemoryMembership): boolean {
+    // Its own silence expires a member too, also where no other was there to notice.
+    for (const one of this.members.values()) {
+      if (this.clock.now_ms() - one.heartbeatSeen_ms > this.session_ms) this.remove(one);
+    }
     if (!this.members.has(member.id)) return false;
     member.heartbeatSeen_ms = this.clock.now_ms();
-    for (const other of this.members.values()) {
-      if (this.clock.now_ms() - other.heartbeatSeen_ms > this.session_ms) this.remove(other);
-    }
     if (this.#changed || this.partitionCount() !== this.#partitionCount) this.changed();
     return true;
   }

@@ -1,0 +1,103 @@
+import type { Status } from "../../src/orders/order.ts";
+import { pick } from "./world.ts";
+
+const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cancelled"] as const satisfies readonly Status[];
+
+/** What is done to the system, and when. A plan is made from the seed alone, so that parts of it can be left out to shorten a failure. */
+export type Step = { readonly at_ms: number } & (
+  | { readonly do: "create"; readonly order: number; readonly keyed: boolean }
+  | { readonly do: "update"; readonly order: number; readonly status: Status; readonly keyed: boolean }
+  /** Another program's event, straight into the log. */
+  | { readonly do: "foreign-update"; readonly order: number; readonly status: Status; readonly count: number }
+  | { readonly do: "poison"; readonly order: number }
+  /** The records from one place of a partition on once more, as a replay onto the live topic writes them. */
+  | { readonly do: "replay"; readonly share: number; readonly count: number }
+  | { readonly do: "kill"; readonly victim: number; readonly disk: "kept" | "torn" | "lost"; readonly for_ms: number }
+  /** At one of the next commits of any process, before or after its transaction. */
+  | { readonly do: "kill-at-commit"; readonly after: number; readonly side: "before" | "after"; readonly for_ms: number }
+  | { readonly do: "stop"; readonly victim: number; readonly for_ms: number }
+  | { readonly do: "away"; readonly victim: number; readonly for_ms: number }
+  | { readonly do: "broker-away"; readonly for_ms: number }
+  | { readonly do: "bad-appends"; readonly chance: number; readonly for_ms: number }
+  | { readonly do: "bad-fetches"; readonly chance: number; readonly for_ms: number }
+  | { readonly do: "add-partitions"; readonly count: number }
+);
+
+export interface Plan {
+  readonly partitions: number;
+  readonly carts: number;
+  readonly orderServices: number;
+  readonly steps: readonly Step[];
+}
+
+const LENGTH_MS = 8_000;
+
+export function makePlan(random: () => number): Plan {
+  const upTo = (n: number) => Math.floor(random() * n);
+  const chance = (p: number) => random() < p;
+  const at = () => upTo(LENGTH_MS);
+  const lasting = () => 50 + upTo(chance(0.3) ? 6_000 : 800);
+  const orders = 3 + upTo(10);
+  const steps: Step[] = [];
+  const keyedShare = random();
+
+  for (let n = 15 + upTo(30); n > 0; n--) {
+    const order = upTo(orders);
+    const keyed = chance(keyedShare);
+    const at_ms = at();
+    if (chance(0.5)) {
+      // Half of them race: the same new order from several sides at once.
+      for (let racers = chance(0.5) ? 2 + upTo(2) : 1; racers > 0; racers--)
+        steps.push({ at_ms: at_ms + upTo(5), do: "create", order, keyed });
+    } else {
+      steps.push({ at_ms, do: "update", order, status: pick(random, STATUSES), keyed });
+    }
+  }
+  for (let n = upTo(6); n > 0; n--) {
+    const count = chance(0.05) ? 105 : 1 + upTo(4);
+    steps.push({ at_ms: at(), do: "foreign-update", order: upTo(orders), status: pick(random, STATUSES), count });
+  }
+  if (chance(0.4)) for (let n = 1 + upTo(3); n > 0; n--) steps.push({ at_ms: at(), do: "poison", order: upTo(orders) });
+  if (chance(0.3)) steps.push({ at_ms: at(), do: "replay", share: random(), count: 1 + upTo(10) });
+
+  // Not every kind of fault in every run: some bugs show only while most things go well.
+  const faults: (() => Step)[] = [
+    () => ({
+      at_ms: at(),
+      do: "kill",
+      victim: random(),
+      disk: pick(random, ["kept", "kept", "torn", "lost"] as const),
+      for_ms: lasting(),
+    }),
+    () => ({
+      at_ms: at(),
+      do: "kill-at-commit",
+      after: upTo(8),
+      side: pick(random, ["before", "after"] as const),
+      for_ms: lasting(),
+    }),
+    () => ({ at_ms: at(), do: "stop", victim: random(), for_ms: lasting() }),
+    () => ({ at_ms: at(), do: "away", victim: random(), for_ms: lasting() }),
+    () => ({ at_ms: at(), do: "broker-away", for_ms: lasting() }),
+    () => ({ at_ms: at(), do: "bad-appends", chance: 0.1 + random() * 0.6, for_ms: lasting() }),
+    () => ({ at_ms: at(), do: "bad-fetches", chance: 0.1 + random() * 0.6, for_ms: lasting() }),
+  ];
+  const chosen = faults.filter(() => chance(0.4));
+  for (let n = chosen.length === 0 ? 0 : upTo(7); n > 0; n--) steps.push(pick(random, chosen)());
+  if (chance(0.25)) {
+    const at_ms = at();
+    steps.push({ at_ms, do: "add-partitions", count: 1 + upTo(3) });
+    // New orders just then, from several sides: some carts know of the partitions, and some do not.
+    for (let order = orders; order < orders + 4; order++) {
+      const raced_ms = at_ms + upTo(1_500);
+      for (let racers = 3; racers > 0; racers--) steps.push({ at_ms: raced_ms + upTo(60), do: "create", order, keyed: false });
+    }
+  }
+
+  return {
+    partitions: 1 + upTo(3),
+    carts: 1 + upTo(3),
+    orderServices: 1 + upTo(3),
+    steps: steps.toSorted((a, b) => a.at_ms - b.at_ms),
+  };
+}

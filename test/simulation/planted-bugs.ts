@@ -1,0 +1,87 @@
+/**
+ * Mistakes in src, as a change of its text. `plant.ts` makes one of them while a file is loaded, and the simulator must find it:
+ * that is how we know that it can fail.
+ */
+export interface PlantedBug {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
+  "the position is committed before the rows": {
+    file: "src/partitions/store.ts",
+    find: "      this.projection.flush();\n",
+    replace: "      queueMicrotask(() => this.projection.flush());\n",
+  },
+  "an event counts as often as it comes": {
+    file: "src/orders/order.ts",
+    find: "if (state.eventIds.includes(`\\n${event.eventId}\\n`) || seenBefore(event.eventId))",
+    replace: "if (false as boolean)",
+  },
+  "held updates are applied backwards": {
+    file: "src/orders/order.ts",
+    find: "held[held.length - 1]",
+    replace: "held[0]",
+  },
+  "the last create wins": {
+    file: "src/orders/order.ts",
+    find: "if (order !== undefined) return",
+    replace: "if (order === null) return",
+  },
+  "held updates over the bound go nowhere": {
+    file: "src/orders/order.ts",
+    find: 'outcome: "held-overflow" };',
+    replace: 'outcome: "duplicate" };',
+  },
+  "reading goes on one record late after a restart": {
+    file: "src/partitions/actor.ts",
+    find: "this.#readOffset = store.last?.offset ?? this.nextOffset;",
+    replace: "this.#readOffset = this.nextOffset === 0 ? 0 : this.nextOffset + 1;",
+  },
+  "dead letters leave after the commit": {
+    file: "src/partitions/actor.ts",
+    find: "    if (letters.length > 0) {\n      try {",
+    replace: "    if (letters.length > 0 && this.#commit(batch)) {\n      try {",
+  },
+  "dead letters are not read back": {
+    file: "src/partitions/dead-letters.ts",
+    find: "deliveredThrough: await this.#readBack(partition)",
+    replace: "deliveredThrough: -1",
+  },
+  "a 404 from an index that is behind": {
+    file: "src/cart/cart-commands.ts",
+    find: "      if (!order) {\n        await index.caughtUp(deadline_ms);",
+    replace: "      if (!order) {",
+  },
+  "a create is first without reading what lies before it": {
+    file: "src/cart/order-index.ts",
+    find: "if (own && this.#knownOf(partition) >= offset",
+    replace: "if (own",
+  },
+  "a create of another cart, read meanwhile, is overlooked": {
+    file: "src/cart/own-creates.ts",
+    find: "create.contended = true",
+    replace: "create.contended = false",
+  },
+  "own creates are forgotten before the index has them": {
+    file: "src/cart/own-creates.ts",
+    find: "if (position && position.offset >= nextOffset(position.partition)) break;",
+    replace: "",
+  },
+  "added partitions are used at once": {
+    file: "src/cart/placement.ts",
+    find: "const isDue = ",
+    replace: "const isDue = true || ",
+  },
+  "an unknown outcome is answered as success": {
+    file: "src/log/appender.ts",
+    find: "waiting.reject(error);",
+    replace: "waiting.resolve(0);",
+  },
+  "a retry does not know its first try": {
+    file: "src/cart/index-projection.ts",
+    find: ".update(`idempotency-key\\n${key}`)",
+    replace: ".update(crypto.getRandomValues(new Uint8Array(16)))",
+  },
+};

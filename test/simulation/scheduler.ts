@@ -1,0 +1,165 @@
+import type { Clock } from "../../src/clock.ts";
+
+/** Numbers in [0, 1) from a seed: sfc32 of PractRand, seeded by splitmix32. The same seed gives the same numbers for ever. */
+export function seededRandom(seed: number): () => number {
+  let mixed = seed | 0;
+  const next = () => {
+    mixed = (mixed + 0x9e3779b9) | 0;
+    let z = mixed ^ (mixed >>> 16);
+    z = Math.imul(z, 0x21f0aaad);
+    z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
+    return z ^ (z >>> 15);
+  };
+  let [a, b, c, d] = [next(), next(), next(), 1];
+  const random = () => {
+    const sum = (((a + b) | 0) + d) | 0;
+    d = (d + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (((c << 21) | (c >>> 11)) + sum) | 0;
+    return (sum >>> 0) / 2 ** 32;
+  };
+  for (let i = 0; i < 12; i++) random();
+  return random;
+}
+
+interface Due {
+  readonly at_ms: number;
+  /** Among those due at the same time the seed decides. */
+  readonly rank: number;
+  readonly owner: Owner;
+  readonly run: () => void;
+  isOver: boolean;
+}
+
+const START_MS = Date.UTC(2026, 0, 1);
+
+/** More steps than this in one run are a run that does not come to rest. */
+const STEPS_MAX = 200_000;
+
+/** Whose code it is that runs: a process that can be killed or stopped, or the world around them. */
+export class Owner implements Clock {
+  isDead = false;
+  #isStopped = false;
+  readonly #held: Due[] = [];
+
+  constructor(
+    private readonly scheduler: Scheduler,
+    readonly name: string,
+  ) {}
+
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  /** SIGSTOP: nothing of it runs until `resume`, and then all that came due meanwhile. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  resume(): void {
+    this.#isStopped = false;
+    for (const due of this.#held.splice(0)) this.scheduler.at(this.scheduler.now_ms, due.owner, due.run);
+  }
+
+  dispatch(due: Due): void {
+    if (this.isDead) return;
+    if (this.#isStopped) this.#held.push(due);
+    else due.run();
+  }
+
+  now_ms(): number {
+    return this.scheduler.now_ms;
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal?.aborted) return resolve();
+      const due = this.scheduler.at(this.scheduler.now_ms + Math.max(0, ms), this, resolve);
+      const abort = () => {
+        due.isOver = true;
+        resolve();
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+    });
+  }
+
+  yield(): Promise<void> {
+    return new Promise((resolve) => this.scheduler.at(this.scheduler.now_ms, this, resolve));
+  }
+
+  /** What comes from outside reaches the owner as an event of its own: not while it is stopped, and never once it is dead. */
+  receive<T>(promise: Promise<T>): Promise<T> {
+    return this.#arrival(promise).then(() => promise);
+  }
+
+  async #arrival(promise: Promise<unknown>): Promise<void> {
+    await promise.catch(() => undefined);
+    await this.yield();
+  }
+}
+
+/** Virtual time, and a seed that decides the order of what is due at the same time. One event runs at a time, to its last microtask. */
+export class Scheduler {
+  now_ms = START_MS;
+  get elapsed_ms(): number {
+    return this.now_ms - START_MS;
+  }
+
+  steps = 0;
+  /** Whose event is running. */
+  current: Owner | undefined;
+  readonly #heap: Due[] = [];
+
+  constructor(readonly random: () => number) {}
+
+  at(at_ms: number, owner: Owner, run: () => void): Due {
+    const heap = this.#heap;
+    const due: Due = { at_ms, rank: this.random(), owner, run, isOver: false };
+    let i = heap.length;
+    heap.push(due);
+    while (i > 0) {
+      const parent = (i - 1) >> 1;
+      if (!before(due, heap[parent] as Due)) break;
+      heap[i] = heap[parent] as Due;
+      i = parent;
+    }
+    heap[i] = due;
+    return due;
+  }
+
+  /** Runs events until `isOver`, or until `until_ms` has come. */
+  async run(until_ms: number, isOver: () => boolean = () => false): Promise<void> {
+    while (!isOver()) {
+      const due = this.#heap[0];
+      if (due === undefined || due.at_ms > until_ms) break;
+      this.#pop();
+      if (due.isOver || due.owner.isDead) continue;
+      if (++this.steps > STEPS_MAX) throw new Error(`the run does not come to rest within ${STEPS_MAX} steps`);
+      this.now_ms = Math.max(this.now_ms, due.at_ms);
+      this.current = due.owner;
+      due.owner.dispatch(due);
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    if (!isOver()) this.now_ms = Math.max(this.now_ms, until_ms);
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop() as Due;
+    const size = heap.length;
+    if (size === 0) return;
+    let i = 0;
+    for (;;) {
+      let child = 2 * i + 1;
+      if (child >= size) break;
+      if (child + 1 < size && before(heap[child + 1] as Due, heap[child] as Due)) child++;
+      if (!before(heap[child] as Due, last)) break;
+      heap[i] = heap[child] as Due;
+      i = child;
+    }
+    heap[i] = last;
+  }
+}
+
+const before = (a: Due, b: Due): boolean => a.at_ms < b.at_ms || (a.at_ms === b.at_ms && a.rank < b.rank);

@@ -1,0 +1,186 @@
+import pino from "pino";
+import { CartService } from "../../src/cart/service.ts";
+import { type Config, readConfig } from "../../src/config.ts";
+import type { NewRecord } from "../../src/log/log.ts";
+import { type AppendFault, type FetchFault, MemoryBroker, type MemoryFaults, type MemoryLog } from "../../src/log/memory-log.ts";
+import { OrderService } from "../../src/order-service/service.ts";
+import { PartitionStore } from "../../src/partitions/store.ts";
+import { Disk } from "./memory-state.ts";
+import { OwnedLog } from "./owned-log.ts";
+import { Owner, Scheduler, seededRandom } from "./scheduler.ts";
+
+export const TOPIC = "orders";
+export const DEAD_LETTERS = "orders.dlq";
+
+const SESSION_MS = 3_000;
+const silent = pino({ level: "silent" });
+
+export type Role = "cart" | "order-service";
+
+/** A process that is killed and started again; its disk stays. */
+export interface Instance {
+  readonly name: string;
+  readonly role: Role;
+  readonly disk: Disk;
+  generation: number;
+  running: Running | undefined;
+}
+
+export interface Running {
+  readonly owner: Owner;
+  readonly log: MemoryLog;
+  readonly cart?: CartService;
+  readonly orders?: OrderService;
+}
+
+/** What is wrong with the world at the moment. All false is a healthy one. */
+export class Weather implements MemoryFaults {
+  readonly awayInstances = new Set<string>();
+  appendFaultChance = 0;
+  fetchFaultChance = 0;
+
+  constructor(
+    private readonly random: () => number,
+    private readonly isStopped: (instance: string) => boolean,
+  ) {}
+
+  clear(): void {
+    this.awayInstances.clear();
+    this.appendFaultChance = 0;
+    this.fetchFaultChance = 0;
+  }
+
+  away(connection: string): boolean {
+    return this.awayInstances.has(instanceOf(connection));
+  }
+
+  stalled(connection: string): boolean {
+    return this.isStopped(instanceOf(connection));
+  }
+
+  onAppend(): AppendFault {
+    if (this.appendFaultChance === 0 || this.random() >= this.appendFaultChance) return "ok";
+    return pick(this.random, ["reject", "lose-answer", "lose-answer", "land-late", "hang"] as const);
+  }
+
+  onFetch(): FetchFault {
+    if (this.fetchFaultChance === 0 || this.random() >= this.fetchFaultChance) return "ok";
+    return pick(this.random, ["reject", "empty", "hang"] as const);
+  }
+}
+
+const instanceOf = (connection: string): string => connection.split("#")[0] ?? connection;
+
+export const pick = <T>(random: () => number, from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly partitions: number;
+  readonly carts: number;
+  readonly orderServices: number;
+  readonly trace: (line: string) => void;
+}
+
+/** The real services on the log in memory, with disks in memory, in virtual time. Everything in it comes from the seed. */
+export class World {
+  readonly random: () => number;
+  readonly scheduler: Scheduler;
+  readonly outside: Owner;
+  readonly weather: Weather;
+  readonly broker: MemoryBroker;
+  readonly admin: MemoryLog;
+  readonly config: Config;
+  readonly instances: Instance[] = [];
+  #ids = 0;
+
+  constructor(readonly options: WorldOptions) {
+    this.random = seededRandom(options.seed);
+    this.scheduler = new Scheduler(this.random);
+    this.outside = new Owner(this.scheduler, "outside");
+    this.weather = new Weather(this.random, (name) => this.instance(name)?.running?.owner.isStopped ?? false);
+    this.broker = new MemoryBroker({
+      clock: this.outside,
+      newUuid: this.newUuid,
+      faults: this.weather,
+      latency_ms: () => (this.random() < 0.5 ? 0 : Math.floor(this.random() * 12)),
+      session_ms: SESSION_MS,
+      request_wait_ms_max: 1_500,
+      late_ms: 800,
+    });
+    this.admin = this.broker.connect("admin");
+    this.config = readConfig({
+      ORDERS_TOPIC: TOPIC,
+      TOPIC_PARTITIONS: String(options.partitions),
+      APPEND_WAIT_MS_MAX: "1500",
+      // The time a count is trusted, an append may take, and a late record may land after it.
+      PARTITIONS_SETTLE_MS: "5500",
+      BACKOFF_MS_MIN: "10",
+      BACKOFF_MS_MAX: "300",
+      SESSION_TIMEOUT_MS: String(SESSION_MS),
+    });
+    const names = (role: Role, count: number) => Array.from({ length: count }, (_, n) => ({ name: `${role}-${n}`, role }));
+    for (const { name, role } of [...names("cart", options.carts), ...names("order-service", options.orderServices)]) {
+      this.instances.push({ name, role, disk: new Disk(), generation: 0, running: undefined });
+    }
+  }
+
+  /** Version 4, as the real ones: the index tells keyed events by their version. */
+  readonly newUuid = (): string => `00000000-0000-4000-8000-${(++this.#ids).toString(16).padStart(12, "0")}`;
+
+  trace(line: string): void {
+    this.options.trace(`${String(this.scheduler.now_ms % 1_000_000).padStart(6)} ms  ${line}`);
+  }
+
+  instance(name: string): Instance | undefined {
+    return this.instances.find((instance) => instance.name === name);
+  }
+
+  start(instance: Instance): void {
+    if (instance.running) return;
+    instance.generation++;
+    const owner = new Owner(this.scheduler, instance.name);
+    const log = this.broker.connect(`${instance.name}#${instance.generation}`);
+    const { random, newUuid, config } = this;
+    const claimState = () => instance.disk;
+    const options = { config, log: new OwnedLog(log, owner), claimState, logger: silent, clock: owner, random, newUuid };
+    instance.running =
+      instance.role === "cart"
+        ? { owner, log, cart: new CartService(options) }
+        : { owner, log, orders: new OrderService(options) };
+    this.trace(`${instance.name} starts`);
+  }
+
+  kill(instance: Instance): void {
+    if (!instance.running) return;
+    instance.running.owner.isDead = true;
+    instance.running.log.crash();
+    instance.running = undefined;
+    this.trace(`${instance.name} is killed`);
+  }
+
+  running(role: Role): Running[] {
+    return this.instances.flatMap(({ role: other, running }) => (other === role && running ? [running] : []));
+  }
+
+  append(topic: string, records: readonly NewRecord[]): void {
+    this.broker.topics.land(topic, records, undefined);
+  }
+}
+
+/** Kills a process in the middle of a commit: before its transaction, or right after it. */
+export class CommitCrash extends Error {}
+
+/**
+ * Lets `onCommit` look at each commit of any store, from before and from after it. It may throw CommitCrash once it has killed the
+ * process: nothing of it goes on then.
+ */
+export function watchCommits(onCommit: (side: "before" | "after") => void): Disposable {
+  const prototype = PartitionStore.prototype as { commit: (this: unknown, ...args: unknown[]) => void };
+  const original = prototype.commit;
+  prototype.commit = function commit(this: unknown, ...args: unknown[]): void {
+    onCommit("before");
+    original.apply(this, args);
+    onCommit("after");
+  };
+  return { [Symbol.dispose]: () => void (prototype.commit = original) };
+}
