@@ -8,7 +8,8 @@ export interface PlacementOptions {
   readonly settle_ms: number;
   /** Resolves once every order is known that was in the log when this was called. */
   readonly caughtUp: (deadline_ms: number) => Promise<void>;
-  readonly isTopicEmpty: () => Promise<boolean>;
+  /** Whether the topic holds nothing and has as many partitions as it is created with: no cart can have placed by another count. */
+  readonly isTopicNew: (partitionCount: number) => Promise<boolean>;
   /** By how many partitions this cart's creates were placed when it ended. */
   readonly remembered: () => number | undefined;
   readonly remember: (partitionCount: number) => void;
@@ -28,7 +29,7 @@ const CATCH_UP_WAIT_MS = 10_000;
  *
  * ```
  *  unknown ──confirm()──▶ settling ── settle_ms later, index at the log's end ──▶ settled ──confirm(larger)──▶ settling
- *                            └── placed by this count before, or the topic is empty ──▲
+ *                            └── placed by this count before, or the topic is new ────▲
  * ```
  */
 export class Placement {
@@ -94,11 +95,11 @@ export class Placement {
   }
 
   async #settle(partitionCount: number): Promise<void> {
-    const { clock, settle_ms, caughtUp, isTopicEmpty, remember } = this.options;
+    const { clock, settle_ms, caughtUp, isTopicNew, remember } = this.options;
     this.#settling = true;
     try {
       const isDue = clock.now_ms() - this.#latestSince_ms >= settle_ms;
-      if (!isDue && !(this.#settled === undefined && (await isTopicEmpty()))) return this.#tellOnce(partitionCount);
+      if (!isDue && !(this.#settled === undefined && (await isTopicNew(partitionCount)))) return this.#tellOnce(partitionCount);
       await caughtUp(clock.now_ms() + CATCH_UP_WAIT_MS);
       if (this.#latest !== partitionCount) return;
       remember(partitionCount);

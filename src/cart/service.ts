@@ -84,7 +84,8 @@ export class CartService {
       partitioner: config.partitioner,
       settle_ms: config.partitions_settle_ms,
       caughtUp: (deadline_ms) => index.caughtUp(deadline_ms),
-      isTopicEmpty: async () => (await log.watermarks(topic)).every(({ endOffset }) => endOffset === 0),
+      isTopicNew: async (partitionCount) =>
+        partitionCount === config.topic_partitions && (await log.watermarks(topic)).every(({ endOffset }) => endOffset === 0),
       remembered: () => readPlacement(this.#openedDb()),
       remember: (partitionCount) => writePlacement(this.#openedDb(), partitionCount),
       tell: (message) => logger.info({ topic }, message),

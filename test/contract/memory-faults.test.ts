@@ -111,6 +111,18 @@ describe("the in-memory log's faults", () => {
     await Promise.all([first.membership.leave(), second.membership.leave()]);
   });
 
+  test("a lone member whose session expired while it was away gets its partitions again", async () => {
+    const { log, away } = await broken();
+    const { membership, calls } = join(log);
+    await eventually("all partitions", () => membership.isOwner());
+    away.add("a");
+    await eventually("the loss", () => calls.some((call) => call.startsWith("lost")));
+    away.delete("a");
+    await eventually("all partitions again", () => membership.isOwner());
+    expect([membership.state, calls.filter((call) => call === "assigned 0,1,2,3").length]).toEqual(["stable", 2]);
+    await log.close();
+  });
+
   test("a crashed process hears of nothing any more, and its partitions go to the others", async () => {
     const { broker, log } = await broken();
     const first = join(log);

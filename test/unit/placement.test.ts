@@ -31,7 +31,7 @@ class ManualClock implements Clock {
 
 const SETTLE_MS = 10_000;
 
-function setUp({ isEmpty = false, remembered }: { isEmpty?: boolean; remembered?: number } = {}) {
+function setUp({ isNew = false, remembered }: { isNew?: boolean; remembered?: number } = {}) {
   const clock = new ManualClock();
   const index = { atEnd: Promise.withResolvers<void>() };
   index.atEnd.resolve();
@@ -41,7 +41,7 @@ function setUp({ isEmpty = false, remembered }: { isEmpty?: boolean; remembered?
     partitioner: "murmur2",
     settle_ms: SETTLE_MS,
     caughtUp: () => index.atEnd.promise,
-    isTopicEmpty: () => Promise.resolve(isEmpty),
+    isTopicNew: () => Promise.resolve(isNew),
     remembered: () => remembered,
     remember: (count) => kept.push(count),
     tell: (message) => told.push(message),
@@ -59,8 +59,8 @@ const home = (orderId: string, count: number) => partitionFor("murmur2", orderId
 const codeOf = (promise: Promise<unknown>) => promise.then(String, (e: unknown) => (e instanceof AppError ? e.code : String(e)));
 
 describe("placement", () => {
-  test("begins at once on an empty topic, and where this cart placed by the same count before", async () => {
-    for (const options of [{ isEmpty: true }, { remembered: 4 }]) {
+  test("begins at once on a new topic, and where this cart placed by the same count before", async () => {
+    for (const options of [{ isNew: true }, { remembered: 4 }]) {
       const { placement, confirm } = setUp(options);
       expect(placement.place("ORD-1")).toBeUndefined();
       await confirm(4);
