@@ -56,27 +56,23 @@ export class OrderIndex {
   }
 
   /**
-   * The order's first create in the log, once every record up to `position` is known; `position` is that of an own create just
-   * acknowledged, and `own` what it was begun as. Undefined when that could not be found out before `deadline_ms`.
+   * The order's first create in the log, if every record before `position` is known; `position` is that of an own create just
+   * acknowledged, and `own` what it was begun as.
    */
-  async firstCreate(
-    orderId: string,
-    eventId: string,
-    own: OwnCreate | undefined,
-    position: Position,
-    deadline_ms: number,
-  ): Promise<IndexedOrder | undefined> {
-    const { partition, offset } = position;
-    if (own && this.#knownOf(partition) >= offset && this.#ownCreatesLeft() < OWN_CREATES_MAX) {
-      this.noteOwn(position);
-      // Nothing but this create was read or acknowledged of the order since it was looked up, so it need not be looked up again.
-      const first = own.contended ? this.#view().order(orderId) : undefined;
-      if (first) return first;
-      this.options.ownCreates.acknowledged(own, position);
-      return { ...position, eventId };
-    }
-    if (!(await this.#reached(partition, offset + 1, deadline_ms))) return undefined;
-    return this.find(orderId);
+  firstKnown(own: OwnCreate | undefined, position: Position): IndexedOrder | undefined {
+    if (!own || this.#knownOf(position.partition) < position.offset || this.#ownCreatesLeft() >= OWN_CREATES_MAX)
+      return undefined;
+    this.noteOwn(position);
+    // Of the order nothing but this create was read or acknowledged since it was looked up, so it need not be looked up again.
+    const first = own.contended ? this.#view().order(own.orderId) : undefined;
+    if (first) return first;
+    this.options.ownCreates.acknowledged(own, position);
+    return { ...position, eventId: own.eventId };
+  }
+
+  /** The same once the index has read past `position`. Undefined when that did not happen before `deadline_ms`. */
+  async firstRead(orderId: string, { partition, offset }: Position, deadline_ms: number): Promise<IndexedOrder | undefined> {
+    return (await this.#reached(partition, offset + 1, deadline_ms)) ? this.find(orderId) : undefined;
   }
 
   /** Resolves once every order that was in the log when this was called is known. Rejects with CATCHING_UP or LOG_UNAVAILABLE. */

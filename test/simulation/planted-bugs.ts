@@ -56,8 +56,8 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   },
   "a create is first without reading what lies before it": {
     file: "src/cart/order-index.ts",
-    find: "if (own && this.#knownOf(partition) >= offset",
-    replace: "if (own",
+    find: "this.#knownOf(position.partition) < position.offset",
+    replace: "position.offset < 0",
   },
   "a create of another cart, read meanwhile, is overlooked": {
     file: "src/cart/own-creates.ts",
