@@ -9,7 +9,7 @@ import { tempDir } from "../support/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 120_000 + broker_start_ms_max;
-/** The bounds: an answer within 5 s, at work within 10 s of the broker's return, stopped within 10 s. */
+/** What is promised: an answer within 5 s, at work within 10 s of the broker's return, stopped within 10 s. */
 const ANSWER_MS_MAX = 5_000;
 const RETURN_MS_MAX = 10_000;
 const STOP_MS_MAX = 10_000;
