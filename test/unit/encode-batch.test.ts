@@ -38,6 +38,15 @@ describe("a record batch", () => {
     );
   });
 
+  test("keeps any number of headers, also where each is short", () => {
+    for (const count of [0, 1, 63, 64, 65, 200]) {
+      const headers = Array.from({ length: count }, (_, n) => [`h${n}`, `${n}`] as const);
+      const records = [{ partition: 0, key: "k", value: "v", headers, timestamp_ms: 0 }];
+      const [decoded] = decodeBatches(Buffer.from(encodeBatch(records, producer, new BatchOutput())), 0, []).records;
+      expect(decoded?.headers().map(([name, value]) => [name, value?.toString()])).toEqual(headers.map((header) => [...header]));
+    }
+  });
+
   test("keeps text beyond ASCII that just does not fit into what the output holds", () => {
     const header = ["name", "äx"] as const;
     for (let length = 65_300; length < 65_560; length++) {

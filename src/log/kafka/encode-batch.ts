@@ -133,10 +133,11 @@ const SHORT_LENGTHS = Array.from({ length: SHORT_MAX + 1 }, (_, n) => String.fro
 
 /**
  * All headers, lengths included, as one string that is written at once: fourteen strings written one by one took 8 % of a cart's time
- * per create. Undefined where a value is no string or longer than SHORT_MAX.
+ * per create. Undefined where there are more than SHORT_MAX, or one is longer, or no string.
  */
 function shortHeaders(headers: readonly NewHeader[]): string | undefined {
   let block = SHORT_LENGTHS[headers.length];
+  if (block === undefined) return undefined;
   for (const [name, value] of headers) {
     if (typeof value !== "string" || name.length > SHORT_MAX || value.length > SHORT_MAX) return undefined;
     block += `${SHORT_LENGTHS[name.length]}${name}${SHORT_LENGTHS[value.length]}${value}`;
