@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { cartApp } from "./cart/app.ts";
+import { RestartingCart } from "./cart/restarting-cart.ts";
 import { CartService } from "./cart/service.ts";
 import { systemClock } from "./clock.ts";
 import { type Config, readConfig, settingsHelp } from "./config.ts";
@@ -65,7 +66,10 @@ function openLog(config: Config, logger: Logger): Log {
 
 function startCart(config: Config, log: Log, logger: Logger): StartedRole {
   const claimState = (logId: string) => StateDir.claim(config.data_dir, logId, "cart");
-  const service = new CartService({ config, log, claimState, logger, clock, random, newUuid });
+  const service = new RestartingCart(
+    (indexDamaged) => new CartService({ config, log, claimState, logger, clock, random, newUuid, indexDamaged }),
+    (message) => logger.error(message),
+  );
   const inFlight = new InFlight(config.in_flight_requests_max);
   const health = () => readiness(service.partitions);
   const app = cartApp({ commands: service.commands, health, inFlight, body_bytes_max: config.body_bytes_max, logger });
