@@ -162,6 +162,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
     this.#gathering?.abort();
     await Promise.all([...this.#actors.values()].map((actor) => actor.close()));
     await this.#reader.close();
+    this.#abandonFetch(new AppError("SHUTTING_DOWN", "Reading was ended by this process."));
     await this.#running;
     await Promise.all(this.#closing.values());
   }
@@ -247,9 +248,9 @@ export class PartitionSet<View> implements HeldPartitions<View> {
         for (const actor of this.#actors.values()) {
           if (!actor.hasAccepted) continue;
           actor.apply()?.catch((e: unknown) => this.options.warn(actor.partition, String(e)));
+          this.#restoreMeter.note(this.#actors.values());
           await clock.yield();
         }
-        this.#restoreMeter.note(this.#actors.values());
         if (this.options.gather_ms !== undefined) await this.#gather(this.options.gather_ms);
       } catch (e) {
         fetching = undefined;

@@ -63,7 +63,8 @@ export class RestoreMeter {
     if (partitions === 0) {
       this.#spans.clear();
       this.#progress = undefined;
-      this.tell(`Restored ${count(done)} records in ${elapsed_s.toFixed(1)} s, ${count(records_per_s)} a second.`, undefined);
+      if (done > 0)
+        this.tell(`Restored ${count(done)} records in ${elapsed_s.toFixed(1)} s, ${count(records_per_s)} a second.`, undefined);
       return;
     }
     const left_s = records_per_s === 0 ? 0 : Math.ceil((total - done) / records_per_s);
