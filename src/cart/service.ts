@@ -124,7 +124,7 @@ export class CartService {
     if (logId === undefined || this.#ending.signal.aborted) return;
     this.#state = this.#options.claimState(logId);
     const identity = { logId, topic };
-    const { db, setAside } = this.#state.open(`${topic}.sqlite`, this.#projection, identity, clock.now_ms(), "exclusive");
+    const { db, setAside } = this.#state.open(`${topic}.sqlite`, this.#projection, identity, clock.wall_ms(), "exclusive");
     if (setAside) logger.warn(setAside, "The index was not usable and was set aside; it is rebuilt from the log.");
     this.#db = db;
     const backoff = new Backoff(config, random);

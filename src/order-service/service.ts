@@ -123,7 +123,7 @@ export class OrderService {
     const { config, clock, logger } = this.#options;
     const name = storeName(config.orders_topic, partition);
     const identity = { logId: this.#logId, topic: config.orders_topic };
-    const { db, setAside } = this.#claimState().open(name, orderProjection, identity, clock.now_ms());
+    const { db, setAside } = this.#claimState().open(name, orderProjection, identity, clock.wall_ms());
     if (setAside)
       logger.warn({ partition, ...setAside }, "The store was not usable and was set aside; it is rebuilt from the log.");
     return new PartitionStore(db, orderProjection, partition, () => db.close());

@@ -8,7 +8,13 @@ import { type Locking, type OpenedDatabase, openDatabase, type StoreIdentity } f
 /** Where a process keeps its stores: on disk, or in memory where a simulation runs many. */
 export interface State {
   /** Opens a store, or makes it. */
-  open(name: string, projection: Projection<unknown>, identity: StoreIdentity, now_ms: number, locking?: Locking): OpenedDatabase;
+  open(
+    name: string,
+    projection: Projection<unknown>,
+    identity: StoreIdentity,
+    wall_ms: number,
+    locking?: Locking,
+  ): OpenedDatabase;
   /** The partitions of the topic that have a store of their own here, named by `storeName`. */
   partitions(topic: string): number[];
   release(): void;
@@ -50,10 +56,10 @@ export class StateDir implements State {
     name: string,
     projection: Projection<unknown>,
     identity: StoreIdentity,
-    now_ms: number,
+    wall_ms: number,
     locking?: Locking,
   ): OpenedDatabase {
-    return openDatabase(join(this.path, name), projection, identity, now_ms, locking);
+    return openDatabase(join(this.path, name), projection, identity, wall_ms, locking);
   }
 
   partitions(topic: string): number[] {

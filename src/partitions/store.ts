@@ -30,7 +30,7 @@ export function openDatabase(
   path: string,
   projection: Projection<unknown>,
   identity: StoreIdentity,
-  now_ms: number,
+  wall_ms: number,
   locking: Locking = "shared",
 ): OpenedDatabase {
   mkdirSync(dirname(path), { recursive: true });
@@ -44,7 +44,7 @@ export function openDatabase(
     if (code !== "SQLITE_NOTADB" && code !== "SQLITE_CORRUPT") throw e;
     reason = `it is damaged (${code})`;
   }
-  const aside = `${path}.set-aside-${now_ms}`;
+  const aside = `${path}.set-aside-${wall_ms}`;
   for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
   const db = openFile(path, projection, identity, locking);
   if (typeof db === "string") throw new Error(`a new store is not usable: ${db}`);
