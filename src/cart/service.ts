@@ -132,7 +132,7 @@ export class CartService {
 
   #setAside(reason: string): void {
     const { clock, config, logger } = this.#options;
-    const path = this.#state?.setAside(indexName(config.orders_topic), clock.now_ms());
+    const path = this.#state?.setAside(indexName(config.orders_topic), clock.wall_ms());
     logger.warn({ path, reason }, INDEX_SET_ASIDE);
   }
 
@@ -178,7 +178,7 @@ export class CartService {
     const { clock, claimState, config, logger } = this.#options;
     const topic = config.orders_topic;
     this.#state ??= claimState(logId);
-    const { db, setAside } = this.#state.open(indexName(topic), this.#projection, { logId, topic }, clock.now_ms(), "exclusive");
+    const { db, setAside } = this.#state.open(indexName(topic), this.#projection, { logId, topic }, clock.wall_ms(), "exclusive");
     if (setAside) logger.warn(setAside, INDEX_SET_ASIDE);
     return db;
   }

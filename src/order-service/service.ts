@@ -125,8 +125,8 @@ export class OrderService {
     const state = this.#claimState();
     const name = storeName(config.orders_topic, partition);
     const identity = { logId: this.#logId, topic: config.orders_topic };
-    const damaged = damage === undefined ? undefined : { path: state.setAside(name, clock.now_ms()), reason: damage };
-    const { db, setAside = damaged } = state.open(name, orderProjection, identity, clock.now_ms());
+    const damaged = damage === undefined ? undefined : { path: state.setAside(name, clock.wall_ms()), reason: damage };
+    const { db, setAside = damaged } = state.open(name, orderProjection, identity, clock.wall_ms());
     if (setAside)
       logger.warn({ partition, ...setAside }, "The store was not usable and was set aside; it is rebuilt from the log.");
     return new PartitionStore(db, orderProjection, partition, () => db.close());

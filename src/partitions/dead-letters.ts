@@ -152,7 +152,7 @@ export class DeadLetters {
       partition: target,
       key: record.key,
       value: record.value,
-      timestamp_ms: clock.now_ms(),
+      timestamp_ms: clock.wall_ms(),
       headers: [
         ...record.headers(),
         [DEAD_LETTER_HEADERS.reason, code],

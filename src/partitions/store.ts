@@ -30,7 +30,7 @@ export function openDatabase(
   path: string,
   projection: Projection<unknown>,
   identity: StoreIdentity,
-  now_ms: number,
+  wall_ms: number,
   locking: Locking = "shared",
 ): OpenedDatabase {
   mkdirSync(dirname(path), { recursive: true });
@@ -43,15 +43,15 @@ export function openDatabase(
     if (!isDamage(e)) throw e;
     reason = `it is damaged (${e.code})`;
   }
-  const aside = moveAside(path, now_ms);
+  const aside = moveAside(path, wall_ms);
   const db = openFile(path, projection, identity, locking);
   if (typeof db === "string") throw new Error(`a new store is not usable: ${db}`);
   return { db, setAside: { path: aside, reason } };
 }
 
 /** Gives a closed database file another name, so that the next `openDatabase` makes a new one. Returns that name. */
-export function moveAside(path: string, now_ms: number): string {
-  const aside = `${path}.set-aside-${now_ms}`;
+export function moveAside(path: string, wall_ms: number): string {
+  const aside = `${path}.set-aside-${wall_ms}`;
   for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
   return aside;
 }
