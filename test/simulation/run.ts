@@ -2,10 +2,11 @@ import { AppError } from "../../src/errors.ts";
 import type { RequestContext } from "../../src/cart/commands.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import { findOrder, waitForPosition } from "../../src/order-service/queries.ts";
-import { audit, type Claim } from "./audit.ts";
+import type { Claim } from "../reference/claims.ts";
+import { Violation } from "../reference/violation.ts";
+import { audit } from "./audit.ts";
 import { makePlan, type Plan, type Step } from "./plan.ts";
 import { seededRandom } from "./scheduler.ts";
-import { Violation } from "./violation.ts";
 import { CommitCrash, DEAD_LETTERS, type Instance, pick, type Running, TOPIC, watchCommits, World } from "./world.ts";
 
 export interface RunResult {
@@ -217,7 +218,12 @@ class Run {
   async #client(step: Extract<Step, { do: "create" | "update" }>, name: string): Promise<void> {
     const { world } = this;
     const orderId = `ORD-${step.order}`;
-    const context: RequestContext = step.keyed ? { idempotency: { key: name, fingerprint: name } } : {};
+    const asked = { name, asked: step.do, orderId, ...(step.do === "update" ? { status: step.status } : {}) };
+    // The trace stands in the record's headers: so the auditor knows whose it is.
+    const context: RequestContext = {
+      traceparent: name,
+      ...(step.keyed ? { idempotency: { key: name, fingerprint: name } } : {}),
+    };
     this.#open++;
     try {
       for (let attempt = 1; attempt <= (step.keyed ? ATTEMPTS_MAX : 1); attempt++) {
@@ -229,11 +235,11 @@ class Run {
         if (answer === "ORDER_NOT_FOUND" && knownBefore)
           throw new Violation("no-false-404", `${name}: 404 for ${orderId}, which was created before the request`);
         if (typeof answer === "string" && RETRIED.has(answer)) {
-          this.#claims.push({ name, step, orderId, answer: "unknown" });
+          this.#claims.push({ ...asked, answer: "unknown" });
           await world.outside.sleep(RETRY_MS);
           continue;
         }
-        this.#claims.push({ name, step, orderId, answer });
+        this.#claims.push({ ...asked, answer });
         if (typeof answer !== "string" && world.random() < 0.5) await this.#readBack(name, orderId, answer);
         return;
       }
