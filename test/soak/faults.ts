@@ -10,6 +10,7 @@ import { empty, type WorkDir } from "./work-dir.ts";
 export interface FaultWorld {
   readonly fleet: Fleet;
   readonly broker: TestBroker;
+  readonly brokerTurns: Turns;
   readonly proxy: TcpProxy;
   readonly ledger: Ledger;
   readonly workDir: WorkDir;
@@ -69,22 +70,13 @@ const rebalance: Fault = async (world, n) => {
   return `${member.name} was restarted in good order`;
 };
 
-let brokerRestarting: Promise<unknown> = Promise.resolve();
-
 const restartBroker: Fault = async (world) => {
-  const before = brokerRestarting;
-  const { promise, resolve } = Promise.withResolvers<undefined>();
-  brokerRestarting = promise;
-  try {
-    await before;
-    if (world.ending.aborted) return undefined;
-    await world.broker.kill();
-    await pause(world, world.random() * BROKER_DOWN_MS_MAX);
-    await world.broker.start();
-    return "the broker";
-  } finally {
-    resolve(undefined);
-  }
+  using _ = await world.brokerTurns.take();
+  if (world.ending.aborted) return undefined;
+  await world.broker.kill();
+  await pause(world, world.random() * BROKER_DOWN_MS_MAX);
+  await world.broker.start();
+  return "the broker";
 };
 
 /** The broker takes a produce, and nobody hears of it. */
@@ -157,6 +149,19 @@ export const FAULTS: Readonly<Record<FaultKind, Fault>> = {
   "full-disks": fillDisk,
   corruptions: corrupt,
 };
+
+/** Lets one after the other do something to the broker. */
+export class Turns {
+  #last: Promise<void> = Promise.resolve();
+
+  async take(): Promise<Disposable> {
+    const before = this.#last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#last = promise;
+    await before;
+    return { [Symbol.dispose]: resolve };
+  }
+}
 
 const pause = ({ ending }: FaultWorld, ms: number): Promise<unknown> => sleep(ms, ending);
 

@@ -1,13 +1,13 @@
 import type { Log } from "../../src/log/log.ts";
 import { Violation } from "../reference/violation.ts";
 import { auditListings, auditOrder, type Expected } from "./audit.ts";
-import { ask, type HttpAnswer } from "./client.ts";
+import { ask } from "./client.ts";
 import type { Fleet } from "./fleet.ts";
 
 const POLL_MS = 250;
 /** Queries at the same time, each to all order services. */
 const ASKING_MAX = 24;
-/** How long a service may go on saying that it cannot answer yet. */
+/** How long services may go on saying that they cannot answer yet; once that was too long, no answer is waited for any more. */
 const ANSWER_MS_MAX = 60_000;
 
 /** Waits until everybody is ready and the order services together have applied the whole topic. Tells what is missing if that takes too long. */
@@ -42,35 +42,36 @@ export async function auditServices(
   fleet: Fleet,
   topic: string,
   expected: Expected,
-  onProgress: (orders: number) => void,
-): Promise<Violation[]> {
-  const found: Violation[] = [];
+  { onViolation, onProgress }: { onViolation: (violation: Violation) => void; onProgress: (orders: number) => void },
+): Promise<void> {
   const ids = [...expected.ids];
+  let wait_ms_max = ANSWER_MS_MAX;
+  const answersFor = async (path: string) => {
+    const until_ms = performance.now() + wait_ms_max;
+    for (;;) {
+      const answers = await Promise.all(fleet.orderServices.map(async ({ name, url }) => [name, await ask(url + path)] as const));
+      if (!answers.some(([, { status }]) => status === 503 || status === 0)) return answers;
+      if (performance.now() > until_ms) {
+        wait_ms_max = 0;
+        return answers;
+      }
+      await Bun.sleep(POLL_MS);
+    }
+  };
   let asked = 0;
   const worker = async () => {
     for (let at = asked++; at < ids.length; at = asked++) {
       const orderId = ids[at] as string;
-      found.push(
-        ...auditOrder(orderId, expected.orders.get(orderId), await answersFor(fleet, `/order-details?orderId=${orderId}`)),
-      );
-      onProgress(asked);
+      const answers = await answersFor(`/order-details?orderId=${orderId}`);
+      for (const violation of auditOrder(orderId, expected.orders.get(orderId), answers)) onViolation(violation);
+      onProgress(at + 1);
     }
   };
   await Promise.all(Array.from({ length: ASKING_MAX }, worker));
-  const answers = await answersFor(fleet, `/getAllOrderIdsFromTopic?topicName=${topic}`);
-  const refused = answers.find(([, { code }]) => code !== "ok");
-  if (refused)
-    return [...found, new Violation("listed-once", `${refused[0]} lists nothing: ${refused[1].code} ${refused[1].body}`)];
-  const listings = answers.map(([, { body }]) => (JSON.parse(body) as { orderIds: string[] }).orderIds);
-  return [...found, ...auditListings(listings, expected)];
-}
-
-async function answersFor(fleet: Fleet, path: string): Promise<(readonly [service: string, answer: HttpAnswer])[]> {
-  const until_ms = performance.now() + ANSWER_MS_MAX;
-  for (;;) {
-    const answers = await Promise.all(fleet.orderServices.map(async ({ name, url }) => [name, await ask(url + path)] as const));
-    const isOpen = answers.some(([, { status }]) => status === 503 || status === 0);
-    if (!isOpen || performance.now() > until_ms) return answers;
-    await Bun.sleep(POLL_MS);
-  }
+  const answers = await answersFor(`/getAllOrderIdsFromTopic?topicName=${topic}`);
+  const listings = answers.map(([service, { code, body }]) => {
+    if (code !== "ok") onViolation(new Violation("listed-once", `${service} lists nothing: ${code} ${body}`));
+    return code === "ok" ? (JSON.parse(body) as { orderIds: string[] }).orderIds : [];
+  });
+  for (const violation of auditListings(listings, expected)) onViolation(violation);
 }

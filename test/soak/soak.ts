@@ -6,7 +6,7 @@ import { startKafka } from "../support/kafka.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { killAllTied } from "../support/tied-process.ts";
 import { auditDeadLetters, auditTopic, expectedOf } from "./audit.ts";
-import { FAULTS, type FaultWorld, sleep } from "./faults.ts";
+import { FAULTS, type FaultWorld, sleep, Turns } from "./faults.ts";
 import { Fleet } from "./fleet.ts";
 import { ForeignProducer } from "./foreign-producer.ts";
 import { Ledger } from "./ledger.ts";
@@ -87,29 +87,42 @@ async function main(options: Options): Promise<number> {
 
   console.log(`The soak runs for ${options.minutes} minutes with seed ${options.seed}. Ctrl-C ends it early and audits.`);
   const { signal } = ending;
-  const world = { fleet, broker, proxy, ledger, workDir, session_ms: SESSION_MS, random: faultRandom, ending: signal };
+  const world: FaultWorld = {
+    fleet,
+    broker,
+    brokerTurns: new Turns(),
+    proxy,
+    ledger,
+    workDir,
+    session_ms: SESSION_MS,
+    random: faultRandom,
+    ending: signal,
+  };
   const begun_ms = performance.now();
   const load = new Load({ fleet, ledger, foreign, log, topic: TOPIC, random, rate: options.rate });
   const done = Object.fromEntries(FAULT_KINDS.map((kind) => [kind, 0])) as Record<FaultKind, number>;
+  let phase = "";
+  let missing: string | undefined;
   {
     const told = () => FAULT_KINDS.map((kind) => `${kind} ${done[kind]}/${faults[kind]}`).join(", ");
     using _ = new Progress(() => {
-      const left = clockTime(length_ms - (performance.now() - begun_ms));
-      return `${left} left, ${figures.acknowledged} acknowledged, ${ledger.violations.size} violations; ${told()}`;
+      const left = phase || `${clockTime(length_ms - (performance.now() - begun_ms))} left`;
+      return `${left}, ${figures.acknowledged} acknowledged, ${ledger.violations.size} violations; ${told()}`;
     });
     const loadEnds = new AbortController();
     const loading = load.run(loadEnds.signal);
     const running = schedule(faults, length_ms, faultRandom).map(({ kind, at_ms, n }) => injectAt(at_ms, kind, n, world, done));
     await sleep(length_ms, signal);
+    phase = "the last faults end";
     await Promise.all(running);
     loadEnds.abort();
     await loading;
+    phase = "coming to rest";
     await broker.start();
     await fleet.heal();
     await load.rest(ANSWERED_MS_MAX);
+    missing = await comeToRest(fleet, log, TOPIC, REST_MS_MAX);
   }
-
-  const missing = await comeToRest(fleet, log, TOPIC, REST_MS_MAX);
   if (missing !== undefined) ledger.violated(new Violation("comes-to-rest", missing));
   const records = await audit(fleet, ledger, log);
   if (!ending.signal.aborted)
@@ -162,7 +175,7 @@ async function audit(fleet: Fleet, ledger: Ledger, log: ReturnType<typeof inspec
   const letters = await readDeadLetters(log, `${TOPIC}.dlq`);
   for (const violation of auditDeadLetters(records, expected, letters)) ledger.violated(violation);
   const onProgress = (orders: number) => (what = `${orders} of ${expected.ids.size} orders asked for`);
-  for (const violation of await auditServices(fleet, TOPIC, expected, onProgress)) ledger.violated(violation);
+  await auditServices(fleet, TOPIC, expected, { onViolation: (violation) => ledger.violated(violation), onProgress });
   return records;
 }
 
