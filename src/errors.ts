@@ -6,6 +6,7 @@ export const errorCatalogue = {
   NOT_JSON: { status: 400, title: "The body is not JSON" },
   IDEMPOTENCY_KEY_INVALID: { status: 400, title: "The Idempotency-Key header is invalid" },
   LOG_POSITION_INVALID: { status: 400, title: "The Log-Position header is invalid" },
+  OPERATOR_ONLY: { status: 403, title: "Only an operator may do this" },
   NOT_FOUND: { status: 404, title: "There is nothing here" },
   ORDER_NOT_FOUND: { status: 404, title: "No such order" },
   METHOD_NOT_ALLOWED: { status: 405, title: "The method is not allowed" },

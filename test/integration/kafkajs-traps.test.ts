@@ -239,37 +239,41 @@ await brokerSuite("kafkajs' traps", (broker) => {
     TIMEOUT_MS,
   );
 
-  test("an offset out of range restarts at the log's start: the reader is told, with the range, by a log cut off and by a topic made anew", async () => {
-    const direct = openKafkaLog(broker.brokers);
-    const topic = uniqueName("range");
-    await direct.createTopic(topic, 1);
-    const producer = direct.producer();
-    await producer.append(topic, newRecords("a", 10));
-    const reader = direct.reader(topic);
-    /** What the reader tells next of a position: it may fail while the topic is away. */
-    const told = (position: number) =>
-      waitUntil(
-        `what is told of ${position}`,
-        async () => (await reader.fetch(new Map([[0, position]]), FETCH).catch((): FetchResult[] => []))[0],
-        { wait_ms_max: 30_000 },
-      );
-    expect(await told(0)).toMatchObject({ batch: { baseOffset: 0, nextOffset: 10 } });
-    await direct.deleteRecords(topic, 0, 6);
-    const cutOff = { partition: 0, outOfRange: { startOffset: 6, endOffset: 10 } };
-    for (const position of [0, 5, 11, 1_000_000]) expect(await told(position)).toEqual({ ...cutOff });
-    expect(await told(6)).toMatchObject({ batch: { baseOffset: 6, nextOffset: 10 } });
+  test(
+    "an offset out of range restarts at the log's start: the reader is told, with the range, by a log cut off and by a topic made anew",
+    async () => {
+      const direct = openKafkaLog(broker.brokers);
+      const topic = uniqueName("range");
+      await direct.createTopic(topic, 1);
+      const producer = direct.producer();
+      await producer.append(topic, newRecords("a", 10));
+      const reader = direct.reader(topic);
+      /** What the reader tells next of a position: it may fail while the topic is away. */
+      const told = (position: number) =>
+        waitUntil(
+          `what is told of ${position}`,
+          async () => (await reader.fetch(new Map([[0, position]]), FETCH).catch((): FetchResult[] => []))[0],
+          { wait_ms_max: 30_000 },
+        );
+      expect(await told(0)).toMatchObject({ batch: { baseOffset: 0, nextOffset: 10 } });
+      await direct.deleteRecords(topic, 0, 6);
+      const cutOff = { partition: 0, outOfRange: { startOffset: 6, endOffset: 10 } };
+      for (const position of [0, 5, 11, 1_000_000]) expect(await told(position)).toEqual({ ...cutOff });
+      expect(await told(6)).toMatchObject({ batch: { baseOffset: 6, nextOffset: 10 } });
 
-    const admin = new Kafka({ brokers: broker.brokers.split(","), logLevel: logLevel.NOTHING }).admin();
-    await admin.connect();
-    await admin.deleteTopics({ topics: [topic] });
-    await admin.disconnect();
-    await waitUntil("the topic to be gone", async () => (await direct.partitionCount(topic)) === 0);
-    await direct.createTopic(topic, 1);
-    await direct.producer().append(topic, newRecords("b", 3));
-    expect(await told(10)).toEqual({ partition: 0, outOfRange: { startOffset: 0, endOffset: 3 } });
-    expect(await told(0)).toMatchObject({ batch: { baseOffset: 0, nextOffset: 3 } });
-    await direct.close();
-  }, TIMEOUT_MS);
+      const admin = new Kafka({ brokers: broker.brokers.split(","), logLevel: logLevel.NOTHING }).admin();
+      await admin.connect();
+      await admin.deleteTopics({ topics: [topic] });
+      await admin.disconnect();
+      await waitUntil("the topic to be gone", async () => (await direct.partitionCount(topic)) === 0);
+      await direct.createTopic(topic, 1);
+      await direct.producer().append(topic, newRecords("b", 3));
+      expect(await told(10)).toEqual({ partition: 0, outOfRange: { startOffset: 0, endOffset: 3 } });
+      expect(await told(0)).toMatchObject({ batch: { baseOffset: 0, nextOffset: 3 } });
+      await direct.close();
+    },
+    TIMEOUT_MS,
+  );
 });
 
 /** What came back when the records of a partition from `asked` on were asked for. */

@@ -34,7 +34,7 @@ describe("a partition's actor", () => {
     expect(await first.get(0)?.reached(endOffset, 2_000)).toBe(true);
     const second = rig.start("at-once", [0]);
     await eventually(() => second.get(0)?.nextOffset === endOffset);
-    expect(second.get(0)?.view?.digest()).toBe(first.get(0)?.view?.digest() ?? "");
+    expect(second.get(0)?.digest).toBe(first.get(0)?.digest ?? "");
     expect(second.get(0)?.view?.order("ORD-7")?.status).toBe(states[149 % 3] ?? "new");
     const db = new Database(rig.storePath("at-once", 0), { readonly: true });
     const row = db

@@ -2,8 +2,8 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { readiness } from "../../src/http/health.ts";
-import type { OrderProjectionView } from "../../src/order-service/order-projection.ts";
-import { findOrder } from "../../src/order-service/queries.ts";
+
+import { findOrder, type OrdersView } from "../../src/order-service/queries.ts";
 import type { PartitionSet } from "../../src/partitions/partition-set.ts";
 import { created, eventually, record, Rig, updated } from "./rig.ts";
 
@@ -13,7 +13,7 @@ const PAGE_BYTES = 4_096;
 const manyOrders = (partition: number) =>
   Array.from({ length: ORDERS }, (_, n) => record(partition, created(`ORD-${partition}${n}`, `e${n}`)));
 
-const codeOf = (set: PartitionSet<OrderProjectionView>, orderId: string): string => {
+const codeOf = (set: PartitionSet<OrdersView>, orderId: string): string => {
   try {
     return findOrder(set, () => 0, orderId).status;
   } catch (e) {

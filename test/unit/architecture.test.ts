@@ -29,6 +29,7 @@ const mayImport: Record<string, readonly string[]> = {
   http: ["config", "telemetry", "log", "partitions", ...bottom],
   cart: ["http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
   "order-service": ["http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
+  audit: ["config", "telemetry", "log", "orders", ...bottom],
   main: ["config", "telemetry", "partitions", "log", "orders", ...services, ...bottom],
 };
 const mayImportTypes: Record<string, readonly string[]> = {
