@@ -24,6 +24,7 @@ export const errorCatalogue = {
   CATCHING_UP: { status: 503, title: "The state is still being read from the log" },
   PARTITION_HALTED: { status: 503, title: "The partition is halted" },
   POSITION_NOT_REACHED: { status: 503, title: "The position is not applied yet" },
+  SERVICE_UNAVAILABLE: { status: 503, title: "A service does not answer as it should" },
   SHUTTING_DOWN: { status: 503, title: "The service is shutting down" },
   PRODUCER_FENCED: { status: 500, title: "Another producer took over" },
   OFFSET_OUT_OF_RANGE: { status: 500, title: "A stored offset lies outside the log" },
