@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Log } from "../../src/log/log.ts";
 import { Violation } from "../reference/violation.ts";
 import { seededRandom } from "../simulation/scheduler.ts";
 import { inspectorLog } from "../support/foreign.ts";
@@ -23,6 +24,8 @@ const TOPIC = "orders.events";
 const SESSION_MS = 6_000;
 const READY_MS_MAX = 60_000;
 const ANSWERED_MS_MAX = 60_000;
+/** How long an order service may take to answer when all have come to rest: it may find damage only now. */
+const ANSWER_MS_MAX = 60_000;
 const REST_MS_MAX = 120_000;
 /** Beyond the time of the load: starting, coming to rest, and the audit. */
 const REMAINDER_MS_MAX = 20 * 60_000;
@@ -124,7 +127,7 @@ async function main(options: Options): Promise<number> {
     missing = await comeToRest(fleet, log, TOPIC, REST_MS_MAX);
   }
   if (missing !== undefined) ledger.violated(new Violation("comes-to-rest", missing));
-  const records = await audit(fleet, ledger, log);
+  const records = await audit(fleet, ledger, log, missing === undefined ? ANSWER_MS_MAX : 0);
   if (!ending.signal.aborted)
     for (const kind of FAULT_KINDS)
       if (done[kind] < faults[kind])
@@ -166,7 +169,7 @@ async function injectAt(
   }
 }
 
-async function audit(fleet: Fleet, ledger: Ledger, log: ReturnType<typeof inspectorLog>): Promise<TopicRecord[][]> {
+async function audit(fleet: Fleet, ledger: Ledger, log: Log, wait_ms_max: number): Promise<TopicRecord[][]> {
   let what = "the topic is read";
   using _ = new Progress(() => `The audit: ${what}`);
   const records = await readRecords(log, TOPIC);
@@ -175,7 +178,10 @@ async function audit(fleet: Fleet, ledger: Ledger, log: ReturnType<typeof inspec
   const letters = await readDeadLetters(log, `${TOPIC}.dlq`);
   for (const violation of auditDeadLetters(records, expected, letters)) ledger.violated(violation);
   const onProgress = (orders: number) => (what = `${orders} of ${expected.ids.size} orders asked for`);
-  await auditServices(fleet, TOPIC, expected, { onViolation: (violation) => ledger.violated(violation), onProgress });
+  await auditServices(fleet, TOPIC, expected, wait_ms_max, {
+    onViolation: (violation) => ledger.violated(violation),
+    onProgress,
+  });
   return records;
 }
 
