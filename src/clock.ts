@@ -1,15 +1,45 @@
-/** Time as a parameter: the system's clock at the edge, a virtual one in tests and simulations. All values in milliseconds. */
+/** Time as a parameter: the system's clock at the edge, a virtual one in tests and simulations. All values in whole milliseconds. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch. */
+  /**
+   * For deadlines, ages and waits within this process. It is never set back, and counts from a moment that means nothing to another
+   * process or after a restart.
+   */
   now_ms(): number;
+  /** Since the Unix epoch, for what is written down. A person or NTP may set it forward or back at any time. */
+  wall_ms(): number;
   /** Resolves after `ms`, or at once when `signal` aborts. It never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Lets queued I/O and timers run before going on. */
   yield(): Promise<void>;
 }
 
+/** By as much the wall clock may gain on the monotonic one before it counts: more than what it is rounded to and what a slow look costs. */
+const GAIN_MS_MIN = 50;
+
+/**
+ * A time that is never set back and lags neither source by GAIN_MS_MIN. The monotonic clock alone stands still while a machine is
+ * suspended (Linux's CLOCK_MONOTONIC), and a member that slept through its session would go on as an owner; the wall clock alone may
+ * be set back, and then a session or a deadline lasts for as long. So it is the monotonic time, and what the wall clock gains on it
+ * is added. A wall clock that is set forward makes things expire early, which is safe.
+ */
+export function steadyTime(monotonic_ms: () => number, wall_ms: () => number): () => number {
+  let gained_ms = 0;
+  let lead_ms = wall_ms() - monotonic_ms();
+  return () => {
+    const passed_ms = monotonic_ms();
+    const newLead_ms = wall_ms() - passed_ms;
+    if (newLead_ms >= lead_ms + GAIN_MS_MIN) gained_ms += newLead_ms - lead_ms;
+    if (newLead_ms < lead_ms || newLead_ms >= lead_ms + GAIN_MS_MIN) lead_ms = newLead_ms;
+    return Math.floor(passed_ms + gained_ms);
+  };
+}
+
 export const systemClock: Clock = {
-  now_ms: () => Date.now(),
+  now_ms: steadyTime(
+    () => performance.now(),
+    () => Date.now(),
+  ),
+  wall_ms: () => Date.now(),
   sleep: (ms, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted) return resolve();

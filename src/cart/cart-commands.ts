@@ -148,7 +148,7 @@ export class LogCartCommands implements CartCommands {
     const traceparent = context.traceparent ?? newTraceparent(newUuid, event.eventId);
     const headers: [string, string][] = cloudEventHeaders(event, SOURCE, traceparent);
     if (context.idempotency) headers.push([FINGERPRINT_HEADER, context.idempotency.fingerprint]);
-    return { partition, key: event.orderId, value: encodeEvent(event), headers, timestamp_ms: clock.now_ms() };
+    return { partition, key: event.orderId, value: encodeEvent(event), headers, timestamp_ms: clock.wall_ms() };
   }
 
   #created({ orderId, cart }: CreateOrder, eventId: string): OrderEvent {
@@ -169,10 +169,10 @@ export class LogCartCommands implements CartCommands {
 
   /** Made once a millisecond, in which there are many creates. */
   #timestamp(): string {
-    const now_ms = this.options.clock.now_ms();
-    if (now_ms !== this.#timestamp_ms) {
-      this.#timestamp_ms = now_ms;
-      this.#timestampText = new Date(now_ms).toISOString();
+    const wall_ms = this.options.clock.wall_ms();
+    if (wall_ms !== this.#timestamp_ms) {
+      this.#timestamp_ms = wall_ms;
+      this.#timestampText = new Date(wall_ms).toISOString();
     }
     return this.#timestampText;
   }

@@ -123,7 +123,7 @@ export class SqliteMembership implements Membership {
             `INSERT INTO group_holders (group_name, topic, owner, since_ms) VALUES (?, ?, ?, ?)
              ON CONFLICT DO UPDATE SET owner = excluded.owner, since_ms = excluded.since_ms`,
           )
-          .run(group.group, group.topic, owner, clock.now_ms()),
+          .run(group.group, group.topic, owner, clock.wall_ms()),
       )
       .catch(() => undefined);
   }

@@ -4,6 +4,7 @@ import type { LogRecord } from "../log/log.ts";
 import { decodeEvent, isPoison } from "../orders/event.ts";
 import { evolve, HELD_UPDATES_MAX, initialState, type Item, type Order, type OrderState, type Status } from "../orders/order.ts";
 import type { DeadLetterReason, Projection, ProjectionStore } from "../partitions/projection.ts";
+import { damagedRow } from "../partitions/store.ts";
 import type { OrdersView } from "./queries.ts";
 
 /**
@@ -135,7 +136,7 @@ class OrderStore implements ProjectionStore<OrderProjectionView> {
     const order =
       customerId === null
         ? undefined
-        : { orderId, customerId, orderDate, items: decodeItems(items), total_hundredths, currency, status };
+        : { orderId, customerId, orderDate, items: decodeItems(orderId, items), total_hundredths, currency, status };
     const state = { order, held: held === "" ? initialState.held : (held.split(" ") as Status[]), eventIds };
     return { state, before: state, spilled, newlySpilled: [] };
   }
@@ -155,12 +156,17 @@ function spillEventIds(touched: Touched): void {
 const encodeItems = (items: readonly Item[]): string =>
   JSON.stringify(items.map((item) => [item.itemId, item.quantity, item.price_hundredths]));
 
-const decodeItems = (items: string): Item[] =>
-  (JSON.parse(items) as [string, number, number][]).map(([itemId, quantity, price_hundredths]) => ({
-    itemId,
-    quantity,
-    price_hundredths,
-  }));
+function decodeItems(orderId: string, items: string): Item[] {
+  try {
+    return (JSON.parse(items) as [string, number, number][]).map(([itemId, quantity, price_hundredths]) => ({
+      itemId,
+      quantity,
+      price_hundredths,
+    }));
+  } catch (e) {
+    throw damagedRow(`the items of ${orderId}`, e);
+  }
+}
 
 function makeView(db: Database, order: (orderId: string) => Order | undefined): OrderProjectionView {
   const idsAfter = db.query<[string], [string, number]>(

@@ -3,7 +3,7 @@ import { AppError } from "../errors.ts";
 import { Backoff, type BackoffLimits } from "../log/backoff.ts";
 import type { Header, Log, LogRecord, NewRecord, Producer } from "../log/log.ts";
 import type { Random } from "../random.ts";
-import type { DeadLetter } from "./actor.ts";
+import type { DeadLetter } from "./actor-environment.ts";
 
 /** Beside a dead letter's own headers. Reason, detail: why; topic, partition, offset: where it stands in the log. */
 export const DEAD_LETTER_HEADERS = {
@@ -152,7 +152,7 @@ export class DeadLetters {
       partition: target,
       key: record.key,
       value: record.value,
-      timestamp_ms: clock.now_ms(),
+      timestamp_ms: clock.wall_ms(),
       headers: [
         ...record.headers(),
         [DEAD_LETTER_HEADERS.reason, code],

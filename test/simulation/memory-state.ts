@@ -29,6 +29,14 @@ export class Disk implements State {
     return { db, setAside: undefined };
   }
 
+  setAside(name: string): string {
+    const db = this.#files.get(name);
+    if (db) discard(db);
+    this.#files.delete(name);
+    this.#older.delete(name);
+    return name;
+  }
+
   partitions(topic: string): number[] {
     return [...this.#files.keys()].flatMap((name) => {
       const partition = /^\.(\d+)\.sqlite$/.exec(name.slice(topic.length))?.[1];

@@ -42,11 +42,14 @@ export class Owner implements Clock {
   isDead = false;
   #isStopped = false;
   readonly #held: Due[] = [];
+  readonly #born_ms: number;
 
   constructor(
     private readonly scheduler: Scheduler,
     readonly name: string,
-  ) {}
+  ) {
+    this.#born_ms = scheduler.now_ms;
+  }
 
   get isStopped(): boolean {
     return this.#isStopped;
@@ -68,7 +71,12 @@ export class Owner implements Clock {
     else due.run();
   }
 
+  /** Its own time begins with it, so one that is compared across processes shows. */
   now_ms(): number {
+    return this.scheduler.now_ms - this.#born_ms;
+  }
+
+  wall_ms(): number {
     return this.scheduler.now_ms;
   }
 

@@ -71,7 +71,7 @@ const namesSayWhatIsInside: Rule = (tree) =>
     .map((path) => `${path}: no barrels, and no drawer for everything; name it by what is inside.`);
 
 const mayAskTheWorld = ["src/main.ts", "src/clock.ts"];
-const worldPattern = /\bDate\.now\b|\bnew Date\b(?:\(\)|(?!\s*\())|\bMath\.random\b|\brandomUUID\b/g;
+const worldPattern = /\bDate\.now\b|\bperformance\b|\bnew Date\b(?:\(\)|(?!\s*\())|\bMath\.random\b|\brandomUUID\b/g;
 const typescript = new Bun.Transpiler({ loader: "ts" });
 
 const timeAndChanceComeIn: Rule = (tree) =>
@@ -128,6 +128,7 @@ const rules: { name: string; rule: Rule; breaks: Tree[]; keeps: Tree[] }[] = [
     rule: timeAndChanceComeIn,
     breaks: [
       one("src/orders/order.ts", "export const at = Date.now();"),
+      one("src/orders/order.ts", "export const at = performance.now();"),
       one("src/orders/order.ts", "export const at = new Date();"),
       one("src/orders/order.ts", "export const at = new Date;"),
       one("src/cart/app.ts", "export const n = Math.random();"),

@@ -10,6 +10,7 @@ async function toldWithin(passing_ms: number, type: string): Promise<string[]> {
   let now_ms = 0;
   const clock: Clock = {
     now_ms: () => now_ms,
+    wall_ms: () => now_ms,
     yield: () => Promise.resolve(),
     sleep: async (ms) => {
       now_ms += ms;

@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { systemClock } from "../../src/clock.ts";
-import { type ErrorCode, errorCatalogue } from "../../src/errors.ts";
+import { AppError, type ErrorCode, errorCatalogue } from "../../src/errors.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { serve } from "../../src/http/serve.ts";
 import { LISTINGS_MAX, orderServiceApp } from "../../src/order-service/app.ts";
@@ -44,8 +44,10 @@ const partition = (
   nextOffset: 10,
   endOffset: 10,
   halted: undefined,
+  isSuspended: false,
   view: new FakeView(new Map(orders)),
   waits: [],
+  failed: (e) => new AppError("STORE_FAILED", String(e)),
   reached(offset, wait_ms_max) {
     this.waits.push([offset, wait_ms_max]);
     return Promise.resolve(this.nextOffset >= offset);
@@ -64,10 +66,14 @@ const order = (orderId: string, more: Partial<Order> = {}): Order => ({
   ...more,
 });
 
-const fake: Mutable<Pick<OrderPartitions, "partitionCount" | "membership" | "readFailure">> & { list: FakePartition[] } = {
+type FakeSet = Mutable<Pick<OrderPartitions, "partitionCount" | "membership" | "readFailure" | "standstill" | "restore">>;
+
+const fake: FakeSet & { list: FakePartition[] } = {
   partitionCount: 0,
   membership: "stable",
   readFailure: undefined,
+  standstill: undefined,
+  restore: undefined,
   list: [],
 };
 const partitions: OrderPartitions = {
@@ -79,6 +85,12 @@ const partitions: OrderPartitions = {
   },
   get readFailure() {
     return fake.readFailure;
+  },
+  get standstill() {
+    return fake.standstill;
+  },
+  get restore() {
+    return fake.restore;
   },
   held: () => fake.list,
   get: (number) => fake.list.find((held) => held.partition === number),
@@ -103,7 +115,7 @@ const service = serve(
 afterAll(() => service.stop());
 
 const hold = (list: FakePartition[], partitionCount = list.length, membership = "stable") =>
-  Object.assign(fake, { list, partitionCount, membership, readFailure: undefined });
+  Object.assign(fake, { list, partitionCount, membership, readFailure: undefined, standstill: undefined, restore: undefined });
 beforeEach(() => {
   logged = [];
   hold([partition(0), partition(1)]);

@@ -13,6 +13,10 @@ class ManualClock implements Clock {
     return this.#now_ms;
   }
 
+  wall_ms(): number {
+    return this.#now_ms;
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((wake) => {
       this.#sleepers.push({ until_ms: this.#now_ms + ms, wake });
