@@ -27,6 +27,7 @@ const ANSWERED_MS_MAX = 60_000;
 /** How long an order service may take to answer when all have come to rest: it may find damage only now. */
 const ANSWER_MS_MAX = 60_000;
 const REST_MS_MAX = 120_000;
+const INTERRUPT_MS = 1_000;
 /** Beyond the time of the load: starting, coming to rest, and the audit. */
 const REMAINDER_MS_MAX = 20 * 60_000;
 /** Of the file systems that fill up: room for the state of a long run. */
@@ -194,8 +195,12 @@ async function report(options: Options, done: Done, ledger: Ledger, records: Top
   console.log(`${await failures(ledger, records)}\n\nThe processes' logs and all answers are kept in ${workDir.logs}.`);
 }
 
+let interrupted_ms = Number.NaN;
 process.on("SIGINT", () => {
+  // A terminal's Ctrl-C comes twice: to the whole group, and once more by way of `bun run`.
+  if (performance.now() - interrupted_ms < INTERRUPT_MS) return;
   if (ending.signal.aborted) process.exit(130);
+  interrupted_ms = performance.now();
   console.error("\nEnding early; the audit follows. Ctrl-C once more ends at once.");
   ending.abort();
 });
