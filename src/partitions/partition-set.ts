@@ -247,7 +247,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
         backoff.reset();
         if (this.#recordsOutage.worked() >= READ_FAILING_MS_MAX) this.#forgetEnds();
         for (const result of results) this.#actors.get(result.partition)?.accept(result);
-        fetching = this.options.gather_ms === undefined ? this.#fetch() : undefined;
+        fetching = this.options.gather_ms === undefined && isOwner() ? this.#fetch() : undefined;
         fetching?.catch(() => undefined);
         for (const actor of this.#actors.values()) {
           if (!actor.hasAccepted) continue;
