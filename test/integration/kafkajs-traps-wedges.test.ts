@@ -136,7 +136,7 @@ await brokerSuite("kafkajs' traps: wedges", (broker) => {
       logs.proxy.pause();
       for (const member of [process, network]) expect(member.isOwner()).toBe(true);
       await waitUntil("both to own nothing", () => !process.isOwner() && !network.isOwner(), { wait_ms_max: SESSION_MS });
-      expect(performance.now() - stalledAt_ms).toBeLessThan(SESSION_MS / 2 + 500);
+      expect(performance.now() - stalledAt_ms).toBeLessThan(0.75 * SESSION_MS);
       expect(healthy.held()).toHaveLength(PARTITIONS / 3);
       const ownedAgain: string[] = [];
       await waitUntil(
@@ -157,7 +157,7 @@ await brokerSuite("kafkajs' traps: wedges", (broker) => {
       logs.proxy.pass();
       await waitUntil("all three to share again", shared, { wait_ms_max: 4 * SESSION_MS });
       expect(process.told[toldBefore]).toMatch(/^lost: .*not aware of this member/);
-      expect(network.told.filter((told) => told.startsWith("lost"))).toHaveLength(1);
+      for (const member of [process, network]) expectLossToldOnce(member);
       expect(members.flatMap((m) => m.held()).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5]);
     },
     TIMEOUT_MS,
@@ -188,8 +188,7 @@ await brokerSuite("kafkajs' traps: wedges", (broker) => {
           { wait_ms_max },
         );
         expect(reading.read).toEqual(written);
-        const lost = member.told.map((told) => told.startsWith("lost"));
-        expect(lost.filter((now, i) => now && lost[i + 1] !== false)).toEqual([]);
+        expectLossToldOnce(member);
       };
       await flow("the start");
 
@@ -226,7 +225,7 @@ await brokerSuite("kafkajs' traps: wedges", (broker) => {
         await waitUntil("it to own nothing", () => !member.isOwner());
         await comeBack();
         await flow("a broker that was away");
-        expect(member.told.slice(toldBefore).map((told) => told.slice(0, 4))).toEqual(["lost", "assi"]);
+        expect(member.told[toldBefore]).toMatch(/^lost: /);
       };
       const refused = () =>
         away(
@@ -311,6 +310,12 @@ await brokerSuite("kafkajs' traps: wedges", (broker) => {
     TIMEOUT_MS,
   );
 });
+
+/** That it was out of the group was told once each time, and is over. */
+function expectLossToldOnce({ told }: Member): void {
+  const assigned = told.map((call) => call === "assigned");
+  expect(told.filter((_, i) => !assigned[i] && !assigned[i + 1])).toEqual([]);
+}
 
 const retryUnavailable = (e: unknown): false => {
   if ((e as { code?: unknown }).code === "LOG_UNAVAILABLE") return false;
