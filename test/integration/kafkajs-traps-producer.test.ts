@@ -148,15 +148,13 @@ await brokerSuite("kafkajs' traps: the producer", (broker) => {
         if (round % 4 === 2) await Bun.sleep(300);
         logs.proxy.pass();
       }
-      await waitUntil("appends again", () => {
-        const before = ledger.acknowledged.length;
-        return Bun.sleep(50).then(() => ledger.acknowledged.length > before);
-      });
+      // By count, not by time: as long as that takes a slow machine, and well after the last fault.
+      const enough = Math.max(1_000, ledger.acknowledged.length + 200);
+      await waitUntil("appends again", () => ledger.acknowledged.length >= enough, { wait_ms_max: 60_000 });
       ending.soon = true;
       await Promise.all(clients);
       await appender.close(10_000);
       expect(ledger.unknown.length).toBeGreaterThan(0);
-      expect(ledger.acknowledged.length).toBeGreaterThan(1_000);
       await ledger.audit(logs.direct, topic);
     },
     TIMEOUT_MS,

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { type AddressInfo, createServer } from "node:net";
-import { type Clock, systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock, within } from "../../src/clock.ts";
 import { Backoff } from "../../src/log/backoff.ts";
 import type { Log, MembershipState } from "../../src/log/log.ts";
 import { newRecord, values } from "../contract/harness.ts";
@@ -181,7 +181,7 @@ await brokerSuite("kafkajs' traps: wedges", (broker) => {
         const deadline_ms = systemClock.now_ms() + wait_ms_max;
         // Nothing was sent while no broker can be reached; who appends asks again.
         const append = () => producer.append(topic, [newRecord(value)], deadline_ms).then(() => true, retryUnavailable);
-        await waitUntil(`an append after ${after}`, append, { wait_ms_max });
+        await waitUntil(`an append after ${after}`, () => within(systemClock, wait_ms_max, append()), { wait_ms_max });
         await waitUntil(
           () => `records, and an owner after ${after}: ${member.state()}, ${JSON.stringify(member.told.slice(-3))}`,
           () => reading.read.at(-1) === value && member.state() === "stable" && member.isOwner() && member.held().length === 1,
