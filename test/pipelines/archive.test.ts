@@ -10,6 +10,7 @@ import { brokerSuite } from "../support/broker.ts";
 import { type Connect, connectSuite, runConnect } from "../support/connect.ts";
 import { type Backing, brokerBacking, foreignClient, pythonCreate } from "../support/foreign.ts";
 import { type ExactRecord, headersBut, readExact } from "../support/records.ts";
+import { createTopic } from "../support/topics.ts";
 
 const TIMEOUT_MS = 120_000;
 const PARTITIONS = 12;
@@ -35,7 +36,7 @@ async function archive(connect: Connect, backing: Backing): Promise<ExactRecord[
 }
 
 async function restore(connect: Connect, backing: Backing, settings: Record<string, string> = {}) {
-  await backing.log.createTopic(`${backing.topic}.restored`, PARTITIONS);
+  await createTopic(backing.log, `${backing.topic}.restored`, PARTITIONS);
   return runConnect(connect, ["run", join(directory, "restore.yaml")], { ...settingsOf(backing), ...settings });
 }
 
@@ -89,7 +90,7 @@ await connectSuite("archive and restore", (connect) =>
     async function filled(more: readonly NewRecord[] = []): Promise<Backing> {
       const backing = await brokerBacking(brokers);
       const { log, topic } = backing;
-      await log.createTopic(topic, PARTITIONS);
+      await createTopic(log, topic, PARTITIONS);
       const producer = log.producer();
       const timestamp_ms = Date.parse("2026-11-22T00:00:00Z");
       const odd = [
@@ -188,7 +189,7 @@ await connectSuite("archive and restore", (connect) =>
         expect(refused.ok).toBe(false);
         expect(refused.output).toContain(`${backing.topic}:11:0 has headers that cannot be written as they are`);
         const target = `${backing.topic}.last`;
-        await backing.log.createTopic(target, PARTITIONS);
+        await createTopic(backing.log, target, PARTITIONS);
         expect(await restore(connect, backing, { HEADERS_INEXACT: "last", RESTORE_TARGET: target })).toMatchObject({ ok: true });
         const restored = await readExact(backing.log, target);
         expect(restored).toHaveLength(records.length);
@@ -210,6 +211,20 @@ await connectSuite("archive and restore", (connect) =>
         const run = await restore(connect, backing);
         expect(run.ok).toBe(false);
         expect(run.output).toContain("The restore has ended");
+      },
+      TIMEOUT_MS,
+    );
+
+    test(
+      "a target with too few partitions ends the restore",
+      async () => {
+        await using backing = await filled();
+        await archive(connect, backing);
+        const target = `${backing.topic}.small`;
+        await createTopic(backing.log, target, PARTITIONS - 2);
+        const run = await restore(connect, backing, { RESTORE_TARGET: target });
+        expect(run.ok).toBe(false);
+        expect(run.output).toContain("The restore has ended: invalid record partitioning choice");
       },
       TIMEOUT_MS,
     );

@@ -7,6 +7,7 @@ import { type Backing, brokerBacking, pythonCreate } from "../support/foreign.ts
 import { orderDetails } from "../support/http.ts";
 import { startProgram } from "../support/processes.ts";
 import { type ExactRecord, headerOf, readExact } from "../support/records.ts";
+import { createTopic } from "../support/topics.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 120_000;
@@ -16,9 +17,9 @@ const file = join(import.meta.dir, "../../pipelines/redrive.yaml");
 const names = Object.values(DEAD_LETTER_HEADERS);
 
 async function createTopics({ log, topic, deadLetterTopic }: Backing) {
-  await log.createTopic(topic, PARTITIONS);
-  await log.createTopic(deadLetterTopic, LETTER_PARTITIONS);
-  await log.createTopic(`${topic}.parked`, LETTER_PARTITIONS);
+  await createTopic(log, topic, PARTITIONS);
+  await createTopic(log, deadLetterTopic, LETTER_PARTITIONS);
+  await createTopic(log, `${topic}.parked`, LETTER_PARTITIONS);
 }
 
 const startService = ({ env, dataDir }: Backing) =>

@@ -6,8 +6,9 @@ import type { NewRecord } from "../../src/log/log.ts";
 import { boundInput } from "../support/bounded-input.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { type Connect, connectSuite, runConnect, startPipeline } from "../support/connect.ts";
-import { type Backing, brokerBacking, pythonCreate, pythonUpdate } from "../support/foreign.ts";
+import { type Backing, brokerBacking, pythonCreate, pythonUpdate, totalLength } from "../support/foreign.ts";
 import { type ExactRecord, headerOf, headersBut, readExact } from "../support/records.ts";
+import { createTopic } from "../support/topics.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 120_000;
@@ -55,7 +56,7 @@ const content = (record: ExactRecord, offset: string | number | null | undefined
 /** Replays up to the end that each partition has now, in the form that ends by itself, and gives what is in the target then. */
 async function replay(connect: Connect, backing: Backing, settings: Record<string, string>) {
   const target = `${backing.topic}.replay`;
-  await backing.log.createTopic(target, PARTITIONS);
+  await createTopic(backing.log, target, PARTITIONS);
   const before = await readExact(backing.log, backing.topic);
   const ranges = Array.from({ length: PARTITIONS }, (_, partition) => {
     const last = before.findLast((record) => record.partition === partition)?.offset;
@@ -75,7 +76,8 @@ async function replay(connect: Connect, backing: Backing, settings: Record<strin
 }
 
 await connectSuite("replay", (connect) =>
-  brokerSuite(`replay by ${connect.kind}`, ({ brokers }) => {
+  brokerSuite(`replay by ${connect.kind}`, (broker) => {
+    const { brokers } = broker;
     const selections: { name: string; settings: Record<string, string>; matches: (record: ExactRecord) => boolean }[] = [
       {
         name: "a window of time",
@@ -100,7 +102,7 @@ await connectSuite("replay", (connect) =>
         `${name}, on ${PARTITIONS} partitions while they are written: exactly the records that match, in order`,
         async () => {
           await using backing = await brokerBacking(brokers);
-          await backing.log.createTopic(backing.topic, PARTITIONS);
+          await createTopic(backing.log, backing.topic, PARTITIONS);
           const first = Date.parse("2026-11-22T00:00:00Z") / 1_000;
           await append(backing, backing.topic, someRecords(6_000, first));
           let writing = true;
@@ -149,7 +151,7 @@ await connectSuite("replay", (connect) =>
       "null, empty and binary keys, values and headers are as they were",
       async () => {
         await using backing = await brokerBacking(brokers);
-        await backing.log.createTopic(backing.topic, PARTITIONS);
+        await createTopic(backing.log, backing.topic, PARTITIONS);
         await append(backing, backing.topic, odd);
         // The source keeps records of 1970, since they lie in its newest segment.
         const { run, before, after } = await replay(connect, backing, {});
@@ -176,7 +178,7 @@ await connectSuite("replay", (connect) =>
         `${what} end the run and are named; with HEADERS_INEXACT=last it goes on`,
         async () => {
           await using backing = await brokerBacking(brokers);
-          await backing.log.createTopic(backing.topic, PARTITIONS);
+          await createTopic(backing.log, backing.topic, PARTITIONS);
           await append(backing, backing.topic, [{ partition: 3, key: "k", value: "v", timestamp_ms: Date.now(), headers }]);
           const refused = await replay(connect, backing, {});
           expect(refused.run.ok).toBe(false);
@@ -194,7 +196,7 @@ await connectSuite("replay", (connect) =>
       "a header by a name of Connect's own metadata ends the run",
       async () => {
         await using backing = await brokerBacking(brokers);
-        await backing.log.createTopic(backing.topic, PARTITIONS);
+        await createTopic(backing.log, backing.topic, PARTITIONS);
         const headers = [["kafka_key", "ORD-2"]] as const;
         await append(backing, backing.topic, [{ partition: 3, key: "ORD-1", value: "v", timestamp_ms: Date.now(), headers }]);
         const { run, after } = await replay(connect, backing, { HEADERS_INEXACT: "last" });
@@ -209,7 +211,7 @@ await connectSuite("replay", (connect) =>
       "a time that is none ends the run, and nothing is written",
       async () => {
         await using backing = await brokerBacking(brokers);
-        await backing.log.createTopic(backing.topic, PARTITIONS);
+        await createTopic(backing.log, backing.topic, PARTITIONS);
         await append(backing, backing.topic, someRecords(10, 0));
         const { run, after } = await replay(connect, backing, { REPLAY_FROM: "yesterday" });
         expect(run.ok).toBe(false);
@@ -223,7 +225,7 @@ await connectSuite("replay", (connect) =>
       "run by hand onto its own source it does not replay what it wrote; health and metrics are served",
       async () => {
         await using backing = await brokerBacking(brokers);
-        await backing.log.createTopic(backing.topic, PARTITIONS);
+        await createTopic(backing.log, backing.topic, PARTITIONS);
         await append(backing, backing.topic, someRecords(300, Date.now() / 1_000 - 1_000));
         const settings = { KAFKA_BROKERS: brokers, REPLAY_TOPIC: backing.topic, REPLAY_TARGET: backing.topic };
         await using pipeline = await startPipeline(connect, file, { ...settings, REPLAY_ID: backing.topic });
@@ -237,6 +239,78 @@ await connectSuite("replay", (connect) =>
         await Bun.sleep(500);
         expect(await pipeline.stop()).toBe(0);
         expect(await readExact(backing.log, backing.topic)).toHaveLength(600);
+      },
+      TIMEOUT_MS,
+    );
+
+    /** Each record of the source at least once, and what is first of each in the source's order; how many came again. */
+    function repeated(before: readonly ExactRecord[], after: readonly ExactRecord[]): number {
+      const firsts = new Map<string, ReturnType<typeof content>>();
+      for (const record of after) {
+        const one = content(record, headerOf(record, "x-replayed-from-offset"));
+        const known = firsts.get(`${one.partition}:${one.from}`);
+        if (known) expect(one).toEqual(known);
+        else firsts.set(`${one.partition}:${one.from}`, one);
+      }
+      expect([...firsts.values()]).toEqual(before.map((record) => content(record, record.offset)));
+      return after.length - firsts.size;
+    }
+
+    test(
+      "killed with SIGKILL and started again with its id, it goes on: all is there, some of it twice, in order",
+      async () => {
+        await using backing = await brokerBacking(brokers);
+        const target = `${backing.topic}.replay`;
+        await createTopic(backing.log, backing.topic, PARTITIONS);
+        await createTopic(backing.log, target, PARTITIONS);
+        await append(backing, backing.topic, someRecords(6_000, Date.now() / 1_000 - 10_000));
+        const settings = {
+          KAFKA_BROKERS: brokers,
+          REPLAY_ID: backing.topic,
+          REPLAY_TOPIC: backing.topic,
+          REPLAY_TARGET: target,
+          REPLAY_RATE: "1000",
+        };
+        const started_ms = performance.now();
+        {
+          await using pipeline = await startPipeline(connect, file, settings);
+          await waitUntil("2,000 records", async () => (await totalLength(backing.log, target)) >= 2_000, {
+            wait_ms_max: 60_000,
+          });
+          pipeline.process.kill("SIGKILL");
+        }
+        expect(await totalLength(backing.log, target)).toBeLessThan(6_000);
+        await using again = await startPipeline(connect, file, settings);
+        const before = await readExact(backing.log, backing.topic);
+        const all = async () =>
+          new Set(
+            (await readExact(backing.log, target)).map((one) => `${one.partition}:${headerOf(one, "x-replayed-from-offset")}`),
+          ).size === before.length;
+        await waitUntil("all records", all, { wait_ms_max: 60_000, interval_ms: 500 });
+        expect(await again.stop()).toBe(0);
+        repeated(before, await readExact(backing.log, target));
+        // 6,000 records at 1,000 a second, of which the first second's may go at once, in each run.
+        expect(performance.now() - started_ms).toBeGreaterThan(3_000);
+      },
+      TIMEOUT_MS,
+    );
+
+    test.skipIf(!broker.canRestart)(
+      "the broker killed and started again in the middle: all is there, in order, and it ends well",
+      async () => {
+        await using backing = await brokerBacking(brokers);
+        await createTopic(backing.log, backing.topic, PARTITIONS);
+        await append(backing, backing.topic, someRecords(6_000, Date.now() / 1_000 - 10_000));
+        const running = replay(connect, backing, { REPLAY_RATE: "1000" });
+        const target = `${backing.topic}.replay`;
+        await waitUntil("1,000 records", async () => (await totalLength(backing.log, target).catch(() => 0)) >= 1_000, {
+          wait_ms_max: 60_000,
+        });
+        await broker.kill();
+        await broker.start();
+        const { run, before, after } = await running;
+        expect(run).toMatchObject({ ok: true });
+        repeated(before, after);
       },
       TIMEOUT_MS,
     );
