@@ -7,7 +7,7 @@ import { boundInput } from "../support/bounded-input.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { type Connect, connectSuite, runConnect, startPipeline } from "../support/connect.ts";
 import { type Backing, brokerBacking, pythonCreate, pythonUpdate, totalLength } from "../support/foreign.ts";
-import { type ExactRecord, headerOf, headersBut, readExact } from "../support/records.ts";
+import { type ExactRecord, headerOf, headersByName, readExact } from "../support/records.ts";
 import { createTopic } from "../support/topics.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -50,7 +50,7 @@ const content = (record: ExactRecord, offset: string | number | null | undefined
   timestamp_ms: record.timestamp_ms,
   key: record.key,
   value: record.value,
-  headers: headersBut(record, "x-replay"),
+  headers: headersByName(record, "x-replay"),
 });
 
 /** Replays up to the end that each partition has now, in the form that ends by itself, and gives what is in the target then. */
@@ -105,9 +105,9 @@ await connectSuite("replay", (connect) =>
           await createTopic(backing.log, backing.topic, PARTITIONS);
           const first = Date.parse("2026-11-22T00:00:00Z") / 1_000;
           await append(backing, backing.topic, someRecords(6_000, first));
-          let writing = true;
+          const enough = new AbortController();
           const writer = (async () => {
-            for (let n = 0; writing; n += 100) await append(backing, backing.topic, someRecords(100, first + n));
+            for (let n = 0; !enough.signal.aborted; n += 100) await append(backing, backing.topic, someRecords(100, first + n));
           })();
           try {
             const { run, before, after } = await replay(connect, backing, settings);
@@ -123,7 +123,7 @@ await connectSuite("replay", (connect) =>
               expect(headerOf(record, "x-replayed-from-partition")).toBe(String(record.partition));
             }
           } finally {
-            writing = false;
+            enough.abort();
             await writer;
           }
         },
@@ -186,7 +186,9 @@ await connectSuite("replay", (connect) =>
           expect(refused.after).toEqual([]);
           const { run, after } = await replay(connect, backing, { HEADERS_INEXACT: "last" });
           expect(run).toMatchObject({ ok: true });
-          expect(after.map((record) => headersBut(record, "x-replay"))).toEqual([[["twice", headers.length === 2 ? "2" : ""]]]);
+          expect(after.map((record) => headersByName(record, "x-replay"))).toEqual([
+            [["twice", headers.length === 2 ? "2" : ""]],
+          ]);
         },
         TIMEOUT_MS,
       );
