@@ -121,8 +121,8 @@ async function compareRows(partition: number, service: OrderServiceClient, folde
     await folded.to(offset);
     const rows = new Map<string, ServiceRow>(orders.map((row) => [row.orderId, row]));
     after = orders.at(-1)?.orderId;
-    for (; next < ids.length && (after === undefined || (ids[next] as string) <= after); next++) {
-      const id = ids[next] as string;
+    const through = after;
+    for (let id = ids[next]; id !== undefined && (through === undefined || id <= through); id = ids[++next]) {
       take(compareRow(id, rows.get(id), expected.get(id)));
       rows.delete(id);
     }
