@@ -81,7 +81,7 @@ export async function sendToLeaders(
 }
 
 /** Produce version 7: https://kafka.apache.org/protocol#The_Messages_Produce */
-export function produceExchange(
+function produceExchange(
   topic: string,
   batches: readonly PartitionBatch[],
   transactionalId: string | undefined,
