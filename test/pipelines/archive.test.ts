@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { CompressionTypes } from "kafkajs";
 import type { NewRecord } from "../../src/log/log.ts";
-import { boundInput } from "../support/bounded-input.ts";
+import { boundInput, rangesOf } from "../support/bounded-input.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { type Connect, connectSuite, runConnect } from "../support/connect.ts";
 import { type Backing, brokerBacking, foreignClient, pythonCreate } from "../support/foreign.ts";
@@ -28,10 +28,8 @@ const settingsOf = (backing: Backing) => ({
 /** Archives what is there now, and gives what that is. */
 async function archive(connect: Connect, backing: Backing): Promise<ExactRecord[]> {
   const records = await readExact(backing.log, backing.topic);
-  const lasts = new Map(records.map(({ partition, offset }) => [partition, offset]));
-  const ranges = [...lasts].map(([partition, last]) => ({ partition, from: 0, last }));
   const generated = join(backing.dataDir, "archive.yaml");
-  await writeFile(generated, boundInput(readFileSync(join(directory, "archive.yaml"), "utf8"), backing.topic, ranges));
+  await writeFile(generated, boundInput(readFileSync(join(directory, "archive.yaml"), "utf8"), backing.topic, rangesOf(records)));
   expect(await runConnect(connect, ["run", generated], settingsOf(backing))).toMatchObject({ ok: true });
   return records;
 }

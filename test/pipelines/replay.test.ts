@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { NewRecord } from "../../src/log/log.ts";
-import { boundInput } from "../support/bounded-input.ts";
+import { boundInput, rangesOf } from "../support/bounded-input.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { type Connect, connectSuite, runConnect, startPipeline } from "../support/connect.ts";
 import { type Backing, brokerBacking, pythonCreate, pythonUpdate, totalLength } from "../support/foreign.ts";
@@ -58,12 +58,8 @@ async function replay(connect: Connect, backing: Backing, settings: Record<strin
   const target = `${backing.topic}.replay`;
   await createTopic(backing.log, target, PARTITIONS);
   const before = await readExact(backing.log, backing.topic);
-  const ranges = Array.from({ length: PARTITIONS }, (_, partition) => {
-    const last = before.findLast((record) => record.partition === partition)?.offset;
-    return { partition, from: 0, last };
-  }).filter((range): range is { partition: number; from: number; last: number } => range.last !== undefined);
   const generated = join(backing.dataDir, "replay.yaml");
-  await writeFile(generated, boundInput(readFileSync(file, "utf8"), backing.topic, ranges));
+  await writeFile(generated, boundInput(readFileSync(file, "utf8"), backing.topic, rangesOf(before)));
   const started_ms = performance.now();
   const run = await runConnect(connect, ["run", generated], {
     KAFKA_BROKERS: backing.env["KAFKA_BROKERS"]!,
