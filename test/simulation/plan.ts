@@ -10,11 +10,25 @@ export type Step = { readonly at_ms: number } & (
   /** Another program's event, straight into the log. */
   | { readonly do: "foreign-update"; readonly order: number; readonly status: Status; readonly count: number }
   | { readonly do: "poison"; readonly order: number }
+  /** Another request under the key of one that was answered 200. */
+  | { readonly do: "reuse-key"; readonly order: number; readonly status: Status; readonly share: number }
   /** The records from one place of a partition on once more, as a replay onto the live topic writes them. */
   | { readonly do: "replay"; readonly share: number; readonly count: number }
   | { readonly do: "kill"; readonly victim: number; readonly disk: "kept" | "torn" | "lost"; readonly for_ms: number }
   /** At one of the next commits of any process, before or after its transaction. */
   | { readonly do: "kill-at-commit"; readonly after: number; readonly side: "before" | "after"; readonly for_ms: number }
+  /** After so many of its events, each a run of its code up to where all of it waits. */
+  | { readonly do: "kill-at-event"; readonly victim: number; readonly after: number; readonly for_ms: number }
+  | { readonly do: "disk-full"; readonly victim: number; readonly for_ms: number }
+  | { readonly do: "set-clock"; readonly victim: number; readonly by_ms: number }
+  /** Nobody leads the partition for a while, and then one whose high watermark lags by so many records for as long again. */
+  | {
+      readonly do: "move-leader";
+      readonly topic: "orders" | "dead-letters";
+      readonly share: number;
+      readonly lag_records: number;
+      readonly for_ms: number;
+    }
   | { readonly do: "stop"; readonly victim: number; readonly for_ms: number }
   | { readonly do: "away"; readonly victim: number; readonly for_ms: number }
   | { readonly do: "broker-away"; readonly for_ms: number }
@@ -37,6 +51,8 @@ export function makePlan(random: () => number): Plan {
   const chance = (p: number) => random() < p;
   const at = () => upTo(LENGTH_MS);
   const lasting = () => 50 + upTo(chance(0.3) ? 6_000 : 800);
+  /** From a second to hours, back and forth. */
+  const jump = () => (chance(0.5) ? -1 : 1) * Math.floor(1_000 * 10 ** (random() * 4));
   const orders = 3 + upTo(10);
   const steps: Step[] = [];
   const keyedShare = random();
@@ -58,10 +74,13 @@ export function makePlan(random: () => number): Plan {
     steps.push({ at_ms: at(), do: "foreign-update", order: upTo(orders), status: pick(random, STATUSES), count });
   }
   if (chance(0.4)) for (let n = 1 + upTo(3); n > 0; n--) steps.push({ at_ms: at(), do: "poison", order: upTo(orders) });
+  if (chance(keyedShare * 0.5))
+    for (let n = 1 + upTo(3); n > 0; n--)
+      steps.push({ at_ms: at(), do: "reuse-key", order: upTo(orders), status: pick(random, STATUSES), share: random() });
   if (chance(0.3)) steps.push({ at_ms: at(), do: "replay", share: random(), count: 1 + upTo(10) });
 
   // Not every kind of fault in every run: some bugs show only while most things go well.
-  const faults: (() => Step)[] = [
+  const faults: (() => Step | Step[])[] = [
     () => ({
       at_ms: at(),
       do: "kill",
@@ -76,6 +95,25 @@ export function makePlan(random: () => number): Plan {
       side: pick(random, ["before", "after"] as const),
       for_ms: lasting(),
     }),
+    () => ({ at_ms: at(), do: "kill-at-event", victim: random(), after: upTo(120), for_ms: lasting() }),
+    () => ({ at_ms: at(), do: "disk-full", victim: random(), for_ms: lasting() }),
+    () => ({ at_ms: at(), do: "set-clock", victim: random(), by_ms: jump() }),
+    // A process that stands still while its clock is set back, or a machine that sleeps, is the one that may not notice.
+    () => {
+      const [at_ms, victim, for_ms] = [at(), random(), lasting()];
+      return [
+        { at_ms, do: "stop", victim, for_ms },
+        { at_ms: at_ms + upTo(for_ms), do: "set-clock", victim, by_ms: jump() },
+      ];
+    },
+    () => ({
+      at_ms: at(),
+      do: "move-leader",
+      topic: chance(0.8) ? "orders" : "dead-letters",
+      share: random(),
+      lag_records: 1 + upTo(5),
+      for_ms: lasting(),
+    }),
     () => ({ at_ms: at(), do: "stop", victim: random(), for_ms: lasting() }),
     () => ({ at_ms: at(), do: "away", victim: random(), for_ms: lasting() }),
     () => ({ at_ms: at(), do: "broker-away", for_ms: lasting() }),
@@ -83,7 +121,7 @@ export function makePlan(random: () => number): Plan {
     () => ({ at_ms: at(), do: "bad-fetches", chance: 0.1 + random() * 0.6, for_ms: lasting() }),
   ];
   const chosen = faults.filter(() => chance(0.4));
-  for (let n = chosen.length === 0 ? 0 : upTo(7); n > 0; n--) steps.push(pick(random, chosen)());
+  for (let n = chosen.length === 0 ? 0 : upTo(7); n > 0; n--) steps.push(...[pick(random, chosen)()].flat());
   if (chance(0.25)) {
     const at_ms = at();
     steps.push({ at_ms, do: "add-partitions", count: 1 + upTo(3) });
@@ -96,8 +134,8 @@ export function makePlan(random: () => number): Plan {
 
   return {
     partitions: 1 + upTo(3),
-    carts: 1 + upTo(3),
-    orderServices: 1 + upTo(3),
+    carts: 1 + upTo(4),
+    orderServices: 1 + upTo(4),
     steps: steps.toSorted((a, b) => a.at_ms - b.at_ms),
   };
 }

@@ -84,4 +84,41 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     find: ".update(`idempotency-key\\n${key}`)",
     replace: ".update(crypto.getRandomValues(new Uint8Array(16)))",
   },
+  "a key answers whatever is asked under it": {
+    file: "src/cart/cart-commands.ts",
+    find: "if (earlier.fingerprint !== fingerprint)",
+    replace: "if (false as boolean)",
+  },
+  "an unknown outcome is answered as a refusal": {
+    file: "src/log/appender.ts",
+    find: "waiting.reject(error);",
+    replace: 'waiting.reject(new AppError("LOG_UNAVAILABLE", error.message));',
+  },
+  "ownership is not checked before the transaction": {
+    file: "src/partitions/actor.ts",
+    find: "if (!this.environment.isOwner()) {",
+    replace: "if (false as boolean) {",
+  },
+  "time within a process is the wall clock's": {
+    file: "src/clock.ts",
+    find: "Math.floor(passed_ms + gained_ms)",
+    replace: "Math.floor(wall_ms())",
+  },
+  "an end that goes back halts the partition": {
+    file: "src/partitions/actor.ts",
+    find: "      this.#endOffset = result.batch.endOffset;\n",
+    replace: `      if (result.batch.endOffset < this.#endOffset)
+        return this.halt(new AppError("OFFSET_OUT_OF_RANGE", "The log has become shorter."));
+      this.#endOffset = result.batch.endOffset;\n`,
+  },
+  "a failed transaction stays open": {
+    file: "src/partitions/store.ts",
+    find: 'if (this.db.inTransaction) this.db.run("ROLLBACK");',
+    replace: "",
+  },
+  "event ids that leave the row are forgotten": {
+    file: "src/order-service/order-projection.ts",
+    find: "touched.newlySpilled.push(...eventIds);",
+    replace: "",
+  },
 };

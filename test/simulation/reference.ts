@@ -13,6 +13,11 @@ export interface ReferenceOrder {
   readonly orderId: string;
   readonly customerId: string;
   readonly createdBy: string;
+  readonly orderDate: string;
+  /** Id, quantity and price in hundredths of each. */
+  readonly items: readonly (readonly [string, number, number])[];
+  readonly total_hundredths: number;
+  readonly currency: string;
   status: string;
 }
 
@@ -20,6 +25,10 @@ export interface ReferencePartition {
   readonly orders: Map<string, ReferenceOrder>;
   /** Known from updates alone. */
   readonly heldOnly: Set<string>;
+  /** The statuses that wait, by order. */
+  readonly held: Map<string, string[]>;
+  /** Key and id of each event that counted. */
+  readonly counted: Set<string>;
   /** Offsets of the records that are dead letters. */
   readonly dead: number[];
 }
@@ -41,16 +50,32 @@ export function foldPartition(records: readonly LoggedRecord[]): ReferencePartit
       event_type: string;
       order_id: string;
       status?: string;
-      order?: { customer_id: string; status: string };
+      order?: {
+        customer_id: string;
+        order_date: string;
+        items: { item_id: string; quantity: number; price: number }[];
+        total_amount: number;
+        currency: string;
+        status: string;
+      };
     };
     const once = `${key} ${event.event_id}`;
     if (counted.has(once)) continue;
     const order = orders.get(key);
     if (event.event_type === "ORDER_CREATED") {
-      if (order) continue;
+      if (order || !event.order) continue;
       counted.add(once);
-      const { customer_id, status } = event.order ?? { customer_id: "", status: "" };
-      const created = { orderId: key, customerId: customer_id, createdBy: event.event_id, status };
+      const { customer_id, order_date, items, total_amount, currency, status } = event.order;
+      const created = {
+        orderId: key,
+        customerId: customer_id,
+        createdBy: event.event_id,
+        orderDate: order_date,
+        items: items.map(({ item_id, quantity, price }) => [item_id, quantity, Math.round(price * 100)] as const),
+        total_hundredths: Math.round(total_amount * 100),
+        currency,
+        status,
+      };
       for (const early of held.get(key) ?? []) created.status = early;
       held.delete(key);
       orders.set(key, created);
@@ -67,5 +92,5 @@ export function foldPartition(records: readonly LoggedRecord[]): ReferencePartit
       held.set(key, [...waiting, event.status ?? ""]);
     }
   }
-  return { orders, heldOnly: new Set(held.keys()), dead };
+  return { orders, heldOnly: new Set(held.keys()), held, counted, dead };
 }

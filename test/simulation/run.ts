@@ -3,10 +3,12 @@ import type { RequestContext } from "../../src/cart/commands.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import { findOrder, waitForPosition } from "../../src/order-service/queries.ts";
 import { audit, type Claim } from "./audit.ts";
+import { auditRefused } from "./audit-refused.ts";
+import { auditStores } from "./audit-stores.ts";
 import { makePlan, type Plan, type Step } from "./plan.ts";
 import { seededRandom } from "./scheduler.ts";
 import { Violation } from "./violation.ts";
-import { CommitCrash, DEAD_LETTERS, type Instance, pick, type Running, TOPIC, watchCommits, World } from "./world.ts";
+import { CommitCrash, DEAD_LETTERS, type Instance, leaderKey, pick, type Running, TOPIC, watchCommits, World } from "./world.ts";
 
 export interface RunResult {
   readonly violation: Violation | undefined;
@@ -38,13 +40,24 @@ const RETRIED = new Set([
   "SHUTTING_DOWN",
   "OVERLOADED",
 ]);
+/** Codes that promise that nothing of the request is in the log, now or later. */
+const NOT_APPENDED = new Set([
+  "LOG_UNAVAILABLE",
+  "CATCHING_UP",
+  "PARTITION_HALTED",
+  "ORDER_NOT_FOUND",
+  "IDEMPOTENCY_KEY_IN_USE",
+  "IDEMPOTENCY_KEY_REUSED",
+  "SHUTTING_DOWN",
+  "OVERLOADED",
+]);
 
-export async function simulate(seed: number, plan: Plan, trace: (line: string) => void = () => undefined): Promise<RunResult> {
+export function simulate(seed: number, plan: Plan, trace: (line: string) => void = () => undefined): RunResult {
   const world = new World({ seed, partitions: plan.partitions, carts: plan.carts, orderServices: plan.orderServices, trace });
   const run = new Run(world);
   let violation: Violation | undefined;
   try {
-    await run.play(plan.steps);
+    run.play(plan.steps);
   } catch (e) {
     violation = e instanceof Violation ? e : new Violation("no-crash", e instanceof Error ? (e.stack ?? e.message) : String(e));
   }
@@ -58,27 +71,35 @@ export async function simulate(seed: number, plan: Plan, trace: (line: string) =
 
 class Run {
   readonly #claims: Claim[] = [];
+  /** By their traceparent: requests whose answer promises that they are not in the log. */
+  readonly #refused = new Map<string, string>();
   #violation: Violation | undefined;
   #open = 0;
   #operations = 0;
+  #requests = 0;
   #foreign = 0;
+  /** Whether older states of the disks are needed; to keep them takes a tenth of a run. */
+  #isTorn = false;
   #killAtCommit: (Extract<Step, { do: "kill-at-commit" }> & { left: number }) | undefined;
 
   constructor(private readonly world: World) {}
 
-  async play(steps: readonly Step[]): Promise<void> {
+  play(steps: readonly Step[]): void {
     const { world } = this;
-    using _ = watchCommits((side) => this.#onCommit(side));
+    using _ = watchCommits((side, partition) => this.#onCommit(side, partition));
+    this.#isTorn = steps.some((step) => step.do === "kill" && step.disk === "torn");
     for (const instance of world.instances) world.start(instance);
     const start_ms = world.scheduler.now_ms;
     for (const step of steps) {
-      await this.#runUntil(start_ms + step.at_ms);
+      this.#runUntil(start_ms + step.at_ms);
       this.#take(step);
     }
-    await this.#runUntil(world.scheduler.now_ms + REST_MS_MAX, () => this.#open === 0);
+    this.#runUntil(world.scheduler.now_ms + REST_MS_MAX, () => this.#open === 0);
     if (this.#open > 0) throw new Violation("bounded-waits", `${this.#open} clients still wait for an answer`);
-    await this.#comeToRest();
+    this.#comeToRest();
     audit(world, this.#claims);
+    auditRefused(world, this.#refused);
+    auditStores(world);
   }
 
   fingerprint(): string {
@@ -89,8 +110,8 @@ class Run {
     return hasher.update(`${this.world.scheduler.steps} ${this.world.scheduler.now_ms}`).digest("hex").slice(0, 16);
   }
 
-  async #runUntil(until_ms: number, isOver: () => boolean = () => false): Promise<void> {
-    await this.world.scheduler.run(until_ms, () => this.#violation !== undefined || isOver());
+  #runUntil(until_ms: number, isOver: () => boolean = () => false): void {
+    this.world.scheduler.run(until_ms, () => this.#violation !== undefined || isOver());
     if (this.#violation) throw this.#violation;
   }
 
@@ -116,6 +137,24 @@ class Run {
         break;
       case "kill-at-commit":
         this.#killAtCommit = { ...step, left: step.after };
+        break;
+      case "kill-at-event":
+        this.#killAtEvent(this.#victim(step.victim), step.after, step.for_ms);
+        break;
+      case "disk-full": {
+        const instance = this.#victim(step.victim);
+        instance.isDiskFull = true;
+        this.#later(step.for_ms, () => (instance.isDiskFull = false));
+        break;
+      }
+      case "set-clock":
+        this.#victim(step.victim).wallClock.offset_ms += step.by_ms;
+        break;
+      case "move-leader":
+        this.#moveLeader(step);
+        break;
+      case "reuse-key":
+        void this.#reuseKey(step, `reuse${++this.#operations}`);
         break;
       case "stop":
         this.#stopFor(this.#victim(step.victim), step.for_ms);
@@ -160,6 +199,31 @@ class Run {
     this.#later(for_ms, () => this.world.start(instance));
   }
 
+  #killAtEvent(instance: Instance, after: number, for_ms: number): void {
+    const owner = instance.running?.owner;
+    if (!owner) return;
+    let left = after;
+    owner.afterEvent = () => {
+      if (left-- === 0) this.#killFor(instance, for_ms, "kept");
+    };
+  }
+
+  #moveLeader({ topic, share, lag_records, for_ms }: Extract<Step, { do: "move-leader" }>): void {
+    const { topics } = this.world.broker;
+    const { leaders } = this.world.weather;
+    const name = topic === "orders" ? TOPIC : DEAD_LETTERS;
+    const key = leaderKey(name, Math.floor(share * topics.topic(name).length));
+    leaders.set(key, "none");
+    this.#later(for_ms, () => {
+      if (leaders.has(key)) leaders.set(key, lag_records);
+      topics.notify();
+    });
+    this.#later(2 * for_ms, () => {
+      leaders.delete(key);
+      topics.notify();
+    });
+  }
+
   #stopFor(instance: Instance, for_ms: number): void {
     const owner = instance.running?.owner;
     if (!owner || owner.isStopped) return;
@@ -167,12 +231,18 @@ class Run {
     this.#later(for_ms, () => owner.resume());
   }
 
-  #onCommit(side: "before" | "after"): void {
+  #onCommit(side: "before" | "after", partition: number): "disk-full" | undefined {
     const due = this.#killAtCommit;
-    if (this.world.random() < 0.05) for (const { disk } of this.world.instances) disk.remember();
-    if (!due || due.side !== side || due.left-- > 0) return;
-    const instance = this.world.instances.find(({ running }) => running?.owner === this.world.scheduler.current);
-    if (!instance) return;
+    const instance = this.world.current;
+    if (this.world.random() < 0.05 && this.#isTorn) for (const { disk } of this.world.instances) disk.remember();
+    if (!instance?.running) return undefined;
+    if (side === "before" && instance.role === "order-service" && !instance.running.log.isOwnerByGroup(partition))
+      this.#violation ??= new Violation(
+        "no-zombie-commit",
+        `${instance.name} commits partition ${partition}, which the group took from it`,
+      );
+    if (side === "before" && instance.isDiskFull) return "disk-full";
+    if (!due || due.side !== side || due.left-- > 0) return undefined;
     this.#killAtCommit = undefined;
     this.#killFor(instance, due.for_ms, "kept");
     throw new CommitCrash(`killed ${side} a commit`);
@@ -211,6 +281,20 @@ class Run {
     const from = Math.floor(((share * 97) % 1) * entries.length);
     const again = entries.slice(from, from + count).flatMap((entry) => (entry ? [entry] : []));
     for (const record of again) this.world.append(TOPIC, [{ ...record, partition, headers: record.headers() }]);
+  }
+
+  /** A key once answered 200 under another request: whatever else is wrong, that one is not taken. */
+  async #reuseKey({ order, status, share }: Extract<Step, { do: "reuse-key" }>, name: string): Promise<void> {
+    const used = this.#claims.filter(({ step, answer }) => step.keyed && typeof answer !== "string");
+    const key = used[Math.floor(share * used.length)]?.name;
+    if (key === undefined) return;
+    this.#open++;
+    const step = { at_ms: 0, do: "update", order, status, keyed: true } as const;
+    const answer = await this.#askCart(step, `ORD-${order}`, name, { idempotency: { key, fingerprint: name } });
+    this.world.trace(`${name} of the key of ${key}: ${JSON.stringify(answer)}`);
+    if (typeof answer !== "string" || (answer !== "IDEMPOTENCY_KEY_REUSED" && !RETRIED.has(answer)))
+      this.#violation ??= new Violation("a-key-is-one-request", `${name} under the key of ${key}: ${JSON.stringify(answer)}`);
+    this.#open--;
   }
 
   /** One request of one client, with its retries, and then perhaps a look at what became of it. */
@@ -256,13 +340,18 @@ class Run {
   async #askCart(step: Extract<Step, { do: "create" | "update" }>, orderId: string, name: string, context: RequestContext) {
     const running = this.world.running("cart");
     if (running.length === 0) return "no-answer";
-    const items = [{ itemId: "I", quantity: 1, price_hundredths: 100 }];
-    return this.#ask(pick(this.world.random, running), ({ cart }) => {
+    const request = ++this.#requests;
+    const traceparent = `00-${request.toString(16).padStart(32, "0")}-00000000000000aa-00`;
+    // No two orders alike, so that one that is taken for another shows.
+    const items = [{ itemId: `I${request % 7}`, quantity: 1 + (request % 3), price_hundredths: 95 + request }];
+    const answer = await this.#ask(pick(this.world.random, running), ({ cart }) => {
       if (!cart) throw new Error("not a cart");
       return step.do === "create"
-        ? cart.commands.create({ orderId, cart: { customerId: name, currency: "USD", items } }, context)
-        : cart.commands.updateStatus({ orderId, status: step.status }, context);
+        ? cart.commands.create({ orderId, cart: { customerId: name, currency: "USD", items } }, { ...context, traceparent })
+        : cart.commands.updateStatus({ orderId, status: step.status }, { ...context, traceparent });
     });
+    if (typeof answer === "string" && NOT_APPENDED.has(answer)) this.#refused.set(traceparent, `${name} ${orderId}: ${answer}`);
+    return answer;
   }
 
   /** Asks a process and waits as long as a client does: for its answer, the code of its refusal, or nothing. */
@@ -292,12 +381,15 @@ class Run {
   }
 
   /** All faults end, everybody runs; then everything must be applied within a bounded time. */
-  async #comeToRest(): Promise<void> {
+  #comeToRest(): void {
     const { world } = this;
     this.#killAtCommit = undefined;
     world.weather.clear();
     for (const instance of world.instances) {
-      instance.running?.owner.resume();
+      instance.isDiskFull = false;
+      const owner = instance.running?.owner;
+      if (owner) owner.afterEvent = undefined;
+      owner?.resume();
       world.start(instance);
     }
     const ends = () => world.broker.topics.topic(TOPIC).map(({ entries }) => entries.length);
@@ -308,8 +400,8 @@ class Run {
           if (state === "running") applied.set(partition, nextOffset);
       return ends().every((end, partition) => applied.get(partition) === end) && ends().length > 0;
     };
-    await this.#runUntil(world.scheduler.now_ms + LANDED_MS);
-    await this.#runUntil(world.scheduler.now_ms + REST_MS_MAX, isApplied);
+    this.#runUntil(world.scheduler.now_ms + LANDED_MS);
+    this.#runUntil(world.scheduler.now_ms + REST_MS_MAX, isApplied);
     if (!isApplied()) {
       const held = world.running("order-service").map(({ orders, owner }) => {
         const partitions = [...(orders?.partitions.held() ?? [])].map(

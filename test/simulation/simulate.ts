@@ -35,10 +35,10 @@ function readOptions(): Options | undefined {
 
 /** Tells the failure by its shortest trace, and how to see it again. */
 async function report(seed: number, invariant: string): Promise<void> {
-  const fails = async (plan: ReturnType<typeof planOf>) => (await simulate(seed, plan)).violation?.invariant === invariant;
+  const fails = async (plan: ReturnType<typeof planOf>) => simulate(seed, plan).violation?.invariant === invariant;
   const plan = await shrink(planOf(seed), fails);
   const trace: string[] = [];
-  const { violation } = await simulate(seed, plan, (line) => trace.push(line));
+  const { violation } = simulate(seed, plan, (line) => trace.push(line));
   const { length } = planOf(seed).steps;
   console.log(`\nSeed ${seed} breaks ${violation?.message}\n`);
   console.log(`The shortest plan that does so has ${plan.steps.length} of its ${length} steps:\n${trace.join("\n")}\n`);
@@ -51,7 +51,7 @@ async function main({ from, seeds, isOne }: Options): Promise<number> {
   let steps = 0;
   let virtual_ms = 0;
   for (let seed = from; seed < from + seeds; seed++) {
-    const result = await simulate(seed, planOf(seed), isOne ? console.log : undefined);
+    const result = simulate(seed, planOf(seed), isOne ? console.log : undefined);
     steps += result.steps;
     virtual_ms += result.virtual_ms;
     if (isOne) console.log(`The run's fingerprint is ${result.fingerprint}.`);
