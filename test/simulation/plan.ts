@@ -125,6 +125,9 @@ export function makePlan(random: () => number): Plan {
   if (chance(0.25)) {
     const at_ms = at();
     steps.push({ at_ms, do: "add-partitions", count: 1 + upTo(3) });
+    // One that believes the time of waiting over, another that has slept since before.
+    if (chance(0.3)) steps.push({ at_ms: at_ms + upTo(1_200), do: "set-clock", victim: random(), by_ms: 6_000 + upTo(60_000) });
+    if (chance(0.3)) steps.push({ at_ms: Math.max(0, at_ms - upTo(300)), do: "stop", victim: random(), for_ms: upTo(2_000) });
     // New orders just then, from several sides: some carts know of the partitions, and some do not.
     for (let order = orders; order < orders + 4; order++) {
       const raced_ms = at_ms + upTo(1_500);
