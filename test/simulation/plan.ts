@@ -125,12 +125,14 @@ export function makePlan(random: () => number): Plan {
   if (chance(0.25)) {
     const at_ms = at();
     steps.push({ at_ms, do: "add-partitions", count: 1 + upTo(3) });
-    // One that believes the time of waiting over, another that has slept since before.
-    if (chance(0.3)) steps.push({ at_ms: at_ms + upTo(1_200), do: "set-clock", victim: random(), by_ms: 6_000 + upTo(60_000) });
-    if (chance(0.3)) steps.push({ at_ms: Math.max(0, at_ms - upTo(300)), do: "stop", victim: random(), for_ms: upTo(2_000) });
+    if (chance(0.5)) {
+      // One that may believe the time of waiting over, and another that has stood still since before. Carts are the first.
+      steps.push({ at_ms: at_ms + upTo(1_200), do: "set-clock", victim: random() / 2, by_ms: 6_000 + upTo(60_000) });
+      steps.push({ at_ms: Math.max(0, at_ms - upTo(300)), do: "stop", victim: random() / 2, for_ms: 1_000 + upTo(1_500) });
+    }
     // New orders just then, from several sides: some carts know of the partitions, and some do not.
     for (let order = orders; order < orders + 4; order++) {
-      const raced_ms = at_ms + upTo(1_500);
+      const raced_ms = at_ms + upTo(2_500);
       for (let racers = 3; racers > 0; racers--) steps.push({ at_ms: raced_ms + upTo(60), do: "create", order, keyed: false });
     }
   }

@@ -74,6 +74,11 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     find: "const isDue = ",
     replace: "const isDue = true || ",
   },
+  "the wait for added partitions is measured by a clock that may run ahead": {
+    file: "src/cart/placement.ts",
+    find: "const isDue = this.#stood === partitionCount;",
+    replace: "const isDue = this.options.clock.now_ms() - this.#latestSince_ms >= this.options.settle_ms;",
+  },
   "an unknown outcome is answered as success": {
     file: "src/log/appender.ts",
     find: "waiting.reject(error);",
