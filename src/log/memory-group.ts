@@ -2,6 +2,8 @@ import type { Clock } from "../clock.ts";
 import { assign } from "./assignment.ts";
 import type { GroupOptions, Membership, MembershipState } from "./log.ts";
 
+const HEARTBEATS_PER_SESSION = 10;
+
 /** What a member can see of the world: whether its heartbeats arrive, and whether its process runs at all. */
 export interface MemberConditions {
   away(): boolean;
@@ -148,7 +150,7 @@ export class MemoryMembership implements Membership {
     await clock.yield();
     while (!this.#left.signal.aborted && !this.conditions.crashed()) {
       if (!this.conditions.stalled()) this.#beat();
-      await clock.sleep(session_ms / 20, this.#left.signal);
+      await clock.sleep(session_ms / HEARTBEATS_PER_SESSION, this.#left.signal);
     }
   }
 

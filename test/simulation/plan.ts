@@ -44,12 +44,14 @@ export interface Plan {
   readonly steps: readonly Step[];
 }
 
-const LENGTH_MS = 8_000;
+/** Long enough for sessions to end; most of what goes wrong does so within less. */
+const LENGTHS_MS = [3_000, 3_000, 8_000];
 
 export function makePlan(random: () => number): Plan {
   const upTo = (n: number) => Math.floor(random() * n);
   const chance = (p: number) => random() < p;
-  const at = () => upTo(LENGTH_MS);
+  const length_ms = pick(random, LENGTHS_MS);
+  const at = () => upTo(length_ms);
   const lasting = () => 50 + upTo(chance(0.3) ? 6_000 : 800);
   /** From a second to hours, back and forth. */
   const jump = () => (chance(0.5) ? -1 : 1) * Math.floor(1_000 * 10 ** (random() * 4));

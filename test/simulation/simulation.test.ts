@@ -14,8 +14,7 @@ describe("the simulation", () => {
   test(
     `holds for ${SEEDS} seeds`,
     async () => {
-      for (let seed = 1; seed <= SEEDS; seed++)
-        expect([seed, simulate(seed, planOf(seed)).violation]).toEqual([seed, undefined]);
+      for (let seed = 1; seed <= SEEDS; seed++) expect([seed, simulate(seed, planOf(seed)).violation]).toEqual([seed, undefined]);
     },
     FIND_MS_MAX,
   );

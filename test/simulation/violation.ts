@@ -7,3 +7,11 @@ export class Violation extends Error {
     super(`${invariant}: ${detail}`);
   }
 }
+
+/** Throws a Violation where two lists, in the same order, part. */
+export function compareRows(invariant: string, where: string, found: readonly string[], expected: readonly string[]): void {
+  for (let n = 0; n < Math.max(found.length, expected.length); n++) {
+    if (found[n] === expected[n]) continue;
+    throw new Violation(invariant, `${where} has ${found[n] ?? "no row"}, where that prefix gives ${expected[n] ?? "none"}`);
+  }
+}

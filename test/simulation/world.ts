@@ -20,6 +20,15 @@ export const TOPIC = "orders";
 export const DEAD_LETTERS = "orders.dlq";
 
 const SESSION_MS = 3_000;
+const CONFIG = readConfig({
+  ORDERS_TOPIC: TOPIC,
+  APPEND_WAIT_MS_MAX: "1500",
+  // The time a count is trusted, an append may take, and a late record may land after it.
+  PARTITIONS_SETTLE_MS: "5500",
+  BACKOFF_MS_MIN: "10",
+  BACKOFF_MS_MAX: "300",
+  SESSION_TIMEOUT_MS: String(SESSION_MS),
+});
 const silent = pino({ level: "silent" });
 
 export type Role = "cart" | "order-service";
@@ -127,16 +136,7 @@ export class World {
       late_ms: 800,
     });
     this.admin = this.broker.connect("admin");
-    this.config = readConfig({
-      ORDERS_TOPIC: TOPIC,
-      TOPIC_PARTITIONS: String(options.partitions),
-      APPEND_WAIT_MS_MAX: "1500",
-      // The time a count is trusted, an append may take, and a late record may land after it.
-      PARTITIONS_SETTLE_MS: "5500",
-      BACKOFF_MS_MIN: "10",
-      BACKOFF_MS_MAX: "300",
-      SESSION_TIMEOUT_MS: String(SESSION_MS),
-    });
+    this.config = { ...CONFIG, topic_partitions: options.partitions };
     const names = (role: Role, count: number) => Array.from({ length: count }, (_, n) => ({ name: `${role}-${n}`, role }));
     for (const { name, role } of [...names("cart", options.carts), ...names("order-service", options.orderServices)]) {
       const wallClock = { offset_ms: 0 };
