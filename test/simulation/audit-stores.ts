@@ -1,3 +1,4 @@
+import { drainMicrotasks } from "bun:jsc";
 import type { Database } from "bun:sqlite";
 import type { LogRecord } from "../../src/log/log.ts";
 import { orderProjection } from "../../src/order-service/order-projection.ts";
@@ -97,6 +98,7 @@ function auditDigests(world: World, log: readonly (readonly Stored[])[]): void {
         fresh.commit((batch.at(-1)?.offset ?? 0) + 1, undefined);
         records = records.slice(batch.length);
       }
+      drainMicrotasks();
       const [found, expected] = [view?.digest(), fresh.projection.view.digest()];
       disk.lose();
       if (found !== expected)

@@ -3,39 +3,60 @@ import { pick } from "./world.ts";
 
 const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cancelled"] as const satisfies readonly Status[];
 
+interface At {
+  readonly at_ms: number;
+}
+
+export type RequestStep = At &
+  (
+    | { readonly do: "create"; readonly order: number; readonly keyed: boolean }
+    | { readonly do: "update"; readonly order: number; readonly status: Status; readonly keyed: boolean }
+  );
+
+/** Another request under the key of one that was answered 200. */
+export type ReuseKeyStep = At & {
+  readonly do: "reuse-key";
+  readonly order: number;
+  readonly status: Status;
+  readonly share: number;
+};
+
+/** Other programs' records, straight into the log. */
+export type ForeignStep = At &
+  (
+    | { readonly do: "foreign-update"; readonly order: number; readonly status: Status; readonly count: number }
+    | { readonly do: "poison"; readonly order: number }
+    /** The records from one place of a partition on once more, as a replay onto the live topic writes them. */
+    | { readonly do: "replay"; readonly share: number; readonly count: number }
+    | { readonly do: "add-partitions"; readonly count: number }
+  );
+
+export type FaultStep = At &
+  (
+    | { readonly do: "kill"; readonly victim: number; readonly disk: "kept" | "torn" | "lost"; readonly for_ms: number }
+    /** At one of the next commits of any process, before or after its transaction. */
+    | { readonly do: "kill-at-commit"; readonly after: number; readonly side: "before" | "after"; readonly for_ms: number }
+    /** After so many of its events, each a run of its code up to where all of it waits. */
+    | { readonly do: "kill-at-event"; readonly victim: number; readonly after: number; readonly for_ms: number }
+    | { readonly do: "disk-full"; readonly victim: number; readonly for_ms: number }
+    | { readonly do: "set-clock"; readonly victim: number; readonly by_ms: number }
+    /** Nobody leads the partition for a while, and then one whose high watermark lags by so many records for as long again. */
+    | {
+        readonly do: "move-leader";
+        readonly topic: "orders" | "dead-letters";
+        readonly share: number;
+        readonly lag_records: number;
+        readonly for_ms: number;
+      }
+    | { readonly do: "stop"; readonly victim: number; readonly for_ms: number }
+    | { readonly do: "away"; readonly victim: number; readonly for_ms: number }
+    | { readonly do: "broker-away"; readonly for_ms: number }
+    | { readonly do: "bad-appends"; readonly chance: number; readonly for_ms: number }
+    | { readonly do: "bad-fetches"; readonly chance: number; readonly for_ms: number }
+  );
+
 /** What is done to the system, and when. A plan is made from the seed alone, so that parts of it can be left out to shorten a failure. */
-export type Step = { readonly at_ms: number } & (
-  | { readonly do: "create"; readonly order: number; readonly keyed: boolean }
-  | { readonly do: "update"; readonly order: number; readonly status: Status; readonly keyed: boolean }
-  /** Another program's event, straight into the log. */
-  | { readonly do: "foreign-update"; readonly order: number; readonly status: Status; readonly count: number }
-  | { readonly do: "poison"; readonly order: number }
-  /** Another request under the key of one that was answered 200. */
-  | { readonly do: "reuse-key"; readonly order: number; readonly status: Status; readonly share: number }
-  /** The records from one place of a partition on once more, as a replay onto the live topic writes them. */
-  | { readonly do: "replay"; readonly share: number; readonly count: number }
-  | { readonly do: "kill"; readonly victim: number; readonly disk: "kept" | "torn" | "lost"; readonly for_ms: number }
-  /** At one of the next commits of any process, before or after its transaction. */
-  | { readonly do: "kill-at-commit"; readonly after: number; readonly side: "before" | "after"; readonly for_ms: number }
-  /** After so many of its events, each a run of its code up to where all of it waits. */
-  | { readonly do: "kill-at-event"; readonly victim: number; readonly after: number; readonly for_ms: number }
-  | { readonly do: "disk-full"; readonly victim: number; readonly for_ms: number }
-  | { readonly do: "set-clock"; readonly victim: number; readonly by_ms: number }
-  /** Nobody leads the partition for a while, and then one whose high watermark lags by so many records for as long again. */
-  | {
-      readonly do: "move-leader";
-      readonly topic: "orders" | "dead-letters";
-      readonly share: number;
-      readonly lag_records: number;
-      readonly for_ms: number;
-    }
-  | { readonly do: "stop"; readonly victim: number; readonly for_ms: number }
-  | { readonly do: "away"; readonly victim: number; readonly for_ms: number }
-  | { readonly do: "broker-away"; readonly for_ms: number }
-  | { readonly do: "bad-appends"; readonly chance: number; readonly for_ms: number }
-  | { readonly do: "bad-fetches"; readonly chance: number; readonly for_ms: number }
-  | { readonly do: "add-partitions"; readonly count: number }
-);
+export type Step = RequestStep | ReuseKeyStep | ForeignStep | FaultStep;
 
 export interface Plan {
   readonly partitions: number;

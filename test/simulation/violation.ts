@@ -15,3 +15,7 @@ export function compareRows(invariant: string, where: string, found: readonly st
     throw new Violation(invariant, `${where} has ${found[n] ?? "no row"}, where that prefix gives ${expected[n] ?? "none"}`);
   }
 }
+
+/** Whatever else a run throws is a defect too. */
+export const asViolation = (e: unknown): Violation =>
+  e instanceof Violation ? e : new Violation("no-crash", e instanceof Error ? (e.stack ?? e.message) : String(e));

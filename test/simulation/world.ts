@@ -12,6 +12,7 @@ import {
 } from "../../src/log/memory-log.ts";
 import { OrderService } from "../../src/order-service/service.ts";
 import { PartitionStore } from "../../src/partitions/store.ts";
+import { Creates } from "./creates.ts";
 import { Disk } from "./memory-state.ts";
 import { OwnedLog } from "./owned-log.ts";
 import { Owner, Scheduler, seededRandom, type WallClock } from "./scheduler.ts";
@@ -116,7 +117,7 @@ export class World {
   readonly outside: Owner;
   readonly weather: Weather;
   readonly broker: MemoryBroker;
-  readonly admin: MemoryLog;
+  readonly creates: Creates;
   readonly config: Config;
   readonly instances: Instance[] = [];
   #ids = 0;
@@ -135,7 +136,7 @@ export class World {
       request_wait_ms_max: 1_500,
       late_ms: 800,
     });
-    this.admin = this.broker.connect("admin");
+    this.creates = new Creates(this.broker.topics, TOPIC);
     this.config = { ...CONFIG, topic_partitions: options.partitions };
     const names = (role: Role, count: number) => Array.from({ length: count }, (_, n) => ({ name: `${role}-${n}`, role }));
     for (const { name, role } of [...names("cart", options.carts), ...names("order-service", options.orderServices)]) {
@@ -178,6 +179,14 @@ export class World {
     this.trace(`${instance.name} is killed`);
   }
 
+  /** Nothing of it runs any more, and what it holds is given back. */
+  end(): void {
+    for (const { running, disk } of this.instances) {
+      if (running) running.owner.isDead = true;
+      disk.lose();
+    }
+  }
+
   /** The process whose event runs. */
   get current(): Instance | undefined {
     return this.instances.find(({ running }) => running?.owner === this.scheduler.current);
@@ -202,7 +211,9 @@ type AnyStore = PartitionStore<unknown>;
  * process: nothing of it goes on then. Where it returns "disk-full" the transaction fails in its midst.
  */
 export function watchCommits(onCommit: (side: "before" | "after", partition: number) => "disk-full" | undefined): Disposable {
-  const prototype = PartitionStore.prototype as AnyStore;
+  const prototype = PartitionStore.prototype as {
+    commit: (this: AnyStore, ...args: Parameters<AnyStore["commit"]>) => void;
+  };
   const original = prototype.commit;
   prototype.commit = function commit(this: AnyStore, ...args): void {
     if (onCommit("before", this.partition) === "disk-full") commitOnFullDisk(this, () => original.apply(this, args));
@@ -212,7 +223,8 @@ export function watchCommits(onCommit: (side: "before" | "after", partition: num
   return { [Symbol.dispose]: () => void (prototype.commit = original) };
 }
 
-function commitOnFullDisk({ projection }: AnyStore, commit: () => void): void {
+function commitOnFullDisk(store: AnyStore, commit: () => void): void {
+  const projection: { flush: () => void } = store.projection;
   const { flush } = projection;
   projection.flush = () => {
     flush.call(projection);
