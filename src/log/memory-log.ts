@@ -12,8 +12,11 @@ import { MemoryGroup, MemoryMembership } from "./memory-group.ts";
  * request is lost, which shows only after `request_wait_ms_max`.
  */
 export type AppendFault = "ok" | "reject" | "lose-answer" | "land-late" | "hang";
-/** What becomes of a fetch. `empty`: it comes back with nothing · `hang`: it comes back with nothing, `request_wait_ms_max` late. */
-export type FetchFault = "ok" | "reject" | "empty" | "hang";
+/**
+ * What becomes of a fetch. `empty`: it comes back with nothing · `hang`: the same, `request_wait_ms_max` late · `partial`: it brings one
+ * record of each partition.
+ */
+export type FetchFault = "ok" | "reject" | "empty" | "hang" | "partial";
 
 /**
  * How a partition's leadership stands. `none`: nobody leads it; its fetches bring nothing, its end is not known, and its records of an
@@ -289,12 +292,13 @@ class MemoryReader implements Reader {
       if (this.#closed) throw new AppError("LOG_UNAVAILABLE", "The reader was closed by this process.");
       if (fault === "reject") throw new AppError("LOG_UNAVAILABLE", "The broker refused the fetch. Try again.");
       if (fault === "hang") await broker.clock.sleep(broker.request_wait_ms_max);
-      if (fault !== "ok") return [];
+      if (fault === "empty" || fault === "hang") return [];
+      const bytes_max = fault === "partial" ? 1 : limits.partition_bytes_max;
       const results = [...positions].flatMap(([partition, position]) => {
         const leader = broker.faults.leader(this.topic, partition);
         const lag_records = leader === "ok" ? 0 : leader;
         if (lag_records === "none") return [];
-        return broker.topics.read(this.topic, partition, position, limits.partition_bytes_max, lag_records) ?? [];
+        return broker.topics.read(this.topic, partition, position, bytes_max, lag_records) ?? [];
       });
       const left_ms = deadline_ms - broker.clock.now_ms();
       if (results.length > 0 || left_ms <= 0) return results;

@@ -91,7 +91,10 @@ describe("the in-memory log's faults", () => {
     fetches.push("empty", "hang", "reject");
     expect([await fetch(), await fetch()]).toEqual([[], []]);
     expect(await rejection(fetch())).toMatchObject({ code: "LOG_UNAVAILABLE" });
-    expect((await fetch()).length).toBe(1);
+    await producer.append("orders", [newRecord("and more")]);
+    const recordsOf = async () => (await fetch()).map((result) => ("batch" in result ? result.batch.records.length : result));
+    fetches.push("partial");
+    expect([await recordsOf(), await recordsOf()]).toEqual([[1], [2]]);
   });
 
   test("a partition without a leader takes nothing, gives nothing and tells no end; what the same append brings to others lands", async () => {

@@ -85,9 +85,10 @@ export function makePlan(random: () => number): Plan {
     const keyed = chance(keyedShare);
     const at_ms = at();
     if (chance(0.5)) {
-      // Half of them race: the same new order from several sides at once.
+      // Half of them race: the same new order from several sides at once, or as soon as it may be answered.
+      const gap_ms = chance(0.5) ? 5 : 60;
       for (let racers = chance(0.5) ? 2 + upTo(2) : 1; racers > 0; racers--)
-        steps.push({ at_ms: at_ms + upTo(5), do: "create", order, keyed });
+        steps.push({ at_ms: at_ms + upTo(gap_ms), do: "create", order, keyed });
     } else {
       steps.push({ at_ms, do: "update", order, status: pick(random, STATUSES), keyed });
     }
@@ -162,7 +163,7 @@ export function makePlan(random: () => number): Plan {
 
   return {
     partitions: 1 + upTo(3),
-    carts: 1 + upTo(4),
+    carts: chance(0.3) ? 1 : 1 + upTo(4),
     orderServices: 1 + upTo(4),
     steps: steps.toSorted((a, b) => a.at_ms - b.at_ms),
   };

@@ -92,7 +92,7 @@ export class Weather implements MemoryFaults {
 
   onFetch(): FetchFault {
     if (this.fetchFaultChance === 0 || this.random() >= this.fetchFaultChance) return "ok";
-    return pick(this.random, ["reject", "empty", "hang"] as const);
+    return pick(this.random, ["reject", "empty", "hang", "partial", "partial"] as const);
   }
 }
 
