@@ -138,6 +138,22 @@ export function makePlan(random: () => number): Plan {
       lag_records: 1 + upTo(5),
       for_ms: lasting(),
     }),
+    // Readers that are in the midst of what they know the log to hold when the leader moves.
+    () => {
+      const [at_ms, order, status] = [at(), upTo(orders), pick(random, STATUSES)];
+      const lead = {
+        do: "move-leader",
+        topic: "orders",
+        share: random(),
+        lag_records: 1 + upTo(4),
+        for_ms: 50 + upTo(400),
+      } as const;
+      return [
+        { at_ms, do: "bad-fetches", chance: 0.9, for_ms: 300 },
+        { at_ms: at_ms + upTo(20), do: "foreign-update", order, status, count: 6 + upTo(10) },
+        { at_ms: at_ms + 20 + upTo(150), ...lead },
+      ];
+    },
     () => ({ at_ms: at(), do: "stop", victim: random(), for_ms: lasting() }),
     () => ({ at_ms: at(), do: "away", victim: random(), for_ms: lasting() }),
     () => ({ at_ms: at(), do: "broker-away", for_ms: lasting() }),

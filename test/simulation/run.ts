@@ -1,3 +1,4 @@
+import type { PartitionView } from "../../src/partitions/projection.ts";
 import { audit } from "./audit.ts";
 import { auditRefused } from "./audit-refused.ts";
 import { auditStores } from "./audit-stores.ts";
@@ -102,20 +103,21 @@ class Run {
     this.#faults.end();
     const ends = () => world.broker.topics.topic(TOPIC).map(({ entries }) => entries.length);
     const isApplied = () => {
-      const applied = new Map<number, number>();
-      for (const { orders } of world.running("order-service"))
-        for (const { partition, nextOffset, state } of orders?.partitions.held() ?? [])
-          if (state === "running") applied.set(partition, nextOffset);
-      return ends().every((end, partition) => applied.get(partition) === end) && ends().length > 0;
+      const isAtEnd = ({ partition, nextOffset, state }: PartitionView<unknown>) =>
+        state === "running" && nextOffset === ends()[partition];
+      const owned = world.running("order-service").flatMap(({ orders }) => [...(orders?.partitions.held() ?? [])]);
+      const indexed = world.running("cart").map(({ cart }) => [...(cart?.partitions.held() ?? [])]);
+      return [owned, ...indexed].every((held) => held.length === ends().length && held.every(isAtEnd)) && ends().length > 0;
     };
     this.#runUntil(world.scheduler.now_ms + LANDED_MS);
     this.#runUntil(world.scheduler.now_ms + REST_MS_MAX, isApplied);
     if (isApplied()) return;
-    const held = world.running("order-service").map(({ orders, owner }) => {
-      const partitions = [...(orders?.partitions.held() ?? [])].map(
+    const held = [...world.running("cart"), ...world.running("order-service")].map(({ cart, orders, owner }) => {
+      const service = cart ?? orders;
+      const partitions = [...(service?.partitions.held() ?? [])].map(
         ({ partition, state, nextOffset, halted }) => `${partition} ${state} at ${nextOffset} ${halted ?? ""}`,
       );
-      return `${owner.name} (${orders?.partitions.membership}): ${partitions.join(", ")}`;
+      return `${owner.name} (${service?.partitions.membership}): ${partitions.join(", ")}`;
     });
     throw new Violation("comes-to-rest", `${REST_MS_MAX} ms after the last fault: ends ${ends().join()}; ${held.join("; ")}`);
   }

@@ -38,6 +38,20 @@ const START_MS = Date.UTC(2026, 0, 1);
 /** More steps than this in one run are a run that does not come to rest. */
 const STEPS_MAX = 200_000;
 
+const sleepersBySignal = new WeakMap<AbortSignal, Set<() => void>>();
+
+/** What is to be called when the signal aborts. One listener a signal: to add and remove one a sleep took a tenth of a run. */
+function sleepersOf(signal: AbortSignal): Set<() => void> {
+  const known = sleepersBySignal.get(signal);
+  if (known) return known;
+  const sleepers = new Set<() => void>();
+  sleepersBySignal.set(signal, sleepers);
+  signal.addEventListener("abort", () => {
+    for (const abort of sleepers) abort();
+  });
+  return sleepers;
+}
+
 /** A machine's wall clock, which may be set. */
 export interface WallClock {
   /** What it shows beyond the true time. */
@@ -103,15 +117,16 @@ export class Owner implements Clock {
         return;
       }
       if (signal.aborted) return resolve();
+      const sleepers = sleepersOf(signal);
       const abort = () => {
         due.isOver = true;
         resolve();
       };
       const due = this.scheduler.at(until_ms, this, () => {
-        signal.removeEventListener("abort", abort);
+        sleepers.delete(abort);
         resolve();
       });
-      signal.addEventListener("abort", abort);
+      sleepers.add(abort);
     });
   }
 
