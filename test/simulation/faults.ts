@@ -38,7 +38,7 @@ export class Faults {
         this.#moveLeader(step);
         break;
       case "stop":
-        this.#stopFor(this.#victim(step.victim), step.for_ms);
+        this.#stopFor(this.#victim(step.victim), step.asleep, step.for_ms);
         break;
       case "away": {
         const { name } = this.#victim(step.victim);
@@ -116,10 +116,10 @@ export class Faults {
     });
   }
 
-  #stopFor(instance: Instance, for_ms: number): void {
+  #stopFor(instance: Instance, asleep: boolean, for_ms: number): void {
     const owner = instance.running?.owner;
     if (!owner || owner.isStopped) return;
-    owner.stop();
+    owner.stop(asleep);
     this.#later(for_ms, () => owner.resume());
   }
 

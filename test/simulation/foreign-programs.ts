@@ -30,7 +30,7 @@ export class ForeignPrograms {
   }
 
   #update(order: number, status: string): void {
-    const id = `foreign-${++this.#events}`;
+    const id = `f0000000-0000-4000-9000-${(++this.#events).toString(16).padStart(12, "0")}`;
     const orderId = `ORD-${order}`;
     const event = {
       event_id: id,

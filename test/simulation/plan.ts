@@ -48,7 +48,8 @@ export type FaultStep = At &
         readonly lag_records: number;
         readonly for_ms: number;
       }
-    | { readonly do: "stop"; readonly victim: number; readonly for_ms: number }
+    /** Asleep with its machine, whose monotonic clock stands still, or stopped alone. */
+    | { readonly do: "stop"; readonly victim: number; readonly asleep: boolean; readonly for_ms: number }
     | { readonly do: "away"; readonly victim: number; readonly for_ms: number }
     | { readonly do: "broker-away"; readonly for_ms: number }
     | { readonly do: "bad-appends"; readonly chance: number; readonly for_ms: number }
@@ -122,11 +123,11 @@ export function makePlan(random: () => number): Plan {
     () => ({ at_ms: at(), do: "kill-at-event", victim: random(), after: upTo(120), for_ms: lasting() }),
     () => ({ at_ms: at(), do: "disk-full", victim: random(), for_ms: lasting() }),
     () => ({ at_ms: at(), do: "set-clock", victim: random(), by_ms: jump() }),
-    // A process that stands still while its clock is set back, or a machine that sleeps, is the one that may not notice.
+    // A process that stands still while its clock is set back is the one that may not notice.
     () => {
       const [at_ms, victim, for_ms] = [at(), random(), lasting()];
       return [
-        { at_ms, do: "stop", victim, for_ms },
+        { at_ms, do: "stop", victim, asleep: false, for_ms },
         { at_ms: at_ms + upTo(for_ms), do: "set-clock", victim, by_ms: jump() },
       ];
     },
@@ -154,7 +155,7 @@ export function makePlan(random: () => number): Plan {
         { at_ms: at_ms + 20 + upTo(150), ...lead },
       ];
     },
-    () => ({ at_ms: at(), do: "stop", victim: random(), for_ms: lasting() }),
+    () => ({ at_ms: at(), do: "stop", victim: random(), asleep: chance(0.3), for_ms: lasting() }),
     () => ({ at_ms: at(), do: "away", victim: random(), for_ms: lasting() }),
     () => ({ at_ms: at(), do: "broker-away", for_ms: lasting() }),
     () => ({ at_ms: at(), do: "bad-appends", chance: 0.1 + random() * 0.6, for_ms: lasting() }),
@@ -168,7 +169,13 @@ export function makePlan(random: () => number): Plan {
     if (chance(0.5)) {
       // One that may believe the time of waiting over, and another that has stood still since before. Carts are the first.
       steps.push({ at_ms: at_ms + upTo(1_200), do: "set-clock", victim: random() / 2, by_ms: 6_000 + upTo(60_000) });
-      steps.push({ at_ms: Math.max(0, at_ms - upTo(300)), do: "stop", victim: random() / 2, for_ms: 1_000 + upTo(1_500) });
+      steps.push({
+        at_ms: Math.max(0, at_ms - upTo(300)),
+        do: "stop",
+        victim: random() / 2,
+        asleep: false,
+        for_ms: 1_000 + upTo(1_500),
+      });
     }
     // New orders just then, from several sides: some carts know of the partitions, and some do not.
     for (let order = orders; order < orders + 4; order++) {

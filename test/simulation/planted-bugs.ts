@@ -109,6 +109,11 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     find: "Math.floor(passed_ms + gained_ms)",
     replace: "Math.floor(wall_ms())",
   },
+  "that the machine slept is not noticed": {
+    file: "src/clock.ts",
+    find: "if (newLead_ms >= lead_ms + GAIN_MS_MIN) gained_ms += newLead_ms - lead_ms;",
+    replace: "",
+  },
   "an end that goes back halts the partition": {
     file: "src/partitions/actor.ts",
     find: "      this.#endOffset = result.batch.endOffset;\n",
@@ -120,6 +125,11 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     file: "src/partitions/store.ts",
     find: 'if (this.db.inTransaction) this.db.run("ROLLBACK");',
     replace: "",
+  },
+  "when event ids leave the row depends on how the log was read": {
+    file: "src/order-service/order-projection.ts",
+    find: "if (state.eventIds.length > EVENT_IDS_CHARS_MAX) spillEventIds(known);",
+    replace: "if (state.eventIds.length > EVENT_IDS_CHARS_MAX && known.before !== undefined) spillEventIds(known);",
   },
   "event ids that leave the row are forgotten": {
     file: "src/order-service/order-projection.ts",

@@ -65,7 +65,9 @@ export class Owner implements Clock {
   afterEvent: (() => void) | undefined;
   /** As src measures it on a real machine; it begins with the process, so one that is compared across processes shows. */
   readonly now_ms: () => number;
-  #isStopped = false;
+  #stopped: { readonly at_ms: number; readonly asleep: boolean } | undefined;
+  /** How long its monotonic clock has stood still. */
+  #slept_ms = 0;
   readonly #held: Due[] = [];
 
   constructor(
@@ -75,28 +77,29 @@ export class Owner implements Clock {
   ) {
     const born_ms = scheduler.now_ms;
     this.now_ms = steadyTime(
-      () => scheduler.now_ms - born_ms,
+      () => scheduler.now_ms - born_ms - this.#slept_ms,
       () => this.wall_ms(),
     );
   }
 
   get isStopped(): boolean {
-    return this.#isStopped;
+    return this.#stopped !== undefined;
   }
 
-  /** SIGSTOP: nothing of it runs until `resume`, and then all that came due meanwhile. */
-  stop(): void {
-    this.#isStopped = true;
+  /** SIGSTOP, or its machine asleep: nothing of it runs until `resume`, and then all that came due meanwhile. */
+  stop(asleep: boolean): void {
+    this.#stopped = { at_ms: this.scheduler.now_ms, asleep };
   }
 
   resume(): void {
-    this.#isStopped = false;
+    if (this.#stopped?.asleep) this.#slept_ms += this.scheduler.now_ms - this.#stopped.at_ms;
+    this.#stopped = undefined;
     for (const due of this.#held.splice(0)) this.scheduler.at(this.scheduler.now_ms, due.owner, due.run);
   }
 
   dispatch(due: Due): void {
     if (this.isDead) return;
-    if (this.#isStopped) {
+    if (this.#stopped) {
       this.#held.push(due);
       return;
     }
