@@ -87,7 +87,8 @@ async function runJobs({ from, seeds, jobs }: Options, onProgress: (progress: Pr
   const sum = (part: keyof Progress): number => progress.reduce((total, each) => total + each[part], 0);
   const children = progress.map((_, job) => {
     const [first, next] = [Math.floor((job * seeds) / jobs), Math.floor(((job + 1) * seeds) / jobs)];
-    return Bun.spawn([process.execPath, import.meta.path, "--seeds", String(next - first), "--from", String(from + first)], {
+    const range = ["--seeds", String(next - first), "--from", String(from + first)];
+    return Bun.spawn([process.execPath, ...process.execArgv, import.meta.path, ...range], {
       stdio: ["ignore", "inherit", "inherit"],
       ipc: (message: Progress) => {
         progress[job] = message;

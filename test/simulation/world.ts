@@ -149,7 +149,7 @@ export class World {
   readonly newUuid = (): string => `00000000-0000-4000-8000-${(++this.#ids).toString(16).padStart(12, "0")}`;
 
   trace(line: string): void {
-    this.options.trace(`${String(this.scheduler.now_ms % 1_000_000).padStart(6)} ms  ${line}`);
+    this.options.trace(`${String(this.scheduler.elapsed_ms).padStart(6)} ms  ${line}`);
   }
 
   instance(name: string): Instance | undefined {
