@@ -1,7 +1,6 @@
-import { mkdirSync } from "node:fs";
-import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { cartApp } from "./cart/app.ts";
+import { RestartingCart } from "./cart/restarting-cart.ts";
 import { CartService } from "./cart/service.ts";
 import { systemClock } from "./clock.ts";
 import { type Config, readConfig, settingsHelp } from "./config.ts";
@@ -9,19 +8,21 @@ import { AppError } from "./errors.ts";
 import { readiness } from "./http/health.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { type RunningService, serve } from "./http/serve.ts";
-import { KafkaLog } from "./log/kafka/kafka-log.ts";
 import type { Log } from "./log/log.ts";
+import { openLog } from "./log/open-log.ts";
 import { partitionFor } from "./log/partitioner.ts";
-import { openSqliteLog } from "./log/sqlite-log.ts";
 import { orderServiceApp } from "./order-service/app.ts";
 import { OrderService } from "./order-service/service.ts";
+import type { HeldPartitions } from "./partitions/projection.ts";
 import { StateDir } from "./partitions/state-dir.ts";
-import { createLogger, type Logger } from "./telemetry/logger.ts";
+import { createLogger, isTerminal, type Logger, writeToStdout } from "./telemetry/logger.ts";
+import { progressBar, StatusLine } from "./telemetry/status-line.ts";
 
 const ROLES = ["both", "producer", "consumer"] as const;
 type Role = (typeof ROLES)[number];
 
 const EXIT_USAGE = 2;
+const STATUS_WAIT_MS = 200;
 
 const USAGE = `Usage: bun start [--help]        both services in one process
        bun run producer          the cart service alone
@@ -34,42 +35,25 @@ const random = Math.random;
 const newUuid = () => crypto.randomUUID();
 
 interface StartedRole {
-  readonly service: { stop(): Promise<void> };
+  readonly what: string;
+  readonly service: { stop(): Promise<void>; readonly partitions: HeldPartitions<unknown> };
   readonly http: RunningService;
-}
-
-function openLog(config: Config, logger: Logger): Log {
-  if (!config.kafka) {
-    mkdirSync(config.data_dir, { recursive: true });
-    return openSqliteLog({
-      path: join(config.data_dir, "log.sqlite"),
-      clock,
-      newUuid,
-      owner: `the process with pid ${process.pid} on ${hostname()}`,
-    });
-  }
-  const { brokers, tls, sasl } = config.kafka;
-  return new KafkaLog({
-    brokers,
-    clientId: "order-processing",
-    ...(tls ? { ssl: tls.ca === undefined ? true : { ca: [tls.ca] } } : {}),
-    ...(sasl ? { sasl } : {}),
-    session_timeout_ms: config.session_timeout_ms,
-    backoff_ms_min: config.backoff_ms_min,
-    backoff_ms_max: config.backoff_ms_max,
-    clock,
-    random,
-    onClientMessage: (message) => logger.debug(message),
-  });
 }
 
 function startCart(config: Config, log: Log, logger: Logger): StartedRole {
   const claimState = (logId: string) => StateDir.claim(config.data_dir, logId, "cart");
-  const service = new CartService({ config, log, claimState, logger, clock, random, newUuid });
+  const service = new RestartingCart(
+    (indexDamaged) => new CartService({ config, log, claimState, logger, clock, random, newUuid, indexDamaged }),
+    (message) => logger.error(message),
+  );
   const inFlight = new InFlight(config.in_flight_requests_max);
   const health = () => readiness(service.partitions);
   const app = cartApp({ commands: service.commands, health, inFlight, body_bytes_max: config.body_bytes_max, logger });
-  return { service, http: serve(app, { ...config, port: config.cart_port, portSetting: "CART_PORT", inFlight, clock }) };
+  return {
+    what: "index",
+    service,
+    http: serve(app, { ...config, port: config.cart_port, portSetting: "CART_PORT", inFlight, clock }),
+  };
 }
 
 function startOrderService(config: Config, log: Log, logger: Logger): StartedRole {
@@ -77,8 +61,14 @@ function startOrderService(config: Config, log: Log, logger: Logger): StartedRol
   const service = new OrderService({ config, log, claimState, logger, clock, random });
   const inFlight = new InFlight(config.in_flight_requests_max);
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
-  const app = orderServiceApp({ ...config, partitions: service.partitions, partitionOf, inFlight, logger });
-  return { service, http: serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock }) };
+  const { partitions } = service;
+  const rebuild = (partition: number) => partitions.rebuild(partition, "an operator asked for it");
+  const app = orderServiceApp({ ...config, partitions, partitionOf, rebuild, inFlight, logger });
+  return {
+    what: "orders",
+    service,
+    http: serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock }),
+  };
 }
 
 function announce(config: Config, logger: Logger, cart: StartedRole | undefined, orders: StartedRole | undefined): void {
@@ -93,6 +83,18 @@ function announce(config: Config, logger: Logger, cart: StartedRole | undefined,
   logger.info(`Try: ${example}`);
 }
 
+/** How restores come on, at the foot of the terminal. */
+function showRestores(status: StatusLine, roles: readonly StartedRole[]): void {
+  setInterval(() => {
+    const bars = roles.flatMap(({ what, service }) => {
+      const { restore } = service.partitions;
+      if (!restore) return [];
+      return [progressBar(what, restore.records, restore.records_total, restore.records_per_s, restore.left_s)];
+    });
+    status.show(bars.join("  "));
+  }, STATUS_WAIT_MS).unref();
+}
+
 async function main(args: readonly string[]): Promise<number | undefined> {
   const role = (args.find((arg) => !arg.startsWith("-")) ?? "both") as Role;
   if (args.includes("--help") || args.includes("-h")) {
@@ -104,17 +106,21 @@ async function main(args: readonly string[]): Promise<number | undefined> {
     return EXIT_USAGE;
   }
   const config = readConfig(process.env);
-  const secrets = config.kafka?.sasl ? [config.kafka.sasl.password] : [];
-  const logger = createLogger({ level: config.log_level, format: config.log_format, secrets });
+  const secrets = [config.kafka?.sasl?.password, config.operator_token].filter((secret) => secret !== undefined);
+  const status = isTerminal() ? new StatusLine(writeToStdout, () => process.stdout.columns) : undefined;
+  const write = status?.line ?? writeToStdout;
+  const logger = createLogger({ level: config.log_level, format: config.log_format, secrets, write });
   // A defect must not leave half a service running: it is said, and the process ends. What was acknowledged is in the log.
   process.on("unhandledRejection", (e) => {
     logger.fatal({ err: e }, "unexpected failure");
     process.exit(1);
   });
-  const log = openLog(config, logger);
+  const log = openLog(config, { clock, random, newUuid, onClientMessage: (message) => logger.debug(message) });
   const cart = role === "consumer" ? undefined : startCart(config, log, logger);
   const orders = role === "producer" ? undefined : startOrderService(config, log, logger);
+  const roles = [cart, orders].filter((started) => started !== undefined);
   announce(config, logger, cart, orders);
+  if (status) showRestores(status, roles);
 
   let stopping = false;
   const stop = async (signal: string) => {
@@ -122,7 +128,6 @@ async function main(args: readonly string[]): Promise<number | undefined> {
     stopping = true;
     logger.info(`${signal}: stopping`);
     const started_ms = clock.now_ms();
-    const roles = [cart, orders].filter((started) => started !== undefined);
     const cut = await Promise.all(roles.map((started) => started.http.stop()));
     await Promise.all(roles.map((started) => started.service.stop()));
     await log.close();

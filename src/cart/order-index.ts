@@ -36,18 +36,19 @@ export class OrderIndex {
   get isOpened(): boolean {
     const { partitions } = this.options;
     if (this.#openedCount !== partitions.partitionCount) {
-      for (const { state } of partitions.held()) if (state === "created" || state === "catching-up") return false;
+      for (const { state, isSuspended } of partitions.held())
+        if (state === "created" || state === "catching-up" || isSuspended) return false;
       this.#openedCount = partitions.partitionCount;
     }
     return true;
   }
 
   find(orderId: string): IndexedOrder | undefined {
-    return this.options.ownCreates.find(orderId) ?? this.#view().order(orderId);
+    return this.options.ownCreates.find(orderId) ?? this.#look((view) => view.order(orderId));
   }
 
   findKeyed(eventId: string): KeyedEvent | undefined {
-    return this.#view().keyedEvent(eventId);
+    return this.#look((view) => view.keyedEvent(eventId));
   }
 
   /** Notes an own event that is no create: one more record of the partition whose content is known. */
@@ -64,7 +65,7 @@ export class OrderIndex {
       return undefined;
     this.noteOwn(position);
     // Of the order nothing but this create was read or acknowledged since it was looked up, so it need not be looked up again.
-    const first = own.contended ? this.#view().order(own.orderId) : undefined;
+    const first = own.contended ? this.#look((view) => view.order(own.orderId)) : undefined;
     if (first) return first;
     this.options.ownCreates.acknowledged(own, position);
     return { ...position, eventId: own.eventId };
@@ -135,8 +136,16 @@ export class OrderIndex {
     return this.options.ownCreates.forgetRead((partition) => this.options.partitions.get(partition)?.nextOffset ?? 0);
   }
 
-  #view(): IndexView {
-    for (const { view } of this.options.partitions.held()) if (view) return view;
+  /** All partitions share one file, so the first that is open answers. */
+  #look<T>(query: (view: IndexView) => T): T {
+    for (const held of this.options.partitions.held()) {
+      if (!held.view) continue;
+      try {
+        return query(held.view);
+      } catch (e) {
+        throw held.failed(e);
+      }
+    }
     throw new AppError("CATCHING_UP", "The index of orders is not open yet; try again.");
   }
 }

@@ -4,6 +4,7 @@ import type { Config } from "../config.ts";
 import { Appender } from "../log/appender.ts";
 import { Backoff } from "../log/backoff.ts";
 import type { Log } from "../log/log.ts";
+import { Outage } from "../partitions/outage.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
 import type { Projection } from "../partitions/projection.ts";
 import type { ClaimState, State } from "../partitions/state-dir.ts";
@@ -26,6 +27,8 @@ export interface CartServiceOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly newUuid: NewUuid;
+  /** The index turned out to be damaged: this service is to be stopped, with the reason, and another one started. */
+  readonly indexDamaged: (reason: string) => void;
 }
 
 /** Well below COUNT_TRUSTED_MS_MAX. */
@@ -34,6 +37,9 @@ const PARTITION_COUNT_WAIT_MS = 1_000;
 const INDEX_GATHER_MS = 20;
 /** When stopping, the requests have been answered before; what is still queued has a client that was told it is not known. */
 const FLUSH_WAIT_MS_MAX = 1_000;
+
+const indexName = (topic: string): string => `${topic}.sqlite`;
+const INDEX_SET_ASIDE = "The index was not usable and was set aside; it is rebuilt from the log.";
 
 /**
  * The cart service without its HTTP side: reads the whole topic into the index of orders, appends the commands' events.
@@ -53,6 +59,7 @@ export class CartService {
   readonly #running: Promise<void>;
   #state: State | undefined;
   #db: Database | undefined;
+  #damage: string | undefined;
 
   constructor(options: CartServiceOptions) {
     const { config, log, clock, random, newUuid, logger } = options;
@@ -63,10 +70,12 @@ export class CartService {
     this.partitions = new PartitionSet({
       log,
       topic,
+      storeDamaged: (reason) => this.#indexDamaged(reason),
       openStore: (partition) => new PartitionStore(this.#openedDb(), this.#projection, partition, () => undefined),
       isOwner: () => true,
       membership: () => (this.partitions.partitionCount === 0 ? "joining" : this.#placement.isSettled ? "stable" : "settling"),
       gather_ms: INDEX_GATHER_MS,
+      restoring: (message, restore) => logger.info({ restore }, `Index of orders: ${message}`),
       backoff: config,
       clock,
       random,
@@ -111,7 +120,21 @@ export class CartService {
     await this.partitions.close();
     await this.#running;
     this.#db?.close();
+    if (this.#damage !== undefined) this.#setAside(this.#damage);
     this.#state?.release();
+  }
+
+  #indexDamaged(reason: string): void {
+    // All partitions are in one file, and each notices it.
+    if (this.#damage !== undefined) return;
+    this.#damage = reason;
+    this.#options.indexDamaged(reason);
+  }
+
+  #setAside(reason: string): void {
+    const { clock, config, logger } = this.#options;
+    const path = this.#state?.setAside(indexName(config.orders_topic), clock.wall_ms());
+    logger.warn({ path, reason }, INDEX_SET_ASIDE);
   }
 
   async #run(): Promise<void> {
@@ -123,12 +146,18 @@ export class CartService {
       this.#ending.signal,
     );
     if (logId === undefined || this.#ending.signal.aborted) return;
-    this.#state = this.#options.claimState(logId);
-    const identity = { logId, topic };
-    const { db, setAside } = this.#state.open(`${topic}.sqlite`, this.#projection, identity, clock.wall_ms(), "exclusive");
-    if (setAside) logger.warn(setAside, "The index was not usable and was set aside; it is rebuilt from the log.");
-    this.#db = db;
     const backoff = new Backoff(config, random);
+    const outage = new Outage("STORE_FAILED: Opening the index of orders", clock, (message) => logger.error({ topic }, message));
+    while (!this.#ending.signal.aborted && !this.#db) {
+      try {
+        this.#db = this.#openDb(logId);
+        outage.worked();
+      } catch (e) {
+        outage.failed(e);
+        await clock.sleep(backoff.next_ms(), this.#ending.signal);
+      }
+    }
+    backoff.reset();
     while (!this.#ending.signal.aborted) {
       try {
         const askedAt_ms = clock.now_ms();
@@ -144,6 +173,15 @@ export class CartService {
         await clock.sleep(backoff.next_ms(), this.#ending.signal);
       }
     }
+  }
+
+  #openDb(logId: string): Database {
+    const { clock, claimState, config, logger } = this.#options;
+    const topic = config.orders_topic;
+    this.#state ??= claimState(logId);
+    const { db, setAside } = this.#state.open(indexName(topic), this.#projection, { logId, topic }, clock.wall_ms(), "exclusive");
+    if (setAside) logger.warn(setAside, INDEX_SET_ASIDE);
+    return db;
   }
 
   #openedDb(): Database {

@@ -1,4 +1,4 @@
-import type { ActorState, HeldPartitions } from "../partitions/projection.ts";
+import type { ActorState, HeldPartitions, RestoreProgress } from "../partitions/projection.ts";
 import type { Route } from "./service.ts";
 
 export interface PartitionHealth {
@@ -8,15 +8,21 @@ export interface PartitionHealth {
   readonly offset: number;
   readonly end: number;
   readonly lag: number;
+  /** Of the state at `offset`, where one is kept: instances at the same offset have the same. */
+  readonly digest?: string;
   /** Why it halted. */
   readonly halted?: string;
 }
 
 export interface Readiness {
-  /** ready, catching-up, halted, unreadable, or how the membership stands: joining, waiting, left. */
+  /** ready, catching-up, halted, unreadable, standing-still, or how the membership stands: joining, waiting, left. */
   readonly status: string;
   /** Why the log cannot be read. */
   readonly reason?: string;
+  /** What is not applied although the log has it. */
+  readonly standstill?: string;
+  /** While partitions are read from far behind the log's end. */
+  readonly restore?: RestoreProgress;
   readonly partitions: readonly PartitionHealth[];
 }
 
@@ -25,16 +31,27 @@ export const readiness = (partitions: HeldPartitions<unknown>): Readiness => {
   let allRunning = true;
   let oneHalted = false;
   const list: PartitionHealth[] = [];
-  for (const { partition, state, nextOffset, endOffset, halted } of partitions.held()) {
+  for (const { partition, state, nextOffset, endOffset, digest, halted } of partitions.held()) {
     allRunning &&= state === "running";
     oneHalted ||= state === "halted";
     const lag = Math.max(0, endOffset - nextOffset);
-    list.push({ partition, state, offset: nextOffset, end: endOffset, lag, ...(halted === undefined ? {} : { halted }) });
+    list.push({
+      partition,
+      state,
+      offset: nextOffset,
+      end: endOffset,
+      lag,
+      ...(digest === undefined ? {} : { digest }),
+      ...(halted === undefined ? {} : { halted }),
+    });
   }
+  const { restore, standstill } = partitions;
   const reason = partitions.readFailure;
   return {
     status: status(partitions, allRunning, oneHalted),
     ...(reason === undefined ? {} : { reason }),
+    ...(standstill === undefined ? {} : { standstill }),
+    ...(restore === undefined ? {} : { restore }),
     partitions: list,
   };
 };
@@ -43,14 +60,27 @@ const status = (partitions: HeldPartitions<unknown>, allRunning: boolean, oneHal
   if (partitions.membership !== "stable") return partitions.membership;
   if (oneHalted) return "halted";
   if (partitions.readFailure !== undefined) return "unreadable";
+  if (partitions.standstill !== undefined) return "standing-still";
   return allRunning && partitions.partitionCount > 0 ? "ready" : "catching-up";
 };
 
 const RETRY_AFTER_S = "1";
 
-/** `/health/live`: the process answers. `/health/ready`: it can do its work; 503 until then. Both also under overload. */
+/**
+ * `/health/live`: the process answers, and what it does gets somewhere; 503 where only a restart may help. `/health/ready`: it can do its
+ * work; 503 until then. Both also under overload.
+ */
 export const healthRoutes = (health: () => Readiness): Route[] => [
-  { method: "GET", path: "/health/live", always: true, handle: () => json('{"status":"live"}', 200) },
+  {
+    method: "GET",
+    path: "/health/live",
+    always: true,
+    handle: () => {
+      const { standstill } = health();
+      if (standstill === undefined) return json('{"status":"live"}', 200);
+      return json(JSON.stringify({ status: "standing-still", standstill }), 503);
+    },
+  },
   {
     method: "GET",
     path: "/health/ready",

@@ -1,6 +1,6 @@
 import { AppError } from "../errors.ts";
 import type { LogPosition } from "../http/headers.ts";
-import type { Order } from "../orders/order.ts";
+import type { Order, Status } from "../orders/order.ts";
 import type { HeldPartitions, PartitionView } from "../partitions/projection.ts";
 
 /** What the order service asks of one partition's committed rows. Synchronous; throws STORE_FAILED. */
@@ -9,6 +9,17 @@ export interface OrdersView {
   order(orderId: string): Order | undefined;
   /** Ids greater than `after`, ascending by code unit, at most `limit`; also those known only from a held update. */
   orderIdsAfter(after: string, limit: number): readonly string[];
+  /** The same as whole rows: all that the digest is of. */
+  rowsAfter(after: string, limit: number): readonly OrderRow[];
+}
+
+export interface OrderRow {
+  readonly orderId: string;
+  readonly order: Order | undefined;
+  /** Statuses of the updates that wait for the create, in log order. */
+  readonly held: readonly Status[];
+  /** Of the events that counted; in no order. */
+  readonly eventIds: readonly string[];
 }
 
 export type OrderPartitions = HeldPartitions<OrdersView>;
@@ -60,10 +71,10 @@ const heldOrThrow = (partitions: OrderPartitions, partition: number): PartitionV
 export const findOrder = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): Order => {
   const { partitionCount } = partitions;
   const home = partitionCount === 0 ? undefined : partitionOf(orderId, partitionCount);
-  const atHome = home === undefined ? undefined : partitions.get(home)?.view?.order(orderId);
+  const atHome = home === undefined ? undefined : orderIn(partitions.get(home), orderId);
   if (atHome !== undefined) return atHome;
-  for (const { partition, view } of partitions.held()) {
-    const order = partition === home ? undefined : view?.order(orderId);
+  for (const held of partitions.held()) {
+    const order = held.partition === home ? undefined : orderIn(held, orderId);
     if (order !== undefined) return order;
   }
   requireAssignment(partitions);
@@ -78,6 +89,14 @@ export const findOrder = (partitions: OrderPartitions, partitionOf: PartitionOf,
       : `Order ${orderId} is in none of the partitions held here; ask the instances that hold the others.`,
     { orderId, ...(isHomeElsewhere ? { partition: home } : {}), partitions: elsewhere },
   );
+};
+
+const orderIn = (held: PartitionView<OrdersView> | undefined, orderId: string): Order | undefined => {
+  try {
+    return held?.view?.order(orderId);
+  } catch (e) {
+    throw held?.failed(e) ?? e;
+  }
 };
 
 /** Ascending. */
@@ -181,8 +200,8 @@ class SortedIds {
   }
 
   #readPage(after: string): void {
-    const view = this.#partitions.get(this.#partition)?.view;
-    if (view === undefined) {
+    const held = this.#partitions.get(this.#partition);
+    if (held?.view === undefined) {
       throw new AppError(
         "PARTITION_ELSEWHERE",
         `Partition ${this.#partition} was taken away while its ids were listed; ask again.`,
@@ -191,7 +210,11 @@ class SortedIds {
         },
       );
     }
-    this.#page = view.orderIdsAfter(after, this.#page_ids);
+    try {
+      this.#page = held.view.orderIdsAfter(after, this.#page_ids);
+    } catch (e) {
+      throw held.failed(e);
+    }
     this.#index = 0;
     this.head = this.#page[0];
   }

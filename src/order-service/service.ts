@@ -8,7 +8,8 @@ import { PartitionStore } from "../partitions/store.ts";
 import { prepareTopics } from "../partitions/topics.ts";
 import type { Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { type OrderProjectionView, orderProjection } from "./order-projection.ts";
+import { orderProjection } from "./order-projection.ts";
+import type { OrdersView } from "./queries.ts";
 
 export interface OrderServiceOptions {
   readonly config: Config;
@@ -31,7 +32,7 @@ const PARTITION_COUNT_WAIT_MS = 3_000;
  * ```
  */
 export class OrderService {
-  readonly partitions: PartitionSet<OrderProjectionView>;
+  readonly partitions: PartitionSet<OrdersView>;
   readonly #options: OrderServiceOptions;
   readonly #deadLetters: DeadLetters;
   readonly #ending = new AbortController();
@@ -49,7 +50,8 @@ export class OrderService {
     this.#deadLetters = new DeadLetters({ ...common, deadLetterTopic: config.dead_letter_topic });
     this.partitions = new PartitionSet({
       ...common,
-      openStore: (partition) => this.#openStore(partition),
+      openStore: (partition, damage) => this.#openStore(partition, damage),
+      restoring: (message, restore) => logger.info({ restore }, message),
       deliverDeadLetters: (partition, letters, signal) => this.#deadLetters.deliver(partition, letters, signal),
       membership: () => this.#standing(),
     });
@@ -119,11 +121,13 @@ export class OrderService {
     return (this.#state ??= this.#options.claimState(this.#logId));
   }
 
-  #openStore(partition: number): PartitionStore<OrderProjectionView> {
+  #openStore(partition: number, damage: string | undefined): PartitionStore<OrdersView> {
     const { config, clock, logger } = this.#options;
+    const state = this.#claimState();
     const name = storeName(config.orders_topic, partition);
     const identity = { logId: this.#logId, topic: config.orders_topic };
-    const { db, setAside } = this.#claimState().open(name, orderProjection, identity, clock.wall_ms());
+    const damaged = damage === undefined ? undefined : { path: state.setAside(name, clock.wall_ms()), reason: damage };
+    const { db, setAside = damaged } = state.open(name, orderProjection, identity, clock.wall_ms());
     if (setAside)
       logger.warn({ partition, ...setAside }, "The store was not usable and was set aside; it is rebuilt from the log.");
     return new PartitionStore(db, orderProjection, partition, () => db.close());

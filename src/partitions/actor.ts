@@ -1,27 +1,14 @@
-import type { Clock } from "../clock.ts";
-import { AppError } from "../errors.ts";
+import type { AppError } from "../errors.ts";
 import type { Batch, FetchResult, LogRecord, Watermarks } from "../log/log.ts";
-import type { ActorState, DeadLetterReason, PartitionView } from "./projection.ts";
+import type { ActorEnvironment, DeadLetter } from "./actor-environment.ts";
+import * as errors from "./actor-errors.ts";
+import { Outage } from "./outage.ts";
+import type { ActorState, PartitionView } from "./projection.ts";
 import { PositionWaiters } from "./position-waiters.ts";
-import { checksum, type LastRecord, type PartitionStore } from "./store.ts";
+import { checksum, isDamage, isStoreFailure, type LastRecord, type PartitionStore } from "./store.ts";
 
-export interface DeadLetter extends DeadLetterReason {
-  readonly record: LogRecord;
-}
-
-export interface ActorEnvironment {
-  readonly clock: Clock;
-  /** Asked synchronously right before each transaction: whether this process may still act for the partition. */
-  readonly isOwner: () => boolean;
-  /** Appends the dead letters, each once, however often it is asked; rejects when `signal` aborts. Absent where poison is only skipped. */
-  readonly deliverDeadLetters?: (partition: number, letters: readonly DeadLetter[], signal: AbortSignal) => Promise<void>;
-  /** Told when somebody begins to wait for a position. */
-  readonly awaited?: () => void;
-  /** Something a person should read. */
-  readonly warn: (partition: number, message: string) => void;
-}
-
-const STORE_RETRY_WAIT_MS = 1_000;
+/** How long to wait before a store that failed is tried again. */
+export const STORE_RETRY_WAIT_MS = 1_000;
 
 /**
  * Owns one partition: its store, its position, its queries. Records go in through `accept`, in order; `apply` folds them and commits
@@ -30,8 +17,9 @@ const STORE_RETRY_WAIT_MS = 1_000;
  * ```
  *            open()                 end reached
  *  created ─────────▶ catching-up ────────────▶ running ──close()──▶ draining ──▶ stopped
- *                          │  ◀──forgetEnd()──      │
- *                          └────── halt() ──────────┘──▶ halted ──close()──▶ stopped
+ *                        │ ▲  ◀──forgetEnd()──      │
+ *                        │ └──the store works again─│──┐
+ *                        └──halt(), the store fails─┴──▶ halted ──close()──▶ stopped
  * ```
  */
 export class PartitionActor<View> implements PartitionView<View> {
@@ -48,16 +36,24 @@ export class PartitionActor<View> implements PartitionView<View> {
   #caughtUpAt: number | undefined;
   readonly #ending = new AbortController();
   readonly #waiters: PositionWaiters;
+  readonly #storeOutage: Outage;
 
   constructor(
     readonly partition: number,
     private readonly environment: ActorEnvironment,
   ) {
-    this.#waiters = new PositionWaiters(environment.clock, this.#ending.signal);
+    const { clock, warn } = environment;
+    this.#waiters = new PositionWaiters(clock, this.#ending.signal);
+    this.#storeOutage = new Outage("STORE_FAILED: Its store", clock, (message) => warn(partition, message));
   }
 
+  /** A store that fails halts the partition for as long as it does. */
   get state(): ActorState {
-    return this.#state;
+    return this.isSuspended ? "halted" : this.#state;
+  }
+
+  get isSuspended(): boolean {
+    return this.#storeOutage.isUnderWay && !this.#ended();
   }
 
   get nextOffset(): number {
@@ -69,15 +65,25 @@ export class PartitionActor<View> implements PartitionView<View> {
   }
 
   get halted(): string | undefined {
-    return this.#halted?.message;
+    return this.#halted?.message ?? this.#storeOutage.lasting(0);
   }
 
   get view(): View | undefined {
     return this.#store?.projection.view;
   }
 
+  get digest(): string | undefined {
+    return this.#store?.projection.digest;
+  }
+
+  /** The store could not be opened or written, and is tried again. */
+  storeFailed(e: unknown): void {
+    this.#storeOutage.failed(errors.storeAdvice(e));
+  }
+
   /** Synchronous, so that the position is known before anything is read. */
   open(store: PartitionStore<View>): void {
+    this.#storeOutage.worked();
     this.#store = store;
     this.#unverified = store.last;
     this.#readOffset = store.last?.offset ?? this.nextOffset;
@@ -108,6 +114,11 @@ export class PartitionActor<View> implements PartitionView<View> {
     return takes ? this.#readOffset : undefined;
   }
 
+  /** How many records lie before the end that it has to reach; 0 once it is running. */
+  get behind(): number {
+    return this.#state === "catching-up" ? Math.max(0, (this.#caughtUpAt ?? 0) - this.nextOffset) : 0;
+  }
+
   get isAwaited(): boolean {
     return this.#waiters.size > 0;
   }
@@ -120,12 +131,7 @@ export class PartitionActor<View> implements PartitionView<View> {
   accept(result: FetchResult): void {
     if (this.wanted === undefined || this.#accepted) return;
     if ("unreadable" in result) {
-      this.halt(
-        new AppError(
-          "LOG_UNAVAILABLE",
-          `The records at offset ${this.#readOffset} cannot be decoded (${result.unreadable}). Nothing after them is applied. Repair or remove them in the topic, then restart.`,
-        ),
-      );
+      this.halt(errors.unreadable(this.#readOffset, result.unreadable));
     } else if ("outOfRange" in result) {
       this.#outOfRange(result.outOfRange);
     } else if (result.batch.baseOffset === this.#readOffset) {
@@ -139,9 +145,12 @@ export class PartitionActor<View> implements PartitionView<View> {
   apply(): Promise<void> | undefined {
     const batch = this.#accepted;
     if (!batch || this.#applying) return undefined;
-    const letters = this.#fold(batch);
-    if (letters === undefined) return undefined;
-    if (letters.length === 0 && this.#commit(batch)) return undefined;
+    let letters = this.#fold(batch);
+    if (this.#ended()) return undefined;
+    if (letters?.length === 0) {
+      if (this.#commit(batch)) return undefined;
+      letters = undefined;
+    }
     const applying = this.#applySlowly(batch, letters).finally(() => {
       if (this.#applying === applying) this.#applying = undefined;
     });
@@ -155,6 +164,12 @@ export class PartitionActor<View> implements PartitionView<View> {
     const waiting = this.#waiters.wait(offset, wait_ms_max);
     this.environment.awaited?.();
     return waiting;
+  }
+
+  failed(e: unknown): AppError {
+    if (!isDamage(e)) return errors.storeFailed(this.partition, e);
+    this.#damaged(e.message);
+    return errors.storeRebuilt(this.partition, e);
   }
 
   halt(error: AppError): void {
@@ -187,7 +202,8 @@ export class PartitionActor<View> implements PartitionView<View> {
     return this.#state === "halted" || this.#state === "draining" || this.#state === "stopped";
   }
 
-  #outOfRange({ startOffset, endOffset }: Watermarks): void {
+  #outOfRange(watermarks: Watermarks): void {
+    const { startOffset, endOffset } = watermarks;
     const store = this.#store;
     if (!store) return;
     if (store.nextOffset === undefined && this.#readOffset < startOffset) {
@@ -203,17 +219,11 @@ export class PartitionActor<View> implements PartitionView<View> {
       this.#unverified = undefined;
       this.#readOffset = this.nextOffset;
     } else {
-      this.halt(
-        new AppError(
-          "OFFSET_OUT_OF_RANGE",
-          `The store goes on at offset ${this.nextOffset}, but the log holds ${startOffset} to ${endOffset}: records were removed unread, or the topic was made anew. ` +
-            `If the log is right, stop the service, move this partition's store file away and start again; it is rebuilt from the log's start.`,
-        ),
-      );
+      this.halt(errors.outOfRange(this.nextOffset, watermarks));
     }
   }
 
-  /** Folds the batch in memory; undefined when the partition had to be halted. */
+  /** Folds the batch in memory; undefined where the partition had to be halted, or the store failed and the batch is to be folded again. */
   #fold(batch: Batch): DeadLetter[] | undefined {
     const store = this.#store;
     if (!store) return undefined;
@@ -229,14 +239,9 @@ export class PartitionActor<View> implements PartitionView<View> {
       }
     } catch (e) {
       store.projection.reset();
-      this.halt(
-        new AppError(
-          "FOLD_FAILED",
-          `The fold threw between offsets ${batch.baseOffset} and ${batch.nextOffset}: ${String(e)}.`,
-          {},
-          e,
-        ),
-      );
+      if (isDamage(e)) this.#damaged(String(e));
+      else if (isStoreFailure(e)) this.storeFailed(e);
+      else this.halt(errors.foldFailed(batch, e));
       return undefined;
     }
     this.#unverified = undefined;
@@ -246,33 +251,31 @@ export class PartitionActor<View> implements PartitionView<View> {
   #disagrees(record: LogRecord): boolean {
     const last = this.#unverified;
     if (last?.offset !== record.offset || checksum(record) === last.checksum) return false;
-    this.halt(
-      new AppError(
-        "LOG_DISAGREES",
-        `At offset ${record.offset} the log holds another record than the one applied: the topic was made anew or restored differently. ` +
-          `If the log is right, stop the service, move this partition's store file away and start again; it is rebuilt from the log's start.`,
-      ),
-    );
+    this.halt(errors.disagrees(record.offset));
     return true;
   }
 
-  async #applySlowly(batch: Batch, letters: readonly DeadLetter[]): Promise<void> {
-    const { clock, deliverDeadLetters } = this.environment;
-    if (letters.length > 0) {
-      try {
-        await deliverDeadLetters?.(this.partition, letters, this.#ending.signal);
-      } catch (e) {
-        this.#forget();
-        if (!this.#ending.signal.aborted) throw e;
-        return;
+  async #applySlowly(batch: Batch, folded: readonly DeadLetter[] | undefined): Promise<void> {
+    for (let letters = folded; ; letters = this.#fold(batch)) {
+      if (this.#ended()) return;
+      if (letters) {
+        if (letters.length > 0 && !(await this.#deliver(letters))) return;
+        if (this.#commit(batch)) return;
       }
+      // A failed commit has thrown the folded rows away, so they are folded again before the next try.
+      await this.environment.clock.sleep(STORE_RETRY_WAIT_MS, this.#ending.signal);
     }
-    // A failed commit has thrown the folded rows away, so they are folded again before the next try.
-    let folded = letters.length > 0;
-    while (!folded || !this.#commit(batch)) {
-      await clock.sleep(STORE_RETRY_WAIT_MS, this.#ending.signal);
-      if (this.#ending.signal.aborted || this.#fold(batch) === undefined) return;
-      folded = true;
+  }
+
+  /** False where the partition is given up. */
+  async #deliver(letters: readonly DeadLetter[]): Promise<boolean> {
+    try {
+      await this.environment.deliverDeadLetters?.(this.partition, letters, this.#ending.signal);
+      return true;
+    } catch (e) {
+      this.#forget();
+      if (!this.#ending.signal.aborted) throw e;
+      return false;
     }
   }
 
@@ -290,15 +293,27 @@ export class PartitionActor<View> implements PartitionView<View> {
       if (batch.nextOffset > this.nextOffset || store.nextOffset === undefined) store.commit(batch.nextOffset, last);
     } catch (e) {
       store.projection.reset();
-      this.environment.warn(
-        this.partition,
-        `STORE_FAILED: ${String(e)}. The batch is tried again every ${STORE_RETRY_WAIT_MS} ms; make room or mend the disk.`,
-      );
+      if (isDamage(e)) {
+        this.#damaged(String(e));
+        return true;
+      }
+      this.storeFailed(e);
       return false;
     }
     this.#accepted = undefined;
+    if (this.#storeOutage.isUnderWay) {
+      this.#storeOutage.worked();
+      this.forgetEnd();
+      this.environment.resumed?.();
+    }
     this.#noteProgress();
     return true;
+  }
+
+  #damaged(reason: string): void {
+    if (this.#ended()) return;
+    this.halt(errors.storeDamaged(reason));
+    this.environment.damaged(reason);
   }
 
   #forget(): void {

@@ -3,7 +3,7 @@ import { AppError } from "../errors.ts";
 import { Backoff, type BackoffLimits } from "../log/backoff.ts";
 import type { Header, Log, LogRecord, NewRecord, Producer } from "../log/log.ts";
 import type { Random } from "../random.ts";
-import type { DeadLetter } from "./actor.ts";
+import type { DeadLetter } from "./actor-environment.ts";
 
 /** Beside a dead letter's own headers. Reason, detail: why; topic, partition, offset: where it stands in the log. */
 export const DEAD_LETTER_HEADERS = {

@@ -14,6 +14,10 @@ export class Outage {
     private readonly tell: (message: string) => void,
   ) {}
 
+  get isUnderWay(): boolean {
+    return this.#since_ms !== undefined;
+  }
+
   failed(e: unknown): void {
     this.#cause = e instanceof Error ? e.message : String(e);
     if (this.#since_ms !== undefined) return;

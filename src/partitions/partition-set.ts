@@ -1,15 +1,20 @@
-import type { Clock } from "../clock.ts";
+import { type Clock, within } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { Backoff, type BackoffLimits } from "../log/backoff.ts";
 import type { FetchResult, Log, Reader } from "../log/log.ts";
 import type { Random } from "../random.ts";
-import { type ActorEnvironment, PartitionActor } from "./actor.ts";
+import { PartitionActor, STORE_RETRY_WAIT_MS } from "./actor.ts";
+import type { ActorEnvironment } from "./actor-environment.ts";
 import { Outage } from "./outage.ts";
-import type { HeldPartitions } from "./projection.ts";
+import type { HeldPartitions, RestoreProgress } from "./projection.ts";
+import { RestoreMeter } from "./restore-meter.ts";
+import { Standstill } from "./standstill.ts";
 import type { PartitionStore } from "./store.ts";
 
 /** How long a fetch waits for records. A partition assigned meanwhile is first read after it. */
 const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
+/** Far from the end: larger answers make larger transactions, in which an order is read and written once for more of its events. */
+const RESTORE_FETCH = { ...FETCH, partition_bytes_max: 4 * 1024 * 1024 };
 /** How long to wait when there is nothing to read at all. */
 const IDLE_WAIT_MS = 25;
 /**
@@ -17,11 +22,20 @@ const IDLE_WAIT_MS = 25;
  * of leaders is over sooner.
  */
 const READ_FAILING_MS_MAX = 2_000;
+/** How often it is looked whether a partition stands still, and how long the log may take to tell its ends. */
+const LOOK_WAIT_MS = 5_000;
+/** A disk that damages a store more often than this is not to be trusted with another one. */
+const REBUILDS_MAX = 3;
 
-export interface PartitionSetOptions<View> extends Omit<ActorEnvironment, "clock" | "awaited" | "warn"> {
+export interface PartitionSetOptions<View> extends Omit<ActorEnvironment, "clock" | "awaited" | "resumed" | "damaged" | "warn"> {
   readonly log: Log;
   readonly topic: string;
-  readonly openStore: (partition: number) => PartitionStore<View>;
+  /** `damage`: why the store that is there is not to be used any more. */
+  readonly openStore: (partition: number, damage: string | undefined) => PartitionStore<View>;
+  /** Told of a damaged store, where not the set but its owner makes it anew; the partition stays halted until then. */
+  readonly storeDamaged?: (reason: string) => void;
+  /** How those come on that are far from the log's end: a sentence, and the figures while it lasts. */
+  readonly restoring?: (message: string, progress: RestoreProgress | undefined) => void;
   /** How the group stands, for people. */
   readonly membership: () => string;
   /** How long records may gather between two fetches, while nobody waits for them. */
@@ -35,31 +49,41 @@ export interface PartitionSetOptions<View> extends Omit<ActorEnvironment, "clock
 
 /**
  * The actors of the partitions this process holds, and the one loop that reads for them. While the actors apply what was read, the
- * next fetch is already under way; at most two answers are in memory.
+ * next fetch is already under way; at most two answers are in memory. A second loop looks whether they get anywhere.
  *
  * ```
  *  assign(partitions): opens the gained ones, closes the lost ones ──▶ fetch at every actor's `wanted` ─▶ accept ─▶ apply ─┐
  *                                                                        ▲───────────────────────────────────────────────┘
+ *  look: ends asked ─▶ a partition stands still ─▶ the reader is replaced, the fetch under way forgotten
+ *  a damaged store: its actor closed ─▶ the store set aside ─▶ a new actor, from the log's start
  * ```
  */
 export class PartitionSet<View> implements HeldPartitions<View> {
   partitionCount = 0;
   readonly #actors = new Map<number, PartitionActor<View>>();
   readonly #closing = new Map<number, Promise<void>>();
+  /** Stores that must not be opened again, and why; how often each partition had one. */
+  readonly #damage = new Map<number, string>();
+  readonly #rebuilds = new Map<number, number>();
   readonly #ending = new AbortController();
   #gathering: AbortController | undefined;
   readonly #recordsOutage: Outage;
   readonly #endsOutage: Outage;
-  readonly #reader: Reader;
-  readonly #reading: Promise<void>;
+  readonly #restoreMeter: RestoreMeter;
+  readonly #standstill = new Standstill(LOOK_WAIT_MS);
+  #reader: Reader;
+  /** Rejects the fetch under way, which may never be answered. */
+  #abandonFetch: (reason: AppError) => void = () => undefined;
+  readonly #running: Promise<unknown>;
 
   constructor(private readonly options: PartitionSetOptions<View>) {
-    const { topic, clock, warn } = options;
+    const { topic, clock, warn, restoring = () => undefined } = options;
     const tell = (message: string) => warn(undefined, message);
     this.#recordsOutage = new Outage(`Reading the records of ${topic}`, clock, tell);
     this.#endsOutage = new Outage(`Asking for the ends of ${topic}`, clock, tell);
+    this.#restoreMeter = new RestoreMeter(clock, restoring);
     this.#reader = options.log.reader(topic);
-    this.#reading = this.#read();
+    this.#running = Promise.all([this.#read(), this.#look()]);
   }
 
   get membership(): string {
@@ -68,6 +92,14 @@ export class PartitionSet<View> implements HeldPartitions<View> {
 
   get readFailure(): string | undefined {
     return this.#actors.size === 0 ? undefined : this.#recordsOutage.lasting(READ_FAILING_MS_MAX);
+  }
+
+  get standstill(): string | undefined {
+    return this.#standstill.reason;
+  }
+
+  get restore(): RestoreProgress | undefined {
+    return this.#restoreMeter.progress;
   }
 
   *held(): Iterable<PartitionActor<View>> {
@@ -83,18 +115,50 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   assign(partitions: readonly number[]): void {
     if (this.#ending.signal.aborted) return;
     const wanted = new Set(partitions);
-    for (const [partition, actor] of this.#actors) {
-      if (wanted.has(partition)) continue;
-      this.#actors.delete(partition);
+    for (const partition of this.#actors.keys()) if (!wanted.has(partition)) this.#remove(partition);
+    const gained = partitions.filter((partition) => !this.#actors.has(partition));
+    if (gained.length > 0) this.#add(gained);
+  }
+
+  #add(partitions: readonly number[]): void {
+    for (const partition of partitions) {
+      const actor: PartitionActor<View> = new PartitionActor<View>(partition, {
+        ...this.options,
+        awaited: () => this.#gathering?.abort(),
+        resumed: () => void this.#catchUp([actor]),
+        damaged: (reason) => this.#damaged(partition, reason),
+      });
+      this.#actors.set(partition, actor);
+    }
+    void this.#open(partitions);
+  }
+
+  #remove(partition: number): void {
+    const closing = this.#actors.get(partition)?.close();
+    this.#actors.delete(partition);
+    if (closing)
       this.#closing.set(
         partition,
-        actor.close().finally(() => this.#closing.delete(partition)),
+        closing.finally(() => this.#closing.delete(partition)),
       );
-    }
-    const gained = partitions.filter((partition) => !this.#actors.has(partition));
-    const environment = { ...this.options, awaited: () => this.#gathering?.abort() };
-    for (const partition of gained) this.#actors.set(partition, new PartitionActor<View>(partition, environment));
-    if (gained.length > 0) void this.#open(gained);
+  }
+
+  /** Sets the partition's store aside, and rebuilds it from the log's start. */
+  rebuild(partition: number, reason: string): void {
+    if (this.#ending.signal.aborted || !this.#actors.has(partition)) return;
+    this.#damage.set(partition, reason);
+    this.#remove(partition);
+    this.#add([partition]);
+  }
+
+  #damaged(partition: number, reason: string): void {
+    const { storeDamaged, warn } = this.options;
+    if (storeDamaged) return storeDamaged(reason);
+    const rebuilds = (this.#rebuilds.get(partition) ?? 0) + 1;
+    if (rebuilds > REBUILDS_MAX)
+      return warn(partition, `The store is damaged again, after ${REBUILDS_MAX} new ones. Look at the disk, then restart.`);
+    this.#rebuilds.set(partition, rebuilds);
+    this.rebuild(partition, reason);
   }
 
   async close(): Promise<void> {
@@ -102,7 +166,8 @@ export class PartitionSet<View> implements HeldPartitions<View> {
     this.#gathering?.abort();
     await Promise.all([...this.#actors.values()].map((actor) => actor.close()));
     await this.#reader.close();
-    await this.#reading;
+    this.#abandonFetch(new AppError("SHUTTING_DOWN", "Reading was ended by this process."));
+    await this.#running;
     await Promise.all(this.#closing.values());
   }
 
@@ -120,22 +185,33 @@ export class PartitionSet<View> implements HeldPartitions<View> {
     for (const partition of partitions) {
       await this.#closing.get(partition);
       const actor = this.#actors.get(partition);
-      if (!actor || actor.state !== "created") continue;
-      try {
-        actor.open(this.options.openStore(partition));
-        opened.push(actor);
-      } catch (e) {
-        actor.halt(
-          new AppError(
-            "STORE_FAILED",
-            `The store cannot be opened: ${String(e)}. Mend the disk or the data directory, then restart.`,
-            {},
-            e,
-          ),
-        );
-      }
+      if (!actor || actor.view) continue;
+      if (this.#tryOpen(actor)) opened.push(actor);
+      else void this.#openLater(actor);
     }
     await this.#catchUp(opened);
+  }
+
+  #tryOpen(actor: PartitionActor<View>): boolean {
+    const { partition } = actor;
+    try {
+      actor.open(this.options.openStore(partition, this.#damage.get(partition)));
+      this.#damage.delete(partition);
+      return true;
+    } catch (e) {
+      actor.storeFailed(e);
+      return false;
+    }
+  }
+
+  async #openLater(actor: PartitionActor<View>): Promise<void> {
+    do await this.options.clock.sleep(STORE_RETRY_WAIT_MS, this.#ending.signal);
+    while (this.#holds(actor) && !this.#tryOpen(actor));
+    if (this.#holds(actor)) await this.#catchUp([actor]);
+  }
+
+  #holds(actor: PartitionActor<View>): boolean {
+    return !this.#ending.signal.aborted && this.#actors.get(actor.partition) === actor;
   }
 
   /** Tells the actors the ends they have to reach, asking until the log names them. */
@@ -146,6 +222,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
         const watermarks = await this.options.log.watermarks(this.options.topic);
         this.#endsOutage.worked();
         for (const actor of actors) actor.catchUpTo(watermarks[actor.partition] ?? { startOffset: 0, endOffset: 0 });
+        this.#restoreMeter.note(this.#actors.values());
         return;
       } catch (e) {
         if (this.#ending.signal.aborted) return;
@@ -170,11 +247,12 @@ export class PartitionSet<View> implements HeldPartitions<View> {
         backoff.reset();
         if (this.#recordsOutage.worked() >= READ_FAILING_MS_MAX) this.#forgetEnds();
         for (const result of results) this.#actors.get(result.partition)?.accept(result);
-        fetching = this.options.gather_ms === undefined ? this.#fetch() : undefined;
+        fetching = this.options.gather_ms === undefined && isOwner() ? this.#fetch() : undefined;
         fetching?.catch(() => undefined);
         for (const actor of this.#actors.values()) {
           if (!actor.hasAccepted) continue;
           actor.apply()?.catch((e: unknown) => this.options.warn(actor.partition, String(e)));
+          this.#restoreMeter.note(this.#actors.values());
           await clock.yield();
         }
         if (this.options.gather_ms !== undefined) await this.#gather(this.options.gather_ms);
@@ -186,6 +264,26 @@ export class PartitionSet<View> implements HeldPartitions<View> {
       }
     }
     await fetching?.catch(() => undefined);
+  }
+
+  /** Asks for the ends even while reading seems to go well: a fetch that is never answered tells nothing. */
+  async #look(): Promise<void> {
+    const { clock, log, topic, warn } = this.options;
+    for (;;) {
+      await clock.sleep(LOOK_WAIT_MS, this.#ending.signal);
+      if (this.#ending.signal.aborted) return;
+      if (this.#actors.size === 0) continue;
+      const ends = await within(clock, LOOK_WAIT_MS, log.watermarks(topic)).catch(() => undefined);
+      if (!ends || !this.#standstill.look(this.held(), ends)) continue;
+      warn(undefined, this.#standstill.reason ?? "");
+      this.#reconnect();
+    }
+  }
+
+  #reconnect(): void {
+    void this.#reader.close().catch(() => undefined);
+    this.#reader = this.options.log.reader(this.options.topic);
+    this.#abandonFetch(new AppError("LOG_UNAVAILABLE", "The connections are made anew."));
   }
 
   /** After an outage the actors are behind by an unknown number of records. */
@@ -205,6 +303,10 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   #fetch(): Promise<FetchResult[]> | undefined {
     const positions = new Map<number, number>();
     for (const [partition, actor] of this.#actors) if (actor.wanted !== undefined) positions.set(partition, actor.wanted);
-    return positions.size === 0 ? undefined : this.#reader.fetch(positions, FETCH);
+    if (positions.size === 0) return undefined;
+    const { promise, resolve, reject } = Promise.withResolvers<FetchResult[]>();
+    this.#abandonFetch = reject;
+    this.#reader.fetch(positions, this.restore ? RESTORE_FETCH : FETCH).then(resolve, reject);
+    return promise;
   }
 }

@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import type { AppError } from "../errors.ts";
 import type { LogRecord } from "../log/log.ts";
 
 /**
@@ -26,6 +27,8 @@ export interface ProjectionStore<View> {
   reset(): void;
   /** Queries against the committed rows. */
   readonly view: View;
+  /** Of the committed rows, where the projection keeps one: equal for equal prefixes of the log. Cheap to ask for. */
+  readonly digest?: string;
 }
 
 /** Why a record is a dead letter: a stable code and a sentence. */
@@ -38,8 +41,9 @@ export interface DeadLetterReason {
  * ```
  *             records to read            end reached
  *  created ──▶ catching-up ────────────▶ running ──▶ draining ──▶ stopped
- *                  │  ◀──end not known──    │
- *                  └───────▶ halted ◀───────┘   (until the process or an operator starts it anew)
+ *                │ ▲  ◀──end not known──    │
+ *                ▼ │ its store works again  │
+ *               halted ◀────────────────────┘   (else until the process or an operator starts it anew)
  * ```
  */
 export type ActorState = "created" | "catching-up" | "running" | "draining" | "stopped" | "halted";
@@ -54,10 +58,16 @@ export interface PartitionView<View> {
   readonly endOffset: number;
   /** Why it halted: a sentence that says what to do. */
   readonly halted: string | undefined;
+  /** It is halted only for as long as its store fails, and then goes on by itself. */
+  readonly isSuspended: boolean;
   /** Queries on the committed rows; undefined while the store is not open. */
   readonly view: View | undefined;
+  /** Of the rows at `nextOffset`, where the projection keeps one. */
+  readonly digest: string | undefined;
   /** Resolves with true once everything before `offset` is applied, false after `wait_ms_max` or when the actor ends. */
   reached(offset: number, wait_ms_max: number): Promise<boolean>;
+  /** The error to answer with when a query on `view` threw `e`: STORE_FAILED, or CATCHING_UP where the store is damaged and now rebuilt. */
+  failed(e: unknown): AppError;
 }
 
 /** The partitions this process holds, and how many there are in all. */
@@ -71,4 +81,17 @@ export interface HeldPartitions<View> {
   readonly membership: string;
   /** Why the log cannot be read, a sentence, once that has lasted: what is held may be incomplete then, whatever its state. */
   readonly readFailure: string | undefined;
+  /** What stands still although the log goes on, a sentence, once that has lasted. The process is then of no use as it is. */
+  readonly standstill: string | undefined;
+  /** How far those have come that read a long way up to the log's end; undefined while none does. */
+  readonly restore: RestoreProgress | undefined;
+}
+
+export interface RestoreProgress {
+  readonly partitions: number;
+  /** Applied since it began, of all that are to be. */
+  readonly records: number;
+  readonly records_total: number;
+  readonly records_per_s: number;
+  readonly left_s: number;
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { AppError } from "../errors.ts";
 import { FileLock } from "../file-lock.ts";
 import type { Projection } from "./projection.ts";
-import { type Locking, type OpenedDatabase, openDatabase, type StoreIdentity } from "./store.ts";
+import { type Locking, moveAside, type OpenedDatabase, openDatabase, type StoreIdentity } from "./store.ts";
 
 /** Where a process keeps its stores: on disk, or in memory where a simulation runs many. */
 export interface State {
@@ -15,6 +15,8 @@ export interface State {
     wall_ms: number,
     locking?: Locking,
   ): OpenedDatabase;
+  /** Gives a store that is closed another name, so that the next `open` makes a new one. Returns that name. */
+  setAside(name: string, wall_ms: number): string;
   /** The partitions of the topic that have a store of their own here, named by `storeName`. */
   partitions(topic: string): number[];
   release(): void;
@@ -60,6 +62,10 @@ export class StateDir implements State {
     locking?: Locking,
   ): OpenedDatabase {
     return openDatabase(join(this.path, name), projection, identity, wall_ms, locking);
+  }
+
+  setAside(name: string, wall_ms: number): string {
+    return moveAside(join(this.path, name), wall_ms);
   }
 
   partitions(topic: string): number[] {

@@ -40,16 +40,33 @@ export function openDatabase(
     if (typeof db !== "string") return { db, setAside: undefined };
     reason = db;
   } catch (e) {
-    const code = (e as { code?: string }).code;
-    if (code !== "SQLITE_NOTADB" && code !== "SQLITE_CORRUPT") throw e;
-    reason = `it is damaged (${code})`;
+    if (!isDamage(e)) throw e;
+    reason = `it is damaged (${e.code})`;
   }
-  const aside = `${path}.set-aside-${wall_ms}`;
-  for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+  const aside = moveAside(path, wall_ms);
   const db = openFile(path, projection, identity, locking);
   if (typeof db === "string") throw new Error(`a new store is not usable: ${db}`);
   return { db, setAside: { path: aside, reason } };
 }
+
+/** Gives a closed database file another name, so that the next `openDatabase` makes a new one. Returns that name. */
+export function moveAside(path: string, wall_ms: number): string {
+  const aside = `${path}.set-aside-${wall_ms}`;
+  for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+  return aside;
+}
+
+const sqliteCode = (e: unknown): string => (e instanceof Error ? String((e as { code?: unknown }).code) : "");
+
+/** Whether it was the store that failed: a full disk, one that cannot be read, a lock that is held too long. It may work again later. */
+export const isStoreFailure = (e: unknown): boolean => sqliteCode(e).startsWith("SQLITE_");
+
+/** Whether SQLite found a file damaged (https://www.sqlite.org/rescode.html#corrupt): trying again does not help. */
+export const isDamage = (e: unknown): e is Error & { readonly code: string } => /^SQLITE_(CORRUPT|NOTADB)/.test(sqliteCode(e));
+
+/** What a row says that cannot be read, although SQLite takes it for a row. */
+export const damagedRow = (what: string, cause: unknown): Error =>
+  Object.assign(new Error(`${what} cannot be read`, { cause }), { code: "SQLITE_CORRUPT" });
 
 function openFile(path: string, projection: Projection<unknown>, identity: StoreIdentity, locking: Locking): Database | string {
   const db = new Database(path, { create: true, strict: true });

@@ -22,7 +22,7 @@ export interface LoggerOptions {
  * forge or colour a line: control characters and what a terminal takes for one are escaped in both formats.
  */
 export const createLogger = (options: LoggerOptions): Logger => {
-  const terminal = options.terminal ?? isatty(STDOUT);
+  const terminal = options.terminal ?? isTerminal();
   const pretty = options.format === "pretty" || (options.format === "auto" && terminal);
   const write = options.write ?? writeToStdout;
   const withoutSecrets = secretRemover(options.secrets ?? []);
@@ -41,6 +41,8 @@ export const createLogger = (options: LoggerOptions): Logger => {
 };
 
 const STDOUT = 1;
+export const isTerminal = (): boolean => isatty(STDOUT);
+
 const REDACTED = "[redacted]";
 
 const secretNames = ["password", "sasl_password", "secret", "authorization", "cookie", "KAFKA_SASL_PASSWORD"];
@@ -48,7 +50,7 @@ const secretNames = ["password", "sasl_password", "secret", "authorization", "co
 const secretPaths = secretNames.flatMap((name) => ["", "*.", "*.*.", "*.*.*."].map((depth) => depth + name));
 
 /** A terminal or a pipe may be full for a moment (EAGAIN); a log line is not worth failing for any other error. */
-const writeToStdout = (line: string): void => {
+export const writeToStdout = (line: string): void => {
   let rest = Buffer.from(line);
   for (let tries = 0; rest.length > 0 && tries < WRITE_TRIES_MAX; tries++) {
     try {

@@ -10,6 +10,7 @@ import { measureApply } from "./measure-apply.ts";
 import { loadGenerator, measureCreates } from "./measure-creates.ts";
 import { measureMemory } from "./measure-memory.ts";
 import { measureReadable } from "./measure-readable.ts";
+import { measureRestore } from "./measure-restore.ts";
 import { embeddedTarget, kafkaTarget, type Target } from "./target.ts";
 
 const usage = `Usage: bun run bench [options]      on the embedded log and, with KAFKA_BROKERS (loopback only), on that broker
@@ -67,6 +68,7 @@ async function measure(target: Target, { events, step_s, ordersForMemory, peer }
     ["events applied", () => measureApply(target, load, peer)],
     [`creates, with ${loadGenerator}`, () => measureCreates(target, step_s)],
     ["create to readable", () => measureReadable(target)],
+    ["restore", () => measureRestore(target)],
     ["memory", () => measureMemory(target, ordersForMemory)],
   ];
   const figures: Figure[] = [];

@@ -13,12 +13,19 @@ export const eventCount = ({ orders, updatesPerOrder }: Load): number => orders 
 
 /** The creates and updates of this many orders are interleaved: each order's next event comes this many orders later. */
 const window_orders = 1_000;
-const batch_records = 5_000;
+/** How a topic is filled: batches of so many records, and how long to wait between two. */
+export interface Pace {
+  readonly batch_records: number;
+  readonly wait_ms: number;
+}
+
+/** In batches far larger than the services'. */
+const full_pace: Pace = { batch_records: 5_000, wait_ms: 0 };
 const base_ms = 1_760_000_000_000;
 const statuses = ["confirmed", "processing", "shipped", "pending", "cancelled"] as const;
 
-/** Fills the topic, which must not exist, through the log's own producer in batches far larger than the services'. */
-export async function fillTopic(log: Log, topic: string, load: Load): Promise<void> {
+/** Fills the topic, which must be empty or not exist, through the log's own producer. */
+export async function fillTopic(log: Log, topic: string, load: Load, { batch_records, wait_ms } = full_pace): Promise<void> {
   await log.createTopic(topic, loadPartitions);
   const producer = log.producer();
   try {
@@ -28,6 +35,7 @@ export async function fillTopic(log: Log, topic: string, load: Load): Promise<vo
       if (batch.length < batch_records) continue;
       await producer.append(topic, batch);
       batch = [];
+      if (wait_ms > 0) await Bun.sleep(wait_ms);
     }
     if (batch.length > 0) await producer.append(topic, batch);
   } finally {

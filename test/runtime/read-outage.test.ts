@@ -2,10 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readiness } from "../../src/http/health.ts";
 import { type FetchFault, noFaults } from "../../src/log/memory-log.ts";
 import { findOrder, type OrderPartitions } from "../../src/order-service/queries.ts";
-import { waitUntil } from "../support/wait-until.ts";
-import { created, record, Rig, updated } from "./rig.ts";
-
-const eventually = (probe: () => boolean) => waitUntil(() => `never: ${probe.toString()}`, probe, { wait_ms_max: 5_000 });
+import { created, eventually, record, Rig, updated } from "./rig.ts";
 
 /** Longer than a failure of reading may last without consequences. */
 const long_ms = 2_000;

@@ -1,15 +1,19 @@
+import type { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { MemoryBroker, type MemoryFaults } from "../../src/log/memory-log.ts";
 import type { Log, NewRecord } from "../../src/log/log.ts";
-import { type OrderProjectionView, orderProjection } from "../../src/order-service/order-projection.ts";
+import { orderProjection } from "../../src/order-service/order-projection.ts";
+import type { OrdersView } from "../../src/order-service/queries.ts";
 import { encodeEvent, type OrderEvent } from "../../src/orders/event.ts";
 import type { Status } from "../../src/orders/order.ts";
 import { DeadLetters } from "../../src/partitions/dead-letters.ts";
 import { PartitionSet } from "../../src/partitions/partition-set.ts";
-import { openDatabase, PartitionStore } from "../../src/partitions/store.ts";
+import type { RestoreProgress } from "../../src/partitions/projection.ts";
+import { moveAside, openDatabase, PartitionStore } from "../../src/partitions/store.ts";
+import { waitUntil } from "../support/wait-until.ts";
 
 export const TOPIC = "orders";
 export const DEAD_LETTER_TOPIC = "orders.dlq";
@@ -55,13 +59,17 @@ export const poison = (partition: number, value: string): NewRecord => ({
   timestamp_ms: 1,
 });
 
+export const eventually = (probe: () => boolean): Promise<boolean> =>
+  waitUntil(() => `never: ${probe.toString()}`, probe, { wait_ms_max: 5_000 });
+
 /** The real partition set with the order projection, on the log in memory and stores in a temporary directory. */
 export class Rig implements AsyncDisposable {
   readonly broker: MemoryBroker;
   readonly log: Log;
   readonly dir = mkdtempSync(join(tmpdir(), "runtime-"));
   readonly warnings: string[] = [];
-  readonly #sets: PartitionSet<OrderProjectionView>[] = [];
+  readonly restoring: [message: string, progress: RestoreProgress | undefined][] = [];
+  readonly #sets: PartitionSet<OrdersView>[] = [];
   owner = true;
   /** Added to what the partition set takes for the time, so that a test need not wait for it. */
   passed_ms = 0;
@@ -89,10 +97,11 @@ export class Rig implements AsyncDisposable {
   start(
     name: string,
     partitions: readonly number[],
-    beforeOpen: (store: PartitionStore<OrderProjectionView>) => void = () => undefined,
-  ): PartitionSet<OrderProjectionView> {
+    beforeOpen: (store: PartitionStore<OrdersView>, db: Database) => void = () => undefined,
+    log: Log = this.log,
+  ): PartitionSet<OrdersView> {
     const common = {
-      log: this.log,
+      log,
       topic: TOPIC,
       isOwner: () => this.owner,
       backoff: BACKOFF,
@@ -105,10 +114,13 @@ export class Rig implements AsyncDisposable {
       ...common,
       membership: () => "stable",
       deliverDeadLetters: (partition, letters, signal) => deadLetters.deliver(partition, letters, signal),
-      openStore: (partition) => {
-        const { db } = openDatabase(this.storePath(name, partition), orderProjection, { logId: "log", topic: TOPIC }, 0);
+      restoring: (message, progress) => void this.restoring.push([message, progress]),
+      openStore: (partition, damage) => {
+        const path = this.storePath(name, partition);
+        if (damage !== undefined) moveAside(path, 0);
+        const { db } = openDatabase(path, orderProjection, { logId: "log", topic: TOPIC }, 0);
         const store = new PartitionStore(db, orderProjection, partition, () => db.close());
-        beforeOpen(store);
+        beforeOpen(store, db);
         return store;
       },
     });

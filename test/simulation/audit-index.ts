@@ -1,8 +1,8 @@
 import type { Database } from "bun:sqlite";
 import { FINGERPRINT_HEADER } from "../../src/cart/index-projection.ts";
 import type { LogRecord } from "../../src/log/log.ts";
-import type { LoggedRecord } from "./reference.ts";
-import { compareRows } from "./violation.ts";
+import type { LoggedRecord } from "../reference/reference.ts";
+import { compareRows } from "../reference/violation.ts";
 
 /** A record as the log has it, and as the reference reads it. */
 export interface Stored extends LoggedRecord {
@@ -16,8 +16,8 @@ export interface Stored extends LoggedRecord {
 export function auditIndex(where: string, db: Database, read: readonly Stored[]): void {
   const orders = new Map<string, string>();
   const keys = new Map<string, { readonly partition: number; readonly row: string }[]>();
-  for (const { partition, offset, value, record } of read) {
-    if (value.startsWith("POISON")) continue;
+  for (const { partition, offset, value, isPoison, record } of read) {
+    if (isPoison) continue;
     const event = JSON.parse(value) as { event_id: string; event_type: string; order_id: string };
     const row = `${event.order_id} ${event.event_id} ${partition}:${offset}`;
     if (event.event_type === "ORDER_CREATED" && !orders.has(event.order_id)) orders.set(event.order_id, row);

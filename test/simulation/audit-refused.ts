@@ -1,4 +1,4 @@
-import { Violation } from "./violation.ts";
+import { Violation } from "../reference/violation.ts";
 import { TOPIC, type World } from "./world.ts";
 
 /** Holds that no request, by its traceparent, is in the log whose answer promised that it is not. Throws a Violation. */

@@ -3,10 +3,11 @@ import type { Database } from "bun:sqlite";
 import type { LogRecord } from "../../src/log/log.ts";
 import { orderProjection } from "../../src/order-service/order-projection.ts";
 import { PartitionStore } from "../../src/partitions/store.ts";
+import { foldPartition, type ReferencePartition } from "../reference/reference.ts";
+import { compareRows, Violation } from "../reference/violation.ts";
+import { logged } from "./audit.ts";
 import { auditIndex, type Stored } from "./audit-index.ts";
 import { Disk } from "./memory-state.ts";
-import { foldPartition, type ReferencePartition } from "./reference.ts";
-import { compareRows, Violation } from "./violation.ts";
 import { TOPIC, type World } from "./world.ts";
 
 type Position = [partition: number, nextOffset: number];
@@ -40,9 +41,7 @@ export function auditStores(world: World): void {
 }
 
 const storedRecords = (partition: number, entries: readonly (LogRecord | null)[]): Stored[] =>
-  entries.flatMap((record, offset) =>
-    record === null ? [] : [{ partition, offset, key: String(record.key), value: String(record.value), record }],
-  );
+  entries.flatMap((record, offset) => (record === null ? [] : [{ partition, offset, ...logged(record), record }]));
 
 const prefixOf = (records: readonly Stored[] = [], nextOffset: number): readonly Stored[] =>
   records.filter(({ offset }) => offset < nextOffset);
@@ -73,7 +72,14 @@ function referenceRows({ orders, held, counted }: ReferencePartition): string[] 
   return [...ids.keys()].toSorted().map((orderId) => {
     const order = orders.get(orderId);
     const columns = order
-      ? [order.customerId, order.orderDate, JSON.stringify(order.items), order.total_hundredths, order.currency, order.status]
+      ? [
+          order.customerId,
+          order.orderDate,
+          JSON.stringify(order.items.map(({ itemId, quantity, price }) => [itemId, quantity, Math.round(price * 100)])),
+          Math.round(order.totalAmount * 100),
+          order.currency,
+          order.status,
+        ]
       : [null, null, null, null, null, null];
     return line(orderId, columns, held.get(orderId) ?? [], ids.get(orderId) ?? []);
   });
@@ -88,7 +94,7 @@ const line = (
 
 function auditDigests(world: World, log: readonly (readonly Stored[])[]): void {
   for (const { orders, owner } of world.running("order-service")) {
-    for (const { partition, view } of orders?.partitions.held() ?? []) {
+    for (const { partition, digest } of orders?.partitions.held() ?? []) {
       const disk = new Disk();
       const { db } = disk.open("fresh", orderProjection, { logId: world.broker.id, topic: TOPIC });
       const fresh = new PartitionStore(db, orderProjection, partition, () => undefined);
@@ -99,7 +105,7 @@ function auditDigests(world: World, log: readonly (readonly Stored[])[]): void {
         records = records.slice(batch.length);
       }
       drainMicrotasks();
-      const [found, expected] = [view?.digest(), fresh.projection.view.digest()];
+      const [found, expected] = [digest, fresh.projection.digest];
       disk.lose();
       if (found !== expected)
         throw new Violation("digests-agree", `partition ${partition} at ${owner.name} has ${found}, and folded anew ${expected}`);

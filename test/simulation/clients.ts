@@ -2,9 +2,9 @@ import type { RequestContext } from "../../src/cart/commands.ts";
 import { AppError } from "../../src/errors.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import { findOrder, waitForPosition } from "../../src/order-service/queries.ts";
-import type { Claim } from "./audit.ts";
+import type { Claim } from "../reference/claims.ts";
+import { asViolation, Violation } from "../reference/violation.ts";
 import type { RequestStep, ReuseKeyStep } from "./plan.ts";
-import { asViolation, Violation } from "./violation.ts";
 import { pick, type Running, type World } from "./world.ts";
 
 const ANSWER_MS_MAX = 3_000;
@@ -41,6 +41,8 @@ export class Clients {
   violation: Violation | undefined;
   /** How many still wait for an answer. */
   open = 0;
+  /** Keys under which a request was answered 200. */
+  readonly #keysUsed: string[] = [];
   #operations = 0;
   #requests = 0;
 
@@ -49,8 +51,7 @@ export class Clients {
   /** A key once answered 200 under another request: whatever else is wrong, that one is not taken. */
   async reuseKey({ order, status, share }: ReuseKeyStep): Promise<void> {
     const name = `reuse${++this.#operations}`;
-    const used = this.claims.filter(({ step, answer }) => step.keyed && typeof answer !== "string");
-    const key = used[Math.floor(share * used.length)]?.name;
+    const key = this.#keysUsed[Math.floor(share * this.#keysUsed.length)];
     if (key === undefined) return;
     this.open++;
     const step = { at_ms: 0, do: "update", order, status, keyed: true } as const;
@@ -66,6 +67,7 @@ export class Clients {
     const { world } = this;
     const name = `op${++this.#operations}`;
     const orderId = `ORD-${step.order}`;
+    const asked = { name, asked: step.do, orderId, ...(step.do === "update" ? { status: step.status } : {}) };
     const context: RequestContext = step.keyed ? { idempotency: { key: name, fingerprint: name } } : {};
     this.open++;
     try {
@@ -78,11 +80,12 @@ export class Clients {
         if (answer === "ORDER_NOT_FOUND" && knownBefore)
           throw new Violation("no-false-404", `${name}: 404 for ${orderId}, which was created before the request`);
         if (typeof answer === "string" && RETRIED.has(answer)) {
-          this.claims.push({ name, step, orderId, answer: "unknown" });
+          this.claims.push({ ...asked, answer: "unknown" });
           await world.outside.sleep(RETRY_MS);
           continue;
         }
-        this.claims.push({ name, step, orderId, answer });
+        this.claims.push({ ...asked, answer });
+        if (step.keyed && typeof answer !== "string") this.#keysUsed.push(name);
         if (typeof answer !== "string" && world.random() < 0.5) await this.#readBack(name, orderId, answer);
         return;
       }
@@ -97,7 +100,8 @@ export class Clients {
     const running = this.world.running("cart");
     if (running.length === 0) return "no-answer";
     const request = ++this.#requests;
-    const traceparent = `00-${request.toString(16).padStart(32, "0")}-00000000000000aa-00`;
+    // The trace stands in the record's headers: so the auditor knows whose it is.
+    const traceparent = `${name}/${request}`;
     // No two orders alike, so that one that is taken for another shows.
     const items = [{ itemId: `I${request % 7}`, quantity: 1 + (request % 3), price_hundredths: 95 + request }];
     const answer = await this.#ask(pick(this.world.random, running), ({ cart }) => {

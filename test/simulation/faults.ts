@@ -1,5 +1,5 @@
 import type { FaultStep } from "./plan.ts";
-import { Violation } from "./violation.ts";
+import { Violation } from "../reference/violation.ts";
 import { CommitCrash, DEAD_LETTERS, type Instance, leaderKey, TOPIC, type World } from "./world.ts";
 
 /** What goes wrong in a run, as its steps say. */

@@ -25,7 +25,7 @@ const discard = (db: Database): void => Database.prototype.close.call(db);
  */
 const emptied = new Map<string, { readonly tables: readonly string[]; readonly dbs: Database[] }>();
 
-function giveBack(kind: string, db: Database): void {
+function giveBack({ kind, db, schema }: File): void {
   if (db.inTransaction) db.run("ROLLBACK");
   let pool = emptied.get(kind);
   if (!pool) {
@@ -36,11 +36,13 @@ function giveBack(kind: string, db: Database): void {
     emptied.set(kind, pool);
   }
   for (const table of pool.tables) db.query(`DELETE FROM ${table}`).run();
+  for (const [firstRow] of schema.matchAll(/INSERT [^;]*/g)) db.query(firstRow).run();
   pool.dbs.push(db);
 }
 
 interface File {
   readonly kind: string;
+  readonly schema: string;
   readonly db: Database;
 }
 
@@ -52,11 +54,23 @@ export class Disk implements State {
 
   open(name: string, projection: Projection<unknown>, identity: StoreIdentity): OpenedDatabase {
     const kind = JSON.stringify([projection.name, projection.version, identity]);
-    const file = this.#files.get(name) ?? { kind, db: emptied.get(kind)?.dbs.pop() ?? made(projection, identity) };
+    const file = this.#files.get(name) ?? {
+      kind,
+      schema: projection.schema,
+      db: emptied.get(kind)?.dbs.pop() ?? made(projection, identity),
+    };
     this.#files.set(name, file);
     if (file.kind !== kind) throw new Error(`${name} is ${file.kind}, not ${kind}`);
     if (file.db.inTransaction) file.db.run("ROLLBACK");
     return { db: file.db, setAside: undefined };
+  }
+
+  setAside(name: string): string {
+    const file = this.#files.get(name);
+    if (file) giveBack(file);
+    this.#files.delete(name);
+    this.#older.delete(name);
+    return name;
   }
 
   partitions(topic: string): number[] {
@@ -83,14 +97,14 @@ export class Disk implements State {
       const newest = this.#files.get(name);
       if (!newest) continue;
       discard(newest.db);
-      this.#files.set(name, { kind: newest.kind, db: kept(Database.deserialize(bytes, { strict: true })) });
+      this.#files.set(name, { ...newest, db: kept(Database.deserialize(bytes, { strict: true })) });
     }
   }
 
   lose(): void {
     // What is still to run now may write.
     drainMicrotasks();
-    for (const { kind, db } of this.#files.values()) giveBack(kind, db);
+    for (const file of this.#files.values()) giveBack(file);
     this.#files = new Map();
     this.#older = new Map();
   }

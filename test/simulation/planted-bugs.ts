@@ -41,8 +41,9 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   },
   "dead letters leave after the commit": {
     file: "src/partitions/actor.ts",
-    find: "    if (letters.length > 0) {\n      try {",
-    replace: "    if (letters.length > 0 && this.#commit(batch)) {\n      try {",
+    find: `        if (letters.length > 0 && !(await this.#deliver(letters))) return;
+        if (this.#commit(batch)) return;\n`,
+    replace: "        if (this.#commit(batch)) return void (letters.length > 0 && (await this.#deliver(letters)));\n",
   },
   "dead letters are not read back": {
     file: "src/partitions/dead-letters.ts",
@@ -117,8 +118,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   "an end that goes back halts the partition": {
     file: "src/partitions/actor.ts",
     find: "      this.#endOffset = result.batch.endOffset;\n",
-    replace: `      if (result.batch.endOffset < this.#endOffset)
-        return this.halt(new AppError("OFFSET_OUT_OF_RANGE", "The log has become shorter."));
+    replace: `      if (result.batch.endOffset < this.#endOffset) return this.halt(errors.disagrees(result.batch.endOffset));
       this.#endOffset = result.batch.endOffset;\n`,
   },
   "a failed transaction stays open": {

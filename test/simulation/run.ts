@@ -1,4 +1,5 @@
 import type { PartitionView } from "../../src/partitions/projection.ts";
+import { asViolation, Violation } from "../reference/violation.ts";
 import { audit } from "./audit.ts";
 import { auditRefused } from "./audit-refused.ts";
 import { auditStores } from "./audit-stores.ts";
@@ -7,7 +8,6 @@ import { Faults } from "./faults.ts";
 import { ForeignPrograms } from "./foreign-programs.ts";
 import { type FaultStep, type ForeignStep, makePlan, type Plan, type Step } from "./plan.ts";
 import { seededRandom } from "./scheduler.ts";
-import { asViolation, Violation } from "./violation.ts";
 import { DEAD_LETTERS, TOPIC, watchCommits, World } from "./world.ts";
 
 export interface RunResult {

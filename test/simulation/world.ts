@@ -163,7 +163,19 @@ export class World {
     const log = this.broker.connect(`${instance.name}#${instance.generation}`, owner);
     const { random, newUuid, config } = this;
     const claimState = () => instance.disk;
-    const options = { config, log: new OwnedLog(log, owner), claimState, logger: silent, clock: owner, random, newUuid };
+    const indexDamaged = (reason: string): never => {
+      throw new Error(`an index in memory cannot be damaged: ${reason}`);
+    };
+    const options = {
+      config,
+      log: new OwnedLog(log, owner),
+      claimState,
+      logger: silent,
+      clock: owner,
+      random,
+      newUuid,
+      indexDamaged,
+    };
     instance.running =
       instance.role === "cart"
         ? { owner, log, cart: new CartService(options) }

@@ -33,16 +33,7 @@ export type ForeignMessage = Message & { readonly partition: number };
 export async function brokerBacking(brokers: string, settings: Readonly<Record<string, string>> = {}): Promise<Backing> {
   const { env, topic, deadLetterTopic } = names(settings);
   const dir = await tempDir();
-  const log = new KafkaLog({
-    brokers: brokers.split(","),
-    clientId: "test-inspector",
-    session_timeout_ms: 10_000,
-    backoff_ms_min: 50,
-    backoff_ms_max: 500,
-    clock: systemClock,
-    random: Math.random,
-    onClientMessage: () => {},
-  });
+  const log = inspectorLog(brokers);
   return {
     kind: "broker",
     env: { ...env, KAFKA_BROKERS: brokers },
@@ -58,6 +49,19 @@ export async function brokerBacking(brokers: string, settings: Readonly<Record<s
     },
   };
 }
+
+/** A way for tests to look into the log. */
+export const inspectorLog = (brokers: string): KafkaLog =>
+  new KafkaLog({
+    brokers: brokers.split(","),
+    clientId: "test-inspector",
+    session_timeout_ms: 10_000,
+    backoff_ms_min: 50,
+    backoff_ms_max: 500,
+    clock: systemClock,
+    random: Math.random,
+    onClientMessage: () => {},
+  });
 
 export async function embeddedBacking(settings: Readonly<Record<string, string>> = {}): Promise<Backing> {
   const { env, topic, deadLetterTopic } = names(settings);
@@ -117,8 +121,9 @@ export interface ForeignRecord {
 }
 
 /** All committed records of a topic, each partition up to the end it has when asked. Header values as Latin-1, so that no byte is lost. */
-export async function readAll(log: Log, topic: string): Promise<ForeignRecord[]> {
-  const records: ForeignRecord[] = [];
+export const readAll = (log: Log, topic: string): Promise<ForeignRecord[]> => Array.fromAsync(eachRecord(log, topic));
+
+export async function* eachRecord(log: Log, topic: string): AsyncGenerator<ForeignRecord> {
   const ends = await log.watermarks(topic);
   const reader = log.reader(topic);
   for (const [partition, { startOffset, endOffset }] of ends.entries()) {
@@ -127,20 +132,19 @@ export async function readAll(log: Log, topic: string): Promise<ForeignRecord[]>
       if (!result) continue;
       if (!("batch" in result)) throw new Error(`${topic}:${partition}:${at} cannot be read: ${JSON.stringify(result)}`);
       for (const record of result.batch.records) {
-        records.push({
+        yield {
           partition,
           offset: record.offset,
           // Views on the batch's bytes: copied.
           key: record.key && Buffer.from(record.key),
           value: record.value && Buffer.from(record.value),
           headers: record.headers().map(([name, value]) => [name, Buffer.from(value ?? []).toString("latin1")] as const),
-        });
+        };
       }
       at = result.batch.nextOffset;
     }
   }
   await reader.close();
-  return records;
 }
 
 /** Records of all partitions together, control records included; 0 where there is no such topic. */

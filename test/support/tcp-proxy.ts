@@ -6,7 +6,10 @@ export const apiKeys = {
   fetch: 1,
   metadata: 3,
   offsetCommit: 8,
+  findCoordinator: 10,
+  joinGroup: 11,
   heartbeat: 12,
+  syncGroup: 14,
   initProducerId: 22,
   endTxn: 26,
 } as const;
@@ -33,12 +36,17 @@ export interface TcpProxy {
    * reaches the client. Resolves when that has happened.
    */
   loseNextAnswer(apiKey: number): Promise<void>;
+  /**
+   * The next request of this API reaches the broker, and neither its answer nor anything after it reaches the client: the connection
+   * stays open and is silent. Resolves when the broker has answered.
+   */
+  hangNextAnswer(apiKey: number): Promise<void>;
   close(): Promise<void>;
 }
 
 interface Trap {
   readonly apiKey: number;
-  readonly lose: "request" | "answer";
+  readonly lose: "request" | "answer" | "answer, silently";
   readonly sprung: () => void;
 }
 
@@ -73,7 +81,7 @@ export async function startTcpProxy(options: { readonly listenPort: number; read
       const trap = traps[at];
       if (!trap) return "forward";
       traps.splice(at, 1);
-      if (trap.lose === "answer") {
+      if (trap.lose !== "request") {
         lostAnswers.set(header.readInt32BE(8), trap);
         return "forward";
       }
@@ -84,7 +92,7 @@ export async function startTcpProxy(options: { readonly listenPort: number; read
     const onResponse = (header: Buffer): Verdict => {
       const trap = lostAnswers.get(header.readInt32BE(4));
       if (!trap) return "forward";
-      cutPair();
+      if (trap.lose === "answer") cutPair();
       trap.sprung();
       return "stop";
     };
@@ -141,6 +149,7 @@ export async function startTcpProxy(options: { readonly listenPort: number; read
     cut,
     loseNextRequest: (apiKey) => lose(apiKey, "request"),
     loseNextAnswer: (apiKey) => lose(apiKey, "answer"),
+    hangNextAnswer: (apiKey) => lose(apiKey, "answer, silently"),
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       cut();

@@ -45,6 +45,8 @@ export function spawnTied(command: readonly string[], options: TiedProcessOption
   `;
   const child = spawn("sh", ["-c", script, "sh", ...keeperArgs, ...command], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
+    // Ctrl-C on a terminal goes to all of its group: the run decides what becomes of its children.
+    detached: true,
     cwd: options.cwd,
     env: options.env ?? process.env,
   }) as ChildProcessByStdio<null, Readable, Readable>;

@@ -1,11 +1,11 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { systemClock } from "../../src/clock.ts";
-import { type ErrorCode, errorCatalogue } from "../../src/errors.ts";
+import { AppError, type ErrorCode, errorCatalogue } from "../../src/errors.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { serve } from "../../src/http/serve.ts";
 import { LISTINGS_MAX, orderServiceApp } from "../../src/order-service/app.ts";
-import type { OrderPartitions, OrdersView } from "../../src/order-service/queries.ts";
+import type { OrderPartitions, OrderRow, OrdersView } from "../../src/order-service/queries.ts";
 import type { Order } from "../../src/orders/order.ts";
 import type { PartitionView } from "../../src/partitions/projection.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
@@ -30,6 +30,12 @@ class FakeView implements OrdersView {
     }
     return this.#sorted.slice(low, low + limit);
   }
+  rowsAfter(after: string, limit: number): OrderRow[] {
+    return this.orderIdsAfter(after, limit).map((orderId) => {
+      const known = this.orders.get(orderId);
+      return { orderId, order: known, held: known ? [] : ["pending"], eventIds: [`e-${orderId}`] };
+    });
+  }
 }
 
 type FakePartition = Mutable<PartitionView<OrdersView>> & { waits: [offset: number, wait_ms_max: number][] };
@@ -44,8 +50,11 @@ const partition = (
   nextOffset: 10,
   endOffset: 10,
   halted: undefined,
+  isSuspended: false,
+  digest: undefined,
   view: new FakeView(new Map(orders)),
   waits: [],
+  failed: (e) => new AppError("STORE_FAILED", String(e)),
   reached(offset, wait_ms_max) {
     this.waits.push([offset, wait_ms_max]);
     return Promise.resolve(this.nextOffset >= offset);
@@ -64,10 +73,14 @@ const order = (orderId: string, more: Partial<Order> = {}): Order => ({
   ...more,
 });
 
-const fake: Mutable<Pick<OrderPartitions, "partitionCount" | "membership" | "readFailure">> & { list: FakePartition[] } = {
+type FakeSet = Mutable<Pick<OrderPartitions, "partitionCount" | "membership" | "readFailure" | "standstill" | "restore">>;
+
+const fake: FakeSet & { list: FakePartition[] } = {
   partitionCount: 0,
   membership: "stable",
   readFailure: undefined,
+  standstill: undefined,
+  restore: undefined,
   list: [],
 };
 const partitions: OrderPartitions = {
@@ -79,6 +92,12 @@ const partitions: OrderPartitions = {
   },
   get readFailure() {
     return fake.readFailure;
+  },
+  get standstill() {
+    return fake.standstill;
+  },
+  get restore() {
+    return fake.restore;
   },
   held: () => fake.list,
   get: (number) => fake.list.find((held) => held.partition === number),
@@ -94,6 +113,8 @@ const service = serve(
     partitions,
     partitionOf,
     orders_topic: "orders.events",
+    operator_token: undefined,
+    rebuild: () => undefined,
     read_wait_ms_max: 1_234,
     inFlight,
     logger: createLogger({ level: "info", format: "json", write: (line) => logged.push(line) }),
@@ -103,7 +124,7 @@ const service = serve(
 afterAll(() => service.stop());
 
 const hold = (list: FakePartition[], partitionCount = list.length, membership = "stable") =>
-  Object.assign(fake, { list, partitionCount, membership, readFailure: undefined });
+  Object.assign(fake, { list, partitionCount, membership, readFailure: undefined, standstill: undefined, restore: undefined });
 beforeEach(() => {
   logged = [];
   hold([partition(0), partition(1)]);
@@ -379,7 +400,7 @@ describe("GET /getAllOrderIdsFromTopic", () => {
       const length = Math.min(limit, ENDLESS_IDS - first);
       return Array.from({ length }, (_, i) => `ORD-${String(first + i).padStart(9, "0")}`);
     };
-    counter.list.push(partition(0, [], { view: { order: () => undefined, orderIdsAfter } }));
+    counter.list.push(partition(0, [], { view: { order: () => undefined, orderIdsAfter, rowsAfter: () => [] } }));
     return counter;
   };
   const LISTING_REQUEST = "GET /getAllOrderIdsFromTopic?topicName=orders.events HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -97,20 +97,64 @@ export interface RequestEncoder {
   writeString(s: string | null): this;
 }
 
-export const Encoder = createRequire(import.meta.url)("kafkajs/src/protocol/encoder") as new (
-  initialBytes?: number,
-) => RequestEncoder;
+const requireOf = createRequire(import.meta.url);
+
+export const Encoder = requireOf("kafkajs/src/protocol/encoder") as new (initialBytes?: number) => RequestEncoder;
 
 type CreateCluster = (options: { metadataMaxAge: number; allowAutoTopicCreation: boolean }) => Cluster;
 
 const METADATA_AGE_MS_MAX = 30_000;
 
+const CLUSTER_PARTS = {
+  connect: "function",
+  disconnect: "function",
+  refreshMetadata: "function",
+  addTargetTopic: "function",
+  findTopicPartitionMetadata: "function",
+  getNodeIds: "function",
+  findBroker: "function",
+  findGroupCoordinator: "function",
+  brokerPool: "object",
+} satisfies Record<keyof Cluster, string>;
+
+/** Without `connectionPool`, which a broker has only once it is made. */
+const BROKER_PARTS = {
+  listOffsets: "function",
+  deleteRecords: "function",
+  initProducerId: "function",
+  addPartitionsToTxn: "function",
+  endTxn: "function",
+  joinGroup: "function",
+  syncGroup: "function",
+  heartbeat: "function",
+  leaveGroup: "function",
+  offsetCommit: "function",
+} satisfies Record<Exclude<keyof Broker, "connectionPool">, string>;
+
+/**
+ * Throws a plain Error, a defect and no outage, unless kafkajs has the private parts used here. Asked before anything connects: met
+ * later, a missing part would look like a broker that cannot be reached, and be tried forever.
+ */
+export function checkPrivateParts(kafka: Kafka): void {
+  assertParts("cluster", createCluster(kafka), CLUSTER_PARTS);
+  assertParts("broker", (requireOf("kafkajs/src/broker") as { prototype: unknown }).prototype, BROKER_PARTS);
+}
+
+function assertParts(what: string, owner: unknown, parts: Readonly<Record<string, string>>): void {
+  for (const [part, type] of Object.entries(parts)) {
+    if (typeof (owner as Record<string, unknown>)[part] !== type) throw notPinned(`its ${what} has no ${part}`);
+  }
+}
+
 function createCluster(kafka: Kafka): Cluster {
   const symbol = Object.getOwnPropertySymbols(kafka).find((s) => s.description === "private:Kafka:createCluster");
-  if (!symbol) throw new Error("kafkajs is not the pinned version: its client has no createCluster");
+  if (!symbol) throw notPinned("its client has no createCluster");
   const create = (kafka as unknown as Record<symbol, CreateCluster>)[symbol] as CreateCluster;
   return create({ metadataMaxAge: METADATA_AGE_MS_MAX, allowAutoTopicCreation: false });
 }
+
+const notPinned = (why: string) =>
+  new Error(`kafkajs is not the version whose private parts log/kafka/cluster.ts knows: ${why}.`);
 
 /**
  * A cluster connection that is thrown away whole on any failure and made anew at the next use, so that no half-broken state of

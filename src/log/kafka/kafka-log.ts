@@ -4,7 +4,7 @@ import { AppError } from "../../errors.ts";
 import type { Random } from "../../random.ts";
 import type { BackoffLimits } from "../backoff.ts";
 import type { GroupOptions, Log, Membership, Producer, Reader, TopicLimits, Watermarks } from "../log.ts";
-import { type Cluster, ClusterHandle, kafkaErrorType, unavailable } from "./cluster.ts";
+import { checkPrivateParts, type Cluster, ClusterHandle, kafkaErrorType, unavailable } from "./cluster.ts";
 import { KafkaMembership } from "./membership.ts";
 import { KafkaFencedProducer, KafkaProducer } from "./producer.ts";
 import { KafkaReader } from "./reader.ts";
@@ -55,6 +55,7 @@ export class KafkaLog implements Log {
       ...(options.ssl === undefined ? {} : { ssl: options.ssl }),
       ...(options.sasl === undefined ? {} : { sasl: options.sasl as SASLOptions }),
     });
+    checkPrivateParts(this.#kafka);
     this.#control = this.#connection();
   }
 

@@ -1,0 +1,72 @@
+import type { HeldPartitions } from "../partitions/projection.ts";
+import type { CartCommands, CreateOrder, Position, RequestContext, UpdateStatus } from "./commands.ts";
+
+/** What is restarted. */
+export interface Cart {
+  readonly commands: CartCommands;
+  readonly partitions: HeldPartitions<unknown>;
+  stop(): Promise<void>;
+}
+
+/** A disk that damages the index more often than this is not to be trusted with another one. */
+const RESTARTS_MAX = 3;
+
+/**
+ * A cart service that begins anew when its index turns out to be damaged. All that it knows in memory (which prefix of the log, which own
+ * creates) rests on what the index held, so all of it goes; meanwhile its commands are answered 503.
+ *
+ * ```
+ *  running ──the index is damaged──▶ stopping ──▶ running, with an index that is rebuilt from the log
+ *     └────────── stop() ───────────────┴───────▶ stopped
+ * ```
+ */
+export class RestartingCart implements CartCommands, Cart {
+  readonly commands = this;
+  #current: Cart;
+  #restarts = 0;
+  #isStopped = false;
+  #restarting: Promise<void> | undefined;
+
+  /** `start` makes a service and hands it what to call when its index is damaged. */
+  constructor(
+    private readonly start: (indexDamaged: (reason: string) => void) => Cart,
+    private readonly tell: (message: string) => void,
+  ) {
+    this.#current = this.#started();
+  }
+
+  get partitions(): HeldPartitions<unknown> {
+    return this.#current.partitions;
+  }
+
+  create(command: CreateOrder, context: RequestContext): Promise<Position> {
+    return this.#current.commands.create(command, context);
+  }
+
+  updateStatus(command: UpdateStatus, context: RequestContext): Promise<Position> {
+    return this.#current.commands.updateStatus(command, context);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#restarting;
+    await this.#current.stop();
+  }
+
+  #started(): Cart {
+    return this.start((reason) => {
+      if (this.#isStopped) return;
+      if (this.#restarts++ >= RESTARTS_MAX) {
+        this.tell(`The index is damaged again (${reason}), after ${RESTARTS_MAX} new ones. Look at the disk, then restart.`);
+        return;
+      }
+      this.tell(`The index of orders is damaged (${reason}); the cart service begins anew and rebuilds it from the log.`);
+      this.#restarting = this.#restart();
+    });
+  }
+
+  async #restart(): Promise<void> {
+    await this.#current.stop();
+    if (!this.#isStopped) this.#current = this.#started();
+  }
+}

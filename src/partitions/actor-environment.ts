@@ -1,0 +1,24 @@
+import type { Clock } from "../clock.ts";
+import type { LogRecord } from "../log/log.ts";
+import type { DeadLetterReason } from "./projection.ts";
+
+export interface DeadLetter extends DeadLetterReason {
+  readonly record: LogRecord;
+}
+
+/** What an actor is given: the time, and what it asks and tells around it. */
+export interface ActorEnvironment {
+  readonly clock: Clock;
+  /** Asked synchronously right before each transaction: whether this process may still act for the partition. */
+  readonly isOwner: () => boolean;
+  /** Appends the dead letters, each once, however often it is asked; rejects when `signal` aborts. Absent where poison is only skipped. */
+  readonly deliverDeadLetters?: (partition: number, letters: readonly DeadLetter[], signal: AbortSignal) => Promise<void>;
+  /** Told when somebody begins to wait for a position. */
+  readonly awaited?: () => void;
+  /** Told when the store takes transactions again: how far the log has grown meanwhile is not known. */
+  readonly resumed?: () => void;
+  /** Told once when the store turns out to be damaged. The actor applies nothing more and is to be replaced. */
+  readonly damaged: (reason: string) => void;
+  /** Something a person should read. */
+  readonly warn: (partition: number, message: string) => void;
+}

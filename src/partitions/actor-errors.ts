@@ -1,0 +1,47 @@
+import { AppError } from "../errors.ts";
+import type { Batch, Watermarks } from "../log/log.ts";
+
+/** Why a partition is halted, or a query not answered; where somebody has to do something, it is said what. */
+
+const REBUILD =
+  "If the log is right, stop the service, move this partition's store file away and start again; it is rebuilt from the log's start.";
+
+export const unreadable = (offset: number, why: string): AppError =>
+  new AppError(
+    "LOG_UNAVAILABLE",
+    `The records at offset ${offset} cannot be decoded (${why}). Nothing after them is applied. Repair or remove them in the topic, then restart.`,
+  );
+
+export const outOfRange = (nextOffset: number, { startOffset, endOffset }: Watermarks): AppError =>
+  new AppError(
+    "OFFSET_OUT_OF_RANGE",
+    `The store goes on at offset ${nextOffset}, but the log holds ${startOffset} to ${endOffset}: records were removed unread, or the topic was made anew. ${REBUILD}`,
+  );
+
+export const disagrees = (offset: number): AppError =>
+  new AppError(
+    "LOG_DISAGREES",
+    `At offset ${offset} the log holds another record than the one applied: the topic was made anew or restored differently. ${REBUILD}`,
+  );
+
+export const foldFailed = ({ baseOffset, nextOffset }: Batch, e: unknown): AppError =>
+  new AppError("FOLD_FAILED", `The fold threw between offsets ${baseOffset} and ${nextOffset}: ${String(e)}.`, {}, e);
+
+export const storeDamaged = (reason: string): AppError => new AppError("STORE_FAILED", `The store is damaged (${reason}).`);
+
+export const storeFailed = (partition: number, e: unknown): AppError =>
+  new AppError("STORE_FAILED", `The store of partition ${partition} cannot be read: ${messageOf(e)}`, {}, e);
+
+export const storeRebuilt = (partition: number, e: unknown): AppError =>
+  new AppError(
+    "CATCHING_UP",
+    `The store of partition ${partition} is damaged and is rebuilt from the log; ask again.`,
+    { partition },
+    e,
+  );
+
+/** For a store that is tried until it works. */
+export const storeAdvice = (e: unknown): string =>
+  `${messageOf(e)}. Make room or mend the disk; the partition then goes on by itself`;
+
+const messageOf = (e: unknown): string => (e instanceof Error ? e.message : String(e));

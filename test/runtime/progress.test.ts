@@ -1,0 +1,96 @@
+import { describe, expect, test } from "bun:test";
+import { systemClock } from "../../src/clock.ts";
+import { readiness } from "../../src/http/health.ts";
+import type { Log, Reader } from "../../src/log/log.ts";
+import { findOrder } from "../../src/order-service/queries.ts";
+import { created, eventually, record, Rig } from "./rig.ts";
+
+const ORDERS = 20_000;
+/** So much faster than real time passes for the partition set. */
+const HASTE = 200;
+
+describe("a restore", () => {
+  test("from nothing tells how far it is, and until it is done no order is denied", async () => {
+    await using rig = new Rig();
+    await rig.prepare(1);
+    await rig.append(...Array.from({ length: ORDERS }, (_, n) => record(0, created(`ORD-${n}`, `e${n}`))));
+    // What a client and an operator are told while a part of it is there.
+    const meanwhile: { status: string; applied: number | undefined; restore: unknown; answer: string }[] = [];
+    const set = rig.start("x", [0], (store) => {
+      const commit = store.commit.bind(store);
+      store.commit = (...args) => {
+        const { status, restore } = readiness(set);
+        meanwhile.push({ status, restore, applied: set.get(0)?.nextOffset, answer: answerFor(`ORD-${ORDERS - 1}`) });
+        commit(...args);
+      };
+    });
+    const answerFor = (orderId: string) => {
+      try {
+        return findOrder(set, () => 0, orderId).status;
+      } catch (e) {
+        return String(e);
+      }
+    };
+    set.partitionCount = 1;
+    await eventually(() => readiness(set).status === "ready");
+    expect(meanwhile.length).toBeGreaterThan(1);
+    for (const { status, restore, applied, answer } of meanwhile) {
+      expect(status).toBe("catching-up");
+      expect(restore).toMatchObject({ partitions: 1, records: applied, records_total: ORDERS });
+      expect(answer).toMatch(/CATCHING_UP|applied up to offset \d+ of 20000; ask again/);
+    }
+    expect(answerFor(`ORD-${ORDERS - 1}`)).toBe("new");
+    expect(readiness(set)).not.toHaveProperty("restore");
+    expect(rig.restoring.map(([message]) => message)).toEqual([
+      "Restoring 1 partitions from the log: 0 of 20,000 records.",
+      expect.stringMatching(/^Restored 20,000 records in [\d.]+ s, [\d,]+ a second\.$/),
+    ]);
+  });
+});
+
+/** A log whose first readers never answer. */
+function deafLog(log: Log, deaf: number): { log: Log; readers: () => number } {
+  let readers = 0;
+  const reader = (topic: string): Reader => {
+    const real = log.reader(topic);
+    return readers++ < deaf ? { fetch: () => new Promise(() => {}), close: () => real.close() } : real;
+  };
+  const withReader = new Proxy(log, {
+    get: (target, name: keyof Log) => {
+      const own = name === "reader" ? reader : target[name];
+      return typeof own === "function" ? own.bind(target) : own;
+    },
+  });
+  return { log: withReader, readers: () => readers };
+}
+
+describe("a partition that stands still", () => {
+  test("because fetches are never answered: it is not live, connections are made anew, and it goes on", async () => {
+    await using rig = new Rig();
+    rig.clock.sleep = (ms, signal) => systemClock.sleep(ms / HASTE, signal);
+    await rig.prepare(2);
+    await rig.append(record(0, created("ORD-1", "a")));
+    const deaf = deafLog(rig.log, 2);
+    const set = rig.start("x", [0, 1], undefined, deaf.log);
+    set.partitionCount = 2;
+    await eventually(() => readiness(set).standstill !== undefined);
+    expect(set.standstill).toMatch(/^For 30 s or longer nothing was applied: partition 0 at offset 0 of 1\./);
+    expect(rig.warnings).toContain(`all: ${set.standstill}`);
+    await eventually(() => deaf.readers() === 3 && set.get(0)?.nextOffset === 1);
+    await eventually(() => readiness(set).status === "ready");
+    expect(readiness(set)).not.toHaveProperty("standstill");
+  });
+
+  test("not where there is nothing to read, however long", async () => {
+    await using rig = new Rig();
+    rig.clock.sleep = (ms, signal) => systemClock.sleep(ms / HASTE, signal);
+    await rig.prepare(1);
+    await rig.append(record(0, created("ORD-1", "a")));
+    const watched = deafLog(rig.log, 0);
+    const set = rig.start("x", [0], undefined, watched.log);
+    await eventually(() => set.get(0)?.nextOffset === 1);
+    await Bun.sleep((60_000 / HASTE) * 2);
+    expect(set.standstill).toBeUndefined();
+    expect(watched.readers()).toBe(1);
+  });
+});

@@ -1,0 +1,114 @@
+import { auditClaims } from "../reference/claims.ts";
+import { foldPartition, type ReferenceOrder, type ReferencePartition } from "../reference/reference.ts";
+import { Violation } from "../reference/violation.ts";
+import type { HttpAnswer } from "./client.ts";
+import type { Ledger, ReadBack } from "./ledger.ts";
+import { type DeadLetterRecord, nameOf, type TopicRecord } from "./records.ts";
+
+/** What the topic means, by the reference. */
+export interface Expected {
+  readonly partitions: readonly ReferencePartition[];
+  readonly orders: ReadonlyMap<string, ReferenceOrder>;
+  /** All that is to be listed: also what is known from held updates alone. */
+  readonly ids: ReadonlySet<string>;
+}
+
+export function expectedOf(records: readonly (readonly TopicRecord[])[]): Expected {
+  const partitions = records.map(foldPartition);
+  const orders = new Map(partitions.flatMap((partition) => [...partition.orders]));
+  return { partitions, orders, ids: new Set([...orders.keys(), ...partitions.flatMap(({ heldOnly }) => [...heldOnly])]) };
+}
+
+/** Holds the topic against all that clients sent and were told. */
+export function* auditTopic(
+  ledger: Pick<Ledger, "claims" | "reads" | "sends" | "operations">,
+  records: readonly (readonly TopicRecord[])[],
+  expected: Expected,
+): Generator<Violation> {
+  yield* auditClaims(ledger.claims, records, expected.partitions);
+  for (const read of ledger.reads) yield* auditReadBack(read, expected.orders.get(read.orderId));
+  yield* auditAccounts(ledger, records);
+}
+
+/** A read at a position shows what the order was there, or any later state of it. */
+function* auditReadBack({ name, orderId, position, body }: ReadBack, order: ReferenceOrder | undefined): Generator<Violation> {
+  const at = order?.statuses.findLastIndex(({ offset }) => offset <= position.offset) ?? -1;
+  const possible = order?.statuses.slice(at).map(({ status }) => detailsOf({ ...order, status })) ?? [];
+  const read: unknown = JSON.parse(body);
+  if (at < 0 || !possible.some((details) => Bun.deepEquals(details, read)))
+    yield new Violation("read-your-writes", `${name}: at ${position.partition}:${position.offset} it read ${body}`, orderId);
+}
+
+/** Everything that was sent is in the topic, and nothing is that was not sent. */
+function* auditAccounts(
+  { sends, operations }: Pick<Ledger, "sends" | "operations">,
+  records: readonly (readonly TopicRecord[])[],
+): Generator<Violation> {
+  const known = new Set(Array.from({ length: operations }, (_, n) => nameOf(n + 1)));
+  const found = new Set<number>();
+  for (const record of records.flat()) {
+    const { send, operation, partition, offset, key } = record;
+    if (send !== undefined) found.add(send);
+    if (send === undefined ? !known.has(operation ?? "") : sends[send] === undefined)
+      yield new Violation("all-is-accounted-for", `nobody sent the record at ${partition}:${offset}`, key);
+  }
+  for (const [send, taken] of sends.entries())
+    if (taken && !found.has(send)) yield new Violation("all-is-accounted-for", `foreign event ${send} is not in the topic`);
+}
+
+export function* auditDeadLetters(
+  records: readonly (readonly TopicRecord[])[],
+  { partitions }: Expected,
+  letters: readonly DeadLetterRecord[],
+): Generator<Violation> {
+  const wanted = new Set(partitions.flatMap(({ dead }, partition) => dead.map((offset) => `${partition}:${offset}`)));
+  const seen = new Set<string>();
+  const byOffset = records.map((ofPartition) => new Map(ofPartition.map((record) => [record.offset, record])));
+  for (const { partition, offset, key, value } of letters) {
+    const origin = `${partition}:${offset}`;
+    const record = byOffset[partition]?.get(offset);
+    const orderId = record?.key;
+    if (!wanted.has(origin)) yield new Violation("dead-letters-only", `${origin} is a dead letter and should be none`, orderId);
+    else if (seen.has(origin)) yield new Violation("dead-letters-once", `${origin} is a dead letter twice`, orderId);
+    else if (!Bun.deepEquals([record?.keyBytes, record?.valueBytes], [key, value]))
+      yield new Violation("dead-letters-kept", `the dead letter of ${origin} has other bytes than the record`, orderId);
+    seen.add(origin);
+  }
+  for (const origin of wanted)
+    if (!seen.has(origin)) yield new Violation("dead-letters-kept", `${origin} should be a dead letter and is none`);
+}
+
+/** How each order service answered for one order: the one that has it shows it as it is, the others send elsewhere. */
+export function* auditOrder(
+  orderId: string,
+  order: ReferenceOrder | undefined,
+  answers: readonly (readonly [service: string, answer: HttpAnswer])[],
+): Generator<Violation> {
+  const bodies = answers.flatMap(([, { code, body }]) => (code === "ok" ? [body] : []));
+  const elsewhere = answers.filter(([, { code }]) => code === "PARTITION_ELSEWHERE");
+  const told = answers.map(([service, { code, body }]) => `${service}: ${code === "ok" ? body : code}`).join("; ");
+  const violation = (invariant: string) => new Violation(invariant, `${orderId} is answered by ${told}`, orderId);
+  if (bodies.length > 1) yield violation("one-owner");
+  else if (bodies.length + elsewhere.length !== answers.length) yield violation("answers-at-rest");
+  else if (bodies.length !== (order ? 1 : 0)) yield violation(order ? "rows-kept" : "rows");
+  const details = order && detailsOf(order);
+  for (const body of details ? bodies : [])
+    if (!Bun.deepEquals(JSON.parse(body), details))
+      yield new Violation("rows", `${orderId} is shown as ${body} and should be ${JSON.stringify(details)}`, orderId);
+}
+
+/** The listings of all order services together are exactly the ids of the reference, each once. */
+export function* auditListings(listings: readonly (readonly string[])[], { ids }: Expected): Generator<Violation> {
+  const seen = new Set<string>();
+  for (const id of listings.flat()) {
+    if (seen.has(id)) yield new Violation("listed-once", `${id} is listed twice`, id);
+    else if (!ids.has(id)) yield new Violation("listed-once", `${id} is listed and is not in the topic`, id);
+    seen.add(id);
+  }
+  for (const id of ids) if (!seen.has(id)) yield new Violation("all-are-listed", `${id} is in the topic and is not listed`, id);
+}
+
+/** The body of `GET /order-details`. */
+function detailsOf({ shippingCost, orderId, customerId, orderDate, items, totalAmount, currency, status }: ReferenceOrder) {
+  return { order: { orderId, customerId, orderDate, items, totalAmount, currency, status }, shippingCost };
+}

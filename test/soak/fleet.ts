@@ -1,0 +1,210 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { freePorts } from "../support/ports.ts";
+import { type Exit, spawnTied, type TiedProcess } from "../support/tied-process.ts";
+import type { WorkDir } from "./work-dir.ts";
+
+const repository = fileURLToPath(new URL("../..", import.meta.url));
+const terminate_ms_max = 15_000;
+const probe_ms_max = 1_000;
+const probe_wait_ms = 100;
+const claim_wait_ms = 50;
+
+export interface Health {
+  readonly status: string;
+  readonly partitions: readonly { readonly partition: number; readonly state: string; readonly offset: number }[];
+}
+
+export interface FleetOptions {
+  readonly workDir: WorkDir;
+  readonly env: Readonly<Record<string, string>>;
+  readonly random: () => number;
+  /** A process ended that was not told to, or not as it was told to. */
+  readonly onBadExit: (member: string, exit: Exit) => void;
+  /** From its start to its first readiness, where nothing was done to it between. */
+  readonly onReady: (member: string, took_ms: number) => void;
+}
+
+/**
+ * A process of ours, started again and again on one port and one data directory.
+ *
+ * ```
+ *  down ──start()──▶ starting ──/health/ready is 200──▶ ready      stopped: SIGSTOP … SIGCONT, from either
+ *   ▲                    │                                │
+ *   └── kill(), terminate(); any other end is a failure ──┘
+ * ```
+ */
+export class Member implements Disposable {
+  /** The fault it is under at the moment; disposing of it frees it for the next one. */
+  claimedBy: string | undefined;
+  isReady = false;
+  #process: TiedProcess | undefined;
+  #startedAt_ms = 0;
+
+  constructor(
+    readonly name: string,
+    readonly role: "producer" | "consumer",
+    readonly dataDir: string,
+    readonly logFile: string,
+    readonly port: number,
+    private readonly options: FleetOptions,
+  ) {}
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get isUp(): boolean {
+    return this.#process !== undefined;
+  }
+
+  start(): void {
+    if (this.#process) return;
+    const { PATH, HOME, TMPDIR } = process.env;
+    const port = { [this.role === "producer" ? "CART_PORT" : "ORDER_PORT"]: String(this.port) };
+    const env = {
+      PATH,
+      HOME,
+      TMPDIR,
+      HOST: "127.0.0.1",
+      DATA_DIR: this.dataDir,
+      LOG_FORMAT: "json",
+      ...port,
+      ...this.options.env,
+    };
+    const command = ["sh", "-c", 'exec "$@" >>"$0" 2>&1', this.logFile, process.execPath, "src/main.ts", this.role];
+    const started = spawnTied(command, { cwd: repository, env });
+    this.#process = started;
+    this.#startedAt_ms = performance.now();
+    void started.exited.then((exit) => {
+      if (this.#process !== started) return;
+      this.#process = undefined;
+      this.isReady = false;
+      this.options.onBadExit(this.name, exit);
+    });
+    void this.#watch(started);
+  }
+
+  async kill(): Promise<void> {
+    const ending = this.#forget();
+    ending?.kill("SIGKILL");
+    await ending?.exited;
+  }
+
+  /** SIGTERM, after which it has to end with 0 in time. */
+  async terminate(): Promise<void> {
+    const wasReady = this.isReady;
+    const ending = this.#forget();
+    if (!ending) return;
+    ending.kill("SIGTERM");
+    const timer = setTimeout(() => ending.kill("SIGKILL"), terminate_ms_max);
+    const exit = await ending.exited;
+    clearTimeout(timer);
+    // A program that has just been started does not listen to signals yet.
+    if (exit.code !== 0 && (wasReady || exit.signal !== "SIGTERM")) this.options.onBadExit(this.name, exit);
+  }
+
+  stop(): void {
+    this.#startedAt_ms = Number.NaN;
+    this.#process?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process?.kill("SIGCONT");
+  }
+
+  /** Whether it became ready in time. */
+  async ready(wait_ms_max: number): Promise<boolean> {
+    const until_ms = performance.now() + wait_ms_max;
+    while (this.#process && !this.isReady && performance.now() < until_ms) await Bun.sleep(probe_wait_ms);
+    return this.isReady;
+  }
+
+  /** What /health/ready tells now; undefined where nothing answers. */
+  async health(): Promise<Health | undefined> {
+    try {
+      const response = await fetch(`${this.url}/health/ready`, { signal: AbortSignal.timeout(probe_ms_max) });
+      return (await response.json()) as Health;
+    } catch {
+      return undefined;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.claimedBy = undefined;
+  }
+
+  #forget(): TiedProcess | undefined {
+    const ending = this.#process;
+    this.#process = undefined;
+    this.isReady = false;
+    return ending;
+  }
+
+  async #watch(started: TiedProcess): Promise<void> {
+    while (this.#process === started) {
+      if ((await this.health())?.status === "ready" && this.#process === started) {
+        this.isReady = true;
+        const took_ms = performance.now() - this.#startedAt_ms;
+        if (!Number.isNaN(took_ms)) this.options.onReady(this.name, took_ms);
+        return;
+      }
+      await Bun.sleep(probe_wait_ms);
+    }
+  }
+}
+
+/** Two carts, three order services, and a fourth one that comes and goes. */
+export class Fleet {
+  private constructor(
+    readonly carts: readonly Member[],
+    readonly orderServices: readonly Member[],
+    readonly visitor: Member,
+    private readonly random: () => number,
+  ) {}
+
+  static async make(options: FleetOptions): Promise<Fleet> {
+    const names = ["cart-1", "cart-2", "orders-1", "orders-2", "orders-3", "orders-4"];
+    const ports = await freePorts(names.length);
+    const members: Member[] = [];
+    for (const [i, name] of names.entries()) {
+      const dataDir = await options.workDir.dataDir(name);
+      const logFile = join(options.workDir.logs, `${name}.log`);
+      const role = name.startsWith("cart") ? "producer" : "consumer";
+      members.push(new Member(name, role, dataDir, logFile, ports[i] as number, options));
+    }
+    return new Fleet(members.slice(0, 2), members.slice(2, 5), members[5] as Member, options.random);
+  }
+
+  /** Those that are always there. */
+  get permanent(): readonly Member[] {
+    return [...this.carts, ...this.orderServices];
+  }
+
+  /** Takes a member for one fault alone, waiting for one to be free; undefined when `signal` aborts first. */
+  async claim(fault: string, from: readonly Member[], signal: AbortSignal): Promise<Member | undefined> {
+    while (!signal.aborted) {
+      const free = from.filter(({ claimedBy }) => claimedBy === undefined);
+      const chosen = free[Math.floor(this.random() * free.length)];
+      if (chosen) {
+        chosen.claimedBy = fault;
+        return chosen;
+      }
+      await Bun.sleep(claim_wait_ms);
+    }
+    return undefined;
+  }
+
+  /** Everybody runs, but for the visitor. */
+  async heal(): Promise<void> {
+    await this.visitor.terminate();
+    for (const member of this.permanent) {
+      member.resume();
+      member.start();
+    }
+  }
+
+  async kill(): Promise<void> {
+    await Promise.all([...this.permanent, this.visitor].map((member) => member.kill()));
+  }
+}

@@ -1,0 +1,45 @@
+import type { Message } from "kafkajs";
+
+/** What clients and other programs send. */
+export const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cancelled"] as const;
+const CURRENCIES = ["USD", "EUR", "GBP", "JPY", "BRL"] as const;
+const ITEMS_MAX = 5;
+
+type Random = () => number;
+
+const pick = <T>(from: readonly T[], random: Random): T => from[Math.floor(random() * from.length)] as T;
+const upTo = (most: number, random: Random): number => 1 + Math.floor(random() * most);
+
+/** Half of them demo carts, half with items of their own; ids and names in each of the spellings that a client may use. */
+export function createBody(orderId: string, operation: number, random: Random): object {
+  const count = upTo(ITEMS_MAX, random);
+  if (random() < 0.5) return { order_id: orderId.slice("ORD-".length), number_of_items: count };
+  const items = Array.from({ length: count }, (_, i) => ({
+    itemId: `ITEM-${operation}-${i}`,
+    quantity: upTo(9, random),
+    price: upTo(100_000, random) / 100,
+  }));
+  return { orderId, customerId: `CUST-${operation}`, currency: pick(CURRENCIES, random), items };
+}
+
+/** An update as the Python predecessor writes it. */
+export const updateEvent = (orderId: string, status: string): string =>
+  `{"event_id": "${crypto.randomUUID()}", "event_type": "ORDER_STATUS_UPDATED", "timestamp": "2026-11-22T21:42:40.000001", ` +
+  `"order_id": "${orderId}", "status": "${status}"}`;
+
+/** A record that is no event, of one of nine kinds. */
+export function poison(key: string, random: Random): Pick<Message, "key" | "value"> {
+  const update = updateEvent(key, "shipped");
+  const values: readonly (string | Buffer | null)[] = [
+    `no JSON ${random()}`,
+    update.slice(0, -1),
+    Buffer.from([0x7b, 0xff, 0xfe, upTo(255, random), 0x7d]),
+    "[1]",
+    update.replace("ORDER_STATUS_UPDATED", "ORDER_LOST"),
+    update.replaceAll(key, `${key}0`),
+    "",
+    null,
+    updateEvent(key, "lost"),
+  ];
+  return { key: random() < 0.1 ? null : key, value: pick(values, random) };
+}
