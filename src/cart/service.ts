@@ -99,6 +99,7 @@ export class CartService {
       remember: (partitionCount) => writePlacement(this.#openedDb(), partitionCount),
       tell: (message) => logger.info({ topic }, message),
       clock,
+      ending: this.#ending.signal,
     });
     this.commands = new LogCartCommands({
       index,
