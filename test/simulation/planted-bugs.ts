@@ -126,10 +126,10 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     find: 'if (this.db.inTransaction) this.db.run("ROLLBACK");',
     replace: "",
   },
-  "when event ids leave the row depends on how the log was read": {
+  "the digest depends on how the log was read": {
     file: "src/order-service/order-projection.ts",
-    find: "if (state.eventIds.length > EVENT_IDS_CHARS_MAX) spillEventIds(known);",
-    replace: "if (state.eventIds.length > EVENT_IDS_CHARS_MAX && known.before !== undefined) spillEventIds(known);",
+    find: "if (digest !== 0) this.#addToDigest",
+    replace: "if (this.#touched.size > 1) this.#addToDigest",
   },
   "event ids that leave the row are forgotten": {
     file: "src/order-service/order-projection.ts",
