@@ -48,7 +48,7 @@ function startCart(config: Config, log: Log, logger: Logger): StartedRole {
   );
   const inFlight = new InFlight(config.in_flight_requests_max);
   const health = () => readiness(service.partitions);
-  const app = cartApp({ commands: service.commands, health, inFlight, body_bytes_max: config.body_bytes_max, logger });
+  const app = cartApp({ ...config, commands: service.commands, health, inFlight, logger });
   return {
     what: "index",
     service,

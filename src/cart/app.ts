@@ -1,4 +1,6 @@
 import type { Elysia } from "elysia";
+import type { Topics } from "../api/asyncapi.ts";
+import { apiRoutes } from "../api/routes.ts";
 import { readJson } from "../http/body.ts";
 import { formatLogPosition, parseIdempotencyKey, parseTraceparent } from "../http/headers.ts";
 import { healthRoutes, type Readiness } from "../http/health.ts";
@@ -6,9 +8,10 @@ import type { InFlight } from "../http/in-flight.ts";
 import { serviceApp } from "../http/service.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { CartCommands, Position, RequestContext } from "./commands.ts";
+import { cartApi } from "./operations.ts";
 import { canonicalCreateOrder, canonicalUpdateOrder, parseCreateOrder, parseUpdateOrder } from "./requests.ts";
 
-export interface CartAppOptions {
+export interface CartAppOptions extends Topics {
   readonly commands: CartCommands;
   readonly health: () => Readiness;
   readonly inFlight: InFlight;
@@ -16,8 +19,9 @@ export interface CartAppOptions {
   readonly logger: Logger;
 }
 
-/** The cart service's HTTP side: the contract's two commands, and health. */
-export const cartApp = ({ commands, health, inFlight, body_bytes_max, logger }: CartAppOptions): Elysia => {
+/** The cart service's HTTP side: the contract's two commands, health, and what describes them. */
+export const cartApp = (options: CartAppOptions): Elysia => {
+  const { commands, health, inFlight, body_bytes_max, logger } = options;
   const createOrder = async (request: Request): Promise<Response> => {
     const command = parseCreateOrder(await readJson(request, body_bytes_max));
     const context = requestContext(request, "POST /create-order", () => canonicalCreateOrder(command));
@@ -33,6 +37,7 @@ export const cartApp = ({ commands, health, inFlight, body_bytes_max, logger }: 
       { method: "POST", path: "/create-order", handle: createOrder },
       { method: "PUT", path: "/update-order", handle: updateOrder },
       ...healthRoutes(health),
+      ...apiRoutes(cartApi, options),
     ],
     inFlight,
     logger,

@@ -16,8 +16,8 @@ export interface OperatorRoutesOptions {
 }
 
 /** Rows of one answer. */
-const ROWS_DEFAULT = 200;
-const ROWS_MAX = 1_000;
+export const ROWS_DEFAULT = 200;
+export const ROWS_MAX = 1_000;
 const TOKEN = /^Bearer (.+)$/i;
 
 /**

@@ -27,8 +27,9 @@ const mayImport: Record<string, readonly string[]> = {
   config: bottom,
   telemetry: ["config", ...bottom],
   http: ["config", "telemetry", "log", "partitions", ...bottom],
-  cart: ["http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
-  "order-service": ["http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
+  api: ["http", "partitions", "orders", ...bottom],
+  cart: ["api", "http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
+  "order-service": ["api", "http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
   audit: ["config", "telemetry", "log", "orders", ...bottom],
   main: ["config", "telemetry", "partitions", "log", "orders", ...services, ...bottom],
 };

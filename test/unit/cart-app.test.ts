@@ -28,6 +28,8 @@ const service = serve(
     health: () => health,
     inFlight,
     body_bytes_max: BODY_BYTES_MAX,
+    orders_topic: "orders.events",
+    dead_letter_topic: "orders.events.dlq",
     logger: createLogger({ level: "info", format: "json", write: (line) => logged.push(line) }),
   }),
   { host: "127.0.0.1", port: 0, portSetting: "CART_PORT", shutdown_wait_ms_max: 1_000, inFlight, clock: systemClock },

@@ -113,6 +113,7 @@ const service = serve(
     partitions,
     partitionOf,
     orders_topic: "orders.events",
+    dead_letter_topic: "orders.events.dlq",
     operator_token: undefined,
     rebuild: () => undefined,
     read_wait_ms_max: 1_234,

@@ -1,0 +1,53 @@
+import { fileURLToPath } from "node:url";
+import { openapi } from "@elysiajs/openapi";
+import { Elysia } from "elysia";
+import { AppError } from "../errors.ts";
+import { pathSegment, type Route } from "../http/service.ts";
+import { asyncApiDocument, type Topics } from "./asyncapi.ts";
+import { openApiDocument, type ServiceApi } from "./openapi.ts";
+
+/** What the page is made of, by npm's package. */
+const FILES = ["swagger-ui.css", "swagger-ui-bundle.js"] as const;
+const FILE_HEADERS = { "cache-control": "public, max-age=3600" };
+
+/** The browser itself refuses what is not from here. The page has a script and styles within it. */
+const PAGE_POLICY =
+  "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/**
+ * `/openapi.json`, `/docs` to browse it, and `/asyncapi.json`. The Elysia plugin renders document and page on an app of its own, once, the
+ * first time they are asked for; the routes answer what it rendered. See src/decisions/0012-the-documented-api.md.
+ */
+export function apiRoutes(api: ServiceApi, topics: Topics): Route[] {
+  const rendered = new Elysia().use(
+    openapi({
+      path: "/docs",
+      specPath: "/openapi.json",
+      provider: "swagger-ui",
+      documentation: openApiDocument(api),
+      // Links are relative, so that the page works behind a proxy's prefix. It would ask a validator on the Internet but for "none".
+      swagger: { cdn: `docs/${FILES[1]}`, theme: `docs/${FILES[0]}`, validatorUrl: "none" },
+    }),
+  );
+  const renderedOnce = (path: string, headers: Record<string, string>): Route => {
+    let body: Promise<string> | undefined;
+    const render = async () => (await rendered.handle(new Request(`http://localhost${path}`))).text();
+    return { method: "GET", path, handle: async () => new Response(await (body ??= render()), { headers }) };
+  };
+  const asyncApi = JSON.stringify(asyncApiDocument(topics));
+  const jsonHeaders = { "content-type": "application/json" };
+  return [
+    renderedOnce("/openapi.json", jsonHeaders),
+    renderedOnce("/docs", { "content-type": "text/html; charset=utf-8", "content-security-policy": PAGE_POLICY }),
+    { method: "GET", path: "/docs/:file", handle: docsFile },
+    { method: "GET", path: "/asyncapi.json", handle: () => new Response(asyncApi, { headers: jsonHeaders }) },
+  ];
+}
+
+const paths = new Map(FILES.map((name) => [name as string, fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`))]));
+
+function docsFile(request: Request): Response {
+  const path = paths.get(pathSegment(request, 1));
+  if (path === undefined) throw new AppError("NOT_FOUND", `There is no such file. What there is: ${FILES.join(", ")}.`);
+  return new Response(Bun.file(path), { headers: FILE_HEADERS });
+}
