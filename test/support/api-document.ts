@@ -63,6 +63,14 @@ export class ApiDocument {
     );
   }
 
+  /** `fetch`, but an answer that is not as documented is an error. */
+  readonly ask = async (url: string, init: RequestInit = {}): Promise<Response> => {
+    const response = await fetch(url, init);
+    const complaints = await this.complaints(init.method ?? "GET", url, response);
+    if (complaints.length > 0) throw new Error(`The answer is not as documented:\n${complaints.join("\n")}`);
+    return response;
+  };
+
   /** What of the answer the document does not say; none if it is as documented. The response's body is read from a clone. */
   async complaints(method: string, url: string, response: Response): Promise<string[]> {
     const { pathname } = new URL(url);
@@ -82,7 +90,14 @@ export class ApiDocument {
     if (!media) return [...complaints, `${asked}: undocumented content type ${type}`];
     const text = await response.clone().text();
     const body: unknown = type.endsWith("json") ? JSON.parse(text) : text;
-    return [...complaints, ...this.#validates(media.schema, body).map((why) => `${asked}: body${why}`)];
+    return [...complaints, ...this.#validates(this.#schemaFor(media.schema, body), body).map((why) => `${asked}: body${why}`)];
+  }
+
+  /** Of the problems that a status may have, the one the body says it is, so that the complaints are about that one. */
+  #schemaFor(schema: Schema, body: unknown): Schema {
+    const refs = (schema["oneOf"] as readonly { $ref: string }[] | undefined) ?? [];
+    const { code } = body as { code?: unknown };
+    return refs.find(({ $ref }) => $ref === `#/components/schemas/${String(code)}`) ?? schema;
   }
 
   #find(method: string, pathname: string, status: number): DocumentedResponse | undefined {
