@@ -20,7 +20,14 @@ export const documentOperations: readonly Operation[] = [
     id: "docs",
     tag: "Documents",
     summary: "This document to browse, without the Internet",
-    answers: { 200: { description: "A page.", contentType: "text/html", schema: Type.String() } },
+    answers: {
+      200: {
+        description: "A page.",
+        contentType: "text/html",
+        schema: Type.String(),
+        headers: ["Content-Security-Policy"],
+      },
+    },
   },
   {
     method: "GET",

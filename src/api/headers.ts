@@ -46,6 +46,11 @@ export const responseHeaders = {
   },
   Allow: { description: "The path's methods.", schema: Type.String(), example: "GET, HEAD, OPTIONS" },
   "Cache-Control": { description: "An answer is true for now only.", schema: Type.Literal("no-store"), example: "no-store" },
+  "Content-Security-Policy": {
+    description: "Lets the page ask for nothing but what is served here.",
+    schema: Type.String(),
+    example: "default-src 'none'; connect-src 'self'",
+  },
 } as const satisfies Record<string, Header>;
 
 export type RequestHeader = keyof typeof requestHeaders;

@@ -6,9 +6,11 @@ import { pathSegment, type Route } from "../http/service.ts";
 import { asyncApiDocument, type Topics } from "./asyncapi.ts";
 import { openApiDocument, type ServiceApi } from "./openapi.ts";
 
+/** Browsers ask for /favicon.ico else. */
+const NO_ICON = '<link rel="icon" href="data:," />';
+
 /** What the page is made of, by npm's package. */
 const FILES = ["swagger-ui.css", "swagger-ui-bundle.js"] as const;
-const FILE_HEADERS = { "cache-control": "public, max-age=3600" };
 
 /** The browser itself refuses what is not from here. The page has a script and styles within it. */
 const PAGE_POLICY =
@@ -31,7 +33,10 @@ export function apiRoutes(api: ServiceApi, topics: Topics): Route[] {
   );
   const renderedOnce = (path: string, headers: Record<string, string>): Route => {
     let body: Promise<string> | undefined;
-    const render = async () => (await rendered.handle(new Request(`http://localhost${path}`))).text();
+    const render = async () => {
+      const text = await (await rendered.handle(new Request(`http://localhost${path}`))).text();
+      return text.replace("</head>", `${NO_ICON}</head>`);
+    };
     return { method: "GET", path, handle: async () => new Response(await (body ??= render()), { headers }) };
   };
   const asyncApi = JSON.stringify(asyncApiDocument(topics));
@@ -49,5 +54,5 @@ const paths = new Map(FILES.map((name) => [name as string, fileURLToPath(import.
 function docsFile(request: Request): Response {
   const path = paths.get(pathSegment(request, 1));
   if (path === undefined) throw new AppError("NOT_FOUND", `There is no such file. What there is: ${FILES.join(", ")}.`);
-  return new Response(Bun.file(path), { headers: FILE_HEADERS });
+  return new Response(Bun.file(path));
 }

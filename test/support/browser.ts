@@ -67,7 +67,7 @@ async function watchedPage(browser: Browser, options?: BrowserContextOptions): P
     if (why !== "net::ERR_ABORTED") complaints.push(`request failed: ${request.url()} ${why}`);
   });
   context.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(`console: ${message.text()}`);
+    if (["error", "warning"].includes(message.type())) complaints.push(`console: ${message.text()} ${message.location().url}`);
   });
   context.on("weberror", (error) => complaints.push(`exception: ${error.error().message}`));
   const page = await context.newPage();
