@@ -60,7 +60,9 @@ export interface ServiceApi {
 }
 
 const OTHERWISE =
-  "HEAD is answered as GET, without the body; OPTIONS with 204 and Allow; any other method 405; any other path 404. Every error is application/problem+json (RFC 9457) with a stable code.";
+  "HEAD is answered as GET, without the body; OPTIONS with 204 and Allow; any other method 405; any other path 404. Every error is application/problem+json (RFC 9457) with a stable code. The topics: [AsyncAPI](asyncapi.json).";
+
+const OPERATOR = { type: "http", scheme: "bearer", description: "OPERATOR_TOKEN, as the service was started with." };
 
 /** OpenAPI 3.1, without its version, of all the operations of a service. */
 export function openApiDocument({ title, description, operations }: ServiceApi): Json {
@@ -73,16 +75,13 @@ export function openApiDocument({ title, description, operations }: ServiceApi):
   const tags = [...new Set(operations.map(({ tag }) => tag))].map((name) => ({ name }));
   return {
     info: { title, version: "1", description: `${description} ${OTHERWISE}`, license: { name: "MIT", identifier: "MIT" } },
-    externalDocs: { description: "The topics, as AsyncAPI 3", url: "asyncapi.json" },
     servers: [{ url: "/" }],
     tags,
     paths,
     components: {
       schemas,
       responses: { NOT_FOUND: problemResponse(["NOT_FOUND"], schemas) },
-      securitySchemes: {
-        operator: { type: "http", scheme: "bearer", description: "OPERATOR_TOKEN, as the service was started with." },
-      },
+      ...(operations.some(({ operatorOnly }) => operatorOnly) && { securitySchemes: { operator: OPERATOR } }),
     },
   };
 }

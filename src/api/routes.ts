@@ -9,8 +9,13 @@ import { openApiDocument, type ServiceApi } from "./openapi.ts";
 /** Browsers ask for /favicon.ico else. */
 const NO_ICON = '<link rel="icon" href="data:," />';
 
-/** What the page is made of, by npm's package. */
-const FILES = ["swagger-ui.css", "swagger-ui-bundle.js"] as const;
+const STYLE = "swagger-ui.css";
+const SCRIPT = "swagger-ui-bundle.js";
+/** What the page is made of, by its name under /docs. */
+const FILES: ReadonlyMap<string, string> = new Map([
+  [STYLE, fileURLToPath(import.meta.resolve("swagger-ui-dist/swagger-ui.css"))],
+  [SCRIPT, fileURLToPath(import.meta.resolve("swagger-ui-dist/swagger-ui-bundle.js"))],
+]);
 
 /** The browser itself refuses what is not from here. The page has a script and styles within it. */
 const PAGE_POLICY =
@@ -28,7 +33,7 @@ export function apiRoutes(api: ServiceApi, topics: Topics): Route[] {
       provider: "swagger-ui",
       documentation: openApiDocument(api),
       // Links are relative, so that the page works behind a proxy's prefix. It would ask a validator on the Internet but for "none".
-      swagger: { cdn: `docs/${FILES[1]}`, theme: `docs/${FILES[0]}`, validatorUrl: "none" },
+      swagger: { cdn: `docs/${SCRIPT}`, theme: `docs/${STYLE}`, validatorUrl: "none" },
     }),
   );
   const renderedOnce = (path: string, headers: Record<string, string>): Route => {
@@ -49,10 +54,9 @@ export function apiRoutes(api: ServiceApi, topics: Topics): Route[] {
   ];
 }
 
-const paths = new Map(FILES.map((name) => [name as string, fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`))]));
-
 function docsFile(request: Request): Response {
-  const path = paths.get(pathSegment(request, 1));
-  if (path === undefined) throw new AppError("NOT_FOUND", `There is no such file. What there is: ${FILES.join(", ")}.`);
+  const path = FILES.get(pathSegment(request, 1));
+  if (path === undefined)
+    throw new AppError("NOT_FOUND", `There is no such file. What there is: ${[...FILES.keys()].join(", ")}.`);
   return new Response(Bun.file(path));
 }

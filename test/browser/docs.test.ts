@@ -23,6 +23,7 @@ browserSuite("the API to browse", (open) => {
       const document = (await (await fetch(`${program[url]}/openapi.json`)).json()) as { paths: Record<string, object> };
       const operations = Object.values(document.paths).flatMap((path) => Object.keys(path));
       expect(await page.locator(".opblock").count()).toBe(operations.length);
+      expect(await page.locator(".info a[href='asyncapi.json']").count()).toBe(1);
       await page.locator(`.opblock-summary:has([data-path="${route}"])`).click();
       const opened = page.locator(".opblock.is-open");
       await opened.locator(".responses-table .response").first().waitFor();

@@ -124,13 +124,22 @@ describe("every documented answer is given, and as documented", () => {
     await holding.catch(() => undefined);
   };
 
-  /** GET of each path, another method on each, a path that is none. */
+  /** GET of each path, another method on each, a path that is none; and no route is left out of the document. */
   const everyGetAndOtherwise = async (document: ApiDocument, url: string) => {
-    for (const path of Object.keys(document.document.paths)) await expectAnswer(document, 405, "DELETE", url + concrete(path));
+    for (const [path, methods] of Object.entries(document.document.paths)) {
+      const refused = await expectAnswer(document, 405, "DELETE", url + concrete(path));
+      const documented = Object.keys(methods).map((method) => method.toUpperCase());
+      const allowed = [...documented, ...(documented.includes("GET") ? ["HEAD"] : []), "OPTIONS"];
+      expect(`${path} takes ${refused.headers.get("allow")}`).toBe(`${path} takes ${allowed.join(", ")}`);
+    }
     for (const path of gets(document).filter((one) => /^\/(docs|openapi|asyncapi|health|partitions)/.test(one)))
       await expectAnswer(document, 200, "GET", url + concrete(path));
     await expectAnswer(document, 404, "GET", `${url}/docs/other`);
-    await expectAnswer(document, 404, "GET", `${url}/nowhere`);
+    const nowhere = await expectAnswer(document, 404, "GET", `${url}/nowhere`);
+    const { detail } = (await nowhere.json()) as { readonly detail: string };
+    const routes = detail.slice(detail.indexOf(": ") + 2, -1).split(", ");
+    const paths = Object.keys(document.document.paths).map((path) => path.replaceAll(/\{(\w+)\}/g, ":$1"));
+    expect(routes.toSorted()).toEqual(paths.toSorted());
   };
 
   test("by the order service", async () => {
