@@ -40,9 +40,9 @@ const headersOf = (title: string, ...properties: TProperties[]) =>
     description: "Beside those that the record had before.",
   });
 
-const ORDER_ID = "6f8a2c1e-0000-4000-8000-000000000001";
+const EVENT_ID = "6f8a2c1e-0000-4000-8000-000000000001";
 const createdExample = {
-  event_id: ORDER_ID,
+  event_id: EVENT_ID,
   event_type: "ORDER_CREATED",
   timestamp: "2026-11-22T21:42:39.413Z",
   order_id: "ORD-123",
@@ -65,7 +65,7 @@ const updatedExample = {
 };
 const eventHeadersExample = {
   ce_specversion: "1.0",
-  ce_id: ORDER_ID,
+  ce_id: EVENT_ID,
   ce_type: "ORDER_CREATED",
   ce_source: "/cart-service",
   ce_time: "2026-11-22T21:42:39.413Z",

@@ -33,7 +33,7 @@ const restore = Type.Object(
 export const readinessProperties = {
   status: Type.Unsafe<string>({
     type: "string",
-    enum: ["ready", "catching-up", "halted", "unreadable", "standing-still", "joining", "settling", "waiting", "stable", "left"],
+    enum: ["ready", "catching-up", "halted", "unreadable", "standing-still", "joining", "settling", "waiting", "left"],
     description: "Anything but ready is a 503 of /health/ready.",
   }),
   reason: Type.Optional(Type.String({ description: "Why the log cannot be read." })),

@@ -16,14 +16,17 @@ export function documented(schema: unknown, named: NamedSchemas): Json {
 function convert(value: unknown, named: NamedSchemas): unknown {
   if (Array.isArray(value)) return value.map((element) => convert(element, named));
   if (!isJson(value)) return value;
-  const { title, must, ...rest } = value;
-  const kept = typeof must === "string" ? rest : { ...rest, ...(must !== undefined && { must }) };
-  const literals = literalsOf(kept["anyOf"]);
-  const { anyOf: _, ...plain } = kept;
-  const schema = literals ? { type: "string", enum: literals, ...plain } : kept;
-  const converted = Object.fromEntries(Object.entries(schema).map(([name, part]) => [name, convert(part, named)]));
-  if (typeof title !== "string") return title === undefined ? converted : { title: convert(title, named), ...converted };
-  named[title] = converted;
+  const literals = literalsOf(value["anyOf"]);
+  const { anyOf: _, ...others } = value;
+  const schema = Object.fromEntries(
+    Object.entries(literals ? { type: "string", enum: literals, ...others } : value)
+      // A property may have these names; then it is a schema.
+      .filter(([name, part]) => typeof part !== "string" || (name !== "title" && name !== "must"))
+      .map(([name, part]) => [name, convert(part, named)]),
+  );
+  const { title } = value;
+  if (typeof title !== "string") return schema;
+  if (!Bun.deepEquals((named[title] ??= schema), schema)) throw new Error(`Two schemas are called ${title}.`);
   return { $ref: `#/components/schemas/${title}` };
 }
 

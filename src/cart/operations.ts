@@ -37,7 +37,7 @@ const commands: readonly Operation[] = [
       "Publishes ORDER_CREATED. 200 only after all in-sync replicas have it and it is the order's first create. Without items the cart is filled as a demo.",
     headers: ["Idempotency-Key", "traceparent"],
     body: {
-      schema: createOrderBody,
+      schema: { ...createOrderBody, title: "CreateOrder" },
       examples: {
         demo: { order_id: "123", number_of_items: 3 },
         "a cart of your own": {
@@ -68,7 +68,7 @@ const commands: readonly Operation[] = [
     description: "Publishes ORDER_STATUS_UPDATED in the partition where the order was created.",
     headers: ["Idempotency-Key", "traceparent"],
     body: {
-      schema: updateOrderBody,
+      schema: { ...updateOrderBody, title: "UpdateOrder" },
       examples: {
         confirm: { order_id: "ORD-123", status: "confirmed" },
         "in camelCase": { orderId: "123", status: "shipped" },

@@ -45,34 +45,28 @@ const itemSchema = Type.Object(
   { must: "be an object with item_id, quantity and price" },
 );
 
-export const createOrderBody = Type.Object(
-  {
-    order_id: orderIdSchema,
-    number_of_items: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: ITEMS_MAX,
-        description: "How many items a demo cart gets. Required without items.",
-        must: `be an integer from 1 to ${ITEMS_MAX}`,
-      }),
-    ),
-    customer_id: Type.Optional(idSchema("Without it a demo customer.")),
-    currency: Type.Optional(oneOf(CURRENCIES, "Without it USD.")),
-    items: Type.Optional(
-      Type.Array(itemSchema, {
-        minItems: 1,
-        maxItems: ITEMS_MAX,
-        must: `be a list of 1 to ${ITEMS_MAX} objects with item_id, quantity and price`,
-      }),
-    ),
-  },
-  { title: "CreateOrder" },
-);
+export const createOrderBody = Type.Object({
+  order_id: orderIdSchema,
+  number_of_items: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: ITEMS_MAX,
+      description: "How many items a demo cart gets. Required without items.",
+      must: `be an integer from 1 to ${ITEMS_MAX}`,
+    }),
+  ),
+  customer_id: Type.Optional(idSchema("Without it a demo customer.")),
+  currency: Type.Optional(oneOf(CURRENCIES, "Without it USD.")),
+  items: Type.Optional(
+    Type.Array(itemSchema, {
+      minItems: 1,
+      maxItems: ITEMS_MAX,
+      must: `be a list of 1 to ${ITEMS_MAX} objects with item_id, quantity and price`,
+    }),
+  ),
+});
 
-export const updateOrderBody = Type.Object(
-  { order_id: orderIdSchema, status: oneOf(STATUSES, "Any may follow any.") },
-  { title: "UpdateOrder" },
-);
+export const updateOrderBody = Type.Object({ order_id: orderIdSchema, status: oneOf(STATUSES, "Any may follow any.") });
 
 const createOrderCheck = TypeCompiler.Compile(createOrderBody);
 const updateOrderCheck = TypeCompiler.Compile(updateOrderBody);
