@@ -20,22 +20,22 @@ const served = async (api: ServiceApi, path: string): Promise<Response> => {
   return route.handle(new Request(`http://127.0.0.1${path}`));
 };
 
+const openApi = new Validator();
+const jsonSchema = new Ajv2020({ strict: false });
+// AsyncAPI's schema brings that of JSON Schema draft 7 with it.
+const asyncApi = new Ajv({ strict: false, allErrors: true, meta: false, validateSchema: false });
+addFormats.default(asyncApi);
+const isAsyncApi = asyncApi.compile(asyncApiSpecs.schemas["3.0.0"] as AnySchema);
+
 /** Complaints of OpenAPI 3.1's own schema about the document, and of JSON Schema 2020-12's about the schemas in it. */
 async function openApiComplaints(document: OpenApi): Promise<string[]> {
-  const { valid, errors } = await new Validator().validate(structuredClone(document) as never);
-  const ajv = new Ajv2020({ strict: false });
-  const schemas = Object.entries(document.components.schemas).filter(([, schema]) => !ajv.validateSchema(schema));
+  const { valid, errors } = await openApi.validate(structuredClone(document) as never);
+  const schemas = Object.entries(document.components.schemas).filter(([, schema]) => !jsonSchema.validateSchema(schema));
   return [...(valid ? [] : [JSON.stringify(errors)]), ...schemas.map(([name]) => `${name} is no schema`)];
 }
 
-function asyncApiComplaints(document: object): string[] {
-  // AsyncAPI's schema brings that of JSON Schema draft 7 with it.
-  const ajv = new Ajv({ strict: false, allErrors: true, meta: false, validateSchema: false });
-  addFormats.default(ajv);
-  return ajv.validate(asyncApiSpecs.schemas["3.0.0"] as AnySchema, document)
-    ? []
-    : (ajv.errors ?? []).map((e) => `${e.instancePath} ${e.message}`);
-}
+const asyncApiComplaints = (document: object): string[] =>
+  isAsyncApi(document) ? [] : (isAsyncApi.errors ?? []).map((e) => `${e.instancePath} ${e.message}`);
 
 const documentOf = async (api: ServiceApi) => (await (await served(api, "/openapi.json")).json()) as OpenApi;
 
