@@ -58,5 +58,7 @@ function docsFile(request: Request): Response {
   const path = FILES.get(pathSegment(request, 1));
   if (path === undefined)
     throw new AppError("NOT_FOUND", `There is no such file. What there is: ${[...FILES.keys()].join(", ")}.`);
-  return new Response(Bun.file(path));
+  const file = Bun.file(path);
+  // Named here, so that HEAD has it, too.
+  return new Response(file, { headers: { "content-type": file.type } });
 }

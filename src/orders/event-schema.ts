@@ -3,18 +3,8 @@ import { MONEY_HUNDREDTHS_MAX } from "./money.ts";
 import { ORDER_ID_DIGITS_MAX } from "./order-id.ts";
 import { ID_CHARS_MAX, ITEMS_MAX, QUANTITY_MAX, type Status, STATUSES } from "./order.ts";
 
-/**
- * The events on the wire as JSON Schema, for the programs that read and write the topic. `decodeEvent` does not use it, for speed; a
- * property test holds the two together: what `encodeEvent` writes is valid here, and `decodeEvent` takes what is valid here.
- *
- * `decodeEvent` takes more: dates without a zone (the Python predecessor's; they are UTC), with a space or `t` in place of `T`, or with
- * `z`; and amounts that only rounding brings within the bounds. And it takes less where a schema cannot say it: the record's key and
- * `order.order_id` are `order_id`; text has no half of a surrogate pair and its length counts UTF-16 code units; EVENT_BYTES_MAX.
- */
-export const orderIdOnWire = Type.String({
-  pattern: `^ORD-[0-9]{1,${ORDER_ID_DIGITS_MAX}}$`,
-  description: "The record's key, too.",
-});
+/** As events and answers write it. */
+export const orderIdOnWire = Type.String({ pattern: `^ORD-[0-9]{1,${ORDER_ID_DIGITS_MAX}}$` });
 
 const eventId = Type.String({
   minLength: 1,
@@ -63,12 +53,20 @@ const event = (title: string, type: string, more: TProperties) =>
       event_id: eventId,
       event_type: Type.Literal(type),
       timestamp: dateTime("When it happened."),
-      order_id: orderIdOnWire,
+      order_id: { ...orderIdOnWire, description: "The record's key, too." },
       ...more,
     },
     { title },
   );
 
+/**
+ * The events on the wire as JSON Schema, for the programs that read and write the topic. `decodeEvent` does not use it, for speed; a
+ * property test holds the two together: what `encodeEvent` writes is valid here, and `decodeEvent` takes what is valid here.
+ *
+ * `decodeEvent` takes more: dates without a zone (the Python predecessor's; they are UTC), with a space or `t` in place of `T`, or with
+ * `z`; and amounts that only rounding brings within the bounds. And it takes less where a schema cannot say it: the record's key and
+ * `order.order_id` are `order_id`; text has no half of a surrogate pair and its length counts UTF-16 code units; EVENT_BYTES_MAX.
+ */
 export const orderCreatedSchema = event("OrderCreated", "ORDER_CREATED", { order });
 export const orderStatusUpdatedSchema = event("OrderStatusUpdated", "ORDER_STATUS_UPDATED", { status });
 
