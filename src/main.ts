@@ -1,5 +1,3 @@
-import { mkdirSync } from "node:fs";
-import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { cartApp } from "./cart/app.ts";
 import { RestartingCart } from "./cart/restarting-cart.ts";
@@ -10,10 +8,9 @@ import { AppError } from "./errors.ts";
 import { readiness } from "./http/health.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { type RunningService, serve } from "./http/serve.ts";
-import { KafkaLog } from "./log/kafka/kafka-log.ts";
 import type { Log } from "./log/log.ts";
+import { openLog } from "./log/open-log.ts";
 import { partitionFor } from "./log/partitioner.ts";
-import { openSqliteLog } from "./log/sqlite-log.ts";
 import { orderServiceApp } from "./order-service/app.ts";
 import { OrderService } from "./order-service/service.ts";
 import type { HeldPartitions } from "./partitions/projection.ts";
@@ -41,31 +38,6 @@ interface StartedRole {
   readonly what: string;
   readonly service: { stop(): Promise<void>; readonly partitions: HeldPartitions<unknown> };
   readonly http: RunningService;
-}
-
-function openLog(config: Config, logger: Logger): Log {
-  if (!config.kafka) {
-    mkdirSync(config.data_dir, { recursive: true });
-    return openSqliteLog({
-      path: join(config.data_dir, "log.sqlite"),
-      clock,
-      newUuid,
-      owner: `the process with pid ${process.pid} on ${hostname()}`,
-    });
-  }
-  const { brokers, tls, sasl } = config.kafka;
-  return new KafkaLog({
-    brokers,
-    clientId: "order-processing",
-    ...(tls ? { ssl: tls.ca === undefined ? true : { ca: [tls.ca] } } : {}),
-    ...(sasl ? { sasl } : {}),
-    session_timeout_ms: config.session_timeout_ms,
-    backoff_ms_min: config.backoff_ms_min,
-    backoff_ms_max: config.backoff_ms_max,
-    clock,
-    random,
-    onClientMessage: (message) => logger.debug(message),
-  });
 }
 
 function startCart(config: Config, log: Log, logger: Logger): StartedRole {
@@ -141,7 +113,7 @@ async function main(args: readonly string[]): Promise<number | undefined> {
     logger.fatal({ err: e }, "unexpected failure");
     process.exit(1);
   });
-  const log = openLog(config, logger);
+  const log = openLog(config, { clock, random, newUuid, onClientMessage: (message) => logger.debug(message) });
   const cart = role === "consumer" ? undefined : startCart(config, log, logger);
   const orders = role === "producer" ? undefined : startOrderService(config, log, logger);
   const roles = [cart, orders].filter((started) => started !== undefined);

@@ -30,6 +30,8 @@ const REQUEST_WAIT_MS_MAX = 3_000;
 const REPLICAS_MAX = 3;
 const TIMESTAMP_EARLIEST = -2;
 const TIMESTAMP_LATEST = -1;
+/** The answer where no record is as late as was asked for. */
+const NO_OFFSET = -1;
 const READ_UNCOMMITTED = 0;
 const EXISTING_TOPIC = "TOPIC_ALREADY_EXISTS";
 
@@ -113,6 +115,18 @@ export class KafkaLog implements Log {
         listOffsets(cluster, topic, TIMESTAMP_LATEST),
       ]);
       return ends.map((endOffset, partition) => ({ startOffset: starts[partition] ?? 0, endOffset }));
+    });
+  }
+
+  offsetsAt(topic: string, timestamp_ms: number): Promise<number[]> {
+    return this.#onTopic(topic, async (cluster) => {
+      await cluster.refreshMetadata();
+      const found = await listOffsets(cluster, topic, Math.max(0, timestamp_ms));
+      const ends = await listOffsets(cluster, topic, TIMESTAMP_LATEST);
+      return ends.map((end, partition) => {
+        const offset = found[partition] ?? NO_OFFSET;
+        return offset === NO_OFFSET ? end : offset;
+      });
     });
   }
 

@@ -1,0 +1,43 @@
+import { mkdirSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config.ts";
+import type { NewUuid, Random } from "../random.ts";
+import { KafkaLog } from "./kafka/kafka-log.ts";
+import type { Log } from "./log.ts";
+import { openSqliteLog } from "./sqlite-log.ts";
+
+export interface OpenLogOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly newUuid: NewUuid;
+  /** Where kafkajs' own messages go. */
+  readonly onClientMessage: (message: string) => void;
+}
+
+/** The log that the settings name: the brokers', or the embedded one in the data directory, which is made if it is missing. */
+export function openLog(config: Config, { clock, random, newUuid, onClientMessage }: OpenLogOptions): Log {
+  if (!config.kafka) {
+    mkdirSync(config.data_dir, { recursive: true });
+    return openSqliteLog({
+      path: join(config.data_dir, "log.sqlite"),
+      clock,
+      newUuid,
+      owner: `the process with pid ${process.pid} on ${hostname()}`,
+    });
+  }
+  const { brokers, tls, sasl } = config.kafka;
+  return new KafkaLog({
+    brokers,
+    clientId: "order-processing",
+    ...(tls ? { ssl: tls.ca === undefined ? true : { ca: [tls.ca] } } : {}),
+    ...(sasl ? { sasl } : {}),
+    session_timeout_ms: config.session_timeout_ms,
+    backoff_ms_min: config.backoff_ms_min,
+    backoff_ms_max: config.backoff_ms_max,
+    clock,
+    random,
+    onClientMessage,
+  });
+}
