@@ -92,6 +92,14 @@ const settingsSchema = Type.Object({
   BACKOFF_MS_MAX: integer(2_000, 1, 60_000, "longest wait before the log is tried again"),
   SHUTDOWN_WAIT_MS_MAX: integer(8_000, 0, 60_000, "longest wait for requests in flight when stopping"),
 
+  REDPANDA_CONNECT_BIN: Type.Optional(
+    text(
+      "be a path",
+      "^[^\\0]{1,4096}$",
+      "Redpanda Connect, for replay, redrive and archive; unset: looked for on PATH, then in Docker",
+    ),
+  ),
+
   LOG_LEVEL: choice(["fatal", "error", "warn", "info", "debug", "trace", "silent"], "info", "least level that is logged"),
   LOG_FORMAT: choice(["auto", "json", "pretty"], "auto", "auto is pretty on a terminal and JSON lines elsewhere"),
 });
@@ -138,6 +146,7 @@ export interface Config {
   readonly backoff_ms_min: number;
   readonly backoff_ms_max: number;
   readonly shutdown_wait_ms_max: number;
+  readonly redpanda_connect_bin: string | undefined;
   readonly log_level: Settings["LOG_LEVEL"];
   readonly log_format: Settings["LOG_FORMAT"];
 }
@@ -258,6 +267,7 @@ const toConfig = (s: Settings, ca: string | undefined): Config => ({
   backoff_ms_min: s.BACKOFF_MS_MIN,
   backoff_ms_max: s.BACKOFF_MS_MAX,
   shutdown_wait_ms_max: s.SHUTDOWN_WAIT_MS_MAX,
+  redpanda_connect_bin: s.REDPANDA_CONNECT_BIN,
   log_level: s.LOG_LEVEL,
   log_format: s.LOG_FORMAT,
 });

@@ -1,0 +1,36 @@
+/** What of one partition is read: from an offset on, through the offset of a record that exists. */
+export interface BoundedInput {
+  readonly topic: string;
+  readonly partition: number;
+  readonly from: number;
+  readonly through: number;
+}
+
+/** Fields of the pipeline's own input that a bounded one does without: it has offsets of its own, and so no group. */
+const UNBOUNDED_FIELDS = /^(topics|consumer_group|max_yield_batch_bytes):/;
+
+/**
+ * The pipeline with its `input` replaced by bounded ones, and all else as it stands in the file, byte for byte. Connect does not stop at
+ * a topic's end by itself: `read_until` does, once it has seen the range's last record, and what came with that one beyond it is
+ * dropped. How to reach the brokers is taken from the pipeline's own input. Throws a plain Error where the file has no such input.
+ */
+export function boundedPipeline(pipeline: string, inputs: readonly BoundedInput[], batch_bytes_max: number): string {
+  const found = /^input:\n {2}redpanda:\n((?:(?: {4}.*)?\n)+)/m.exec(pipeline);
+  if (!found?.[1]) throw new Error("The pipeline has no input `redpanda` at its top.");
+  const connection = found[1]
+    .split("\n")
+    .filter((line) => line.trim() !== "" && !UNBOUNDED_FIELDS.test(line.trim()) && !line.trim().startsWith("#"));
+  const children = inputs.flatMap(({ topic, partition, from, through }) => [
+    `      - read_until:`,
+    `          check: metadata("kafka_offset").from_all().map_each(o -> o.number()).max() >= ${through}`,
+    `          input:`,
+    `            redpanda:`,
+    ...connection.map((line) => `          ${line}`),
+    `              topics: ["${topic}:${partition}:${from}"]`,
+    `              max_yield_batch_bytes: ${batch_bytes_max}`,
+    `        processors:`,
+    `          - mapping: root = if @kafka_offset.number() > ${through} { deleted() }`,
+  ]);
+  const input = ["input:", "  broker:", "    inputs:", ...children, "", ""].join("\n");
+  return pipeline.slice(0, found.index) + input + pipeline.slice(found.index + found[0].length);
+}
