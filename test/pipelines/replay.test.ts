@@ -1,0 +1,318 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { NewRecord } from "../../src/log/log.ts";
+import { boundInput } from "../support/bounded-input.ts";
+import { brokerSuite } from "../support/broker.ts";
+import { type Connect, connectSuite, runConnect, startPipeline } from "../support/connect.ts";
+import { type Backing, brokerBacking, pythonCreate, pythonUpdate, totalLength } from "../support/foreign.ts";
+import { type ExactRecord, headerOf, headersBut, readExact } from "../support/records.ts";
+import { createTopic } from "../support/topics.ts";
+import { waitUntil } from "../support/wait-until.ts";
+
+const TIMEOUT_MS = 120_000;
+const PARTITIONS = 12;
+const file = join(import.meta.dir, "../../pipelines/replay.yaml");
+
+/** Records of 200 orders, ours and foreign ones, with poison among them; a second apart. */
+function someRecords(count: number, firstSecond: number): NewRecord[] {
+  return Array.from({ length: count }, (_, n) => {
+    const order = `ORD-${n % 200}`;
+    const create = n % 3 === 0;
+    const value = n % 50 === 7 ? `poison ${n}` : create ? pythonCreate(order) : pythonUpdate(order, "shipped");
+    return {
+      partition: (n % 200) % PARTITIONS,
+      key: order,
+      value,
+      timestamp_ms: (firstSecond + n) * 1_000,
+      headers:
+        n % 2 === 0
+          ? [
+              ["ce_type", create ? "ORDER_CREATED" : "ORDER_STATUS_UPDATED"],
+              ["n", String(n)],
+            ]
+          : [],
+    };
+  });
+}
+
+async function append(backing: Backing, topic: string, records: readonly NewRecord[]) {
+  const producer = backing.log.producer();
+  for (let at = 0; at < records.length; at += 500) await producer.append(topic, records.slice(at, at + 500));
+  await producer.close();
+}
+
+/** What is compared: everything but the offset, where it was read, and the order of headers. */
+const content = (record: ExactRecord, offset: string | number | null | undefined) => ({
+  partition: record.partition,
+  from: Number(offset),
+  timestamp_ms: record.timestamp_ms,
+  key: record.key,
+  value: record.value,
+  headers: headersBut(record, "x-replay"),
+});
+
+/** Replays up to the end that each partition has now, in the form that ends by itself, and gives what is in the target then. */
+async function replay(connect: Connect, backing: Backing, settings: Record<string, string>) {
+  const target = `${backing.topic}.replay`;
+  await createTopic(backing.log, target, PARTITIONS);
+  const before = await readExact(backing.log, backing.topic);
+  const ranges = Array.from({ length: PARTITIONS }, (_, partition) => {
+    const last = before.findLast((record) => record.partition === partition)?.offset;
+    return { partition, from: 0, last };
+  }).filter((range): range is { partition: number; from: number; last: number } => range.last !== undefined);
+  const generated = join(backing.dataDir, "replay.yaml");
+  await writeFile(generated, boundInput(readFileSync(file, "utf8"), backing.topic, ranges));
+  const run = await runConnect(connect, ["run", generated], {
+    KAFKA_BROKERS: backing.env["KAFKA_BROKERS"]!,
+    REPLAY_ID: "night-1",
+    REPLAY_TOPIC: backing.topic,
+    REPLAY_TARGET: target,
+    PIPELINE_PORT: "0",
+    ...settings,
+  });
+  return { run, before, after: await readExact(backing.log, target) };
+}
+
+await connectSuite("replay", (connect) =>
+  brokerSuite(`replay by ${connect.kind}`, (broker) => {
+    const { brokers } = broker;
+    const selections: { name: string; settings: Record<string, string>; matches: (record: ExactRecord) => boolean }[] = [
+      {
+        name: "a window of time",
+        settings: { REPLAY_FROM: "2026-11-22T00:10:00Z", REPLAY_TO: "2026-11-22T01:20:00+01:00" },
+        matches: ({ timestamp_ms }) =>
+          timestamp_ms >= Date.parse("2026-11-22T00:10:00Z") && timestamp_ms < Date.parse("2026-11-22T00:20:00Z"),
+      },
+      {
+        name: "two orders",
+        settings: { REPLAY_ORDERS: "ORD-7,ORD-19" },
+        matches: ({ key }) => key === "ORD-7" || key === "ORD-19",
+      },
+      {
+        name: "one type",
+        settings: { REPLAY_TYPES: "ORDER_CREATED" },
+        matches: (record) =>
+          (headerOf(record, "ce_type") ?? /^\{.*"event_type": "([A-Z_]+)"/.exec(record.value ?? "")?.[1]) === "ORDER_CREATED",
+      },
+    ];
+    for (const { name, settings, matches } of selections) {
+      test(
+        `${name}, on ${PARTITIONS} partitions while they are written: exactly the records that match, in order`,
+        async () => {
+          await using backing = await brokerBacking(brokers);
+          await createTopic(backing.log, backing.topic, PARTITIONS);
+          const first = Date.parse("2026-11-22T00:00:00Z") / 1_000;
+          await append(backing, backing.topic, someRecords(6_000, first));
+          let writing = true;
+          const writer = (async () => {
+            for (let n = 0; writing; n += 100) await append(backing, backing.topic, someRecords(100, first + n));
+          })();
+          try {
+            const { run, before, after } = await replay(connect, backing, settings);
+            expect(run).toMatchObject({ ok: true });
+            const expected = before.filter(matches);
+            expect(expected.length).toBeGreaterThan(50);
+            expect(after.map((record) => content(record, headerOf(record, "x-replayed-from-offset")))).toEqual(
+              expected.map((record) => content(record, record.offset)),
+            );
+            for (const record of after) {
+              expect(headerOf(record, "x-replay-id")).toBe("night-1");
+              expect(headerOf(record, "x-replayed-from-topic")).toBe(backing.topic);
+              expect(headerOf(record, "x-replayed-from-partition")).toBe(String(record.partition));
+            }
+          } finally {
+            writing = false;
+            await writer;
+          }
+        },
+        TIMEOUT_MS,
+      );
+    }
+
+    const odd: readonly NewRecord[] = [
+      { key: null, value: "no key", headers: [] },
+      { key: "", value: "empty key", headers: [["e", ""]] },
+      {
+        key: "a tombstone",
+        value: null,
+        headers: [
+          ["b", "1"],
+          ["a", "2"],
+        ],
+      },
+      { key: "an empty value", value: "", headers: [["", "a header without a name"]] },
+      { key: Buffer.from([0, 0xff]), value: Buffer.from([0xff, 0xfe, 0]), headers: [["ünï", Buffer.from([0xff, 0, 0x80])]] },
+      { key: "as it is", value: '{"a": 1.50}\n', headers: [["kafka_replyTopic", '{"b": 2.0}']] },
+    ].map((record) => ({ ...record, partition: 5, timestamp_ms: 1_000 }) as NewRecord);
+
+    test(
+      "null, empty and binary keys, values and headers are as they were",
+      async () => {
+        await using backing = await brokerBacking(brokers);
+        await createTopic(backing.log, backing.topic, PARTITIONS);
+        await append(backing, backing.topic, odd);
+        // The source keeps records of 1970, since they lie in its newest segment.
+        const { run, before, after } = await replay(connect, backing, {});
+        expect(run).toMatchObject({ ok: true });
+        expect(before).toHaveLength(odd.length);
+        expect(after.map((record) => content(record, headerOf(record, "x-replayed-from-offset")))).toEqual(
+          before.map((record) => content(record, record.offset)),
+        );
+      },
+      TIMEOUT_MS,
+    );
+
+    for (const [what, headers] of [
+      [
+        "two headers of one name",
+        [
+          ["twice", "1"],
+          ["twice", "2"],
+        ],
+      ],
+      ["a header that is null", [["twice", null]]],
+    ] as const) {
+      test(
+        `${what} end the run and are named; with HEADERS_INEXACT=last it goes on`,
+        async () => {
+          await using backing = await brokerBacking(brokers);
+          await createTopic(backing.log, backing.topic, PARTITIONS);
+          await append(backing, backing.topic, [{ partition: 3, key: "k", value: "v", timestamp_ms: Date.now(), headers }]);
+          const refused = await replay(connect, backing, {});
+          expect(refused.run.ok).toBe(false);
+          expect(refused.run.output).toContain(`${backing.topic}:3:0 has headers that cannot be written as they are`);
+          expect(refused.after).toEqual([]);
+          const { run, after } = await replay(connect, backing, { HEADERS_INEXACT: "last" });
+          expect(run).toMatchObject({ ok: true });
+          expect(after.map((record) => headersBut(record, "x-replay"))).toEqual([[["twice", headers.length === 2 ? "2" : ""]]]);
+        },
+        TIMEOUT_MS,
+      );
+    }
+
+    test(
+      "a header by a name of Connect's own metadata ends the run",
+      async () => {
+        await using backing = await brokerBacking(brokers);
+        await createTopic(backing.log, backing.topic, PARTITIONS);
+        const headers = [["kafka_key", "ORD-2"]] as const;
+        await append(backing, backing.topic, [{ partition: 3, key: "ORD-1", value: "v", timestamp_ms: Date.now(), headers }]);
+        const { run, after } = await replay(connect, backing, { HEADERS_INEXACT: "last" });
+        expect(run.ok).toBe(false);
+        expect(run.output).toContain("has a header by the name of Connect's own metadata");
+        expect(after).toEqual([]);
+      },
+      TIMEOUT_MS,
+    );
+
+    test(
+      "a time that is none ends the run, and nothing is written",
+      async () => {
+        await using backing = await brokerBacking(brokers);
+        await createTopic(backing.log, backing.topic, PARTITIONS);
+        await append(backing, backing.topic, someRecords(10, 0));
+        const { run, after } = await replay(connect, backing, { REPLAY_FROM: "yesterday" });
+        expect(run.ok).toBe(false);
+        expect(run.output).toContain("yesterday");
+        expect(after).toEqual([]);
+      },
+      TIMEOUT_MS,
+    );
+
+    test(
+      "run by hand onto its own source it does not replay what it wrote; health and metrics are served",
+      async () => {
+        await using backing = await brokerBacking(brokers);
+        await createTopic(backing.log, backing.topic, PARTITIONS);
+        await append(backing, backing.topic, someRecords(300, Date.now() / 1_000 - 1_000));
+        const settings = { KAFKA_BROKERS: brokers, REPLAY_TOPIC: backing.topic, REPLAY_TARGET: backing.topic };
+        await using pipeline = await startPipeline(connect, file, { ...settings, REPLAY_ID: backing.topic });
+        await pipeline.ready();
+        const received = async () => {
+          const metrics = await (await fetch(`${pipeline.url}/metrics`)).text();
+          return Number(/^input_received\{.*\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
+        };
+        // All that was there, and all that was added, has been read.
+        await waitUntil("600 records to be read", async () => (await received()) >= 600, { wait_ms_max: 60_000 });
+        await Bun.sleep(500);
+        expect(await pipeline.stop()).toBe(0);
+        expect(await readExact(backing.log, backing.topic)).toHaveLength(600);
+      },
+      TIMEOUT_MS,
+    );
+
+    /** Each record of the source at least once, and what is first of each in the source's order; how many came again. */
+    function repeated(before: readonly ExactRecord[], after: readonly ExactRecord[]): number {
+      const firsts = new Map<string, ReturnType<typeof content>>();
+      for (const record of after) {
+        const one = content(record, headerOf(record, "x-replayed-from-offset"));
+        const known = firsts.get(`${one.partition}:${one.from}`);
+        if (known) expect(one).toEqual(known);
+        else firsts.set(`${one.partition}:${one.from}`, one);
+      }
+      expect([...firsts.values()]).toEqual(before.map((record) => content(record, record.offset)));
+      return after.length - firsts.size;
+    }
+
+    test(
+      "killed with SIGKILL and started again with its id, it goes on: all is there, some of it twice, in order",
+      async () => {
+        await using backing = await brokerBacking(brokers);
+        const target = `${backing.topic}.replay`;
+        await createTopic(backing.log, backing.topic, PARTITIONS);
+        await createTopic(backing.log, target, PARTITIONS);
+        await append(backing, backing.topic, someRecords(6_000, Date.now() / 1_000 - 10_000));
+        const settings = {
+          KAFKA_BROKERS: brokers,
+          REPLAY_ID: backing.topic,
+          REPLAY_TOPIC: backing.topic,
+          REPLAY_TARGET: target,
+          REPLAY_RATE: "1000",
+        };
+        const started_ms = performance.now();
+        {
+          await using pipeline = await startPipeline(connect, file, settings);
+          await waitUntil("2,000 records", async () => (await totalLength(backing.log, target)) >= 2_000, {
+            wait_ms_max: 60_000,
+          });
+          pipeline.process.kill("SIGKILL");
+        }
+        expect(await totalLength(backing.log, target)).toBeLessThan(6_000);
+        await using again = await startPipeline(connect, file, settings);
+        const before = await readExact(backing.log, backing.topic);
+        const all = async () =>
+          new Set(
+            (await readExact(backing.log, target)).map((one) => `${one.partition}:${headerOf(one, "x-replayed-from-offset")}`),
+          ).size === before.length;
+        await waitUntil("all records", all, { wait_ms_max: 60_000, interval_ms: 500 });
+        expect(await again.stop()).toBe(0);
+        repeated(before, await readExact(backing.log, target));
+        // 6,000 records at 1,000 a second, of which the first second's may go at once, in each run.
+        expect(performance.now() - started_ms).toBeGreaterThan(3_000);
+      },
+      TIMEOUT_MS,
+    );
+
+    test.skipIf(!broker.canRestart)(
+      "the broker killed and started again in the middle: all is there, in order, and it ends well",
+      async () => {
+        await using backing = await brokerBacking(brokers);
+        await createTopic(backing.log, backing.topic, PARTITIONS);
+        await append(backing, backing.topic, someRecords(6_000, Date.now() / 1_000 - 10_000));
+        const running = replay(connect, backing, { REPLAY_RATE: "1000" });
+        const target = `${backing.topic}.replay`;
+        await waitUntil("1,000 records", async () => (await totalLength(backing.log, target).catch(() => 0)) >= 1_000, {
+          wait_ms_max: 60_000,
+        });
+        await broker.kill();
+        await broker.start();
+        const { run, before, after } = await running;
+        expect(run).toMatchObject({ ok: true });
+        repeated(before, after);
+      },
+      TIMEOUT_MS,
+    );
+  }),
+);

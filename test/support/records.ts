@@ -1,0 +1,49 @@
+import type { Log } from "../../src/log/log.ts";
+
+/** A record as it lies in the log, every byte as Latin-1, null apart from empty, so that records can be compared and printed. */
+export interface ExactRecord {
+  readonly partition: number;
+  readonly offset: number;
+  readonly timestamp_ms: number;
+  readonly key: string | null;
+  readonly value: string | null;
+  readonly headers: readonly (readonly [name: string, value: string | null])[];
+}
+
+/** All committed records of a topic, by partition and offset, each partition up to the end it has when asked. */
+export async function readExact(log: Log, topic: string): Promise<ExactRecord[]> {
+  const records: ExactRecord[] = [];
+  const reader = log.reader(topic);
+  try {
+    for (const [partition, { startOffset, endOffset }] of (await log.watermarks(topic)).entries()) {
+      for (let at = startOffset; at < endOffset;) {
+        const [result] = await reader.fetch(new Map([[partition, at]]), { wait_ms_max: 500, partition_bytes_max: 1 << 20 });
+        if (!result) continue;
+        if (!("batch" in result)) throw new Error(`${topic}:${partition}:${at} cannot be read: ${JSON.stringify(result)}`);
+        for (const record of result.batch.records) {
+          records.push({
+            partition,
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            key: latin1(record.key),
+            value: latin1(record.value),
+            headers: record.headers().map(([name, value]) => [name, latin1(value)] as const),
+          });
+        }
+        at = result.batch.nextOffset;
+      }
+    }
+  } finally {
+    await reader.close();
+  }
+  return records;
+}
+
+export const headerOf = (record: ExactRecord, name: string): string | null | undefined =>
+  record.headers.findLast(([given]) => given === name)?.[1];
+
+/** Headers whose names begin so left out; the rest by name, since Connect does not keep their order. */
+export const headersBut = (record: ExactRecord, prefix: string): ExactRecord["headers"] =>
+  record.headers.filter(([name]) => !name.startsWith(prefix)).toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+
+const latin1 = (bytes: Uint8Array | null) => bytes && Buffer.from(bytes).toString("latin1");
