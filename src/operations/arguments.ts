@@ -73,11 +73,12 @@ export function readList(name: string, given: string | undefined): string[] | un
 }
 
 export function readOrders(given: string | undefined): string[] | undefined {
-  return readList("orders", given)?.map((id) => {
+  const orders = readList("orders", given)?.map((id) => {
     const orderId = normalizeOrderId(id);
     if (orderId === undefined) throw invalid(`--orders has ${id}; an order id is ORD- and 1 to 64 digits, or the digits alone.`);
     return orderId;
   });
+  return orders && [...new Set(orders)];
 }
 
 export function readTopic(name: string, given: string): string {

@@ -38,11 +38,15 @@ export interface PartitionComparison {
 
 export const DIFFERENCES_KEPT_MAX = 100;
 
+const NOT_MEANT = "it is none of those that were to be moved";
+
 export interface ComparisonOptions {
   readonly partition: number;
   /** What should arrive, in ascending offsets, from the given offset on. Asked again where records were repeated. */
   readonly expected: (fromOffset: number) => AsyncIterable<Expected>;
   readonly fromOffset: number;
+  /** From here on nothing is expected. */
+  readonly toOffset: number;
   /** What arrived in the target's partition of the same number, in its order. */
   readonly arrived: AsyncIterable<Arrived>;
   readonly strictness: Strictness;
@@ -82,6 +86,10 @@ export async function comparePartition(options: ComparisonOptions): Promise<Part
       continue;
     }
     const { offset } = origin;
+    if (offset < options.fromOffset || offset >= options.toOffset) {
+      found.add("unexpected", offset, record.offset, NOT_MEANT);
+      continue;
+    }
     const again = offset <= settled;
     if (again && (cursor.at?.offset ?? Number.POSITIVE_INFINITY) > offset) {
       await cursor.close();
@@ -90,7 +98,7 @@ export async function comparePartition(options: ComparisonOptions): Promise<Part
     }
     await passTo(offset);
     if (cursor.at?.offset !== offset) {
-      found.add("unexpected", offset, record.offset, "it is none of those that were to be moved");
+      found.add("unexpected", offset, record.offset, NOT_MEANT);
       continue;
     }
     const differs = recordDifference(cursor.at.record, record, strictness);

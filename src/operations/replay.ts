@@ -148,6 +148,7 @@ export async function compareReplay(
     return comparePartition({
       partition,
       fromOffset,
+      toOffset: range?.to ?? 0,
       expected: (from) => expectedIn(env, plan, { partition, from, to: range?.to ?? 0 }),
       arrived: arrivedIn(env, plan, { partition, from: plan.targetStarts[partition] ?? 0, to: ends[partition] ?? 0 }, () =>
         progress.show(++done),
