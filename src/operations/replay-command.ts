@@ -4,7 +4,7 @@ import { connectMover, setting, timeSetting } from "./connect/connect-mover.ts";
 import { DirectMover } from "./direct-mover.ts";
 import { PlanFile } from "./plan-file.ts";
 import { Rate } from "./rate.ts";
-import { compareReplay, isWanted, moveAll, planReplay, previewReplay, type ReplayPlan, reportReplay } from "./replay.ts";
+import { compareReplay, isWanted, moveReplay, planReplay, previewReplay, type ReplayPlan, reportReplay } from "./replay.ts";
 import { replayedRecord } from "./replayed-record.ts";
 
 export const REPLAY_USAGE = `Usage: bun run replay [--from TIME] [--to TIME] [--orders ORD-1,ORD-2] [--types ORDER_CREATED,…] [--topic TOPIC] [--target TOPIC]
@@ -90,7 +90,7 @@ export async function runReplay(args: readonly string[], context: CommandContext
   const resume = `bun run replay --id ${id}${given.yes ? " --yes" : ""}${given.direct ? " --direct" : ""}`;
   console.say(`Replay ${id}. If it is interrupted: ${resume}`);
   try {
-    await moveAll(env, console, plan, mover);
+    await moveReplay(env, console, plan, mover);
     return reportReplay(console, plan, await compareReplay(env, console, plan, mover.headersInOrder)) ? EXIT_OK : EXIT_FAILED;
   } catch (e) {
     return failed(console, e, resume);

@@ -1,18 +1,19 @@
-import { AppError, isAppError } from "../errors.ts";
-import { Backoff } from "../log/backoff.ts";
+import { AppError } from "../errors.ts";
 import type { LogRecord } from "../log/log.ts";
 import { decodeEvent, isPoison } from "../orders/event.ts";
 import { Arrivals } from "./arrivals.ts";
 import { type Arrived, comparePartition, type Expected, type PartitionComparison } from "./comparison.ts";
 import type { OperationEnvironment } from "./environment.ts";
+import { moveAll } from "./move-all.ts";
 import type { Mover } from "./mover.ts";
 import type { PlanFile, PlanHead } from "./plan-file.ts";
 import type { Console } from "./progress.ts";
 import { isReplayed, replayedFrom, replayedRecord } from "./replayed-record.ts";
-import { interrupted, type OffsetRange, scan } from "./scan.ts";
+import { type OffsetRange, scan } from "./scan.ts";
 import { matches, type Selection } from "./selection.ts";
 import { survey, type SurveyedRange, windowsOf } from "./survey.ts";
 import { counted, records, table } from "./table.ts";
+import { prepareTarget } from "./target.ts";
 
 /** What a replay moves; fixed at its start. */
 export interface ReplayPlan extends PlanHead {
@@ -31,11 +32,7 @@ export interface ReplayOrder {
   readonly selection: Selection;
 }
 
-/** Tries without a record more in the target, before a replay gives up. */
-const ATTEMPTS_MAX = 5;
 const COMPARED_AT_ONCE_MAX = 4;
-/** Room for the headers beside a record that is as large as its own topic allows. */
-const RECORD_BYTES_MAX = 2 * 1024 * 1024;
 const DIFFERENCES_SHOWN_MAX = 10;
 
 /** Whether the record is one that the replay moves: never what it wrote itself, as the target may be the source. */
@@ -68,12 +65,7 @@ export async function planReplay(
 ): Promise<ReplayPlan> {
   const windows = await windowsOfExisting(env, order);
   const { ranges } = await survey(env, console, order.topic, windows, (record) => isWanted(order, record));
-  await env.log.createTopic(order.target, windows.length, { record_bytes_max: RECORD_BYTES_MAX });
-  const targetStarts = (await env.log.watermarks(order.target)).map(({ endOffset }) => endOffset);
-  if (targetStarts.length < windows.length) {
-    const message = `${order.target} has ${targetStarts.length} partitions and ${order.topic} has ${windows.length}: give another --target, or add partitions.`;
-    throw new AppError("OPERATION_REFUSED", message);
-  }
+  const targetStarts = await prepareTarget(env, order.target, windows.length);
   const plan = { command: "replay", logId, ...order, ranges, targetStarts };
   file.write(plan);
   return plan;
@@ -84,49 +76,21 @@ async function windowsOfExisting(env: OperationEnvironment, { topic, selection }
   return windowsOf(env, topic, selection);
 }
 
-/** Moves what the plan says and the target has not got yet. Rejects with the last failure after ATTEMPTS_MAX tries in vain. */
-export async function moveAll(env: OperationEnvironment, console: Console, plan: ReplayPlan, mover: Mover): Promise<void> {
-  const { clock, random, signal } = env;
-  const backoff = new Backoff(env.backoff, random);
+/** Moves what the plan says and the target has not got yet. */
+export async function moveReplay(env: OperationEnvironment, console: Console, plan: ReplayPlan, mover: Mover): Promise<void> {
   const arrivals = new Arrivals(env, plan.target, plan.id, plan.targetStarts);
-  const total = plan.ranges.reduce((sum, { matching }) => sum + matching, 0);
-  let best = -1;
-  for (let attempts = 0; ;) {
-    try {
-      await mover.settle();
-      const before = await arrivals.look();
-      if (before > best) attempts = 0;
-      best = Math.max(best, before);
-      const left = arrivals.left(plan.ranges);
-      if (left.length === 0) return;
-      if (before > 0) console.say(`${counted(before)} of ${records(total)} are in ${plan.target} already.`);
-      const progress = console.progress(`to ${plan.target}`, total, before);
-      let moved = before;
-      try {
-        await mover.move(left, {
-          moved: (n) => progress.show((moved += n)),
-          look: async () => {
-            progress.show((moved = await arrivals.look()));
-            return moved;
-          },
-        });
-      } finally {
-        progress.end();
-      }
-      // What a mover says is not taken for granted: it is looked up, and what is still missing is moved again.
-      const after = await arrivals.look();
-      if (arrivals.left(plan.ranges).length === 0) return;
-      throw new AppError("CONNECT_FAILED", `It ended although ${records(total - after)} had not arrived.`);
-    } catch (e) {
-      if (signal.aborted) throw interrupted();
-      if (!isAppError(e) || !MENDABLE.includes(e.code) || ++attempts >= ATTEMPTS_MAX) throw e;
-      console.say(`It is tried again: ${e.message}`);
-      await clock.sleep(backoff.next_ms(), signal);
-    }
-  }
+  const left = () => arrivals.left(plan.ranges);
+  await moveAll(env, console, {
+    target: plan.target,
+    total: matchingIn(plan),
+    look: () => arrivals.look(),
+    isWhole: () => left().length === 0,
+    settle: () => mover.settle(),
+    move: (progress) => mover.move(left(), progress),
+  });
 }
 
-const MENDABLE = ["LOG_UNAVAILABLE", "APPEND_OUTCOME_UNKNOWN", "PRODUCER_FENCED", "CONNECT_FAILED"];
+const matchingIn = ({ ranges }: Pick<ReplayPlan, "ranges">): number => ranges.reduce((sum, { matching }) => sum + matching, 0);
 
 /**
  * Compares what arrived with what should have, both read through the `Log` port and neither by what moved them; see
@@ -139,8 +103,7 @@ export async function compareReplay(
   headersInOrder: boolean,
 ): Promise<PartitionComparison[]> {
   const ends = (await env.log.watermarks(plan.target)).map(({ endOffset }) => endOffset);
-  const total = plan.ranges.reduce((sum, { matching }) => sum + matching, 0);
-  const progress = console.progress("comparing", total);
+  const progress = console.progress("comparing", matchingIn(plan));
   let done = 0;
   const compareOne = (partition: number) => {
     const range = plan.ranges[partition];

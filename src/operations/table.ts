@@ -9,3 +9,5 @@ export const counted = (n: number): string => n.toLocaleString("en-US");
 
 /** `3 records`, `1 record`. */
 export const records = (n: number): string => `${counted(n)} ${n === 1 ? "record" : "records"}`;
+
+export const letters = (n: number): string => `${counted(n)} ${n === 1 ? "letter" : "letters"}`;

@@ -32,7 +32,13 @@ export interface OperationsRig extends AsyncDisposable {
 export async function operationsRig(partitions: number, faults?: MemoryFaults): Promise<OperationsRig> {
   const dir = await tempDir();
   const newUuid = () => crypto.randomUUID();
-  const broker = new MemoryBroker({ clock: systemClock, newUuid, request_wait_ms_max: 50, late_ms: 20, ...(faults && { faults }) });
+  const broker = new MemoryBroker({
+    clock: systemClock,
+    newUuid,
+    request_wait_ms_max: 50,
+    late_ms: 20,
+    ...(faults && { faults }),
+  });
   const log = broker.connect("test");
   await log.createTopic(TOPIC, partitions);
   const config = readConfig({ DATA_DIR: dir.path, BACKOFF_MS_MIN: "1", BACKOFF_MS_MAX: "5" });
@@ -54,7 +60,10 @@ export async function operationsRig(partitions: number, faults?: MemoryFaults): 
         signal: more.signal ?? new AbortController().signal,
       };
       const context = { config, env, console, newUuid, programEnv: {} };
-      const code = await command(args.split(" ").filter((arg) => arg !== ""), context).catch((e: unknown) => {
+      const code = await command(
+        args.split(" ").filter((arg) => arg !== ""),
+        context,
+      ).catch((e: unknown) => {
         if (e instanceof AppError) return failed(console, e);
         throw e;
       });

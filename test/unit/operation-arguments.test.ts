@@ -1,6 +1,15 @@
 import { expect, test } from "bun:test";
 import { isAppError } from "../../src/errors.ts";
-import { readCount, readId, readList, readOptions, readOrders, readTime, readTopic, readWindow } from "../../src/operations/arguments.ts";
+import {
+  readCount,
+  readId,
+  readList,
+  readOptions,
+  readOrders,
+  readTime,
+  readTopic,
+  readWindow,
+} from "../../src/operations/arguments.ts";
 
 const NOW_MS = Date.parse("2026-11-25T12:00:00Z");
 const KINDS = { from: "text", to: "text", orders: "text", yes: "flag" } as const;
@@ -56,9 +65,11 @@ test("lists, topics, counts and ids have their bounds", () => {
   expect(refusal(() => readList("types", Array.from({ length: 1_001 }, (_, i) => `t${i}`).join(",")))).toContain("1 to 1000");
   expect(refusal(() => readList("types", 'A"B'))).toContain('"A\\"B"');
   expect(readTopic("target", "a.b-c_d")).toBe("a.b-c_d");
-  for (const bad of ["", ".", "..", "a:b", "a/b", "x".repeat(250)]) expect(refusal(() => readTopic("target", bad))).toContain("--target");
+  for (const bad of ["", ".", "..", "a:b", "a/b", "x".repeat(250)])
+    expect(refusal(() => readTopic("target", bad))).toContain("--target");
   expect(readCount("rate", "500", 1_000)).toBe(500);
-  for (const bad of ["0", "1001", "-1", "1.5", "many"]) expect(refusal(() => readCount("rate", bad, 1_000))).toContain("from 1 to 1000");
+  for (const bad of ["0", "1001", "-1", "1.5", "many"])
+    expect(refusal(() => readCount("rate", bad, 1_000))).toContain("from 1 to 1000");
   expect(readId(undefined, NOW_MS, "abcdef")).toBe("20261125T120000-abcd");
   expect(readId("night-1", NOW_MS, "abcdef")).toBe("night-1");
   for (const bad of ["../x", "a b", ".hidden", "x".repeat(65)]) expect(refusal(() => readId(bad, NOW_MS, ""))).toContain("--id");

@@ -4,7 +4,9 @@ import { recordDifference } from "../../src/operations/record-difference.ts";
 import { isReplayed, replayedFrom, replayedRecord } from "../../src/operations/replayed-record.ts";
 import { eventType, matches, type Selection } from "../../src/operations/selection.ts";
 
-const record = (given: Partial<Omit<LogRecord, "headers">> & { headers?: readonly (readonly [string, string | null])[] } = {}): LogRecord => {
+const record = (
+  given: Partial<Omit<LogRecord, "headers">> & { headers?: readonly (readonly [string, string | null])[] } = {},
+): LogRecord => {
   const { headers = [], ...fields } = given;
   const list: Header[] = headers.map(([name, value]) => [name, value === null ? null : Buffer.from(value)]);
   return { offset: 7, timestamp_ms: 1_000, key: Buffer.from("ORD-1"), value: Buffer.from("{}"), ...fields, headers: () => list };
@@ -50,7 +52,13 @@ test("a replayed record is the same but for four headers, which replace an earli
   ] as const;
   const source = record({ key: null, value: Buffer.from([0xff, 0]), headers });
   const replayed = replayedRecord(source, 5, "orders.events", "night-1");
-  expect({ ...replayed, headers: [] }).toEqual({ partition: 5, key: null, value: Buffer.from([0xff, 0]), timestamp_ms: 1_000, headers: [] });
+  expect({ ...replayed, headers: [] }).toEqual({
+    partition: 5,
+    key: null,
+    value: Buffer.from([0xff, 0]),
+    timestamp_ms: 1_000,
+    headers: [],
+  });
   expect(replayed.headers.map(([name, value]) => [name, value === null ? null : value.toString()])).toEqual([
     ["d", "1"],
     ["d", null],
@@ -70,8 +78,18 @@ test("a replayed record is the same but for four headers, which replace an earli
 
 test("each part of a record that differs is named", () => {
   const strict = { headersInOrder: true, timestamp: true };
-  const base = { key: "k", value: "v", timestamp_ms: 1, headers: [["a", "1"], ["b", null]], partition: 0 } as const;
-  const differing = (changed: Partial<NewRecord>, strictness = strict) => recordDifference(base, stored({ ...base, ...changed }), strictness);
+  const base = {
+    key: "k",
+    value: "v",
+    timestamp_ms: 1,
+    headers: [
+      ["a", "1"],
+      ["b", null],
+    ],
+    partition: 0,
+  } as const;
+  const differing = (changed: Partial<NewRecord>, strictness = strict) =>
+    recordDifference(base, stored({ ...base, ...changed }), strictness);
   expect(differing({})).toEqual([]);
   expect(differing({ key: "K" })).toEqual(["key"]);
   expect(differing({ key: null })).toEqual(["key"]);
@@ -80,15 +98,31 @@ test("each part of a record that differs is named", () => {
   expect(differing({ timestamp_ms: 2 })).toEqual(["timestamp"]);
   for (const headers of [
     [["a", "1"]],
-    [["a", "1"], ["b", ""]],
-    [["a", "1"], ["b", null], ["b", null]],
-    [["a", "2"], ["b", null]],
-    [["A", "1"], ["b", null]],
+    [
+      ["a", "1"],
+      ["b", ""],
+    ],
+    [
+      ["a", "1"],
+      ["b", null],
+      ["b", null],
+    ],
+    [
+      ["a", "2"],
+      ["b", null],
+    ],
+    [
+      ["A", "1"],
+      ["b", null],
+    ],
   ] as NewRecord["headers"][]) {
     expect(differing({ headers })).toEqual(["headers"]);
     expect(differing({ headers }, { ...strict, headersInOrder: false })).toEqual(["headers"]);
   }
-  const turned: NewRecord["headers"] = [["b", null], ["a", "1"]];
+  const turned: NewRecord["headers"] = [
+    ["b", null],
+    ["a", "1"],
+  ];
   expect(differing({ headers: turned })).toEqual(["headers"]);
   expect(differing({ headers: turned }, { ...strict, headersInOrder: false })).toEqual([]);
   expect(differing({ timestamp_ms: 2, key: "K" }, { ...strict, timestamp: false })).toEqual(["key"]);
