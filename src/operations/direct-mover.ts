@@ -59,7 +59,7 @@ export class DirectMover implements Mover {
   }
 }
 
-function* parts(records: readonly NewRecord[], records_max: number): Generator<NewRecord[]> {
+export function* parts(records: readonly NewRecord[], records_max: number): Generator<NewRecord[]> {
   const most = Math.min(records_max, APPEND_RECORDS_MAX);
   let part: NewRecord[] = [];
   let bytes = 0;

@@ -1,4 +1,4 @@
-import { connectMover, setting } from "./connect/connect-mover.ts";
+import { type Connect, setting } from "./connect/connect-mover.ts";
 import { DirectMover } from "./direct-mover.ts";
 import type { OperationEnvironment } from "./environment.ts";
 import { type Letter, redrivenRecord } from "./letter.ts";
@@ -56,7 +56,7 @@ export function directLetterMover(env: OperationEnvironment, order: RedriveOrder
 
 /** In rounds: each names its letters one by one, so that Connect takes exactly those. */
 export function connectLetterMover(
-  moverFor: Awaited<ReturnType<typeof connectMover>>,
+  connect: Connect,
   { topic, deadLetterTopic, redrives_max }: RedriveOrder,
   rate: Rate,
 ): LetterMover {
@@ -71,7 +71,8 @@ export function connectLetterMover(
           REDRIVE_LETTERS: setting(some.map(placeOf)),
           REDRIVE_RATE: setting(rate.records_per_s),
         };
-        await moverFor({ pipeline: "redrive", topic: deadLetterTopic, settings, rate }).move(rangesOf(some), progress);
+        const input = { topic: deadLetterTopic, ranges: rangesOf(some) };
+        await connect({ pipeline: "redrive", input, settings, rate, look: () => progress.look() });
       }
     },
     close: () => Promise.resolve(),

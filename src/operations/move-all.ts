@@ -20,22 +20,29 @@ export interface Moving {
   move(progress: MoveProgress): Promise<void>;
 }
 
-/** Tries without a record more in the target, before it is given up. */
+/** Longest time without a record more in the target while the log cannot be reached. */
+const OUTAGE_MS_MAX = 120_000;
+/** Tries without a record more in the target that failed for another reason. */
 const ATTEMPTS_MAX = 5;
-const MENDABLE = ["LOG_UNAVAILABLE", "APPEND_OUTCOME_UNKNOWN", "PRODUCER_FENCED", "CONNECT_FAILED"];
+const MENDABLE = ["APPEND_OUTCOME_UNKNOWN", "PRODUCER_FENCED", "CONNECT_FAILED"];
 
-/** Moves until all is there. Rejects with the last failure after ATTEMPTS_MAX tries in vain, and with INTERRUPTED. */
+/** Moves until all is there. Rejects with the last failure after OUTAGE_MS_MAX or ATTEMPTS_MAX in vain, and with INTERRUPTED. */
 export async function moveAll(env: OperationEnvironment, console: Console, moving: Moving): Promise<void> {
   const { clock, random, signal } = env;
   const { target, total } = moving;
   const backoff = new Backoff(env.backoff, random);
   let best = -1;
+  let progressAt_ms = clock.now_ms();
+  let said = "";
   for (let attempts = 0; ;) {
     try {
       await moving.settle();
       const before = await moving.look();
-      if (before > best) attempts = 0;
-      best = Math.max(best, before);
+      if (before > best) {
+        best = before;
+        attempts = 0;
+        progressAt_ms = clock.now_ms();
+      }
       if (moving.isWhole()) return;
       if (before > 0) console.say(`${counted(before)} of ${records(total)} are in ${target} already.`);
       await moveOnce(console, moving, before);
@@ -45,8 +52,11 @@ export async function moveAll(env: OperationEnvironment, console: Console, movin
       throw new AppError("CONNECT_FAILED", `It ended although ${records(total - after)} had not arrived.`);
     } catch (e) {
       if (signal.aborted) throw interrupted();
-      if (!isAppError(e) || !MENDABLE.includes(e.code) || ++attempts >= ATTEMPTS_MAX) throw e;
-      console.say(`It is tried again: ${e.message}`);
+      if (!isAppError(e)) throw e;
+      const isOutage = e.code === "LOG_UNAVAILABLE" && clock.now_ms() - progressAt_ms < OUTAGE_MS_MAX;
+      if (!isOutage && (!MENDABLE.includes(e.code) || ++attempts >= ATTEMPTS_MAX)) throw e;
+      if (e.message !== said) console.say(`It is tried again: ${e.message}`);
+      said = e.message;
       await clock.sleep(backoff.next_ms(), signal);
     }
   }

@@ -1,7 +1,8 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../errors.ts";
-import { FileLock } from "../file-lock.ts";
+import { onlyOne } from "./only-one.ts";
+import { writeDurably } from "./write-durably.ts";
 
 /** A run's name: it stands in headers, file names and, on a broker, in the id of a producer. */
 export const OPERATION_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -20,19 +21,12 @@ export interface PlanHead {
  */
 export class PlanFile<Plan extends PlanHead> implements Disposable {
   readonly path: string;
-  readonly #lock: FileLock;
+  readonly #lock: Disposable;
 
   /** Throws OPERATION_REFUSED while another process runs the same. */
-  constructor(
-    readonly dataDir: string,
-    readonly command: string,
-    readonly id: string,
-  ) {
-    const directory = join(dataDir, "operations");
-    mkdirSync(directory, { recursive: true });
-    this.path = join(directory, `${command}-${id}.json`);
-    this.#lock = new FileLock(`${this.path}.lock`);
-    if (!this.#lock.tryTake()) throw new AppError("OPERATION_REFUSED", `Another process runs ${command} ${id} now.`);
+  constructor(dataDir: string, command: string, id: string) {
+    this.path = join(dataDir, "operations", `${command}-${id}.json`);
+    this.#lock = onlyOne(dataDir, `${command}-${id}`);
   }
 
   /** The plan of an earlier start; undefined where there is none. Throws OPERATION_REFUSED where it belongs to another log. */
@@ -50,14 +44,10 @@ export class PlanFile<Plan extends PlanHead> implements Disposable {
 
   /** On the disk, whole, when this returns. */
   write(plan: Plan): void {
-    const file = openSync(`${this.path}.new`, "w");
-    writeSync(file, JSON.stringify(plan, undefined, 2));
-    fsyncSync(file);
-    closeSync(file);
-    renameSync(`${this.path}.new`, this.path);
+    writeDurably(this.path, JSON.stringify(plan, undefined, 2));
   }
 
   [Symbol.dispose](): void {
-    this.#lock.release();
+    this.#lock[Symbol.dispose]();
   }
 }

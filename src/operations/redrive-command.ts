@@ -1,11 +1,8 @@
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { AppError } from "../errors.ts";
-import { FileLock } from "../file-lock.ts";
 import { invalid, RATE_MAX, readCount, readList, readOptions, readOrders, readTopic, readWindow } from "./arguments.ts";
 import { type CommandContext, EXIT_FAILED, EXIT_OK, failed } from "./command.ts";
-import { connectMover, timeSetting } from "./connect/connect-mover.ts";
+import { openConnect, timeSetting } from "./connect/connect-mover.ts";
 import { connectLetterMover, directLetterMover } from "./letter-movers.ts";
+import { onlyOne } from "./only-one.ts";
 import { Rate } from "./rate.ts";
 import { moveAll } from "./move-all.ts";
 import { planRedrive, prepareParking, Redriven, type RedriveOrder, reportRedrive } from "./redrive.ts";
@@ -73,14 +70,15 @@ export async function runRedrive(args: readonly string[], context: CommandContex
     return EXIT_OK;
   }
   if (!given.yes) throw invalid(`A redrive writes to ${topic}; with --yes it does, with --dry-run it says what it would do.`);
-  using _ = onlyOne(config.data_dir, topic);
-  const viaConnect = env.log.kind === "kafka" && !given.direct ? await connectMover(context) : undefined;
+  // Two at a time would each take the same letters.
+  using _ = onlyOne(config.data_dir, `redrive-${topic}`);
+  const connect = env.log.kind === "kafka" && !given.direct ? await openConnect(context) : undefined;
   try {
     const plan = await planRedrive(env, console, order);
     if (plan.planned.size === 0) return EXIT_OK;
     await prepareParking(env, plan);
     const redriven = new Redriven(env, plan);
-    const mover = viaConnect ? connectLetterMover(viaConnect, order, rate) : directLetterMover(env, order, rate);
+    const mover = connect ? connectLetterMover(connect, order, rate) : directLetterMover(env, order, rate);
     try {
       await moveAll(env, console, {
         target: topic,
@@ -103,20 +101,13 @@ export async function runRedrive(args: readonly string[], context: CommandContex
 function resumeCommand(given: ReturnType<typeof readOptions<typeof KINDS>>, { selection }: RedriveOrder, now_ms: number): string {
   const { from_ms, to_ms = now_ms } = selection;
   const times = { ...(from_ms === undefined ? {} : { from: timeSetting(from_ms) }), to: timeSetting(to_ms) };
-  const options = Object.entries({ ...given, ...times }).map(([name, value]) => (value === true ? `--${name}` : `--${name} ${value}`));
+  const options = Object.entries({ ...given, ...times }).map(([name, value]) =>
+    value === true ? `--${name}` : `--${name} ${value}`,
+  );
   return `bun run redrive ${options.join(" ")}`;
 }
 
 function readIndex(name: string, given: string | undefined): number | undefined {
   if (given === undefined || /^[0-9]{1,15}$/.test(given)) return given === undefined ? undefined : Number(given);
   throw invalid(`--${name} is ${given}; it must be an integer from 0 on.`);
-}
-
-/** Two redrives at a time would each take the same letters. */
-function onlyOne(dataDir: string, topic: string): Disposable {
-  const directory = join(dataDir, "operations");
-  mkdirSync(directory, { recursive: true });
-  const lock = new FileLock(join(directory, `redrive-${topic}.lock`));
-  if (!lock.tryTake()) throw new AppError("OPERATION_REFUSED", `Another process redrives the dead letters of ${topic} now.`);
-  return { [Symbol.dispose]: () => lock.release() };
 }

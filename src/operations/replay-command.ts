@@ -1,6 +1,6 @@
 import { invalid, RATE_MAX, readCount, readId, readList, readOptions, readOrders, readTopic, readWindow } from "./arguments.ts";
 import { type CommandContext, EXIT_FAILED, EXIT_OK, failed } from "./command.ts";
-import { connectMover, setting, timeSetting } from "./connect/connect-mover.ts";
+import { connectMover, openConnect, setting, timeSetting } from "./connect/connect-mover.ts";
 import { DirectMover } from "./direct-mover.ts";
 import { PlanFile } from "./plan-file.ts";
 import { Rate } from "./rate.ts";
@@ -75,10 +75,10 @@ export async function runReplay(args: readonly string[], context: CommandContext
     throw invalid(`${target} is ${target === topic ? "what is read" : "the live topic"}; with --yes it is written to.`);
   }
   // Found before anything is made.
-  const viaConnect = env.log.kind === "kafka" && !given.direct ? await connectMover(context) : undefined;
+  const connect = env.log.kind === "kafka" && !given.direct ? await openConnect(context) : undefined;
   const plan = earlier ?? (await planReplay(env, console, order, file, logId));
-  const mover = viaConnect
-    ? viaConnect({ pipeline: "replay", topic, rate, settings: pipelineSettings(plan, rate) })
+  const mover = connect
+    ? connectMover(connect, { pipeline: "replay", topic, rate, settings: pipelineSettings(plan, rate) })
     : new DirectMover({
         env,
         rate,

@@ -3,6 +3,7 @@ import type { LogRecord } from "../log/log.ts";
 import { decodeEvent, isPoison } from "../orders/event.ts";
 import { Arrivals } from "./arrivals.ts";
 import { type Arrived, comparePartition, type Expected, type PartitionComparison } from "./comparison.ts";
+import { offsetsOf, reportComparison } from "./comparison-report.ts";
 import type { OperationEnvironment } from "./environment.ts";
 import { moveAll } from "./move-all.ts";
 import type { Mover } from "./mover.ts";
@@ -12,7 +13,7 @@ import { isReplayed, replayedFrom, replayedRecord } from "./replayed-record.ts";
 import { type OffsetRange, scan } from "./scan.ts";
 import { matches, type Selection } from "./selection.ts";
 import { survey, type SurveyedRange, windowsOf } from "./survey.ts";
-import { counted, records, table } from "./table.ts";
+import { records, table } from "./table.ts";
 import { prepareTarget } from "./target.ts";
 
 /** What a replay moves; fixed at its start. */
@@ -33,7 +34,6 @@ export interface ReplayOrder {
 }
 
 const COMPARED_AT_ONCE_MAX = 4;
-const DIFFERENCES_SHOWN_MAX = 10;
 
 /** Whether the record is one that the replay moves: never what it wrote itself, as the target may be the source. */
 export const isWanted = ({ id, selection }: Pick<ReplayOrder, "id" | "selection">, record: LogRecord): boolean =>
@@ -45,9 +45,9 @@ export async function previewReplay(env: OperationEnvironment, console: Console,
   const { ranges, samples } = await survey(env, console, order.topic, windows, (record) => isWanted(order, record));
   const rows = ranges.map(({ partition, from, to, matching, read }) => [
     String(partition),
-    offsets(read),
+    offsetsOf(read),
     matching,
-    matching === 0 ? "none" : offsets({ from, to }),
+    offsetsOf({ from, to }),
   ]);
   for (const line of table(["partition", "offsets read", "matching", "from the first to the last"], rows)) console.say(line);
   const matching = ranges.reduce((sum, range) => sum + range.matching, 0);
@@ -165,45 +165,12 @@ async function* arrivedIn(
 
 /** Tells what was found. True if all that should have arrived did, and nothing else. */
 export function reportReplay(console: Console, plan: ReplayPlan, compared: readonly PartitionComparison[]): boolean {
-  const planned = (partition: number) => plan.ranges[partition]?.matching ?? 0;
-  const rows = compared.map(({ partition, arrived, repeated, differences }) => {
-    const range = plan.ranges[partition];
-    return [
-      String(partition),
-      range && range.matching > 0 ? offsets(range) : "none",
-      planned(partition),
-      arrived,
-      repeated,
-      differences,
-    ];
-  });
-  for (const line of table(["partition", "offsets", "matching", "arrived", "repeated", "differences"], rows)) console.say(line);
-  // What the plan counted is compared too: records may have been deleted from the source since.
-  const changed = compared.filter(({ partition, expected }) => expected !== planned(partition));
-  for (const { partition, expected } of changed) {
-    console.say(
-      `Partition ${partition} of ${plan.topic} now has ${counted(expected)} matching, and ${counted(planned(partition))} at the start.`,
-    );
-  }
-  const differences = compared.reduce((sum, each) => sum + each.differences, 0);
-  const kept = compared.flatMap((each) => each.kept.map((difference) => ({ partition: each.partition, ...difference })));
-  for (const { partition, kind, offset, arrivedAt, detail } of kept.slice(0, DIFFERENCES_SHOWN_MAX)) {
-    const from = offset === undefined ? "" : ` ${plan.topic} ${partition}:${offset}`;
-    const at = arrivedAt === undefined ? "" : ` at ${plan.target} ${partition}:${arrivedAt}`;
-    console.say(`${kind}:${from}${at}: ${detail}`);
-  }
-  if (differences > DIFFERENCES_SHOWN_MAX) console.say(`… and ${counted(differences - DIFFERENCES_SHOWN_MAX)} more differences.`);
+  const { topic: source, target } = plan;
+  const planned = plan.ranges.map((range) => ({ ...range, offsets: offsetsOf(range) }));
+  const isWhole = reportComparison(console, compared, { planned, source, target });
   const repeated = compared.reduce((sum, each) => sum + each.repeated, 0);
   if (repeated > 0)
     console.say(`${records(repeated)} arrived again after an outage; each is an event, which counts once by its id.`);
-  const arrived = compared.reduce((sum, each) => sum + each.arrived, 0);
-  const isWhole = differences === 0 && changed.length === 0;
-  console.say(
-    isWhole
-      ? `All of ${records(arrived)} of ${plan.topic} arrived in ${plan.target}, unchanged and in order.`
-      : `${plan.target} does not hold what it should: ${counted(differences)} differences.`,
-  );
+  if (isWhole) console.say(`All of ${records(matchingIn(plan))} of ${source} arrived in ${target}, unchanged and in order.`);
   return isWhole;
 }
-
-const offsets = ({ from, to }: { from: number; to: number }): string => (from < to ? `${from}–${to - 1}` : "none");

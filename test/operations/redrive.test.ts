@@ -4,7 +4,7 @@ import { noFaults } from "../../src/log/memory-log.ts";
 import { encodeEvent } from "../../src/orders/event.ts";
 import { runRedrive } from "../../src/operations/redrive-command.ts";
 import { updated } from "../runtime/rig.ts";
-import { type ExactRecord, headerOf } from "../support/records.ts";
+import type { ExactRecord } from "../support/records.ts";
 import { type OperationsRig, operationsRig, spoiled, TOPIC } from "./rig.ts";
 
 const PARTITIONS = 4;
@@ -20,10 +20,28 @@ interface LetterOptions {
 }
 
 /** The n-th letter, a second after the one before, of a record that stood at offset n of its partition. */
-function letter(n: number, { reason = "not_json", redrives, topic = TOPIC, partition = String(n % PARTITIONS) }: LetterOptions = {}): NewRecord {
-  const headers: NewHeader[] = [["d", "1"], ["d", null]];
-  if (redrives !== undefined) headers.push(["x-redrive-count", redrives], ["x-redriven-from-topic", DLQ], ["x-redriven-from-partition", "0"], ["x-redriven-from-offset", "9999"]);
-  headers.push(["x-dead-letter-reason", reason], ["x-dead-letter-detail", "why"], ["x-dead-letter-topic", topic], ["x-dead-letter-partition", partition], ["x-dead-letter-offset", String(Math.floor(n / PARTITIONS))]);
+function letter(
+  n: number,
+  { reason = "not_json", redrives, topic = TOPIC, partition = String(n % PARTITIONS) }: LetterOptions = {},
+): NewRecord {
+  const headers: NewHeader[] = [
+    ["d", "1"],
+    ["d", null],
+  ];
+  if (redrives !== undefined)
+    headers.push(
+      ["x-redrive-count", redrives],
+      ["x-redriven-from-topic", DLQ],
+      ["x-redriven-from-partition", "0"],
+      ["x-redriven-from-offset", "9999"],
+    );
+  headers.push(
+    ["x-dead-letter-reason", reason],
+    ["x-dead-letter-detail", "why"],
+    ["x-dead-letter-topic", topic],
+    ["x-dead-letter-partition", partition],
+    ["x-dead-letter-offset", String(Math.floor(n / PARTITIONS))],
+  );
   return { partition: n % PARTITIONS, key: `ORD-${n % 3}`, value: `poison ${n}`, timestamp_ms: FIRST_MS + n * 1_000, headers };
 }
 
@@ -31,12 +49,15 @@ async function rigWith(letters: readonly NewRecord[], faults?: Parameters<typeof
   const rig = await operationsRig(PARTITIONS, faults);
   await rig.log.createTopic(DLQ, PARTITIONS);
   // The records that the letters came from, so that the redriven ones lie behind them.
-  await rig.append(...letters.map(({ partition }) => ({ partition, key: "k", value: "as it was", timestamp_ms: 1, headers: [] })));
+  await rig.append(
+    ...letters.map(({ partition }) => ({ partition, key: "k", value: "as it was", timestamp_ms: 1, headers: [] })),
+  );
   await rig.log.producer().append(DLQ, letters);
   return rig;
 }
 
-const redrive = (rig: OperationsRig, args = "--yes", more: Parameters<OperationsRig["run"]>[2] = {}) => rig.run(runRedrive, args, more);
+const redrive = (rig: OperationsRig, args = "--yes", more: Parameters<OperationsRig["run"]>[2] = {}) =>
+  rig.run(runRedrive, args, more);
 const redriven = async (rig: OperationsRig) => (await rig.read(TOPIC)).filter(({ value }) => value?.startsWith("poison"));
 const values = (records: readonly ExactRecord[]) => records.map(({ value }) => value);
 
@@ -71,7 +92,11 @@ test("one that was redriven as often as allowed is parked with all its headers, 
   expect(values(await redriven(rig))).toEqual(["poison 1", "poison 2"]);
   const [parked, ...more] = await rig.read(PARKED);
   const [original] = (await rig.read(DLQ)).filter(({ value }) => value === "poison 0");
-  const added = [["x-parked-from-topic", DLQ], ["x-parked-from-partition", "0"], ["x-parked-from-offset", "0"]] as const;
+  const added = [
+    ["x-parked-from-topic", DLQ],
+    ["x-parked-from-partition", "0"],
+    ["x-parked-from-offset", "0"],
+  ] as const;
   expect({ parked, more }).toEqual({ parked: { ...original!, headers: [...original!.headers, ...added] }, more: [] });
   expect((await redrive(rig)).code).toBe(0);
   expect(await rig.read(PARKED)).toHaveLength(1);
@@ -99,7 +124,12 @@ test("all, or by reason, order, time, and place, together", async () => {
 });
 
 test("a letter that does not say it came from a partition of the topic is left, and that is said", async () => {
-  await using rig = await rigWith([letter(0), letter(1, { topic: "payments" }), letter(2, { partition: "-1" }), letter(3, { partition: "4" })]);
+  await using rig = await rigWith([
+    letter(0),
+    letter(1, { topic: "payments" }),
+    letter(2, { partition: "-1" }),
+    letter(3, { partition: "4" }),
+  ]);
   const { code, said } = await redrive(rig);
   expect([code, values(await redriven(rig))]).toEqual([0, ["poison 0"]]);
   expect(said).toContain("3 letters more match, and do not say that they come from a partition of orders.events; they are left.");
@@ -129,7 +159,10 @@ test("answers lost, appends refused and late, interruptions: each letter goes ba
   for (let wait_ms = 20; ; wait_ms += 20) {
     const { code, said } = await redrive(rig, "--yes --rate 4000", { signal: AbortSignal.timeout(wait_ms) });
     if (code === 0) break;
-    expect([130, said]).toEqual([code, expect.stringMatching(/To go on: bun run redrive --yes --rate 4000 --to 2[^ ]+Z\n$|It was interrupted/)]);
+    expect([130, said]).toEqual([
+      code,
+      expect.stringMatching(/To go on: bun run redrive --yes --rate 4000 --to 2[^ ]+Z\n$|It was interrupted/),
+    ]);
     interruptions++;
   }
   expect(interruptions).toBeGreaterThan(1);
@@ -145,9 +178,21 @@ test("a mover that loses, alters, misplaces or doubles a letter is found out; an
     [(records) => records.filter(({ value }) => String(value) !== "poison 0"), 1, "1 record had not arrived"],
     [(records) => records.map((record) => ({ ...record, key: "other" })), 1, "changed: orders.events.dlq 0:0"],
     [(records) => records.map((record) => ({ ...record, partition: 3 })), 1, "changed: orders.events.dlq 0:0"],
-    [(records) => records.map((record) => ({ ...record, headers: record.headers.slice(1) })), 1, "changed: orders.events.dlq 0:0"],
-    [(records) => [...records, ...records.filter(({ value }) => String(value) === "poison 0")], 1, "changed or repeated: orders.events.dlq 0:0"],
-    [(records) => [...records, ...records.filter(({ value }) => String(value) !== "poison 0")], 0, "2 letters went where they should"],
+    [
+      (records) => records.map((record) => ({ ...record, headers: record.headers.slice(1) })),
+      1,
+      "changed: orders.events.dlq 0:0",
+    ],
+    [
+      (records) => [...records, ...records.filter(({ value }) => String(value) === "poison 0")],
+      1,
+      "changed or repeated: orders.events.dlq 0:0",
+    ],
+    [
+      (records) => [...records, ...records.filter(({ value }) => String(value) !== "poison 0")],
+      0,
+      "2 letters went where they should",
+    ],
   ];
   for (const [spoil, code, said] of spoils) {
     await using rig = await rigWith([letter(0), event]);

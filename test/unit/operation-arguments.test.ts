@@ -26,7 +26,11 @@ function refusal(read: () => unknown): string {
 }
 
 test("options are read by name; what there is not, has no value or is no option is refused", () => {
-  expect({ ...readOptions(["--from", "a", "--yes", "--orders=1,2"], KINDS) }).toEqual({ from: "a", yes: true, orders: "1,2" });
+  expect({ ...readOptions(["--from", "a", "--yes", "--orders=1,2"], KINDS) }).toMatchObject({
+    from: "a",
+    yes: true,
+    orders: "1,2",
+  });
   for (const args of [["--until", "x"], ["--from"], ["--from="], ["--yes=1"], ["stray"], ["--from", "--yes"]]) {
     expect(refusal(() => readOptions(args, KINDS))).not.toBe("");
   }

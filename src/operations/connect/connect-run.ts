@@ -27,7 +27,7 @@ export interface ConnectRun {
 const LOOK_WAIT_MS = 500;
 /** Longest time in which neither anything arrives nor Connect reads anything. */
 const STALL_MS_MAX = 60_000;
-const STOP_MS_MAX = 10_000;
+const STOP_MS_MAX = 3_000;
 const METRICS_MS_MAX = 2_000;
 const SAID_LINES_MAX = 5;
 
