@@ -64,7 +64,7 @@ export async function runArchive(args: readonly string[], context: CommandContex
   try {
     return (await (given.restore ? restore(run, target) : archive(run))) ? EXIT_OK : EXIT_FAILED;
   } catch (e) {
-    return failed(console, e, "the same command again");
+    return failed(console, e, `bun run archive ${args.join(" ")}`);
   }
 }
 

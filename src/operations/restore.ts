@@ -1,4 +1,6 @@
-import { AppError } from "../errors.ts";
+import { AppError, isAppError } from "../errors.ts";
+import { Backoff } from "../log/backoff.ts";
+import type { NewRecord, Producer } from "../log/log.ts";
 import { type Manifest, readManifest } from "./archive.ts";
 import { ArchiveFiles } from "./archive-files.ts";
 import { type ArchivedRecord, asNewRecord } from "./archive-line.ts";
@@ -116,7 +118,7 @@ export async function restoreDirectly(
         for (const part of parts(left, rate.records_at_once)) {
           await rate.take(part.length, env.signal);
           if (env.signal.aborted) throw interrupted();
-          await producer.append(target, part, env.clock.now_ms() + APPEND_MS_MAX);
+          await appendPatiently(env, producer, target, part);
           progress.show((done += part.length));
         }
       }
@@ -127,8 +129,29 @@ export async function restoreDirectly(
   }
 }
 
-/** The producer tries again for as long. */
+/** Longest wait for the log to take a batch. */
 const APPEND_MS_MAX = 120_000;
+
+/** LOG_UNAVAILABLE says that none of it is or will be in the log, so it can be tried again. */
+async function appendPatiently(
+  env: OperationEnvironment,
+  producer: Producer,
+  target: string,
+  part: readonly NewRecord[],
+): Promise<void> {
+  const { clock, random, signal } = env;
+  const backoff = new Backoff(env.backoff, random);
+  for (const deadline_ms = clock.now_ms() + APPEND_MS_MAX; ;) {
+    try {
+      await producer.append(target, part, deadline_ms);
+      return;
+    } catch (e) {
+      if (signal.aborted) throw interrupted();
+      if (!isAppError(e, "LOG_UNAVAILABLE") || clock.now_ms() > deadline_ms) throw e;
+      await clock.sleep(backoff.next_ms(), signal);
+    }
+  }
+}
 
 /** Compares the target with the archive, record by record: the n-th of a partition with the n-th. */
 export async function compareRestore(

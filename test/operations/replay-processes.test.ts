@@ -1,10 +1,9 @@
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { brokerSuite } from "../support/broker.ts";
-import { connectSuite } from "../support/connect.ts";
-import { type Backing, brokerBacking, embeddedBacking, pythonCreate, pythonUpdate, totalLength } from "../support/foreign.ts";
+import { type Backing, pythonCreate, pythonUpdate, totalLength } from "../support/foreign.ts";
 import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http.ts";
+import { eachWay, type Way } from "../support/operation-ways.ts";
 import { orderRows, runOperation, startOperation } from "../support/operations.ts";
 import { startProgram } from "../support/processes.ts";
 import { type ExactRecord, headerOf, headersBut, readExact } from "../support/records.ts";
@@ -14,16 +13,8 @@ import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 180_000;
 const ORDERS = 40;
+const FIRST_MS = 1_795_000_000_000;
 
-interface Way {
-  readonly open: () => Promise<Backing>;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  /** Whether each record arrives once, also where a run was killed. */
-  readonly isExact: boolean;
-}
-
-const envOf = (backing: Backing, way: Way) => ({ ...backing.env, ...way.env, DATA_DIR: backing.dataDir });
 const sorted = (record: ExactRecord, from: unknown) => ({
   ...record,
   offset: 0,
@@ -86,9 +77,9 @@ function replaySuite(way: Way): void {
       const length = await totalLength(backing.log, backing.topic);
 
       const fresh = `${backing.topic}.fresh`;
-      const away = await runOperation("replay", [...way.args, "--target", fresh], envOf(backing, way));
+      const away = await runOperation("replay", [...way.args, "--target", fresh], way.env(backing));
       expect(away).toMatchObject({ code: 0 });
-      const live = await runOperation("replay", [...way.args, "--target", backing.topic, "--yes"], envOf(backing, way));
+      const live = await runOperation("replay", [...way.args, "--target", backing.topic, "--yes"], way.env(backing));
       expect(live).toMatchObject({ code: 0 });
       expect(live.output).toContain(`All of ${length} records`);
       await caughtUp(program.orderUrl, backing, backing.topic);
@@ -114,6 +105,61 @@ function replaySuite(way: Way): void {
   );
 
   test(
+    "a window, two orders, one type, with transactions and what others wrote in it: exactly those, in order, while the source is written",
+    async () => {
+      await using backing = await way.open();
+      await fill(backing, 1_200);
+      const fenced = await backing.log.fencedProducer(`${backing.topic}.someone`);
+      const last = {
+        partition: 7,
+        key: "ORD-7",
+        value: pythonUpdate("ORD-7", "shipped"),
+        headers: [],
+        timestamp_ms: FIRST_MS + 500_000,
+      };
+      await fenced.append(backing.topic, [
+        last,
+        { ...last, key: null, value: null },
+        { ...last, partition: 8, value: "not json" },
+      ]);
+      await fenced.close();
+      const source = await readExact(backing.log, backing.topic);
+      const ends = (await backing.log.watermarks(backing.topic)).map(({ endOffset }) => endOffset);
+      const writing = new AbortController();
+      const writer = (async () => {
+        const producer = backing.log.producer();
+        while (!writing.signal.aborted) {
+          await producer.append(backing.topic, [{ ...last, timestamp_ms: Date.now() }]);
+          await Bun.sleep(5);
+        }
+        await producer.close();
+      })();
+      const at = (seconds: number) => new Date(FIRST_MS + seconds * 1_000).toISOString();
+      const inWindow = ({ timestamp_ms }: ExactRecord, from: number, to: number) =>
+        timestamp_ms >= FIRST_MS + from * 1_000 && timestamp_ms < FIRST_MS + to * 1_000;
+      const cases: [args: string[], isMeant: (record: ExactRecord) => boolean][] = [
+        [["--from", at(300), "--to", at(700)], (record) => inWindow(record, 300, 700)],
+        [["--orders", "ORD-7,19"], ({ key }) => key === "ORD-7" || key === "ORD-19"],
+        [
+          ["--types", "ORDER_CREATED", "--to", at(100)],
+          (record) => inWindow(record, 0, 100) && record.value?.includes("ORDER_CREATED") === true,
+        ],
+      ];
+      for (const [i, [args, isMeant]] of cases.entries()) {
+        const target = `${backing.topic}.replay.${i}`;
+        const { code, output } = await runOperation("replay", [...way.args, ...args, "--target", target], way.env(backing));
+        expect({ args, code, output: code === 0 ? "" : output }).toEqual({ args, code: 0, output: "" });
+        const arrived = arrivedOf(await readExact(backing.log, target)).filter(({ partition, from }) => from < ends[partition]!);
+        expect(arrived).toEqual(sourceOf(source.filter(isMeant)));
+        expect(arrived.length).toBeGreaterThan(5);
+      }
+      writing.abort();
+      await writer;
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
     "killed in the middle, it says beforehand how to go on, goes on behind what is there, and all is there in order",
     async () => {
       await using backing = await way.open();
@@ -126,7 +172,7 @@ function replaySuite(way: Way): void {
         await using operation = startOperation(
           "replay",
           [...args, ...(kills === 0 ? ["--target", target] : [])],
-          envOf(backing, way),
+          way.env(backing),
         );
         await waitUntil(
           () => `for ${wanted} records in the target. It said:\n${operation.output()}`,
@@ -139,12 +185,12 @@ function replaySuite(way: Way): void {
         kills++;
       }
       expect(await totalLength(backing.log, target)).toBeLessThan(6_000);
-      const { code, output } = await runOperation("replay", [...way.args, "--id", "night-1"], envOf(backing, way));
+      const { code, output } = await runOperation("replay", [...way.args, "--id", "night-1"], way.env(backing));
       expect({ code, output: code === 0 ? "" : output }).toEqual({ code: 0, output: "" });
       expect(output).toMatch(/[0-9,]+ of 6,000 records are in .* already/);
       const arrived = await readExact(backing.log, target);
       expect(arrivedOf(arrived)).toEqual(sourceOf(source));
-      if (way.isExact) expect(arrived).toHaveLength(6_000);
+      if (way.kind !== "connect") expect(arrived).toHaveLength(6_000);
     },
     TIMEOUT_MS,
   );
@@ -158,7 +204,7 @@ function replaySuite(way: Way): void {
       await using operation = startOperation(
         "replay",
         [...way.args, "--id", "n", "--rate", "200", "--target", target],
-        envOf(backing, way),
+        way.env(backing),
       );
       await waitUntil(
         () => operation.output(),
@@ -173,36 +219,16 @@ function replaySuite(way: Way): void {
     },
     TIMEOUT_MS,
   );
+
+  if (way.kind === "direct") withoutConnect(way);
+  if (way.kind === "connect") throughConnect(way);
 }
 
-/** Events of 200 orders on 12 partitions, a second apart. */
-async function fill(backing: Backing, count: number): Promise<void> {
-  await createTopic(backing.log, backing.topic, 12);
-  const producer = backing.log.producer();
-  const records = Array.from({ length: count }, (_, n) => {
-    const order = `ORD-${n % 200}`;
-    const value = n < 200 ? pythonCreate(order) : pythonUpdate(order, "shipped");
-    return {
-      partition: (n % 200) % 12,
-      key: order,
-      value,
-      timestamp_ms: 1_795_000_000_000 + n * 1_000,
-      headers: [["n", String(n)]] as const,
-    };
-  });
-  for (let at = 0; at < count; at += 500) await producer.append(backing.topic, records.slice(at, at + 500));
-  await producer.close();
-}
-
-describe("replay on the embedded log", () => replaySuite({ open: embeddedBacking, args: [], env: {}, isExact: true }));
-
-await brokerSuite("replay on a broker without Connect", ({ brokers }) => {
-  replaySuite({ open: () => brokerBacking(brokers), args: ["--direct"], env: {}, isExact: true });
-
+function withoutConnect(way: Way): void {
   test(
     "where Connect is not found it says in a sentence how to get it, makes nothing, and ends with exit code 2",
     async () => {
-      await using backing = await brokerBacking(brokers);
+      await using backing = await way.open();
       await fill(backing, 500);
       const target = `${backing.topic}.replay`;
       await symlink("/bin/sh", join(backing.dataDir, "sh"));
@@ -221,61 +247,75 @@ await brokerSuite("replay on a broker without Connect", ({ brokers }) => {
     },
     TIMEOUT_MS,
   );
-});
+}
 
-await connectSuite("replay through Redpanda Connect", (connect) =>
-  brokerSuite(`replay through Redpanda Connect (${connect.kind})`, (broker) => {
-    const given = process.env["REDPANDA_CONNECT_BIN"];
-    const env: Record<string, string> = given ? { REDPANDA_CONNECT_BIN: given } : {};
-    const way: Way = { open: () => brokerBacking(broker.brokers), args: [], env, isExact: false };
-    replaySuite(way);
+function throughConnect(way: Way): void {
+  test(
+    "a record that Connect cannot write ends it with that record's place, and --direct writes it",
+    async () => {
+      await using backing = await way.open();
+      await fill(backing, 500);
+      await backing.log.producer().append(backing.topic, [
+        {
+          partition: 4,
+          key: "ORD-1",
+          value: "v",
+          timestamp_ms: 1,
+          headers: [
+            ["d", "1"],
+            ["d", "2"],
+          ],
+        },
+      ]);
+      const args = ["--target", `${backing.topic}.replay`];
+      const stopped = await runOperation("replay", args, way.env(backing));
+      expect(stopped.code).toBe(1);
+      expect(stopped.output).toContain("has headers that cannot be written as they are");
+      expect(await runOperation("replay", [...args, "--direct"], way.env(backing))).toMatchObject({ code: 0 });
+    },
+    TIMEOUT_MS,
+  );
 
-    test(
-      "a record that Connect cannot write ends it with that record's place, and --direct writes it",
-      async () => {
-        await using backing = await way.open();
-        await fill(backing, 500);
-        await backing.log.producer().append(backing.topic, [
-          {
-            partition: 4,
-            key: "ORD-1",
-            value: "v",
-            timestamp_ms: 1,
-            headers: [
-              ["d", "1"],
-              ["d", "2"],
-            ],
-          },
-        ]);
-        const args = ["--target", `${backing.topic}.replay`];
-        const stopped = await runOperation("replay", args, envOf(backing, way));
-        expect(stopped.code).toBe(1);
-        expect(stopped.output).toContain("has headers that cannot be written as they are");
-        expect(await runOperation("replay", [...args, "--direct"], envOf(backing, way))).toMatchObject({ code: 0 });
-      },
-      TIMEOUT_MS,
-    );
+  test.skipIf(!way.broker?.canRestart)(
+    "the broker killed in the middle: it waits, and all of it arrives; what came again is counted",
+    async () => {
+      await using backing = await way.open();
+      await fill(backing, 6_000);
+      const source = await readExact(backing.log, backing.topic);
+      const target = `${backing.topic}.replay`;
+      await using operation = startOperation("replay", ["--rate", "1000", "--target", target], way.env(backing));
+      await waitUntil(
+        () => operation.output(),
+        async () => (await lengthSoFar(backing, target)) > 1_000,
+        { wait_ms_max: 60_000 },
+      );
+      await way.broker?.kill();
+      await Bun.sleep(3_000);
+      await way.broker?.start();
+      expect({ code: (await operation.exited).code, output: operation.output() }).toMatchObject({ code: 0 });
+      expect(arrivedOf(await readExact(backing.log, target))).toEqual(sourceOf(source));
+    },
+    TIMEOUT_MS,
+  );
+}
 
-    test.skipIf(!broker.canRestart)(
-      "the broker killed in the middle: it waits, and all of it arrives; what came again is counted",
-      async () => {
-        await using backing = await way.open();
-        await fill(backing, 6_000);
-        const source = await readExact(backing.log, backing.topic);
-        const target = `${backing.topic}.replay`;
-        await using operation = startOperation("replay", ["--rate", "1000", "--target", target], envOf(backing, way));
-        await waitUntil(
-          () => operation.output(),
-          async () => (await lengthSoFar(backing, target)) > 1_000,
-          { wait_ms_max: 60_000 },
-        );
-        await broker.kill();
-        await Bun.sleep(3_000);
-        await broker.start();
-        expect({ code: (await operation.exited).code, output: operation.output() }).toMatchObject({ code: 0 });
-        expect(arrivedOf(await readExact(backing.log, target))).toEqual(sourceOf(source));
-      },
-      TIMEOUT_MS,
-    );
-  }),
-);
+/** Events of 200 orders on 12 partitions, a second apart. */
+async function fill(backing: Backing, count: number): Promise<void> {
+  await createTopic(backing.log, backing.topic, 12);
+  const producer = backing.log.producer();
+  const records = Array.from({ length: count }, (_, n) => {
+    const order = `ORD-${n % 200}`;
+    const value = n < 200 ? pythonCreate(order) : pythonUpdate(order, "shipped");
+    return {
+      partition: (n % 200) % 12,
+      key: order,
+      value,
+      timestamp_ms: FIRST_MS + n * 1_000,
+      headers: [["n", String(n)]] as const,
+    };
+  });
+  for (let at = 0; at < count; at += 500) await producer.append(backing.topic, records.slice(at, at + 500));
+  await producer.close();
+}
+
+await eachWay("replay", replaySuite);
