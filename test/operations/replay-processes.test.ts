@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { symlink } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Backing, pythonCreate, pythonUpdate, totalLength } from "../support/foreign.ts";
 import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http.ts";
@@ -225,6 +226,55 @@ function replaySuite(way: Way): void {
 }
 
 function withoutConnect(way: Way): void {
+  /** A program in Connect's place. */
+  const stub = async (backing: Backing, script: string) => {
+    const path = join(backing.dataDir, "stub");
+    await writeFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    return { ...way.env(backing), REDPANDA_CONNECT_BIN: path };
+  };
+
+  test(
+    "that Connect ends with exit code 0 proves nothing: what has not arrived is found missing; when it fails, what it said is told",
+    async () => {
+      await using backing = await way.open();
+      await fill(backing, 500);
+      const nothing = await runOperation("replay", ["--target", `${backing.topic}.a`], await stub(backing, "exit 0"));
+      expect(nothing).toEqual({ code: 1, output: expect.stringContaining("It ended although 500 records had not arrived.") });
+      const failing = await stub(backing, 'echo "level=error msg=\\"it broke\\""; exit 3');
+      expect(await runOperation("replay", ["--target", `${backing.topic}.b`], failing)).toEqual({
+        code: 1,
+        output: expect.stringMatching(
+          /Redpanda Connect ended \(3\)\. It said: .*it broke.*\n(.*\n)*To go on: bun run replay --id /,
+        ),
+      });
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "Connect does not outlive the command, however that ends",
+    async () => {
+      await using backing = await way.open();
+      await fill(backing, 500);
+      const env = await stub(backing, 'echo $$ > "$(dirname "$0")/pid"; exec sleep 1000');
+      for (const signal of ["SIGKILL", "SIGINT"] as const) {
+        const pidFile = join(backing.dataDir, "pid");
+        await rm(pidFile, { force: true });
+        await using operation = startOperation("replay", ["--target", `${backing.topic}.${signal}`], env);
+        const pid = await waitUntil(
+          () => operation.output(),
+          async () => Number(await readFile(pidFile, "utf8").catch(() => "")) || undefined,
+          { wait_ms_max: 60_000 },
+        );
+        expect(existsSync(`/proc/${pid}`)).toBe(true);
+        operation.kill(signal);
+        await operation.exited;
+        await waitUntil("for Connect to be gone", () => !existsSync(`/proc/${pid}`));
+      }
+    },
+    TIMEOUT_MS,
+  );
+
   test(
     "where Connect is not found it says in a sentence how to get it, makes nothing, and ends with exit code 2",
     async () => {
