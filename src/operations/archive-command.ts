@@ -94,16 +94,13 @@ async function archive({ context, directory, topic, rate, connect }: Run): Promi
 async function restore({ context, directory, topic, rate, connect }: Run, target: string): Promise<boolean> {
   const { env, console } = context;
   const found = openArchive(console, directory, topic);
-  const already = await prepareRestore(env, found, target);
+  const already = await prepareRestore(env, found, target, !connect);
   const count = already.reduce((sum, one) => sum + one, 0);
   if (count > 0) console.say(`${records(count)} are in ${target} already.`);
   if (!connect) await restoreDirectly(env, console, found, target, already, rate);
   else if (count === 0) await restoreByConnect(context, connect, found, target, rate);
   else if (count < found.records) {
-    throw new AppError(
-      "OPERATION_REFUSED",
-      `${target} is not empty, and Redpanda Connect begins anew: take another --target, or --direct.`,
-    );
+    throw new AppError("OPERATION_REFUSED", `${target} is not empty, and Redpanda Connect begins anew: take another --target.`);
   }
   const compared = await compareRestore(env, console, found, target, !connect);
   const planned = found.manifest.partitions.map(({ partition, matching }) => ({

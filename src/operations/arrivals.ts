@@ -1,5 +1,5 @@
 import type { OperationEnvironment } from "./environment.ts";
-import { isReplayed, replayedFrom } from "./replayed-record.ts";
+import { type Place, replayedFrom } from "./replayed-record.ts";
 import { type OffsetRange, scan } from "./scan.ts";
 
 /**
@@ -29,7 +29,7 @@ export class Arrivals {
     const ranges = ends.map(({ endOffset }, partition) => ({ partition, from: this.#positions[partition] ?? 0, to: endOffset }));
     for await (const batches of scan(this.env, this.target, ranges)) {
       for (const { partition, records, nextOffset } of batches) {
-        for (const record of records) if (isReplayed(record, this.id)) this.#note(replayedFrom(record));
+        for (const record of records) this.#note(replayedFrom(record, this.id)?.origin);
         this.#positions[partition] = nextOffset;
       }
     }
@@ -43,7 +43,7 @@ export class Arrivals {
       .filter(({ from, to }) => from < to);
   }
 
-  #note(origin: { partition: number; offset: number } | undefined): void {
+  #note(origin: Place | undefined): void {
     if (!origin || origin.offset <= (this.#through.get(origin.partition) ?? -1)) return;
     this.#through.set(origin.partition, origin.offset);
     this.count++;

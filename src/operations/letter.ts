@@ -43,7 +43,7 @@ export const matchesLetter = (selection: LetterSelection, record: LogRecord, par
   matches(selection, record) &&
   (selection.partition === undefined || selection.partition === partition) &&
   (selection.offset === undefined || selection.offset === record.offset) &&
-  (!selection.reasons || selection.reasons.includes(headerText(record, DEAD_LETTER.reason) ?? ""));
+  (!selection.reasons || selection.reasons.includes(headerText(record.headers(), DEAD_LETTER.reason) ?? ""));
 
 /** Undefined where the letter does not say that it came from a partition which the topic has. */
 export function readLetter(
@@ -53,13 +53,14 @@ export function readLetter(
   partitions: number,
   redrives_max: number,
 ): Letter | undefined {
-  const origin = placeIn(record, DEAD_LETTER.partition, DEAD_LETTER.offset);
-  if (!origin || origin.partition >= partitions || headerText(record, DEAD_LETTER.topic) !== topic) return undefined;
+  const headers = record.headers();
+  const origin = placeIn(headers, DEAD_LETTER.partition, DEAD_LETTER.offset);
+  if (!origin || origin.partition >= partitions || headerText(headers, DEAD_LETTER.topic) !== topic) return undefined;
   return { partition, offset: record.offset, origin, isParked: redrivesOf(record) >= redrives_max };
 }
 
 function redrivesOf(record: LogRecord): number {
-  const count = headerText(record, REDRIVEN.count) ?? "";
+  const count = headerText(record.headers(), REDRIVEN.count) ?? "";
   return /^[0-9]{1,9}$/.test(count) ? Number(count) : 0;
 }
 
@@ -87,7 +88,8 @@ export function redrivenRecord(record: LogRecord, letter: Letter, deadLetterTopi
 /** The letter that a record of the topic, or of the parking topic, was made of; undefined where it was not made of one. */
 export function letterOf(record: LogRecord, deadLetterTopic: string, isParked: boolean): Place | undefined {
   const names = isParked ? PARKED : REDRIVEN;
-  return headerText(record, names.topic) === deadLetterTopic ? placeIn(record, names.partition, names.offset) : undefined;
+  const headers = record.headers();
+  return headerText(headers, names.topic) === deadLetterTopic ? placeIn(headers, names.partition, names.offset) : undefined;
 }
 
 /**

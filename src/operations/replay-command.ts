@@ -70,13 +70,17 @@ export async function runReplay(args: readonly string[], context: CommandContext
   if (earlier && again.length > 0) {
     throw invalid(`The replay ${id} was begun before and goes on as it was: leave --${again[0]} out, or take another --id.`);
   }
+  const isDirect = env.log.kind !== "kafka" || given.direct === true;
+  if (earlier && earlier.isDirect !== isDirect) {
+    throw invalid(`The replay ${id} was begun ${earlier.isDirect ? "with" : "without"} --direct, and goes on like that.`);
+  }
   const { topic, target } = earlier ?? order;
   if (!given.yes && (target === config.orders_topic || target === topic)) {
     throw invalid(`${target} is ${target === topic ? "what is read" : "the live topic"}; with --yes it is written to.`);
   }
   // Found before anything is made.
-  const connect = env.log.kind === "kafka" && !given.direct ? await openConnect(context) : undefined;
-  const plan = earlier ?? (await planReplay(env, console, order, file, logId));
+  const connect = isDirect ? undefined : await openConnect(context);
+  const plan = earlier ?? (await planReplay(env, console, { ...order, isDirect }, file, logId));
   const mover = connect
     ? connectMover(connect, { pipeline: "replay", topic, rate, settings: pipelineSettings(plan, rate) })
     : new DirectMover({

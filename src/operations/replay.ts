@@ -9,7 +9,7 @@ import { moveAll } from "./move-all.ts";
 import type { Mover } from "./mover.ts";
 import type { PlanFile, PlanHead } from "./plan-file.ts";
 import type { Console } from "./progress.ts";
-import { isReplayed, replayedFrom, replayedRecord } from "./replayed-record.ts";
+import { replayedFrom, replayedRecord } from "./replayed-record.ts";
 import { type OffsetRange, scan } from "./scan.ts";
 import { matches, type Selection } from "./selection.ts";
 import { survey, type SurveyedRange, windowsOf } from "./survey.ts";
@@ -21,6 +21,8 @@ export interface ReplayPlan extends PlanHead {
   readonly topic: string;
   readonly target: string;
   readonly selection: Selection;
+  /** Whether this program moves it itself. Redpanda Connect keeps no order of headers, so the two do not mix. */
+  readonly isDirect: boolean;
   readonly ranges: readonly SurveyedRange[];
   /** Ends of the target's partitions before the first record went there. */
   readonly targetStarts: readonly number[];
@@ -37,7 +39,7 @@ const COMPARED_AT_ONCE_MAX = 4;
 
 /** Whether the record is one that the replay moves: never what it wrote itself, as the target may be the source. */
 export const isWanted = ({ id, selection }: Pick<ReplayOrder, "id" | "selection">, record: LogRecord): boolean =>
-  !isReplayed(record, id) && matches(selection, record);
+  matches(selection, record) && !replayedFrom(record, id);
 
 /** Says what a replay would move, and moves nothing. */
 export async function previewReplay(env: OperationEnvironment, console: Console, order: ReplayOrder): Promise<void> {
@@ -59,7 +61,7 @@ export async function previewReplay(env: OperationEnvironment, console: Console,
 export async function planReplay(
   env: OperationEnvironment,
   console: Console,
-  order: ReplayOrder,
+  order: ReplayOrder & { readonly isDirect: boolean },
   file: PlanFile<ReplayPlan>,
   logId: string,
 ): Promise<ReplayPlan> {
@@ -156,9 +158,10 @@ async function* arrivedIn(
 ): AsyncGenerator<Arrived> {
   for await (const batches of scan(env, plan.target, [range])) {
     for (const record of batches.flatMap((batch) => batch.records)) {
-      if (!isReplayed(record, plan.id)) continue;
+      const from = replayedFrom(record, plan.id);
+      if (!from) continue;
       onArrived();
-      yield { record, origin: replayedFrom(record) };
+      yield { record, origin: from.origin };
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { LogRecord, NewRecord } from "../log/log.ts";
+import type { Header, LogRecord, NewRecord } from "../log/log.ts";
 import { headerText } from "./selection.ts";
 
 /** What a replayed record has beside its own headers. An earlier replay's are replaced. */
@@ -33,15 +33,16 @@ export function replayedRecord(record: LogRecord, partition: number, topic: stri
   };
 }
 
-export const isReplayed = (record: LogRecord, id: string): boolean => headerText(record, REPLAY_HEADERS.id) === id;
+/** Whether this replay wrote the record, and where it says that it was read; undefined where it did not. */
+export function replayedFrom(record: LogRecord, id: string): { readonly origin: Place | undefined } | undefined {
+  const headers = record.headers();
+  if (headerText(headers, REPLAY_HEADERS.id) !== id) return undefined;
+  return { origin: placeIn(headers, REPLAY_HEADERS.partition, REPLAY_HEADERS.offset) };
+}
 
-/** Where a replayed record says that it was read; undefined where it does not say so. */
-export const replayedFrom = (record: LogRecord): Place | undefined =>
-  placeIn(record, REPLAY_HEADERS.partition, REPLAY_HEADERS.offset);
-
-export function placeIn(record: LogRecord, partitionHeader: string, offsetHeader: string): Place | undefined {
-  const partition = headerText(record, partitionHeader) ?? "";
-  const offset = headerText(record, offsetHeader) ?? "";
+export function placeIn(headers: readonly Header[], partitionHeader: string, offsetHeader: string): Place | undefined {
+  const partition = headerText(headers, partitionHeader) ?? "";
+  const offset = headerText(headers, offsetHeader) ?? "";
   return /^[0-9]{1,9}$/.test(partition) && /^[0-9]{1,15}$/.test(offset)
     ? { partition: Number(partition), offset: Number(offset) }
     : undefined;

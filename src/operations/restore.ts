@@ -9,7 +9,7 @@ import { parts } from "./direct-mover.ts";
 import type { OperationEnvironment } from "./environment.ts";
 import type { Console } from "./progress.ts";
 import type { Rate } from "./rate.ts";
-import { recordDifference } from "./record-difference.ts";
+import { recordDifference, type Strictness } from "./record-difference.ts";
 import { interrupted, scan } from "./scan.ts";
 import { records as recordsOf } from "./table.ts";
 import { prepareTarget } from "./target.ts";
@@ -58,14 +58,19 @@ export function* archivedIn({ files }: Archive, partition: number): Generator<Ar
 
 /**
  * Makes the target where it is missing, and finds how many records of the archive each partition holds already: those of an interrupted
- * run. Throws OPERATION_REFUSED where it holds anything else.
+ * run. Throws OPERATION_REFUSED where it holds anything else; to begin anew is safe, to append to something else is not.
  */
-export async function prepareRestore(env: OperationEnvironment, archive: Archive, target: string): Promise<number[]> {
+export async function prepareRestore(
+  env: OperationEnvironment,
+  archive: Archive,
+  target: string,
+  headersInOrder: boolean,
+): Promise<number[]> {
   await prepareTarget(env, target, archive.manifest.partitions.length);
-  return held(env, archive, target);
+  return held(env, archive, target, { headersInOrder, timestamp: true });
 }
 
-async function held(env: OperationEnvironment, archive: Archive, target: string): Promise<number[]> {
+async function held(env: OperationEnvironment, archive: Archive, target: string, strictness: Strictness): Promise<number[]> {
   const refuse = (what: string) =>
     new AppError("OPERATION_REFUSED", `${target} ${what} what the archive has: give another --target, a new one.`);
   const counts: number[] = [];
@@ -76,7 +81,7 @@ async function held(env: OperationEnvironment, archive: Archive, target: string)
     for await (const batches of scan(env, target, [{ partition, from: 0, to: endOffset }])) {
       for (const record of batches.flatMap((batch) => batch.records)) {
         const value = archived.next().value as ArchivedRecord | undefined;
-        const isSame = value && recordDifference(asNewRecord(value), record, LENIENT).length === 0;
+        const isSame = value && recordDifference(asNewRecord(value), record, strictness).length === 0;
         if (!isSame) throw refuse(`holds at ${partition}:${record.offset} another record than`);
         count++;
       }
@@ -85,9 +90,6 @@ async function held(env: OperationEnvironment, archive: Archive, target: string)
   }
   return counts;
 }
-
-/** What Redpanda Connect wrote is compared without the order of headers; the comparison at the end is as strict as can be. */
-const LENIENT = { headersInOrder: false, timestamp: true };
 
 async function watermarksOf({ log }: OperationEnvironment, topic: string) {
   return (await log.watermarks(topic)).map((watermarks, partition) => ({ partition, ...watermarks }));

@@ -1,4 +1,4 @@
-import type { LogRecord } from "../log/log.ts";
+import type { Header, LogRecord } from "../log/log.ts";
 
 /** Which records of a topic are meant. What is undefined selects all. */
 export interface Selection {
@@ -21,13 +21,13 @@ export function matches({ from_ms, to_ms, orders, types }: Selection, record: Lo
 }
 
 /** The last header of the name, as text; undefined where there is none or it is null. */
-export function headerText(record: LogRecord, name: string): string | undefined {
-  const value = record.headers().findLast(([given]) => given === name)?.[1];
-  return value ? Buffer.from(value.buffer, value.byteOffset, value.length).toString() : undefined;
+export function headerText(headers: readonly Header[], name: string): string | undefined {
+  const value = headers.findLast(([given]) => given === name)?.[1];
+  return value ? (Buffer.isBuffer(value) ? value : Buffer.from(value)).toString() : undefined;
 }
 
 export function eventType(record: LogRecord): string | undefined {
-  const inHeader = headerText(record, "ce_type");
+  const inHeader = headerText(record.headers(), "ce_type");
   if (inHeader !== undefined) return inHeader;
   try {
     const event: unknown = JSON.parse(record.value?.toString() ?? "");

@@ -79,16 +79,19 @@ function archiveSuite(way: Way): void {
       });
       if (way.kind === "connect") {
         const refused = await runOperation("archive", restore, way.env(backing));
-        expect(refused).toEqual({ code: 1, output: expect.stringContaining("take another --target, or --direct") });
-        await run([...restore, "--direct"]);
+        expect(refused).toEqual({ code: 1, output: expect.stringContaining("take another --target") });
+        // Its part of the topic has headers out of order, so it cannot become exact any more.
+        const direct = await runOperation("archive", [...restore, "--direct"], way.env(backing));
+        expect(direct).toEqual({ code: 1, output: expect.stringContaining("another record than what the archive has") });
         await run([...archive, "--restore", "--target", `${target}.2`]);
         expect(contents(await readExact(backing.log, `${target}.2`))).toEqual(contents(source));
+        await run([...archive, "--restore", "--target", `${target}.3`, "--direct"]);
+        expect(await readExact(backing.log, `${target}.3`)).toEqual(source);
       } else {
         await run(restore);
         // A topic without gaps keeps its offsets.
         expect(await readExact(backing.log, target)).toEqual(source);
       }
-      expect(contents(await readExact(backing.log, target))).toEqual(contents(source));
     },
     TIMEOUT_MS,
   );

@@ -217,6 +217,9 @@ function replaySuite(way: Way): void {
       expect((await operation.exited).code).toBe(130);
       expect(performance.now() - started_ms).toBeLessThan(15_000);
       expect(operation.output()).toContain("To go on: bun run replay --id n");
+      if (way.kind === "embedded") return;
+      const other = await runOperation("replay", ["--id", "n", ...(way.kind === "direct" ? [] : ["--direct"])], way.env(backing));
+      expect(other).toEqual({ code: 2, output: expect.stringContaining("--direct, and goes on like that.") });
     },
     TIMEOUT_MS,
   );
