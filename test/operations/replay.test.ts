@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/clock.ts";
+import { AppError } from "../../src/errors.ts";
 import type { NewRecord } from "../../src/log/log.ts";
 import { noFaults } from "../../src/log/memory-log.ts";
 import { encodeEvent } from "../../src/orders/event.ts";
@@ -70,6 +71,8 @@ test("the whole topic, a window, two orders, one type: exactly those, in order, 
       `--from ${iso(100)} --to ${iso(200)}`,
       ({ timestamp_ms }) => timestamp_ms >= FIRST_MS + 100_000 && timestamp_ms < FIRST_MS + 200_000,
     ],
+    // Every ninth record is an hour older, also those behind the window.
+    [`--to ${iso(150)}`, ({ timestamp_ms }) => timestamp_ms < FIRST_MS + 150_000],
     [`--orders ORD-3,17 --to ${iso(600)}`, ({ key }) => key === "ORD-3" || key === "ORD-17"],
     [`--types ORDER_CREATED --to ${iso(600)}`, (record) => typeOf(record) === "ORDER_CREATED"],
   ];
@@ -129,6 +132,10 @@ test("the live topic and the source are written to only with --yes; then each re
   // What is done is compared once more, and nothing is moved.
   expect((await replay(rig, `--yes --id again`)).code).toBe(0);
   expect(await rig.read(TOPIC)).toHaveLength(200);
+  // Its plan lost, it begins anew, and still does not take what it wrote itself.
+  rmSync(join(rig.dataDir, "operations", "replay-again.json"));
+  expect((await replay(rig, `--target ${TOPIC} --yes --id again`)).code).toBe(0);
+  expect(await rig.read(TOPIC)).toHaveLength(300);
 });
 
 test("a range that ends with transactions' markers, with deleted records before it, ends all the same", async () => {
@@ -156,19 +163,41 @@ test("a topic that does not exist, a target with fewer partitions, a run of anot
 });
 
 test("answers lost, appends refused and late, reads that fail: each record arrives once", async () => {
-  let calls = 0;
-  const faults = ["lose-answer", "reject", "land-late", "ok", "ok"] as const;
+  let appends = 0;
+  let fetches = 0;
+  const faults = ["ok", "lose-answer", "ok", "land-late", "ok", "reject"] as const;
   await using rig = await operationsRig(PARTITIONS, {
     ...noFaults,
-    onAppend: (connection) => (connection.startsWith("operation") ? (faults[calls++ % 5] ?? "ok") : "ok"),
-    onFetch: (connection) => (connection.startsWith("operation") && calls++ % 7 === 0 ? "reject" : "ok"),
+    onAppend: (connection) => (connection.startsWith("operation") ? (faults[appends++ % faults.length] ?? "ok") : "ok"),
+    onFetch: (connection) => (connection.startsWith("operation") && fetches++ % 7 === 0 ? "reject" : "ok"),
   });
-  await rig.append(...some(5_000));
+  await rig.append(...some(4_000));
   const source = await rig.read(TOPIC);
-  // So that it takes many appends, and the faults do not come five times in a row without progress.
-  const { code, said } = await replay(rig, "--id r --rate 20000");
+  // So that it takes many appends.
+  const { code, said } = await replay(rig, "--id r --rate 3000");
   expect([code, said.includes("It is tried again")]).toEqual([0, true]);
   expect(arrivedIn(await rig.read("orders.replay"))).toEqual(expectedOf(source, () => true));
+});
+
+test("what an append whose answer was lost left on its way lands, at the latest, when its producer is fenced: it is looked up after that", async () => {
+  await using rig = await operationsRig(1);
+  await rig.append(...[0, 1, 2].map((n) => ({ ...nth(n), partition: 0 })));
+  const connected = rig.broker.connect("operation");
+  let late: readonly NewRecord[] = [];
+  const log = spoiled(connected, (records) => {
+    if (late.length > 0) return records;
+    late = records;
+    throw new AppError("APPEND_OUTCOME_UNKNOWN", "The answer was lost.");
+  });
+  const fencedProducer = async (id: string) => {
+    if (late.length > 0) await connected.producer().append("orders.replay", late);
+    return log.fencedProducer(id);
+  };
+  const landing = new Proxy(log, {
+    get: (target, name) => (name === "fencedProducer" ? fencedProducer : (Reflect.get(target, name, target) as unknown)),
+  });
+  expect((await replay(rig, "", { log: landing })).code).toBe(0);
+  expect(await rig.read("orders.replay")).toHaveLength(3);
 });
 
 test("what cannot be mended is given up after a bounded time, and how to go on is said; going on, it ends whole", async () => {
