@@ -31,7 +31,7 @@ export interface Manifest extends ArchivePlan {
   readonly files: readonly FileSum[];
 }
 
-export const manifestPath = (directory: string, topic: string): string => join(directory, `${topic}.manifest.json`);
+const manifestPath = (directory: string, topic: string): string => join(directory, `${topic}.manifest.json`);
 
 /** The plan of an archive that was begun in this directory, or a new one. Throws OPERATION_REFUSED where it is of another log. */
 export async function planArchive(

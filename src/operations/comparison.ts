@@ -36,7 +36,7 @@ export interface PartitionComparison {
   readonly kept: readonly Difference[];
 }
 
-export const DIFFERENCES_KEPT_MAX = 100;
+const DIFFERENCES_KEPT_MAX = 100;
 
 const NOT_MEANT = "it is none of those that were to be moved";
 

@@ -18,7 +18,7 @@ export interface RedriveOrder {
 }
 
 /** Letters of one run; a hundred bytes of memory each. */
-export const LETTERS_MAX = 100_000;
+const LETTERS_MAX = 100_000;
 const SHOWN_MAX = 10;
 
 /** A letter and what is to become of it. */

@@ -52,7 +52,7 @@ export function openArchive(console: Console, directory: string, topic: string):
 }
 
 /** Of one partition, in order, a file at a time. */
-export function* archivedIn({ files }: Archive, partition: number): Generator<ArchivedRecord> {
+function* archivedIn({ files }: Archive, partition: number): Generator<ArchivedRecord> {
   for (const file of files.list()) if (file.partition === partition) yield* files.read(file).records;
 }
 

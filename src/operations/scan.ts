@@ -12,7 +12,7 @@ export interface OffsetRange {
 }
 
 /** Longest time without a record although some are left. An open transaction holds readers back for as long as its producer says. */
-export const READ_STALL_MS_MAX = 60_000;
+const READ_STALL_MS_MAX = 60_000;
 const FETCH = { wait_ms_max: 500, partition_bytes_max: 1024 * 1024 };
 
 /**

@@ -13,7 +13,7 @@ const PARTITIONS = 12;
 
 /** Without offsets, which a restored topic counts anew, and the order of headers, of which Connect keeps none. */
 const contents = (records: readonly ExactRecord[]) =>
-  records.map(({ offset: _, ...record }) => ({ ...record, headers: headersBut({ ...record, offset: 0 }, "no such") }));
+  records.map((record) => ({ ...record, offset: 0, headers: headersBut(record, "no such") }));
 
 async function fill(backing: Backing, count: number): Promise<void> {
   await createTopic(backing.log, backing.topic, PARTITIONS);

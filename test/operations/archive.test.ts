@@ -58,7 +58,7 @@ const archive = (rig: OperationsRig, args = "", more: Parameters<OperationsRig["
   rig.run(runArchive, `--dir ${join(rig.dataDir, "archive")} ${args}`, more);
 const restore = (rig: OperationsRig, args = "", more: Parameters<OperationsRig["run"]>[2] = {}) =>
   archive(rig, `--restore ${args}`, more);
-const contents = (records: readonly ExactRecord[]) => records.map(({ offset: _, ...content }) => content);
+const contents = (records: readonly ExactRecord[]) => records.map((record) => ({ ...record, offset: 0 }));
 
 function filesOf(rig: OperationsRig): string[] {
   const root = join(rig.dataDir, "archive", TOPIC);

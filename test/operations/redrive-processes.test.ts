@@ -105,7 +105,7 @@ function redriveSuite(way: Way): void {
       await redrive(backing, "--reason", "not_json");
       const went = (await readExact(backing.log, backing.topic)).map(({ key }) => key);
       const wanted = letters.filter((_, n) => n % 2).map(({ key }) => key);
-      expect([...new Set(went)].toSorted()).toEqual(wanted.toSorted());
+      expect(new Set(went)).toEqual(new Set(wanted));
       if (way.kind !== "connect") expect(went).toHaveLength(wanted.length);
     },
     TIMEOUT_MS,

@@ -167,7 +167,8 @@ test("answers lost, appends refused and late, interruptions: each letter goes ba
   }
   expect(interruptions).toBeGreaterThan(1);
   const all = [...values(await redriven(rig)), ...values(await rig.read(PARKED))];
-  expect(all.toSorted()).toEqual(Array.from({ length: 800 }, (_, n) => `poison ${n}`).toSorted());
+  expect(all).toHaveLength(800);
+  expect(new Set(all)).toEqual(new Set(Array.from({ length: 800 }, (_, n) => `poison ${n}`)));
 });
 
 test("a mover that loses, alters, misplaces or doubles a letter is found out; an event that came twice counts once anyway", async () => {

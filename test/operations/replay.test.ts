@@ -56,9 +56,9 @@ test("the whole topic, a window, two orders, one type: exactly those, in order, 
   await rig.append(...some(600));
   const source = await rig.read(TOPIC);
   const ends = (await rig.log.watermarks(TOPIC)).map(({ endOffset }) => endOffset);
-  let writing = true;
+  const writing = new AbortController();
   const writer = (async () => {
-    for (let n = 600; writing; n += 20) {
+    for (let n = 600; !writing.signal.aborted; n += 20) {
       await rig.append(...some(20, n));
       await Bun.sleep(1);
     }
@@ -95,7 +95,7 @@ test("the whole topic, a window, two orders, one type: exactly those, in order, 
       expect(headerOf(record, "x-replayed-from-partition")).toBe(String(record.partition));
     }
   }
-  writing = false;
+  writing.abort();
   await writer;
 });
 

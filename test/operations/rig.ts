@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
 import { AppError } from "../../src/errors.ts";
-import type { Log, LogRecord, NewRecord, Producer } from "../../src/log/log.ts";
+import type { Log, NewRecord, Producer } from "../../src/log/log.ts";
 import { MemoryBroker, type MemoryFaults } from "../../src/log/memory-log.ts";
 import type { CommandContext } from "../../src/operations/command.ts";
 import { failed } from "../../src/operations/command.ts";
@@ -103,5 +103,3 @@ export const contentOf = ({ partition, timestamp_ms, key, value, headers }: Exac
   value,
   headers: headers.filter(([name]) => !name.startsWith(prefix)),
 });
-
-export const text = (bytes: LogRecord["value"]): string => bytes?.toString() ?? "null";

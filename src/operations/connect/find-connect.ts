@@ -27,22 +27,13 @@ const plain = (name: string, command: readonly string[]): ConnectProgram => ({
 /** Docker's client may be killed without its container: that goes by its name. Secrets are named only, so that they stand in no command line. */
 const docker: ConnectProgram = {
   name: `Docker (${DOCKER_IMAGE})`,
-  command: (pipeline, { name, variables, mounts }) => [
-    ...[
-      "docker",
-      "run",
-      "--rm",
-      "--name",
-      name,
-      "--network",
-      "host",
-      "--user",
-      `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`,
-    ],
-    ...mounts.flatMap((path) => ["-v", `${path}:${path}`]),
-    ...variables.flatMap((variable) => ["-e", variable]),
-    ...[DOCKER_IMAGE, "run", pipeline],
-  ],
+  command: (pipeline, { name, variables, mounts }) => {
+    const user = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`;
+    const places = mounts.flatMap((path) => ["-v", `${path}:${path}`]);
+    const settings = variables.flatMap((variable) => ["-e", variable]);
+    const options = ["--rm", "--name", name, "--network", "host", "--user", user, ...places, ...settings];
+    return ["docker", "run", ...options, DOCKER_IMAGE, "run", pipeline];
+  },
   onOrphaned: (name) => ["docker", "kill", name],
 };
 
