@@ -138,11 +138,8 @@ async function restoreByConnect(
     RESTORE_RATE: setting(rate.records_per_s),
   };
   const progress = console.progress(`to ${target}`, total);
-  // While the broker is away Connect waits for it, and so does this.
-  let done = 0;
   const look = async () => {
-    const watermarks = await env.log.watermarks(target).catch(() => undefined);
-    done = watermarks?.reduce((sum, { endOffset }) => sum + endOffset, 0) ?? done;
+    const done = (await env.log.watermarks(target)).reduce((sum, { endOffset }) => sum + endOffset, 0);
     progress.show(done);
     return done;
   };

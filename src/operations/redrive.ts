@@ -81,19 +81,7 @@ export async function planRedrive(env: OperationEnvironment, console: Console, o
     }
   }
   const starts = await targetsOf(env, order);
-  let done = 0;
-  for (const { topic: target, isParked, firsts, ends } of starts) {
-    const ranges = ends.map((to, partition) => {
-      const from = isParked ? 0 : (oldest.get(partition) ?? to);
-      return { partition, from: Math.min(to, Math.max(firsts[partition] ?? 0, from)), to };
-    });
-    for await (const batches of scan(env, target, ranges)) {
-      for (const record of batches.flatMap((batch) => batch.records)) {
-        const from = letterOf(record, deadLetterTopic, isParked);
-        if (from && planned.delete(placeOf(from))) done++;
-      }
-    }
-  }
+  const done = await forgetDone(env, console, order, starts, oldest, planned);
   const parked = [...planned.values()].filter(({ letter }) => letter.isParked).length;
   console.say(`${lettersOf(planned.size - parked)} of ${deadLetterTopic} to ${topic}, ${lettersOf(parked)} to ${parkingTopic}.`);
   if (done > 0) console.say(`${lettersOf(done)} more match, and were redriven or parked before.`);
@@ -101,6 +89,44 @@ export async function planRedrive(env: OperationEnvironment, console: Console, o
     console.say(`${lettersOf(left)} more match, and do not say that they come from a partition of ${topic}; they are left.`);
   if (isCut) console.say(`These are the first ${counted(LETTERS_MAX)}; run it again for the others.`);
   return { order, planned, starts };
+}
+
+/** Takes the letters out that a record of the topic, or of the parking topic, was made of. Resolves with their number. */
+async function forgetDone(
+  env: OperationEnvironment,
+  console: Console,
+  { deadLetterTopic }: RedriveOrder,
+  targets: readonly Target[],
+  oldest: ReadonlyMap<number, number>,
+  planned: Map<string, Planned>,
+): Promise<number> {
+  let done = 0;
+  for (const { topic, isParked, firsts, ends } of targets) {
+    const ranges = ends.map((to, partition) => {
+      const from = isParked ? 0 : (oldest.get(partition) ?? to);
+      return { partition, from: Math.min(to, Math.max(firsts[partition] ?? 0, from)), to };
+    });
+    const progress = console.progress(
+      `reading ${topic}`,
+      ranges.reduce((sum, { from, to }) => sum + to - from, 0),
+    );
+    let read = 0;
+    try {
+      for await (const batches of scan(env, topic, ranges)) {
+        for (const { records, baseOffset, nextOffset } of batches) {
+          for (const record of records) {
+            const from = letterOf(record, deadLetterTopic, isParked);
+            if (from && planned.delete(placeOf(from))) done++;
+          }
+          read += nextOffset - baseOffset;
+        }
+        progress.show(read);
+      }
+    } finally {
+      progress.end();
+    }
+  }
+  return done;
 }
 
 async function targetsOf({ log }: OperationEnvironment, { topic, parkingTopic }: RedriveOrder): Promise<Target[]> {

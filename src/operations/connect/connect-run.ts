@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { within } from "../../clock.ts";
 import type { KafkaConfig } from "../../config.ts";
-import { AppError } from "../../errors.ts";
+import { AppError, isAppError } from "../../errors.ts";
 import type { OperationEnvironment } from "../environment.ts";
 import { interrupted } from "../scan.ts";
 import type { ConnectProgram } from "./find-connect.ts";
@@ -64,11 +64,17 @@ async function watched(env: OperationEnvironment, run: ConnectRun, child: TiedCh
   const { clock, signal } = env;
   try {
     let seen = "";
+    let count = 0;
     for (let progressAt_ms = clock.now_ms(); ;) {
       const exit = await within(clock, LOOK_WAIT_MS, child.exited);
       if (exit) return exit;
       if (signal.aborted) throw interrupted();
-      const now = `${await run.look()} ${await received(metricsUrl)}`;
+      // While the log is away Connect waits for it too, and is not ended for that alone.
+      count = await run.look().catch((e: unknown) => {
+        if (isAppError(e, "LOG_UNAVAILABLE")) return count;
+        throw e;
+      });
+      const now = `${count} ${await received(metricsUrl)}`;
       if (now !== seen) progressAt_ms = clock.now_ms();
       seen = now;
       if (clock.now_ms() - progressAt_ms > STALL_MS_MAX) {
