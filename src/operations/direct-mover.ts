@@ -10,7 +10,7 @@ const APPEND_RECORDS_MAX = 1_000;
 
 export interface DirectMoverOptions {
   readonly env: OperationEnvironment;
-  /** Of the operation and its run: another process that runs the same one is fenced. */
+  /** Of the operation and its run: another process that runs the same one is fenced. It begins with a topic's name, as permissions do. */
   readonly fencingId: string;
   readonly topic: string;
   readonly target: string;

@@ -24,7 +24,7 @@ export function directLetterMover(env: OperationEnvironment, order: RedriveOrder
   const moverTo = (target: string) =>
     new DirectMover({
       env,
-      fencingId: `redrive.${target}`,
+      fencingId: `${target}.redrive`,
       topic: deadLetterTopic,
       target,
       rate,

@@ -88,7 +88,7 @@ export async function runReplay(args: readonly string[], context: CommandContext
         rate,
         topic,
         target,
-        fencingId: `replay.${id}`,
+        fencingId: `${target}.replay.${id}`,
         toRecord: (record, partition) => (isWanted(plan, record) ? replayedRecord(record, partition, topic, id) : undefined),
       });
   const resume = `bun run replay --id ${id}${given.yes ? " --yes" : ""}${given.direct ? " --direct" : ""}`;
