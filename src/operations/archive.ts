@@ -95,7 +95,7 @@ export const directArchiver =
     }
   };
 
-/** Writes what is missing. Files that a killed run left cut short, or that overlap, are removed first, and written again. */
+/** Writes what is missing. Files that a killed run left cut short, or that overlap, are removed first and written again. */
 export async function moveToFiles(
   env: OperationEnvironment,
   console: Console,
@@ -134,12 +134,13 @@ function held({ partitions }: ArchivePlan, files: readonly ArchiveFile[]): Held 
   return { records, left };
 }
 
+/** With one that cannot be used go those behind it, since it is written again only where nothing is. */
 function removeUnusable(files: ArchiveFiles): void {
   const through = new Map<number, number>();
   for (const file of files.list()) {
     const isUsable = file.first > (through.get(file.partition) ?? -1) && canRead(files, file);
-    if (isUsable) through.set(file.partition, file.last);
-    else files.remove(file);
+    through.set(file.partition, isUsable ? file.last : Number.POSITIVE_INFINITY);
+    if (!isUsable) files.remove(file);
   }
 }
 

@@ -1,4 +1,4 @@
-import { AppError, isAppError } from "../errors.ts";
+import { AppError, type ErrorCode, isAppError } from "../errors.ts";
 import type { Config } from "../config.ts";
 import type { NewUuid } from "../random.ts";
 import type { OperationEnvironment } from "./environment.ts";
@@ -7,7 +7,7 @@ import type { Console } from "./progress.ts";
 export const EXIT_OK = 0;
 /** Not all that should have arrived did, or it was given up. */
 export const EXIT_FAILED = 1;
-export const EXIT_USAGE = 2;
+const EXIT_USAGE = 2;
 /** As a shell says it of a process that SIGINT ended. */
 export const EXIT_INTERRUPTED = 130;
 
@@ -21,11 +21,13 @@ export interface CommandContext {
   readonly programEnv: Readonly<Record<string, string | undefined>>;
 }
 
+const NOTHING_DONE: readonly ErrorCode[] = ["OPTION_INVALID", "CONFIG_INVALID", "CONNECT_NOT_FOUND"];
+
 /** The exit code for a failure; with `resume`, how to go on is said too. */
 export function failed(console: Console, e: unknown, resume?: string): number {
   if (!(e instanceof AppError)) throw e;
   console.say(e.message);
-  if (isAppError(e, "OPTION_INVALID") || isAppError(e, "CONNECT_NOT_FOUND")) return EXIT_USAGE;
+  if (NOTHING_DONE.includes(e.code)) return EXIT_USAGE;
   if (resume !== undefined) console.say(`To go on: ${resume}`);
   return isAppError(e, "INTERRUPTED") ? EXIT_INTERRUPTED : EXIT_FAILED;
 }

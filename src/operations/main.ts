@@ -1,10 +1,9 @@
-import { type Config, readConfig } from "../config.ts";
+import { readConfig } from "../config.ts";
 import { systemClock } from "../clock.ts";
-import { AppError } from "../errors.ts";
 import { openLog } from "../log/open-log.ts";
 import { isTerminal, writeToStdout } from "../telemetry/logger.ts";
 import { ARCHIVE_USAGE, runArchive } from "./archive-command.ts";
-import { type CommandContext, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, failed } from "./command.ts";
+import { type CommandContext, EXIT_INTERRUPTED, failed } from "./command.ts";
 import { Console } from "./progress.ts";
 import { REDRIVE_USAGE, runRedrive } from "./redrive-command.ts";
 import { REPLAY_USAGE, runReplay } from "./replay-command.ts";
@@ -42,30 +41,21 @@ async function main([name = "", ...args]: readonly string[]): Promise<number> {
     return 0;
   }
   const console = new Console({ write: writeToStdout, columns: isTerminal() ? () => process.stdout.columns : undefined }, clock);
-  let config: Config;
   try {
-    config = readConfig(process.env);
-  } catch (e) {
-    failed(console, e);
-    return EXIT_USAGE;
-  }
-  const log = openLog(config, { clock, random: Math.random, newUuid, onClientMessage: () => undefined });
-  const { PATH, HOME, TMPDIR } = process.env;
-  try {
-    const env = { log, clock, random: Math.random, backoff: config, signal: untilInterrupted() };
-    return await command.run(args, { config, env, console, newUuid, programEnv: { PATH, HOME, TMPDIR } });
+    const config = readConfig(process.env);
+    const log = openLog(config, { clock, random: Math.random, newUuid, onClientMessage: () => undefined });
+    const { PATH, HOME, TMPDIR } = process.env;
+    try {
+      const env = { log, clock, random: Math.random, backoff: config, signal: untilInterrupted() };
+      return await command.run(args, { config, env, console, newUuid, programEnv: { PATH, HOME, TMPDIR } });
+    } finally {
+      await log.close();
+    }
   } catch (e) {
     return failed(console, e);
-  } finally {
-    await log.close();
   }
 }
 
 const newUuid = () => crypto.randomUUID();
 
-try {
-  process.exit(await main(process.argv.slice(2)));
-} catch (e) {
-  console.error(e instanceof AppError ? e.message : e);
-  process.exit(EXIT_FAILED);
-}
+process.exit(await main(process.argv.slice(2)));

@@ -17,7 +17,7 @@ export interface RedriveOrder {
   readonly redrives_max: number;
 }
 
-/** Letters of one run; a hundred bytes of memory each. */
+/** Letters of one run; some hundred bytes of memory each. */
 const LETTERS_MAX = 100_000;
 const SHOWN_MAX = 10;
 

@@ -63,7 +63,7 @@ function batchOf(topic: string, result: FetchResult): Batch {
   if ("unreadable" in result)
     throw new AppError("LOG_DISAGREES", `Partition ${partition} of ${topic} cannot be read: ${result.unreadable}`);
   const { startOffset, endOffset } = result.outOfRange;
-  const message = `Partition ${partition} of ${topic} now goes from ${startOffset} to ${endOffset}: records were deleted meanwhile.`;
+  const message = `Partition ${partition} of ${topic} now goes from ${startOffset} to ${endOffset}: records were deleted meanwhile. What is moved keeps its time, so a topic for it needs retention.ms=-1.`;
   throw new AppError("OFFSET_OUT_OF_RANGE", message);
 }
 

@@ -138,6 +138,7 @@ test("interrupted anywhere, both go on; a file that was cut short is written aga
   truncateSync(first, 100);
   renameSync(second, second.replace(/[0-9]{20}-/, `${"0".repeat(19)}5-`));
   expect((await archive(rig)).code).toBe(0);
+  expect(filesOf(rig).filter((path) => path.includes("/0001/"))).toHaveLength(1);
   await untilDone((signal) => restore(rig, "--rate 20000", { signal }));
   expect(interruptions).toBeGreaterThan(2);
   expect(await rig.read("orders.restored")).toEqual(source);

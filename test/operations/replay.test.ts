@@ -6,6 +6,7 @@ import { AppError } from "../../src/errors.ts";
 import type { NewRecord } from "../../src/log/log.ts";
 import { noFaults } from "../../src/log/memory-log.ts";
 import { encodeEvent } from "../../src/orders/event.ts";
+import { PlanFile } from "../../src/operations/plan-file.ts";
 import { runReplay } from "../../src/operations/replay-command.ts";
 import { created, updated } from "../runtime/rig.ts";
 import { type ExactRecord, headerOf } from "../support/records.ts";
@@ -287,4 +288,25 @@ test("a mover that loses, alters, adds, doubles or reorders is found out, and wh
     });
     if (target === "reordered") expect(rest).not.toEqual([]);
   }
+});
+
+test("a log that gives nothing although there is something, as behind an open transaction, is waited for in bounds", async () => {
+  await using rig = await operationsRig(2, {
+    ...noFaults,
+    onFetch: (connection) => (connection.startsWith("operation") ? "empty" : "ok"),
+  });
+  await rig.append({ ...nth(0), partition: 1 });
+  const clock = { ...systemClock, now_ms: () => systemClock.now_ms() * 300 };
+  const { code, said } = await replay(rig, "", { clock });
+  expect([code, said]).toEqual([
+    1,
+    "orders.events gave no record for 60 s at 1:0 (partition:offset). A transaction may be open there.\n",
+  ]);
+});
+
+test("a run that another process has in hand is refused", async () => {
+  await using rig = await operationsRig(1);
+  await rig.append({ ...nth(0), partition: 0 });
+  using _ = new PlanFile(rig.dataDir, "replay", "r");
+  expect(await replay(rig, "--id r")).toEqual({ code: 1, said: "Another process runs replay-r now.\n" });
 });
