@@ -100,6 +100,16 @@ const settingsSchema = Type.Object({
     ),
   ),
 
+  OPERATOR_TOKEN: Type.Optional(
+    text(
+      "have 8 to 1024 characters",
+      "^[^]{8,1024}$",
+      "what an operator's requests carry as a bearer token; unset: none is taken",
+      {
+        secret: true,
+      },
+    ),
+  ),
   LOG_LEVEL: choice(["fatal", "error", "warn", "info", "debug", "trace", "silent"], "info", "least level that is logged"),
   LOG_FORMAT: choice(["auto", "json", "pretty"], "auto", "auto is pretty on a terminal and JSON lines elsewhere"),
 });
@@ -147,6 +157,8 @@ export interface Config {
   readonly backoff_ms_max: number;
   readonly shutdown_wait_ms_max: number;
   readonly redpanda_connect_bin: string | undefined;
+  /** undefined: an operator's requests are refused. */
+  readonly operator_token: string | undefined;
   readonly log_level: Settings["LOG_LEVEL"];
   readonly log_format: Settings["LOG_FORMAT"];
 }
@@ -268,6 +280,7 @@ const toConfig = (s: Settings, ca: string | undefined): Config => ({
   backoff_ms_max: s.BACKOFF_MS_MAX,
   shutdown_wait_ms_max: s.SHUTDOWN_WAIT_MS_MAX,
   redpanda_connect_bin: s.REDPANDA_CONNECT_BIN,
+  operator_token: s.OPERATOR_TOKEN,
   log_level: s.LOG_LEVEL,
   log_format: s.LOG_FORMAT,
 });

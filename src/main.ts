@@ -61,7 +61,9 @@ function startOrderService(config: Config, log: Log, logger: Logger): StartedRol
   const service = new OrderService({ config, log, claimState, logger, clock, random });
   const inFlight = new InFlight(config.in_flight_requests_max);
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
-  const app = orderServiceApp({ ...config, partitions: service.partitions, partitionOf, inFlight, logger });
+  const { partitions } = service;
+  const rebuild = (partition: number) => partitions.rebuild(partition, "an operator asked for it");
+  const app = orderServiceApp({ ...config, partitions, partitionOf, rebuild, inFlight, logger });
   return {
     what: "orders",
     service,
@@ -104,7 +106,7 @@ async function main(args: readonly string[]): Promise<number | undefined> {
     return EXIT_USAGE;
   }
   const config = readConfig(process.env);
-  const secrets = config.kafka?.sasl ? [config.kafka.sasl.password] : [];
+  const secrets = [config.kafka?.sasl?.password, config.operator_token].filter((secret) => secret !== undefined);
   const status = isTerminal() ? new StatusLine(writeToStdout, () => process.stdout.columns) : undefined;
   const write = status?.line ?? writeToStdout;
   const logger = createLogger({ level: config.log_level, format: config.log_format, secrets, write });

@@ -8,6 +8,8 @@ export interface PartitionHealth {
   readonly offset: number;
   readonly end: number;
   readonly lag: number;
+  /** Of the state at `offset`, where one is kept: instances at the same offset have the same. */
+  readonly digest?: string;
   /** Why it halted. */
   readonly halted?: string;
 }
@@ -29,11 +31,19 @@ export const readiness = (partitions: HeldPartitions<unknown>): Readiness => {
   let allRunning = true;
   let oneHalted = false;
   const list: PartitionHealth[] = [];
-  for (const { partition, state, nextOffset, endOffset, halted } of partitions.held()) {
+  for (const { partition, state, nextOffset, endOffset, digest, halted } of partitions.held()) {
     allRunning &&= state === "running";
     oneHalted ||= state === "halted";
     const lag = Math.max(0, endOffset - nextOffset);
-    list.push({ partition, state, offset: nextOffset, end: endOffset, lag, ...(halted === undefined ? {} : { halted }) });
+    list.push({
+      partition,
+      state,
+      offset: nextOffset,
+      end: endOffset,
+      lag,
+      ...(digest === undefined ? {} : { digest }),
+      ...(halted === undefined ? {} : { halted }),
+    });
   }
   const { restore, standstill } = partitions;
   const reason = partitions.readFailure;

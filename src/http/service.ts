@@ -6,6 +6,7 @@ import { problemResponse } from "./problem.ts";
 
 export interface Route {
   readonly method: "GET" | "POST" | "PUT";
+  /** A segment may be a parameter, `:name`; `pathSegment` gives what stands there. */
   readonly path: string;
   /** Throws or rejects with an AppError; anything else is a defect and answered as INTERNAL. */
   readonly handle: (request: Request) => Response | Promise<Response>;
@@ -28,6 +29,9 @@ export const serviceApp = (routes: readonly Route[], inFlight: InFlight, logger:
   app.all("/*", (c: { request: Request }) => fallback(c.request), { parse: "none" });
   return app;
 };
+
+/** The segment of the request's path, from 0 on. */
+export const pathSegment = (request: Request, index: number): string => new URL(request.url).pathname.split("/")[index + 1] ?? "";
 
 const guarded = (route: Route, inFlight: InFlight, logger: Logger) => {
   const { handle } = route;
@@ -66,10 +70,12 @@ const otherwise = (routes: readonly Route[], inFlight: InFlight, logger: Logger)
     const methods = routes.filter((route) => route.path === path).map((route) => route.method);
     allowed.set(path, [...methods, ...(gets.has(path) ? ["HEAD"] : []), "OPTIONS"].join(", "));
   }
+  const patterns = [...allowed.keys()].map((path) => [path, new RegExp(`^${path.replaceAll(/:\w+/g, "[^/]+")}$`)] as const);
   return async (request: Request): Promise<Response> => {
-    const path = new URL(request.url).pathname;
-    const allow = allowed.get(path);
-    if (allow === undefined) {
+    const { pathname } = new URL(request.url);
+    const path = patterns.find(([, pattern]) => pattern.test(pathname))?.[0];
+    const allow = path === undefined ? undefined : allowed.get(path);
+    if (path === undefined || allow === undefined) {
       const paths = [...allowed.keys()].join(", ");
       return problemResponse(new AppError("NOT_FOUND", `There is nothing at this path. What there is: ${paths}.`), logger);
     }

@@ -5,9 +5,10 @@ import { healthRoutes, readiness } from "../http/health.ts";
 import { InFlight } from "../http/in-flight.ts";
 import { serviceApp } from "../http/service.ts";
 import { formatMoney, shippingCost } from "../orders/money.ts";
-import type { Order } from "../orders/order.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../orders/order-id.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { type OperatorRoutesOptions, operatorRoutes } from "./operator-routes.ts";
+import { orderJson } from "./order-json.ts";
 import {
   findOrder,
   mergedOrderIds,
@@ -19,7 +20,7 @@ import {
   waitForPosition,
 } from "./queries.ts";
 
-export interface OrderServiceAppOptions {
+export interface OrderServiceAppOptions extends OperatorRoutesOptions {
   readonly partitions: OrderPartitions;
   readonly partitionOf: PartitionOf;
   /** The topic consumed here; any other has no orders. */
@@ -33,7 +34,7 @@ export interface OrderServiceAppOptions {
 export const LISTINGS_MAX = 32;
 const CHUNK_CHARS = 65_536;
 
-/** The order service's HTTP side: the contract's two queries, and health. */
+/** The order service's HTTP side: the contract's two queries, the operator's, and health. */
 export const orderServiceApp = (options: OrderServiceAppOptions): Elysia => {
   const { partitions, partitionOf, orders_topic, read_wait_ms_max, inFlight, logger } = options;
   const listings = new InFlight(LISTINGS_MAX);
@@ -47,7 +48,8 @@ export const orderServiceApp = (options: OrderServiceAppOptions): Elysia => {
     const position = request.headers.get("log-position");
     if (position !== null) await waitForPosition(partitions, parseLogPosition(position), read_wait_ms_max);
     const order = findOrder(partitions, partitionOf, orderId);
-    return new Response(orderDetailsJson(order), { headers: jsonHeaders });
+    const shipping = formatMoney(shippingCost(order.total_hundredths));
+    return new Response(`{"order":${orderJson(order)},"shippingCost":${shipping}}`, { headers: jsonHeaders });
   };
 
   const allOrderIds = (request: Request): Response => {
@@ -71,6 +73,7 @@ export const orderServiceApp = (options: OrderServiceAppOptions): Elysia => {
     [
       { method: "GET", path: "/order-details", handle: orderDetails },
       { method: "GET", path: "/getAllOrderIdsFromTopic", handle: allOrderIds },
+      ...operatorRoutes(options),
       ...healthRoutes(() => readiness(partitions)),
     ],
     inFlight,
@@ -83,20 +86,6 @@ const jsonHeaders = { "content-type": "application/json", "cache-control": "no-s
 const invalid = (field: string, must: string): AppError => {
   const detail = `${field} must ${must}.`;
   return new AppError("INVALID_FIELD", detail, { errors: [{ field, detail }] });
-};
-
-/** Written by hand because JSON.stringify would write 150.00 as 150. */
-const orderDetailsJson = (order: Order): string => {
-  const items = order.items.map(
-    ({ itemId, quantity, price_hundredths }) =>
-      `{"itemId":${JSON.stringify(itemId)},"quantity":${quantity},"price":${formatMoney(price_hundredths)}}`,
-  );
-  return (
-    `{"order":{"orderId":${JSON.stringify(order.orderId)},"customerId":${JSON.stringify(order.customerId)}` +
-    `,"orderDate":${JSON.stringify(order.orderDate)},"items":[${items.join(",")}]` +
-    `,"totalAmount":${formatMoney(order.total_hundredths)},"currency":${JSON.stringify(order.currency)}` +
-    `,"status":${JSON.stringify(order.status)}},"shippingCost":${formatMoney(shippingCost(order.total_hundredths))}}`
-  );
 };
 
 const listStart = (topicName: string): string => `{"topicName":${JSON.stringify(topicName)},"orderIds":[`;

@@ -1,11 +1,11 @@
 import type { Database } from "bun:sqlite";
-import { createHash } from "node:crypto";
 import type { LogRecord } from "../log/log.ts";
+import { createdFact, DIGEST_MODULUS, digestSum, eventFact, formatDigest, heldFact, statusFact } from "../orders/digest.ts";
 import { decodeEvent, isPoison } from "../orders/event.ts";
-import { evolve, HELD_UPDATES_MAX, initialState, type Item, type Order, type OrderState, type Status } from "../orders/order.ts";
+import { evolve, HELD_UPDATES_MAX, initialState, type Item, type OrderState, type Status } from "../orders/order.ts";
 import type { DeadLetterReason, Projection, ProjectionStore } from "../partitions/projection.ts";
 import { damagedRow } from "../partitions/store.ts";
-import type { OrdersView } from "./queries.ts";
+import type { OrderRow, OrdersView } from "./queries.ts";
 
 /**
  * An order is one row: what it is, the updates held until its create, and the ids of its newest events, so that a batch reads and
@@ -14,14 +14,9 @@ import type { OrdersView } from "./queries.ts";
  */
 const EVENT_IDS_CHARS_MAX = 2_048;
 
-export interface OrderProjectionView extends OrdersView {
-  /** SHA-256 over all rows in the order of their ids: equal for equal prefixes of the log. */
-  digest(): string;
-}
-
-export const orderProjection: Projection<OrderProjectionView> = {
+export const orderProjection: Projection<OrdersView> = {
   name: "orders",
-  version: 1,
+  version: 2,
   schema: `
     CREATE TABLE orders (
       order_id TEXT PRIMARY KEY,
@@ -30,7 +25,9 @@ export const orderProjection: Projection<OrderProjectionView> = {
     ) STRICT;
     CREATE TABLE spilled_event_ids (
       order_id TEXT NOT NULL, event_id TEXT NOT NULL, PRIMARY KEY (order_id, event_id)
-    ) STRICT, WITHOUT ROWID;`,
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE digest (one INTEGER PRIMARY KEY CHECK (one = 1), value INTEGER NOT NULL) STRICT;
+    INSERT INTO digest VALUES (1, 0);`,
   open: (db) => new OrderStore(db),
 };
 
@@ -58,15 +55,20 @@ interface Touched {
 
 const COLUMNS = "order_id, customer_id, order_date, items, total_hundredths, currency, status, held, event_ids, spilled";
 
-class OrderStore implements ProjectionStore<OrderProjectionView> {
-  readonly view: OrderProjectionView;
+class OrderStore implements ProjectionStore<OrdersView> {
+  readonly view: OrdersView;
   #touched = new Map<string, Touched>();
+  /** The facts of the events that counted since the last flush. */
+  #counted = 0;
   readonly #select;
   readonly #insert;
   readonly #update;
   readonly #updateStatus;
   readonly #isSpilled;
+  readonly #spilled;
   readonly #spill;
+  readonly #addToDigest;
+  readonly #digest;
 
   constructor(db: Database) {
     this.#select = db.query<Row, [string]>(`SELECT ${COLUMNS} FROM orders WHERE order_id = ?`);
@@ -76,8 +78,20 @@ class OrderStore implements ProjectionStore<OrderProjectionView> {
       status = ?7, held = ?8, event_ids = ?9, spilled = ?10 WHERE order_id = ?1`);
     this.#updateStatus = db.query("UPDATE orders SET status = ?, event_ids = ?, spilled = ? WHERE order_id = ?");
     this.#isSpilled = db.query("SELECT 1 FROM spilled_event_ids WHERE order_id = ? AND event_id = ?");
+    this.#spilled = db.query<[string], [string]>("SELECT event_id FROM spilled_event_ids WHERE order_id = ?");
     this.#spill = db.query("INSERT INTO spilled_event_ids VALUES (?, ?)");
-    this.view = makeView(db, (orderId) => this.#load(orderId)?.state.order);
+    this.#addToDigest = db.query(`UPDATE digest SET value = (value + ?) % ${DIGEST_MODULUS}`);
+    this.#digest = db.query<[number], []>("SELECT value FROM digest");
+    const idsAfter = db.query<[string], [string, number]>(
+      "SELECT order_id FROM orders WHERE order_id > ? ORDER BY order_id LIMIT ?",
+    );
+    const orderIdsAfter = (after: string, limit: number) =>
+      (idsAfter.values(after, limit) as [string][]).map(([orderId]) => orderId);
+    this.view = {
+      order: (orderId) => this.#load(orderId)?.state.order,
+      orderIdsAfter,
+      rowsAfter: (after, limit) => orderIdsAfter(after, limit).map((orderId) => this.#row(orderId)),
+    };
   }
 
   fold(record: LogRecord): DeadLetterReason | undefined {
@@ -97,13 +111,22 @@ class OrderStore implements ProjectionStore<OrderProjectionView> {
     );
     known.state = state;
     if (state.eventIds.length > EVENT_IDS_CHARS_MAX) spillEventIds(known);
+    if (outcome === "created" || outcome === "updated" || outcome === "held")
+      this.#counted = digestSum(this.#counted, eventFact(orderId, event.eventId));
     if (outcome !== "held-overflow") return undefined;
     return { code: "held_overflow", detail: `${HELD_UPDATES_MAX} updates of ${orderId} already wait for its create` };
   }
 
+  /** Of the committed rows; kept with them in each transaction. */
+  get digest(): string {
+    return formatDigest((this.#digest.values()[0] as [number])[0]);
+  }
+
   flush(): void {
+    let digest = this.#counted;
     for (const [orderId, { state, before, spilled, newlySpilled }] of this.#touched) {
       if (state === (before ?? initialState)) continue;
+      digest = digestSum(digest, changeOf(orderId, before ?? initialState, state));
       for (const eventId of newlySpilled) this.#spill.run(orderId, eventId);
       const { order, held, eventIds } = state;
       if (before?.order && order) this.#updateStatus.run(order.status, eventIds, spilled, orderId);
@@ -122,11 +145,13 @@ class OrderStore implements ProjectionStore<OrderProjectionView> {
         );
       }
     }
-    this.#touched = new Map();
+    if (digest !== 0) this.#addToDigest.run(digest);
+    this.reset();
   }
 
   reset(): void {
     this.#touched = new Map();
+    this.#counted = 0;
   }
 
   #load(orderId: string): Touched | undefined {
@@ -141,9 +166,28 @@ class OrderStore implements ProjectionStore<OrderProjectionView> {
     return { state, before: state, spilled, newlySpilled: [] };
   }
 
+  #row(orderId: string): OrderRow {
+    const { order, held, eventIds } = this.#load(orderId)?.state ?? initialState;
+    const spilled = (this.#spilled.values(orderId) as [string][]).map(([eventId]) => eventId);
+    return { orderId, order, held, eventIds: [...spilled, ...eventIds.split("\n").filter((eventId) => eventId !== "")] };
+  }
+
   #wasSpilled(orderId: string, touched: Touched, eventId: string): boolean {
     return touched.newlySpilled.includes(eventId) || this.#isSpilled.get(orderId, eventId) !== null;
   }
+}
+
+/** What a change of an order adds to the digest, beside the events that made it. */
+function changeOf(orderId: string, before: OrderState, after: OrderState): number {
+  let change = 0;
+  if (before.order?.status !== after.order?.status) {
+    if (before.order) change = digestSum(change, -statusFact(orderId, before.order.status));
+    if (after.order) change = digestSum(change, statusFact(orderId, after.order.status));
+  }
+  if (!before.order && after.order) change = digestSum(change, createdFact(after.order));
+  if (before.held !== after.held)
+    change = digestSum(digestSum(change, heldFact(orderId, after.held)), -heldFact(orderId, before.held));
+  return change;
 }
 
 function spillEventIds(touched: Touched): void {
@@ -166,24 +210,4 @@ function decodeItems(orderId: string, items: string): Item[] {
   } catch (e) {
     throw damagedRow(`the items of ${orderId}`, e);
   }
-}
-
-function makeView(db: Database, order: (orderId: string) => Order | undefined): OrderProjectionView {
-  const idsAfter = db.query<[string], [string, number]>(
-    "SELECT order_id FROM orders WHERE order_id > ? ORDER BY order_id LIMIT ?",
-  );
-  return {
-    order,
-    orderIdsAfter: (after, limit) => (idsAfter.values(after, limit) as [string][]).map(([orderId]) => orderId),
-    digest: () => {
-      const hash = createHash("sha256");
-      const rows = db.query<Record<string, unknown>, []>(`SELECT ${COLUMNS} FROM orders ORDER BY order_id`);
-      for (const row of rows.iterate()) hash.update(`${JSON.stringify(row)}\n`);
-      const spilled = db.query<Record<string, unknown>, []>(
-        "SELECT order_id, event_id FROM spilled_event_ids ORDER BY order_id, event_id",
-      );
-      for (const row of spilled.iterate()) hash.update(`${JSON.stringify(row)}\n`);
-      return hash.digest("hex");
-    },
-  };
 }

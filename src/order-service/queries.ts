@@ -1,6 +1,6 @@
 import { AppError } from "../errors.ts";
 import type { LogPosition } from "../http/headers.ts";
-import type { Order } from "../orders/order.ts";
+import type { Order, Status } from "../orders/order.ts";
 import type { HeldPartitions, PartitionView } from "../partitions/projection.ts";
 
 /** What the order service asks of one partition's committed rows. Synchronous; throws STORE_FAILED. */
@@ -9,6 +9,17 @@ export interface OrdersView {
   order(orderId: string): Order | undefined;
   /** Ids greater than `after`, ascending by code unit, at most `limit`; also those known only from a held update. */
   orderIdsAfter(after: string, limit: number): readonly string[];
+  /** The same as whole rows: all that the digest is of. */
+  rowsAfter(after: string, limit: number): readonly OrderRow[];
+}
+
+export interface OrderRow {
+  readonly orderId: string;
+  readonly order: Order | undefined;
+  /** Statuses of the updates that wait for the create, in log order. */
+  readonly held: readonly Status[];
+  /** Of the events that counted; in no order. */
+  readonly eventIds: readonly string[];
 }
 
 export type OrderPartitions = HeldPartitions<OrdersView>;

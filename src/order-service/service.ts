@@ -8,7 +8,8 @@ import { PartitionStore } from "../partitions/store.ts";
 import { prepareTopics } from "../partitions/topics.ts";
 import type { Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { type OrderProjectionView, orderProjection } from "./order-projection.ts";
+import { orderProjection } from "./order-projection.ts";
+import type { OrdersView } from "./queries.ts";
 
 export interface OrderServiceOptions {
   readonly config: Config;
@@ -31,7 +32,7 @@ const PARTITION_COUNT_WAIT_MS = 3_000;
  * ```
  */
 export class OrderService {
-  readonly partitions: PartitionSet<OrderProjectionView>;
+  readonly partitions: PartitionSet<OrdersView>;
   readonly #options: OrderServiceOptions;
   readonly #deadLetters: DeadLetters;
   readonly #ending = new AbortController();
@@ -120,7 +121,7 @@ export class OrderService {
     return (this.#state ??= this.#options.claimState(this.#logId));
   }
 
-  #openStore(partition: number, damage: string | undefined): PartitionStore<OrderProjectionView> {
+  #openStore(partition: number, damage: string | undefined): PartitionStore<OrdersView> {
     const { config, clock, logger } = this.#options;
     const state = this.#claimState();
     const name = storeName(config.orders_topic, partition);

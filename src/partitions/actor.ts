@@ -44,9 +44,7 @@ export class PartitionActor<View> implements PartitionView<View> {
   ) {
     const { clock, warn } = environment;
     this.#waiters = new PositionWaiters(clock, this.#ending.signal);
-    this.#storeOutage = new Outage(`STORE_FAILED: The store of partition ${partition}`, clock, (message) =>
-      warn(partition, message),
-    );
+    this.#storeOutage = new Outage("STORE_FAILED: Its store", clock, (message) => warn(partition, message));
   }
 
   /** A store that fails halts the partition for as long as it does. */
@@ -72,6 +70,10 @@ export class PartitionActor<View> implements PartitionView<View> {
 
   get view(): View | undefined {
     return this.#store?.projection.view;
+  }
+
+  get digest(): string | undefined {
+    return this.#store?.projection.digest;
   }
 
   /** The store could not be opened or written, and is tried again. */

@@ -126,7 +126,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
         ...this.options,
         awaited: () => this.#gathering?.abort(),
         resumed: () => void this.#catchUp([actor]),
-        damaged: (reason) => this.#rebuild(partition, reason),
+        damaged: (reason) => this.#damaged(partition, reason),
       });
       this.#actors.set(partition, actor);
     }
@@ -143,18 +143,22 @@ export class PartitionSet<View> implements HeldPartitions<View> {
       );
   }
 
-  /** From the log's start, into a new store. */
-  #rebuild(partition: number, reason: string): void {
+  /** Sets the partition's store aside, and rebuilds it from the log's start. */
+  rebuild(partition: number, reason: string): void {
+    if (this.#ending.signal.aborted || !this.#actors.has(partition)) return;
+    this.#damage.set(partition, reason);
+    this.#remove(partition);
+    this.#add([partition]);
+  }
+
+  #damaged(partition: number, reason: string): void {
     const { storeDamaged, warn } = this.options;
-    if (this.#ending.signal.aborted) return;
     if (storeDamaged) return storeDamaged(reason);
     const rebuilds = (this.#rebuilds.get(partition) ?? 0) + 1;
     if (rebuilds > REBUILDS_MAX)
       return warn(partition, `The store is damaged again, after ${REBUILDS_MAX} new ones. Look at the disk, then restart.`);
     this.#rebuilds.set(partition, rebuilds);
-    this.#damage.set(partition, reason);
-    this.#remove(partition);
-    this.#add([partition]);
+    this.rebuild(partition, reason);
   }
 
   async close(): Promise<void> {
@@ -243,7 +247,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
         backoff.reset();
         if (this.#recordsOutage.worked() >= READ_FAILING_MS_MAX) this.#forgetEnds();
         for (const result of results) this.#actors.get(result.partition)?.accept(result);
-        fetching = this.options.gather_ms === undefined ? this.#fetch() : undefined;
+        fetching = this.options.gather_ms === undefined && isOwner() ? this.#fetch() : undefined;
         fetching?.catch(() => undefined);
         for (const actor of this.#actors.values()) {
           if (!actor.hasAccepted) continue;

@@ -27,6 +27,8 @@ export interface ProjectionStore<View> {
   reset(): void;
   /** Queries against the committed rows. */
   readonly view: View;
+  /** Of the committed rows, where the projection keeps one: equal for equal prefixes of the log. Cheap to ask for. */
+  readonly digest?: string;
 }
 
 /** Why a record is a dead letter: a stable code and a sentence. */
@@ -60,6 +62,8 @@ export interface PartitionView<View> {
   readonly isSuspended: boolean;
   /** Queries on the committed rows; undefined while the store is not open. */
   readonly view: View | undefined;
+  /** Of the rows at `nextOffset`, where the projection keeps one. */
+  readonly digest: string | undefined;
   /** Resolves with true once everything before `offset` is applied, false after `wait_ms_max` or when the actor ends. */
   reached(offset: number, wait_ms_max: number): Promise<boolean>;
   /** The error to answer with when a query on `view` threw `e`: STORE_FAILED, or CATCHING_UP where the store is damaged and now rebuilt. */

@@ -61,6 +61,18 @@ await brokerSuite("TCP proxy in front of a broker", (broker) => {
       expect(await end()).toBe(before + 2);
     });
 
+    test("an append whose answer hangs was taken by the broker, and its connection stays open and silent", async () => {
+      await connectedProducer();
+      const before = await end();
+      const hung = proxy.hangNextAnswer(apiKeys.produce);
+      await expect(append("taken")).rejects.toThrow("timed out");
+      await hung;
+      expect(await end()).toBe(before + 1);
+      await expect(append("unheard")).rejects.toThrow("timed out");
+      await connectedProducer();
+      await append("answered");
+    });
+
     test("an append whose request is lost was not taken by the broker", async () => {
       await connectedProducer();
       const before = await end();

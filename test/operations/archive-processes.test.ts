@@ -4,7 +4,7 @@ import type { NewRecord } from "../../src/log/log.ts";
 import { type Backing, pythonCreate, pythonUpdate } from "../support/foreign.ts";
 import { eachWay, type Way } from "../support/operation-ways.ts";
 import { runOperation, startOperation } from "../support/operations.ts";
-import { type ExactRecord, headersBut, readExact } from "../support/records.ts";
+import { type ExactRecord, headersByName, readExact } from "../support/records.ts";
 import { createTopic } from "../support/topics.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -13,7 +13,7 @@ const PARTITIONS = 12;
 
 /** Without offsets, which a restored topic counts anew, and the order of headers, of which Connect keeps none. */
 const contents = (records: readonly ExactRecord[]) =>
-  records.map((record) => ({ ...record, offset: 0, headers: headersBut(record, "no such") }));
+  records.map((record) => ({ ...record, offset: 0, headers: headersByName(record) }));
 
 async function fill(backing: Backing, count: number): Promise<void> {
   await createTopic(backing.log, backing.topic, PARTITIONS);

@@ -7,7 +7,7 @@ import { createOrder, orderDetails, orderIds, updateOrder } from "../support/htt
 import { eachWay, type Way } from "../support/operation-ways.ts";
 import { orderRows, runOperation, startOperation } from "../support/operations.ts";
 import { startProgram } from "../support/processes.ts";
-import { type ExactRecord, headerOf, headersBut, readExact } from "../support/records.ts";
+import { type ExactRecord, headerOf, headersByName, readExact } from "../support/records.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { createTopic } from "../support/topics.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -20,7 +20,7 @@ const sorted = (record: ExactRecord, from: unknown) => ({
   ...record,
   offset: 0,
   from: Number(from),
-  headers: headersBut(record, "x-replay"),
+  headers: headersByName(record, "x-replay"),
 });
 const sourceOf = (records: readonly ExactRecord[]) => records.map((record) => sorted(record, record.offset));
 /** Without what arrived again. */

@@ -1,12 +1,13 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { DEAD_LETTER_HEADERS } from "../../src/partitions/dead-letters.ts";
+import type { NewHeader, NewRecord } from "../../src/log/log.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { connectSuite, startPipeline } from "../support/connect.ts";
 import { type Backing, brokerBacking, pythonCreate } from "../support/foreign.ts";
 import { orderDetails } from "../support/http.ts";
 import { startProgram } from "../support/processes.ts";
-import { type ExactRecord, headerOf, readExact } from "../support/records.ts";
+import { type ExactRecord, headerOf, headersByName, readExact } from "../support/records.ts";
 import { createTopic } from "../support/topics.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -59,7 +60,7 @@ await connectSuite("redrive", (connect) =>
         const letters = await readExact(log, deadLetterTopic);
         const original = { partition: 7, key: key.toString("latin1"), value: value.toString("latin1") };
         expect(records).toMatchObject([original, original, original]);
-        expect(records.map(({ headers }) => headers.map(([name]) => name).toSorted())).toEqual([
+        expect(records.map((record) => headersByName(record).map(([name]) => name))).toEqual([
           ["empty", "mine"],
           ...[1, 2].map(() => [
             "empty",
@@ -76,7 +77,7 @@ await connectSuite("redrive", (connect) =>
           expect(record.timestamp_ms).toBeGreaterThanOrEqual(before_ms);
           expect(headerOf(record, "x-redrive-count")).toBe(String(i));
           expect(headerOf(record, "x-redriven-from-topic")).toBe(deadLetterTopic);
-          const letter = { partition: letters[i - 1]!.partition, offset: letters[i - 1]!.offset };
+          const letter = letters[i - 1]!;
           expect([headerOf(record, "x-redriven-from-partition"), headerOf(record, "x-redriven-from-offset")]).toEqual([
             String(letter.partition),
             String(letter.offset),
@@ -86,16 +87,16 @@ await connectSuite("redrive", (connect) =>
         const last = letters[2]!;
         const [only, ...more] = await parked();
         expect(more).toEqual([]);
-        const where = [
+        expect({ ...only!, offset: 0, headers: headersByName(only!, "x-parked-") }).toEqual({
+          ...last,
+          offset: 0,
+          headers: headersByName(last),
+        });
+        expect(headersByName(only!).filter(([name]) => name.startsWith("x-parked-"))).toEqual([
           ["x-parked-from-offset", String(last.offset)],
           ["x-parked-from-partition", String(last.partition)],
           ["x-parked-from-topic", deadLetterTopic],
-        ] as const;
-        expect({ ...only!, offset: 0, headers: only!.headers.toSorted() }).toEqual({
-          ...last,
-          offset: 0,
-          headers: [...last.headers, ...where].toSorted(),
-        });
+        ]);
 
         // The same redrive again: it goes on behind the letters it took.
         await using again = await startRedrive(backing, { REDRIVES_MAX: "2" });
@@ -142,31 +143,31 @@ await connectSuite("redrive", (connect) =>
     );
 
     test(
-      "by reason: the others stay, and so does what came from another topic, even if its headers are odd",
+      "by reason: the others stay, and so do one from another topic and one whose header hides its partition",
       async () => {
         await using backing = await brokerBacking(brokers);
         await createTopics(backing);
-        const letter = (reason: string, n: number, topic = backing.topic) => ({
+        const letter = (n: number, reason: string, topic: string, more: readonly NewHeader[] = []): NewRecord => ({
           partition: n % LETTER_PARTITIONS,
           key: `ORD-${n}`,
           value: `poison ${n}`,
           timestamp_ms: Date.now(),
           headers: [
-            ["kafka_partition", "9"],
-            [names[0], reason],
-            [names[2], topic],
-            [names[3], "5"],
-            [names[4], String(n)],
-          ].slice(n === 3 ? 0 : 1),
+            ...more,
+            [DEAD_LETTER_HEADERS.reason, reason],
+            [DEAD_LETTER_HEADERS.topic, topic],
+            [DEAD_LETTER_HEADERS.partition, "5"],
+            [DEAD_LETTER_HEADERS.offset, String(n)],
+          ],
         });
         const producer = backing.log.producer();
         await producer.append(backing.deadLetterTopic, [
-          letter("not_json", 0),
-          letter("invalid_date", 1),
-          letter("not_json", 2, "payments"),
-          letter("not_json", 3),
-          letter("not_json", 4),
-        ] as Parameters<typeof producer.append>[1]);
+          letter(0, "not_json", backing.topic),
+          letter(1, "invalid_date", backing.topic),
+          letter(2, "not_json", "payments"),
+          letter(3, "not_json", backing.topic, [["kafka_partition", "9"]]),
+          letter(4, "not_json", backing.topic),
+        ]);
         await producer.close();
         await using redrive = await startRedrive(backing, { REDRIVE_REASONS: "wrong_shape,not_json" });
         await waitUntil("two records", async () => (await readExact(backing.log, backing.topic)).length >= 2, {
@@ -175,10 +176,8 @@ await connectSuite("redrive", (connect) =>
         await Bun.sleep(500);
         expect(await redrive.stop()).toBe(0);
         const records = await readExact(backing.log, backing.topic);
-        expect(records.map(({ partition, key }) => [partition, key]).toSorted()).toEqual([
-          [5, "ORD-0"],
-          [5, "ORD-4"],
-        ]);
+        expect(records.map(({ partition }) => partition)).toEqual([5, 5]);
+        expect(new Set(records.map(({ key }) => key))).toEqual(new Set(["ORD-0", "ORD-4"]));
         expect(redrive.process.output().match(/Left: /g)).toHaveLength(2);
       },
       TIMEOUT_MS,

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { MemoryBroker, type MemoryFaults } from "../../src/log/memory-log.ts";
 import type { Log, NewRecord } from "../../src/log/log.ts";
-import { type OrderProjectionView, orderProjection } from "../../src/order-service/order-projection.ts";
+import { orderProjection } from "../../src/order-service/order-projection.ts";
+import type { OrdersView } from "../../src/order-service/queries.ts";
 import { encodeEvent, type OrderEvent } from "../../src/orders/event.ts";
 import type { Status } from "../../src/orders/order.ts";
 import { DeadLetters } from "../../src/partitions/dead-letters.ts";
@@ -68,7 +69,7 @@ export class Rig implements AsyncDisposable {
   readonly dir = mkdtempSync(join(tmpdir(), "runtime-"));
   readonly warnings: string[] = [];
   readonly restoring: [message: string, progress: RestoreProgress | undefined][] = [];
-  readonly #sets: PartitionSet<OrderProjectionView>[] = [];
+  readonly #sets: PartitionSet<OrdersView>[] = [];
   owner = true;
   /** Added to what the partition set takes for the time, so that a test need not wait for it. */
   passed_ms = 0;
@@ -96,9 +97,9 @@ export class Rig implements AsyncDisposable {
   start(
     name: string,
     partitions: readonly number[],
-    beforeOpen: (store: PartitionStore<OrderProjectionView>, db: Database) => void = () => undefined,
+    beforeOpen: (store: PartitionStore<OrdersView>, db: Database) => void = () => undefined,
     log: Log = this.log,
-  ): PartitionSet<OrderProjectionView> {
+  ): PartitionSet<OrdersView> {
     const common = {
       log,
       topic: TOPIC,

@@ -68,14 +68,14 @@ export function* auditDeadLetters(
     const origin = `${partition}:${offset}`;
     const record = byOffset[partition]?.get(offset);
     const orderId = record?.key;
-    if (!wanted.has(origin)) yield new Violation("dead-letters-once", `${origin} is a dead letter and should be none`, orderId);
+    if (!wanted.has(origin)) yield new Violation("dead-letters-only", `${origin} is a dead letter and should be none`, orderId);
     else if (seen.has(origin)) yield new Violation("dead-letters-once", `${origin} is a dead letter twice`, orderId);
     else if (!Bun.deepEquals([record?.keyBytes, record?.valueBytes], [key, value]))
       yield new Violation("dead-letters-kept", `the dead letter of ${origin} has other bytes than the record`, orderId);
     seen.add(origin);
   }
   for (const origin of wanted)
-    if (!seen.has(origin)) yield new Violation("dead-letters-once", `${origin} should be a dead letter and is none`);
+    if (!seen.has(origin)) yield new Violation("dead-letters-kept", `${origin} should be a dead letter and is none`);
 }
 
 /** How each order service answered for one order: the one that has it shows it as it is, the others send elsewhere. */
@@ -84,16 +84,17 @@ export function* auditOrder(
   order: ReferenceOrder | undefined,
   answers: readonly (readonly [service: string, answer: HttpAnswer])[],
 ): Generator<Violation> {
-  const shown = answers.filter(([, { code }]) => code === "ok");
+  const bodies = answers.flatMap(([, { code, body }]) => (code === "ok" ? [body] : []));
   const elsewhere = answers.filter(([, { code }]) => code === "PARTITION_ELSEWHERE");
   const told = answers.map(([service, { code, body }]) => `${service}: ${code === "ok" ? body : code}`).join("; ");
-  if (shown.length + elsewhere.length !== answers.length || shown.length !== (order ? 1 : 0))
-    yield new Violation(order && shown.length === 0 ? "rows-kept" : "one-owner", `${orderId} is answered by ${told}`, orderId);
-  for (const [service, { body }] of order ? shown : []) {
-    const details = detailsOf(order as ReferenceOrder);
+  const violation = (invariant: string) => new Violation(invariant, `${orderId} is answered by ${told}`, orderId);
+  if (bodies.length > 1) yield violation("one-owner");
+  else if (bodies.length + elsewhere.length !== answers.length) yield violation("answers-at-rest");
+  else if (bodies.length !== (order ? 1 : 0)) yield violation(order ? "rows-kept" : "rows");
+  const details = order && detailsOf(order);
+  for (const body of details ? bodies : [])
     if (!Bun.deepEquals(JSON.parse(body), details))
-      yield new Violation("rows", `${service} shows ${body} and should show ${JSON.stringify(details)}`, orderId);
-  }
+      yield new Violation("rows", `${orderId} is shown as ${body} and should be ${JSON.stringify(details)}`, orderId);
 }
 
 /** The listings of all order services together are exactly the ids of the reference, each once. */
@@ -104,7 +105,7 @@ export function* auditListings(listings: readonly (readonly string[])[], { ids }
     else if (!ids.has(id)) yield new Violation("listed-once", `${id} is listed and is not in the topic`, id);
     seen.add(id);
   }
-  for (const id of ids) if (!seen.has(id)) yield new Violation("listed-once", `${id} is in the topic and is not listed`, id);
+  for (const id of ids) if (!seen.has(id)) yield new Violation("all-are-listed", `${id} is in the topic and is not listed`, id);
 }
 
 /** The body of `GET /order-details`. */

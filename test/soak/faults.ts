@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import type { TestBroker } from "../support/broker.ts";
 import { apiKeys, type TcpProxy } from "../support/tcp-proxy.ts";
-import { Ballast, damageStore } from "./damage.ts";
+import { Ballast } from "../support/small-disk.ts";
+import { damageStore } from "./damage.ts";
 import type { Fleet, Member } from "./fleet.ts";
 import type { Ledger } from "./ledger.ts";
 import type { FaultKind } from "./options.ts";
@@ -27,7 +28,7 @@ const DOWN_MS_MAX = 3_000;
 const BROKER_DOWN_MS_MAX = 3_000;
 const ZOMBIE_MS_MAX = 4_000;
 const VISIT_MS_MAX = 4_000;
-const READY_MS_MAX = 60_000;
+const READY_MS_MAX = 120_000;
 const ACK_CUT_MS_MAX = 30_000;
 const DISK_FULL_MS_MAX = 60_000;
 const DISK_FULL_AFTER_ERROR_MS = 4_000;
@@ -134,9 +135,9 @@ const fillDisk: Fault = async (world, n) => {
 async function restore({ ledger }: FaultWorld, member: Member): Promise<void> {
   const started_ms = performance.now();
   member.start();
-  await member.ready(READY_MS_MAX);
   const { figures } = ledger;
-  figures.longestRestore_ms = Math.max(figures.longestRestore_ms, performance.now() - started_ms);
+  if (await member.ready(READY_MS_MAX))
+    figures.longestRestore_ms = Math.max(figures.longestRestore_ms, performance.now() - started_ms);
 }
 
 export const FAULTS: Readonly<Record<FaultKind, Fault>> = {

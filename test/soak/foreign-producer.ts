@@ -30,9 +30,11 @@ export class ForeignProducer {
       await (await connecting).send({ topic: this.topic, messages, acks: -1 });
       return true;
     } catch {
-      // A producer that failed is not trusted any more.
-      if (this.#connected === connecting) this.#connected = undefined;
-      void connecting.then((producer) => producer.disconnect()).catch(() => undefined);
+      // A producer that failed is not trusted any more; the first to notice ends it.
+      if (this.#connected === connecting) {
+        this.#connected = undefined;
+        void connecting.then((producer) => producer.disconnect()).catch(() => undefined);
+      }
       return false;
     }
   }

@@ -12,7 +12,7 @@ export interface ReadBack {
   readonly body: string;
 }
 
-/** As long as a line of a table. */
+/** What the report tells in its table. */
 export interface Figures {
   acknowledged: number;
   refused: number;

@@ -3,8 +3,8 @@ import type { Ledger } from "./ledger.ts";
 import { FAULT_KINDS, type FaultKind, type Options } from "./options.ts";
 import type { TopicRecord } from "./records.ts";
 
-const LOST = ["acknowledged-is-kept", "rows-kept", "all-is-accounted-for", "dead-letters-kept"];
-const DOUBLED = ["one-winner", "first-create-wins", "one-owner"];
+const LOST = ["acknowledged-is-kept", "rows-kept", "all-are-listed", "all-is-accounted-for", "dead-letters-kept"];
+const DOUBLED = ["one-winner", "first-create-wins", "one-owner", "listed-once", "dead-letters-once"];
 const HISTORIES_MAX = 3;
 const VALUE_CHARS_MAX = 400;
 

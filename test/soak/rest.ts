@@ -7,8 +7,6 @@ import type { Fleet } from "./fleet.ts";
 const POLL_MS = 250;
 /** Queries at the same time, each to all order services. */
 const ASKING_MAX = 24;
-/** How long services may go on saying that they cannot answer yet; once that was too long, no answer is waited for any more. */
-const ANSWER_MS_MAX = 60_000;
 
 /** Waits until everybody is ready and the order services together have applied the whole topic. Tells what is missing if that takes too long. */
 export async function comeToRest(fleet: Fleet, log: Log, topic: string, wait_ms_max: number): Promise<string | undefined> {
@@ -37,22 +35,26 @@ async function whatIsMissing(fleet: Fleet, log: Log, topic: string): Promise<str
   return wrong < 0 ? undefined : `partition ${wrong} is held by ${holders[wrong]?.join(" and ") || "nobody"}`;
 }
 
-/** Asks every order service for every order and for its listing, and holds the answers to the reference. */
+/**
+ * Asks every order service for every order and for its listing, and holds the answers to the reference. They may go on saying for
+ * `wait_ms_max` that they cannot answer yet; once that was too long, no answer is waited for any more.
+ */
 export async function auditServices(
   fleet: Fleet,
   topic: string,
   expected: Expected,
+  wait_ms_max: number,
   { onViolation, onProgress }: { onViolation: (violation: Violation) => void; onProgress: (orders: number) => void },
 ): Promise<void> {
   const ids = [...expected.ids];
-  let wait_ms_max = ANSWER_MS_MAX;
+  let patience_ms = wait_ms_max;
   const answersFor = async (path: string) => {
-    const until_ms = performance.now() + wait_ms_max;
+    const until_ms = performance.now() + patience_ms;
     for (;;) {
       const answers = await Promise.all(fleet.orderServices.map(async ({ name, url }) => [name, await ask(url + path)] as const));
       if (!answers.some(([, { status }]) => status === 503 || status === 0)) return answers;
       if (performance.now() > until_ms) {
-        wait_ms_max = 0;
+        patience_ms = 0;
         return answers;
       }
       await Bun.sleep(POLL_MS);
@@ -70,7 +72,7 @@ export async function auditServices(
   await Promise.all(Array.from({ length: ASKING_MAX }, worker));
   const answers = await answersFor(`/getAllOrderIdsFromTopic?topicName=${topic}`);
   const listings = answers.map(([service, { code, body }]) => {
-    if (code !== "ok") onViolation(new Violation("listed-once", `${service} lists nothing: ${code} ${body}`));
+    if (code !== "ok") onViolation(new Violation("answers-at-rest", `${service} lists nothing: ${code} ${body}`));
     return code === "ok" ? (JSON.parse(body) as { orderIds: string[] }).orderIds : [];
   });
   for (const violation of auditListings(listings, expected)) onViolation(violation);

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Log } from "../../src/log/log.ts";
 import { Violation } from "../reference/violation.ts";
 import { seededRandom } from "../simulation/scheduler.ts";
 import { inspectorLog } from "../support/foreign.ts";
@@ -23,7 +24,10 @@ const TOPIC = "orders.events";
 const SESSION_MS = 6_000;
 const READY_MS_MAX = 60_000;
 const ANSWERED_MS_MAX = 60_000;
+/** How long an order service may take to answer when all have come to rest: it may find damage only now. */
+const ANSWER_MS_MAX = 60_000;
 const REST_MS_MAX = 120_000;
+const INTERRUPT_MS = 1_000;
 /** Beyond the time of the load: starting, coming to rest, and the audit. */
 const REMAINDER_MS_MAX = 20 * 60_000;
 /** Of the file systems that fill up: room for the state of a long run. */
@@ -124,7 +128,7 @@ async function main(options: Options): Promise<number> {
     missing = await comeToRest(fleet, log, TOPIC, REST_MS_MAX);
   }
   if (missing !== undefined) ledger.violated(new Violation("comes-to-rest", missing));
-  const records = await audit(fleet, ledger, log);
+  const records = await audit(fleet, ledger, log, missing === undefined ? ANSWER_MS_MAX : 0);
   if (!ending.signal.aborted)
     for (const kind of FAULT_KINDS)
       if (done[kind] < faults[kind])
@@ -166,7 +170,7 @@ async function injectAt(
   }
 }
 
-async function audit(fleet: Fleet, ledger: Ledger, log: ReturnType<typeof inspectorLog>): Promise<TopicRecord[][]> {
+async function audit(fleet: Fleet, ledger: Ledger, log: Log, wait_ms_max: number): Promise<TopicRecord[][]> {
   let what = "the topic is read";
   using _ = new Progress(() => `The audit: ${what}`);
   const records = await readRecords(log, TOPIC);
@@ -175,7 +179,10 @@ async function audit(fleet: Fleet, ledger: Ledger, log: ReturnType<typeof inspec
   const letters = await readDeadLetters(log, `${TOPIC}.dlq`);
   for (const violation of auditDeadLetters(records, expected, letters)) ledger.violated(violation);
   const onProgress = (orders: number) => (what = `${orders} of ${expected.ids.size} orders asked for`);
-  await auditServices(fleet, TOPIC, expected, { onViolation: (violation) => ledger.violated(violation), onProgress });
+  await auditServices(fleet, TOPIC, expected, wait_ms_max, {
+    onViolation: (violation) => ledger.violated(violation),
+    onProgress,
+  });
   return records;
 }
 
@@ -188,8 +195,12 @@ async function report(options: Options, done: Done, ledger: Ledger, records: Top
   console.log(`${await failures(ledger, records)}\n\nThe processes' logs and all answers are kept in ${workDir.logs}.`);
 }
 
+let interrupted_ms = Number.NaN;
 process.on("SIGINT", () => {
+  // A terminal's Ctrl-C comes twice: to the whole group, and once more by way of `bun run`.
+  if (performance.now() - interrupted_ms < INTERRUPT_MS) return;
   if (ending.signal.aborted) process.exit(130);
+  interrupted_ms = performance.now();
   console.error("\nEnding early; the audit follows. Ctrl-C once more ends at once.");
   ending.abort();
 });

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { KafkaLog } from "../../src/log/kafka/kafka-log.ts";
+import type { Random } from "../../src/random.ts";
 import type { TestBroker } from "./broker.ts";
 import { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
 
@@ -7,14 +8,14 @@ import { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
 export const SESSION_MS = 6_000;
 export const BACKOFF = { backoff_ms_min: 50, backoff_ms_max: 500 };
 
-export const openKafkaLog = (brokers: string, clock: Clock = systemClock): KafkaLog =>
+export const openKafkaLog = (brokers: string, clock: Clock = systemClock, random: Random = Math.random): KafkaLog =>
   new KafkaLog({
     brokers: brokers.split(","),
     clientId: "test",
     session_timeout_ms: SESSION_MS,
     ...BACKOFF,
     clock,
-    random: Math.random,
+    random,
   });
 
 /** The logs of one test, and the proxy before the broker where it has one; all of it is closed with the scope. */

@@ -42,8 +42,10 @@ export async function readExact(log: Log, topic: string): Promise<ExactRecord[]>
 export const headerOf = (record: ExactRecord, name: string): string | null | undefined =>
   record.headers.findLast(([given]) => given === name)?.[1];
 
-/** Headers whose names begin so left out; the rest by name, since Connect does not keep their order. */
-export const headersBut = (record: ExactRecord, prefix: string): ExactRecord["headers"] =>
-  record.headers.filter(([name]) => !name.startsWith(prefix)).toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+/** The record's headers by name, since Connect does not keep their order; without those whose names begin with `but`. */
+export const headersByName = (record: ExactRecord, but?: string): ExactRecord["headers"] =>
+  record.headers
+    .filter(([name]) => but === undefined || !name.startsWith(but))
+    .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 
 const latin1 = (bytes: Uint8Array | null) => bytes && Buffer.from(bytes).toString("latin1");

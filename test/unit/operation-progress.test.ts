@@ -28,7 +28,7 @@ test("on a terminal a bar with rate and time left, rewritten in place, counting 
     progress.end();
     const bar = "to orders.replay ██████████████░░░░░░░░░░ 600 of 1,000, 40/s, 10 s left";
     if (columns) {
-      expect(written.match(/\r\x1b\[K/g)!.length).toBeGreaterThan(30);
+      expect(written.split("\r\x1b[K").length).toBeGreaterThan(30);
       expect(written).toEndWith(`${bar}\r\x1b[Ka line\n${bar}\r\x1b[K`);
     } else {
       expect(written).toBe(`${bar}\na line\n`);

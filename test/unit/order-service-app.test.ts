@@ -5,7 +5,7 @@ import { AppError, type ErrorCode, errorCatalogue } from "../../src/errors.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { serve } from "../../src/http/serve.ts";
 import { LISTINGS_MAX, orderServiceApp } from "../../src/order-service/app.ts";
-import type { OrderPartitions, OrdersView } from "../../src/order-service/queries.ts";
+import type { OrderPartitions, OrderRow, OrdersView } from "../../src/order-service/queries.ts";
 import type { Order } from "../../src/orders/order.ts";
 import type { PartitionView } from "../../src/partitions/projection.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
@@ -30,6 +30,12 @@ class FakeView implements OrdersView {
     }
     return this.#sorted.slice(low, low + limit);
   }
+  rowsAfter(after: string, limit: number): OrderRow[] {
+    return this.orderIdsAfter(after, limit).map((orderId) => {
+      const known = this.orders.get(orderId);
+      return { orderId, order: known, held: known ? [] : ["pending"], eventIds: [`e-${orderId}`] };
+    });
+  }
 }
 
 type FakePartition = Mutable<PartitionView<OrdersView>> & { waits: [offset: number, wait_ms_max: number][] };
@@ -45,6 +51,7 @@ const partition = (
   endOffset: 10,
   halted: undefined,
   isSuspended: false,
+  digest: undefined,
   view: new FakeView(new Map(orders)),
   waits: [],
   failed: (e) => new AppError("STORE_FAILED", String(e)),
@@ -106,6 +113,8 @@ const service = serve(
     partitions,
     partitionOf,
     orders_topic: "orders.events",
+    operator_token: undefined,
+    rebuild: () => undefined,
     read_wait_ms_max: 1_234,
     inFlight,
     logger: createLogger({ level: "info", format: "json", write: (line) => logged.push(line) }),
@@ -391,7 +400,7 @@ describe("GET /getAllOrderIdsFromTopic", () => {
       const length = Math.min(limit, ENDLESS_IDS - first);
       return Array.from({ length }, (_, i) => `ORD-${String(first + i).padStart(9, "0")}`);
     };
-    counter.list.push(partition(0, [], { view: { order: () => undefined, orderIdsAfter } }));
+    counter.list.push(partition(0, [], { view: { order: () => undefined, orderIdsAfter, rowsAfter: () => [] } }));
     return counter;
   };
   const LISTING_REQUEST = "GET /getAllOrderIdsFromTopic?topicName=orders.events HTTP/1.1\r\nHost: x\r\n\r\n";

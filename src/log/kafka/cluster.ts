@@ -153,7 +153,8 @@ function createCluster(kafka: Kafka): Cluster {
   return create({ metadataMaxAge: METADATA_AGE_MS_MAX, allowAutoTopicCreation: false });
 }
 
-const notPinned = (why: string) => new Error(`kafkajs is not the version whose private parts log/kafka/cluster.ts knows: ${why}.`);
+const notPinned = (why: string) =>
+  new Error(`kafkajs is not the version whose private parts log/kafka/cluster.ts knows: ${why}.`);
 
 /**
  * A cluster connection that is thrown away whole on any failure and made anew at the next use, so that no half-broken state of

@@ -1,0 +1,128 @@
+import { parseArgs } from "node:util";
+import { systemClock } from "../clock.ts";
+import { readConfig } from "../config.ts";
+import { AppError } from "../errors.ts";
+import { openLog } from "../log/open-log.ts";
+import { isTerminal, writeToStdout } from "../telemetry/logger.ts";
+import { progressBar, StatusLine } from "../telemetry/status-line.ts";
+import { audit, auditPartition, type AuditOptions, type Finding } from "./audit.ts";
+import { orderServiceClient } from "./order-service-client.ts";
+import { table } from "./table.ts";
+
+const USAGE = `Usage: bun run audit [options]
+
+Folds the orders topic again and compares with what each running order service holds: the digest of every partition, and row by row where
+they differ. It only reads. Settings (KAFKA_BROKERS, ORDERS_TOPIC, DATA_DIR, …) as the services have them.
+
+  --services URL,…   all order services of the group (default http://127.0.0.1:<ORDER_PORT>)
+  --rows             compare row by row also where the digests agree
+  --rate N           records read a second, at most (default 100000; 0: no bound)
+  --fix              has each partition that differs set aside and rebuilt from the log; needs OPERATOR_TOKEN as the services have it
+
+Exit 0: all agree. 1: something differs, or could not be compared. 2: it could not be begun.`;
+
+const EXIT_DIFFERENT = 1;
+const EXIT_USAGE = 2;
+const RATE_MAX = 100_000_000;
+const PAGE_ROWS = 500;
+const REBUILD_WAIT_MS = 500;
+const REBUILD_WAIT_MS_MAX = 3_600_000;
+/** A service may be looked at before it has begun to rebuild. */
+const REBUILD_BEGIN_MS = 2_000;
+
+const clock = systemClock;
+
+function readOptions(args: string[]) {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        services: { type: "string" },
+        rows: { type: "boolean", default: false },
+        rate: { type: "string", default: "100000" },
+        fix: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+    const rate = Number(values.rate);
+    if (!Number.isInteger(rate) || rate < 0 || rate > RATE_MAX)
+      throw new Error(`--rate is ${values.rate}; it must be an integer from 0 to ${RATE_MAX}.`);
+    const services = values.services?.split(",").map((url) => url.trim().replace(/\/+$/, ""));
+    for (const url of services ?? [])
+      if (!URL.canParse(url)) throw new Error(`--services has ${url}; it must have URLs, such as http://127.0.0.1:8001.`);
+    return { ...values, rate, services };
+  } catch (e) {
+    throw new AppError("CONFIG_INVALID", e instanceof Error ? e.message : String(e));
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  const { services, rows, rate, fix, help } = readOptions(args);
+  if (help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const config = readConfig(process.env);
+  const urls = services ?? [`http://127.0.0.1:${config.order_port}`];
+  if (fix && config.operator_token === undefined)
+    throw new AppError("CONFIG_INVALID", "--fix needs OPERATOR_TOKEN, the one that the order services were started with.");
+  const log = openLog(config, {
+    clock,
+    random: Math.random,
+    newUuid: () => crypto.randomUUID(),
+    onClientMessage: () => undefined,
+  });
+  const status = isTerminal() ? new StatusLine(writeToStdout, () => process.stdout.columns) : undefined;
+  const began_ms = clock.now_ms();
+  const progress = (read: number, total: number) => {
+    const per_s = Math.round(read / Math.max(0.001, (clock.now_ms() - began_ms) / 1_000));
+    status?.show(progressBar("audit", read, total, per_s, Math.ceil((total - read) / Math.max(1, per_s))));
+  };
+  const options: AuditOptions = {
+    log,
+    topic: config.orders_topic,
+    services: urls.map((url) => orderServiceClient(url, config.operator_token, PAGE_ROWS)),
+    allRows: rows,
+    records_per_s_max: rate,
+    clock,
+    progress,
+  };
+  try {
+    const findings: Finding[] = [];
+    for await (const finding of audit(options))
+      findings.push(fix ? await fixed(finding, options, (text) => status?.show(text)) : finding);
+    status?.show("");
+    console.log(table(findings));
+    return findings.length > 0 && findings.every(({ differences }) => differences.length === 0) ? 0 : EXIT_DIFFERENT;
+  } finally {
+    status?.show("");
+    await log.close();
+  }
+}
+
+/** Has a partition that differs rebuilt, and compares it once more when that is done. */
+async function fixed(finding: Finding, options: AuditOptions, show: (text: string) => void): Promise<Finding> {
+  const { partition, service, differences } = finding;
+  if (differences.length === 0 || !service) return finding;
+  await service.rebuild(partition);
+  const deadline_ms = clock.now_ms() + REBUILD_WAIT_MS_MAX;
+  await clock.sleep(REBUILD_BEGIN_MS);
+  for (;;) {
+    const held = (await service.partitions()).partitions.find((one) => one.partition === partition);
+    if (held?.state === "running") break;
+    if (clock.now_ms() > deadline_ms)
+      return { ...finding, differences: [...differences, `it was not rebuilt within ${REBUILD_WAIT_MS_MAX / 1_000} s`] };
+    show(`partition ${partition} is rebuilt: ${held?.state ?? "not held"} at offset ${held?.offset ?? 0}`);
+    await clock.sleep(REBUILD_WAIT_MS);
+  }
+  const marks = (await options.log.watermarks(options.topic))[partition] ?? { startOffset: 0, endOffset: 0 };
+  return { ...(await auditPartition(partition, marks, { ...options, onRead: () => undefined })), wasFixed: differences };
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (e) {
+  if (!(e instanceof AppError)) throw e;
+  console.error(e.message);
+  process.exitCode = EXIT_USAGE;
+}

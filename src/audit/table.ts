@@ -1,0 +1,30 @@
+import type { Finding } from "./audit.ts";
+
+/** The findings as a table for people, and beneath it what differs. */
+export function table(findings: readonly Finding[]): string {
+  const heads = ["partition", "held by", "offset", "orders", "dead letters", "digest", "result"];
+  const rows = findings.map(({ partition, service, offset, orders, deadLetters, digest, differences, wasFixed }) => [
+    String(partition),
+    service?.url ?? "-",
+    offset === undefined ? "-" : String(offset),
+    String(orders),
+    String(deadLetters),
+    digest ?? "-",
+    differences.length > 0 ? "DIFFERS" : wasFixed ? "rebuilt, agrees" : "agrees",
+  ]);
+  const widths = heads.map((head, column) => Math.max(head.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const lines = [heads, ...rows].map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+  for (const { partition, differences, wasFixed } of findings) {
+    for (const difference of wasFixed ?? []) lines.push(`partition ${partition}, before it was rebuilt: ${difference}`);
+    for (const difference of differences) lines.push(`partition ${partition}: ${difference}`);
+  }
+  const wrong = findings.filter(({ differences }) => differences.length > 0).length;
+  const orders = findings.reduce((sum, finding) => sum + finding.orders, 0);
+  const result = wrong === 0 ? "all agree" : `${wrong} of them differ or could not be compared`;
+  return `${lines.join("\n")}\n\n${findings.length} partitions, ${orders} orders: ${findings.length === 0 ? "the topic does not exist" : result}.`;
+}

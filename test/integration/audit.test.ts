@@ -1,0 +1,154 @@
+import { Database } from "bun:sqlite";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "../../src/clock.ts";
+import { openSqliteLog } from "../../src/log/sqlite-log.ts";
+import { createOrder, updateOrder } from "../support/http.ts";
+import { type Program, startProgram } from "../support/processes.ts";
+import { tempDir, type TempDir } from "../support/temp-dir.ts";
+import { runBounded } from "../support/tied-process.ts";
+import { waitUntil } from "../support/wait-until.ts";
+
+const TIMEOUT_MS = 60_000;
+const AUDIT_MS_MAX = 40_000;
+const ORDERS = 120;
+const TOPIC = "orders.events";
+const env = { TOPIC_PARTITIONS: "3", OPERATOR_TOKEN: "a-token-for-tests", LOG_FORMAT: "json" };
+
+describe("bun run audit, on the embedded log", () => {
+  let dir: TempDir;
+  let program: Program;
+
+  const start = async () => {
+    program = await startProgram({ env, dataDir: dir.path });
+    await program.ready();
+  };
+  /** Stops the program, changes the store of a partition that has orders, and starts it again. */
+  const tamper = async (...changes: string[]): Promise<number> => {
+    program.kill("SIGTERM");
+    await program.exited();
+    const state = join(dir.path, "state");
+    for (const name of readdirSync(state, { recursive: true, encoding: "utf8" })) {
+      const partition = /order-service-0\/orders\.events\.(\d+)\.sqlite$/.exec(name)?.[1];
+      if (partition === undefined) continue;
+      const db = new Database(join(state, name));
+      const found = db.query("SELECT 1 FROM orders WHERE order_id = 'ORD-7'").get();
+      if (found) for (const change of changes) db.run(change);
+      db.close();
+      if (!found) continue;
+      await start();
+      return Number(partition);
+    }
+    throw new Error("no partition has ORD-7");
+  };
+  const audit = (...args: string[]) => {
+    const { PATH, HOME } = process.env;
+    const settings = { ...env, DATA_DIR: dir.path, ORDER_PORT: new URL(program.orderUrl).port, PATH, HOME };
+    return runBounded([process.execPath, "src/audit/main.ts", ...args], AUDIT_MS_MAX, settings);
+  };
+
+  beforeAll(async () => {
+    dir = await tempDir();
+    await start();
+    for (let n = 0; n < ORDERS; n++)
+      expect((await createOrder(program.cartUrl, { order_id: String(n), number_of_items: 2 })).status).toBe(200);
+    for (let n = 0; n < ORDERS; n += 3)
+      expect((await updateOrder(program.cartUrl, { order_id: String(n), status: "shipped" })).status).toBe(200);
+    // What only other programs write: a held update, a duplicate of it, and poison.
+    const log = openSqliteLog({
+      path: join(dir.path, "log.sqlite"),
+      clock: systemClock,
+      newUuid: () => crypto.randomUUID(),
+      owner: "test",
+    });
+    const event = {
+      event_id: "early",
+      event_type: "ORDER_STATUS_UPDATED",
+      timestamp: "2026-11-22T21:42:39",
+      order_id: "ORD-90001",
+      status: "confirmed",
+    };
+    const foreign = (key: string, value: string) => ({ partition: 1, key, value, headers: [], timestamp_ms: 0 });
+    const early = foreign("ORD-90001", JSON.stringify(event));
+    await log.producer().append(TOPIC, [early, early, foreign("ORD-1", "no JSON")]);
+    await log.close();
+  }, TIMEOUT_MS);
+
+  afterAll(async () => {
+    await program[Symbol.asyncDispose]();
+    await dir[Symbol.asyncDispose]();
+  });
+
+  test(
+    "agrees with a service that is right, by digests and row by row, also while it is written to",
+    async () => {
+      const load = { on: true };
+      const writing = (async () => {
+        for (let n = 0; load.on; n++) await createOrder(program.cartUrl, { order_id: `5000${n}`, number_of_items: 1 });
+      })();
+      for (const args of [[], ["--rows"], ["--rows", "--rate", "500"]]) {
+        const { ok, output } = await audit(...args);
+        expect([ok, output]).toEqual([true, expect.stringMatching(/3 partitions, \d+ orders: all agree\./)]);
+      }
+      load.on = false;
+      await writing;
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "finds a row that is wrong, says how, and --fix has its partition rebuilt",
+    async () => {
+      const partition = await tamper(
+        "UPDATE orders SET status = 'cancelled' WHERE order_id = 'ORD-7'",
+        "UPDATE digest SET value = value + 1",
+      );
+      const found = await audit();
+      expect(found.ok).toBe(false);
+      expect(found.output).toContain(`partition ${partition}: ORD-7 has status "cancelled", and should have "new"\n`);
+      expect(found.output).toContain("1 of them differ");
+      expect(found.output.match(/agrees$/gm)).toHaveLength(2);
+      const fixed = await audit("--fix");
+      expect(fixed.output).toContain(`partition ${partition}, before it was rebuilt: ORD-7 has status "cancelled"`);
+      expect([fixed.ok, fixed.output]).toEqual([true, expect.stringContaining("all agree")]);
+      expect(readdirSync(join(dir.path, "state"), { recursive: true, encoding: "utf8" }).join()).toContain(".set-aside-");
+      expect((await audit("--rows")).ok).toBe(true);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "a row that changed behind the digest's back is found with --rows, and a missing and an invented order too",
+    async () => {
+      await tamper(
+        "UPDATE orders SET items = '[[\"ITEM-1\",1,1]]' WHERE order_id = 'ORD-7'",
+        "UPDATE orders SET order_id = 'ORD-424242' WHERE order_id = (SELECT order_id FROM orders WHERE order_id <> 'ORD-7' LIMIT 1)",
+      );
+      const { ok, output } = await audit("--rows");
+      expect(ok).toBe(false);
+      expect(output).toContain("ORD-7 has items");
+      expect(output).toContain("ORD-424242 is held and is not in the log");
+      expect(output).toMatch(/ORD-\d+ is missing/);
+      expect((await audit("--rows", "--fix")).ok).toBe(true);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "what cannot be begun says what to do",
+    async () => {
+      const nobody = await audit("--services", "http://127.0.0.1:9");
+      expect(nobody.output).toContain("http://127.0.0.1:9 does not answer");
+      for (const args of [["--rate", "x"], ["--services", "here"], ["--fast"]]) expect((await audit(...args)).ok).toBe(false);
+      const { OPERATOR_TOKEN: _, ...without } = env;
+      const { PATH, HOME } = process.env;
+      const settings = { ...without, DATA_DIR: dir.path, PATH, HOME };
+      const refused = await runBounded([process.execPath, "src/audit/main.ts", "--fix"], AUDIT_MS_MAX, settings);
+      expect(refused.output).toContain("--fix needs OPERATOR_TOKEN");
+      expect((await audit("--help")).output).toContain("Usage: bun run audit");
+      await waitUntil("the service to be as it was", async () => (await audit()).ok, { wait_ms_max: AUDIT_MS_MAX });
+    },
+    TIMEOUT_MS,
+  );
+});

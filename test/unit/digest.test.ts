@@ -1,0 +1,131 @@
+import { describe, expect, test } from "bun:test";
+import { Database } from "bun:sqlite";
+import fc from "fast-check";
+import type { LogRecord } from "../../src/log/log.ts";
+import { orderProjection } from "../../src/order-service/order-projection.ts";
+import {
+  createdFact,
+  DIGEST_MODULUS,
+  digestSum,
+  eventFact,
+  formatDigest,
+  heldFact,
+  statusFact,
+} from "../../src/orders/digest.ts";
+import { encodeEvent, type OrderEvent } from "../../src/orders/event.ts";
+import { type Order, STATUSES } from "../../src/orders/order.ts";
+
+const order = (orderId: string, customerId: string): Order => ({
+  orderId,
+  customerId,
+  orderDate: "2026-11-22T21:42:39Z",
+  items: [{ itemId: "A", quantity: 2, price_hundredths: 995 }],
+  total_hundredths: 1_990,
+  currency: "EUR",
+  status: "new",
+});
+
+const timestamp = "2026-11-22T21:42:39Z";
+const orderIds = fc.constantFrom("ORD-1", "ORD-2", "ORD-3");
+const eventIds = fc.integer({ min: 0, max: 60 }).map((n) => `e${n}-${"x".repeat(100)}`);
+const events: fc.Arbitrary<OrderEvent> = fc.oneof(
+  fc
+    .record({ orderId: orderIds, eventId: eventIds, customer: fc.constantFrom("C1", "C2") })
+    .map(({ orderId, eventId, customer }): OrderEvent => ({
+      type: "ORDER_CREATED",
+      eventId,
+      timestamp,
+      orderId,
+      order: order(orderId, customer),
+    })),
+  fc
+    .record({ orderId: orderIds, eventId: eventIds, status: fc.constantFrom(...STATUSES) })
+    .map((event): OrderEvent => ({ type: "ORDER_STATUS_UPDATED", timestamp, ...event })),
+);
+
+const record = (event: OrderEvent, offset: number): LogRecord => ({
+  offset,
+  timestamp_ms: 0,
+  key: Buffer.from(event.orderId),
+  value: Buffer.from(encodeEvent(event)),
+  headers: () => [],
+});
+
+/** The store after the log, flushed wherever `cuts` says. */
+function folded(log: readonly OrderEvent[], cuts: (offset: number) => boolean) {
+  const db = new Database(":memory:", { strict: true });
+  db.run(orderProjection.schema);
+  const store = orderProjection.open(db, 0);
+  for (const [offset, event] of log.entries()) {
+    store.fold(record(event, offset));
+    if (cuts(offset)) store.flush();
+  }
+  store.flush();
+  return store;
+}
+
+/** The digest made from the rows, as it is defined. */
+function digestOfRows({ view }: ReturnType<typeof folded>): string {
+  let digest = 0;
+  for (const { orderId, order: known, held, eventIds: ids } of view.rowsAfter("", 1_000)) {
+    if (known) digest = digestSum(digestSum(digest, createdFact(known)), statusFact(orderId, known.status));
+    digest = digestSum(digest, heldFact(orderId, held));
+    for (const id of ids) digest = digestSum(digest, eventFact(orderId, id));
+  }
+  return formatDigest(digest);
+}
+
+describe("the digest that is kept", () => {
+  test("is that of the rows, however the log was cut, also where event ids have left their row", () => {
+    const logs = fc.array(events, { maxLength: 200 });
+    fc.assert(
+      fc.property(logs, fc.integer({ min: 1, max: 50 }), (log, every) => {
+        const whole = folded(log, () => false);
+        const cut = folded(log, (offset) => offset % every === 0);
+        expect(cut.digest).toBe(whole.digest ?? "");
+        expect(whole.digest).toBe(digestOfRows(whole));
+        expect(cut.view.rowsAfter("", 10).map((row) => ({ ...row, eventIds: row.eventIds.toSorted() }))).toEqual(
+          whole.view.rowsAfter("", 10).map((row) => ({ ...row, eventIds: row.eventIds.toSorted() })),
+        );
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("forgets what was folded and not flushed", () => {
+    const log: OrderEvent[] = [
+      { type: "ORDER_CREATED", eventId: "a", timestamp, orderId: "ORD-1", order: order("ORD-1", "C1") },
+      { type: "ORDER_STATUS_UPDATED", eventId: "b", timestamp, orderId: "ORD-1", status: "shipped" },
+    ];
+    const store = folded(log.slice(0, 1), () => false);
+    const before = store.digest;
+    store.fold(record(log[1] as OrderEvent, 1));
+    store.reset();
+    store.flush();
+    expect(store.digest).toBe(before ?? "");
+    store.fold(record(log[1] as OrderEvent, 1));
+    store.flush();
+    expect(store.digest).toBe(folded(log, () => false).digest ?? "");
+    expect(store.digest).not.toBe(before);
+  });
+});
+
+test("equal facts are equal numbers for ever: another version of the program must tell the same digest", () => {
+  expect(formatDigest(createdFact(order("ORD-1", "CUST-1")))).toBe("9d8c72dbd9b62");
+  expect(formatDigest(statusFact("ORD-1", "shipped"))).toBe("d49d5822e4ea6");
+  expect(formatDigest(heldFact("ORD-1", ["shipped", "pending"]))).toBe("8d9eef57e1bcb");
+  expect(formatDigest(eventFact("ORD-1", "e"))).toBe("f789835aaf8e8");
+  expect(heldFact("ORD-1", [])).toBe(0);
+});
+
+test("a sum stays below the modulus, and what is taken away again is gone", () => {
+  const facts = fc.integer({ min: 0, max: DIGEST_MODULUS - 1 });
+  fc.assert(
+    fc.property(facts, facts, (digest, fact) => {
+      const sum = digestSum(digest, fact);
+      expect(sum).toBeGreaterThanOrEqual(0);
+      expect(sum).toBeLessThan(DIGEST_MODULUS);
+      expect(digestSum(sum, -fact)).toBe(digest);
+    }),
+  );
+});
