@@ -2,6 +2,8 @@ import { readConfig } from "./config.ts";
 
 /** Shorter than the time that the image gives the whole check. */
 const ANSWER_MS_MAX = 3_000;
+/** The status and its reason stand first; an engine keeps 4096 bytes. */
+const SAID_CHARS_MAX = 400;
 
 interface Answer {
   readonly ready: boolean;
@@ -29,9 +31,12 @@ const reachable = (host: string): string => {
 async function ask(url: string): Promise<Answer | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS_MAX) });
-    return { ready: response.status === 200, said: `${url}: ${response.status} ${await response.text()}` };
+    return {
+      ready: response.status === 200,
+      said: `${url}: ${response.status} ${(await response.text()).slice(0, SAID_CHARS_MAX)}`,
+    };
   } catch (e) {
-    if ((e as NodeJS.ErrnoException).code === "ConnectionRefused") return undefined;
+    if ((e as NodeJS.ErrnoException).code === "ECONNREFUSED") return undefined;
     return { ready: false, said: `${url}: ${String(e)}` };
   }
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Ajv } from "ajv";
 import { readConfig, settingsHelp } from "../../src/config.ts";
 import { runBounded } from "../support/tied-process.ts";
-import { bindMounts, composeSchemaFile, parseFile, type Project, readProject, type Service } from "./compose.ts";
+import { bindMounts, composeSchema, parseFile, type Project, readProject, type Service } from "./compose.ts";
 
 const root = join(import.meta.dir, "../..");
 const path = (name: string) => join(root, name);
@@ -27,9 +27,7 @@ const services = (): [string, string, Service][] =>
   );
 const ours = services().filter(([, , service]) => service.build);
 
-const validate = new Ajv({ strict: false, validateSchema: false, validateFormats: false }).compile(
-  JSON.parse(readFileSync(composeSchemaFile(), "utf8")) as object,
-);
+const validate = new Ajv({ strict: false, validateSchema: false, validateFormats: false }).compile(composeSchema());
 const schemaErrors = (project: unknown) => (validate(project) ? [] : validate.errors);
 
 describe("the Compose files keep to the specification's schema", () => {
@@ -99,7 +97,7 @@ describe("what the reading of Compose files rests on", () => {
   test("of two files the upper one replaces a command and adds to what else is there", () => {
     const { redpanda, cart } = projects["three brokers"]!.services;
     expect(redpanda?.command.filter((arg) => arg === "start")).toHaveLength(1);
-    expect(redpanda?.healthcheck).toEqual(projects["compose.yaml"]!.services["redpanda"]!.healthcheck!);
+    expect(redpanda?.healthcheck).toEqual(projects["compose.yaml"]!.services["redpanda"]!.healthcheck);
     expect(Object.keys(cart?.depends_on ?? {})).toEqual(["redpanda", "redpanda-1", "redpanda-2"]);
   });
 });
@@ -222,7 +220,7 @@ describe("Redpanda in Compose", () => {
     expect(three).toHaveLength(3);
     expect(new Set(neutral)).toHaveProperty("size", 1);
     const one = projects["compose.yaml"]!.services["redpanda"]!.command.filter((arg) => !arg.startsWith("--advertise"));
-    expect(three[0]![1].command).toEqual(expect.arrayContaining(one as string[]));
+    expect(three[0]![1].command).toEqual(expect.arrayContaining(one));
     expect(flag(three[0]![1].command, "seeds")).toBe(three.map(([name]) => `${name}:33145`).join(","));
     expect(three[0]![1].command).toContain("redpanda.default_topic_replications=3");
     // Topics get a replica on each broker that is there when they are made.

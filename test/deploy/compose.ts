@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 /**
  * What `docker compose config` makes of Compose files, for the part of the specification that ours use: variables, `extends`, and several
@@ -55,14 +56,14 @@ function readFile(file: string, env: Env): Mapping {
 
 function extended(service: Mapping, directory: string, env: Env): Mapping {
   const { extends: from, ...own } = service;
-  if (typeof own["build"] === "object") {
+  if (own["build"] !== undefined) {
     const build = mapping(own["build"]);
-    own["build"] = { ...build, context: join(directory, String(build["context"])) };
+    own["build"] = { ...build, context: join(directory, build["context"] as string) };
   }
   if (from === undefined) return own;
-  const { file, service: name } = mapping(from);
-  const base = mapping(readFile(join(directory, String(file)), env)["services"]!)[String(name)];
-  if (!base) throw new Error(`${String(file)} has no service ${String(name)}.`);
+  const { file, service: name } = mapping(from) as { file: string; service: string };
+  const base = mapping(readFile(join(directory, file), env)["services"]!)[name];
+  if (!base) throw new Error(`${file} has no service ${name}.`);
   return merge(base, own, ["services", ""]) as Mapping;
 }
 
@@ -116,9 +117,8 @@ export function bindMounts(service: Service): [string, string, string | undefine
     .filter(([source]) => /^[./~]/.test(source));
 }
 
-/** The path of Compose's schema, as dclint ships it. */
-export function composeSchemaFile(): string {
-  const file = join(dirname(Bun.resolveSync("dclint/package.json", import.meta.dir)), "schemas/compose.schema.json");
-  if (!existsSync(file)) throw new Error(`dclint has no schema at ${file}.`);
-  return file;
+/** The Compose specification's JSON schema, as dclint ships it. */
+export function composeSchema(): object {
+  const file = fileURLToPath(new URL("schemas/compose.schema.json", import.meta.resolve("dclint/package.json")));
+  return JSON.parse(readFileSync(file, "utf8")) as object;
 }

@@ -30,6 +30,7 @@ const mayImport: Record<string, readonly string[]> = {
   cart: ["http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
   "order-service": ["http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
   audit: ["config", "telemetry", "log", "orders", ...bottom],
+  healthcheck: ["config"],
   main: ["config", "telemetry", "partitions", "log", "orders", ...services, ...bottom],
 };
 const mayImportTypes: Record<string, readonly string[]> = {
