@@ -121,8 +121,8 @@ async function compareRows(partition: number, service: OrderServiceClient, folde
     await folded.to(offset);
     const rows = new Map<string, ServiceRow>(orders.map((row) => [row.orderId, row]));
     after = orders.at(-1)?.orderId;
-    for (; next < ids.length && (after === undefined || (ids[next] as string) <= after); next++) {
-      const id = ids[next] as string;
+    const isInPage = pageEndingAt(after);
+    for (let id = ids[next]; id !== undefined && isInPage(id); id = ids[++next]) {
       take(compareRow(id, rows.get(id), expected.get(id)));
       rows.delete(id);
     }
@@ -131,3 +131,9 @@ async function compareRows(partition: number, service: OrderServiceClient, folde
   if (found > differences.length) differences.push(`and ${found - differences.length} differences more`);
   return differences;
 }
+
+/** Whether an id lies in the page with this last id; all do where the page is empty, which is the end. */
+const pageEndingAt =
+  (last: string | undefined) =>
+  (id: string): boolean =>
+    last === undefined || id <= last;

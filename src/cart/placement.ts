@@ -16,6 +16,8 @@ export interface PlacementOptions {
   /** Something a person should read. */
   readonly tell: (message: string) => void;
   readonly clock: Clock;
+  /** Aborted when the cart ends. */
+  readonly ending: AbortSignal;
 }
 
 /** A count asked for longer ago than this is not trusted. */
@@ -36,6 +38,8 @@ export class Placement {
   #settled: number | undefined;
   #latest = 0;
   #latestSince_ms = 0;
+  /** The latest count that has stood for `settle_ms`. */
+  #stood = 0;
   #told = 0;
   #askedAt_ms = Number.NEGATIVE_INFINITY;
   #settling = false;
@@ -57,6 +61,7 @@ export class Placement {
       }
       this.#latest = partitionCount;
       this.#latestSince_ms = this.options.clock.now_ms();
+      void this.#stand(partitionCount);
     }
     this.#askedAt_ms = askedAt_ms;
     if (this.#settled !== this.#latest && !this.#settling) void this.#settle(this.#latest);
@@ -94,11 +99,18 @@ export class Placement {
     return new AppError("CATCHING_UP", `${why}; orders like this one can be created in about ${left_s} s.`);
   }
 
+  /** Measured by a timer: the clock may run ahead of the time, which makes other waits end early and would make this one wrong. */
+  async #stand(partitionCount: number): Promise<void> {
+    const { clock, settle_ms, ending } = this.options;
+    await clock.sleep(settle_ms, ending);
+    if (!ending.aborted) this.#stood = partitionCount;
+  }
+
   async #settle(partitionCount: number): Promise<void> {
-    const { clock, settle_ms, caughtUp, isTopicNew, remember } = this.options;
+    const { clock, caughtUp, isTopicNew, remember } = this.options;
     this.#settling = true;
     try {
-      const isDue = clock.now_ms() - this.#latestSince_ms >= settle_ms;
+      const isDue = this.#stood === partitionCount;
       if (!isDue && !(this.#settled === undefined && (await isTopicNew(partitionCount)))) return this.#tellOnce(partitionCount);
       await caughtUp(clock.now_ms() + CATCH_UP_WAIT_MS);
       if (this.#latest !== partitionCount) return;

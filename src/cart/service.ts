@@ -75,7 +75,7 @@ export class CartService {
       isOwner: () => true,
       membership: () => (this.partitions.partitionCount === 0 ? "joining" : this.#placement.isSettled ? "stable" : "settling"),
       gather_ms: INDEX_GATHER_MS,
-      restoring: (message, restore) => logger.info({ restore }, message),
+      restoring: (message, restore) => logger.info({ restore }, `Index of orders: ${message}`),
       backoff: config,
       clock,
       random,
@@ -99,6 +99,7 @@ export class CartService {
       remember: (partitionCount) => writePlacement(this.#openedDb(), partitionCount),
       tell: (message) => logger.info({ topic }, message),
       clock,
+      ending: this.#ending.signal,
     });
     this.commands = new LogCartCommands({
       index,

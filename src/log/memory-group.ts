@@ -2,6 +2,8 @@ import type { Clock } from "../clock.ts";
 import { assign } from "./assignment.ts";
 import type { GroupOptions, Membership, MembershipState } from "./log.ts";
 
+const HEARTBEATS_PER_SESSION = 10;
+
 /** What a member can see of the world: whether its heartbeats arrive, and whether its process runs at all. */
 export interface MemberConditions {
   away(): boolean;
@@ -82,16 +84,19 @@ export class MemoryMembership implements Membership {
   partitions: readonly number[] = [];
   readonly offsets = new Map<number, number>();
   #state: MembershipState = "joining";
-  /** When this member last heard that it still is one. */
+  /** When this member last heard that it still is one, by its own clock. */
   #confirmed_ms: number;
+  #isLost = false;
   readonly #left = new AbortController();
   constructor(
     readonly id: string,
     readonly group: MemoryGroup,
     readonly options: GroupOptions,
+    readonly clock: Clock,
     readonly conditions: MemberConditions,
   ) {
-    this.heartbeatSeen_ms = this.#confirmed_ms = group.clock.now_ms();
+    this.heartbeatSeen_ms = group.clock.now_ms();
+    this.#confirmed_ms = clock.now_ms();
     void this.#run();
   }
 
@@ -101,7 +106,14 @@ export class MemoryMembership implements Membership {
 
   isOwner(): boolean {
     if (this.#state !== "stable" || this.conditions.crashed()) return false;
-    return this.group.clock.now_ms() - this.#confirmed_ms <= this.group.session_ms / 2;
+    return this.clock.now_ms() - this.#confirmed_ms <= this.group.session_ms / 2;
+  }
+
+  /** Whether the coordinator takes this member for the partition's owner, and cannot have expired it. */
+  isOwnerByGroup(partition: number): boolean {
+    const { members, clock, session_ms } = this.group;
+    const isMember = members.get(this.id) === this && clock.now_ms() - this.heartbeatSeen_ms <= session_ms;
+    return isMember && this.partitions.includes(partition);
   }
 
   reachable(): boolean {
@@ -110,7 +122,8 @@ export class MemoryMembership implements Membership {
 
   take(partitions: readonly number[]): void {
     this.#state = "stable";
-    this.#confirmed_ms = this.heartbeatSeen_ms = this.group.clock.now_ms();
+    this.heartbeatSeen_ms = this.group.clock.now_ms();
+    this.#confirmed_ms = this.clock.now_ms();
     this.partitions = partitions;
     this.options.listener.assigned(partitions);
   }
@@ -137,27 +150,30 @@ export class MemoryMembership implements Membership {
     await clock.yield();
     while (!this.#left.signal.aborted && !this.conditions.crashed()) {
       if (!this.conditions.stalled()) this.#beat();
-      await clock.sleep(session_ms / 20, this.#left.signal);
+      await clock.sleep(session_ms / HEARTBEATS_PER_SESSION, this.#left.signal);
     }
   }
 
   #beat(): void {
     const { clock, session_ms } = this.group;
     if (this.conditions.away()) {
-      // It cannot know, but the coordinator counts from an earlier moment on than it does.
-      if (this.#state === "stable" && clock.now_ms() - this.#confirmed_ms > session_ms) this.#lose("no heartbeat was answered");
+      // It cannot know what the coordinator has done, and so it joins anew when it is back.
+      if (this.#state === "stable" && this.clock.now_ms() - this.#confirmed_ms > session_ms)
+        this.#lose("no heartbeat was answered");
       return;
     }
-    if (this.group.heartbeat(this)) {
-      this.#confirmed_ms = clock.now_ms();
+    if (this.group.heartbeat(this) && !this.#isLost) {
+      this.#confirmed_ms = this.clock.now_ms();
       return;
     }
     if (this.#state === "stable") this.#lose("the session expired");
+    this.#isLost = false;
     this.heartbeatSeen_ms = clock.now_ms();
     this.group.join(this);
   }
 
   #lose(reason: string): void {
+    this.#isLost = true;
     this.#state = "joining";
     this.options.listener.lost(reason);
   }

@@ -12,8 +12,19 @@ import { MemoryGroup, MemoryMembership } from "./memory-group.ts";
  * request is lost, which shows only after `request_wait_ms_max`.
  */
 export type AppendFault = "ok" | "reject" | "lose-answer" | "land-late" | "hang";
-/** What becomes of a fetch. `empty`: it comes back with nothing · `hang`: it comes back with nothing, `request_wait_ms_max` late. */
-export type FetchFault = "ok" | "reject" | "empty" | "hang";
+/**
+ * What becomes of a fetch. `empty`: it comes back with nothing · `hang`: the same, `request_wait_ms_max` late · `partial`: it brings one
+ * record of each partition.
+ */
+export type FetchFault = "ok" | "reject" | "empty" | "hang" | "partial";
+
+/**
+ * How a partition's leadership stands. `none`: nobody leads it; its fetches bring nothing, its end is not known, and its records of an
+ * append are refused, while those of other partitions land. A number: it has a new leader, whose high watermark lags so many records
+ * behind what it holds; fetches bring only what lies before it, and the end is still not known, since a leader does not tell one that
+ * goes back (KIP-207).
+ */
+export type LeaderFault = "ok" | "none" | number;
 
 /** Decides, by the name of the handle that asks, what goes wrong. It must be deterministic for a run to be. */
 export interface MemoryFaults {
@@ -23,6 +34,7 @@ export interface MemoryFaults {
   stalled(connection: string): boolean;
   onAppend(connection: string, topic: string, records: readonly NewRecord[]): AppendFault;
   onFetch(connection: string, topic: string): FetchFault;
+  leader(topic: string, partition: number): LeaderFault;
 }
 
 export const noFaults: MemoryFaults = {
@@ -30,6 +42,7 @@ export const noFaults: MemoryFaults = {
   stalled: () => false,
   onAppend: () => "ok",
   onFetch: () => "ok",
+  leader: () => "ok",
 };
 
 export interface MemoryBrokerOptions {
@@ -72,8 +85,9 @@ export class MemoryBroker {
     this.latency_ms = options.latency_ms ?? (() => 0);
   }
 
-  connect(name: string): MemoryLog {
-    return new MemoryLog(this, name);
+  /** `clock` is the process's own, which measures its sessions. */
+  connect(name: string, clock: Clock = this.clock): MemoryLog {
+    return new MemoryLog(this, name, clock);
   }
 
   join(connection: MemoryLog, options: GroupOptions): MemoryMembership {
@@ -83,7 +97,7 @@ export class MemoryBroker {
     this.#groups.set(key, group);
     const { name } = connection;
     // Joined by its first heartbeat, so that a member that is away or stalled joins later.
-    return new MemoryMembership(`${name}-${String(++this.#members).padStart(6, "0")}`, group, options, {
+    return new MemoryMembership(`${name}-${String(++this.#members).padStart(6, "0")}`, group, options, connection.clock, {
       away: () => this.faults.away(name),
       stalled: () => this.faults.stalled(name),
       crashed: () => connection.crashed,
@@ -96,10 +110,11 @@ export class MemoryLog implements Log {
   readonly kind = "memory";
   crashed = false;
   #closed = false;
-  readonly #memberships = new Set<Membership>();
+  readonly #memberships = new Set<MemoryMembership>();
   constructor(
     readonly broker: MemoryBroker,
     readonly name: string,
+    readonly clock: Clock,
   ) {}
 
   /** The process is killed: what it had sent may have landed, it hears of nothing any more. */
@@ -145,7 +160,12 @@ export class MemoryLog implements Log {
   }
 
   watermarks(topic: string): Promise<Watermarks[]> {
-    return this.call(() => this.broker.topics.topic(topic).map(ends));
+    return this.call(() =>
+      this.broker.topics.topic(topic).map((found, partition) => {
+        if (this.broker.faults.leader(topic, partition) === "ok") return ends(found);
+        throw new AppError("LOG_UNAVAILABLE", `The leader of ${topic}-${partition} cannot tell its end now. Try again.`);
+      }),
+    );
   }
 
   producer(): Producer {
@@ -164,6 +184,11 @@ export class MemoryLog implements Log {
     const membership = this.broker.join(this, options);
     this.#memberships.add(membership);
     return membership;
+  }
+
+  /** Whether the coordinator takes this process for the partition's owner: not what the process believes. */
+  isOwnerByGroup(partition: number): boolean {
+    return [...this.#memberships].some((membership) => membership.isOwnerByGroup(partition));
   }
 
   deleteRecords(topic: string, partition: number, beforeOffset: number): Promise<void> {
@@ -213,17 +238,27 @@ class MemoryProducer implements Producer {
     if (fault === "reject") throw new AppError("LOG_UNAVAILABLE", "The broker refused the append. Try again.");
     if (fault === "hang") await broker.clock.sleep(broker.request_wait_ms_max);
     if (fault === "land-late") void this.#landLate(topic, records);
-    const offsets = fault === "ok" || fault === "lose-answer" ? broker.topics.land(topic, records, this.fence) : [];
+    if (fault === "hang" || fault === "land-late") return outcomeUnknown();
+    const offsets = this.#land(topic, records);
+    if (offsets === undefined && fault === "ok") return this.log.call(refused);
     // The way back.
-    if (fault === "ok") return this.log.call(() => offsets).catch(outcomeUnknown);
-    return outcomeUnknown();
+    if (fault === "lose-answer" || offsets?.length !== records.length) return outcomeUnknown();
+    return this.log.call(() => offsets).catch(outcomeUnknown);
+  }
+
+  /** Lands the records whose partitions have a leader; undefined if there are none. A fenced append is a transaction: all or nothing. */
+  #land(topic: string, records: readonly NewRecord[]): number[] | undefined {
+    const { topics, faults } = this.log.broker;
+    const led = records.filter(({ partition }) => faults.leader(topic, partition) !== "none");
+    const isRefused = led.length === 0 || (this.fence !== undefined && led.length < records.length);
+    return isRefused ? undefined : topics.land(topic, led, this.fence);
   }
 
   async #landLate(topic: string, records: readonly NewRecord[]): Promise<void> {
     const { broker } = this.log;
     await broker.clock.sleep(broker.late_ms);
     try {
-      broker.topics.land(topic, records, this.fence);
+      this.#land(topic, records);
     } catch {
       // Fenced by now: it must not land.
     }
@@ -233,6 +268,10 @@ class MemoryProducer implements Producer {
     this.#closed = true;
   }
 }
+
+const refused = (): never => {
+  throw new AppError("LOG_UNAVAILABLE", "The partition has no leader now; nothing was appended. Try again.");
+};
 
 const outcomeUnknown = (): never => {
   throw new AppError("APPEND_OUTCOME_UNKNOWN", "The broker's answer was lost: the records may or may not be in the log.");
@@ -253,10 +292,14 @@ class MemoryReader implements Reader {
       if (this.#closed) throw new AppError("LOG_UNAVAILABLE", "The reader was closed by this process.");
       if (fault === "reject") throw new AppError("LOG_UNAVAILABLE", "The broker refused the fetch. Try again.");
       if (fault === "hang") await broker.clock.sleep(broker.request_wait_ms_max);
-      if (fault !== "ok") return [];
-      const results = [...positions].flatMap(
-        ([partition, position]) => broker.topics.read(this.topic, partition, position, limits.partition_bytes_max) ?? [],
-      );
+      if (fault === "empty" || fault === "hang") return [];
+      const bytes_max = fault === "partial" ? 1 : limits.partition_bytes_max;
+      const results = [...positions].flatMap(([partition, position]) => {
+        const leader = broker.faults.leader(this.topic, partition);
+        const lag_records = leader === "ok" ? 0 : leader;
+        if (lag_records === "none") return [];
+        return broker.topics.read(this.topic, partition, position, bytes_max, lag_records) ?? [];
+      });
       const left_ms = deadline_ms - broker.clock.now_ms();
       if (results.length > 0 || left_ms <= 0) return results;
       await broker.topics.arrival(left_ms);

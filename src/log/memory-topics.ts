@@ -21,7 +21,7 @@ export interface Fence {
 export class MemoryTopics {
   readonly #topics = new Map<string, MemoryPartition[]>();
   readonly #epochs = new Map<string, number>();
-  readonly #waiting = new Set<AbortController>();
+  #arrived = new AbortController();
   constructor(readonly clock: Clock) {}
 
   topic(topic: string): readonly MemoryPartition[] {
@@ -63,23 +63,22 @@ export class MemoryTopics {
   }
 
   notify(): void {
-    for (const waiting of this.#waiting) waiting.abort();
+    this.#arrived.abort();
+    this.#arrived = new AbortController();
   }
 
   /** Resolves when something was appended or a handle closed, at the latest after `ms`. */
-  async arrival(ms: number): Promise<void> {
-    const arrived = new AbortController();
-    this.#waiting.add(arrived);
-    await this.clock.sleep(ms, arrived.signal);
-    this.#waiting.delete(arrived);
+  arrival(ms: number): Promise<void> {
+    return this.clock.sleep(ms, this.#arrived.signal);
   }
 
-  /** Undefined where there is nothing to read yet. */
-  read(topic: string, partition: number, position: number, bytes_max: number): FetchResult | undefined {
+  /** Undefined where there is nothing to read yet. The last `lag_records` are held and not shown. */
+  read(topic: string, partition: number, position: number, bytes_max: number, lag_records: number): FetchResult | undefined {
     const found = this.partition(topic, partition);
-    const { startOffset, endOffset } = ends(found);
-    if (position < startOffset || position > endOffset) return { partition, outOfRange: { startOffset, endOffset } };
-    if (position === endOffset) return undefined;
+    const { startOffset, endOffset: heldEnd } = ends(found);
+    if (position < startOffset || position > heldEnd) return { partition, outOfRange: { startOffset, endOffset: heldEnd } };
+    const endOffset = Math.max(startOffset, heldEnd - lag_records);
+    if (position >= endOffset) return undefined;
     const records: LogRecord[] = [];
     let bytes = 0;
     let nextOffset = position;

@@ -27,7 +27,7 @@ const TOKEN = /^Bearer (.+)$/i;
 export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
   const { partitions, orders_topic, operator_token, rebuild } = options;
 
-  const held = (request: Request): PartitionView<OrdersView> => {
+  const heldOf = (request: Request): PartitionView<OrdersView> => {
     const segment = pathSegment(request, 1);
     const partition = /^[0-9]{1,9}$/.test(segment) ? Number(segment) : undefined;
     const found = partition === undefined ? undefined : partitions.get(partition);
@@ -39,7 +39,7 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
     json({ topicName: orders_topic, partitionCount: partitions.partitionCount, ...readiness(partitions) });
 
   const rows = (request: Request): Response => {
-    const one = held(request);
+    const one = heldOf(request);
     const { searchParams } = new URL(request.url);
     const limit = searchParams.get("limit") ?? String(ROWS_DEFAULT);
     if (!/^[0-9]{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > ROWS_MAX) {
@@ -65,7 +65,7 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
 
   const rebuildOne = (request: Request): Response => {
     authorize(request, operator_token);
-    const { partition } = held(request);
+    const { partition } = heldOf(request);
     rebuild(partition);
     return json({ message: `partition ${partition} is rebuilt from the log`, partition }, 202);
   };

@@ -17,6 +17,8 @@ export const DEAD_LETTER_HEADERS = {
 /** One append stays well below a broker's message.max.bytes (1 MiB by default), unless one record alone is larger. */
 const APPEND_BYTES_MAX = 512 * 1024;
 const TAIL_RECORDS = 1_000;
+/** Answers without a record in a row, before it is tried again from the beginning, after a pause. */
+const EMPTY_ANSWERS_MAX = 10;
 const TAIL_READ = { wait_ms_max: 500, partition_bytes_max: 1024 * 1024 };
 
 export interface DeadLetterOptions {
@@ -122,10 +124,12 @@ export class DeadLetters {
       for (let end = watermarks.endOffset; end > watermarks.startOffset;) {
         const start = Math.max(watermarks.startOffset, end - TAIL_RECORDS);
         let found = -1;
-        for (let at = start; at < end;) {
+        for (let at = start, empty = 0; at < end;) {
           const [result] = await reader.fetch(new Map([[target, at]]), TAIL_READ);
-          if (!result) continue;
-          if (!("batch" in result))
+          const isEmpty = !result || ("batch" in result && result.batch.nextOffset === at);
+          empty = isEmpty ? empty + 1 : 0;
+          if (isEmpty && empty < EMPTY_ANSWERS_MAX) continue;
+          if (isEmpty || !("batch" in result))
             throw new AppError("LOG_UNAVAILABLE", `${deadLetterTopic} cannot be read back at offset ${at}.`);
           for (const record of result.batch.records) found = Math.max(found, originOffset(record, this.options.topic, partition));
           at = result.batch.nextOffset;

@@ -35,5 +35,6 @@ export function progressBar(what: string, done: number, total: number, done_per_
   const filled = total === 0 ? 0 : Math.min(BAR_CHARS, Math.floor((done / total) * BAR_CHARS));
   const bar = "█".repeat(filled) + "░".repeat(BAR_CHARS - filled);
   const count = (n: number) => n.toLocaleString("en-US");
-  return `${what} ${bar} ${count(done)} of ${count(total)}, ${count(done_per_s)}/s, ${left_s} s left`;
+  const rate = done_per_s === 0 ? "" : `, ${count(done_per_s)}/s, ${left_s} s left`;
+  return `${what} ${bar} ${count(done)} of ${count(total)}${rate}`;
 }

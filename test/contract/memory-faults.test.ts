@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/clock.ts";
-import type { AppendFault, FetchFault, MemoryFaults } from "../../src/log/memory-log.ts";
+import type { AppendFault, FetchFault, LeaderFault, MemoryFaults } from "../../src/log/memory-log.ts";
 import { MemoryBroker } from "../../src/log/memory-log.ts";
 import { eventually, newRecord, readAll, rejection, values } from "./harness.ts";
 
@@ -10,11 +10,13 @@ async function broken() {
   const stalled = new Set<string>();
   const appends: AppendFault[] = [];
   const fetches: FetchFault[] = [];
+  const leaders = new Map<number, LeaderFault>();
   const faults: MemoryFaults = {
     away: (connection) => away.has(connection),
     stalled: (connection) => stalled.has(connection),
     onAppend: () => appends.shift() ?? "ok",
     onFetch: () => fetches.shift() ?? "ok",
+    leader: (_, partition) => leaders.get(partition) ?? "ok",
   };
   const broker = new MemoryBroker({
     clock: systemClock,
@@ -26,7 +28,7 @@ async function broken() {
   });
   const log = broker.connect("a");
   await log.createTopic("orders", 4);
-  return { broker, log, away, stalled, appends, fetches };
+  return { broker, log, away, stalled, appends, fetches, leaders };
 }
 
 const join = (log: ReturnType<MemoryBroker["connect"]>) => {
@@ -89,7 +91,47 @@ describe("the in-memory log's faults", () => {
     fetches.push("empty", "hang", "reject");
     expect([await fetch(), await fetch()]).toEqual([[], []]);
     expect(await rejection(fetch())).toMatchObject({ code: "LOG_UNAVAILABLE" });
-    expect((await fetch()).length).toBe(1);
+    await producer.append("orders", [newRecord("and more")]);
+    const recordsOf = async () => (await fetch()).map((result) => ("batch" in result ? result.batch.records.length : result));
+    fetches.push("partial");
+    expect([await recordsOf(), await recordsOf()]).toEqual([[1], [2]]);
+  });
+
+  test("a partition without a leader takes nothing, gives nothing and tells no end; what the same append brings to others lands", async () => {
+    const { log, leaders } = await broken();
+    const [producer, fenced] = [log.producer(), await log.fencedProducer("fence")];
+    await producer.append("orders", [newRecord("before")]);
+    leaders.set(0, "none");
+    const [led, leaderless] = [newRecord("led", { partition: 1 }), newRecord("leaderless")];
+    expect(await rejection(producer.append("orders", [leaderless]))).toMatchObject({ code: "LOG_UNAVAILABLE" });
+    expect(await rejection(producer.append("orders", [leaderless, led]))).toMatchObject({ code: "APPEND_OUTCOME_UNKNOWN" });
+    expect(await rejection(fenced.append("orders", [led, leaderless]))).toMatchObject({ code: "LOG_UNAVAILABLE" });
+    expect(await rejection(log.watermarks("orders"))).toMatchObject({ code: "LOG_UNAVAILABLE" });
+    const reader = log.reader("orders");
+    const positions = new Map([0, 1].map((partition) => [partition, 0]));
+    const results = await reader.fetch(positions, { wait_ms_max: 1_000, partition_bytes_max: 1_000 });
+    expect(results.map(({ partition }) => partition)).toEqual([1]);
+    leaders.clear();
+    expect([...values(await readAll(log, "orders")), ...values(await readAll(log, "orders", 1))]).toEqual(["before", "led"]);
+  });
+
+  test("a new leader shows what lies before its high watermark, and tells no end until that has caught up", async () => {
+    const { log, leaders } = await broken();
+    await log.producer().append(
+      "orders",
+      ["a", "b", "c"].map((value) => newRecord(value)),
+    );
+    leaders.set(0, 2);
+    const reader = log.reader("orders");
+    const fetch = async (position: number) => {
+      const [result] = await reader.fetch(new Map([[0, position]]), { wait_ms_max: 20, partition_bytes_max: 1_000 });
+      return result && "batch" in result ? [result.batch.records.length, result.batch.endOffset] : result;
+    };
+    expect([await fetch(0), await fetch(1), await fetch(3)]).toEqual([[1, 1], undefined, undefined]);
+    expect(await rejection(log.watermarks("orders"))).toMatchObject({ code: "LOG_UNAVAILABLE" });
+    leaders.clear();
+    expect(await fetch(1)).toEqual([2, 3]);
+    expect((await log.watermarks("orders"))[0]).toEqual({ startOffset: 0, endOffset: 3 });
   });
 
   test("a stalled member is no owner before another can be, loses its partitions, and comes back", async () => {

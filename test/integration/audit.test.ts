@@ -62,7 +62,7 @@ describe("bun run audit, on the embedded log", () => {
       newUuid: () => crypto.randomUUID(),
       owner: "test",
     });
-    const early = {
+    const event = {
       event_id: "early",
       event_type: "ORDER_STATUS_UPDATED",
       timestamp: "2026-11-22T21:42:39",
@@ -70,8 +70,8 @@ describe("bun run audit, on the embedded log", () => {
       status: "confirmed",
     };
     const foreign = (key: string, value: string) => ({ partition: 1, key, value, headers: [], timestamp_ms: 0 });
-    const early_ = foreign("ORD-90001", JSON.stringify(early));
-    await log.producer().append(TOPIC, [early_, early_, foreign("ORD-1", "no JSON")]);
+    const early = foreign("ORD-90001", JSON.stringify(event));
+    await log.producer().append(TOPIC, [early, early, foreign("ORD-1", "no JSON")]);
     await log.close();
   }, TIMEOUT_MS);
 

@@ -1,7 +1,7 @@
-import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { damageFrom } from "../support/damaged-store.ts";
 import { createOrder, orderDetails } from "../support/http.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { smallDisk } from "../support/small-disk.ts";
@@ -10,7 +10,6 @@ import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 60_000;
 const ORDERS = 300;
-const PAGE_BYTES = 4_096;
 const DISK_BYTES = 12 * 1024 * 1024;
 const env = { TOPIC_PARTITIONS: "2", LOG_FORMAT: "json" };
 
@@ -28,18 +27,6 @@ const stores = (dataDir: string): string[] =>
     .filter((name) => name.endsWith(".sqlite"))
     .map((name) => join(dataDir, "state", name));
 
-/** Overwrites the pages of a closed store from `from` on. */
-function damage(path: string, from: "the first page" | "the pages behind the tables' first ones"): void {
-  const db = new Database(path);
-  db.run("PRAGMA wal_checkpoint(TRUNCATE)");
-  const roots = db.query<{ last: number }, []>("SELECT max(rootpage) AS last FROM sqlite_master").get();
-  db.close();
-  const bytes = readFileSync(path);
-  expect(bytes.length).toBeGreaterThan((roots?.last ?? 0) * PAGE_BYTES);
-  bytes.fill(0xa5, from === "the first page" ? 0 : (roots?.last ?? 0) * PAGE_BYTES);
-  writeFileSync(path, bytes);
-}
-
 test.each(["the first page", "the pages behind the tables' first ones"] as const)(
   "stores whose files are damaged from %s on are set aside, said and rebuilt; no order is denied or created again",
   async (from) => {
@@ -54,7 +41,7 @@ test.each(["the first page", "the pages behind the tables' first ones"] as const
     }
     const files = stores(dir.path);
     expect(files).toHaveLength(3);
-    for (const file of files) damage(file, from);
+    for (const file of files) damageFrom(from, file);
     await using program = await startProgram({ env, dataDir: dir.path });
     await program.live();
     for (const id of ids) {
@@ -91,7 +78,7 @@ test.skipIf(noDisk && process.env["CI"] === undefined)(
     const acknowledged: string[] = [];
     for (const id of ids.slice(0, 20)) if ((await created(program, id)) === 200) acknowledged.push(id);
     expect(acknowledged).toHaveLength(20);
-    full.fill();
+    await full.ballast.fill();
     const statuses: number[] = [];
     for (let n = 0; n < 2_000 && statuses.filter((status) => status === 503).length < 5; n++) {
       const status = await created(program, `9${n}`);
@@ -100,7 +87,7 @@ test.skipIf(noDisk && process.env["CI"] === undefined)(
     }
     expect(statuses.slice(-5)).toEqual([503, 503, 503, 503, 503]);
     expect((await orderDetails(program.orderUrl, "4711")).status).not.toBe(200);
-    full.makeRoom();
+    await full.ballast.remove();
     await waitUntil("creates again", async () => (await created(program, String(Math.floor(Math.random() * 1e9)))) === 200);
     await program.ready();
     for (const id of acknowledged) await readable(program, id);

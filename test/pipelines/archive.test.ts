@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { CompressionTypes } from "kafkajs";
 import type { NewRecord } from "../../src/log/log.ts";
-import { boundInput } from "../support/bounded-input.ts";
+import { boundInput, rangesOf } from "../support/bounded-input.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { type Connect, connectSuite, runConnect } from "../support/connect.ts";
 import { type Backing, brokerBacking, foreignClient, pythonCreate } from "../support/foreign.ts";
@@ -14,6 +14,7 @@ import { createTopic } from "../support/topics.ts";
 
 const TIMEOUT_MS = 120_000;
 const PARTITIONS = 12;
+const LARGE = 24;
 const directory = join(import.meta.dir, "../../pipelines");
 
 const settingsOf = (backing: Backing) => ({
@@ -27,10 +28,8 @@ const settingsOf = (backing: Backing) => ({
 /** Archives what is there now, and gives what that is. */
 async function archive(connect: Connect, backing: Backing): Promise<ExactRecord[]> {
   const records = await readExact(backing.log, backing.topic);
-  const lasts = new Map(records.map(({ partition, offset }) => [partition, offset]));
-  const ranges = [...lasts].map(([partition, last]) => ({ partition, from: 0, last }));
   const generated = join(backing.dataDir, "archive.yaml");
-  await writeFile(generated, boundInput(readFileSync(join(directory, "archive.yaml"), "utf8"), backing.topic, ranges));
+  await writeFile(generated, boundInput(readFileSync(join(directory, "archive.yaml"), "utf8"), backing.topic, rangesOf(records)));
   expect(await runConnect(connect, ["run", generated], settingsOf(backing))).toMatchObject({ ok: true });
   return records;
 }
@@ -111,12 +110,12 @@ await connectSuite("archive and restore", (connect) =>
           headers: [["ünï", Buffer.from([0xff, 0, 0x80])]],
         },
         { key: " ", value: " \n", headers: [["kafka_replyTopic", '{"b": 2.0}']] },
-        { key: "large", value: "x".repeat(900_000), headers: [] },
+        // Several files' worth, so that the order of files shows.
+        ...Array.from({ length: LARGE }, (_, n) => ({ key: `large ${n}`, value: String(n).repeat(400_000), headers: [] })),
       ] as const;
-      await producer.append(
-        topic,
-        odd.map((record, n) => ({ ...record, partition: 5, timestamp_ms: timestamp_ms + n })),
-      );
+      for (const [n, record] of odd.entries()) {
+        await producer.append(topic, [{ ...record, partition: 5, timestamp_ms: timestamp_ms + n }]);
+      }
       for (let n = 0; n < 12_000; n += 500) {
         const some = Array.from({ length: 500 }, (_, i) => ({
           partition: (n + i) % (PARTITIONS - 1),
@@ -161,8 +160,9 @@ await connectSuite("archive and restore", (connect) =>
         await transactional.disconnect();
 
         const records = await archive(connect, backing);
-        expect(records).toHaveLength(12_000 + 7 + 4 + 1);
+        expect(records).toHaveLength(12_000 + 6 + LARGE + 4 + 1);
         expect(Bun.deepEquals(await readArchive(backing), records)).toBe(true);
+        expect((await archivedFiles(backing)).filter((name) => name.includes("/0005/")).length).toBeGreaterThan(2);
         expect(await restore(connect, backing)).toMatchObject({ ok: true });
         const restored = await readExact(backing.log, `${backing.topic}.restored`);
         expect(restored).toHaveLength(records.length);

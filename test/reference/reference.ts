@@ -32,6 +32,10 @@ export interface ReferencePartition {
   readonly orders: Map<string, ReferenceOrder>;
   /** Known from updates alone. */
   readonly heldOnly: Set<string>;
+  /** The statuses that wait, by order. */
+  readonly held: Map<string, string[]>;
+  /** Key and id of each event that counted. */
+  readonly counted: Set<string>;
   /** Offsets of the records that are dead letters. */
   readonly dead: number[];
 }
@@ -92,7 +96,7 @@ export function foldPartition(records: readonly LoggedRecord[]): ReferencePartit
       held.set(key, [...waiting, event.status ?? ""]);
     }
   }
-  return { orders, heldOnly: new Set(held.keys()), dead };
+  return { orders, heldOnly: new Set(held.keys()), held, counted, dead };
 }
 
 function createdOrder(orderId: string, wire: WireOrder, createdBy: LoggedRecord): ReferenceOrder {

@@ -192,4 +192,24 @@ describe("dead letters", () => {
     const values = (await rig.deadLetters()).map((letter) => letter.value);
     expect(values.toSorted()).toEqual(bad.map(({ value }) => String(value)).toSorted());
   });
+
+  test("wait for a topic that gives nothing to be read back, and let their partition be given up meanwhile", async () => {
+    let gives = true;
+    await using rig = new Rig({ ...noFaults, onFetch: (_, topic) => (topic === DEAD_LETTER_TOPIC && !gives ? "empty" : "ok") });
+    await rig.prepare(1);
+    await rig.append(poison(0, "bad 1"));
+    const before = rig.start("x", [0]);
+    await eventually(() => before.get(0)?.nextOffset === 1);
+    await before.close();
+    gives = false;
+    await rig.append(poison(0, "bad 2"));
+    const set = rig.start("x", [0]);
+    await eventually(() => rig.warnings.some((warning) => warning.includes("cannot be read back at offset 0")));
+    const other = rig.start("y", [0]);
+    await eventually(() => rig.warnings.filter((warning) => warning.includes("cannot be read back")).length > 2);
+    await other.close();
+    gives = true;
+    await eventually(() => set.get(0)?.nextOffset === 2);
+    expect((await rig.deadLetters()).map(({ value }) => value)).toEqual(["bad 1", "bad 2"]);
+  });
 });

@@ -1,14 +1,14 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { readiness } from "../../src/http/health.ts";
 
 import { findOrder, type OrdersView } from "../../src/order-service/queries.ts";
 import type { PartitionSet } from "../../src/partitions/partition-set.ts";
+import { damageFrom } from "../support/damaged-store.ts";
 import { created, eventually, record, Rig, updated } from "./rig.ts";
 
 const ORDERS = 400;
-const PAGE_BYTES = 4_096;
 
 const manyOrders = (partition: number) =>
   Array.from({ length: ORDERS }, (_, n) => record(partition, created(`ORD-${partition}${n}`, `e${n}`)));
@@ -21,17 +21,6 @@ const codeOf = (set: PartitionSet<OrdersView>, orderId: string): string => {
   }
 };
 
-/** Overwrites all pages behind the tables' first ones, so that the file opens well and fails when rows are read. */
-function damageDeepPages(path: string): void {
-  const db = new Database(path);
-  db.run("PRAGMA wal_checkpoint(TRUNCATE)");
-  const roots = db.query<{ last: number }, []>("SELECT max(rootpage) AS last FROM sqlite_master").get();
-  db.close();
-  const bytes = readFileSync(path);
-  bytes.fill(0xa5, (roots?.last ?? 0) * PAGE_BYTES);
-  writeFileSync(path, bytes);
-}
-
 /** A store of all orders of partition 0, closed, whose deep pages are damaged. */
 async function damagedStore(rig: Rig): Promise<void> {
   await rig.prepare(1);
@@ -39,7 +28,7 @@ async function damagedStore(rig: Rig): Promise<void> {
   const before = rig.start("x", [0]);
   await eventually(() => before.get(0)?.nextOffset === ORDERS);
   await before.close();
-  damageDeepPages(rig.storePath("x", 0));
+  damageFrom("the pages behind the tables' first ones", rig.storePath("x", 0));
 }
 
 describe("a full disk", () => {

@@ -18,10 +18,18 @@ export function audit(world: World, claims: readonly Claim[]): void {
   for (const violation of auditClaims(claims, records, expected)) throw violation;
 }
 
-function logged(entry: Pick<LogRecord, "key" | "value" | "headers">) {
+/** A request's traceparent here is its operation and attempt. */
+const operationOf = (traceparent: string): string | undefined => traceparent.split("/")[0];
+
+export function logged(entry: Pick<LogRecord, "key" | "value" | "headers">) {
   const value = String(entry.value);
   const trace = entry.headers().find(([name]) => name === "traceparent")?.[1];
-  return { key: String(entry.key), value, operation: trace ? String(trace) : undefined, isPoison: value.startsWith("POISON") };
+  return {
+    key: String(entry.key),
+    value,
+    operation: trace ? operationOf(String(trace)) : undefined,
+    isPoison: value.startsWith("POISON"),
+  };
 }
 
 function auditRows(world: World, expected: readonly ReferencePartition[]): void {

@@ -3,25 +3,61 @@ import { pick } from "./world.ts";
 
 const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cancelled"] as const satisfies readonly Status[];
 
+interface At {
+  readonly at_ms: number;
+}
+
+export type RequestStep = At &
+  (
+    | { readonly do: "create"; readonly order: number; readonly keyed: boolean }
+    | { readonly do: "update"; readonly order: number; readonly status: Status; readonly keyed: boolean }
+  );
+
+/** Another request under the key of one that was answered 200. */
+export type ReuseKeyStep = At & {
+  readonly do: "reuse-key";
+  readonly order: number;
+  readonly status: Status;
+  readonly share: number;
+};
+
+/** Other programs' records, straight into the log. */
+export type ForeignStep = At &
+  (
+    | { readonly do: "foreign-update"; readonly order: number; readonly status: Status; readonly count: number }
+    | { readonly do: "poison"; readonly order: number }
+    /** The records from one place of a partition on once more, as a replay onto the live topic writes them. */
+    | { readonly do: "replay"; readonly share: number; readonly count: number }
+    | { readonly do: "add-partitions"; readonly count: number }
+  );
+
+export type FaultStep = At &
+  (
+    | { readonly do: "kill"; readonly victim: number; readonly disk: "kept" | "torn" | "lost"; readonly for_ms: number }
+    /** At one of the next commits of any process, before or after its transaction. */
+    | { readonly do: "kill-at-commit"; readonly after: number; readonly side: "before" | "after"; readonly for_ms: number }
+    /** After so many of its events, each a run of its code up to where all of it waits. */
+    | { readonly do: "kill-at-event"; readonly victim: number; readonly after: number; readonly for_ms: number }
+    | { readonly do: "disk-full"; readonly victim: number; readonly for_ms: number }
+    | { readonly do: "set-clock"; readonly victim: number; readonly by_ms: number }
+    /** Nobody leads the partition for a while, and then one whose high watermark lags by so many records for as long again. */
+    | {
+        readonly do: "move-leader";
+        readonly topic: "orders" | "dead-letters";
+        readonly share: number;
+        readonly lag_records: number;
+        readonly for_ms: number;
+      }
+    /** Asleep with its machine, whose monotonic clock stands still, or stopped alone. */
+    | { readonly do: "stop"; readonly victim: number; readonly asleep: boolean; readonly for_ms: number }
+    | { readonly do: "away"; readonly victim: number; readonly for_ms: number }
+    | { readonly do: "broker-away"; readonly for_ms: number }
+    | { readonly do: "bad-appends"; readonly chance: number; readonly for_ms: number }
+    | { readonly do: "bad-fetches"; readonly chance: number; readonly for_ms: number }
+  );
+
 /** What is done to the system, and when. A plan is made from the seed alone, so that parts of it can be left out to shorten a failure. */
-export type Step = { readonly at_ms: number } & (
-  | { readonly do: "create"; readonly order: number; readonly keyed: boolean }
-  | { readonly do: "update"; readonly order: number; readonly status: Status; readonly keyed: boolean }
-  /** Another program's event, straight into the log. */
-  | { readonly do: "foreign-update"; readonly order: number; readonly status: Status; readonly count: number }
-  | { readonly do: "poison"; readonly order: number }
-  /** The records from one place of a partition on once more, as a replay onto the live topic writes them. */
-  | { readonly do: "replay"; readonly share: number; readonly count: number }
-  | { readonly do: "kill"; readonly victim: number; readonly disk: "kept" | "torn" | "lost"; readonly for_ms: number }
-  /** At one of the next commits of any process, before or after its transaction. */
-  | { readonly do: "kill-at-commit"; readonly after: number; readonly side: "before" | "after"; readonly for_ms: number }
-  | { readonly do: "stop"; readonly victim: number; readonly for_ms: number }
-  | { readonly do: "away"; readonly victim: number; readonly for_ms: number }
-  | { readonly do: "broker-away"; readonly for_ms: number }
-  | { readonly do: "bad-appends"; readonly chance: number; readonly for_ms: number }
-  | { readonly do: "bad-fetches"; readonly chance: number; readonly for_ms: number }
-  | { readonly do: "add-partitions"; readonly count: number }
-);
+export type Step = RequestStep | ReuseKeyStep | ForeignStep | FaultStep;
 
 export interface Plan {
   readonly partitions: number;
@@ -30,13 +66,17 @@ export interface Plan {
   readonly steps: readonly Step[];
 }
 
-const LENGTH_MS = 8_000;
+/** Long enough for sessions to end; most of what goes wrong does so within less. */
+const LENGTHS_MS = [3_000, 3_000, 8_000];
 
 export function makePlan(random: () => number): Plan {
   const upTo = (n: number) => Math.floor(random() * n);
   const chance = (p: number) => random() < p;
-  const at = () => upTo(LENGTH_MS);
+  const length_ms = pick(random, LENGTHS_MS);
+  const at = () => upTo(length_ms);
   const lasting = () => 50 + upTo(chance(0.3) ? 6_000 : 800);
+  /** From a second to hours, back and forth. */
+  const jump = () => (chance(0.5) ? -1 : 1) * Math.floor(1_000 * 10 ** (random() * 4));
   const orders = 3 + upTo(10);
   const steps: Step[] = [];
   const keyedShare = random();
@@ -46,9 +86,10 @@ export function makePlan(random: () => number): Plan {
     const keyed = chance(keyedShare);
     const at_ms = at();
     if (chance(0.5)) {
-      // Half of them race: the same new order from several sides at once.
+      // Half of them race: the same new order from several sides at once, or as soon as it may be answered.
+      const gap_ms = chance(0.5) ? 5 : 60;
       for (let racers = chance(0.5) ? 2 + upTo(2) : 1; racers > 0; racers--)
-        steps.push({ at_ms: at_ms + upTo(5), do: "create", order, keyed });
+        steps.push({ at_ms: at_ms + upTo(gap_ms), do: "create", order, keyed });
     } else {
       steps.push({ at_ms, do: "update", order, status: pick(random, STATUSES), keyed });
     }
@@ -58,10 +99,13 @@ export function makePlan(random: () => number): Plan {
     steps.push({ at_ms: at(), do: "foreign-update", order: upTo(orders), status: pick(random, STATUSES), count });
   }
   if (chance(0.4)) for (let n = 1 + upTo(3); n > 0; n--) steps.push({ at_ms: at(), do: "poison", order: upTo(orders) });
+  if (chance(keyedShare * 0.5))
+    for (let n = 1 + upTo(3); n > 0; n--)
+      steps.push({ at_ms: at(), do: "reuse-key", order: upTo(orders), status: pick(random, STATUSES), share: random() });
   if (chance(0.3)) steps.push({ at_ms: at(), do: "replay", share: random(), count: 1 + upTo(10) });
 
   // Not every kind of fault in every run: some bugs show only while most things go well.
-  const faults: (() => Step)[] = [
+  const faults: (() => Step | Step[])[] = [
     () => ({
       at_ms: at(),
       do: "kill",
@@ -76,28 +120,74 @@ export function makePlan(random: () => number): Plan {
       side: pick(random, ["before", "after"] as const),
       for_ms: lasting(),
     }),
-    () => ({ at_ms: at(), do: "stop", victim: random(), for_ms: lasting() }),
+    () => ({ at_ms: at(), do: "kill-at-event", victim: random(), after: upTo(120), for_ms: lasting() }),
+    () => ({ at_ms: at(), do: "disk-full", victim: random(), for_ms: lasting() }),
+    () => ({ at_ms: at(), do: "set-clock", victim: random(), by_ms: jump() }),
+    // A process that stands still while its clock is set back is the one that may not notice.
+    () => {
+      const [at_ms, victim, for_ms] = [at(), random(), lasting()];
+      return [
+        { at_ms, do: "stop", victim, asleep: false, for_ms },
+        { at_ms: at_ms + upTo(for_ms), do: "set-clock", victim, by_ms: jump() },
+      ];
+    },
+    () => ({
+      at_ms: at(),
+      do: "move-leader",
+      topic: chance(0.8) ? "orders" : "dead-letters",
+      share: random(),
+      lag_records: 1 + upTo(5),
+      for_ms: lasting(),
+    }),
+    // Readers that are in the midst of what they know the log to hold when the leader moves.
+    () => {
+      const [at_ms, order, status] = [at(), upTo(orders), pick(random, STATUSES)];
+      const lead = {
+        do: "move-leader",
+        topic: "orders",
+        share: random(),
+        lag_records: 1 + upTo(4),
+        for_ms: 50 + upTo(400),
+      } as const;
+      return [
+        { at_ms, do: "bad-fetches", chance: 0.9, for_ms: 300 },
+        { at_ms: at_ms + upTo(20), do: "foreign-update", order, status, count: 6 + upTo(10) },
+        { at_ms: at_ms + 20 + upTo(150), ...lead },
+      ];
+    },
+    () => ({ at_ms: at(), do: "stop", victim: random(), asleep: chance(0.3), for_ms: lasting() }),
     () => ({ at_ms: at(), do: "away", victim: random(), for_ms: lasting() }),
     () => ({ at_ms: at(), do: "broker-away", for_ms: lasting() }),
     () => ({ at_ms: at(), do: "bad-appends", chance: 0.1 + random() * 0.6, for_ms: lasting() }),
     () => ({ at_ms: at(), do: "bad-fetches", chance: 0.1 + random() * 0.6, for_ms: lasting() }),
   ];
   const chosen = faults.filter(() => chance(0.4));
-  for (let n = chosen.length === 0 ? 0 : upTo(7); n > 0; n--) steps.push(pick(random, chosen)());
+  for (let n = chosen.length === 0 ? 0 : upTo(7); n > 0; n--) steps.push(...[pick(random, chosen)()].flat());
   if (chance(0.25)) {
     const at_ms = at();
     steps.push({ at_ms, do: "add-partitions", count: 1 + upTo(3) });
+    if (chance(0.5)) {
+      // One that may believe the time of waiting over, and another that has stood still since before. Carts are the first.
+      steps.push({ at_ms: at_ms + upTo(1_200), do: "set-clock", victim: random() / 2, by_ms: 6_000 + upTo(60_000) });
+      steps.push({
+        at_ms: Math.max(0, at_ms - upTo(300)),
+        do: "stop",
+        victim: random() / 2,
+        asleep: false,
+        for_ms: 1_000 + upTo(1_500),
+      });
+    }
     // New orders just then, from several sides: some carts know of the partitions, and some do not.
     for (let order = orders; order < orders + 4; order++) {
-      const raced_ms = at_ms + upTo(1_500);
+      const raced_ms = at_ms + upTo(2_500);
       for (let racers = 3; racers > 0; racers--) steps.push({ at_ms: raced_ms + upTo(60), do: "create", order, keyed: false });
     }
   }
 
   return {
     partitions: 1 + upTo(3),
-    carts: 1 + upTo(3),
-    orderServices: 1 + upTo(3),
+    carts: chance(0.3) ? 1 : 1 + upTo(4),
+    orderServices: 1 + upTo(4),
     steps: steps.toSorted((a, b) => a.at_ms - b.at_ms),
   };
 }

@@ -41,8 +41,9 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   },
   "dead letters leave after the commit": {
     file: "src/partitions/actor.ts",
-    find: "    if (letters.length > 0) {\n      try {",
-    replace: "    if (letters.length > 0 && this.#commit(batch)) {\n      try {",
+    find: `        if (letters.length > 0 && !(await this.#deliver(letters))) return;
+        if (this.#commit(batch)) return;\n`,
+    replace: "        if (this.#commit(batch)) return void (letters.length > 0 && (await this.#deliver(letters)));\n",
   },
   "dead letters are not read back": {
     file: "src/partitions/dead-letters.ts",
@@ -74,6 +75,11 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     find: "const isDue = ",
     replace: "const isDue = true || ",
   },
+  "the wait for added partitions is measured by a clock that may run ahead": {
+    file: "src/cart/placement.ts",
+    find: "const isDue = this.#stood === partitionCount;",
+    replace: "const isDue = this.options.clock.now_ms() - this.#latestSince_ms >= this.options.settle_ms;",
+  },
   "an unknown outcome is answered as success": {
     file: "src/log/appender.ts",
     find: "waiting.reject(error);",
@@ -83,5 +89,51 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     file: "src/cart/index-projection.ts",
     find: ".update(`idempotency-key\\n${key}`)",
     replace: ".update(crypto.getRandomValues(new Uint8Array(16)))",
+  },
+  "a key answers whatever is asked under it": {
+    file: "src/cart/cart-commands.ts",
+    find: "if (earlier.fingerprint !== fingerprint)",
+    replace: "if (false as boolean)",
+  },
+  "an unknown outcome is answered as a refusal": {
+    file: "src/log/appender.ts",
+    find: "waiting.reject(error);",
+    replace: 'waiting.reject(new AppError("LOG_UNAVAILABLE", error.message));',
+  },
+  "ownership is not checked before the transaction": {
+    file: "src/partitions/actor.ts",
+    find: "if (!this.environment.isOwner()) {",
+    replace: "if (false as boolean) {",
+  },
+  "time within a process is the wall clock's": {
+    file: "src/clock.ts",
+    find: "Math.floor(passed_ms + gained_ms)",
+    replace: "Math.floor(wall_ms())",
+  },
+  "that the machine slept is not noticed": {
+    file: "src/clock.ts",
+    find: "if (newLead_ms >= lead_ms + GAIN_MS_MIN) gained_ms += newLead_ms - lead_ms;",
+    replace: "",
+  },
+  "an end that goes back halts the partition": {
+    file: "src/partitions/actor.ts",
+    find: "      this.#endOffset = result.batch.endOffset;\n",
+    replace: `      if (result.batch.endOffset < this.#endOffset) return this.halt(errors.disagrees(result.batch.endOffset));
+      this.#endOffset = result.batch.endOffset;\n`,
+  },
+  "a failed transaction stays open": {
+    file: "src/partitions/store.ts",
+    find: 'if (this.db.inTransaction) this.db.run("ROLLBACK");',
+    replace: "",
+  },
+  "the digest depends on how the log was read": {
+    file: "src/order-service/order-projection.ts",
+    find: "if (digest !== 0) this.#addToDigest",
+    replace: "if (this.#touched.size > 1) this.#addToDigest",
+  },
+  "event ids that leave the row are forgotten": {
+    file: "src/order-service/order-projection.ts",
+    find: "touched.newlySpilled.push(...eventIds);",
+    replace: "",
   },
 };

@@ -1,13 +1,14 @@
-import { AppError } from "../../src/errors.ts";
-import type { RequestContext } from "../../src/cart/commands.ts";
-import { partitionFor } from "../../src/log/partitioner.ts";
-import { findOrder, waitForPosition } from "../../src/order-service/queries.ts";
-import type { Claim } from "../reference/claims.ts";
-import { Violation } from "../reference/violation.ts";
+import type { PartitionView } from "../../src/partitions/projection.ts";
+import { asViolation, Violation } from "../reference/violation.ts";
 import { audit } from "./audit.ts";
-import { makePlan, type Plan, type Step } from "./plan.ts";
+import { auditRefused } from "./audit-refused.ts";
+import { auditStores } from "./audit-stores.ts";
+import { Clients } from "./clients.ts";
+import { Faults } from "./faults.ts";
+import { ForeignPrograms } from "./foreign-programs.ts";
+import { type FaultStep, type ForeignStep, makePlan, type Plan, type Step } from "./plan.ts";
 import { seededRandom } from "./scheduler.ts";
-import { CommitCrash, DEAD_LETTERS, type Instance, pick, type Running, TOPIC, watchCommits, World } from "./world.ts";
+import { DEAD_LETTERS, TOPIC, watchCommits, World } from "./world.ts";
 
 export interface RunResult {
   readonly violation: Violation | undefined;
@@ -25,305 +26,99 @@ export const planOf = (seed: number): Plan => makePlan(seededRandom(seed ^ PLAN_
 const REST_MS_MAX = 90_000;
 /** What was sent before the last fault ended has landed by then, or never will. */
 const LANDED_MS = 3_000;
-const ANSWER_MS_MAX = 3_000;
-const ATTEMPTS_MAX = 8;
-const RETRY_MS = 250;
-/** Codes after which a careful client tries again with the same key. */
-const RETRIED = new Set([
-  "no-answer",
-  "LOG_UNAVAILABLE",
-  "APPEND_OUTCOME_UNKNOWN",
-  "CATCHING_UP",
-  "PARTITION_HALTED",
-  "IDEMPOTENCY_KEY_IN_USE",
-  "SHUTTING_DOWN",
-  "OVERLOADED",
-]);
 
-export async function simulate(seed: number, plan: Plan, trace: (line: string) => void = () => undefined): Promise<RunResult> {
+export function simulate(seed: number, plan: Plan, trace: (line: string) => void = () => undefined): RunResult {
   const world = new World({ seed, partitions: plan.partitions, carts: plan.carts, orderServices: plan.orderServices, trace });
-  const run = new Run(world);
   let violation: Violation | undefined;
   try {
-    await run.play(plan.steps);
+    new Run(world, plan.steps).play();
   } catch (e) {
-    violation = e instanceof Violation ? e : new Violation("no-crash", e instanceof Error ? (e.stack ?? e.message) : String(e));
+    violation = asViolation(e);
   }
-  for (const instance of world.instances) {
-    world.kill(instance);
-    instance.disk.lose();
-  }
+  world.end();
   const { steps, elapsed_ms } = world.scheduler;
-  return { violation, steps, virtual_ms: elapsed_ms, fingerprint: run.fingerprint() };
+  return { violation, steps, virtual_ms: elapsed_ms, fingerprint: fingerprintOf(world) };
 }
 
+function fingerprintOf({ broker, scheduler }: World): string {
+  const hasher = new Bun.CryptoHasher("sha256");
+  for (const topic of [TOPIC, DEAD_LETTERS])
+    for (const { entries } of broker.topics.topic(topic)) for (const entry of entries) hasher.update(entry?.value ?? "-");
+  return hasher.update(`${scheduler.steps} ${scheduler.now_ms}`).digest("hex").slice(0, 16);
+}
+
+const FOREIGN: readonly Step["do"][] = ["foreign-update", "poison", "replay", "add-partitions"] satisfies ForeignStep["do"][];
+const isForeign = (step: ForeignStep | FaultStep): step is ForeignStep => FOREIGN.includes(step.do);
+
 class Run {
-  readonly #claims: Claim[] = [];
-  #violation: Violation | undefined;
-  #open = 0;
-  #operations = 0;
-  #foreign = 0;
-  #killAtCommit: (Extract<Step, { do: "kill-at-commit" }> & { left: number }) | undefined;
+  readonly #clients: Clients;
+  readonly #foreign: ForeignPrograms;
+  readonly #faults: Faults;
 
-  constructor(private readonly world: World) {}
+  constructor(
+    private readonly world: World,
+    private readonly steps: readonly Step[],
+  ) {
+    this.#clients = new Clients(world);
+    this.#foreign = new ForeignPrograms(world);
+    const isTorn = steps.some((step) => step.do === "kill" && step.disk === "torn");
+    this.#faults = new Faults(world, isTorn);
+  }
 
-  async play(steps: readonly Step[]): Promise<void> {
+  play(): void {
     const { world } = this;
-    using _ = watchCommits((side) => this.#onCommit(side));
+    using _ = watchCommits((side, partition) => this.#faults.onCommit(side, partition));
     for (const instance of world.instances) world.start(instance);
     const start_ms = world.scheduler.now_ms;
-    for (const step of steps) {
-      await this.#runUntil(start_ms + step.at_ms);
+    for (const step of this.steps) {
+      this.#runUntil(start_ms + step.at_ms);
       this.#take(step);
     }
-    await this.#runUntil(world.scheduler.now_ms + REST_MS_MAX, () => this.#open === 0);
-    if (this.#open > 0) throw new Violation("bounded-waits", `${this.#open} clients still wait for an answer`);
-    await this.#comeToRest();
-    audit(world, this.#claims);
+    this.#runUntil(world.scheduler.now_ms + REST_MS_MAX, () => this.#clients.open === 0);
+    if (this.#clients.open > 0) throw new Violation("bounded-waits", `${this.#clients.open} clients still wait for an answer`);
+    this.#comeToRest();
+    audit(world, this.#clients.claims);
+    auditRefused(world, this.#clients.refused);
+    auditStores(world);
   }
 
-  fingerprint(): string {
-    const hasher = new Bun.CryptoHasher("sha256");
-    for (const topic of [TOPIC, DEAD_LETTERS])
-      for (const { entries } of this.world.broker.topics.topic(topic))
-        for (const entry of entries) hasher.update(entry?.value ?? "-");
-    return hasher.update(`${this.world.scheduler.steps} ${this.world.scheduler.now_ms}`).digest("hex").slice(0, 16);
-  }
-
-  async #runUntil(until_ms: number, isOver: () => boolean = () => false): Promise<void> {
-    await this.world.scheduler.run(until_ms, () => this.#violation !== undefined || isOver());
-    if (this.#violation) throw this.#violation;
+  #runUntil(until_ms: number, isOver: () => boolean = () => false): void {
+    const violation = () => this.#clients.violation ?? this.#faults.violation;
+    this.world.scheduler.run(until_ms, () => violation() !== undefined || isOver());
+    const found = violation();
+    if (found) throw found;
   }
 
   #take(step: Step): void {
-    const { world } = this;
-    if (step.do !== "create" && step.do !== "update") world.trace(JSON.stringify(step));
-    switch (step.do) {
-      case "create":
-      case "update":
-        void this.#client(step, `op${++this.#operations}`);
-        break;
-      case "foreign-update":
-        for (let n = 0; n < step.count; n++) this.#foreignUpdate(step.order, step.status);
-        break;
-      case "poison":
-        this.#appendForeign(`ORD-${step.order}`, `POISON ${++this.#foreign}`);
-        break;
-      case "replay":
-        this.#replay(step.share, step.count);
-        break;
-      case "kill":
-        this.#killFor(this.#victim(step.victim), step.for_ms, step.disk);
-        break;
-      case "kill-at-commit":
-        this.#killAtCommit = { ...step, left: step.after };
-        break;
-      case "stop":
-        this.#stopFor(this.#victim(step.victim), step.for_ms);
-        break;
-      case "away": {
-        const { name } = this.#victim(step.victim);
-        world.weather.awayInstances.add(name);
-        this.#later(step.for_ms, () => world.weather.awayInstances.delete(name));
-        break;
-      }
-      case "broker-away":
-        for (const { name } of world.instances) world.weather.awayInstances.add(name);
-        this.#later(step.for_ms, () => world.weather.awayInstances.clear());
-        break;
-      case "bad-appends":
-        world.weather.appendFaultChance = step.chance;
-        this.#later(step.for_ms, () => (world.weather.appendFaultChance = 0));
-        break;
-      case "bad-fetches":
-        world.weather.fetchFaultChance = step.chance;
-        this.#later(step.for_ms, () => (world.weather.fetchFaultChance = 0));
-        break;
-      case "add-partitions":
-        world.broker.topics.growTo(TOPIC, world.broker.topics.topic(TOPIC).length + step.count);
-        break;
-    }
-  }
-
-  #victim(share: number): Instance {
-    return this.world.instances[Math.floor(share * this.world.instances.length)] as Instance;
-  }
-
-  #later(ms: number, run: () => void): void {
-    this.world.scheduler.at(this.world.scheduler.now_ms + ms, this.world.outside, run);
-  }
-
-  #killFor(instance: Instance, for_ms: number, disk: "kept" | "torn" | "lost"): void {
-    if (!instance.running) return;
-    this.world.kill(instance);
-    if (disk === "torn") instance.disk.tear();
-    if (disk === "lost") instance.disk.lose();
-    this.#later(for_ms, () => this.world.start(instance));
-  }
-
-  #stopFor(instance: Instance, for_ms: number): void {
-    const owner = instance.running?.owner;
-    if (!owner || owner.isStopped) return;
-    owner.stop();
-    this.#later(for_ms, () => owner.resume());
-  }
-
-  #onCommit(side: "before" | "after"): void {
-    const due = this.#killAtCommit;
-    if (this.world.random() < 0.05) for (const { disk } of this.world.instances) disk.remember();
-    if (!due || due.side !== side || due.left-- > 0) return;
-    const instance = this.world.instances.find(({ running }) => running?.owner === this.world.scheduler.current);
-    if (!instance) return;
-    this.#killAtCommit = undefined;
-    this.#killFor(instance, due.for_ms, "kept");
-    throw new CommitCrash(`killed ${side} a commit`);
-  }
-
-  #partitionOf(orderId: string): number {
-    const partitions = this.world.broker.topics.topic(TOPIC);
-    for (const [partition, { entries }] of partitions.entries())
-      if (entries.some((entry) => String(entry?.key) === orderId && String(entry?.value).includes('"ORDER_CREATED"')))
-        return partition;
-    return partitionFor("murmur2", orderId, partitions.length);
-  }
-
-  #foreignUpdate(order: number, status: string): void {
-    const id = `foreign-${++this.#foreign}`;
-    const orderId = `ORD-${order}`;
-    const event = {
-      event_id: id,
-      event_type: "ORDER_STATUS_UPDATED",
-      timestamp: "2026-01-01T00:00:00",
-      order_id: orderId,
-      status,
-    };
-    this.#appendForeign(orderId, JSON.stringify(event));
-  }
-
-  #appendForeign(key: string, value: string): void {
-    if (this.world.broker.topics.topic(TOPIC).length === 0) return;
-    this.world.append(TOPIC, [{ partition: this.#partitionOf(key), key, value, headers: [], timestamp_ms: 0 }]);
-  }
-
-  #replay(share: number, count: number): void {
-    const partitions = this.world.broker.topics.topic(TOPIC);
-    const partition = Math.floor(share * partitions.length);
-    const entries = partitions[partition]?.entries ?? [];
-    const from = Math.floor(((share * 97) % 1) * entries.length);
-    const again = entries.slice(from, from + count).flatMap((entry) => (entry ? [entry] : []));
-    for (const record of again) this.world.append(TOPIC, [{ ...record, partition, headers: record.headers() }]);
-  }
-
-  /** One request of one client, with its retries, and then perhaps a look at what became of it. */
-  async #client(step: Extract<Step, { do: "create" | "update" }>, name: string): Promise<void> {
-    const { world } = this;
-    const orderId = `ORD-${step.order}`;
-    const asked = { name, asked: step.do, orderId, ...(step.do === "update" ? { status: step.status } : {}) };
-    // The trace stands in the record's headers: so the auditor knows whose it is.
-    const context: RequestContext = {
-      traceparent: name,
-      ...(step.keyed ? { idempotency: { key: name, fingerprint: name } } : {}),
-    };
-    this.#open++;
-    try {
-      for (let attempt = 1; attempt <= (step.keyed ? ATTEMPTS_MAX : 1); attempt++) {
-        const knownBefore = this.#isCreated(orderId);
-        const answer = await this.#askCart(step, orderId, name, context);
-        world.trace(
-          `${name} ${step.do} ${orderId}${step.keyed ? " keyed" : ""}: ${typeof answer === "string" ? answer : `200 ${answer.partition}:${answer.offset}`}`,
-        );
-        if (answer === "ORDER_NOT_FOUND" && knownBefore)
-          throw new Violation("no-false-404", `${name}: 404 for ${orderId}, which was created before the request`);
-        if (typeof answer === "string" && RETRIED.has(answer)) {
-          this.#claims.push({ ...asked, answer: "unknown" });
-          await world.outside.sleep(RETRY_MS);
-          continue;
-        }
-        this.#claims.push({ ...asked, answer });
-        if (typeof answer !== "string" && world.random() < 0.5) await this.#readBack(name, orderId, answer);
-        return;
-      }
-    } catch (e) {
-      this.#violation ??=
-        e instanceof Violation ? e : new Violation("no-crash", e instanceof Error ? (e.stack ?? e.message) : String(e));
-    } finally {
-      this.#open--;
-    }
-  }
-
-  #isCreated(orderId: string): boolean {
-    return this.world.broker.topics
-      .topic(TOPIC)
-      .some(({ entries }) =>
-        entries.some((entry) => String(entry?.key) === orderId && String(entry?.value).includes('"ORDER_CREATED"')),
-      );
-  }
-
-  async #askCart(step: Extract<Step, { do: "create" | "update" }>, orderId: string, name: string, context: RequestContext) {
-    const running = this.world.running("cart");
-    if (running.length === 0) return "no-answer";
-    const items = [{ itemId: "I", quantity: 1, price_hundredths: 100 }];
-    return this.#ask(pick(this.world.random, running), ({ cart }) => {
-      if (!cart) throw new Error("not a cart");
-      return step.do === "create"
-        ? cart.commands.create({ orderId, cart: { customerId: name, currency: "USD", items } }, context)
-        : cart.commands.updateStatus({ orderId, status: step.status }, context);
-    });
-  }
-
-  /** Asks a process and waits as long as a client does: for its answer, the code of its refusal, or nothing. */
-  async #ask<T>(running: Running, request: (running: Running) => Promise<T>): Promise<T | string> {
-    const { scheduler, outside } = this.world;
-    const asked = new Promise<T>((resolve, reject) => {
-      scheduler.at(scheduler.now_ms, running.owner, () => void request(running).then(resolve, reject));
-    });
-    const answer = outside.receive(asked).catch((e: unknown) => {
-      if (e instanceof AppError) return e.code;
-      throw e;
-    });
-    return Promise.race([answer, outside.sleep(ANSWER_MS_MAX).then(() => "no-answer")]);
-  }
-
-  /** What was answered 200 can be read back at its position, or the answer says that it cannot yet. */
-  async #readBack(name: string, orderId: string, position: { partition: number; offset: number }): Promise<void> {
-    const running = this.world.running("order-service");
-    if (running.length === 0) return;
-    const answer = await this.#ask(pick(this.world.random, running), async ({ orders }) => {
-      if (!orders) throw new Error("not an order service");
-      await waitForPosition(orders.partitions, position, 1_000);
-      return findOrder(orders.partitions, (id, count) => partitionFor("murmur2", id, count), orderId);
-    });
-    if (answer === "ORDER_NOT_FOUND")
-      throw new Violation("read-your-writes", `${name}: ${orderId} is not found at ${position.partition}:${position.offset}`);
+    if (step.do === "create" || step.do === "update") return void this.#clients.request(step);
+    if (step.do === "reuse-key") return void this.#clients.reuseKey(step);
+    this.world.trace(JSON.stringify(step));
+    if (isForeign(step)) this.#foreign.take(step);
+    else this.#faults.take(step);
   }
 
   /** All faults end, everybody runs; then everything must be applied within a bounded time. */
-  async #comeToRest(): Promise<void> {
+  #comeToRest(): void {
     const { world } = this;
-    this.#killAtCommit = undefined;
-    world.weather.clear();
-    for (const instance of world.instances) {
-      instance.running?.owner.resume();
-      world.start(instance);
-    }
+    this.#faults.end();
     const ends = () => world.broker.topics.topic(TOPIC).map(({ entries }) => entries.length);
     const isApplied = () => {
-      const applied = new Map<number, number>();
-      for (const { orders } of world.running("order-service"))
-        for (const { partition, nextOffset, state } of orders?.partitions.held() ?? [])
-          if (state === "running") applied.set(partition, nextOffset);
-      return ends().every((end, partition) => applied.get(partition) === end) && ends().length > 0;
+      const isAtEnd = ({ partition, nextOffset, state }: PartitionView<unknown>) =>
+        state === "running" && nextOffset === ends()[partition];
+      const owned = world.running("order-service").flatMap(({ orders }) => [...(orders?.partitions.held() ?? [])]);
+      const indexed = world.running("cart").map(({ cart }) => [...(cart?.partitions.held() ?? [])]);
+      return [owned, ...indexed].every((held) => held.length === ends().length && held.every(isAtEnd)) && ends().length > 0;
     };
-    await this.#runUntil(world.scheduler.now_ms + LANDED_MS);
-    await this.#runUntil(world.scheduler.now_ms + REST_MS_MAX, isApplied);
-    if (!isApplied()) {
-      const held = world.running("order-service").map(({ orders, owner }) => {
-        const partitions = [...(orders?.partitions.held() ?? [])].map(
-          ({ partition, state, nextOffset, halted }) => `${partition} ${state} at ${nextOffset} ${halted ?? ""}`,
-        );
-        return `${owner.name} (${orders?.partitions.membership}): ${partitions.join(", ")}`;
-      });
-      throw new Violation("comes-to-rest", `${REST_MS_MAX} ms after the last fault: ends ${ends().join()}; ${held.join("; ")}`);
-    }
+    this.#runUntil(world.scheduler.now_ms + LANDED_MS);
+    this.#runUntil(world.scheduler.now_ms + REST_MS_MAX, isApplied);
+    if (isApplied()) return;
+    const held = [...world.running("cart"), ...world.running("order-service")].map(({ cart, orders, owner }) => {
+      const service = cart ?? orders;
+      const partitions = [...(service?.partitions.held() ?? [])].map(
+        ({ partition, state, nextOffset, halted }) => `${partition} ${state} at ${nextOffset} ${halted ?? ""}`,
+      );
+      return `${owner.name} (${service?.partitions.membership}): ${partitions.join(", ")}`;
+    });
+    throw new Violation("comes-to-rest", `${REST_MS_MAX} ms after the last fault: ends ${ends().join()}; ${held.join("; ")}`);
   }
 }

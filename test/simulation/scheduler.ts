@@ -1,4 +1,5 @@
-import type { Clock } from "../../src/clock.ts";
+import { drainMicrotasks } from "bun:jsc";
+import { type Clock, steadyTime } from "../../src/clock.ts";
 
 /** Numbers in [0, 1) from a seed: sfc32 of PractRand, seeded by splitmix32. The same seed gives the same numbers for ever. */
 export function seededRandom(seed: number): () => number {
@@ -37,58 +38,98 @@ const START_MS = Date.UTC(2026, 0, 1);
 /** More steps than this in one run are a run that does not come to rest. */
 const STEPS_MAX = 200_000;
 
+const sleepersBySignal = new WeakMap<AbortSignal, Set<() => void>>();
+
+/** What is to be called when the signal aborts. One listener a signal: to add and remove one a sleep took a tenth of a run. */
+function sleepersOf(signal: AbortSignal): Set<() => void> {
+  const known = sleepersBySignal.get(signal);
+  if (known) return known;
+  const sleepers = new Set<() => void>();
+  sleepersBySignal.set(signal, sleepers);
+  signal.addEventListener("abort", () => {
+    for (const abort of sleepers) abort();
+  });
+  return sleepers;
+}
+
+/** A machine's wall clock, which may be set. */
+export interface WallClock {
+  /** What it shows beyond the true time. */
+  offset_ms: number;
+}
+
 /** Whose code it is that runs: a process that can be killed or stopped, or the world around them. */
 export class Owner implements Clock {
   isDead = false;
-  #isStopped = false;
+  /** Called after each of its events, which is a run of its code up to where all of it waits. */
+  afterEvent: (() => void) | undefined;
+  /** As src measures it on a real machine; it begins with the process, so one that is compared across processes shows. */
+  readonly now_ms: () => number;
+  #stopped: { readonly at_ms: number; readonly asleep: boolean } | undefined;
+  /** How long its monotonic clock has stood still. */
+  #slept_ms = 0;
   readonly #held: Due[] = [];
-  readonly #born_ms: number;
 
   constructor(
     private readonly scheduler: Scheduler,
     readonly name: string,
+    private readonly wallClock: WallClock = { offset_ms: 0 },
   ) {
-    this.#born_ms = scheduler.now_ms;
+    const born_ms = scheduler.now_ms;
+    this.now_ms = steadyTime(
+      () => scheduler.now_ms - born_ms - this.#slept_ms,
+      () => this.wall_ms(),
+    );
   }
 
   get isStopped(): boolean {
-    return this.#isStopped;
+    return this.#stopped !== undefined;
   }
 
-  /** SIGSTOP: nothing of it runs until `resume`, and then all that came due meanwhile. */
-  stop(): void {
-    this.#isStopped = true;
+  /** SIGSTOP, or its machine asleep: nothing of it runs until `resume`, and then all that came due meanwhile. */
+  stop(asleep: boolean): void {
+    this.#stopped = { at_ms: this.scheduler.now_ms, asleep };
   }
 
   resume(): void {
-    this.#isStopped = false;
+    if (this.#stopped?.asleep) this.#slept_ms += this.scheduler.now_ms - this.#stopped.at_ms;
+    this.#stopped = undefined;
     for (const due of this.#held.splice(0)) this.scheduler.at(this.scheduler.now_ms, due.owner, due.run);
   }
 
   dispatch(due: Due): void {
     if (this.isDead) return;
-    if (this.#isStopped) this.#held.push(due);
-    else due.run();
-  }
-
-  /** Its own time begins with it, so one that is compared across processes shows. */
-  now_ms(): number {
-    return this.scheduler.now_ms - this.#born_ms;
+    if (this.#stopped) {
+      this.#held.push(due);
+      return;
+    }
+    due.run();
+    drainMicrotasks();
+    this.afterEvent?.();
   }
 
   wall_ms(): number {
-    return this.scheduler.now_ms;
+    return this.scheduler.now_ms + this.wallClock.offset_ms;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    const until_ms = this.scheduler.now_ms + Math.max(0, ms);
     return new Promise((resolve) => {
-      if (signal?.aborted) return resolve();
-      const due = this.scheduler.at(this.scheduler.now_ms + Math.max(0, ms), this, resolve);
+      if (!signal) {
+        this.scheduler.at(until_ms, this, resolve);
+        return;
+      }
+      if (signal.aborted) return resolve();
+      const sleepers = sleepersOf(signal);
       const abort = () => {
         due.isOver = true;
         resolve();
       };
-      signal?.addEventListener("abort", abort, { once: true });
+      const due = this.scheduler.at(until_ms, this, () => {
+        sleepers.delete(abort);
+        resolve();
+      });
+      sleepers.add(abort);
     });
   }
 
@@ -137,7 +178,7 @@ export class Scheduler {
   }
 
   /** Runs events until `isOver`, or until `until_ms` has come. */
-  async run(until_ms: number, isOver: () => boolean = () => false): Promise<void> {
+  run(until_ms: number, isOver: () => boolean = () => false): void {
     while (!isOver()) {
       const due = this.#heap[0];
       if (due === undefined || due.at_ms > until_ms) break;
@@ -147,8 +188,8 @@ export class Scheduler {
       this.now_ms = Math.max(this.now_ms, due.at_ms);
       this.current = due.owner;
       due.owner.dispatch(due);
-      await new Promise<void>((resolve) => setImmediate(resolve));
     }
+    this.current = undefined;
     if (!isOver()) this.now_ms = Math.max(this.now_ms, until_ms);
   }
 

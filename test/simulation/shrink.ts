@@ -1,22 +1,38 @@
-import type { Plan, Step } from "./plan.ts";
+import type { Plan } from "./plan.ts";
 
 /** Runs of the plan that shrinking may take. */
-const RUNS_MAX = 400;
+const RUNS_MAX = 600;
 
 /**
- * Leaves out parts of the plan for as long as it still fails: halves first, then smaller pieces, at last single steps (the idea of
- * delta debugging, Zeller and Hildebrandt 2002).
+ * Leaves out parts of the plan for as long as it still fails: steps, halves first, then smaller pieces, at last single ones (the idea of
+ * delta debugging, Zeller and Hildebrandt 2002); then processes and partitions, and steps once more; at last it shortens what lasts.
  */
-export async function shrink(plan: Plan, fails: (plan: Plan) => Promise<boolean>): Promise<Plan> {
-  let steps: readonly Step[] = plan.steps;
+export function shrink(plan: Plan, fails: (plan: Plan) => boolean): Plan {
+  let shortest = plan;
   let runs = 0;
-  for (let size = Math.ceil(steps.length / 2); size >= 1 && runs < RUNS_MAX; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-    for (let from = 0; from < steps.length && runs < RUNS_MAX;) {
-      const shorter = [...steps.slice(0, from), ...steps.slice(from + size)];
-      runs++;
-      if (await fails({ ...plan, steps: shorter })) steps = shorter;
-      else from += size;
-    }
-  }
-  return { ...plan, steps };
+  const take = (candidate: Plan): boolean => {
+    if (runs++ >= RUNS_MAX || !fails(candidate)) return false;
+    shortest = candidate;
+    return true;
+  };
+
+  const leaveOutSteps = () => {
+    for (let size = Math.ceil(shortest.steps.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2))
+      for (let from = 0; from < shortest.steps.length;) {
+        const steps = [...shortest.steps.slice(0, from), ...shortest.steps.slice(from + size)];
+        if (!take({ ...shortest, steps })) from += size;
+      }
+  };
+  const shortenStep = (at: number): boolean => {
+    const step = shortest.steps[at];
+    if (!step || !("for_ms" in step) || step.for_ms <= 1) return false;
+    return take({ ...shortest, steps: shortest.steps.with(at, { ...step, for_ms: Math.floor(step.for_ms / 2) }) });
+  };
+
+  leaveOutSteps();
+  for (const size of ["carts", "orderServices", "partitions"] as const)
+    for (let n = 1; n < shortest[size]; n++) if (take({ ...shortest, [size]: n })) break;
+  leaveOutSteps();
+  for (let at = 0; at < shortest.steps.length; at++) while (shortenStep(at)) continue;
+  return shortest;
 }

@@ -1,9 +1,11 @@
 import { parseArgs } from "node:util";
+import type { Plan } from "./plan.ts";
 import { planOf, simulate } from "./run.ts";
 import { shrink } from "./shrink.ts";
 
-const USAGE = `Usage: bun run simulate [--seeds N] [--from N]     runs N seeds (default 1000), from a first one on (default 1)
-       bun run simulate --seed N                    runs one, and tells what happens in it
+const USAGE = `Usage: bun run simulate [--seeds N] [--from N] [--jobs N]   runs N seeds (default 1000), from a first one on (default 1),
+                                                           in so many processes (default 1)
+       bun run simulate --seed N                           runs one, and tells what happens in it
 
 Runs the real services on a log in memory, in virtual time, with faults, and holds them to a reference. A seed always gives the same run.`;
 
@@ -12,6 +14,7 @@ const PROGRESS_MS = 500;
 interface Options {
   readonly from: number;
   readonly seeds: number;
+  readonly jobs: number;
   readonly isOne: boolean;
 }
 
@@ -20,56 +23,104 @@ function readOptions(): Options | undefined {
     options: {
       seeds: { type: "string", default: "1000" },
       from: { type: "string", default: "1" },
+      jobs: { type: "string", default: "1" },
       seed: { type: "string" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  const count = (name: "seeds" | "from" | "seed", text: string): number => {
+  const count = (name: "seeds" | "from" | "jobs" | "seed", text: string): number => {
     if (/^[0-9]{1,9}$/.test(text)) return Number(text);
     throw new Error(`--${name} is ${text}; it must be a number from 0 to 999999999.`);
   };
   if (values.help) return undefined;
-  if (values.seed !== undefined) return { from: count("seed", values.seed), seeds: 1, isOne: true };
-  return { from: count("from", values.from), seeds: count("seeds", values.seeds), isOne: false };
+  if (values.seed !== undefined) return { from: count("seed", values.seed), seeds: 1, jobs: 1, isOne: true };
+  const jobs = Math.max(1, count("jobs", values.jobs));
+  return { from: count("from", values.from), seeds: count("seeds", values.seeds), jobs, isOne: false };
 }
 
 /** Tells the failure by its shortest trace, and how to see it again. */
-async function report(seed: number, invariant: string): Promise<void> {
-  const fails = async (plan: ReturnType<typeof planOf>) => (await simulate(seed, plan)).violation?.invariant === invariant;
-  const plan = await shrink(planOf(seed), fails);
+function report(seed: number, invariant: string): void {
+  const plan = planOf(seed);
+  const shortest = shrink(plan, (candidate) => simulate(seed, candidate).violation?.invariant === invariant);
   const trace: string[] = [];
-  const { violation } = await simulate(seed, plan, (line) => trace.push(line));
-  const { length } = planOf(seed).steps;
+  const { violation } = simulate(seed, shortest, (line) => trace.push(line));
   console.log(`\nSeed ${seed} breaks ${violation?.message}\n`);
-  console.log(`The shortest plan that does so has ${plan.steps.length} of its ${length} steps:\n${trace.join("\n")}\n`);
+  console.log(
+    `The shortest plan that does so has ${shortest.steps.length} of its ${plan.steps.length} steps, on ${worldOf(shortest)} in place of ${worldOf(plan)}:\n${trace.join("\n")}\n`,
+  );
   console.log(`Again: bun run simulate --seed ${seed}`);
 }
 
-async function main({ from, seeds, isOne }: Options): Promise<number> {
-  const started_ms = performance.now();
-  let shown_ms = started_ms;
-  let steps = 0;
-  let virtual_ms = 0;
+const worldOf = ({ carts, orderServices, partitions }: Plan): string =>
+  `${carts} carts, ${orderServices} order services and ${partitions} partitions`;
+
+interface Progress {
+  readonly seeds: number;
+  readonly steps: number;
+  readonly virtual_ms: number;
+}
+
+/** Runs the seeds in this process. False if one of them fails, which is then told. */
+async function runSeeds({ from, seeds, isOne }: Options, onProgress: (progress: Progress) => void): Promise<boolean> {
+  let [steps, virtual_ms, shown_ms] = [0, 0, performance.now()];
   for (let seed = from; seed < from + seeds; seed++) {
-    const result = await simulate(seed, planOf(seed), isOne ? console.log : undefined);
+    const result = simulate(seed, planOf(seed), isOne ? console.log : undefined);
+    // A promise that was rejected and that nobody looked at ends the process here, as it would end a service.
+    await new Promise((resolve) => setImmediate(resolve));
     steps += result.steps;
     virtual_ms += result.virtual_ms;
     if (isOne) console.log(`The run's fingerprint is ${result.fingerprint}.`);
     if (result.violation) {
-      await report(seed, result.violation.invariant);
-      return 1;
+      report(seed, result.violation.invariant);
+      return false;
     }
-    if (process.stderr.isTTY && performance.now() - shown_ms > PROGRESS_MS) {
-      shown_ms = performance.now();
-      const done = seed - from + 1;
-      const left_s = ((shown_ms - started_ms) / done) * ((seeds - done) / 1_000);
-      process.stderr.write(`\r${done} of ${seeds} seeds, ${Math.ceil(left_s)} s left   `);
-    }
+    if (performance.now() - shown_ms < PROGRESS_MS && seed < from + seeds - 1) continue;
+    shown_ms = performance.now();
+    onProgress({ seeds: seed - from + 1, steps, virtual_ms });
   }
-  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  return true;
+}
+
+/** Runs the seeds in processes of their own, each a part of them, until all have passed or one has failed. */
+async function runJobs({ from, seeds, jobs }: Options, onProgress: (progress: Progress) => void): Promise<boolean> {
+  const progress: Progress[] = Array.from({ length: jobs }, () => ({ seeds: 0, steps: 0, virtual_ms: 0 }));
+  const sum = (part: keyof Progress): number => progress.reduce((total, each) => total + each[part], 0);
+  const children = progress.map((_, job) => {
+    const [first, next] = [Math.floor((job * seeds) / jobs), Math.floor(((job + 1) * seeds) / jobs)];
+    const range = ["--seeds", String(next - first), "--from", String(from + first)];
+    return Bun.spawn([process.execPath, ...process.execArgv, import.meta.path, ...range], {
+      stdio: ["ignore", "inherit", "inherit"],
+      ipc: (message: Progress) => {
+        progress[job] = message;
+        onProgress({ seeds: sum("seeds"), steps: sum("steps"), virtual_ms: sum("virtual_ms") });
+      },
+    });
+  });
+  const passed = children.map(async (child) => {
+    if ((await child.exited) === 0) return true;
+    for (const other of children) other.kill();
+    return false;
+  });
+  return (await Promise.all(passed)).every(Boolean);
+}
+
+async function main(options: Options): Promise<number> {
+  const { from, seeds, jobs } = options;
+  const send = process.send?.bind(process);
+  if (send) return (await runSeeds(options, (progress) => void send(progress))) ? 0 : 1;
+
+  const started_ms = performance.now();
+  let last: Progress = { seeds: 0, steps: 0, virtual_ms: 0 };
+  const onProgress = (progress: Progress) => {
+    last = progress;
+    if (!process.stderr.isTTY) return;
+    const left_s = ((performance.now() - started_ms) / last.seeds) * ((seeds - last.seeds) / 1_000);
+    process.stderr.write(last.seeds === seeds ? "\r\x1b[K" : `\r${last.seeds} of ${seeds} seeds, ${Math.ceil(left_s)} s left   `);
+  };
+  if (!(await (jobs > 1 ? runJobs : runSeeds)(options, onProgress))) return 1;
   const took_s = (performance.now() - started_ms) / 1_000;
-  const rate = `${(seeds / took_s).toFixed(0)} a second, ${(virtual_ms / 1_000 / took_s).toFixed(0)} times real time`;
-  console.log(`${seeds} seeds from ${from} on hold: ${steps} steps in ${took_s.toFixed(1)} s (${rate}).`);
+  const rate = `${(seeds / took_s).toFixed(0)} a second, ${(last.virtual_ms / 1_000 / took_s).toFixed(0)} times real time`;
+  console.log(`${seeds} seeds from ${from} on hold: ${last.steps} steps in ${took_s.toFixed(1)} s (${rate}).`);
   return 0;
 }
 

@@ -2,17 +2,34 @@ import pino from "pino";
 import { CartService } from "../../src/cart/service.ts";
 import { type Config, readConfig } from "../../src/config.ts";
 import type { NewRecord } from "../../src/log/log.ts";
-import { type AppendFault, type FetchFault, MemoryBroker, type MemoryFaults, type MemoryLog } from "../../src/log/memory-log.ts";
+import {
+  type AppendFault,
+  type FetchFault,
+  type LeaderFault,
+  MemoryBroker,
+  type MemoryFaults,
+  type MemoryLog,
+} from "../../src/log/memory-log.ts";
 import { OrderService } from "../../src/order-service/service.ts";
 import { PartitionStore } from "../../src/partitions/store.ts";
+import { Creates } from "./creates.ts";
 import { Disk } from "./memory-state.ts";
 import { OwnedLog } from "./owned-log.ts";
-import { Owner, Scheduler, seededRandom } from "./scheduler.ts";
+import { Owner, Scheduler, seededRandom, type WallClock } from "./scheduler.ts";
 
 export const TOPIC = "orders";
 export const DEAD_LETTERS = "orders.dlq";
 
 const SESSION_MS = 3_000;
+const CONFIG = readConfig({
+  ORDERS_TOPIC: TOPIC,
+  APPEND_WAIT_MS_MAX: "1500",
+  // The time a count is trusted, an append may take, and a late record may land after it.
+  PARTITIONS_SETTLE_MS: "5500",
+  BACKOFF_MS_MIN: "10",
+  BACKOFF_MS_MAX: "300",
+  SESSION_TIMEOUT_MS: String(SESSION_MS),
+});
 const silent = pino({ level: "silent" });
 
 export type Role = "cart" | "order-service";
@@ -22,6 +39,9 @@ export interface Instance {
   readonly name: string;
   readonly role: Role;
   readonly disk: Disk;
+  readonly wallClock: WallClock;
+  /** Its commits fail for want of room. */
+  isDiskFull: boolean;
   generation: number;
   running: Running | undefined;
 }
@@ -36,6 +56,8 @@ export interface Running {
 /** What is wrong with the world at the moment. All false is a healthy one. */
 export class Weather implements MemoryFaults {
   readonly awayInstances = new Set<string>();
+  /** By topic and partition. */
+  readonly leaders = new Map<string, LeaderFault>();
   appendFaultChance = 0;
   fetchFaultChance = 0;
 
@@ -46,16 +68,21 @@ export class Weather implements MemoryFaults {
 
   clear(): void {
     this.awayInstances.clear();
+    this.leaders.clear();
     this.appendFaultChance = 0;
     this.fetchFaultChance = 0;
   }
 
   away(connection: string): boolean {
-    return this.awayInstances.has(instanceOf(connection));
+    return this.awayInstances.size > 0 && this.awayInstances.has(instanceOf(connection));
   }
 
   stalled(connection: string): boolean {
     return this.isStopped(instanceOf(connection));
+  }
+
+  leader(topic: string, partition: number): LeaderFault {
+    return this.leaders.size === 0 ? "ok" : (this.leaders.get(leaderKey(topic, partition)) ?? "ok");
   }
 
   onAppend(): AppendFault {
@@ -65,9 +92,11 @@ export class Weather implements MemoryFaults {
 
   onFetch(): FetchFault {
     if (this.fetchFaultChance === 0 || this.random() >= this.fetchFaultChance) return "ok";
-    return pick(this.random, ["reject", "empty", "hang"] as const);
+    return pick(this.random, ["reject", "empty", "hang", "partial", "partial"] as const);
   }
 }
+
+export const leaderKey = (topic: string, partition: number): string => `${topic}-${partition}`;
 
 const instanceOf = (connection: string): string => connection.split("#")[0] ?? connection;
 
@@ -88,7 +117,7 @@ export class World {
   readonly outside: Owner;
   readonly weather: Weather;
   readonly broker: MemoryBroker;
-  readonly admin: MemoryLog;
+  readonly creates: Creates;
   readonly config: Config;
   readonly instances: Instance[] = [];
   #ids = 0;
@@ -107,20 +136,12 @@ export class World {
       request_wait_ms_max: 1_500,
       late_ms: 800,
     });
-    this.admin = this.broker.connect("admin");
-    this.config = readConfig({
-      ORDERS_TOPIC: TOPIC,
-      TOPIC_PARTITIONS: String(options.partitions),
-      APPEND_WAIT_MS_MAX: "1500",
-      // The time a count is trusted, an append may take, and a late record may land after it.
-      PARTITIONS_SETTLE_MS: "5500",
-      BACKOFF_MS_MIN: "10",
-      BACKOFF_MS_MAX: "300",
-      SESSION_TIMEOUT_MS: String(SESSION_MS),
-    });
+    this.creates = new Creates(this.broker.topics, TOPIC);
+    this.config = { ...CONFIG, topic_partitions: options.partitions };
     const names = (role: Role, count: number) => Array.from({ length: count }, (_, n) => ({ name: `${role}-${n}`, role }));
     for (const { name, role } of [...names("cart", options.carts), ...names("order-service", options.orderServices)]) {
-      this.instances.push({ name, role, disk: new Disk(), generation: 0, running: undefined });
+      const wallClock = { offset_ms: 0 };
+      this.instances.push({ name, role, disk: new Disk(), wallClock, isDiskFull: false, generation: 0, running: undefined });
     }
   }
 
@@ -128,7 +149,7 @@ export class World {
   readonly newUuid = (): string => `00000000-0000-4000-8000-${(++this.#ids).toString(16).padStart(12, "0")}`;
 
   trace(line: string): void {
-    this.options.trace(`${String(this.scheduler.now_ms % 1_000_000).padStart(6)} ms  ${line}`);
+    this.options.trace(`${String(this.scheduler.elapsed_ms).padStart(6)} ms  ${line}`);
   }
 
   instance(name: string): Instance | undefined {
@@ -138,8 +159,8 @@ export class World {
   start(instance: Instance): void {
     if (instance.running) return;
     instance.generation++;
-    const owner = new Owner(this.scheduler, instance.name);
-    const log = this.broker.connect(`${instance.name}#${instance.generation}`);
+    const owner = new Owner(this.scheduler, instance.name, instance.wallClock);
+    const log = this.broker.connect(`${instance.name}#${instance.generation}`, owner);
     const { random, newUuid, config } = this;
     const claimState = () => instance.disk;
     const indexDamaged = (reason: string): never => {
@@ -170,6 +191,19 @@ export class World {
     this.trace(`${instance.name} is killed`);
   }
 
+  /** Nothing of it runs any more, and what it holds is given back. */
+  end(): void {
+    for (const { running, disk } of this.instances) {
+      if (running) running.owner.isDead = true;
+      disk.lose();
+    }
+  }
+
+  /** The process whose event runs. */
+  get current(): Instance | undefined {
+    return this.instances.find(({ running }) => running?.owner === this.scheduler.current);
+  }
+
   running(role: Role): Running[] {
     return this.instances.flatMap(({ role: other, running }) => (other === role && running ? [running] : []));
   }
@@ -182,17 +216,35 @@ export class World {
 /** Kills a process in the middle of a commit: before its transaction, or right after it. */
 export class CommitCrash extends Error {}
 
+type AnyStore = PartitionStore<unknown>;
+
 /**
  * Lets `onCommit` look at each commit of any store, from before and from after it. It may throw CommitCrash once it has killed the
- * process: nothing of it goes on then.
+ * process: nothing of it goes on then. Where it returns "disk-full" the transaction fails in its midst.
  */
-export function watchCommits(onCommit: (side: "before" | "after") => void): Disposable {
-  const prototype = PartitionStore.prototype as { commit: (this: unknown, ...args: unknown[]) => void };
+export function watchCommits(onCommit: (side: "before" | "after", partition: number) => "disk-full" | undefined): Disposable {
+  const prototype = PartitionStore.prototype as {
+    commit: (this: AnyStore, ...args: Parameters<AnyStore["commit"]>) => void;
+  };
   const original = prototype.commit;
-  prototype.commit = function commit(this: unknown, ...args: unknown[]): void {
-    onCommit("before");
-    original.apply(this, args);
-    onCommit("after");
+  prototype.commit = function commit(this: AnyStore, ...args): void {
+    if (onCommit("before", this.partition) === "disk-full") commitOnFullDisk(this, () => original.apply(this, args));
+    else original.apply(this, args);
+    onCommit("after", this.partition);
   };
   return { [Symbol.dispose]: () => void (prototype.commit = original) };
+}
+
+function commitOnFullDisk(store: AnyStore, commit: () => void): void {
+  const projection: { flush: () => void } = store.projection;
+  const { flush } = projection;
+  projection.flush = () => {
+    flush.call(projection);
+    throw Object.assign(new Error("database or disk is full"), { code: "SQLITE_FULL" });
+  };
+  try {
+    commit();
+  } finally {
+    projection.flush = flush;
+  }
 }

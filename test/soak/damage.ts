@@ -1,11 +1,10 @@
 import { Database } from "bun:sqlite";
-import { open, rm, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 const PAGE_BYTES = 4_096;
 /** The share of a file's pages that deep damage hits. */
 const DAMAGED_SHARE = 0.2;
-const CHUNK_BYTES = 4 << 20;
 
 /**
  * Overwrites pages of one partition's store: the first, which has the file's header, or some of those behind it. Nobody may have it open.
@@ -38,31 +37,4 @@ export async function damageStore(dataDir: string, what: "header" | "deep", rand
   }
   await file.sync();
   return `pages ${chosen.join()} of ${path}`;
-}
-
-/** A file that leaves no room beside it. */
-export class Ballast {
-  readonly #path: string;
-
-  constructor(dir: string) {
-    this.#path = join(dir, "ballast");
-  }
-
-  /** Takes whatever room there is; also again, where some has been freed meanwhile. */
-  async fill(): Promise<void> {
-    await using file = await open(this.#path, "a");
-    for (let bytes = CHUNK_BYTES; bytes >= 512;) {
-      try {
-        const { bytesWritten } = await file.write(Buffer.alloc(bytes));
-        if (bytesWritten < bytes) bytes /= 2;
-      } catch (e) {
-        if ((e as { code?: string }).code !== "ENOSPC") throw e;
-        bytes /= 2;
-      }
-    }
-  }
-
-  async remove(): Promise<void> {
-    await rm(this.#path, { force: true });
-  }
 }

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import type { TestBroker } from "../support/broker.ts";
 import { apiKeys, type TcpProxy } from "../support/tcp-proxy.ts";
-import { Ballast, damageStore } from "./damage.ts";
+import { Ballast } from "../support/small-disk.ts";
+import { damageStore } from "./damage.ts";
 import type { Fleet, Member } from "./fleet.ts";
 import type { Ledger } from "./ledger.ts";
 import type { FaultKind } from "./options.ts";

@@ -27,3 +27,9 @@ ${kafka.replaceAll(/^(?=.)/gm, " ".repeat(10))}
   );
   return pipeline.replace(section[0], () => `input:\n  broker:\n    inputs:${children.join("")}\n\n`);
 }
+
+/** From offset 0 to the last of these records, which ascend, in each partition that has any. */
+export function rangesOf(records: readonly { readonly partition: number; readonly offset: number }[]): OffsetRange[] {
+  const lasts = new Map(records.map(({ partition, offset }) => [partition, offset]));
+  return [...lasts].map(([partition, last]) => ({ partition, from: 0, last }));
+}

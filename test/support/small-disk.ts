@@ -1,17 +1,13 @@
-import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
+import { open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** A file system of its own that can be filled; it goes with the scope (`using`). */
 export interface SmallDisk extends Disposable {
   readonly path: string;
-  /** Leaves no byte free. */
-  fill(): void;
-  /** Takes back what `fill` wrote. */
-  makeRoom(): void;
+  readonly ballast: Ballast;
 }
-
-const CHUNK = Buffer.alloc(64 * 1024);
 
 /** A tmpfs of `bytes_max`, or why none can be had: only root may mount one. */
 export function smallDisk(bytes_max: number): SmallDisk | { readonly unavailable: string } {
@@ -21,21 +17,9 @@ export function smallDisk(bytes_max: number): SmallDisk | { readonly unavailable
     rmSync(path, { recursive: true });
     return { unavailable: `A tmpfs cannot be mounted here: ${String(mounted.stderr).trim()}` };
   }
-  const ballast = join(path, "ballast");
   return {
     path,
-    fill: () => {
-      const file = openSync(ballast, "w");
-      try {
-        for (let left = freeBytes(path); left > 0; left = freeBytes(path))
-          writeSync(file, CHUNK, 0, Math.min(left, CHUNK.length));
-      } catch (e) {
-        if ((e as NodeJS.ErrnoException).code !== "ENOSPC") throw e;
-      } finally {
-        closeSync(file);
-      }
-    },
-    makeRoom: () => rmSync(ballast, { force: true }),
+    ballast: new Ballast(path),
     [Symbol.dispose]: () => {
       // Lazily: a process that was just killed may hold a file a moment longer.
       Bun.spawnSync(["umount", "-l", path]);
@@ -44,7 +28,32 @@ export function smallDisk(bytes_max: number): SmallDisk | { readonly unavailable
   };
 }
 
-function freeBytes(path: string): number {
-  const { bsize, bavail } = statfsSync(path);
-  return bsize * bavail;
+const CHUNK_BYTES = 4 << 20;
+const CHUNK_BYTES_MIN = 512;
+
+/** A file that leaves no room beside it. */
+export class Ballast {
+  readonly #path: string;
+
+  constructor(dir: string) {
+    this.#path = join(dir, "ballast");
+  }
+
+  /** Takes whatever room there is; also again, where some has been freed meanwhile. */
+  async fill(): Promise<void> {
+    await using file = await open(this.#path, "a");
+    for (let bytes = CHUNK_BYTES; bytes >= CHUNK_BYTES_MIN;) {
+      try {
+        const { bytesWritten } = await file.write(Buffer.alloc(bytes));
+        if (bytesWritten < bytes) bytes /= 2;
+      } catch (e) {
+        if ((e as { code?: string }).code !== "ENOSPC") throw e;
+        bytes /= 2;
+      }
+    }
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.#path, { force: true });
+  }
 }

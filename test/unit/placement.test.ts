@@ -7,7 +7,7 @@ import { partitionFor } from "../../src/log/partitioner.ts";
 /** Time moves when the test says so, and wakes whoever sleeps that long. */
 class ManualClock implements Clock {
   #now_ms = 1_000_000;
-  #sleepers: { readonly until_ms: number; readonly wake: () => void }[] = [];
+  #sleepers: { until_ms: number; readonly wake: () => void }[] = [];
 
   now_ms(): number {
     return this.#now_ms;
@@ -26,6 +26,12 @@ class ManualClock implements Clock {
 
   async yield(): Promise<void> {}
 
+  /** The clock runs ahead, as where the wall clock is set forward; who sleeps is not woken by it. */
+  leap(ms: number): void {
+    this.#now_ms += ms;
+    for (const sleeper of this.#sleepers) sleeper.until_ms += ms;
+  }
+
   async pass(ms: number): Promise<void> {
     this.#now_ms += ms;
     for (const { until_ms, wake } of this.#sleepers) if (until_ms <= this.#now_ms) wake();
@@ -41,6 +47,7 @@ function setUp({ isNew = false, remembered }: { isNew?: boolean; remembered?: nu
   index.atEnd.resolve();
   const kept: number[] = [];
   const told: string[] = [];
+  const ending = new AbortController();
   const placement = new Placement({
     partitioner: "murmur2",
     settle_ms: SETTLE_MS,
@@ -50,6 +57,7 @@ function setUp({ isNew = false, remembered }: { isNew?: boolean; remembered?: nu
     remember: (count) => kept.push(count),
     tell: (message) => told.push(message),
     clock,
+    ending: ending.signal,
   });
   const confirm = async (count: number) => {
     placement.confirm(count, clock.now_ms());
@@ -117,6 +125,18 @@ describe("placement", () => {
     await clock.pass(SETTLE_MS);
     await confirm(9);
     expect([kept, placement.place(moved[0] ?? "")]).toEqual([[9], home(moved[0] ?? "", 9)]);
+  });
+
+  test("is not misled by a clock that runs ahead: the settling time must really pass", async () => {
+    const { clock, kept, placement, confirm } = setUp({ remembered: 4 });
+    await confirm(4);
+    await confirm(6);
+    clock.leap(SETTLE_MS);
+    await confirm(6);
+    expect(kept).toEqual([]);
+    await clock.pass(SETTLE_MS);
+    await confirm(6);
+    expect([kept, ids.map((id) => placement.place(id))]).toEqual([[6], ids.map((id) => home(id, 6))]);
   });
 
   test("does not trust a count that was asked for too long ago, as after a pause of the process", async () => {

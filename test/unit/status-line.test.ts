@@ -41,5 +41,6 @@ test("is cut to the terminal's width, so that it never wraps", () => {
 
 test("a bar tells how far, how fast and how long", () => {
   expect(progressBar("orders", 1_250, 5_000, 500, 8)).toBe("orders ██████░░░░░░░░░░░░░░░░░░ 1,250 of 5,000, 500/s, 8 s left");
+  expect(progressBar("orders", 0, 5_000, 0, 0)).toBe("orders ░░░░░░░░░░░░░░░░░░░░░░░░ 0 of 5,000");
   expect(progressBar("orders", 0, 0, 0, 0)).toStartWith("orders ░");
 });

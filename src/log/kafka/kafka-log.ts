@@ -28,6 +28,8 @@ export interface KafkaLogOptions extends BackoffLimits {
 const CONNECTION_WAIT_MS_MAX = 2_000;
 const REQUEST_WAIT_MS_MAX = 3_000;
 const REPLICAS_MAX = 3;
+const LEADERS_WAIT_MS = 50;
+const LEADERS_WAIT_MS_MAX = 5_000;
 const TIMESTAMP_EARLIEST = -2;
 const TIMESTAMP_LATEST = -1;
 const READ_UNCOMMITTED = 0;
@@ -82,10 +84,22 @@ export class KafkaLog implements Log {
       ],
     };
     await this.#admin(async (admin) => {
-      await admin.createTopics({ topics: [config], waitForLeaders: true }).catch((e: unknown) => {
+      await admin.createTopics({ topics: [config], waitForLeaders: false }).catch((e: unknown) => {
         if (kafkaErrorType(e) !== EXISTING_TOPIC) throw e;
       });
     });
+    await this.#leadersElected(topic);
+  }
+
+  /** kafkajs' own wait gives up where a broker does not know the new topic yet, as a busy one may for a while. */
+  async #leadersElected(topic: string): Promise<void> {
+    const { clock } = this.options;
+    for (const deadline_ms = clock.now_ms() + LEADERS_WAIT_MS_MAX; ; await clock.sleep(LEADERS_WAIT_MS)) {
+      const leaders = await this.#leaders(topic);
+      if (leaders.length > 0 && leaders.every((leader) => leader >= 0)) return;
+      if (clock.now_ms() >= deadline_ms)
+        throw unavailable(new Error(`the topic ${topic} was created, but not all its partitions have a leader yet`));
+    }
   }
 
   async addPartitions(topic: string, partitions: number): Promise<void> {
@@ -94,13 +108,18 @@ export class KafkaLog implements Log {
   }
 
   async partitionCount(topic: string): Promise<number> {
+    return (await this.#leaders(topic)).length;
+  }
+
+  /** Of each partition, −1 where it has none now; empty if the topic does not exist. */
+  async #leaders(topic: string): Promise<number[]> {
     try {
       return await this.#onTopic(topic, async (cluster) => {
         await cluster.refreshMetadata();
-        return cluster.findTopicPartitionMetadata(topic).length;
+        return cluster.findTopicPartitionMetadata(topic).map(({ leader }) => leader);
       });
     } catch (e) {
-      if (kafkaErrorType(e) === "UNKNOWN_TOPIC_OR_PARTITION") return 0;
+      if (kafkaErrorType(e) === "UNKNOWN_TOPIC_OR_PARTITION") return [];
       throw e;
     }
   }

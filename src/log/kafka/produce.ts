@@ -1,4 +1,4 @@
-import { Encoder, type Exchange } from "./cluster.ts";
+import { type Cluster, Encoder, type Exchange } from "./cluster.ts";
 import { readInt64 } from "./record-batch.ts";
 
 export interface PartitionBatch {
@@ -46,8 +46,42 @@ const REPLICATION_WAIT_MS_MAX = 3_000;
 const BATCH_HEAD_BYTES = 8;
 const REQUEST_SLACK_MS = 1_000;
 
+/**
+ * Sends each leader its batches and resolves with all answers. Rejects with the first failure, but only when no send is under way any
+ * more: each reads its batches when it is written to the connection, and the caller may use their bytes again afterwards.
+ */
+export async function sendToLeaders(
+  cluster: Cluster,
+  topic: string,
+  batches: readonly PartitionBatch[],
+  transactionalId: string | undefined,
+  onSending: () => void = () => undefined,
+): Promise<ProduceAnswer[]> {
+  await cluster.addTargetTopic(topic);
+  const leadersKnown = () => new Map(cluster.findTopicPartitionMetadata(topic).map((p) => [p.partitionId, p.leader]));
+  let leaders = leadersKnown();
+  if (batches.some(({ partition }) => (leaders.get(partition) ?? -1) < 0)) {
+    // The partition may have been added, or its leader elected, after the metadata were read.
+    await cluster.refreshMetadata();
+    leaders = leadersKnown();
+  }
+  const byLeader = new Map<number, PartitionBatch[]>();
+  for (const batch of batches) {
+    const leader = leaders.get(batch.partition) ?? -1;
+    if (leader < 0) throw new Error(`partition ${batch.partition} of ${topic} has no leader now`);
+    byLeader.set(leader, [...(byLeader.get(leader) ?? []), batch]);
+  }
+  const sends = [...byLeader].map(async ([leader, ofLeader]) => {
+    const broker = await cluster.findBroker({ nodeId: String(leader) });
+    onSending();
+    return broker.connectionPool.send(produceExchange(topic, ofLeader, transactionalId));
+  });
+  await Promise.allSettled(sends);
+  return (await Promise.all(sends)).flat();
+}
+
 /** Produce version 7: https://kafka.apache.org/protocol#The_Messages_Produce */
-export function produceExchange(
+function produceExchange(
   topic: string,
   batches: readonly PartitionBatch[],
   transactionalId: string | undefined,

@@ -5,7 +5,7 @@ import { Backoff, type BackoffLimits } from "../backoff.ts";
 import type { NewRecord, Producer } from "../log.ts";
 import { type Broker, type Cluster, type ClusterHandle, kafkaErrorType } from "./cluster.ts";
 import { BatchOutput, encodeBatch } from "./encode-batch.ts";
-import { PRODUCE_ERRORS, type PartitionBatch, type ProduceAnswer, produceExchange } from "./produce.ts";
+import { PRODUCE_ERRORS, type PartitionBatch, type ProduceAnswer, sendToLeaders } from "./produce.ts";
 
 interface ProducerId {
   readonly producerId: number;
@@ -226,35 +226,6 @@ async function onceSettled<T>(clock: Clock, request: () => Promise<T>): Promise<
       await clock.sleep(SETTLING_WAIT_MS);
     }
   }
-}
-
-async function sendToLeaders(
-  cluster: Cluster,
-  topic: string,
-  batches: readonly PartitionBatch[],
-  transactionalId: string | undefined,
-  onSending: () => void = () => undefined,
-): Promise<ProduceAnswer[]> {
-  await cluster.addTargetTopic(topic);
-  const leadersKnown = () => new Map(cluster.findTopicPartitionMetadata(topic).map((p) => [p.partitionId, p.leader]));
-  let leaders = leadersKnown();
-  if (batches.some(({ partition }) => (leaders.get(partition) ?? -1) < 0)) {
-    // The partition may have been added, or its leader elected, after the metadata were read.
-    await cluster.refreshMetadata();
-    leaders = leadersKnown();
-  }
-  const byLeader = new Map<number, PartitionBatch[]>();
-  for (const batch of batches) {
-    const leader = leaders.get(batch.partition) ?? -1;
-    if (leader < 0) throw new Error(`partition ${batch.partition} of ${topic} has no leader now`);
-    byLeader.set(leader, [...(byLeader.get(leader) ?? []), batch]);
-  }
-  const sends = [...byLeader].map(async ([leader, ofLeader]) => {
-    const broker = await cluster.findBroker({ nodeId: String(leader) });
-    onSending();
-    return broker.connectionPool.send(produceExchange(topic, ofLeader, transactionalId));
-  });
-  return (await Promise.all(sends)).flat();
 }
 
 /** Notes the confirmed partitions; names an error that sending again can mend, throws one that it cannot. */

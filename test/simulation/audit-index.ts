@@ -1,0 +1,41 @@
+import type { Database } from "bun:sqlite";
+import { FINGERPRINT_HEADER } from "../../src/cart/index-projection.ts";
+import type { LogRecord } from "../../src/log/log.ts";
+import type { LoggedRecord } from "../reference/reference.ts";
+import { compareRows } from "../reference/violation.ts";
+
+/** A record as the log has it, and as the reference reads it. */
+export interface Stored extends LoggedRecord {
+  readonly record: LogRecord;
+}
+
+/**
+ * Holds a cart's index to the records it has read, by partition and offset: an order is where its first create is, in the lowest partition
+ * that has one; an idempotency key at its first event of a partition. Throws a Violation.
+ */
+export function auditIndex(where: string, db: Database, read: readonly Stored[]): void {
+  const orders = new Map<string, string>();
+  const keys = new Map<string, { readonly partition: number; readonly row: string }[]>();
+  for (const { partition, offset, value, isPoison, record } of read) {
+    if (isPoison) continue;
+    const event = JSON.parse(value) as { event_id: string; event_type: string; order_id: string };
+    const row = `${event.order_id} ${event.event_id} ${partition}:${offset}`;
+    if (event.event_type === "ORDER_CREATED" && !orders.has(event.order_id)) orders.set(event.order_id, row);
+    const fingerprint = record.headers().find(([name]) => name === FINGERPRINT_HEADER)?.[1];
+    const ofKey = keys.get(event.event_id) ?? [];
+    if (!fingerprint || ofKey.some((earlier) => earlier.partition === partition)) continue;
+    keys.set(event.event_id, [...ofKey, { partition, row: `${row} ${String(Buffer.from(fingerprint))}` }]);
+  }
+  const at = `order_id || ' ' || event_id || ' ' || partition || ':' || "offset"`;
+  const orderRows = db.query(`SELECT ${at} FROM order_index`).values() as [string][];
+  compareRows("index-is-a-prefix", where, orderRows.flat().toSorted(), [...orders.values()].toSorted());
+
+  // Which partition's event came first, only the cart knows.
+  const keyRows = (db.query(`SELECT ${at} || ' ' || fingerprint FROM keyed_events`).values() as [string][]).flat();
+  const found = new Set(keyRows);
+  const expected = [...keys.values()].map((ofKey) => {
+    const rows = ofKey.map(({ row }) => row);
+    return rows.find((row) => found.has(row)) ?? rows.join(" or ");
+  });
+  compareRows("index-is-a-prefix", where, keyRows.toSorted(), expected.toSorted());
+}

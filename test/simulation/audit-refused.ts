@@ -1,0 +1,13 @@
+import { Violation } from "../reference/violation.ts";
+import { TOPIC, type World } from "./world.ts";
+
+/** Holds that no request, by its traceparent, is in the log whose answer promised that it is not. Throws a Violation. */
+export function auditRefused(world: World, refused: ReadonlyMap<string, string>): void {
+  for (const [partition, { entries }] of world.broker.topics.topic(TOPIC).entries()) {
+    for (const [offset, entry] of entries.entries()) {
+      const traceparent = entry?.headers().find(([name]) => name === "traceparent")?.[1];
+      const request = traceparent ? refused.get(Buffer.from(traceparent).toString()) : undefined;
+      if (request !== undefined) throw new Violation("refused-is-absent", `${request}, and yet it is at ${partition}:${offset}`);
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import { partitionFor } from "../../src/log/partitioner.ts";
+import type { ForeignStep } from "./plan.ts";
+import { TOPIC, type World } from "./world.ts";
+
+/** What others do to the topic: their updates, poison, replays, and more partitions. */
+export class ForeignPrograms {
+  #events = 0;
+
+  constructor(private readonly world: World) {}
+
+  take(step: ForeignStep): void {
+    const { topics } = this.world.broker;
+    switch (step.do) {
+      case "foreign-update":
+        for (let n = 0; n < step.count; n++) this.#update(step.order, step.status);
+        return;
+      case "poison":
+        return this.#append(`ORD-${step.order}`, `POISON ${++this.#events}`);
+      case "replay":
+        return this.#replay(step.share, step.count);
+      case "add-partitions":
+        return topics.growTo(TOPIC, topics.topic(TOPIC).length + step.count);
+    }
+  }
+
+  #partitionOf(orderId: string): number {
+    return (
+      this.world.creates.partitionOf(orderId) ?? partitionFor("murmur2", orderId, this.world.broker.topics.topic(TOPIC).length)
+    );
+  }
+
+  #update(order: number, status: string): void {
+    const id = `f0000000-0000-4000-9000-${(++this.#events).toString(16).padStart(12, "0")}`;
+    const orderId = `ORD-${order}`;
+    const event = {
+      event_id: id,
+      event_type: "ORDER_STATUS_UPDATED",
+      timestamp: "2026-01-01T00:00:00",
+      order_id: orderId,
+      status,
+    };
+    this.#append(orderId, JSON.stringify(event));
+  }
+
+  #append(key: string, value: string): void {
+    if (this.world.broker.topics.topic(TOPIC).length === 0) return;
+    this.world.append(TOPIC, [{ partition: this.#partitionOf(key), key, value, headers: [], timestamp_ms: 0 }]);
+  }
+
+  #replay(share: number, count: number): void {
+    const partitions = this.world.broker.topics.topic(TOPIC);
+    const partition = Math.floor(share * partitions.length);
+    const entries = partitions[partition]?.entries ?? [];
+    const from = Math.floor(((share * 97) % 1) * entries.length);
+    const again = entries.slice(from, from + count).flatMap((entry) => (entry ? [entry] : []));
+    for (const record of again) this.world.append(TOPIC, [{ ...record, partition, headers: record.headers() }]);
+  }
+}
