@@ -36,17 +36,7 @@ export function instructionsOf(dockerfile: string): Instruction[] {
 
 const flagsOf = (instruction: object) => ("getFlags" in instruction ? (instruction as ModifiableInstruction).getFlags() : []);
 
-interface Stage {
-  readonly root: string;
-  workdir: string;
-  env: Record<string, string>;
-  user: { uid: number; gid: number };
-  entrypoint: string[];
-  cmd: string[];
-  healthcheck: { command: string[]; flags: ReadonlyMap<string, string> };
-  ports: number[];
-  volumes: string[];
-}
+type Stage = { -readonly [Property in keyof Image]: Image[Property] };
 
 /** Builds the last stage of `dockerfile` with the files of `context` under `directory`. `bin` is where RUN finds its programs first. */
 export function buildImage(dockerfile: string, context: string, directory: string, bin: string): Image {
@@ -73,7 +63,7 @@ export function buildImage(dockerfile: string, context: string, directory: strin
         run(stage, rest, bin);
         break;
       case "ENV":
-        for (const [, name, value] of rest.matchAll(/(\w+)=(\S+)/g)) stage.env[name!] = value!;
+        for (const [, name, value] of rest.matchAll(/(\w+)=(\S+)/g)) stage.env = { ...stage.env, [name!]: value! };
         break;
       case "USER": {
         const [uid, gid] = rest.split(":").map(Number);
@@ -148,7 +138,8 @@ function copy(stage: Stage, paths: string[], flags: ReadonlyMap<string, string>,
     if (ignored(path)) throw new Error(`COPY ${path}: .dockerignore keeps it out.`);
     mkdirSync(dirname(to), { recursive: true });
     cpSync(source, to, { recursive: true, verbatimSymlinks: true, filter: (file) => !ignored(relative(base, file)) });
-    if (uid !== undefined) chownSync(to, uid, gid!);
+    // Another user could not, and can make no container of it either.
+    if (uid !== undefined && process.getuid?.() === 0) chownSync(to, uid, gid!);
   }
 }
 
