@@ -117,7 +117,7 @@ export function bindMounts(service: Service): [string, string, string | undefine
     .filter(([source]) => /^[./~]/.test(source));
 }
 
-/** The Compose specification's JSON schema, as dclint ships it. */
+/** The Compose specification's JSON schema as dclint, a linter that keeps up with it, ships it. */
 export function composeSchema(): object {
   const file = fileURLToPath(new URL("schemas/compose.schema.json", import.meta.resolve("dclint/package.json")));
   return JSON.parse(readFileSync(file, "utf8")) as object;

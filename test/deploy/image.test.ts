@@ -19,6 +19,7 @@ const healthy_ms_max = 30_000;
 const unavailable = await noContainers();
 
 describe("the Dockerfile", () => {
+  // dockerfile-utils has the checks of editors' Docker language server, and is kept up with it; hadolint is in no npm package.
   test("passes the linter, which finds what is wrong", () => {
     for (const wrong of [
       "FROM a:1\nRUNN a",
