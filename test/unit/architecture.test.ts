@@ -31,6 +31,7 @@ const mayImport: Record<string, readonly string[]> = {
   "order-service": ["http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
   operations: ["config", "telemetry", "log", "orders", ...bottom],
   audit: ["config", "telemetry", "log", "orders", ...bottom],
+  healthcheck: ["config"],
   main: ["config", "telemetry", "partitions", "log", "orders", ...services, ...bottom],
 };
 const mayImportTypes: Record<string, readonly string[]> = {
