@@ -41,8 +41,14 @@ export async function openConnect({ config, env, console, programEnv }: CommandC
     const { records_per_s } = rate;
     const batch_bytes =
       records_per_s < SLOW_RECORDS_PER_S ? Math.max(BATCH_BYTES_MIN, records_per_s * BYTES_PER_RECORD) : undefined;
-    const inputs = input?.ranges.map(({ partition, from, to }) => ({ topic: input.topic, partition, from, through: to - 1 }));
-    const bounded = inputs ? boundedPipeline(pipeline, inputs, batch_bytes) : pipeline;
+    const bounded = input
+      ? boundedPipeline(
+          pipeline,
+          input.topic,
+          input.ranges.map(({ to, ...range }) => ({ ...range, last: to - 1 })),
+          batch_bytes,
+        )
+      : pipeline;
     return runConnect(env, { program, programEnv, kafka, pipeline: bounded, settings, directories, look });
   };
 }
