@@ -76,7 +76,8 @@ export class FoldedPartition {
       }
       this.#offset = Math.min(nextOffset, offset);
       onRead(read);
-      if (records_per_s_max > 0) await clock.sleep((read / records_per_s_max) * 1_000 - (clock.now_ms() - began_ms));
+      if (records_per_s_max === 0) continue;
+      await clock.sleep(Math.max(0, (read / records_per_s_max) * 1_000 - (clock.now_ms() - began_ms)));
     }
   }
 

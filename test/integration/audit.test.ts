@@ -94,6 +94,7 @@ describe("bun run audit, on the embedded log", () => {
       for (const args of [[], ["--rows"], ["--rows", "--rate", "200"]]) {
         const { ok, output } = await audit(...args);
         expect([ok, output]).toEqual([true, expect.stringMatching(/3 partitions, \d+ orders: all agree\./)]);
+        expect(output).not.toContain("Warning");
       }
       load.on = false;
       await writing;
