@@ -20,7 +20,7 @@ const deadLetterProperties = {
   [DEAD_LETTER_HEADERS.offset]: integer("Its offset."),
 };
 
-/** Written by pipelines/redrive.yaml. */
+/** Written by `bun run redrive` and pipelines/redrive.yaml. */
 const redriveProperties = {
   "x-redrive-count": Type.Optional(integer("How often it was redriven.")),
   "x-redriven-from-topic": Type.Optional(Type.String({ description: "Where the letter of the last redrive stands." })),
@@ -92,7 +92,10 @@ export function asyncApiDocument({ orders_topic, dead_letter_topic }: Topics): J
   const event = (payload: Json, summary: string, examples: readonly Json[]): Json => ({
     summary,
     contentType: "application/json",
-    headers: documented(eventHeadersSchema, schemas),
+    headers: documented(
+      Type.Object({ ...eventHeadersSchema.properties, ...redriveProperties }, { title: "EventHeaders" }),
+      schemas,
+    ),
     payload,
     bindings: { kafka: { key: documented(orderIdOnWire, schemas), bindingVersion: "0.5.0" } },
     examples,
@@ -156,8 +159,8 @@ export function asyncApiDocument({ orders_topic, dead_letter_topic }: Topics): J
       publishOrderEvents: operation("send", "orders", "The cart service appends, acknowledged by all in-sync replicas."),
       applyOrderEvents: operation("receive", "orders", "The order service folds each event into its order."),
       publishDeadLetters: operation("send", "deadLetters", "The order service sets a record aside before it goes on behind it."),
-      redriveDeadLetters: operation("receive", "deadLetters", "pipelines/redrive.yaml takes letters back to the topic."),
-      parkDeadLetters: operation("send", "parked", "pipelines/redrive.yaml gives up on a letter."),
+      redriveDeadLetters: operation("receive", "deadLetters", "A redrive takes letters back to the topic."),
+      parkDeadLetters: operation("send", "parked", "A redrive gives up on a letter."),
     },
     components: { messages, schemas },
   };

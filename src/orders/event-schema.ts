@@ -71,18 +71,15 @@ export const orderCreatedSchema = event("OrderCreated", "ORDER_CREATED", { order
 export const orderStatusUpdatedSchema = event("OrderStatusUpdated", "ORDER_STATUS_UPDATED", { status });
 
 /** CloudEvents 1.0 in Kafka's binary mode and W3C Trace Context. An event without them is as good. */
-export const eventHeadersSchema = Type.Object(
-  {
-    ce_specversion: Type.Optional(Type.Literal("1.0")),
-    ce_id: Type.Optional(Type.String({ description: "The value's event_id." })),
-    ce_type: Type.Optional(Type.Unsafe<string>({ type: "string", enum: ["ORDER_CREATED", "ORDER_STATUS_UPDATED"] })),
-    ce_source: Type.Optional(Type.String({ format: "uri-reference", description: "Who wrote it." })),
-    ce_time: Type.Optional(Type.String({ format: "date-time" })),
-    "content-type": Type.Optional(Type.Literal("application/json")),
-    traceparent: Type.Optional(Type.String({ pattern: "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$" })),
-    "idempotency-fingerprint": Type.Optional(
-      Type.String({ description: "Of the request, where it had an Idempotency-Key; the event's id is then the key's." }),
-    ),
-  },
-  { title: "EventHeaders" },
-);
+export const eventHeadersSchema = Type.Object({
+  ce_specversion: Type.Optional(Type.Literal("1.0")),
+  ce_id: Type.Optional(Type.String({ description: "The value's event_id." })),
+  ce_type: Type.Optional(Type.Unsafe<string>({ type: "string", enum: ["ORDER_CREATED", "ORDER_STATUS_UPDATED"] })),
+  ce_source: Type.Optional(Type.String({ format: "uri-reference", description: "Who wrote it." })),
+  ce_time: Type.Optional(Type.String({ format: "date-time" })),
+  "content-type": Type.Optional(Type.Literal("application/json")),
+  traceparent: Type.Optional(Type.String({ pattern: "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$" })),
+  "idempotency-fingerprint": Type.Optional(
+    Type.String({ description: "Of the request, where it had an Idempotency-Key; the event's id is then the key's." }),
+  ),
+});
