@@ -20,7 +20,8 @@ const GAIN_MS_MIN = 50;
  * A time that is never set back and lags neither source by GAIN_MS_MIN. The monotonic clock alone stands still while a machine is
  * suspended (Linux's CLOCK_MONOTONIC), and a member that slept through its session would go on as an owner; the wall clock alone may
  * be set back, and then a session or a deadline lasts for as long. So it is the monotonic time, and what the wall clock gains on it
- * is added. A wall clock that is set forward makes things expire early, which is safe.
+ * is added. A wall clock that is set forward makes things expire early, which is safe. Not noticed: one that is set back while the machine
+ * sleeps, by as long as it does.
  */
 export function steadyTime(monotonic_ms: () => number, wall_ms: () => number): () => number {
   let gained_ms = 0;

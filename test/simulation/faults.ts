@@ -31,9 +31,12 @@ export class Faults {
         this.#later(step.for_ms, () => (instance.isDiskFull = false));
         break;
       }
-      case "set-clock":
-        this.#victim(step.victim).wallClock.offset_ms += step.by_ms;
+      case "set-clock": {
+        const { running, wallClock } = this.#victim(step.victim);
+        // Nobody sets the clock of a machine that sleeps.
+        if (!running?.owner.isAsleep) wallClock.offset_ms += step.by_ms;
         break;
+      }
       case "move-leader":
         this.#moveLeader(step);
         break;

@@ -88,12 +88,23 @@ export class Owner implements Clock {
 
   /** SIGSTOP, or its machine asleep: nothing of it runs until `resume`, and then all that came due meanwhile. */
   stop(asleep: boolean): void {
+    this.#look();
     this.#stopped = { at_ms: this.scheduler.now_ms, asleep };
+  }
+
+  get isAsleep(): boolean {
+    return this.#stopped?.asleep === true;
+  }
+
+  /** A wall clock that is set back between two looks hides as much sleep; no clock that src has could tell. */
+  #look(): void {
+    this.now_ms();
   }
 
   resume(): void {
     if (this.#stopped?.asleep) this.#slept_ms += this.scheduler.now_ms - this.#stopped.at_ms;
     this.#stopped = undefined;
+    this.#look();
     for (const due of this.#held.splice(0)) this.scheduler.at(this.scheduler.now_ms, due.owner, due.run);
   }
 
