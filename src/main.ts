@@ -16,6 +16,7 @@ import { OrderService } from "./order-service/service.ts";
 import type { HeldPartitions } from "./partitions/projection.ts";
 import { StateDir } from "./partitions/state-dir.ts";
 import { createLogger, isTerminal, type Logger, writeToStdout } from "./telemetry/logger.ts";
+import { Metrics } from "./telemetry/metrics.ts";
 import { progressBar, StatusLine } from "./telemetry/status-line.ts";
 
 const ROLES = ["both", "producer", "consumer"] as const;
@@ -23,6 +24,7 @@ type Role = (typeof ROLES)[number];
 
 const EXIT_USAGE = 2;
 const STATUS_WAIT_MS = 200;
+const EVENT_LOOP_WAIT_MS = 100;
 
 const USAGE = `Usage: bun start [--help]        both services in one process
        bun run producer          the cart service alone
@@ -33,40 +35,52 @@ ${settingsHelp()}`;
 const clock = systemClock;
 const random = Math.random;
 const newUuid = () => crypto.randomUUID();
+const now_s = () => performance.now() / 1_000;
 
 interface StartedRole {
   readonly what: string;
   readonly service: { stop(): Promise<void>; readonly partitions: HeldPartitions<unknown> };
   readonly http: RunningService;
+  readonly metrics: Metrics;
 }
 
 function startCart(config: Config, log: Log, logger: Logger): StartedRole {
   const claimState = (logId: string) => StateDir.claim(config.data_dir, logId, "cart");
+  const metrics = new Metrics("cart", now_s);
+  const common = { config, log, claimState, logger, clock, random, newUuid, meter: metrics, appendMeter: metrics.appends() };
   const service = new RestartingCart(
-    (indexDamaged) => new CartService({ config, log, claimState, logger, clock, random, newUuid, indexDamaged }),
+    (indexDamaged) => new CartService({ ...common, indexDamaged }),
     (message) => logger.error(message),
   );
+  metrics.watch(() => service.partitions);
   const inFlight = new InFlight(config.in_flight_requests_max);
   const health = () => readiness(service.partitions);
-  const app = cartApp({ commands: service.commands, health, inFlight, body_bytes_max: config.body_bytes_max, logger });
+  const app = cartApp({ commands: service.commands, health, inFlight, body_bytes_max: config.body_bytes_max, logger, metrics });
   return {
     what: "index",
     service,
+    metrics,
     http: serve(app, { ...config, port: config.cart_port, portSetting: "CART_PORT", inFlight, clock }),
   };
 }
 
 function startOrderService(config: Config, log: Log, logger: Logger): StartedRole {
   const claimState = (logId: string) => StateDir.claim(config.data_dir, logId, "order-service");
-  const service = new OrderService({ config, log, claimState, logger, clock, random });
+  const metrics = new Metrics("order-service", now_s);
+  const service = new OrderService({ config, log, claimState, logger, clock, random, metrics });
+  metrics.watch(
+    () => service.partitions,
+    (held) => held.view?.heldUpdates(),
+  );
   const inFlight = new InFlight(config.in_flight_requests_max);
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
   const { partitions } = service;
   const rebuild = (partition: number) => partitions.rebuild(partition, "an operator asked for it");
-  const app = orderServiceApp({ ...config, partitions, partitionOf, rebuild, inFlight, logger });
+  const app = orderServiceApp({ ...config, partitions, partitionOf, rebuild, inFlight, logger, metrics });
   return {
     what: "orders",
     service,
+    metrics,
     http: serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock }),
   };
 }
@@ -95,6 +109,16 @@ function showRestores(status: StatusLine, roles: readonly StartedRole[]): void {
   }, STATUS_WAIT_MS).unref();
 }
 
+/** How late a timer runs is how long everything else waits, too. */
+function watchEventLoop(roles: readonly StartedRole[]): void {
+  let due_s = now_s() + EVENT_LOOP_WAIT_MS / 1_000;
+  setInterval(() => {
+    const at_s = now_s();
+    for (const { metrics } of roles) metrics.eventLoopDelayed(Math.max(0, at_s - due_s));
+    due_s = at_s + EVENT_LOOP_WAIT_MS / 1_000;
+  }, EVENT_LOOP_WAIT_MS).unref();
+}
+
 async function main(args: readonly string[]): Promise<number | undefined> {
   const role = (args.find((arg) => !arg.startsWith("-")) ?? "both") as Role;
   if (args.includes("--help") || args.includes("-h")) {
@@ -119,6 +143,7 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   const cart = role === "consumer" ? undefined : startCart(config, log, logger);
   const orders = role === "producer" ? undefined : startOrderService(config, log, logger);
   const roles = [cart, orders].filter((started) => started !== undefined);
+  watchEventLoop(roles);
   announce(config, logger, cart, orders);
   if (status) showRestores(status, roles);
 

@@ -3,8 +3,10 @@ import { readJson } from "../http/body.ts";
 import { formatLogPosition, parseIdempotencyKey, parseTraceparent } from "../http/headers.ts";
 import { healthRoutes, type Readiness } from "../http/health.ts";
 import type { InFlight } from "../http/in-flight.ts";
+import { metricsRoutes } from "../http/metrics-route.ts";
 import { serviceApp } from "../http/service.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { CartCommands, Position, RequestContext } from "./commands.ts";
 import { canonicalCreateOrder, canonicalUpdateOrder, parseCreateOrder, parseUpdateOrder } from "./requests.ts";
 
@@ -14,10 +16,11 @@ export interface CartAppOptions {
   readonly inFlight: InFlight;
   readonly body_bytes_max: number;
   readonly logger: Logger;
+  readonly metrics?: Metrics;
 }
 
 /** The cart service's HTTP side: the contract's two commands, and health. */
-export const cartApp = ({ commands, health, inFlight, body_bytes_max, logger }: CartAppOptions): Elysia => {
+export const cartApp = ({ commands, health, inFlight, body_bytes_max, logger, metrics }: CartAppOptions): Elysia => {
   const createOrder = async (request: Request): Promise<Response> => {
     const command = parseCreateOrder(await readJson(request, body_bytes_max));
     const context = requestContext(request, "POST /create-order", () => canonicalCreateOrder(command));
@@ -33,9 +36,11 @@ export const cartApp = ({ commands, health, inFlight, body_bytes_max, logger }: 
       { method: "POST", path: "/create-order", handle: createOrder },
       { method: "PUT", path: "/update-order", handle: updateOrder },
       ...healthRoutes(health),
+      ...metricsRoutes(metrics),
     ],
     inFlight,
     logger,
+    metrics,
   );
 };
 

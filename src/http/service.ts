@@ -1,6 +1,7 @@
 import { Elysia } from "elysia";
 import { AppError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { RequestMeter } from "../telemetry/meters.ts";
 import type { InFlight } from "./in-flight.ts";
 import { problemResponse } from "./problem.ts";
 
@@ -19,19 +20,35 @@ export interface Route {
  * validation and error mapping answer otherwise than the contract says. The handlers return a Response, which Elysia
  * passes on untouched, and name nothing of its context but the request, so that it prepares nothing else.
  */
-export const serviceApp = (routes: readonly Route[], inFlight: InFlight, logger: Logger): Elysia => {
+export const serviceApp = (routes: readonly Route[], inFlight: InFlight, logger: Logger, meter?: RequestMeter): Elysia => {
   const app = new Elysia();
   for (const route of routes) {
-    const handle = guarded(route, inFlight, logger);
+    const handle = measured(route, guarded(route, inFlight, logger), meter);
     app.route(route.method, route.path, (c: { request: Request }) => handle(c.request), { parse: "none" });
   }
-  const fallback = otherwise(routes, inFlight, logger);
+  const fallback = measured(NO_ROUTE, otherwise(routes, inFlight, logger), meter);
   app.all("/*", (c: { request: Request }) => fallback(c.request), { parse: "none" });
   return app;
 };
 
 /** The segment of the request's path, from 0 on. */
 export const pathSegment = (request: Request, index: number): string => new URL(request.url).pathname.split("/")[index + 1] ?? "";
+
+type Handle = (request: Request) => Promise<Response>;
+
+/** Under what requests are counted that no route takes: what clients make up must not make up series. */
+const NO_ROUTE = { method: "other", path: "other" };
+
+const measured = ({ method, path }: Pick<Route, "path"> & { method: string }, handle: Handle, meter?: RequestMeter): Handle => {
+  if (!meter) return handle;
+  const answered = meter.route(method, path);
+  return async (request) => {
+    const began_s = meter.now_s();
+    const response = await handle(request);
+    answered(response.status, meter.now_s() - began_s);
+    return response;
+  };
+};
 
 const guarded = (route: Route, inFlight: InFlight, logger: Logger) => {
   const { handle } = route;

@@ -11,6 +11,8 @@ export interface OrdersView {
   orderIdsAfter(after: string, limit: number): readonly string[];
   /** The same as whole rows: all that the digest is of. */
   rowsAfter(after: string, limit: number): readonly OrderRow[];
+  /** How many updates wait for their order's create. */
+  heldUpdates(): number;
 }
 
 export interface OrderRow {
