@@ -64,15 +64,6 @@ interface Touched {
   newlySpilled: string[];
 }
 
-/** Under what each outcome of the fold is counted. */
-const COUNTED_AS = {
-  created: "applied",
-  updated: "applied",
-  held: "held",
-  duplicate: "duplicate",
-  "already-created": "ignored",
-  "held-overflow": "dead",
-} as const satisfies Record<Outcome, string>;
 const noOutcomes = () => ({ applied: 0, held: 0, duplicate: 0, ignored: 0, dead: 0 });
 
 const COLUMNS = "order_id, customer_id, order_date, items, total_hundredths, currency, status, held, event_ids, spilled";
@@ -141,7 +132,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
       known.spilled === 0 ? undefined : (eventId) => this.#wasSpilled(orderId, known, eventId),
     );
     known.state = state;
-    this.#outcomes[COUNTED_AS[outcome]]++;
+    this.#count(outcome);
     if (state.eventIds.length > EVENT_IDS_CHARS_MAX) spillEventIds(known);
     if (outcome === "created" || outcome === "updated" || outcome === "held")
       this.#counted = digestSum(this.#counted, eventFact(orderId, event.eventId));
@@ -190,6 +181,15 @@ class OrderStore implements ProjectionStore<OrdersView> {
     this.#touched = new Map();
     this.#counted = 0;
     this.#outcomes = noOutcomes();
+  }
+
+  /** Named one by one: a look-up by the outcome's name costs a fold a hundredth of its time. */
+  #count(outcome: Outcome): void {
+    if (outcome === "created" || outcome === "updated") this.#outcomes.applied++;
+    else if (outcome === "held") this.#outcomes.held++;
+    else if (outcome === "duplicate") this.#outcomes.duplicate++;
+    else if (outcome === "already-created") this.#outcomes.ignored++;
+    else this.#outcomes.dead++;
   }
 
   #load(orderId: string): Touched | undefined {
