@@ -183,7 +183,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
     this.#outcomes = noOutcomes();
   }
 
-  /** Named one by one: a look-up by the outcome's name costs a fold a hundredth of its time. */
+  /** Under what each outcome is counted. */
   #count(outcome: Outcome): void {
     if (outcome === "created" || outcome === "updated") this.#outcomes.applied++;
     else if (outcome === "held") this.#outcomes.held++;

@@ -84,7 +84,11 @@ describe("the numbers of a running program", () => {
       if (promtool === null) throw new Error(`With CI set, this must run, but ${WITHOUT_PROMTOOL}`);
       const check = (args: readonly string[], stdin = "") => {
         const { exitCode, stdout, stderr } = Bun.spawnSync([promtool, ...args], { cwd: deploy, stdin: Buffer.from(stdin) });
-        expect({ args, exitCode, said: exitCode === 0 ? "" : String(stdout) + String(stderr) }).toEqual({ args, exitCode: 0, said: "" });
+        expect({ args, exitCode, said: exitCode === 0 ? "" : String(stdout) + String(stderr) }).toEqual({
+          args,
+          exitCode: 0,
+          said: "",
+        });
       };
       for (const url of [program.cartUrl, program.orderUrl]) check(["check", "metrics"], await scrape(url));
       check(["check", "rules", "alerts.yaml"]);
