@@ -9,6 +9,7 @@ import { formatMoney, shippingCost } from "../orders/money.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../orders/order-id.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { RequestTracer } from "../telemetry/tracer.ts";
 import { type OperatorRoutesOptions, operatorRoutes } from "./operator-routes.ts";
 import { orderJson } from "./order-json.ts";
 import {
@@ -31,6 +32,7 @@ export interface OrderServiceAppOptions extends OperatorRoutesOptions {
   readonly inFlight: InFlight;
   readonly logger: Logger;
   readonly metrics?: Metrics;
+  readonly tracer?: RequestTracer | undefined;
 }
 
 /** Listings at the same time; each holds some pages of ids. */
@@ -39,7 +41,7 @@ const CHUNK_CHARS = 65_536;
 
 /** The order service's HTTP side: the contract's two queries, the operator's, and health. */
 export const orderServiceApp = (options: OrderServiceAppOptions): Elysia => {
-  const { partitions, partitionOf, orders_topic, read_wait_ms_max, inFlight, logger, metrics } = options;
+  const { partitions, partitionOf, orders_topic, read_wait_ms_max, inFlight, logger, metrics, tracer } = options;
   const listings = new InFlight(LISTINGS_MAX);
 
   const orderDetails = async (request: Request): Promise<Response> => {
@@ -82,7 +84,7 @@ export const orderServiceApp = (options: OrderServiceAppOptions): Elysia => {
     ],
     inFlight,
     logger,
-    metrics,
+    { meter: metrics, tracer },
   );
 };
 

@@ -9,6 +9,7 @@ import { prepareTopics } from "../partitions/topics.ts";
 import type { Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { ApplyTracer } from "../telemetry/tracer.ts";
 import { orderProjection } from "./order-projection.ts";
 import type { OrdersView } from "./queries.ts";
 
@@ -20,6 +21,7 @@ export interface OrderServiceOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics?: Metrics;
+  readonly tracer?: ApplyTracer | undefined;
 }
 
 /** How often the group is told how far the partitions are applied. */
@@ -44,7 +46,7 @@ export class OrderService {
   #state: State | undefined;
 
   constructor(options: OrderServiceOptions) {
-    const { config, log, clock, random, logger, metrics } = options;
+    const { config, log, clock, random, logger, metrics, tracer } = options;
     this.#options = options;
     const isOwner = () => this.#membership?.isOwner() ?? false;
     const warn = (partition: number | undefined, message: string) => logger.warn({ partition }, message);
@@ -61,6 +63,7 @@ export class OrderService {
       deliverDeadLetters: (partition, letters, signal) => this.#deadLetters.deliver(partition, letters, signal),
       membership: () => this.#standing(),
       meter: metrics,
+      tracer,
     });
     this.#running = this.#run();
   }

@@ -123,8 +123,8 @@ export class PartitionActor<View> implements PartitionView<View> {
     return this.#waiters.size > 0;
   }
 
-  get hasAccepted(): boolean {
-    return this.#accepted !== undefined && !this.#applying;
+  get accepted(): Batch | undefined {
+    return this.#applying ? undefined : this.#accepted;
   }
 
   /** Takes what was read at `wanted`; anything else is dropped. */
