@@ -185,7 +185,7 @@ async function main(args: readonly string[]): Promise<number | undefined> {
     const cut = await Promise.all(roles.map((started) => started.http.stop()));
     await Promise.all(roles.map((started) => started.service.stop()));
     await log.close();
-    await within(clock, TRACES_WAIT_MS_MAX, Promise.all(roles.map((started) => started.tracer?.stop())));
+    await within(clock, TRACES_WAIT_MS_MAX, Promise.all(roles.map(async ({ tracer }) => tracer?.stop())));
     logger.info({ requests_cut: cut.reduce((sum, n) => sum + n, 0), took_ms: clock.now_ms() - started_ms }, "stopped");
     process.exit(0);
   };

@@ -16,8 +16,8 @@ export interface RequestSpan {
 export interface SendingSpan {
   /** For the record's header. */
   readonly traceparent: string;
-  sent(offset: number): void;
-  failed(e: unknown): void;
+  readonly sent: (offset: number) => void;
+  readonly failed: (e: unknown) => void;
 }
 
 interface TracedRecord {

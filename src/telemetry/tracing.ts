@@ -11,6 +11,7 @@ import {
   TraceFlags,
   type Tracer,
 } from "@opentelemetry/api";
+import { ExportResultCode } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import {
@@ -168,13 +169,13 @@ const toldOnce = (exporter: SpanExporter, host: string, tell: (message: string) 
   return {
     export: (spans, done) =>
       exporter.export(spans, ({ code, error }) => {
-        const failed = code !== 0;
+        const failed = code !== ExportResultCode.SUCCESS;
         if (failed && !fails)
           tell(`Traces cannot be sent to ${host} and are dropped until they can: ${error?.message ?? "it does not say why"}`);
         if (!failed && fails) tell(`Traces are sent to ${host} again.`);
         fails = failed;
         // The SDK would log each failure.
-        done({ code: 0 });
+        done({ code: ExportResultCode.SUCCESS });
       }),
     shutdown: () => exporter.shutdown(),
     forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve(),

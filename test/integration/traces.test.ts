@@ -115,6 +115,40 @@ await brokerSuite("traces", (broker) => {
   );
 });
 
+const tracingTo = async (port: number, ratio: number, told: string[]) => {
+  const { Tracing } = await import("../../src/telemetry/tracing.ts");
+  return new Tracing({
+    endpoint: `http://127.0.0.1:${port}`,
+    ratio,
+    service: "cart-service",
+    system: "kafka",
+    topic: "t",
+    group: "g",
+    now_ms: () => Date.now(),
+    tell: (message) => told.push(message),
+  });
+};
+
+test("whether a trace is kept: as its header says, and without one by the ratio; the record's header says it on", async () => {
+  await using receiver = startOtlpReceiver();
+  const sentWith = async (ratio: number, traceparent?: string) => {
+    const tracing = await tracingTo(Number(new URL(receiver.endpoint).port), ratio, []);
+    const span = tracing.request("POST", "/create-order", traceparent);
+    const sending = span.sending({ partition: 0, key: "ORD-1", eventId: "e" });
+    sending.sent(0);
+    span.answered(200);
+    await tracing.stop();
+    return { traceparent: sending.traceparent, spans: receiver.spans.splice(0).length };
+  };
+  const given = (flags: string) => `00-${traceId}-${clientSpanId}-${flags}`;
+  const continued = (flags: string) =>
+    expect.stringMatching(new RegExp(`^00-${traceId}-(?!${clientSpanId})[0-9a-f]{16}-${flags}$`));
+  expect(await sentWith(0, given("01"))).toEqual({ traceparent: continued("01"), spans: 2 });
+  expect(await sentWith(1, given("00"))).toEqual({ traceparent: continued("00"), spans: 0 });
+  expect(await sentWith(1)).toEqual({ traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/), spans: 2 });
+  expect(await sentWith(0)).toEqual({ traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/), spans: 0 });
+});
+
 describe("a receiver that is not there", () => {
   test("is said once, and once that it is there again; the services go on, and stop in good time", async () => {
     const [port] = (await freePorts(1)) as [number];
@@ -148,19 +182,9 @@ describe("a receiver that is not there", () => {
   }, 60_000);
 
   test("costs no more memory than the queue", async () => {
-    const { Tracing } = await import("../../src/telemetry/tracing.ts");
     const [port] = (await freePorts(1)) as [number];
     const told: string[] = [];
-    const tracing = new Tracing({
-      endpoint: `http://127.0.0.1:${port}`,
-      ratio: 1,
-      service: "cart-service",
-      system: "kafka",
-      topic: "t",
-      group: "g",
-      now_ms: () => Date.now(),
-      tell: (message) => told.push(message),
-    });
+    const tracing = await tracingTo(port, 1, told);
     const makeSpans = async (count: number) => {
       for (let n = 0; n < count; n++) {
         const span = tracing.request("POST", "/create-order", undefined);
