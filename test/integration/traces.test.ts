@@ -181,6 +181,30 @@ describe("a receiver that is not there", () => {
     expect((await program.exited(5_000)).code).toBe(0);
   }, 60_000);
 
+  test("or refuses what it is sent, is said once, however often it happens, until it takes it again", async () => {
+    let answered = 0;
+    let status = 400;
+    await using receiver = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: () => (answered++, Response.json({}, { status })),
+    });
+    const told: string[] = [];
+    const tracing = await tracingTo(receiver.port!, 1, told);
+    const answers = (count: number) =>
+      waitUntil(
+        () => `for ${count} answers; there were ${answered}`,
+        () => (tracing.request("GET", "/x", undefined).answered(200), answered >= count),
+        { wait_ms_max: 4_500 },
+      );
+    await answers(3);
+    expect(told).toEqual([expect.stringContaining("cannot be sent")]);
+    status = 200;
+    await answers(answered + 2);
+    expect(told.slice(1)).toEqual([expect.stringContaining("again")]);
+    await tracing.stop();
+  }, 20_000);
+
   test("costs no more memory than the queue", async () => {
     const [port] = (await freePorts(1)) as [number];
     const told: string[] = [];
