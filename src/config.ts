@@ -237,6 +237,8 @@ const contradictions = (s: Settings, areValid: (...names: SettingName[]) => bool
       `BACKOFF_MS_MIN is ${s.BACKOFF_MS_MIN}; it must not be greater than BACKOFF_MS_MAX, which is ${s.BACKOFF_MS_MAX}.`,
     );
   }
+  if (s.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined && !URL.canParse(s.OTEL_EXPORTER_OTLP_ENDPOINT))
+    problems.push("OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://collector:4318.");
   if (
     areValid("APPEND_BATCH_RECORDS_MAX", "APPEND_QUEUE_RECORDS_MAX") &&
     s.APPEND_BATCH_RECORDS_MAX > s.APPEND_QUEUE_RECORDS_MAX

@@ -12,6 +12,7 @@ import type { Log } from "./log/log.ts";
 import { openLog } from "./log/open-log.ts";
 import { partitionFor } from "./log/partitioner.ts";
 import { orderServiceApp } from "./order-service/app.ts";
+import { heldUpdatesOf } from "./order-service/queries.ts";
 import { OrderService } from "./order-service/service.ts";
 import type { HeldPartitions } from "./partitions/projection.ts";
 import { StateDir } from "./partitions/state-dir.ts";
@@ -95,10 +96,7 @@ function startOrderService(config: Config, log: Log, logger: Logger, tracers: Tr
   const metrics = new Metrics("order-service", now_s);
   const tracer = tracers("order-service");
   const service = new OrderService({ config, log, claimState, logger, clock, random, metrics, tracer });
-  metrics.watch(
-    () => service.partitions,
-    (held) => held.view?.heldUpdates(),
-  );
+  metrics.watch(() => service.partitions, heldUpdatesOf);
   const inFlight = new InFlight(config.in_flight_requests_max);
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
   const { partitions } = service;

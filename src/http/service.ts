@@ -68,7 +68,7 @@ const measuredBy = (meter: RequestMeter, { method, path }: Observed, handle: Han
 const tracedBy =
   (tracer: RequestTracer, { method, path }: Observed, handle: Handle): Handle =>
   async (request) => {
-    const span = tracer.request(method, path, parseTraceparent(request.headers.get("traceparent")));
+    const span = tracer.request(method, path, request.url, parseTraceparent(request.headers.get("traceparent")));
     const response = await handle(request, span);
     span.answered(response.status);
     return response;

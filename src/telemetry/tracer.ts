@@ -3,8 +3,8 @@
  * record's `traceparent` (W3C Trace Context). Without a tracer nothing is done for traces.
  */
 export interface RequestTracer {
-  /** A request has arrived. `route` is the pattern; `traceparent` is checked already. */
-  request(method: string, route: string, traceparent: string | undefined): RequestSpan;
+  /** A request has arrived. `route` is the pattern, `url` what was asked for; `traceparent` is checked already. */
+  request(method: string, route: string, url: string, traceparent: string | undefined): RequestSpan;
 }
 
 export interface RequestSpan {

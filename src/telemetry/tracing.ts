@@ -78,9 +78,15 @@ export class Tracing implements RequestTracer, ApplyTracer {
     return this.#provider.shutdown().catch(() => undefined);
   }
 
-  request(method: string, route: string, traceparent: string | undefined): RequestSpan {
+  request(method: string, route: string, url: string, traceparent: string | undefined): RequestSpan {
     const parent = traceparent === undefined ? undefined : spanContext(traceparent);
-    const attributes = { "http.request.method": method, "http.route": route };
+    const { pathname, protocol } = new URL(url);
+    const attributes = {
+      "http.request.method": method,
+      "http.route": route,
+      "url.path": pathname,
+      "url.scheme": protocol.slice(0, -1),
+    };
     const span = this.#tracer.startSpan(`${method} ${route}`, { kind: SpanKind.SERVER, attributes }, under(parent));
     return {
       sending: (event) => this.#sending(span, event),

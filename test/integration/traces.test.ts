@@ -58,7 +58,13 @@ async function oneTrace(env: Readonly<Record<string, string>>, system: string): 
     name: "POST /create-order",
     kind: "SERVER",
     parentSpanId: clientSpanId,
-    attributes: { "http.request.method": "POST", "http.route": "/create-order", "http.response.status_code": 200 },
+    attributes: {
+      "http.request.method": "POST",
+      "http.route": "/create-order",
+      "url.path": "/create-order",
+      "url.scheme": "http",
+      "http.response.status_code": 200,
+    },
   });
   expect(send).toMatchObject({
     service: "cart-service",
@@ -133,7 +139,7 @@ test("whether a trace is kept: as its header says, and without one by the ratio;
   await using receiver = startOtlpReceiver();
   const sentWith = async (ratio: number, traceparent?: string) => {
     const tracing = await tracingTo(Number(new URL(receiver.endpoint).port), ratio, []);
-    const span = tracing.request("POST", "/create-order", traceparent);
+    const span = tracing.request("POST", "/create-order", "http://x/create-order", traceparent);
     const sending = span.sending({ partition: 0, key: "ORD-1", eventId: "e" });
     sending.sent(0);
     span.answered(200);
@@ -194,7 +200,7 @@ describe("a receiver that is not there", () => {
     const answers = (count: number) =>
       waitUntil(
         () => `for ${count} answers; there were ${answered}`,
-        () => (tracing.request("GET", "/x", undefined).answered(200), answered >= count),
+        () => (tracing.request("GET", "/x", "http://x/x", undefined).answered(200), answered >= count),
         { wait_ms_max: 4_500 },
       );
     await answers(3);
@@ -211,7 +217,7 @@ describe("a receiver that is not there", () => {
     const tracing = await tracingTo(port, 1, told);
     const makeSpans = async (count: number) => {
       for (let n = 0; n < count; n++) {
-        const span = tracing.request("POST", "/create-order", undefined);
+        const span = tracing.request("POST", "/create-order", "http://x/create-order", undefined);
         span.sending({ partition: 0, key: `ORD-${n}`, eventId: `e${n}` }).sent(n);
         span.answered(200);
         if (n % 1_000 === 0) await Bun.sleep(1);

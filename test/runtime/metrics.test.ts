@@ -3,6 +3,7 @@ import { systemClock } from "../../src/clock.ts";
 import { AppError } from "../../src/errors.ts";
 import { Appender } from "../../src/log/appender.ts";
 import { HELD_UPDATES_MAX } from "../../src/orders/order.ts";
+import { heldUpdatesOf } from "../../src/order-service/queries.ts";
 import type { AppendMeter } from "../../src/telemetry/meters.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { created, eventually, poison, record, Rig, updated } from "./rig.ts";
@@ -31,10 +32,7 @@ describe("what the partitions count", () => {
         (outcome, i) => `{partition="0",outcome="${outcome}"} ${counts[i]}`,
       );
     const set = rig.start("x", [0]);
-    rig.metrics.watch(
-      () => set,
-      (held) => held.view?.heldUpdates(),
-    );
+    rig.metrics.watch(() => set, heldUpdatesOf);
     const end = HELD_UPDATES_MAX + 6;
     await eventually(() => set.get(0)?.nextOffset === end);
     expect(await lines(rig.metrics, "orders_records_total")).toEqual(outcomes(2, 1, HELD_UPDATES_MAX, 1, 2));
@@ -95,6 +93,16 @@ describe("what the partitions count", () => {
       halted: '{partition="0",state="halted"} 0',
     });
   });
+});
+
+test("a store that cannot be asked leaves out its own numbers alone", async () => {
+  await using rig = new Rig();
+  await rig.prepare(2);
+  const set = rig.start("x", [0, 1], ({ partition }, db) => void (partition === 0 && db.run("DROP TABLE held_updates")));
+  rig.metrics.watch(() => set, heldUpdatesOf);
+  await eventually(() => set.get(1)?.state === "running");
+  expect(await lines(rig.metrics, "orders_held_updates")).toEqual(['{partition="1"} 0']);
+  expect(await lines(rig.metrics, "orders_partition_lag_records")).toHaveLength(2);
 });
 
 describe("what the appender counts", () => {

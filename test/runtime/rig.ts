@@ -12,8 +12,8 @@ import type { Status } from "../../src/orders/order.ts";
 import { DeadLetters } from "../../src/partitions/dead-letters.ts";
 import { PartitionSet } from "../../src/partitions/partition-set.ts";
 import type { RestoreProgress } from "../../src/partitions/projection.ts";
-import { Metrics } from "../../src/telemetry/metrics.ts";
 import { moveAside, openDatabase, PartitionStore } from "../../src/partitions/store.ts";
+import { Metrics } from "../../src/telemetry/metrics.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 export const TOPIC = "orders";

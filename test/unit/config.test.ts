@@ -66,6 +66,7 @@ describe("readConfig", () => {
     for (const wrong of ["-1", "1.1", "1e-3", ".", "all"])
       expect(() => readConfig({ OTEL_TRACES_SAMPLER_ARG: wrong })).toThrow("OTEL_TRACES_SAMPLER_ARG");
     expect(() => readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: "otel-collector:4317" })).toThrow("http or https URL");
+    expect(() => readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://:4318" })).toThrow("must be a URL");
   });
 
   test("brokers, TLS and SASL", () => {
