@@ -14,6 +14,7 @@ import { PartitionSet } from "../../src/partitions/partition-set.ts";
 import type { RestoreProgress } from "../../src/partitions/projection.ts";
 import { moveAside, openDatabase, PartitionStore } from "../../src/partitions/store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
+import type { ApplyTracer } from "../../src/telemetry/tracer.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 export const TOPIC = "orders";
@@ -71,6 +72,7 @@ export class Rig implements AsyncDisposable {
   readonly warnings: string[] = [];
   readonly restoring: [message: string, progress: RestoreProgress | undefined][] = [];
   readonly metrics = new Metrics("order-service", () => performance.now() / 1_000);
+  tracer: ApplyTracer | undefined;
   readonly #sets: PartitionSet<OrdersView>[] = [];
   owner = true;
   /** Added to what the partition set takes for the time, so that a test need not wait for it. */
@@ -120,6 +122,7 @@ export class Rig implements AsyncDisposable {
       ...common,
       membership: () => "stable",
       meter: this.metrics,
+      tracer: this.tracer,
       deliverDeadLetters: (partition, letters, signal) => deadLetters.deliver(partition, letters, signal),
       restoring: (message, progress) => void this.restoring.push([message, progress]),
       openStore: (partition, damage) => {
