@@ -92,6 +92,14 @@ const settingsSchema = Type.Object({
   BACKOFF_MS_MAX: integer(2_000, 1, 60_000, "longest wait before the log is tried again"),
   SHUTDOWN_WAIT_MS_MAX: integer(8_000, 0, 60_000, "longest wait for requests in flight when stopping"),
 
+  REDPANDA_CONNECT_BIN: Type.Optional(
+    text(
+      "be a path",
+      "^[^\\0]{1,4096}$",
+      "Redpanda Connect, for replay, redrive and archive; unset: looked for on PATH, then in Docker",
+    ),
+  ),
+
   OPERATOR_TOKEN: Type.Optional(
     text(
       "have 8 to 1024 characters",
@@ -157,6 +165,7 @@ export interface Config {
   readonly backoff_ms_min: number;
   readonly backoff_ms_max: number;
   readonly shutdown_wait_ms_max: number;
+  readonly redpanda_connect_bin: string | undefined;
   /** undefined: an operator's requests are refused. */
   readonly operator_token: string | undefined;
   /** undefined: none are made. `ratio`: of those that begin here, how many are kept, 0 to 1. */
@@ -283,6 +292,7 @@ const toConfig = (s: Settings, ca: string | undefined): Config => ({
   backoff_ms_min: s.BACKOFF_MS_MIN,
   backoff_ms_max: s.BACKOFF_MS_MAX,
   shutdown_wait_ms_max: s.SHUTDOWN_WAIT_MS_MAX,
+  redpanda_connect_bin: s.REDPANDA_CONNECT_BIN,
   operator_token: s.OPERATOR_TOKEN,
   traces:
     s.OTEL_EXPORTER_OTLP_ENDPOINT === undefined

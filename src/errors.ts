@@ -33,6 +33,11 @@ export const errorCatalogue = {
   STORE_FAILED: { status: 500, title: "The store failed" },
   CONFIG_INVALID: { status: 500, title: "The settings are invalid" },
   DATA_DIR_IN_USE: { status: 500, title: "The data directory is in use" },
+  OPTION_INVALID: { status: 500, title: "The command's options are invalid" },
+  CONNECT_NOT_FOUND: { status: 500, title: "Redpanda Connect was not found" },
+  CONNECT_FAILED: { status: 500, title: "Redpanda Connect failed" },
+  OPERATION_REFUSED: { status: 500, title: "The operation cannot go on" },
+  INTERRUPTED: { status: 500, title: "The operation was interrupted" },
 } as const satisfies Record<string, { status: number; title: string }>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

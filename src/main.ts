@@ -73,15 +73,7 @@ function startCart(config: Config, log: Log, logger: Logger, tracers: Tracers): 
   metrics.watch(() => service.partitions);
   const inFlight = new InFlight(config.in_flight_requests_max);
   const health = () => readiness(service.partitions);
-  const app = cartApp({
-    commands: service.commands,
-    health,
-    inFlight,
-    body_bytes_max: config.body_bytes_max,
-    logger,
-    metrics,
-    tracer,
-  });
+  const app = cartApp({ ...config, commands: service.commands, health, inFlight, logger, metrics, tracer });
   return {
     what: "index",
     service,

@@ -118,7 +118,7 @@ async function compareRows(partition: number, service: OrderServiceClient, folde
   let next = 0;
   for (let after: string | undefined = ""; after !== undefined;) {
     const { offset, orders } = await service.rows(partition, after);
-    await folded.to(offset);
+    await folded.follow(offset);
     const rows = new Map<string, ServiceRow>(orders.map((row) => [row.orderId, row]));
     after = orders.at(-1)?.orderId;
     const isInPage = pageEndingAt(after);

@@ -18,10 +18,10 @@ export interface FoldedPartitionOptions {
 }
 
 /**
- * One partition of the log, folded by the reference up to an offset that only grows, at a bounded rate.
+ * One partition of the log, folded by the reference up to an offset that only grows.
  *
  * ```
- *  at the log's start ──to(offset)──▶ at that offset ──to(later offset)──▶ … ──close()──▶ closed
+ *  at the log's start ──to(offset), at a bounded rate──▶ at that offset ──follow(later offset)──▶ … ──close()──▶ closed
  * ```
  */
 export class FoldedPartition {
@@ -43,8 +43,17 @@ export class FoldedPartition {
   }
 
   /** Folds every record before `offset`. Rejects with OFFSET_OUT_OF_RANGE where the log does not have them. */
-  async to(offset: number): Promise<void> {
-    const { clock, records_per_s_max, onRead, topic } = this.options;
+  to(offset: number): Promise<void> {
+    return this.#foldTo(offset, this.options.records_per_s_max);
+  }
+
+  /** The same of the few records that have come since, without a bound: a rate below that at which they come would never end. */
+  follow(offset: number): Promise<void> {
+    return this.#foldTo(offset, 0);
+  }
+
+  async #foldTo(offset: number, records_per_s_max: number): Promise<void> {
+    const { clock, onRead, topic } = this.options;
     for (let empty = 0; this.#offset < offset;) {
       const began_ms = clock.now_ms();
       const [result] = await this.#reader.fetch(new Map([[this.partition, this.#offset]]), FETCH);
@@ -67,7 +76,8 @@ export class FoldedPartition {
       }
       this.#offset = Math.min(nextOffset, offset);
       onRead(read);
-      if (records_per_s_max > 0) await clock.sleep((read / records_per_s_max) * 1_000 - (clock.now_ms() - began_ms));
+      if (records_per_s_max === 0) continue;
+      await clock.sleep(Math.max(0, (read / records_per_s_max) * 1_000 - (clock.now_ms() - began_ms)));
     }
   }
 

@@ -1,4 +1,6 @@
 import type { Elysia } from "elysia";
+import type { Topics } from "../api/asyncapi.ts";
+import { apiRoutes } from "../api/routes.ts";
 import { readJson } from "../http/body.ts";
 import { formatLogPosition, parseIdempotencyKey, parseTraceparent } from "../http/headers.ts";
 import { healthRoutes, type Readiness } from "../http/health.ts";
@@ -9,9 +11,10 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { RequestSpan, RequestTracer } from "../telemetry/tracer.ts";
 import type { CartCommands, Position, RequestContext } from "./commands.ts";
+import { cartApi } from "./operations.ts";
 import { canonicalCreateOrder, canonicalUpdateOrder, parseCreateOrder, parseUpdateOrder } from "./requests.ts";
 
-export interface CartAppOptions {
+export interface CartAppOptions extends Topics {
   readonly commands: CartCommands;
   readonly health: () => Readiness;
   readonly inFlight: InFlight;
@@ -21,8 +24,9 @@ export interface CartAppOptions {
   readonly tracer?: RequestTracer | undefined;
 }
 
-/** The cart service's HTTP side: the contract's two commands, and health. */
-export const cartApp = ({ commands, health, inFlight, body_bytes_max, logger, metrics, tracer }: CartAppOptions): Elysia => {
+/** The cart service's HTTP side: the contract's two commands, health, and what describes them. */
+export const cartApp = (options: CartAppOptions): Elysia => {
+  const { commands, health, inFlight, body_bytes_max, logger, metrics, tracer } = options;
   const createOrder = async (request: Request, span?: RequestSpan): Promise<Response> => {
     const command = parseCreateOrder(await readJson(request, body_bytes_max));
     const context = requestContext(request, "POST /create-order", () => canonicalCreateOrder(command), span);
@@ -39,6 +43,7 @@ export const cartApp = ({ commands, health, inFlight, body_bytes_max, logger, me
       { method: "PUT", path: "/update-order", handle: updateOrder },
       ...healthRoutes(health),
       ...metricsRoutes(metrics),
+      ...apiRoutes(cartApi, options),
     ],
     inFlight,
     logger,

@@ -45,7 +45,7 @@ const itemSchema = Type.Object(
   { must: "be an object with item_id, quantity and price" },
 );
 
-const createOrderBody = Type.Object({
+export const createOrderBody = Type.Object({
   order_id: orderIdSchema,
   number_of_items: Type.Optional(
     Type.Integer({
@@ -66,7 +66,7 @@ const createOrderBody = Type.Object({
   ),
 });
 
-const updateOrderBody = Type.Object({ order_id: orderIdSchema, status: oneOf(STATUSES, "Any may follow any.") });
+export const updateOrderBody = Type.Object({ order_id: orderIdSchema, status: oneOf(STATUSES, "Any may follow any.") });
 
 const createOrderCheck = TypeCompiler.Compile(createOrderBody);
 const updateOrderCheck = TypeCompiler.Compile(updateOrderBody);

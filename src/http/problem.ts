@@ -8,7 +8,7 @@ const RETRY_AFTER_HALTED_S = 30;
 const reserved = new Set(["type", "title", "status", "detail", "code"]);
 
 /** Stable per code: `urn:problem:order-exists`. */
-const problemType = (code: ErrorCode): string => `urn:problem:${code.toLowerCase().replaceAll("_", "-")}`;
+export const problemType = (code: ErrorCode): string => `urn:problem:${code.toLowerCase().replaceAll("_", "-")}`;
 
 /**
  * An error as `application/problem+json` (RFC 9457): type, title, status, detail, code, and what the error adds. A 503 has

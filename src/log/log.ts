@@ -21,6 +21,11 @@ export interface Log {
    * those that a reader cannot see yet because a transaction before them is open.
    */
   watermarks(topic: string): Promise<Watermarks[]>;
+  /**
+   * The first offset of each partition whose record's timestamp is at or after `timestamp_ms`, its end where there is none
+   * (Kafka's ListOffsets, KIP-79). Later records may be older: timestamps are their producers' own.
+   */
+  offsetsAt(topic: string, timestamp_ms: number): Promise<number[]>;
   producer(): Producer;
   /**
    * A producer that fences: once this resolves, no record of an earlier holder of the same `fencingId` can reach the log

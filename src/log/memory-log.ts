@@ -168,6 +168,15 @@ export class MemoryLog implements Log {
     );
   }
 
+  offsetsAt(topic: string, timestamp_ms: number): Promise<number[]> {
+    return this.call(() =>
+      this.broker.topics.topic(topic).map(({ startOffset, entries }) => {
+        const index = entries.findIndex((entry) => entry !== null && entry.timestamp_ms >= timestamp_ms);
+        return startOffset + (index < 0 ? entries.length : index);
+      }),
+    );
+  }
+
   producer(): Producer {
     return new MemoryProducer(this, undefined);
   }

@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { NewUuid } from "../random.ts";
 import type { GroupOptions, Log, Membership, NewRecord, Producer, Reader, Watermarks } from "./log.ts";
-import { LogFile, recordId } from "./sqlite-file.ts";
+import { LogFile, offsetOf, recordId } from "./sqlite-file.ts";
 import { partitionCount, SqliteMembership } from "./sqlite-group.ts";
 import { encodeHeaders } from "./sqlite-headers.ts";
 import { Arrivals, SqliteReader } from "./sqlite-reader.ts";
@@ -77,6 +77,25 @@ class SqliteLog implements Log {
         )
         .all(topic),
     );
+  }
+
+  /** Looks at one record after the other: an index would cost every append. */
+  async offsetsAt(topic: string, timestamp_ms: number): Promise<number[]> {
+    const { db } = this.#file;
+    return this.#file.read(() => {
+      const partitions = db
+        .query<PartitionEnds, [string]>(
+          "SELECT row, start_offset, next_offset FROM partitions WHERE topic = ? ORDER BY partition",
+        )
+        .all(topic);
+      const first = db.query<{ id: number }, [number, number, number]>(
+        "SELECT id FROM records WHERE id >= ? AND id < ? AND timestamp_ms >= ? ORDER BY id LIMIT 1",
+      );
+      return partitions.map(({ row, start_offset, next_offset }) => {
+        const found = first.get(recordId(row, start_offset), recordId(row, next_offset), timestamp_ms);
+        return found === null ? next_offset : offsetOf(row, found.id);
+      });
+    });
   }
 
   producer(): Producer {

@@ -1,5 +1,7 @@
 import type { Elysia } from "elysia";
 import { AppError } from "../errors.ts";
+import type { Topics } from "../api/asyncapi.ts";
+import { apiRoutes } from "../api/routes.ts";
 import { parseLogPosition } from "../http/headers.ts";
 import { healthRoutes, readiness } from "../http/health.ts";
 import { InFlight } from "../http/in-flight.ts";
@@ -10,6 +12,7 @@ import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../orders/order-id.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { RequestTracer } from "../telemetry/tracer.ts";
+import { orderServiceApi } from "./operations.ts";
 import { type OperatorRoutesOptions, operatorRoutes } from "./operator-routes.ts";
 import { orderJson } from "./order-json.ts";
 import {
@@ -23,7 +26,7 @@ import {
   waitForPosition,
 } from "./queries.ts";
 
-export interface OrderServiceAppOptions extends OperatorRoutesOptions {
+export interface OrderServiceAppOptions extends OperatorRoutesOptions, Topics {
   readonly partitions: OrderPartitions;
   readonly partitionOf: PartitionOf;
   /** The topic consumed here; any other has no orders. */
@@ -39,7 +42,7 @@ export interface OrderServiceAppOptions extends OperatorRoutesOptions {
 export const LISTINGS_MAX = 32;
 const CHUNK_CHARS = 65_536;
 
-/** The order service's HTTP side: the contract's two queries, the operator's, and health. */
+/** The order service's HTTP side: the contract's two queries, the operator's, health, and what describes them. */
 export const orderServiceApp = (options: OrderServiceAppOptions): Elysia => {
   const { partitions, partitionOf, orders_topic, read_wait_ms_max, inFlight, logger, metrics, tracer } = options;
   const listings = new InFlight(LISTINGS_MAX);
@@ -81,6 +84,7 @@ export const orderServiceApp = (options: OrderServiceAppOptions): Elysia => {
       ...operatorRoutes(options),
       ...healthRoutes(() => readiness(partitions)),
       ...metricsRoutes(metrics),
+      ...apiRoutes(orderServiceApi, options),
     ],
     inFlight,
     logger,

@@ -16,8 +16,8 @@ export interface OperatorRoutesOptions {
 }
 
 /** Rows of one answer. */
-const ROWS_DEFAULT = 200;
-const ROWS_MAX = 1_000;
+export const ROWS_DEFAULT = 200;
+export const ROWS_MAX = 1_000;
 const TOKEN = /^Bearer (.+)$/i;
 
 /**
@@ -32,7 +32,7 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
     const partition = /^[0-9]{1,9}$/.test(segment) ? Number(segment) : undefined;
     const found = partition === undefined ? undefined : partitions.get(partition);
     if (found) return found;
-    throw new AppError("PARTITION_ELSEWHERE", `Partition ${segment} is not held here.`, { partition: segment });
+    throw new AppError("PARTITION_ELSEWHERE", `Partition ${segment} is not held here.`, { partition: partition ?? segment });
   };
 
   const list = (): Response =>

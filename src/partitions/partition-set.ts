@@ -284,10 +284,17 @@ export class PartitionSet<View> implements HeldPartitions<View> {
       await clock.sleep(LOOK_WAIT_MS, this.#ending.signal);
       if (this.#ending.signal.aborted) return;
       if (this.#actors.size === 0) continue;
-      const ends = await within(clock, LOOK_WAIT_MS, log.watermarks(topic)).catch(() => undefined);
-      if (!ends || !this.#standstill.look(this.held(), ends)) continue;
-      warn(undefined, this.#standstill.reason ?? "");
-      this.#reconnect();
+      try {
+        const ends = await within(clock, LOOK_WAIT_MS, log.watermarks(topic));
+        if (!ends) throw new Error(`no answer within ${LOOK_WAIT_MS} ms`);
+        this.#endsOutage.worked();
+        if (!this.#standstill.look(this.held(), ends)) continue;
+        warn(undefined, this.#standstill.reason ?? "");
+        this.#reconnect();
+      } catch (e) {
+        // Where reading fails too, that is told already. Where it does not, a partition may be without a leader, which nobody else notices.
+        if (!this.#recordsOutage.isUnderWay) this.#endsOutage.failed(e);
+      }
     }
   }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { eventually, newRecords, readAll, rejection, TEST_TIMEOUT_MS, values } from "./harness.ts";
+import { eventually, newRecord, newRecords, readAll, rejection, TEST_TIMEOUT_MS, values } from "./harness.ts";
 import type { ContractContext } from "./log-contract.ts";
 
 export function topicContract({ harness, open, closeAll }: ContractContext): void {
@@ -71,6 +71,30 @@ export function topicContract({ harness, open, closeAll }: ContractContext): voi
         { startOffset: 0, endOffset: 0 },
         { startOffset: 0, endOffset: 2 },
       ]);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
+    "offsetsAt finds the first record at or after a time, also where later ones are older; the end where there is none",
+    async () => {
+      const log = await open();
+      const topic = harness.uniqueName("times");
+      await log.createTopic(topic, 3);
+      const producer = log.producer();
+      // In several batches, as a broker looks for the batch first.
+      for (const times of [[1_000, 3_000], [2_000, 2_500], [5_000], [4_000]]) {
+        const records = times.map((timestamp_ms) => newRecord("a", { timestamp_ms, partition: 1 }));
+        await producer.append(topic, [...records, newRecord("b", { timestamp_ms: 7_000, partition: 2 })]);
+      }
+      await log.deleteRecords(topic, 2, 2);
+      const other = await open();
+      expect(await other.offsetsAt(topic, 0)).toEqual([0, 0, 2]);
+      expect(await other.offsetsAt(topic, 1_000)).toEqual([0, 0, 2]);
+      expect(await other.offsetsAt(topic, 1_001)).toEqual([0, 1, 2]);
+      expect(await other.offsetsAt(topic, 3_001)).toEqual([0, 4, 2]);
+      expect(await other.offsetsAt(topic, 7_000)).toEqual([0, 6, 2]);
+      expect(await other.offsetsAt(topic, 7_001)).toEqual([0, 6, 4]);
     },
     TEST_TIMEOUT_MS,
   );

@@ -333,6 +333,7 @@ function contractSuite(open: () => Promise<Backing>): void {
         offset: endOffset,
         end: endOffset,
         lag: 0,
+        ...(url === program.orderUrl ? { digest: expect.stringMatching(/^[0-9a-f]{13}$/) } : {}),
       }));
       expect(body as unknown).toEqual({ status: "ready", partitions: expected });
       expect(await (await fetch(`${url}/health/live`)).json()).toEqual({ status: "live" });

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { CompressionTypes } from "kafkajs";
 import type { NewRecord } from "../../src/log/log.ts";
-import { boundInput, rangesOf } from "../support/bounded-input.ts";
+import { boundedPipeline } from "../../src/operations/connect/bounded-pipeline.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { type Connect, connectSuite, runConnect } from "../support/connect.ts";
 import { type Backing, brokerBacking, foreignClient, pythonCreate } from "../support/foreign.ts";
 import { type ExactRecord, headersByName, readExact } from "../support/records.ts";
-import { createTopic } from "../support/topics.ts";
+import { createTopic, rangesOf } from "../support/topics.ts";
 
 const TIMEOUT_MS = 120_000;
 const PARTITIONS = 12;
@@ -29,7 +29,10 @@ const settingsOf = (backing: Backing) => ({
 async function archive(connect: Connect, backing: Backing): Promise<ExactRecord[]> {
   const records = await readExact(backing.log, backing.topic);
   const generated = join(backing.dataDir, "archive.yaml");
-  await writeFile(generated, boundInput(readFileSync(join(directory, "archive.yaml"), "utf8"), backing.topic, rangesOf(records)));
+  await writeFile(
+    generated,
+    boundedPipeline(readFileSync(join(directory, "archive.yaml"), "utf8"), backing.topic, rangesOf(records)),
+  );
   expect(await runConnect(connect, ["run", generated], settingsOf(backing))).toMatchObject({ ok: true });
   return records;
 }

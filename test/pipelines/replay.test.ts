@@ -3,12 +3,12 @@ import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { NewRecord } from "../../src/log/log.ts";
-import { boundInput, rangesOf } from "../support/bounded-input.ts";
+import { boundedPipeline } from "../../src/operations/connect/bounded-pipeline.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { type Connect, connectSuite, runConnect, startPipeline } from "../support/connect.ts";
 import { type Backing, brokerBacking, pythonCreate, pythonUpdate, totalLength } from "../support/foreign.ts";
 import { type ExactRecord, headerOf, headersByName, readExact } from "../support/records.ts";
-import { createTopic } from "../support/topics.ts";
+import { createTopic, rangesOf } from "../support/topics.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 120_000;
@@ -59,7 +59,7 @@ async function replay(connect: Connect, backing: Backing, settings: Record<strin
   await createTopic(backing.log, target, PARTITIONS);
   const before = await readExact(backing.log, backing.topic);
   const generated = join(backing.dataDir, "replay.yaml");
-  await writeFile(generated, boundInput(readFileSync(file, "utf8"), backing.topic, rangesOf(before)));
+  await writeFile(generated, boundedPipeline(readFileSync(file, "utf8"), backing.topic, rangesOf(before)));
   const started_ms = performance.now();
   const run = await runConnect(connect, ["run", generated], {
     KAFKA_BROKERS: backing.env["KAFKA_BROKERS"]!,

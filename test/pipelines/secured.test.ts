@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Partitioners } from "kafkajs";
-import { boundInput } from "../support/bounded-input.ts";
+import { boundedPipeline } from "../../src/operations/connect/bounded-pipeline.ts";
 import { connectSuite, runConnect } from "../support/connect.ts";
 import { securedSuite, users } from "../support/secured-kafka.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -26,7 +26,7 @@ await connectSuite("replay over TLS with a login", (connect) =>
         await producer.send({ topic: topics[0], messages: ["first", "second"].map((value) => ({ partition: 0, value })) });
         await producer.disconnect();
         const file = join(dir.path, "replay.yaml");
-        await writeFile(file, boundInput(pipeline, topics[0], [{ partition: 0, from: 0, last: 1 }]));
+        await writeFile(file, boundedPipeline(pipeline, topics[0], [{ partition: 0, from: 0, last: 1 }]));
         const settings = {
           KAFKA_BROKERS: `127.0.0.1:${kafka().port}`,
           KAFKA_TLS: "true",

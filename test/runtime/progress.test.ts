@@ -93,4 +93,29 @@ describe("a partition that stands still", () => {
     expect(set.standstill).toBeUndefined();
     expect(watched.readers()).toBe(1);
   });
+
+  test("nor where the log does not tell its ends; but that is said, once, and once when it does again", async () => {
+    await using rig = new Rig();
+    rig.clock.sleep = (ms, signal) => systemClock.sleep(ms / HASTE, signal);
+    await rig.prepare(1);
+    await rig.append(record(0, created("ORD-1", "a")));
+    let tells = true;
+    const log = new Proxy(rig.log, {
+      get: (target, name: keyof Log) => {
+        if (name === "watermarks" && !tells) return () => Promise.reject(new Error("partition 0 has no leader"));
+        const own = target[name];
+        return typeof own === "function" ? own.bind(target) : own;
+      },
+    });
+    const set = rig.start("x", [0], undefined, log);
+    await eventually(() => set.get(0)?.state === "running");
+    tells = false;
+    await eventually(() => rig.warnings.length === 1);
+    await Bun.sleep((60_000 / HASTE) * 2);
+    expect(rig.warnings).toEqual([expect.stringMatching(/^all: Asking for the ends of orders fails .*no leader$/)]);
+    expect(set.standstill).toBeUndefined();
+    tells = true;
+    await eventually(() => rig.warnings.length === 2);
+    expect(rig.warnings[1]).toContain("works again");
+  });
 });

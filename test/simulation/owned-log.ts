@@ -18,6 +18,7 @@ export class OwnedLog implements Log {
     this.owner.receive(this.log.addPartitions(topic, partitions));
   partitionCount = (topic: string): Promise<number> => this.owner.receive(this.log.partitionCount(topic));
   watermarks: Log["watermarks"] = (topic) => this.owner.receive(this.log.watermarks(topic));
+  offsetsAt: Log["offsetsAt"] = (topic, timestamp_ms) => this.owner.receive(this.log.offsetsAt(topic, timestamp_ms));
   deleteRecords: Log["deleteRecords"] = (topic, partition, before) =>
     this.owner.receive(this.log.deleteRecords(topic, partition, before));
   close = (): Promise<void> => this.owner.receive(this.log.close());

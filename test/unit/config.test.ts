@@ -39,6 +39,7 @@ describe("readConfig", () => {
       backoff_ms_min: 100,
       backoff_ms_max: 2_000,
       shutdown_wait_ms_max: 8_000,
+      redpanda_connect_bin: undefined,
       operator_token: undefined,
       traces: undefined,
       log_level: "info",

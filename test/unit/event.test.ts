@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { cloudEventHeaders, decodeEvent, encodeEvent, EVENT_BYTES_MAX, isPoison } from "../../src/orders/event.ts";
 import type { OrderEvent, PoisonCode } from "../../src/orders/event.ts";
-import { STATUSES } from "../../src/orders/order.ts";
+import { anEvent } from "../support/an-event.ts";
 
 const wireOrder = {
   order_id: "ORD-123",
@@ -261,48 +261,6 @@ describe("dates", () => {
     );
   });
 });
-
-const name = fc.string({ unit: "binary", minLength: 1, maxLength: 64 }).filter((s) => s.length <= 128);
-const date = fc
-  .tuple(
-    fc.date({ min: new Date("1970-01-01"), max: new Date("9999-12-31"), noInvalidDate: true }),
-    fc.constantFrom("Z", "+02:00", "456Z"),
-  )
-  .map(([d, zone]) => d.toISOString().replace("Z", zone));
-const moneyAmount = fc.integer({ min: 0, max: 1e14 });
-const orderId = fc.stringMatching(/^ORD-[0-9]{1,64}$/);
-const head = {
-  eventId: fc.oneof(
-    fc.uuid(),
-    name.filter((s) => !/\p{Cc}/u.test(s)),
-  ),
-  timestamp: date,
-};
-const item = fc.record({ itemId: name, quantity: fc.integer({ min: 1, max: 1_000_000 }), price_hundredths: moneyAmount });
-const anEvent: fc.Arbitrary<OrderEvent> = orderId.chain((id) =>
-  fc.oneof(
-    fc.record({
-      type: fc.constant("ORDER_STATUS_UPDATED"),
-      ...head,
-      orderId: fc.constant(id),
-      status: fc.constantFrom(...STATUSES),
-    }),
-    fc.record({
-      type: fc.constant("ORDER_CREATED"),
-      ...head,
-      orderId: fc.constant(id),
-      order: fc.record({
-        orderId: fc.constant(id),
-        customerId: name,
-        orderDate: date,
-        items: fc.array(item, { maxLength: 5 }),
-        total_hundredths: moneyAmount,
-        currency: fc.stringMatching(/^[A-Z]{3}$/),
-        status: fc.constantFrom(...STATUSES),
-      }),
-    }),
-  ),
-);
 
 describe("encoding", () => {
   test("writes the wire's fields in their order, money with two decimals", () => {

@@ -186,18 +186,23 @@ describe("a request that no route takes", () => {
 });
 
 describe("stopping", () => {
-  const slow = (wait_ms: number): Route => ({
-    method: "GET",
-    path: "/slow",
-    handle: () => Bun.sleep(wait_ms).then(() => new Response("done")),
-  });
+  /** A route that is under way once `begun` resolves. */
+  const slow = (wait_ms: number): { route: Route; begun: Promise<void> } => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const handle = () => {
+      resolve();
+      return Bun.sleep(wait_ms).then(() => new Response("done"));
+    };
+    return { route: { method: "GET", path: "/slow", handle }, begun: promise };
+  };
   const get = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
 
   test("finishes what is in flight, closes idle connections and refuses new ones", async () => {
-    const stopping = start([slow(200)]);
+    const { route, begun } = slow(200);
+    const stopping = start([route]);
     const idle = exchange(stopping.port, ["GET /x HTTP/1.1\r\nHost: x\r\n\r\n"]);
     const busy = exchange(stopping.port, [get]);
-    await Bun.sleep(50);
+    await begun;
     const stopped = stopping.stop();
     expect(stopping.stop()).toBe(stopped);
     await expect(fetch(`${stopping.url}/slow`)).rejects.toThrow();
@@ -207,9 +212,10 @@ describe("stopping", () => {
   });
 
   test("cuts off what takes longer than the bound, and says how many", async () => {
-    const stopping = start([slow(5_000)], { shutdown_wait_ms_max: 100 });
+    const { route, begun } = slow(5_000);
+    const stopping = start([route], { shutdown_wait_ms_max: 100 });
     const busy = exchange(stopping.port, [get]);
-    await Bun.sleep(50);
+    await begun;
     const started = performance.now();
     expect(await stopping.stop()).toBe(1);
     expect(performance.now() - started).toBeLessThan(1_000);

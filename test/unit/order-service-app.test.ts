@@ -9,6 +9,7 @@ import type { OrderPartitions, OrderRow, OrdersView } from "../../src/order-serv
 import type { Order } from "../../src/orders/order.ts";
 import type { PartitionView } from "../../src/partitions/projection.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
+import { ApiDocument } from "../support/api-document.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -117,6 +118,7 @@ const service = serve(
     partitions,
     partitionOf,
     orders_topic: "orders.events",
+    dead_letter_topic: "orders.events.dlq",
     operator_token: undefined,
     rebuild: () => undefined,
     read_wait_ms_max: 1_234,
@@ -127,6 +129,8 @@ const service = serve(
 );
 afterAll(() => service.stop());
 
+const { ask } = await ApiDocument.of(service.url);
+
 const hold = (list: FakePartition[], partitionCount = list.length, membership = "stable") =>
   Object.assign(fake, { list, partitionCount, membership, readFailure: undefined, standstill: undefined, restore: undefined });
 beforeEach(() => {
@@ -135,11 +139,9 @@ beforeEach(() => {
 });
 
 const details = (orderId: string, position?: string) =>
-  fetch(
-    `${service.url}/order-details?orderId=${orderId}`,
-    position === undefined ? {} : { headers: { "log-position": position } },
-  );
-const listing = (topicName = "orders.events") => fetch(`${service.url}/getAllOrderIdsFromTopic?topicName=${topicName}`);
+  ask(`${service.url}/order-details?orderId=${orderId}`, position === undefined ? {} : { headers: { "log-position": position } });
+const listingUrl = `${service.url}/getAllOrderIdsFromTopic?topicName=`;
+const listing = (topicName = "orders.events") => ask(listingUrl + topicName);
 
 const expectProblem = async (response: Response, code: ErrorCode): Promise<Record<string, unknown>> => {
   const { status, title } = errorCatalogue[code];
@@ -203,7 +205,7 @@ describe("GET /order-details", () => {
   });
 
   test("422 without an id", async () => {
-    await expectProblem(await fetch(`${service.url}/order-details`), "INVALID_FIELD");
+    await expectProblem(await ask(`${service.url}/order-details`), "INVALID_FIELD");
   });
 
   test("404 where all partitions are held and running", async () => {
@@ -368,7 +370,7 @@ describe("GET /getAllOrderIdsFromTopic", () => {
 
   test("422 without a topic", async () => {
     await expectProblem(await listing(""), "INVALID_FIELD");
-    await expectProblem(await fetch(`${service.url}/getAllOrderIdsFromTopic`), "INVALID_FIELD");
+    await expectProblem(await ask(`${service.url}/getAllOrderIdsFromTopic`), "INVALID_FIELD");
   });
 
   test("503 while a partition is catching up or halted", async () => {
@@ -459,7 +461,7 @@ describe("GET /getAllOrderIdsFromTopic", () => {
 
   test("a partition taken away in the middle breaks the transfer off: a part is never taken for the whole", async () => {
     hold(endless().list);
-    const response = await listing();
+    const response = await fetch(`${listingUrl}orders.events`);
     const reader = response.body?.getReader();
     await reader?.read();
     hold([], 1);
@@ -473,7 +475,7 @@ describe("GET /getAllOrderIdsFromTopic", () => {
 
 describe("/health/ready", () => {
   const ready = async () => {
-    const response = await fetch(`${service.url}/health/ready`);
+    const response = await ask(`${service.url}/health/ready`);
     return [response.status, await response.json()];
   };
 

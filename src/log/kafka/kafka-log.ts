@@ -32,6 +32,8 @@ const LEADERS_WAIT_MS = 50;
 const LEADERS_WAIT_MS_MAX = 5_000;
 const TIMESTAMP_EARLIEST = -2;
 const TIMESTAMP_LATEST = -1;
+/** The answer where no record is as late as was asked for. */
+const NO_OFFSET = -1;
 const READ_UNCOMMITTED = 0;
 const EXISTING_TOPIC = "TOPIC_ALREADY_EXISTS";
 
@@ -132,6 +134,18 @@ export class KafkaLog implements Log {
         listOffsets(cluster, topic, TIMESTAMP_LATEST),
       ]);
       return ends.map((endOffset, partition) => ({ startOffset: starts[partition] ?? 0, endOffset }));
+    });
+  }
+
+  offsetsAt(topic: string, timestamp_ms: number): Promise<number[]> {
+    return this.#onTopic(topic, async (cluster) => {
+      await cluster.refreshMetadata();
+      const found = await listOffsets(cluster, topic, Math.max(0, timestamp_ms));
+      const ends = await listOffsets(cluster, topic, TIMESTAMP_LATEST);
+      return ends.map((end, partition) => {
+        const offset = found[partition] ?? NO_OFFSET;
+        return offset === NO_OFFSET ? end : offset;
+      });
     });
   }
 

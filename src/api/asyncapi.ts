@@ -1,0 +1,167 @@
+import { type TProperties, Type } from "@sinclair/typebox";
+import { eventHeadersSchema, orderCreatedSchema, orderIdOnWire, orderStatusUpdatedSchema } from "../orders/event-schema.ts";
+import { DEAD_LETTER_HEADERS } from "../partitions/dead-letters.ts";
+import { documented, type Json, type NamedSchemas } from "./json-schema.ts";
+
+export interface Topics {
+  readonly orders_topic: string;
+  readonly dead_letter_topic: string;
+}
+
+const integer = (description: string) => Type.String({ pattern: "^[0-9]+$", description });
+
+const deadLetterProperties = {
+  [DEAD_LETTER_HEADERS.reason]: Type.String({
+    description: "Why: a stable code, such as not_json, wrong_shape, invalid_date, key_mismatch, held_overflow.",
+  }),
+  [DEAD_LETTER_HEADERS.detail]: Type.String({ description: "Why: a sentence." }),
+  [DEAD_LETTER_HEADERS.topic]: Type.String({ description: "Where it stands in the log: topic, partition and offset." }),
+  [DEAD_LETTER_HEADERS.partition]: integer("Its partition."),
+  [DEAD_LETTER_HEADERS.offset]: integer("Its offset."),
+};
+
+/** Written by `bun run redrive` and pipelines/redrive.yaml. */
+const redriveProperties = {
+  "x-redrive-count": Type.Optional(integer("How often it was redriven.")),
+  "x-redriven-from-topic": Type.Optional(Type.String({ description: "Where the letter of the last redrive stands." })),
+  "x-redriven-from-partition": Type.Optional(integer("Its partition.")),
+  "x-redriven-from-offset": Type.Optional(integer("Its offset.")),
+};
+
+const parkedProperties = {
+  "x-parked-from-topic": Type.String({ description: "Where the letter stands." }),
+  "x-parked-from-partition": integer("Its partition."),
+  "x-parked-from-offset": integer("Its offset."),
+};
+
+const headersOf = (title: string, ...properties: TProperties[]) =>
+  Type.Object(Object.assign({}, ...properties) as TProperties, {
+    title,
+    description: "Beside those that the record had before.",
+  });
+
+const EVENT_ID = "6f8a2c1e-0000-4000-8000-000000000001";
+const createdExample = {
+  event_id: EVENT_ID,
+  event_type: "ORDER_CREATED",
+  timestamp: "2026-11-22T21:42:39.413Z",
+  order_id: "ORD-123",
+  order: {
+    order_id: "ORD-123",
+    customer_id: "CUST-00042",
+    order_date: "2026-11-22T21:42:39.413Z",
+    items: [{ item_id: "ITEM-001", quantity: 3, price: 50 }],
+    total_amount: 150,
+    currency: "USD",
+    status: "new",
+  },
+};
+const updatedExample = {
+  event_id: "6f8a2c1e-0000-4000-8000-000000000002",
+  event_type: "ORDER_STATUS_UPDATED",
+  timestamp: "2026-11-22T21:43:01.006Z",
+  order_id: "ORD-123",
+  status: "confirmed",
+};
+const eventHeadersExample = {
+  ce_specversion: "1.0",
+  ce_id: EVENT_ID,
+  ce_type: "ORDER_CREATED",
+  ce_source: "/cart-service",
+  ce_time: "2026-11-22T21:42:39.413Z",
+  "content-type": "application/json",
+  traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-6f8a2c1e00004000-00",
+};
+const deadLetterHeadersExample = {
+  [DEAD_LETTER_HEADERS.reason]: "not_json",
+  [DEAD_LETTER_HEADERS.detail]: "The value is not JSON.",
+  [DEAD_LETTER_HEADERS.topic]: "orders.events",
+  [DEAD_LETTER_HEADERS.partition]: "3",
+  [DEAD_LETTER_HEADERS.offset]: "1712",
+};
+
+/** AsyncAPI 3.0 of the topics. */
+export function asyncApiDocument({ orders_topic, dead_letter_topic }: Topics): Json {
+  const schemas: NamedSchemas = {};
+  const ref = (path: string) => ({ $ref: `#/${path}` });
+  const channel = (address: string, description: string, messages: readonly string[]): Json => ({
+    address,
+    description,
+    messages: Object.fromEntries(messages.map((name) => [name, ref(`components/messages/${name}`)])),
+  });
+  const event = (payload: Json, summary: string, examples: readonly Json[]): Json => ({
+    summary,
+    contentType: "application/json",
+    headers: documented(
+      Type.Object({ ...eventHeadersSchema.properties, ...redriveProperties }, { title: "EventHeaders" }),
+      schemas,
+    ),
+    payload,
+    bindings: { kafka: { key: documented(orderIdOnWire, schemas), bindingVersion: "0.5.0" } },
+    examples,
+  });
+  const anyBytes = (headers: Json, summary: string, example: Json): Json => ({
+    summary,
+    contentType: "application/octet-stream",
+    headers,
+    payload: { description: "The record's value as it was, byte for byte; so is its key." },
+    examples: [{ headers: example, payload: "{not JSON" }],
+  });
+  const operation = (action: "send" | "receive", channelName: string, summary: string): Json => ({
+    action,
+    channel: ref(`channels/${channelName}`),
+    summary,
+  });
+  const messages = {
+    orderCreated: event(documented(orderCreatedSchema, schemas), "An order was created; the first in the log counts.", [
+      { headers: eventHeadersExample, payload: createdExample },
+    ]),
+    orderStatusUpdated: event(
+      documented(orderStatusUpdatedSchema, schemas),
+      "An order's status changed; before its create it waits.",
+      [{ payload: updatedExample }],
+    ),
+    deadLetter: anyBytes(
+      documented(headersOf("DeadLetterHeaders", deadLetterProperties, redriveProperties), schemas),
+      "A record that could not be applied.",
+      deadLetterHeadersExample,
+    ),
+    parkedLetter: anyBytes(
+      documented(headersOf("ParkedLetterHeaders", deadLetterProperties, redriveProperties, parkedProperties), schemas),
+      "A dead letter that was redriven as often as it may be.",
+      {
+        ...deadLetterHeadersExample,
+        "x-redrive-count": "3",
+        "x-parked-from-topic": "orders.events.dlq",
+        "x-parked-from-partition": "3",
+        "x-parked-from-offset": "17",
+      },
+    ),
+  };
+  return {
+    asyncapi: "3.0.0",
+    info: {
+      title: "Order events",
+      version: "1",
+      description: "The topics of the order pipeline. Records of one order are in one partition, and in order there.",
+      license: { name: "MIT" },
+    },
+    defaultContentType: "application/json",
+    channels: {
+      orders: channel(orders_topic, "The log: the truth that all state is rebuilt from. It is kept for ever.", [
+        "orderCreated",
+        "orderStatusUpdated",
+      ]),
+      deadLetters: channel(dead_letter_topic, "Each record that could not be applied, once.", ["deadLetter"]),
+      parked: channel(`${orders_topic}.parked`, "Where redrives end; it must be created by hand.", ["parkedLetter"]),
+    },
+    operations: {
+      publishOrderEvents: operation("send", "orders", "The cart service appends, acknowledged by all in-sync replicas."),
+      applyOrderEvents: operation("receive", "orders", "The order service folds each event into its order."),
+      publishDeadLetters: operation("send", "deadLetters", "The order service sets a record aside before it goes on behind it."),
+      redriveDeadLetters: operation("receive", "deadLetters", "A redrive takes letters back to the topic."),
+      parkDeadLetters: operation("send", "parked", "A redrive gives up on a letter."),
+    },
+    components: { messages, schemas },
+  };
+}

@@ -1,0 +1,109 @@
+import { Type } from "@sinclair/typebox";
+import type { Operation } from "./openapi.ts";
+
+const partition = Type.Object(
+  {
+    partition: Type.Integer({ minimum: 0 }),
+    state: Type.Unsafe<string>({
+      type: "string",
+      enum: ["created", "catching-up", "running", "draining", "stopped", "halted"],
+    }),
+    offset: Type.Integer({ minimum: 0, description: "The next to apply." }),
+    end: Type.Integer({ minimum: 0, description: "The log's end, as last heard of." }),
+    lag: Type.Integer({ minimum: 0, description: "Records between the two." }),
+    digest: Type.Optional(
+      Type.String({ description: "Of the rows at this offset: instances at the same offset have the same." }),
+    ),
+    halted: Type.Optional(Type.String({ description: "Why it halted, and what to do." })),
+  },
+  { title: "Partition" },
+);
+
+const restore = Type.Object(
+  {
+    partitions: Type.Integer(),
+    records: Type.Integer({ description: "Applied since it began." }),
+    records_total: Type.Integer(),
+    records_per_s: Type.Integer(),
+    left_s: Type.Integer(),
+  },
+  { title: "Restore", description: "While partitions are read from far behind the log's end." },
+);
+
+export const readinessProperties = {
+  status: Type.Unsafe<string>({
+    type: "string",
+    enum: ["ready", "catching-up", "halted", "unreadable", "standing-still", "joining", "settling", "waiting", "left"],
+    description: "Anything but ready is a 503 of /health/ready.",
+  }),
+  reason: Type.Optional(Type.String({ description: "Why the log cannot be read." })),
+  standstill: Type.Optional(Type.String({ description: "What is not applied although the log has it." })),
+  restore: Type.Optional(restore),
+  partitions: Type.Array(partition, { description: "Those held here." }),
+};
+
+const readiness = Type.Object(readinessProperties, { title: "Readiness" });
+
+export const partitionExample = { partition: 3, state: "running", offset: 1712, end: 1712, lag: 0, digest: "09b1c2d3e4f50617" };
+const ready = { status: "ready", partitions: [partitionExample] };
+const catchingUp = { status: "catching-up", partitions: [{ ...partitionExample, state: "catching-up", end: 9000, lag: 7288 }] };
+
+export const healthOperations: readonly Operation[] = [
+  {
+    method: "GET",
+    path: "/health/live",
+    id: "live",
+    tag: "Health",
+    summary: "Whether the process answers and gets somewhere",
+    description: "503 where only a restart may help: nothing was applied for 30 s although the log has records.",
+    always: true,
+    answers: {
+      200: {
+        description: "It lives.",
+        schema: Type.Object({ status: Type.Literal("live") }, { title: "Live" }),
+        example: { status: "live" },
+        headers: ["Cache-Control"],
+      },
+      503: {
+        description: "It stands still.",
+        schema: Type.Object({ status: Type.Literal("standing-still"), standstill: Type.String() }, { title: "StandingStill" }),
+        example: {
+          status: "standing-still",
+          standstill:
+            "For 30 s or longer nothing was applied: partition 3 at offset 1500 of 1712. The connections are made anew.",
+        },
+        headers: ["Cache-Control", "Retry-After"],
+      },
+    },
+  },
+  {
+    method: "GET",
+    path: "/health/ready",
+    id: "ready",
+    tag: "Health",
+    summary: "Whether the service can do its work, and how far each partition is",
+    always: true,
+    answers: {
+      200: { description: "It can.", schema: readiness, example: ready, headers: ["Cache-Control"] },
+      503: { description: "Not yet.", schema: readiness, example: catchingUp, headers: ["Cache-Control", "Retry-After"] },
+    },
+  },
+  {
+    method: "GET",
+    path: "/metrics",
+    id: "metrics",
+    tag: "Health",
+    summary: "Numbers for Prometheus",
+    description: "deploy/grafana-dashboard.json shows them and deploy/alerts.yaml watches them.",
+    always: true,
+    answers: {
+      200: {
+        description: "Prometheus' text format.",
+        contentType: "text/plain",
+        schema: Type.String(),
+        example: 'orders_partition_lag_records{partition="3",component="order-service"} 0\n',
+        headers: ["Cache-Control"],
+      },
+    },
+  },
+];

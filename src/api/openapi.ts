@@ -1,0 +1,175 @@
+import { type TSchema, Type } from "@sinclair/typebox";
+import { type ErrorCode, errorCatalogue } from "../errors.ts";
+import type { Route } from "../http/service.ts";
+import { type Header, type RequestHeader, requestHeaders, type ResponseHeader, responseHeaders } from "./headers.ts";
+import { camelCased, documented, type Json, type NamedSchemas } from "./json-schema.ts";
+import { problemExample, problemSchema } from "./problems.ts";
+
+/** What a route takes and answers, for people and programs. */
+export interface Operation {
+  readonly method: Route["method"];
+  /** As the route's. */
+  readonly path: string;
+  readonly id: string;
+  readonly tag: string;
+  readonly summary: string;
+  readonly description?: string;
+  /** In the path or the query. */
+  readonly parameters?: readonly Parameter[];
+  readonly headers?: readonly RequestHeader[];
+  readonly body?: RequestBody;
+  readonly answers: Readonly<Record<number, Answer>>;
+  /** Beside those that every route can answer. */
+  readonly errors?: readonly ErrorCode[];
+  readonly operatorOnly?: boolean;
+  /** As the route's. */
+  readonly always?: boolean;
+}
+
+interface Parameter {
+  readonly name: string;
+  readonly in: "path" | "query";
+  readonly description: string;
+  readonly schema: TSchema;
+  readonly example: unknown;
+  readonly required?: boolean;
+}
+
+interface RequestBody {
+  /** Clients may send each name in camelCase, too. */
+  readonly schema: TSchema;
+  readonly examples: Readonly<Record<string, unknown>>;
+}
+
+export interface Answer {
+  readonly description: string;
+  /** application/json unless said. */
+  readonly contentType?: string;
+  readonly schema: TSchema;
+  readonly example?: unknown;
+  /** Sent always. */
+  readonly headers?: readonly ResponseHeader[];
+  /** Sent where there is something to say. */
+  readonly optionalHeaders?: readonly ResponseHeader[];
+}
+
+export interface ServiceApi {
+  readonly title: string;
+  readonly description: string;
+  readonly operations: readonly Operation[];
+}
+
+const OTHERWISE =
+  "HEAD is answered as GET, without the body; OPTIONS with 204 and Allow; any other method 405; any other path 404. Every error is application/problem+json (RFC 9457) with a stable code. The topics: [AsyncAPI](asyncapi.json).";
+
+const OPERATOR = { type: "http", scheme: "bearer", description: "OPERATOR_TOKEN, as the service was started with." };
+
+/** OpenAPI 3.1, without its version, of all the operations of a service. */
+export function openApiDocument({ title, description, operations }: ServiceApi): Json {
+  const schemas: NamedSchemas = {};
+  const paths: Record<string, Record<string, Json>> = {};
+  for (const operation of operations) {
+    const path = operation.path.replaceAll(/:(\w+)/g, "{$1}");
+    (paths[path] ??= {})[operation.method.toLowerCase()] = operationObject(operation, schemas);
+  }
+  const tags = [...new Set(operations.map(({ tag }) => tag))].map((name) => ({ name }));
+  return {
+    info: { title, version: "1", description: `${description} ${OTHERWISE}`, license: { name: "MIT", identifier: "MIT" } },
+    servers: [{ url: "/" }],
+    tags,
+    paths,
+    components: {
+      schemas,
+      responses: { NOT_FOUND: problemResponse(["NOT_FOUND"], schemas) },
+      ...(operations.some(({ operatorOnly }) => operatorOnly) && { securitySchemes: { operator: OPERATOR } }),
+    },
+  };
+}
+
+function operationObject(operation: Operation, schemas: NamedSchemas): Json {
+  const { id, tag, summary, description, body, answers, headers = [], operatorOnly } = operation;
+  const parameters = [
+    ...(operation.parameters ?? []).map(({ schema, required, ...rest }) => ({
+      ...rest,
+      required: required ?? rest.in === "path",
+      schema: documented(schema, schemas),
+    })),
+    ...headers.map((name) => ({ name, in: "header", ...headerObject(requestHeaders[name], schemas) })),
+  ];
+  const responses: Record<string, Json> = {};
+  for (const [status, answer] of Object.entries(answers)) responses[status] = answerObject(answer, schemas);
+  for (const [status, codes] of problemsByStatus(operation)) responses[status] = problemResponse(codes, schemas);
+  return {
+    operationId: id,
+    tags: [tag],
+    summary,
+    ...(description !== undefined && { description }),
+    ...(parameters.length > 0 && { parameters }),
+    ...(body && { requestBody: requestBodyObject(body, schemas) }),
+    ...(operatorOnly && { security: [{ operator: [] }] }),
+    responses,
+  };
+}
+
+function problemsByStatus({ errors = [], always }: Operation): Map<number, readonly ErrorCode[]> {
+  const underLoad: readonly ErrorCode[] = always ? [] : ["OVERLOADED", "SHUTTING_DOWN"];
+  return Map.groupBy(
+    [...errors, "METHOD_NOT_ALLOWED" as const, "INTERNAL" as const, ...underLoad].filter(
+      (code, i, all) => all.indexOf(code) === i,
+    ),
+    (code) => errorCatalogue[code].status,
+  );
+}
+
+function requestBodyObject({ schema, examples }: RequestBody, schemas: NamedSchemas): Json {
+  return {
+    required: true,
+    content: {
+      "application/json": {
+        schema: { anyOf: [documented(schema, schemas), documented(camelCased(schema), schemas)] },
+        examples: examplesObject(examples),
+      },
+    },
+  };
+}
+
+function answerObject(answer: Answer, schemas: NamedSchemas): Json {
+  const { description, contentType = "application/json", schema, example, headers = [], optionalHeaders = [] } = answer;
+  return {
+    description,
+    headers: Object.fromEntries([
+      ...headers.map((name) => [name, { required: true, ...headerObject(responseHeaders[name], schemas) }] as const),
+      ...optionalHeaders.map((name) => [name, headerObject(responseHeaders[name], schemas)] as const),
+    ]),
+    content: { [contentType]: { schema: documented(schema, schemas), ...(example !== undefined && { example }) } },
+  };
+}
+
+function problemResponse(codes: readonly ErrorCode[], schemas: NamedSchemas): Json {
+  const refs = codes.map((code) => documented(problemSchema(code), schemas));
+  const statuses = new Set(codes.map((code) => errorCatalogue[code].status));
+  const headers: ResponseHeader[] = ["Cache-Control"];
+  if (statuses.has(503)) headers.push("Retry-After");
+  if (statuses.has(405)) headers.push("Allow");
+  const response = answerObject(
+    {
+      description: codes.map((code) => `${errorCatalogue[code].title}.`).join(" "),
+      contentType: "application/problem+json",
+      schema: Type.Unsafe(refs.length === 1 ? refs[0]! : { oneOf: refs }),
+      headers,
+    },
+    schemas,
+  );
+  const examples = examplesObject(Object.fromEntries(codes.map((code) => [code, problemExample(code)])));
+  const { "application/problem+json": media } = response["content"] as Record<string, Json>;
+  return { ...response, content: { "application/problem+json": { ...media, examples } } };
+}
+
+const headerObject = ({ description, schema, example }: Header, schemas: NamedSchemas): Json => ({
+  description,
+  schema: documented(schema, schemas),
+  example,
+});
+
+const examplesObject = (examples: Readonly<Record<string, unknown>>): Json =>
+  Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]));

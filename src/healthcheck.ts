@@ -1,0 +1,44 @@
+import { readConfig } from "./config.ts";
+
+/** Shorter than the time that the image gives the whole check. */
+const ANSWER_MS_MAX = 3_000;
+/** The status and its reason stand first; an engine keeps 4096 bytes. */
+const SAID_CHARS_MAX = 400;
+
+interface Answer {
+  readonly ready: boolean;
+  /** What a person reads in `docker inspect`. */
+  readonly said: string;
+}
+
+/** The health check of the image: 0 when every service that listens here answers 200 on /health/ready, and at least one does; else 1. */
+async function healthcheck(): Promise<number> {
+  const { host, cart_port, order_port } = readConfig(process.env);
+  const urls = [cart_port, order_port].map((port) => `http://${reachable(host)}:${port}/health/ready`);
+  const answers = (await Promise.all(urls.map(ask))).filter((answer) => answer !== undefined);
+  if (answers.length === 0) console.log(`Nothing listens at ${urls.join(" or ")}.`);
+  for (const { said } of answers) console.log(said);
+  return answers.length > 0 && answers.every(({ ready }) => ready) ? 0 : 1;
+}
+
+/** An address that listens for all is asked on loopback. */
+const reachable = (host: string): string => {
+  const address = { "0.0.0.0": "127.0.0.1", "::": "::1" }[host] ?? host;
+  return address.includes(":") ? `[${address}]` : address;
+};
+
+/** Undefined where nothing listens: of a role's two services only one may be here. */
+async function ask(url: string): Promise<Answer | undefined> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+    return {
+      ready: response.status === 200,
+      said: `${url}: ${response.status} ${(await response.text()).slice(0, SAID_CHARS_MAX)}`,
+    };
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code === "ECONNREFUSED") return undefined;
+    return { ready: false, said: `${url}: ${String(e)}` };
+  }
+}
+
+process.exit(await healthcheck());

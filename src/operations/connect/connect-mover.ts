@@ -1,0 +1,75 @@
+import { readFileSync } from "node:fs";
+import { AppError } from "../../errors.ts";
+import type { CommandContext } from "../command.ts";
+import type { Mover } from "../mover.ts";
+import type { Rate } from "../rate.ts";
+import type { OffsetRange } from "../scan.ts";
+import { boundedPipeline } from "./bounded-pipeline.ts";
+import { runConnect } from "./connect-run.ts";
+import { findConnect } from "./find-connect.ts";
+
+/** A batch goes on as a whole, when the rate has let all of it pass: beyond this rate, batches as large as the pipeline makes them do. */
+const SLOW_RECORDS_PER_S = 4_000;
+const BATCH_BYTES_MIN = 4 * 1024;
+const BYTES_PER_RECORD = 256;
+
+export interface ConnectOptions {
+  /** The name of the file in pipelines/, without its ending. */
+  readonly pipeline: string;
+  /** What is read of which topic; undefined where the pipeline's own input ends by itself. */
+  readonly input?: { readonly topic: string; readonly ranges: readonly OffsetRange[] };
+  readonly settings: Readonly<Record<string, string>>;
+  readonly rate: Rate;
+  /** Directories that it reads or writes. */
+  readonly directories?: readonly string[];
+  /** See `ConnectRun`. */
+  readonly look: () => Promise<number>;
+}
+
+/** Runs a pipeline of pipelines/ in Redpanda Connect to its end; rejects as `runConnect` does. */
+export type Connect = (options: ConnectOptions) => Promise<void>;
+
+/** Throws CONNECT_NOT_FOUND at once. */
+export async function openConnect({ config, env, console, programEnv }: CommandContext): Promise<Connect> {
+  const { kafka } = config;
+  if (!kafka) throw new AppError("OPERATION_REFUSED", "Redpanda Connect needs a broker.");
+  const program = await findConnect(config.redpanda_connect_bin, programEnv, env.clock);
+  console.say(`Redpanda Connect: ${program.name}.`);
+  return ({ pipeline: name, input, settings, rate, directories = [], look }) => {
+    const file = new URL(`../../../pipelines/${name}.yaml`, import.meta.url);
+    const pipeline = readFileSync(file, "utf8");
+    const { records_per_s } = rate;
+    const batch_bytes =
+      records_per_s < SLOW_RECORDS_PER_S ? Math.max(BATCH_BYTES_MIN, records_per_s * BYTES_PER_RECORD) : undefined;
+    const bounded = input
+      ? boundedPipeline(
+          pipeline,
+          input.topic,
+          input.ranges.map(({ to, ...range }) => ({ ...range, last: to - 1 })),
+          batch_bytes,
+        )
+      : pipeline;
+    return runConnect(env, { program, programEnv, kafka, pipeline: bounded, settings, directories, look });
+  };
+}
+
+/**
+ * Connect keeps headers as a map, so in no order. It writes by an idempotent producer that ends with its process: what was on its way
+ * when it was killed may still land, and is then told as repeated.
+ */
+export const connectMover = (
+  connect: Connect,
+  { topic, ...options }: Pick<ConnectOptions, "pipeline" | "settings" | "rate"> & { readonly topic: string },
+): Mover => ({
+  headersInOrder: false,
+  settle: () => Promise.resolve(),
+  move: (ranges, progress) => connect({ ...options, input: { topic, ranges }, look: () => progress.look() }),
+  close: () => Promise.resolve(),
+});
+
+/** As the environment takes a list, a time or a number; what is not given is empty. */
+export const setting = (given: readonly string[] | number | undefined): string =>
+  given === undefined ? "" : typeof given === "number" ? String(given) : given.join(",");
+
+export const timeSetting = (time_ms: number | undefined): string =>
+  time_ms === undefined ? "" : new Date(time_ms).toISOString();

@@ -1,0 +1,14 @@
+import type { Clock } from "../clock.ts";
+import type { BackoffLimits } from "../log/backoff.ts";
+import type { Log } from "../log/log.ts";
+import type { Random } from "../random.ts";
+
+/** What every operation works with. */
+export interface OperationEnvironment {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly backoff: BackoffLimits;
+  /** Aborts when the operator interrupts. */
+  readonly signal: AbortSignal;
+}

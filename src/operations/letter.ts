@@ -1,0 +1,106 @@
+import { createHash } from "node:crypto";
+import type { LogRecord, NewHeader, NewRecord } from "../log/log.ts";
+import { placeIn, type Place } from "./replayed-record.ts";
+import { headerText, matches, type Selection } from "./selection.ts";
+
+/** As partitions/dead-letters.ts writes them. */
+const DEAD_LETTER = {
+  reason: "x-dead-letter-reason",
+  detail: "x-dead-letter-detail",
+  topic: "x-dead-letter-topic",
+  partition: "x-dead-letter-partition",
+  offset: "x-dead-letter-offset",
+} as const;
+const REDRIVEN = {
+  count: "x-redrive-count",
+  topic: "x-redriven-from-topic",
+  partition: "x-redriven-from-partition",
+  offset: "x-redriven-from-offset",
+} as const;
+const PARKED = {
+  topic: "x-parked-from-topic",
+  partition: "x-parked-from-partition",
+  offset: "x-parked-from-offset",
+} as const;
+
+/** Which letters are meant. */
+export interface LetterSelection extends Selection {
+  readonly reasons?: readonly string[] | undefined;
+  /** Of the letter itself, in the dead-letter topic. */
+  readonly partition?: number | undefined;
+  readonly offset?: number | undefined;
+}
+
+/** A dead letter to be redriven, by where it stands in the dead-letter topic. */
+export interface Letter extends Place {
+  /** Where it came from in the topic. */
+  readonly origin: Place;
+  /** Redriven as often as allowed: it goes to the parking topic. */
+  readonly isParked: boolean;
+}
+
+export const matchesLetter = (selection: LetterSelection, record: LogRecord, partition: number): boolean =>
+  matches(selection, record) &&
+  (selection.partition === undefined || selection.partition === partition) &&
+  (selection.offset === undefined || selection.offset === record.offset) &&
+  (!selection.reasons || selection.reasons.includes(headerText(record.headers(), DEAD_LETTER.reason) ?? ""));
+
+/** Undefined where the letter does not say that it came from a partition which the topic has. */
+export function readLetter(
+  record: LogRecord,
+  partition: number,
+  topic: string,
+  partitions: number,
+  redrives_max: number,
+): Letter | undefined {
+  const headers = record.headers();
+  const origin = placeIn(headers, DEAD_LETTER.partition, DEAD_LETTER.offset);
+  if (!origin || origin.partition >= partitions || headerText(headers, DEAD_LETTER.topic) !== topic) return undefined;
+  return { partition, offset: record.offset, origin, isParked: redrivesOf(record) >= redrives_max };
+}
+
+function redrivesOf(record: LogRecord): number {
+  const count = headerText(record.headers(), REDRIVEN.count) ?? "";
+  return /^[0-9]{1,9}$/.test(count) ? Number(count) : 0;
+}
+
+/** What becomes of a letter, the same as pipelines/redrive.yaml makes of it. */
+export function redrivenRecord(record: LogRecord, letter: Letter, deadLetterTopic: string, wall_ms: number): NewRecord {
+  const { key, value } = record;
+  const at = (names: { readonly topic: string; readonly partition: string; readonly offset: string }): NewHeader[] => [
+    [names.topic, deadLetterTopic],
+    [names.partition, String(letter.partition)],
+    [names.offset, String(letter.offset)],
+  ];
+  const without = (...names: readonly string[]) => record.headers().filter(([name]) => !names.includes(name));
+  if (letter.isParked) {
+    const headers = [...without(...Object.values(PARKED)), ...at(PARKED)];
+    return { partition: letter.partition, key, value, timestamp_ms: record.timestamp_ms, headers };
+  }
+  const headers: NewHeader[] = [
+    ...without(...Object.values(DEAD_LETTER), ...Object.values(REDRIVEN)),
+    [REDRIVEN.count, String(redrivesOf(record) + 1)],
+    ...at(REDRIVEN),
+  ];
+  return { partition: letter.origin.partition, key, value, timestamp_ms: wall_ms, headers };
+}
+
+/** The letter that a record of the topic, or of the parking topic, was made of; undefined where it was not made of one. */
+export function letterOf(record: LogRecord, deadLetterTopic: string, isParked: boolean): Place | undefined {
+  const names = isParked ? PARKED : REDRIVEN;
+  const headers = record.headers();
+  return headerText(headers, names.topic) === deadLetterTopic ? placeIn(headers, names.partition, names.offset) : undefined;
+}
+
+/**
+ * Tells two records apart by all but where they stand, in 32 bytes, so that many can be remembered. Headers in any order, as Redpanda
+ * Connect keeps none; a parked one's time too, while a redriven one's is when it was written.
+ */
+export function digestOf(record: LogRecord | NewRecord, isParked: boolean): string {
+  const headers = typeof record.headers === "function" ? record.headers() : record.headers;
+  const text = (bytes: string | Uint8Array | null) =>
+    bytes === null ? null : Buffer.from(bytes as Uint8Array).toString("base64");
+  const listed = headers.map(([name, value]) => JSON.stringify([name, text(value)])).toSorted();
+  const all = JSON.stringify([text(record.key), text(record.value), isParked ? record.timestamp_ms : null, listed]);
+  return createHash("sha256").update(all).digest("base64");
+}

@@ -1,0 +1,61 @@
+import { readConfig } from "../config.ts";
+import { systemClock } from "../clock.ts";
+import { openLog } from "../log/open-log.ts";
+import { isTerminal, writeToStdout } from "../telemetry/logger.ts";
+import { ARCHIVE_USAGE, runArchive } from "./archive-command.ts";
+import { type CommandContext, EXIT_INTERRUPTED, failed } from "./command.ts";
+import { Console } from "./progress.ts";
+import { REDRIVE_USAGE, runRedrive } from "./redrive-command.ts";
+import { REPLAY_USAGE, runReplay } from "./replay-command.ts";
+
+interface Command {
+  readonly usage: string;
+  run(args: readonly string[], context: CommandContext): Promise<number>;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  replay: { usage: REPLAY_USAGE, run: runReplay },
+  redrive: { usage: REDRIVE_USAGE, run: runRedrive },
+  archive: { usage: ARCHIVE_USAGE, run: runArchive },
+};
+
+const clock = systemClock;
+
+/** The first SIGINT or SIGTERM ends in good order, the second one at once. */
+function untilInterrupted(): AbortSignal {
+  const interrupting = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      if (interrupting.signal.aborted) process.exit(EXIT_INTERRUPTED);
+      interrupting.abort();
+    });
+  }
+  return interrupting.signal;
+}
+
+async function main([name = "", ...args]: readonly string[]): Promise<number> {
+  const command = COMMANDS[name];
+  if (!command) throw new Error(`There is no operation ${name}.`);
+  if (args.includes("--help") || args.includes("-h")) {
+    process.stdout.write(command.usage);
+    return 0;
+  }
+  const console = new Console({ write: writeToStdout, columns: isTerminal() ? () => process.stdout.columns : undefined }, clock);
+  try {
+    const config = readConfig(process.env);
+    const log = openLog(config, { clock, random: Math.random, newUuid, onClientMessage: () => undefined });
+    const { PATH, HOME, TMPDIR } = process.env;
+    try {
+      const env = { log, clock, random: Math.random, backoff: config, signal: untilInterrupted() };
+      return await command.run(args, { config, env, console, newUuid, programEnv: { PATH, HOME, TMPDIR } });
+    } finally {
+      await log.close();
+    }
+  } catch (e) {
+    return failed(console, e);
+  }
+}
+
+const newUuid = () => crypto.randomUUID();
+
+process.exit(await main(process.argv.slice(2)));

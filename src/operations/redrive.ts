@@ -1,0 +1,219 @@
+import { AppError } from "../errors.ts";
+import { decodeEvent, isPoison } from "../orders/event.ts";
+import type { OperationEnvironment } from "./environment.ts";
+import { digestOf, type Letter, letterOf, type LetterSelection, matchesLetter, readLetter, redrivenRecord } from "./letter.ts";
+import type { Console } from "./progress.ts";
+import type { Place } from "./replayed-record.ts";
+import { scan } from "./scan.ts";
+import { windowsOf } from "./survey.ts";
+import { counted, letters as lettersOf, table } from "./table.ts";
+import { prepareTarget } from "./target.ts";
+
+export interface RedriveOrder {
+  readonly topic: string;
+  readonly deadLetterTopic: string;
+  readonly parkingTopic: string;
+  readonly selection: LetterSelection;
+  readonly redrives_max: number;
+}
+
+/** Letters of one run; some hundred bytes of memory each. */
+const LETTERS_MAX = 100_000;
+const SHOWN_MAX = 10;
+
+/** A letter and what is to become of it. */
+interface Planned {
+  readonly letter: Letter;
+  /** Of the record that should arrive. */
+  readonly digest: string;
+  arrived: number;
+  isChanged: boolean;
+}
+
+export interface RedrivePlan {
+  readonly order: RedriveOrder;
+  readonly planned: ReadonlyMap<string, Planned>;
+  /** Ends of the two targets beforehand. */
+  readonly starts: readonly Target[];
+}
+
+interface Target {
+  readonly topic: string;
+  readonly isParked: boolean;
+  readonly firsts: readonly number[];
+  readonly ends: readonly number[];
+}
+
+/** `<partition>:<offset>` */
+export const placeOf = ({ partition, offset }: Place): string => `${partition}:${offset}`;
+
+/**
+ * Finds the letters that match and have not been redriven yet. The letters themselves do not tell, and nothing is written down beside
+ * the log: a redriven record names its letter, so the topic is read from where the oldest of the letters came from, and the parking
+ * topic whole. A letter is taken once, by whichever run.
+ */
+export async function planRedrive(env: OperationEnvironment, console: Console, order: RedriveOrder): Promise<RedrivePlan> {
+  const { topic, deadLetterTopic, parkingTopic, selection, redrives_max } = order;
+  const partitions = await env.log.partitionCount(topic);
+  if (partitions === 0 || (await env.log.partitionCount(deadLetterTopic)) === 0) {
+    throw new AppError("OPERATION_REFUSED", `There is no topic ${partitions === 0 ? topic : deadLetterTopic}.`);
+  }
+  const planned = new Map<string, Planned>();
+  const oldest = new Map<number, number>();
+  let left = 0;
+  let isCut = false;
+  const windows = await windowsOf(env, deadLetterTopic, selection);
+  for await (const batches of scan(env, deadLetterTopic, windows)) {
+    for (const { partition, records } of batches) {
+      for (const record of records) {
+        if (!matchesLetter(selection, record, partition)) continue;
+        const letter = readLetter(record, partition, topic, partitions, redrives_max);
+        if (!letter) left++;
+        else if (planned.size === LETTERS_MAX) isCut = true;
+        else {
+          // The time it will be written is not part of it.
+          const digest = digestOf(redrivenRecord(record, letter, deadLetterTopic, 0), letter.isParked);
+          planned.set(placeOf(letter), { letter, digest, arrived: 0, isChanged: false });
+          const { origin } = letter;
+          oldest.set(origin.partition, Math.min(origin.offset, oldest.get(origin.partition) ?? origin.offset));
+        }
+      }
+    }
+  }
+  const starts = await targetsOf(env, order);
+  const done = await forgetDone(env, console, order, starts, oldest, planned);
+  const parked = [...planned.values()].filter(({ letter }) => letter.isParked).length;
+  console.say(`${lettersOf(planned.size - parked)} of ${deadLetterTopic} to ${topic}, ${lettersOf(parked)} to ${parkingTopic}.`);
+  if (done > 0) console.say(`${lettersOf(done)} more match, and were redriven or parked before.`);
+  if (left > 0)
+    console.say(`${lettersOf(left)} more match, and do not say that they come from a partition of ${topic}; they are left.`);
+  if (isCut) console.say(`These are the first ${counted(LETTERS_MAX)}; run it again for the others.`);
+  return { order, planned, starts };
+}
+
+/** Takes the letters out that a record of the topic, or of the parking topic, was made of. Resolves with their number. */
+async function forgetDone(
+  env: OperationEnvironment,
+  console: Console,
+  { deadLetterTopic }: RedriveOrder,
+  targets: readonly Target[],
+  oldest: ReadonlyMap<number, number>,
+  planned: Map<string, Planned>,
+): Promise<number> {
+  let done = 0;
+  for (const { topic, isParked, firsts, ends } of targets) {
+    const ranges = ends.map((to, partition) => {
+      const from = isParked ? 0 : (oldest.get(partition) ?? to);
+      return { partition, from: Math.min(to, Math.max(firsts[partition] ?? 0, from)), to };
+    });
+    const progress = console.progress(
+      `reading ${topic}`,
+      ranges.reduce((sum, { from, to }) => sum + to - from, 0),
+    );
+    let read = 0;
+    try {
+      for await (const batches of scan(env, topic, ranges)) {
+        for (const { records, baseOffset, nextOffset } of batches) {
+          for (const record of records) {
+            const from = letterOf(record, deadLetterTopic, isParked);
+            if (from && planned.delete(placeOf(from))) done++;
+          }
+          read += nextOffset - baseOffset;
+        }
+        progress.show(read);
+      }
+    } finally {
+      progress.end();
+    }
+  }
+  return done;
+}
+
+async function targetsOf({ log }: OperationEnvironment, { topic, parkingTopic }: RedriveOrder): Promise<Target[]> {
+  const target = async (name: string, isParked: boolean) => {
+    const watermarks = (await log.partitionCount(name)) === 0 ? [] : await log.watermarks(name);
+    const firsts = watermarks.map(({ startOffset }) => startOffset);
+    return { topic: name, isParked, firsts, ends: watermarks.map(({ endOffset }) => endOffset) };
+  };
+  return [await target(topic, false), await target(parkingTopic, true)];
+}
+
+/** Makes the parking topic where something goes there: a partition for each of the dead letters' ones. */
+export async function prepareParking(env: OperationEnvironment, { order, planned }: RedrivePlan): Promise<void> {
+  if (![...planned.values()].some(({ letter }) => letter.isParked)) return;
+  await prepareTarget(env, order.parkingTopic, await env.log.partitionCount(order.deadLetterTopic));
+}
+
+/** What a letter has become in the log, read through the `Log` port and not by what moved it. */
+export class Redriven {
+  count = 0;
+  readonly #positions: Map<string, number[]>;
+
+  constructor(
+    private readonly env: OperationEnvironment,
+    private readonly plan: RedrivePlan,
+  ) {
+    this.#positions = new Map(plan.starts.map(({ topic, ends }) => [topic, [...ends]]));
+  }
+
+  /** Reads on to the ends of both topics. Resolves with how many of the letters have arrived. */
+  async look(): Promise<number> {
+    const { order, planned } = this.plan;
+    for (const { topic, isParked, ends } of await targetsOf(this.env, order)) {
+      const positions = this.#positions.get(topic) ?? [];
+      const ranges = ends.map((to, partition) => ({ partition, from: positions[partition] ?? 0, to }));
+      for await (const batches of scan(this.env, topic, ranges)) {
+        for (const { partition, records, nextOffset } of batches) {
+          for (const record of records) {
+            const from = letterOf(record, order.deadLetterTopic, isParked);
+            const found = from && planned.get(placeOf(from));
+            if (!found || found.letter.isParked !== isParked) continue;
+            const target = isParked ? found.letter.partition : found.letter.origin.partition;
+            if (target !== partition || digestOf(record, isParked) !== found.digest) found.isChanged = true;
+            // Twice is harmless only for an event, which counts once by its id; poison would be two letters.
+            if (found.arrived++ === 0) this.count++;
+            else if (isPoison(decodeEvent(record.key, record.value))) found.isChanged = true;
+          }
+          positions[partition] = nextOffset;
+        }
+      }
+      this.#positions.set(topic, positions);
+    }
+    return this.count;
+  }
+
+  missing(): Letter[] {
+    return [...this.plan.planned.values()].filter(({ arrived }) => arrived === 0).map(({ letter }) => letter);
+  }
+}
+
+/** Tells what has become of the letters. True if each arrived, as it should. */
+export function reportRedrive(console: Console, { order, planned }: RedrivePlan): boolean {
+  const all = [...planned.values()];
+  const partitions = [...new Set(all.map(({ letter }) => letter.partition))].toSorted((a, b) => a - b);
+  const rows = partitions.map((partition) => {
+    const of = all.filter(({ letter }) => letter.partition === partition);
+    const count = (is: (one: Planned) => boolean) => of.filter(is).length;
+    return [
+      String(partition),
+      of.length,
+      count(({ letter, arrived }) => arrived > 0 && !letter.isParked),
+      count(({ letter, arrived }) => arrived > 0 && letter.isParked),
+      count(({ arrived }) => arrived > 1),
+      count(({ arrived, isChanged }) => arrived === 0 || isChanged),
+    ];
+  });
+  for (const line of table(["partition", "letters", "redriven", "parked", "repeated", "differences"], rows)) console.say(line);
+  const wrong = all.filter(({ arrived, isChanged }) => arrived === 0 || isChanged);
+  for (const { letter, arrived } of wrong.slice(0, SHOWN_MAX)) {
+    const what = arrived === 0 ? "missing" : arrived === 1 ? "changed" : "changed or repeated";
+    console.say(`${what}: ${order.deadLetterTopic} ${placeOf(letter)}`);
+  }
+  if (wrong.length > SHOWN_MAX) console.say(`… and ${counted(wrong.length - SHOWN_MAX)} more differences.`);
+  console.say(
+    wrong.length === 0
+      ? `${lettersOf(all.length)} went where they should. A record that is poison still comes back to ${order.deadLetterTopic} with its count.`
+      : `${lettersOf(wrong.length)} did not arrive as they should.`,
+  );
+  return wrong.length === 0;
+}

@@ -1,0 +1,179 @@
+import { AppError } from "../errors.ts";
+import type { LogRecord } from "../log/log.ts";
+import { decodeEvent, isPoison } from "../orders/event.ts";
+import { Arrivals } from "./arrivals.ts";
+import { type Arrived, comparePartition, type Expected, type PartitionComparison } from "./comparison.ts";
+import { offsetsOf, reportComparison } from "./comparison-report.ts";
+import type { OperationEnvironment } from "./environment.ts";
+import { moveAll } from "./move-all.ts";
+import type { Mover } from "./mover.ts";
+import type { PlanFile, PlanHead } from "./plan-file.ts";
+import type { Console } from "./progress.ts";
+import { replayedFrom, replayedRecord } from "./replayed-record.ts";
+import { type OffsetRange, scan } from "./scan.ts";
+import { matches, type Selection } from "./selection.ts";
+import { survey, type SurveyedRange, windowsOf } from "./survey.ts";
+import { records, table } from "./table.ts";
+import { prepareTarget } from "./target.ts";
+
+/** What a replay moves; fixed at its start. */
+export interface ReplayPlan extends PlanHead {
+  readonly topic: string;
+  readonly target: string;
+  readonly selection: Selection;
+  /** Whether this program moves it itself. Redpanda Connect keeps no order of headers, so the two do not mix. */
+  readonly isDirect: boolean;
+  readonly ranges: readonly SurveyedRange[];
+  /** Ends of the target's partitions before the first record went there. */
+  readonly targetStarts: readonly number[];
+}
+
+export interface ReplayOrder {
+  readonly id: string;
+  readonly topic: string;
+  readonly target: string;
+  readonly selection: Selection;
+}
+
+const COMPARED_AT_ONCE_MAX = 4;
+
+/** Whether the record is one that the replay moves: never what it wrote itself, as the target may be the source. */
+export const isWanted = ({ id, selection }: Pick<ReplayOrder, "id" | "selection">, record: LogRecord): boolean =>
+  matches(selection, record) && !replayedFrom(record, id);
+
+/** Says what a replay would move, and moves nothing. */
+export async function previewReplay(env: OperationEnvironment, console: Console, order: ReplayOrder): Promise<void> {
+  const windows = await windowsOfExisting(env, order);
+  const { ranges, samples } = await survey(env, console, order.topic, windows, (record) => isWanted(order, record));
+  const rows = ranges.map(({ partition, from, to, matching, read }) => [
+    String(partition),
+    offsetsOf(read),
+    matching,
+    offsetsOf({ from, to }),
+  ]);
+  for (const line of table(["partition", "offsets read", "matching", "from the first to the last"], rows)) console.say(line);
+  const matching = ranges.reduce((sum, range) => sum + range.matching, 0);
+  console.say(`${records(matching)} of ${order.topic} would go to ${order.target}.`);
+  for (const line of samples) console.say(`  ${line}`);
+}
+
+/** Makes the plan, creates the target where it is missing, and writes the plan down. */
+export async function planReplay(
+  env: OperationEnvironment,
+  console: Console,
+  order: ReplayOrder & { readonly isDirect: boolean },
+  file: PlanFile<ReplayPlan>,
+  logId: string,
+): Promise<ReplayPlan> {
+  const windows = await windowsOfExisting(env, order);
+  const { ranges } = await survey(env, console, order.topic, windows, (record) => isWanted(order, record));
+  const targetStarts = await prepareTarget(env, order.target, windows.length);
+  const plan = { command: "replay", logId, ...order, ranges, targetStarts };
+  file.write(plan);
+  return plan;
+}
+
+async function windowsOfExisting(env: OperationEnvironment, { topic, selection }: ReplayOrder): Promise<OffsetRange[]> {
+  if ((await env.log.partitionCount(topic)) === 0) throw new AppError("OPERATION_REFUSED", `There is no topic ${topic}.`);
+  return windowsOf(env, topic, selection);
+}
+
+/** Moves what the plan says and the target has not got yet. */
+export async function moveReplay(env: OperationEnvironment, console: Console, plan: ReplayPlan, mover: Mover): Promise<void> {
+  const arrivals = new Arrivals(env, plan.target, plan.id, plan.targetStarts);
+  const left = () => arrivals.left(plan.ranges);
+  await moveAll(env, console, {
+    target: plan.target,
+    total: matchingIn(plan),
+    look: () => arrivals.look(),
+    isWhole: () => left().length === 0,
+    settle: () => mover.settle(),
+    move: (progress) => mover.move(left(), progress),
+  });
+}
+
+const matchingIn = ({ ranges }: Pick<ReplayPlan, "ranges">): number => ranges.reduce((sum, { matching }) => sum + matching, 0);
+
+/**
+ * Compares what arrived with what should have, both read through the `Log` port and neither by what moved them; see
+ * src/decisions/0009-the-comparison-reads-the-log.md.
+ */
+export async function compareReplay(
+  env: OperationEnvironment,
+  console: Console,
+  plan: ReplayPlan,
+  headersInOrder: boolean,
+): Promise<PartitionComparison[]> {
+  const ends = (await env.log.watermarks(plan.target)).map(({ endOffset }) => endOffset);
+  const progress = console.progress("comparing", matchingIn(plan));
+  let done = 0;
+  const compareOne = (partition: number) => {
+    const range = plan.ranges[partition];
+    const fromOffset = range?.from ?? 0;
+    return comparePartition({
+      partition,
+      fromOffset,
+      toOffset: range?.to ?? 0,
+      expected: (from) => expectedIn(env, plan, { partition, from, to: range?.to ?? 0 }),
+      arrived: arrivedIn(env, plan, { partition, from: plan.targetStarts[partition] ?? 0, to: ends[partition] ?? 0 }, () =>
+        progress.show(++done),
+      ),
+      strictness: { headersInOrder, timestamp: true },
+      mayRepeat: countsOnce,
+    });
+  };
+  const results: PartitionComparison[] = [];
+  let next = 0;
+  const lane = async () => {
+    while (next < ends.length) {
+      const partition = next++;
+      results[partition] = await compareOne(partition);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: COMPARED_AT_ONCE_MAX }, lane));
+  } finally {
+    progress.end();
+  }
+  return results;
+}
+
+/** An event counts once by its id, however often it stands in the log. Anything else would be a dead letter once more. */
+const countsOnce = ({ key, value }: LogRecord): boolean => !isPoison(decodeEvent(key, value));
+
+async function* expectedIn(env: OperationEnvironment, plan: ReplayPlan, range: OffsetRange): AsyncGenerator<Expected> {
+  for await (const batches of scan(env, plan.topic, [range])) {
+    for (const record of batches.flatMap((batch) => batch.records)) {
+      if (!isWanted(plan, record)) continue;
+      yield { offset: record.offset, record: replayedRecord(record, range.partition, plan.topic, plan.id) };
+    }
+  }
+}
+
+async function* arrivedIn(
+  env: OperationEnvironment,
+  plan: ReplayPlan,
+  range: OffsetRange,
+  onArrived: () => void,
+): AsyncGenerator<Arrived> {
+  for await (const batches of scan(env, plan.target, [range])) {
+    for (const record of batches.flatMap((batch) => batch.records)) {
+      const from = replayedFrom(record, plan.id);
+      if (!from) continue;
+      onArrived();
+      yield { record, origin: from.origin };
+    }
+  }
+}
+
+/** Tells what was found. True if all that should have arrived did, and nothing else. */
+export function reportReplay(console: Console, plan: ReplayPlan, compared: readonly PartitionComparison[]): boolean {
+  const { topic: source, target } = plan;
+  const planned = plan.ranges.map((range) => ({ ...range, offsets: offsetsOf(range) }));
+  const isWhole = reportComparison(console, compared, { planned, source, target });
+  const repeated = compared.reduce((sum, each) => sum + each.repeated, 0);
+  if (repeated > 0)
+    console.say(`${records(repeated)} arrived again after an outage; each is an event, which counts once by its id.`);
+  if (isWhole) console.say(`All of ${records(matchingIn(plan))} of ${source} arrived in ${target}, unchanged and in order.`);
+  return isWhole;
+}

@@ -1,0 +1,57 @@
+import { Database } from "bun:sqlite";
+import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { type Exit, spawnTied, type TiedProcess } from "./tied-process.ts";
+
+const repository = fileURLToPath(new URL("../..", import.meta.url));
+
+/** A command such as `bun run replay` in a process of its own, for `await using`. */
+export interface Operation extends AsyncDisposable {
+  readonly process: TiedProcess;
+  output(): string;
+  kill(signal: NodeJS.Signals): void;
+  readonly exited: Promise<Exit>;
+}
+
+export function startOperation(
+  command: "replay" | "redrive" | "archive",
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Operation {
+  const { PATH, HOME, TMPDIR } = process.env;
+  const tied = spawnTied([process.execPath, "src/operations/main.ts", command, ...args], {
+    cwd: repository,
+    env: { PATH, HOME, TMPDIR, ...env },
+  });
+  return {
+    process: tied,
+    output: () => tied.output(),
+    kill: (signal) => tied.kill(signal),
+    exited: tied.exited,
+    [Symbol.asyncDispose]: async () => {
+      tied.kill("SIGKILL");
+      await tied.exited;
+    },
+  };
+}
+
+export async function runOperation(
+  ...args: Parameters<typeof startOperation>
+): Promise<{ readonly code: number | null; readonly output: string }> {
+  await using operation = startOperation(...args);
+  const { code } = await operation.exited;
+  return { code, output: operation.output() };
+}
+
+/** The rows of each partition's store, which are a function of the log's prefix; looked into while the service runs or not. */
+export async function orderRows(dataDir: string, topic: string): Promise<Record<string, unknown[]>> {
+  const rows: Record<string, unknown[]> = {};
+  for await (const path of new Bun.Glob(`state/*/order-service-0/${topic}.*.sqlite`).scan(dataDir)) {
+    using db = new Database(join(dataDir, path), { readonly: true });
+    rows[path.slice(path.lastIndexOf(`${topic}.`) + topic.length)] = [
+      db.query("SELECT * FROM orders ORDER BY order_id").all(),
+      db.query("SELECT * FROM spilled_event_ids ORDER BY order_id, event_id").all(),
+    ];
+  }
+  return rows;
+}

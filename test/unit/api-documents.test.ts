@@ -1,0 +1,143 @@
+import { describe, expect, test } from "bun:test";
+import * as asyncApiSpecs from "@asyncapi/specs";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { Ajv, type AnySchema } from "ajv";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+import { asyncApiDocument } from "../../src/api/asyncapi.ts";
+import type { ServiceApi } from "../../src/api/openapi.ts";
+import { apiRoutes } from "../../src/api/routes.ts";
+import { cartApi } from "../../src/cart/operations.ts";
+import { errorCatalogue } from "../../src/errors.ts";
+import { orderServiceApi } from "../../src/order-service/operations.ts";
+import { type OpenApi, type Schema, schemaCheck } from "../support/api-document.ts";
+
+const topics = { orders_topic: "orders.events", dead_letter_topic: "orders.events.dlq" };
+
+const served = async (api: ServiceApi, path: string): Promise<Response> => {
+  const route = apiRoutes(api, topics).find((one) => one.path === path);
+  if (!route) throw new Error(`There is no route ${path}.`);
+  return route.handle(new Request(`http://127.0.0.1${path}`));
+};
+
+const openApi = new Validator();
+const jsonSchema = new Ajv2020({ strict: false });
+// AsyncAPI's schema brings that of JSON Schema draft 7 with it.
+const asyncApi = new Ajv({ strict: false, allErrors: true, meta: false, validateSchema: false });
+addFormats.default(asyncApi);
+const isAsyncApi = asyncApi.compile(asyncApiSpecs.schemas["3.0.0"] as AnySchema);
+
+/** Complaints of OpenAPI 3.1's own schema about the document, and of JSON Schema 2020-12's about the schemas in it. */
+async function openApiComplaints(document: OpenApi): Promise<string[]> {
+  const { valid, errors } = await openApi.validate(structuredClone(document) as never);
+  const schemas = Object.entries(document.components.schemas).filter(([, schema]) => !jsonSchema.validateSchema(schema));
+  return [...(valid ? [] : [JSON.stringify(errors)]), ...schemas.map(([name]) => `${name} is no schema`)];
+}
+
+const asyncApiComplaints = (document: object): string[] =>
+  isAsyncApi(document) ? [] : (isAsyncApi.errors ?? []).map((e) => `${e.instancePath} ${e.message}`);
+
+const documentOf = async (api: ServiceApi) => (await (await served(api, "/openapi.json")).json()) as OpenApi;
+
+describe.each([
+  ["cart", cartApi, await documentOf(cartApi)],
+  ["order", orderServiceApi, await documentOf(orderServiceApi)],
+] as const)("the %s service's OpenAPI document", (_, api, document) => {
+  const operations = Object.values(document.paths).flatMap((path) => Object.values(path));
+
+  test("is OpenAPI 3.1", async () => {
+    expect(document.openapi).toStartWith("3.1.");
+    expect(await openApiComplaints(document)).toEqual([]);
+  });
+
+  test("is checked by a schema that finds what is wrong", async () => {
+    const first = Object.keys(document.paths)[0]!;
+    const broken: object[] = [
+      { ...document, info: { title: "no version" } },
+      { ...document, paths: { "no slash": document.paths[first] } },
+      { ...document, paths: { [first]: { get: { responses: { 200: { content: {} } } } } } },
+      { ...document, paths: { [first]: { get: { parameters: [{ name: "x", in: "nowhere" }], responses: {} } } } },
+      { ...document, components: { ...document.components, schemas: { Odd: { type: "text" } } } },
+    ];
+    for (const one of broken) expect(await openApiComplaints(one as OpenApi)).not.toEqual([]);
+  });
+
+  test("has examples, and each is valid by its own schema", () => {
+    const validates = schemaCheck({ components: document.components });
+    const medias = operations.flatMap(({ requestBody, responses }) =>
+      [...(requestBody ? [requestBody] : []), ...Object.values(responses)].flatMap(({ content }) => Object.values(content)),
+    );
+    const values = medias.flatMap(({ schema, example, examples }) => [
+      ...(example === undefined ? [] : [{ schema, value: example }]),
+      ...Object.values(examples ?? {}).map(({ value }) => ({ schema, value })),
+    ]);
+    const described = operations.flatMap(({ parameters = [], responses }) => [
+      ...parameters,
+      ...Object.values(responses).flatMap(({ headers }) => Object.values(headers)),
+    ]);
+    values.push(...described.map(({ schema, example }) => ({ schema, value: example })));
+    expect(values.length).toBeGreaterThan(50);
+    for (const { schema, value } of values)
+      expect({ value, complaints: validates(schema, value) }).toEqual({ value, complaints: [] });
+  });
+
+  test("is browsed on a page that asks nothing off the machine", async () => {
+    const page = await served(api, "/docs");
+    const html = await page.text();
+    expect(html).toContain(`<title>${api.title}</title>`);
+    expect(html).not.toMatch(/https?:|\/\/[a-z]/);
+    expect(html).toContain('"validatorUrl":"none"');
+    expect(page.headers.get("content-security-policy")).toStartWith("default-src 'none'; script-src 'self'");
+  });
+});
+
+test("every error of the catalogue that reaches a client is in a document", async () => {
+  const documents = await Promise.all([documentOf(cartApi), documentOf(orderServiceApi)]);
+  const documented = new Set(documents.flatMap(({ components }) => Object.keys(components.schemas)));
+  // One with status 500 is answered as INTERNAL.
+  const answered = Object.entries(errorCatalogue).filter(([code, { status }]) => status !== 500 || code === "INTERNAL");
+  const missing = answered.map(([code]) => code).filter((code) => !documented.has(code));
+  expect(missing).toEqual(["SERVICE_UNAVAILABLE"]); // Of the audit, about a service.
+});
+
+describe("the AsyncAPI document", () => {
+  const document = asyncApiDocument(topics);
+
+  test("is AsyncAPI 3", () => {
+    expect(asyncApiComplaints(document)).toEqual([]);
+  });
+
+  test("is checked by a schema that finds what is wrong", () => {
+    expect(asyncApiComplaints({ ...document, asyncapi: "2.6.0" })).not.toEqual([]);
+    expect(asyncApiComplaints({ ...document, info: { title: "no version" } })).not.toEqual([]);
+    expect(asyncApiComplaints({ ...document, operations: { one: { action: "publish" } } })).not.toEqual([]);
+    expect(asyncApiComplaints({ ...document, channels: { one: { messages: [] } } })).not.toEqual([]);
+  });
+
+  test("is the same on both services, and names the topics as they are set", async () => {
+    const [ofCart, ofOrders] = await Promise.all(
+      [cartApi, orderServiceApi].map(async (api) => (await served(api, "/asyncapi.json")).json()),
+    );
+    expect(ofCart).toEqual(ofOrders);
+    expect(ofCart).toEqual(document);
+    const { channels } = asyncApiDocument({ orders_topic: "a", dead_letter_topic: "a.dlq" });
+    expect(Object.values(channels as Record<string, { address: string }>).map(({ address }) => address)).toEqual([
+      "a",
+      "a.dlq",
+      "a.parked",
+    ]);
+  });
+
+  test("has examples, and each is valid by its own schemas", () => {
+    type Message = { headers: Schema; payload: Schema; examples: { headers?: unknown; payload: unknown }[] };
+    const { components } = document as { components: { messages: Record<string, Message> } };
+    const validates = schemaCheck({ components });
+    const examples = Object.values(components.messages).flatMap((message) =>
+      message.examples.map((one) => ({ message, ...one })),
+    );
+    expect(examples).toHaveLength(4);
+    for (const { message, headers = {}, payload } of examples) {
+      expect([...validates(message.headers, headers), ...validates(message.payload, payload)]).toEqual([]);
+    }
+  });
+});

@@ -1,0 +1,95 @@
+import { describe, expect, test } from "bun:test";
+import { Ajv } from "ajv";
+import addFormats from "ajv-formats";
+import * as fc from "fast-check";
+import { cloudEventHeaders, decodeEvent, encodeEvent, isPoison } from "../../src/orders/event.ts";
+import { eventHeadersSchema, orderCreatedSchema, orderStatusUpdatedSchema } from "../../src/orders/event-schema.ts";
+import { anEvent } from "../support/an-event.ts";
+import { valuesOf } from "../support/schema-arbitrary.ts";
+
+const ajv = new Ajv({ strict: false });
+addFormats.default(ajv);
+const schemas = { ORDER_CREATED: orderCreatedSchema, ORDER_STATUS_UPDATED: orderStatusUpdatedSchema };
+const checks = {
+  ORDER_CREATED: ajv.compile(orderCreatedSchema),
+  ORDER_STATUS_UPDATED: ajv.compile(orderStatusUpdatedSchema),
+};
+
+interface Wire {
+  event_id: string;
+  event_type: keyof typeof checks;
+  timestamp: string;
+  order_id: string;
+  order?: Record<string, unknown>;
+}
+
+const isValid = (wire: Wire): boolean => checks[wire.event_type](wire);
+const isTaken = (wire: Wire): boolean => !isPoison(decodeEvent(Buffer.from(wire.order_id), Buffer.from(JSON.stringify(wire))));
+
+const created: Wire = {
+  event_id: "e1",
+  event_type: "ORDER_CREATED",
+  timestamp: "2026-11-22T21:42:39Z",
+  order_id: "ORD-1",
+  order: {
+    order_id: "ORD-1",
+    customer_id: "C",
+    order_date: "2026-11-22T21:42:39.413708Z",
+    items: [{ item_id: "A", quantity: 1, price: 1 }],
+    total_amount: 1,
+    currency: "USD",
+    status: "new",
+  },
+};
+const withOrder = (more: Record<string, unknown>): Wire => ({ ...created, order: { ...created.order, ...more } });
+
+describe("the schema of events", () => {
+  test("allows what the encoder writes, and its headers", () => {
+    const checkHeaders = ajv.compile({ ...eventHeadersSchema, additionalProperties: false });
+    fc.assert(
+      fc.property(anEvent, (event) => {
+        const wire = JSON.parse(encodeEvent(event)) as Wire;
+        expect({ wire, errors: isValid(wire) ? undefined : checks[wire.event_type].errors }).toEqual({ wire, errors: undefined });
+        const traceparent = `00-${"ab".repeat(16)}-${"cd".repeat(8)}-01`;
+        const headers = Object.fromEntries(cloudEventHeaders(event, "/cart-service", traceparent));
+        expect(checkHeaders(headers) ? undefined : checkHeaders.errors).toBeUndefined();
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test.each(["ORDER_CREATED", "ORDER_STATUS_UPDATED"] as const)("allows nothing of %s that the decoder does not take", (type) => {
+    const values = valuesOf(JSON.parse(JSON.stringify(schemas[type])) as Record<string, unknown>) as fc.Arbitrary<Wire>;
+    fc.assert(
+      fc.property(values, (wire) => {
+        // A schema cannot say that two fields are equal.
+        if (wire.order) wire.order["order_id"] = wire.order_id;
+        expect({ wire, isValid: isValid(wire) }).toEqual({ wire, isValid: true });
+        expect({ wire, decoded: decodeEvent(Buffer.from(wire.order_id), Buffer.from(JSON.stringify(wire))) }).toMatchObject({
+          decoded: { type },
+        });
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  const longest = "𝒳".repeat(128);
+  test.each<[what: string, wire: Wire, valid: boolean, taken: boolean]>([
+    ["what both take", created, true, true],
+    ["a date without a zone", { ...created, timestamp: "2026-11-22T21:42:39.413905" }, false, true],
+    ["a date with a space", withOrder({ order_date: "2026-11-22 21:42:39Z" }), false, true],
+    ["a date in lower case", withOrder({ order_date: "2026-11-22t21:42:39z" }), false, true],
+    ["an amount that rounding brings within the bounds", withOrder({ total_amount: 1_000_000_000_000.004 }), false, true],
+    ["another order within", withOrder({ order_id: "ORD-2" }), true, false],
+    ["half of a surrogate pair", withOrder({ customer_id: "\ud800" }), true, false],
+    ["128 characters that are 256 code units", withOrder({ customer_id: longest }), true, false],
+    ["30 February", { ...created, timestamp: "2026-02-30T21:42:39Z" }, false, false],
+    ["a leap second", { ...created, timestamp: "2016-12-31T23:59:60Z" }, false, false],
+    ["a quantity of 0", withOrder({ items: [{ item_id: "A", quantity: 0, price: 1 }] }), false, false],
+    ["an id with a control character", { ...created, event_id: "a\u0085" }, false, false],
+    ["a currency in lower case", withOrder({ currency: "usd" }), false, false],
+    ["an unknown status", withOrder({ status: "lost" }), false, false],
+  ])("and the decoder on %s", (_, wire, valid, taken) => {
+    expect({ valid: isValid(wire), taken: isTaken(wire) }).toEqual({ valid, taken });
+  });
+});
