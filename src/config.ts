@@ -110,6 +110,15 @@ const settingsSchema = Type.Object({
       },
     ),
   ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
+    text("be an http or https URL", "^https?://[^\\s]{1,2048}$", "where traces are sent by OTLP over HTTP; unset: none are made"),
+  ),
+  OTEL_TRACES_SAMPLER_ARG: text(
+    "be a number from 0 to 1",
+    "^(?:0(?:\\.[0-9]{1,9})?|1(?:\\.0{1,9})?)$",
+    "of the traces that begin here, how many are kept; others are as their header says",
+    { default: "1" },
+  ),
   LOG_LEVEL: choice(["fatal", "error", "warn", "info", "debug", "trace", "silent"], "info", "least level that is logged"),
   LOG_FORMAT: choice(["auto", "json", "pretty"], "auto", "auto is pretty on a terminal and JSON lines elsewhere"),
 });
@@ -159,6 +168,8 @@ export interface Config {
   readonly redpanda_connect_bin: string | undefined;
   /** undefined: an operator's requests are refused. */
   readonly operator_token: string | undefined;
+  /** undefined: none are made. `ratio`: of those that begin here, how many are kept, 0 to 1. */
+  readonly traces: { readonly endpoint: string; readonly ratio: number } | undefined;
   readonly log_level: Settings["LOG_LEVEL"];
   readonly log_format: Settings["LOG_FORMAT"];
 }
@@ -235,6 +246,8 @@ const contradictions = (s: Settings, areValid: (...names: SettingName[]) => bool
       `BACKOFF_MS_MIN is ${s.BACKOFF_MS_MIN}; it must not be greater than BACKOFF_MS_MAX, which is ${s.BACKOFF_MS_MAX}.`,
     );
   }
+  if (s.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined && !URL.canParse(s.OTEL_EXPORTER_OTLP_ENDPOINT))
+    problems.push("OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://collector:4318.");
   if (
     areValid("APPEND_BATCH_RECORDS_MAX", "APPEND_QUEUE_RECORDS_MAX") &&
     s.APPEND_BATCH_RECORDS_MAX > s.APPEND_QUEUE_RECORDS_MAX
@@ -281,6 +294,10 @@ const toConfig = (s: Settings, ca: string | undefined): Config => ({
   shutdown_wait_ms_max: s.SHUTDOWN_WAIT_MS_MAX,
   redpanda_connect_bin: s.REDPANDA_CONNECT_BIN,
   operator_token: s.OPERATOR_TOKEN,
+  traces:
+    s.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
+      ? undefined
+      : { endpoint: s.OTEL_EXPORTER_OTLP_ENDPOINT, ratio: Number(s.OTEL_TRACES_SAMPLER_ARG) },
   log_level: s.LOG_LEVEL,
   log_format: s.LOG_FORMAT,
 });

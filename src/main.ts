@@ -2,7 +2,7 @@ import { join, resolve } from "node:path";
 import { cartApp } from "./cart/app.ts";
 import { RestartingCart } from "./cart/restarting-cart.ts";
 import { CartService } from "./cart/service.ts";
-import { systemClock } from "./clock.ts";
+import { systemClock, within } from "./clock.ts";
 import { type Config, readConfig, settingsHelp } from "./config.ts";
 import { AppError } from "./errors.ts";
 import { readiness } from "./http/health.ts";
@@ -12,17 +12,23 @@ import type { Log } from "./log/log.ts";
 import { openLog } from "./log/open-log.ts";
 import { partitionFor } from "./log/partitioner.ts";
 import { orderServiceApp } from "./order-service/app.ts";
+import { heldUpdatesOf } from "./order-service/queries.ts";
 import { OrderService } from "./order-service/service.ts";
 import type { HeldPartitions } from "./partitions/projection.ts";
 import { StateDir } from "./partitions/state-dir.ts";
 import { createLogger, isTerminal, type Logger, writeToStdout } from "./telemetry/logger.ts";
+import { Metrics } from "./telemetry/metrics.ts";
 import { progressBar, StatusLine } from "./telemetry/status-line.ts";
+import type { Tracing, TracingOptions } from "./telemetry/tracing.ts";
 
 const ROLES = ["both", "producer", "consumer"] as const;
 type Role = (typeof ROLES)[number];
 
 const EXIT_USAGE = 2;
 const STATUS_WAIT_MS = 200;
+const EVENT_LOOP_WAIT_MS = 100;
+/** When stopping, for the receiver to take what is queued. */
+const TRACES_WAIT_MS_MAX = 1_000;
 
 const USAGE = `Usage: bun start [--help]        both services in one process
        bun run producer          the cart service alone
@@ -33,40 +39,66 @@ ${settingsHelp()}`;
 const clock = systemClock;
 const random = Math.random;
 const newUuid = () => crypto.randomUUID();
+const now_s = () => performance.now() / 1_000;
 
 interface StartedRole {
   readonly what: string;
   readonly service: { stop(): Promise<void>; readonly partitions: HeldPartitions<unknown> };
   readonly http: RunningService;
+  readonly metrics: Metrics;
+  readonly tracer: Tracing | undefined;
 }
 
-function startCart(config: Config, log: Log, logger: Logger): StartedRole {
+type Tracers = (service: TracingOptions["service"]) => Tracing | undefined;
+
+/** OpenTelemetry is loaded only where traces are to be sent. */
+async function tracersFor(config: Config, logger: Logger): Promise<Tracers> {
+  const { traces, orders_topic: topic, consumer_group: group } = config;
+  if (!traces) return () => undefined;
+  const { Tracing } = await import("./telemetry/tracing.ts");
+  const system = config.kafka ? "kafka" : "sqlite";
+  const now_ms = () => performance.timeOrigin + performance.now();
+  return (service) => new Tracing({ ...traces, service, system, topic, group, now_ms, tell: (message) => logger.warn(message) });
+}
+
+function startCart(config: Config, log: Log, logger: Logger, tracers: Tracers): StartedRole {
   const claimState = (logId: string) => StateDir.claim(config.data_dir, logId, "cart");
+  const metrics = new Metrics("cart", now_s);
+  const tracer = tracers("cart-service");
+  const common = { config, log, claimState, logger, clock, random, newUuid, meter: metrics, appendMeter: metrics.appends() };
   const service = new RestartingCart(
-    (indexDamaged) => new CartService({ config, log, claimState, logger, clock, random, newUuid, indexDamaged }),
+    (indexDamaged) => new CartService({ ...common, indexDamaged }),
     (message) => logger.error(message),
   );
+  metrics.watch(() => service.partitions);
   const inFlight = new InFlight(config.in_flight_requests_max);
   const health = () => readiness(service.partitions);
-  const app = cartApp({ ...config, commands: service.commands, health, inFlight, logger });
+  const app = cartApp({ ...config, commands: service.commands, health, inFlight, logger, metrics, tracer });
   return {
     what: "index",
     service,
+    metrics,
+    tracer,
     http: serve(app, { ...config, port: config.cart_port, portSetting: "CART_PORT", inFlight, clock }),
   };
 }
 
-function startOrderService(config: Config, log: Log, logger: Logger): StartedRole {
+function startOrderService(config: Config, log: Log, logger: Logger, tracers: Tracers): StartedRole {
   const claimState = (logId: string) => StateDir.claim(config.data_dir, logId, "order-service");
-  const service = new OrderService({ config, log, claimState, logger, clock, random });
+  const metrics = new Metrics("order-service", now_s);
+  const tracer = tracers("order-service");
+  const service = new OrderService({ config, log, claimState, logger, clock, random, metrics, tracer });
+  metrics.watch(() => service.partitions, heldUpdatesOf);
   const inFlight = new InFlight(config.in_flight_requests_max);
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
   const { partitions } = service;
   const rebuild = (partition: number) => partitions.rebuild(partition, "an operator asked for it");
-  const app = orderServiceApp({ ...config, partitions, partitionOf, rebuild, inFlight, logger });
+  const app = orderServiceApp({ ...config, partitions, partitionOf, rebuild, inFlight, logger, metrics, tracer });
   return {
     what: "orders",
     service,
+    metrics,
+    tracer,
     http: serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock }),
   };
 }
@@ -95,6 +127,16 @@ function showRestores(status: StatusLine, roles: readonly StartedRole[]): void {
   }, STATUS_WAIT_MS).unref();
 }
 
+/** How late a timer runs is how long everything else waits, too. */
+function watchEventLoop(roles: readonly StartedRole[]): void {
+  let due_s = now_s() + EVENT_LOOP_WAIT_MS / 1_000;
+  setInterval(() => {
+    const at_s = now_s();
+    for (const { metrics } of roles) metrics.eventLoopDelayed(Math.max(0, at_s - due_s));
+    due_s = at_s + EVENT_LOOP_WAIT_MS / 1_000;
+  }, EVENT_LOOP_WAIT_MS).unref();
+}
+
 async function main(args: readonly string[]): Promise<number | undefined> {
   const role = (args.find((arg) => !arg.startsWith("-")) ?? "both") as Role;
   if (args.includes("--help") || args.includes("-h")) {
@@ -116,9 +158,11 @@ async function main(args: readonly string[]): Promise<number | undefined> {
     process.exit(1);
   });
   const log = openLog(config, { clock, random, newUuid, onClientMessage: (message) => logger.debug(message) });
-  const cart = role === "consumer" ? undefined : startCart(config, log, logger);
-  const orders = role === "producer" ? undefined : startOrderService(config, log, logger);
+  const tracers = await tracersFor(config, logger);
+  const cart = role === "consumer" ? undefined : startCart(config, log, logger, tracers);
+  const orders = role === "producer" ? undefined : startOrderService(config, log, logger, tracers);
   const roles = [cart, orders].filter((started) => started !== undefined);
+  watchEventLoop(roles);
   announce(config, logger, cart, orders);
   if (status) showRestores(status, roles);
 
@@ -131,6 +175,7 @@ async function main(args: readonly string[]): Promise<number | undefined> {
     const cut = await Promise.all(roles.map((started) => started.http.stop()));
     await Promise.all(roles.map((started) => started.service.stop()));
     await log.close();
+    await within(clock, TRACES_WAIT_MS_MAX, Promise.all(roles.map(async ({ tracer }) => tracer?.stop())));
     logger.info({ requests_cut: cut.reduce((sum, n) => sum + n, 0), took_ms: clock.now_ms() - started_ms }, "stopped");
     process.exit(0);
   };

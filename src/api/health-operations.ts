@@ -88,4 +88,22 @@ export const healthOperations: readonly Operation[] = [
       503: { description: "Not yet.", schema: readiness, example: catchingUp, headers: ["Cache-Control", "Retry-After"] },
     },
   },
+  {
+    method: "GET",
+    path: "/metrics",
+    id: "metrics",
+    tag: "Health",
+    summary: "Numbers for Prometheus",
+    description: "deploy/grafana-dashboard.json shows them and deploy/alerts.yaml watches them.",
+    always: true,
+    answers: {
+      200: {
+        description: "Prometheus' text format.",
+        contentType: "text/plain",
+        schema: Type.String(),
+        example: 'orders_partition_lag_records{partition="3",component="order-service"} 0\n',
+        headers: ["Cache-Control"],
+      },
+    },
+  },
 ];

@@ -5,8 +5,11 @@ import { readJson } from "../http/body.ts";
 import { formatLogPosition, parseIdempotencyKey, parseTraceparent } from "../http/headers.ts";
 import { healthRoutes, type Readiness } from "../http/health.ts";
 import type { InFlight } from "../http/in-flight.ts";
+import { metricsRoutes } from "../http/metrics-route.ts";
 import { serviceApp } from "../http/service.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { RequestSpan, RequestTracer } from "../telemetry/tracer.ts";
 import type { CartCommands, Position, RequestContext } from "./commands.ts";
 import { cartApi } from "./operations.ts";
 import { canonicalCreateOrder, canonicalUpdateOrder, parseCreateOrder, parseUpdateOrder } from "./requests.ts";
@@ -17,19 +20,21 @@ export interface CartAppOptions extends Topics {
   readonly inFlight: InFlight;
   readonly body_bytes_max: number;
   readonly logger: Logger;
+  readonly metrics?: Metrics;
+  readonly tracer?: RequestTracer | undefined;
 }
 
 /** The cart service's HTTP side: the contract's two commands, health, and what describes them. */
 export const cartApp = (options: CartAppOptions): Elysia => {
-  const { commands, health, inFlight, body_bytes_max, logger } = options;
-  const createOrder = async (request: Request): Promise<Response> => {
+  const { commands, health, inFlight, body_bytes_max, logger, metrics, tracer } = options;
+  const createOrder = async (request: Request, span?: RequestSpan): Promise<Response> => {
     const command = parseCreateOrder(await readJson(request, body_bytes_max));
-    const context = requestContext(request, "POST /create-order", () => canonicalCreateOrder(command));
+    const context = requestContext(request, "POST /create-order", () => canonicalCreateOrder(command), span);
     return published("order created", command.orderId, await commands.create(command, context));
   };
-  const updateOrder = async (request: Request): Promise<Response> => {
+  const updateOrder = async (request: Request, span?: RequestSpan): Promise<Response> => {
     const command = parseUpdateOrder(await readJson(request, body_bytes_max));
-    const context = requestContext(request, "PUT /update-order", () => canonicalUpdateOrder(command));
+    const context = requestContext(request, "PUT /update-order", () => canonicalUpdateOrder(command), span);
     return published("order status updated", command.orderId, await commands.updateStatus(command, context));
   };
   return serviceApp(
@@ -37,21 +42,37 @@ export const cartApp = (options: CartAppOptions): Elysia => {
       { method: "POST", path: "/create-order", handle: createOrder },
       { method: "PUT", path: "/update-order", handle: updateOrder },
       ...healthRoutes(health),
+      ...metricsRoutes(metrics),
       ...apiRoutes(cartApi, options),
     ],
     inFlight,
     logger,
+    { meter: metrics, tracer },
   );
 };
 
 const noContext: RequestContext = {};
 
-const requestContext = ({ headers }: Request, methodAndPath: string, canonicalBody: () => string): RequestContext => {
+const requestContext = (
+  { headers }: Request,
+  methodAndPath: string,
+  canonicalBody: () => string,
+  span: RequestSpan | undefined,
+): RequestContext => {
   const keyHeader = headers.get("idempotency-key");
+  const traced = traceContext(headers, span);
+  if (keyHeader === null) return traced;
+  return {
+    ...traced,
+    idempotency: { key: parseIdempotencyKey(keyHeader), fingerprint: fingerprint(methodAndPath, canonicalBody()) },
+  };
+};
+
+/** The request's span where traces are made here; else what the client sent goes on to the record. */
+const traceContext = (headers: Headers, span: RequestSpan | undefined): RequestContext => {
+  if (span) return { span };
   const traceparent = parseTraceparent(headers.get("traceparent"));
-  if (keyHeader === null) return traceparent === undefined ? noContext : { traceparent };
-  const idempotency = { key: parseIdempotencyKey(keyHeader), fingerprint: fingerprint(methodAndPath, canonicalBody()) };
-  return traceparent === undefined ? { idempotency } : { idempotency, traceparent };
+  return traceparent === undefined ? noContext : { traceparent };
 };
 
 /** Half of a SHA-256 is enough to tell one client's requests from each other. */

@@ -7,6 +7,7 @@ import { cloudEventHeaders, encodeEvent, type OrderEvent } from "../orders/event
 import { sumOfLines } from "../orders/money.ts";
 import type { Order } from "../orders/order.ts";
 import type { NewUuid, Random } from "../random.ts";
+import type { SendingSpan } from "../telemetry/tracer.ts";
 import type { CartCommands, CreateOrder, Position, RequestContext, UpdateStatus } from "./commands.ts";
 import { eventIdOfKey, FINGERPRINT_HEADER, type IndexedOrder } from "./index-projection.ts";
 import type { OrderIndex } from "./order-index.ts";
@@ -62,12 +63,13 @@ export class LogCartCommands implements CartCommands {
   }
 
   async #appendCreate(partition: number, event: OrderEvent, context: RequestContext, deadline_ms: number): Promise<Position> {
-    const { index, ownCreates, appender } = this.options;
+    const { index, ownCreates } = this.options;
     const { orderId, eventId } = event;
-    const record = this.#record(partition, event, context);
+    const send = context.span?.sending({ partition, key: orderId, eventId });
+    const record = this.#record(partition, event, context, send);
     const own = ownCreates.begin(orderId, eventId, record.value.length);
     try {
-      const position = { partition, offset: await appender.append(record, deadline_ms) };
+      const position = { partition, offset: await this.#append(record, send, deadline_ms) };
       const first = index.firstKnown(own, position) ?? (await index.firstRead(orderId, position, deadline_ms));
       if (first) return firstOr409(orderId, eventId, first);
     } finally {
@@ -80,7 +82,7 @@ export class LogCartCommands implements CartCommands {
   }
 
   updateStatus(command: UpdateStatus, context: RequestContext): Promise<Position> {
-    const { index, appender } = this.options;
+    const { index } = this.options;
     const { orderId, status } = command;
     const answerEarlier = ({ partition, offset }: Position) => ({ partition, offset });
     return this.#once(context, answerEarlier, async (eventId, deadline_ms) => {
@@ -92,7 +94,9 @@ export class LogCartCommands implements CartCommands {
       if (!order) throw new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}; create it first.`, { orderId });
       const event: OrderEvent = { type: "ORDER_STATUS_UPDATED", eventId, timestamp: this.#timestamp(), orderId, status };
       const { partition } = order;
-      const position = { partition, offset: await appender.append(this.#record(partition, event, context), deadline_ms) };
+      const send = context.span?.sending({ partition, key: orderId, eventId });
+      const record = this.#record(partition, event, context, send);
+      const position = { partition, offset: await this.#append(record, send, deadline_ms) };
       index.noteOwn(position);
       return position;
     });
@@ -143,9 +147,20 @@ export class LogCartCommands implements CartCommands {
     }
   }
 
-  #record(partition: number, event: OrderEvent, context: RequestContext): NewRecord & { readonly value: string } {
+  #append(record: NewRecord, send: SendingSpan | undefined, deadline_ms: number): Promise<number> {
+    const appended = this.options.appender.append(record, deadline_ms);
+    if (send) appended.then(send.sent, send.failed);
+    return appended;
+  }
+
+  #record(
+    partition: number,
+    event: OrderEvent,
+    context: RequestContext,
+    send: SendingSpan | undefined,
+  ): NewRecord & { readonly value: string } {
     const { clock, newUuid } = this.options;
-    const traceparent = context.traceparent ?? newTraceparent(newUuid, event.eventId);
+    const traceparent = send?.traceparent ?? context.traceparent ?? newTraceparent(newUuid, event.eventId);
     const headers: [string, string][] = cloudEventHeaders(event, SOURCE, traceparent);
     if (context.idempotency) headers.push([FINGERPRINT_HEADER, context.idempotency.fingerprint]);
     return { partition, key: event.orderId, value: encodeEvent(event), headers, timestamp_ms: clock.wall_ms() };

@@ -1,4 +1,5 @@
 import type { Cart, Status } from "../orders/order.ts";
+import type { RequestSpan } from "../telemetry/tracer.ts";
 
 /** Where an event was appended; answered as `Log-Position: <partition>:<offset>`. */
 export interface Position {
@@ -28,6 +29,8 @@ export interface RequestContext {
   readonly idempotency?: { readonly key: string; readonly fingerprint: string };
   /** W3C trace context as received, already checked; a new trace begins without it. */
   readonly traceparent?: string;
+  /** In place of it where this process makes traces. */
+  readonly span?: RequestSpan;
 }
 
 /** The cart service's two commands. They reject with an `AppError` of the catalogue and never hang: `append_wait_ms_max` bounds each. */

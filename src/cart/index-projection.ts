@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite";
 import type { LogRecord } from "../log/log.ts";
 import { decodeEvent, isPoison, type OrderEvent } from "../orders/event.ts";
 import type { DeadLetterReason, Projection, ProjectionStore } from "../partitions/projection.ts";
+import type { Outcomes } from "../telemetry/meters.ts";
 import type { OwnCreates } from "./own-creates.ts";
 
 /** On an event appended for a request with an `Idempotency-Key`: a digest of the request. The event's id is the key's. */
@@ -99,12 +100,13 @@ class IndexStore implements ProjectionStore<IndexView> {
       this.#keyed.push({ eventId, fingerprint: Buffer.from(fingerprint).toString(), orderId, offset: record.offset });
   }
 
-  flush(): void {
+  flush(): Outcomes | undefined {
     for (const { orderId, offset, eventId } of this.#created) this.#insertOrder.run(orderId, this.partition, offset, eventId);
     for (const { eventId, fingerprint, orderId, offset } of this.#keyed) {
       this.#insertKeyed.run(eventId, fingerprint, orderId, this.partition, offset);
     }
     this.reset();
+    return undefined;
   }
 
   reset(): void {

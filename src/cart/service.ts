@@ -12,6 +12,7 @@ import { PartitionStore } from "../partitions/store.ts";
 import { prepareTopics } from "../partitions/topics.ts";
 import type { NewUuid, Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { AppendMeter, PartitionMeter } from "../telemetry/meters.ts";
 import { LogCartCommands } from "./cart-commands.ts";
 import type { CartCommands } from "./commands.ts";
 import { indexProjection, type IndexView, readPlacement, writePlacement } from "./index-projection.ts";
@@ -29,6 +30,8 @@ export interface CartServiceOptions {
   readonly newUuid: NewUuid;
   /** The index turned out to be damaged: this service is to be stopped, with the reason, and another one started. */
   readonly indexDamaged: (reason: string) => void;
+  readonly meter?: PartitionMeter;
+  readonly appendMeter?: AppendMeter;
 }
 
 /** Well below COUNT_TRUSTED_MS_MAX. */
@@ -62,7 +65,7 @@ export class CartService {
   #damage: string | undefined;
 
   constructor(options: CartServiceOptions) {
-    const { config, log, clock, random, newUuid, logger } = options;
+    const { config, log, clock, random, newUuid, logger, meter, appendMeter } = options;
     const topic = config.orders_topic;
     const ownCreates = new OwnCreates();
     this.#options = options;
@@ -71,10 +74,11 @@ export class CartService {
       log,
       topic,
       storeDamaged: (reason) => this.#indexDamaged(reason),
-      openStore: (partition) => new PartitionStore(this.#openedDb(), this.#projection, partition, () => undefined),
+      openStore: (partition) => new PartitionStore(this.#openedDb(), this.#projection, partition, () => undefined, meter),
       isOwner: () => true,
       membership: () => (this.partitions.partitionCount === 0 ? "joining" : this.#placement.isSettled ? "stable" : "settling"),
       gather_ms: INDEX_GATHER_MS,
+      meter,
       restoring: (message, restore) => logger.info({ restore }, `Index of orders: ${message}`),
       backoff: config,
       clock,
@@ -87,6 +91,7 @@ export class CartService {
       clock,
       queue_records_max: config.append_queue_records_max,
       batch_records_max: config.append_batch_records_max,
+      meter: appendMeter,
     });
     const index = new OrderIndex({ partitions: this.partitions, ownCreates, watermarks: () => log.watermarks(topic), clock });
     this.#placement = new Placement({

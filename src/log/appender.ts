@@ -1,5 +1,6 @@
 import { type Clock, within } from "../clock.ts";
-import { AppError } from "../errors.ts";
+import { AppError, type ErrorCode } from "../errors.ts";
+import type { AppendMeter } from "../telemetry/meters.ts";
 import type { NewRecord, Producer } from "./log.ts";
 
 export interface AppenderOptions {
@@ -8,6 +9,7 @@ export interface AppenderOptions {
   readonly clock: Clock;
   readonly queue_records_max: number;
   readonly batch_records_max: number;
+  readonly meter?: AppendMeter | undefined;
 }
 
 interface Waiting {
@@ -16,6 +18,8 @@ interface Waiting {
   readonly deadline_ms: number;
   readonly resolve: (offset: number) => void;
   readonly reject: (error: AppError) => void;
+  /** Its deadline passed while it was in flight. */
+  isOverdue: boolean;
 }
 
 /** Of one append, over all partitions: well below a broker's message.max.bytes (1 MiB by default), which holds for each. */
@@ -57,7 +61,7 @@ export class Appender {
       );
     }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ record, bytes, deadline_ms, resolve, reject });
+      this.#queue.push({ record, bytes, deadline_ms, resolve, reject, isOverdue: false });
       this.#queuedBytes += bytes;
       this.#sending ??= this.#send();
       if (!this.#sweeping) void this.#sweep();
@@ -82,6 +86,9 @@ export class Appender {
       if (this.#inFlight.length === 0) break;
       const records = this.#inFlight.map((waiting) => waiting.record);
       const deadline_ms = this.#inFlight.reduce((least, waiting) => Math.min(least, waiting.deadline_ms), Infinity);
+      const { meter } = this.options;
+      const began_s = meter?.now_s() ?? 0;
+      let failure: ErrorCode | undefined;
       try {
         const offsets = await this.options.producer.append(this.options.topic, records, deadline_ms);
         for (const [i, waiting] of this.#inFlight.entries()) waiting.resolve(offsets[i] as number);
@@ -89,6 +96,12 @@ export class Appender {
         const error =
           e instanceof AppError ? e : new AppError("APPEND_OUTCOME_UNKNOWN", `The append failed: ${String(e)}`, {}, e);
         for (const waiting of this.#inFlight) waiting.reject(error);
+        failure = error.code;
+      }
+      if (meter) {
+        const isUnknown = failure === "APPEND_OUTCOME_UNKNOWN";
+        const unknown = this.#inFlight.reduce((sum, { isOverdue }) => sum + (isUnknown || isOverdue ? 1 : 0), 0);
+        meter.appended(failure ? "failed" : "acknowledged", records.length, unknown, meter.now_s() - began_s);
       }
       this.#inFlight = [];
     }
@@ -119,7 +132,11 @@ export class Appender {
 
   /** Settling a promise twice does nothing, so a record in flight stays in its batch and only its waiter is told. */
   #expire(now_ms: number): void {
-    for (const waiting of this.#inFlight) if (waiting.deadline_ms <= now_ms) waiting.reject(outcomeUnknown());
+    for (const waiting of this.#inFlight) {
+      if (waiting.isOverdue || waiting.deadline_ms > now_ms) continue;
+      waiting.isOverdue = true;
+      waiting.reject(outcomeUnknown());
+    }
     const expired = this.#queue.filter((waiting) => waiting.deadline_ms <= now_ms);
     if (expired.length === 0) return;
     this.#queue = this.#queue.filter((waiting) => waiting.deadline_ms > now_ms);

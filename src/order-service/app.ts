@@ -5,10 +5,13 @@ import { apiRoutes } from "../api/routes.ts";
 import { parseLogPosition } from "../http/headers.ts";
 import { healthRoutes, readiness } from "../http/health.ts";
 import { InFlight } from "../http/in-flight.ts";
+import { metricsRoutes } from "../http/metrics-route.ts";
 import { serviceApp } from "../http/service.ts";
 import { formatMoney, shippingCost } from "../orders/money.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../orders/order-id.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { RequestTracer } from "../telemetry/tracer.ts";
 import { orderServiceApi } from "./operations.ts";
 import { type OperatorRoutesOptions, operatorRoutes } from "./operator-routes.ts";
 import { orderJson } from "./order-json.ts";
@@ -31,6 +34,8 @@ export interface OrderServiceAppOptions extends OperatorRoutesOptions, Topics {
   readonly read_wait_ms_max: number;
   readonly inFlight: InFlight;
   readonly logger: Logger;
+  readonly metrics?: Metrics;
+  readonly tracer?: RequestTracer | undefined;
 }
 
 /** Listings at the same time; each holds some pages of ids. */
@@ -39,7 +44,7 @@ const CHUNK_CHARS = 65_536;
 
 /** The order service's HTTP side: the contract's two queries, the operator's, health, and what describes them. */
 export const orderServiceApp = (options: OrderServiceAppOptions): Elysia => {
-  const { partitions, partitionOf, orders_topic, read_wait_ms_max, inFlight, logger } = options;
+  const { partitions, partitionOf, orders_topic, read_wait_ms_max, inFlight, logger, metrics, tracer } = options;
   const listings = new InFlight(LISTINGS_MAX);
 
   const orderDetails = async (request: Request): Promise<Response> => {
@@ -78,10 +83,12 @@ export const orderServiceApp = (options: OrderServiceAppOptions): Elysia => {
       { method: "GET", path: "/getAllOrderIdsFromTopic", handle: allOrderIds },
       ...operatorRoutes(options),
       ...healthRoutes(() => readiness(partitions)),
+      ...metricsRoutes(metrics),
       ...apiRoutes(orderServiceApi, options),
     ],
     inFlight,
     logger,
+    { meter: metrics, tracer },
   );
 };
 

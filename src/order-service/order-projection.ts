@@ -2,9 +2,18 @@ import type { Database } from "bun:sqlite";
 import type { LogRecord } from "../log/log.ts";
 import { createdFact, DIGEST_MODULUS, digestSum, eventFact, formatDigest, heldFact, statusFact } from "../orders/digest.ts";
 import { decodeEvent, isPoison } from "../orders/event.ts";
-import { evolve, HELD_UPDATES_MAX, initialState, type Item, type OrderState, type Status } from "../orders/order.ts";
+import {
+  evolve,
+  HELD_UPDATES_MAX,
+  initialState,
+  type Item,
+  type OrderState,
+  type Outcome,
+  type Status,
+} from "../orders/order.ts";
 import type { DeadLetterReason, Projection, ProjectionStore } from "../partitions/projection.ts";
 import { damagedRow } from "../partitions/store.ts";
+import type { Outcomes } from "../telemetry/meters.ts";
 import type { OrderRow, OrdersView } from "./queries.ts";
 
 /**
@@ -16,7 +25,7 @@ const EVENT_IDS_CHARS_MAX = 2_048;
 
 export const orderProjection: Projection<OrdersView> = {
   name: "orders",
-  version: 2,
+  version: 3,
   schema: `
     CREATE TABLE orders (
       order_id TEXT PRIMARY KEY,
@@ -27,7 +36,9 @@ export const orderProjection: Projection<OrdersView> = {
       order_id TEXT NOT NULL, event_id TEXT NOT NULL, PRIMARY KEY (order_id, event_id)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE digest (one INTEGER PRIMARY KEY CHECK (one = 1), value INTEGER NOT NULL) STRICT;
-    INSERT INTO digest VALUES (1, 0);`,
+    INSERT INTO digest VALUES (1, 0);
+    CREATE TABLE held_updates (one INTEGER PRIMARY KEY CHECK (one = 1), waiting INTEGER NOT NULL) STRICT;
+    INSERT INTO held_updates VALUES (1, 0);`,
   open: (db) => new OrderStore(db),
 };
 
@@ -53,6 +64,8 @@ interface Touched {
   newlySpilled: string[];
 }
 
+const noOutcomes = () => ({ applied: 0, held: 0, duplicate: 0, ignored: 0, dead: 0 });
+
 const COLUMNS = "order_id, customer_id, order_date, items, total_hundredths, currency, status, held, event_ids, spilled";
 
 class OrderStore implements ProjectionStore<OrdersView> {
@@ -60,6 +73,8 @@ class OrderStore implements ProjectionStore<OrdersView> {
   #touched = new Map<string, Touched>();
   /** The facts of the events that counted since the last flush. */
   #counted = 0;
+  /** Of the records folded since the last flush. */
+  #outcomes = noOutcomes();
   readonly #select;
   readonly #insert;
   readonly #update;
@@ -69,6 +84,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
   readonly #spill;
   readonly #addToDigest;
   readonly #digest;
+  readonly #addToHeld;
 
   constructor(db: Database) {
     this.#select = db.query<Row, [string]>(`SELECT ${COLUMNS} FROM orders WHERE order_id = ?`);
@@ -82,6 +98,8 @@ class OrderStore implements ProjectionStore<OrdersView> {
     this.#spill = db.query("INSERT INTO spilled_event_ids VALUES (?, ?)");
     this.#addToDigest = db.query(`UPDATE digest SET value = (value + ?) % ${DIGEST_MODULUS}`);
     this.#digest = db.query<[number], []>("SELECT value FROM digest");
+    this.#addToHeld = db.query("UPDATE held_updates SET waiting = waiting + ?");
+    const heldUpdates = db.query<[number], []>("SELECT waiting FROM held_updates");
     const idsAfter = db.query<[string], [string, number]>(
       "SELECT order_id FROM orders WHERE order_id > ? ORDER BY order_id LIMIT ?",
     );
@@ -90,13 +108,17 @@ class OrderStore implements ProjectionStore<OrdersView> {
     this.view = {
       order: (orderId) => this.#load(orderId)?.state.order,
       orderIdsAfter,
+      heldUpdates: () => (heldUpdates.values()[0] as [number])[0],
       rowsAfter: (after, limit) => orderIdsAfter(after, limit).map((orderId) => this.#row(orderId)),
     };
   }
 
   fold(record: LogRecord): DeadLetterReason | undefined {
     const event = decodeEvent(record.key, record.value);
-    if (isPoison(event)) return { code: event.poison, detail: event.detail };
+    if (isPoison(event)) {
+      this.#outcomes.dead++;
+      return { code: event.poison, detail: event.detail };
+    }
     const { orderId } = event;
     let touched = this.#touched.get(orderId);
     if (!touched) {
@@ -110,6 +132,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
       known.spilled === 0 ? undefined : (eventId) => this.#wasSpilled(orderId, known, eventId),
     );
     known.state = state;
+    this.#count(outcome);
     if (state.eventIds.length > EVENT_IDS_CHARS_MAX) spillEventIds(known);
     if (outcome === "created" || outcome === "updated" || outcome === "held")
       this.#counted = digestSum(this.#counted, eventFact(orderId, event.eventId));
@@ -122,13 +145,16 @@ class OrderStore implements ProjectionStore<OrdersView> {
     return formatDigest((this.#digest.values()[0] as [number])[0]);
   }
 
-  flush(): void {
+  flush(): Outcomes {
+    const outcomes = this.#outcomes;
     let digest = this.#counted;
+    let newlyHeld = 0;
     for (const [orderId, { state, before, spilled, newlySpilled }] of this.#touched) {
       if (state === (before ?? initialState)) continue;
       digest = digestSum(digest, changeOf(orderId, before ?? initialState, state));
       for (const eventId of newlySpilled) this.#spill.run(orderId, eventId);
       const { order, held, eventIds } = state;
+      newlyHeld += held.length - (before?.held.length ?? 0);
       if (before?.order && order) this.#updateStatus.run(order.status, eventIds, spilled, orderId);
       else {
         (before ? this.#update : this.#insert).run(
@@ -146,12 +172,24 @@ class OrderStore implements ProjectionStore<OrdersView> {
       }
     }
     if (digest !== 0) this.#addToDigest.run(digest);
+    if (newlyHeld !== 0) this.#addToHeld.run(newlyHeld);
     this.reset();
+    return outcomes;
   }
 
   reset(): void {
     this.#touched = new Map();
     this.#counted = 0;
+    this.#outcomes = noOutcomes();
+  }
+
+  /** Under what each outcome is counted. */
+  #count(outcome: Outcome): void {
+    if (outcome === "created" || outcome === "updated") this.#outcomes.applied++;
+    else if (outcome === "held") this.#outcomes.held++;
+    else if (outcome === "duplicate") this.#outcomes.duplicate++;
+    else if (outcome === "already-created") this.#outcomes.ignored++;
+    else this.#outcomes.dead++;
   }
 
   #load(orderId: string): Touched | undefined {

@@ -11,6 +11,8 @@ export interface OrdersView {
   orderIdsAfter(after: string, limit: number): readonly string[];
   /** The same as whole rows: all that the digest is of. */
   rowsAfter(after: string, limit: number): readonly OrderRow[];
+  /** How many updates wait for their order's create. */
+  heldUpdates(): number;
 }
 
 export interface OrderRow {
@@ -23,6 +25,17 @@ export interface OrderRow {
 }
 
 export type OrderPartitions = HeldPartitions<OrdersView>;
+
+/** Of one partition, for the numbers; undefined while its store cannot be asked. */
+export const heldUpdatesOf = (held: PartitionView<OrdersView>): number | undefined => {
+  try {
+    return held.view?.heldUpdates();
+  } catch (e) {
+    // A store found damaged is rebuilt, as after any other query.
+    held.failed(e);
+    return undefined;
+  }
+};
 
 /** The partition the configured partitioner puts a create of this order in. */
 export type PartitionOf = (orderId: string, partitionCount: number) => number;

@@ -8,6 +8,8 @@ import { PartitionStore } from "../partitions/store.ts";
 import { prepareTopics } from "../partitions/topics.ts";
 import type { Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { ApplyTracer } from "../telemetry/tracer.ts";
 import { orderProjection } from "./order-projection.ts";
 import type { OrdersView } from "./queries.ts";
 
@@ -18,6 +20,8 @@ export interface OrderServiceOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
+  readonly metrics?: Metrics;
+  readonly tracer?: ApplyTracer | undefined;
 }
 
 /** How often the group is told how far the partitions are applied. */
@@ -42,18 +46,24 @@ export class OrderService {
   #state: State | undefined;
 
   constructor(options: OrderServiceOptions) {
-    const { config, log, clock, random, logger } = options;
+    const { config, log, clock, random, logger, metrics, tracer } = options;
     this.#options = options;
     const isOwner = () => this.#membership?.isOwner() ?? false;
     const warn = (partition: number | undefined, message: string) => logger.warn({ partition }, message);
     const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, warn };
-    this.#deadLetters = new DeadLetters({ ...common, deadLetterTopic: config.dead_letter_topic });
+    this.#deadLetters = new DeadLetters({
+      ...common,
+      deadLetterTopic: config.dead_letter_topic,
+      appended: (partition, letters) => metrics?.deadLettersAppended(partition, letters),
+    });
     this.partitions = new PartitionSet({
       ...common,
       openStore: (partition, damage) => this.#openStore(partition, damage),
       restoring: (message, restore) => logger.info({ restore }, message),
       deliverDeadLetters: (partition, letters, signal) => this.#deadLetters.deliver(partition, letters, signal),
       membership: () => this.#standing(),
+      meter: metrics,
+      tracer,
     });
     this.#running = this.#run();
   }
@@ -122,7 +132,7 @@ export class OrderService {
   }
 
   #openStore(partition: number, damage: string | undefined): PartitionStore<OrdersView> {
-    const { config, clock, logger } = this.#options;
+    const { config, clock, logger, metrics } = this.#options;
     const state = this.#claimState();
     const name = storeName(config.orders_topic, partition);
     const identity = { logId: this.#logId, topic: config.orders_topic };
@@ -130,6 +140,6 @@ export class OrderService {
     const { db, setAside = damaged } = state.open(name, orderProjection, identity, clock.wall_ms());
     if (setAside)
       logger.warn({ partition, ...setAside }, "The store was not usable and was set aside; it is rebuilt from the log.");
-    return new PartitionStore(db, orderProjection, partition, () => db.close());
+    return new PartitionStore(db, orderProjection, partition, () => db.close(), metrics);
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { LogRecord } from "../log/log.ts";
+import type { PartitionMeter } from "../telemetry/meters.ts";
 import type { DeadLetterReason } from "./projection.ts";
 
 export interface DeadLetter extends DeadLetterReason {
@@ -19,6 +20,8 @@ export interface ActorEnvironment {
   readonly resumed?: () => void;
   /** Told once when the store turns out to be damaged. The actor applies nothing more and is to be replaced. */
   readonly damaged: (reason: string) => void;
+  /** Counts what happens. Nothing depends on it. */
+  readonly meter?: PartitionMeter | undefined;
   /** Something a person should read. */
   readonly warn: (partition: number, message: string) => void;
 }

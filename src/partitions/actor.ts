@@ -78,7 +78,7 @@ export class PartitionActor<View> implements PartitionView<View> {
 
   /** The store could not be opened or written, and is tried again. */
   storeFailed(e: unknown): void {
-    this.#storeOutage.failed(errors.storeAdvice(e));
+    if (this.#storeOutage.failed(errors.storeAdvice(e))) this.environment.meter?.storeFailed(this.partition);
   }
 
   /** Synchronous, so that the position is known before anything is read. */
@@ -123,8 +123,8 @@ export class PartitionActor<View> implements PartitionView<View> {
     return this.#waiters.size > 0;
   }
 
-  get hasAccepted(): boolean {
-    return this.#accepted !== undefined && !this.#applying;
+  get accepted(): Batch | undefined {
+    return this.#applying ? undefined : this.#accepted;
   }
 
   /** Takes what was read at `wanted`; anything else is dropped. */

@@ -30,6 +30,8 @@ export interface DeadLetterOptions {
   readonly backoff: BackoffLimits;
   readonly clock: Clock;
   readonly random: Random;
+  /** Told of letters that are in the topic now and were not before. */
+  readonly appended?: ((partition: number, letters: number) => void) | undefined;
   readonly warn: (partition: number, message: string) => void;
 }
 
@@ -77,7 +79,10 @@ export class DeadLetters {
     let records: NewRecord[] = [];
     let bytes = 0;
     const flush = async (through: number) => {
-      if (records.length > 0) await open.producer.append(this.options.deadLetterTopic, records);
+      if (records.length > 0) {
+        await open.producer.append(this.options.deadLetterTopic, records);
+        this.options.appended?.(partition, records.length);
+      }
       open.deliveredThrough = through;
       records = [];
       bytes = 0;

@@ -18,11 +18,13 @@ export class Outage {
     return this.#since_ms !== undefined;
   }
 
-  failed(e: unknown): void {
+  /** Returns true where that is how it begins. */
+  failed(e: unknown): boolean {
     this.#cause = e instanceof Error ? e.message : String(e);
-    if (this.#since_ms !== undefined) return;
+    if (this.#since_ms !== undefined) return false;
     this.#since_ms = this.clock.now_ms();
     this.tell(`${this.what} fails and is tried until it works: ${this.#cause}`);
+    return true;
   }
 
   /** Returns how long it had failed before, 0 if it had not. */

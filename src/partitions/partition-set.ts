@@ -1,8 +1,9 @@
 import { type Clock, within } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { Backoff, type BackoffLimits } from "../log/backoff.ts";
-import type { FetchResult, Log, Reader } from "../log/log.ts";
+import type { Batch, FetchResult, Log, Reader } from "../log/log.ts";
 import type { Random } from "../random.ts";
+import type { ApplyTracer } from "../telemetry/tracer.ts";
 import { PartitionActor, STORE_RETRY_WAIT_MS } from "./actor.ts";
 import type { ActorEnvironment } from "./actor-environment.ts";
 import { Outage } from "./outage.ts";
@@ -34,6 +35,7 @@ export interface PartitionSetOptions<View> extends Omit<ActorEnvironment, "clock
   readonly openStore: (partition: number, damage: string | undefined) => PartitionStore<View>;
   /** Told of a damaged store, where not the set but its owner makes it anew; the partition stays halted until then. */
   readonly storeDamaged?: (reason: string) => void;
+  readonly tracer?: ApplyTracer | undefined;
   /** How those come on that are far from the log's end: a sentence, and the figures while it lasts. */
   readonly restoring?: (message: string, progress: RestoreProgress | undefined) => void;
   /** How the group stands, for people. */
@@ -250,8 +252,8 @@ export class PartitionSet<View> implements HeldPartitions<View> {
         fetching = this.options.gather_ms === undefined && isOwner() ? this.#fetch() : undefined;
         fetching?.catch(() => undefined);
         for (const actor of this.#actors.values()) {
-          if (!actor.hasAccepted) continue;
-          actor.apply()?.catch((e: unknown) => this.options.warn(actor.partition, String(e)));
+          if (!actor.accepted) continue;
+          this.#apply(actor, actor.accepted);
           this.#restoreMeter.note(this.#actors.values());
           await clock.yield();
         }
@@ -264,6 +266,15 @@ export class PartitionSet<View> implements HeldPartitions<View> {
       }
     }
     await fetching?.catch(() => undefined);
+  }
+
+  /** What is read from far behind is not new, so it is not traced. */
+  #apply(actor: PartitionActor<View>, { partition, records }: Batch): void {
+    const { tracer, warn } = this.options;
+    const applied = actor.state === "running" ? tracer?.applying(partition, records, actor.nextOffset) : undefined;
+    const applying = actor.apply();
+    if (!applying) return applied?.(actor.nextOffset);
+    applying.then(() => applied?.(actor.nextOffset)).catch((e: unknown) => warn(partition, String(e)));
   }
 
   /** Asks for the ends even while reading seems to go well: a fetch that is never answered tells nothing. */

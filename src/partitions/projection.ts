@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import type { AppError } from "../errors.ts";
 import type { LogRecord } from "../log/log.ts";
+import type { Outcomes } from "../telemetry/meters.ts";
 
 /**
  * What a partition's records are folded into. The actor runtime knows no more of it than this: it opens the store, gives it
@@ -21,8 +22,11 @@ export interface ProjectionStore<View> {
    * configuration or await. Says when the record is none the projection can take; it is then a dead letter.
    */
   fold(record: LogRecord): DeadLetterReason | undefined;
-  /** Writes the touched rows. The actor calls it inside the transaction that moves the offset. */
-  flush(): void;
+  /**
+   * Writes the touched rows. The actor calls it inside the transaction that moves the offset. Gives how many of the folded records had
+   * which outcome, where the projection counts them.
+   */
+  flush(): Outcomes | undefined;
   /** Forgets the touched rows that were not flushed: the transaction failed and the records will be folded again. */
   reset(): void;
   /** Queries against the committed rows. */

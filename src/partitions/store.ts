@@ -2,6 +2,7 @@ import { Database, type Statement } from "bun:sqlite";
 import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
 import type { LogRecord } from "../log/log.ts";
+import type { Outcomes, PartitionMeter } from "../telemetry/meters.ts";
 import type { Projection, ProjectionStore } from "./projection.ts";
 
 /** What a store's rows are a function of: the log, the topic, the projection and its version. Rows of anything else are not taken over. */
@@ -135,6 +136,7 @@ export class PartitionStore<View> {
     projection: Projection<View>,
     readonly partition: number,
     private readonly onClose: () => void,
+    private readonly meter?: PartitionMeter,
   ) {
     this.projection = projection.open(db, partition);
     const row = db
@@ -155,9 +157,11 @@ export class PartitionStore<View> {
 
   /** Writes the touched rows and the position in one transaction, or throws and has written nothing. */
   commit(nextOffset: number, last: LastRecord | undefined): void {
+    const began_s = this.meter?.now_s() ?? 0;
+    let outcomes: Outcomes | undefined;
     this.#begin.run();
     try {
-      this.projection.flush();
+      outcomes = this.projection.flush();
       this.#write.run(this.partition, nextOffset, last?.offset ?? null, last?.checksum ?? null);
       this.#commit.run();
     } catch (e) {
@@ -166,6 +170,7 @@ export class PartitionStore<View> {
     }
     this.nextOffset = nextOffset;
     this.last = last;
+    this.meter?.committed(this.partition, outcomes, this.meter.now_s() - began_s);
   }
 
   close(): void {

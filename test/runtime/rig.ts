@@ -13,6 +13,8 @@ import { DeadLetters } from "../../src/partitions/dead-letters.ts";
 import { PartitionSet } from "../../src/partitions/partition-set.ts";
 import type { RestoreProgress } from "../../src/partitions/projection.ts";
 import { moveAside, openDatabase, PartitionStore } from "../../src/partitions/store.ts";
+import { Metrics } from "../../src/telemetry/metrics.ts";
+import type { ApplyTracer } from "../../src/telemetry/tracer.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 export const TOPIC = "orders";
@@ -69,6 +71,8 @@ export class Rig implements AsyncDisposable {
   readonly dir = mkdtempSync(join(tmpdir(), "runtime-"));
   readonly warnings: string[] = [];
   readonly restoring: [message: string, progress: RestoreProgress | undefined][] = [];
+  readonly metrics = new Metrics("order-service", () => performance.now() / 1_000);
+  tracer: ApplyTracer | undefined;
   readonly #sets: PartitionSet<OrdersView>[] = [];
   owner = true;
   /** Added to what the partition set takes for the time, so that a test need not wait for it. */
@@ -109,17 +113,23 @@ export class Rig implements AsyncDisposable {
       random: () => 0.5,
       warn: (partition: number | undefined, message: string) => void this.warnings.push(`${partition ?? "all"}: ${message}`),
     };
-    const deadLetters = new DeadLetters({ ...common, deadLetterTopic: DEAD_LETTER_TOPIC });
+    const deadLetters = new DeadLetters({
+      ...common,
+      deadLetterTopic: DEAD_LETTER_TOPIC,
+      appended: (partition, letters) => this.metrics.deadLettersAppended(partition, letters),
+    });
     const set = new PartitionSet({
       ...common,
       membership: () => "stable",
+      meter: this.metrics,
+      tracer: this.tracer,
       deliverDeadLetters: (partition, letters, signal) => deadLetters.deliver(partition, letters, signal),
       restoring: (message, progress) => void this.restoring.push([message, progress]),
       openStore: (partition, damage) => {
         const path = this.storePath(name, partition);
         if (damage !== undefined) moveAside(path, 0);
         const { db } = openDatabase(path, orderProjection, { logId: "log", topic: TOPIC }, 0);
-        const store = new PartitionStore(db, orderProjection, partition, () => db.close());
+        const store = new PartitionStore(db, orderProjection, partition, () => db.close(), this.metrics);
         beforeOpen(store, db);
         return store;
       },

@@ -11,8 +11,8 @@ export interface PlantedBug {
 export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   "the position is committed before the rows": {
     file: "src/partitions/store.ts",
-    find: "      this.projection.flush();\n",
-    replace: "      queueMicrotask(() => this.projection.flush());\n",
+    find: "      outcomes = this.projection.flush();\n",
+    replace: "      queueMicrotask(() => void this.projection.flush());\n",
   },
   "an event counts as often as it comes": {
     file: "src/orders/order.ts",

@@ -87,6 +87,17 @@ const timeAndChanceComeIn: Rule = (tree) =>
       return found.map((use) => `${path} uses ${use}: take a Clock, a Random or a NewUuid as a parameter.`);
     });
 
+/** OpenTelemetry takes 25 MB of memory and 0.1 s to load, so it is, with the one file that imports it, only where it is asked for. */
+const TRACING = "src/telemetry/tracing.ts";
+const tracingPattern = /^\s*(?:import|export)\s+(?!type\s)(?:[^"';]*?\sfrom\s+)?"(?:@opentelemetry\/[^"]+|[^"]*\/tracing\.ts)"/gm;
+
+const tracingIsLoadedWhenAskedFor: Rule = (tree) =>
+  [...tree]
+    .filter(([path]) => path !== TRACING)
+    .flatMap(([path, text]) =>
+      [...text.matchAll(tracingPattern)].map(([statement]) => `${path}: ${statement.trim()}; use import() or import type.`),
+    );
+
 const one = (path: string, text: string): Tree => new Map([[path, text]]);
 
 const rules: { name: string; rule: Rule; breaks: Tree[]; keeps: Tree[] }[] = [
@@ -126,6 +137,20 @@ const rules: { name: string; rule: Rule; breaks: Tree[]; keeps: Tree[] }[] = [
       one("src/log/helpers.ts", ""),
     ],
     keeps: [one("src/partitions/order-index.ts", ""), one("src/cart/utilisation.ts", "")],
+  },
+  {
+    name: "tracing is loaded when it is asked for",
+    rule: tracingIsLoadedWhenAskedFor,
+    breaks: [
+      one("src/main.ts", `import { Tracing } from "./telemetry/tracing.ts";`),
+      one("src/cart/app.ts", `import {\n  trace,\n} from "@opentelemetry/api";`),
+      one("src/cart/app.ts", `import "@opentelemetry/sdk-trace";`),
+    ],
+    keeps: [
+      one("src/main.ts", `import type { Tracing } from "./telemetry/tracing.ts";`),
+      one("src/main.ts", `const { Tracing } = await import("./telemetry/tracing.ts");`),
+      one(TRACING, `import { trace } from "@opentelemetry/api";`),
+    ],
   },
   {
     name: "time, randomness and ids come in as parameters",

@@ -41,6 +41,7 @@ describe("readConfig", () => {
       shutdown_wait_ms_max: 8_000,
       redpanda_connect_bin: undefined,
       operator_token: undefined,
+      traces: undefined,
       log_level: "info",
       log_format: "auto",
     });
@@ -48,6 +49,25 @@ describe("readConfig", () => {
 
   test("an empty variable counts as unset, as docker compose passes it", () => {
     expect(readConfig({ KAFKA_BROKERS: "", CART_PORT: " ", KAFKA_SASL_PASSWORD: "" })).toEqual(readConfig({}));
+  });
+
+  test("traces", () => {
+    const endpoint = "http://otel-collector:4318";
+    expect(readConfig({ OTEL_TRACES_SAMPLER_ARG: "0.5" }).traces).toBeUndefined();
+    expect(readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }).traces).toEqual({ endpoint, ratio: 1 });
+    for (const [given, ratio] of [
+      ["0", 0],
+      ["0.25", 0.25],
+      ["1.0", 1],
+    ] as const)
+      expect(readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_TRACES_SAMPLER_ARG: given }).traces).toEqual({
+        endpoint,
+        ratio,
+      });
+    for (const wrong of ["-1", "1.1", "1e-3", ".", "all"])
+      expect(() => readConfig({ OTEL_TRACES_SAMPLER_ARG: wrong })).toThrow("OTEL_TRACES_SAMPLER_ARG");
+    expect(() => readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: "otel-collector:4317" })).toThrow("http or https URL");
+    expect(() => readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://:4318" })).toThrow("must be a URL");
   });
 
   test("brokers, TLS and SASL", () => {

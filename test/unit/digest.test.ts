@@ -92,6 +92,15 @@ describe("the digest that is kept", () => {
     );
   });
 
+  test("as is the number of updates that wait", () => {
+    fc.assert(
+      fc.property(fc.array(events, { maxLength: 60 }), fc.integer({ min: 1, max: 20 }), (log, every) => {
+        const { view } = folded(log, (offset) => offset % every === 0);
+        expect(view.heldUpdates()).toBe(view.rowsAfter("", 1_000).reduce((sum, { held }) => sum + held.length, 0));
+      }),
+    );
+  });
+
   test("forgets what was folded and not flushed", () => {
     const log: OrderEvent[] = [
       { type: "ORDER_CREATED", eventId: "a", timestamp, orderId: "ORD-1", order: order("ORD-1", "C1") },

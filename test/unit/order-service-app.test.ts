@@ -31,6 +31,10 @@ class FakeView implements OrdersView {
     }
     return this.#sorted.slice(low, low + limit);
   }
+  heldUpdates(): number {
+    return 0;
+  }
+
   rowsAfter(after: string, limit: number): OrderRow[] {
     return this.orderIdsAfter(after, limit).map((orderId) => {
       const known = this.orders.get(orderId);
@@ -402,7 +406,9 @@ describe("GET /getAllOrderIdsFromTopic", () => {
       const length = Math.min(limit, ENDLESS_IDS - first);
       return Array.from({ length }, (_, i) => `ORD-${String(first + i).padStart(9, "0")}`);
     };
-    counter.list.push(partition(0, [], { view: { order: () => undefined, orderIdsAfter, rowsAfter: () => [] } }));
+    counter.list.push(
+      partition(0, [], { view: { order: () => undefined, orderIdsAfter, rowsAfter: () => [], heldUpdates: () => 0 } }),
+    );
     return counter;
   };
   const LISTING_REQUEST = "GET /getAllOrderIdsFromTopic?topicName=orders.events HTTP/1.1\r\nHost: x\r\n\r\n";

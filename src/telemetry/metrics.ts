@@ -1,0 +1,266 @@
+import { Counter, Gauge, Registry } from "prom-client";
+import { Histogram } from "./histogram.ts";
+import type { AppendMeter, Outcomes, PartitionMeter, RequestMeter } from "./meters.ts";
+
+/** Seconds. */
+const REQUEST_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const TRANSACTION_BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
+const EVENT_LOOP_BOUNDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
+const BATCH_RECORDS_BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000];
+
+const STATES = ["created", "catching-up", "running", "draining", "stopped", "halted"] as const;
+/** What becomes of a record that is read. */
+const OUTCOMES = ["applied", "duplicate", "held", "ignored", "dead"] as const;
+
+interface HeldPartition {
+  readonly partition: number;
+  readonly state: (typeof STATES)[number];
+  readonly nextOffset: number;
+  readonly endOffset: number;
+  readonly isSuspended: boolean;
+}
+
+/** What is looked at when the numbers are asked for. */
+export interface WatchedPartitions<Held extends HeldPartition = HeldPartition> {
+  readonly partitionCount: number;
+  held(): Iterable<Held>;
+  readonly readFailure: string | undefined;
+  readonly standstill: string | undefined;
+  readonly restore:
+    | { readonly partitions: number; readonly records: number; readonly records_total: number; readonly left_s: number }
+    | undefined;
+}
+
+interface PartitionCounts {
+  readonly outcomes: Record<string, number>;
+  storeOutages: number;
+  deadLettersAppended: number;
+}
+
+/**
+ * One service's numbers for Prometheus. What happens often is counted in plain numbers here, what can be looked at is looked at, and
+ * prom-client sees either only when it is scraped. All series are labelled with the service as `component`.
+ */
+export class Metrics implements PartitionMeter, RequestMeter {
+  readonly #registry = new Registry();
+  readonly #requests: Histogram;
+  readonly #eventLoopDelay: Histogram;
+  readonly #transactions: Histogram;
+  readonly #partitions = new Map<number, PartitionCounts>();
+
+  constructor(
+    component: "cart" | "order-service",
+    readonly now_s: () => number,
+  ) {
+    const registry = this.#registry;
+    registry.setDefaultLabels({ component });
+    this.#requests = new Histogram(
+      registry,
+      "http_request_duration_seconds",
+      "Requests, from their arrival until their answer's headers are there.",
+      REQUEST_BOUNDS,
+    );
+    this.#eventLoopDelay = new Histogram(
+      registry,
+      "event_loop_delay_seconds",
+      "How late the event loop runs a timer.",
+      EVENT_LOOP_BOUNDS,
+    );
+    this.#transactions = new Histogram(
+      registry,
+      "orders_transaction_duration_seconds",
+      "Transactions that write a batch's rows and move its partition's offset.",
+      TRANSACTION_BOUNDS,
+    );
+    this.#eventLoopDelay.series();
+    this.#transactions.series();
+    this.#process();
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Prometheus' text format. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  route(method: string, route: string): (status: number, took_s: number) => void {
+    const byStatus = new Map<number, ReturnType<Histogram["series"]>>();
+    return (status, took_s) => {
+      let series = byStatus.get(status);
+      if (!series) byStatus.set(status, (series = this.#requests.series({ method, route, status })));
+      series.observe(took_s);
+    };
+  }
+
+  eventLoopDelayed(by_s: number): void {
+    this.#eventLoopDelay.series().observe(by_s);
+  }
+
+  committed(partition: number, outcomes: Outcomes | undefined, took_s: number): void {
+    this.#transactions.series().observe(took_s);
+    if (!outcomes) return;
+    const counted = this.#of(partition).outcomes;
+    for (const outcome of OUTCOMES) counted[outcome]! += outcomes[outcome] ?? 0;
+  }
+
+  storeFailed(partition: number): void {
+    this.#of(partition).storeOutages++;
+  }
+
+  deadLettersAppended(partition: number, letters: number): void {
+    this.#of(partition).deadLettersAppended += letters;
+  }
+
+  /** What a cart's appender tells. */
+  appends(): AppendMeter {
+    const registry = this.#registry;
+    const durations = new Histogram(
+      registry,
+      "orders_append_duration_seconds",
+      "Appends to the log, one batch each, until all in-sync replicas have it.",
+      REQUEST_BOUNDS,
+    );
+    const acknowledged = durations.series({ outcome: "acknowledged" });
+    const failed = durations.series({ outcome: "failed" });
+    const sizes = new Histogram(registry, "orders_append_records", "Records of an append.", BATCH_RECORDS_BOUNDS).series();
+    let unknownRecords = 0;
+    this.#counter(
+      "orders_append_outcome_unknown_total",
+      "Events of which it is not known whether the log has them.",
+      [],
+      (counter) => counter.inc(unknownRecords),
+    );
+    return {
+      now_s: this.now_s,
+      appended: (outcome, records, unknown, took_s) => {
+        (outcome === "acknowledged" ? acknowledged : failed).observe(took_s);
+        sizes.observe(records);
+        unknownRecords += unknown;
+      },
+    };
+  }
+
+  /** What a service's partitions do. `heldUpdates` is asked where updates wait for their create; undefined while it cannot be said. */
+  watch<Held extends HeldPartition>(
+    partitions: () => WatchedPartitions<Held>,
+    heldUpdates?: (held: Held) => number | undefined,
+  ): void {
+    const flag = (condition: boolean) => (condition ? 1 : 0);
+    const ofSet = (name: string, help: string, value: (set: WatchedPartitions<Held>) => number) =>
+      this.#gauge(name, help, [], (gauge) => gauge.set(value(partitions())));
+    const ofEach = (name: string, help: string, value: (held: Held) => number | undefined) =>
+      this.#gauge(name, help, ["partition"], (gauge) => {
+        for (const held of partitions().held()) {
+          const now = value(held);
+          if (now !== undefined) gauge.set({ partition: held.partition }, now);
+        }
+      });
+
+    ofSet("orders_topic_partitions", "Partitions of the topic; 0 until it is known.", (set) => set.partitionCount);
+    ofSet("orders_standing_still", "1 while nothing is applied although the log has records.", (set) =>
+      flag(set.standstill !== undefined),
+    );
+    ofSet("orders_log_unreadable", "1 while the log cannot be read.", (set) => flag(set.readFailure !== undefined));
+    ofSet(
+      "orders_restoring_partitions",
+      "Partitions that are read from far behind the log's end.",
+      (set) => set.restore?.partitions ?? 0,
+    );
+    ofSet("orders_restore_progress_ratio", "How much of what is to be restored is; 1 when nothing is to be.", ({ restore }) =>
+      restore ? restore.records / restore.records_total : 1,
+    );
+    ofSet(
+      "orders_restore_remaining_seconds",
+      "How long the restore will take at its rate; 0 when there is none.",
+      (set) => set.restore?.left_s ?? 0,
+    );
+    this.#gauge("orders_partition_state", "1 for the state of each held partition's actor.", ["partition", "state"], (gauge) => {
+      for (const held of partitions().held())
+        for (const state of STATES) gauge.set({ partition: held.partition, state }, flag(held.state === state));
+    });
+    ofEach("orders_partition_lag_records", "Records of the log that are not applied yet.", (held) =>
+      Math.max(0, held.endOffset - held.nextOffset),
+    );
+    ofEach("orders_store_failing", "1 while the partition's store cannot be written.", (held) => flag(held.isSuspended));
+    this.#ofCounts(
+      "orders_store_outages_total",
+      "Times that a partition's store stopped taking transactions.",
+      partitions,
+      (counts) => counts.storeOutages,
+    );
+    if (!heldUpdates) return;
+
+    ofEach("orders_held_updates", "Updates that wait for their order's create.", heldUpdates);
+    this.#ofCounts(
+      "orders_dead_letters_appended_total",
+      "Records that this process appended to the dead letters.",
+      partitions,
+      (counts) => counts.deadLettersAppended,
+    );
+    this.#counter(
+      "orders_records_total",
+      "Records read and committed, by what became of them.",
+      ["partition", "outcome"],
+      (counter) => {
+        for (const { partition } of partitions().held()) this.#of(partition);
+        for (const [partition, { outcomes }] of this.#partitions)
+          for (const outcome of OUTCOMES) counter.inc({ partition, outcome }, outcomes[outcome]);
+      },
+    );
+  }
+
+  /** All at 0 from the first look on, so that the first one counted shows as an increase. */
+  #of(partition: number): PartitionCounts {
+    let counts = this.#partitions.get(partition);
+    if (!counts) {
+      const outcomes = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0]));
+      this.#partitions.set(partition, (counts = { outcomes, storeOutages: 0, deadLettersAppended: 0 }));
+    }
+    return counts;
+  }
+
+  #ofCounts(name: string, help: string, partitions: () => WatchedPartitions, value: (counts: PartitionCounts) => number): void {
+    this.#counter(name, help, ["partition"], (counter) => {
+      for (const { partition } of partitions().held()) this.#of(partition);
+      for (const [partition, counts] of this.#partitions) counter.inc({ partition }, value(counts));
+    });
+  }
+
+  #process(): void {
+    this.#gauge("process_resident_memory_bytes", "Memory of the process.", [], (gauge) => gauge.set(process.memoryUsage.rss()));
+    this.#counter("process_cpu_seconds_total", "User and system time of the process.", [], (counter) => {
+      const { user, system } = process.cpuUsage();
+      counter.inc((user + system) / 1e6);
+    });
+  }
+
+  /** Made anew at each scrape by `collect`. */
+  #gauge<L extends string>(name: string, help: string, labelNames: L[], collect: (gauge: Gauge<L>) => void): void {
+    const gauge: Gauge<L> = new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect: () => {
+        gauge.reset();
+        collect(gauge);
+      },
+    });
+  }
+
+  #counter<L extends string>(name: string, help: string, labelNames: L[], collect: (counter: Counter<L>) => void): void {
+    const counter: Counter<L> = new Counter({
+      name,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect: () => {
+        counter.reset();
+        collect(counter);
+      },
+    });
+  }
+}

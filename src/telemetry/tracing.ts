@@ -1,0 +1,189 @@
+import {
+  type Attributes,
+  type Context,
+  isSpanContextValid,
+  ROOT_CONTEXT,
+  type Span,
+  type SpanContext,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  TraceFlags,
+  type Tracer,
+} from "@opentelemetry/api";
+import { ExportResultCode } from "@opentelemetry/core";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import { resourceFromAttributes } from "@opentelemetry/resources";
+import {
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  type SpanExporter,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from "@opentelemetry/sdk-trace";
+import type { ApplyTracer, RequestSpan, RequestTracer, SendingSpan } from "./tracer.ts";
+
+/** Spans that wait for the receiver; beyond it they are dropped. */
+const QUEUE_SPANS_MAX = 4_096;
+const BATCH_SPANS_MAX = 512;
+const EXPORT_WAIT_MS = 1_000;
+const EXPORT_MS_MAX = 5_000;
+
+export interface TracingOptions {
+  /** OTLP over HTTP: spans go to `<endpoint>/v1/traces`. Its headers, certificates and compression are OpenTelemetry's own variables. */
+  readonly endpoint: string;
+  /** Of the traces that begin here, how many are kept, 0 to 1. One that was begun elsewhere is kept if its header says so. */
+  readonly ratio: number;
+  readonly service: "cart-service" | "order-service";
+  /** `kafka`, or what else the log is. */
+  readonly system: string;
+  readonly topic: string;
+  readonly group: string;
+  /** Since the Unix epoch, with fractions. */
+  readonly now_ms: () => number;
+  readonly tell: (message: string) => void;
+}
+
+/**
+ * Traces by OpenTelemetry's SDK, sent as OTLP/HTTP with JSON. Names and attributes are those of the semantic conventions for HTTP and
+ * messaging. This file is imported only where an endpoint is set.
+ */
+export class Tracing implements RequestTracer, ApplyTracer {
+  readonly #provider: TracerProvider;
+  readonly #tracer: Tracer;
+  readonly #messaging: Attributes;
+
+  constructor(private readonly options: TracingOptions) {
+    const { endpoint, ratio, service, system, topic, tell } = options;
+    const url = `${endpoint.replace(/\/+$/, "")}/v1/traces`;
+    const exporter = toldOnce(new OTLPTraceExporter({ url, timeoutMillis: EXPORT_MS_MAX }), new URL(url).host, tell);
+    const queue = new BatchSpanProcessor({
+      exporter,
+      maxQueueSize: QUEUE_SPANS_MAX,
+      maxExportBatchSize: BATCH_SPANS_MAX,
+      scheduledDelayMillis: EXPORT_WAIT_MS,
+      exportTimeoutMillis: EXPORT_MS_MAX,
+    });
+    this.#provider = new TracerProvider({
+      resource: resourceFromAttributes({ "service.name": service }),
+      sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) }),
+      spanProcessors: [queue],
+    });
+    this.#tracer = this.#provider.getTracer("order-processing");
+    this.#messaging = { "messaging.system": system, "messaging.destination.name": topic };
+  }
+
+  /** Sends what is queued; what the receiver does not take by then is lost. */
+  stop(): Promise<void> {
+    return this.#provider.shutdown().catch(() => undefined);
+  }
+
+  request(method: string, route: string, url: string, traceparent: string | undefined): RequestSpan {
+    const parent = traceparent === undefined ? undefined : spanContext(traceparent);
+    const { pathname, protocol } = new URL(url);
+    const attributes = {
+      "http.request.method": method,
+      "http.route": route,
+      "url.path": pathname,
+      "url.scheme": protocol.slice(0, -1),
+    };
+    const span = this.#tracer.startSpan(`${method} ${route}`, { kind: SpanKind.SERVER, attributes }, under(parent));
+    return {
+      sending: (event) => this.#sending(span, event),
+      answered: (status) => {
+        span.setAttribute("http.response.status_code", status);
+        if (status >= 500) fail(span, String(status));
+        span.end();
+      },
+    };
+  }
+
+  #sending(request: Span, { partition, key, eventId }: Parameters<RequestSpan["sending"]>[0]): SendingSpan {
+    const attributes = {
+      ...this.#messaging,
+      "messaging.operation.name": "send",
+      "messaging.operation.type": "send",
+      "messaging.destination.partition.id": String(partition),
+      "messaging.kafka.message.key": key,
+      "messaging.message.id": eventId,
+    };
+    const name = `send ${this.options.topic}`;
+    const span = this.#tracer.startSpan(name, { kind: SpanKind.PRODUCER, attributes }, under(request.spanContext()));
+    return {
+      traceparent: header(span.spanContext()),
+      sent: (offset) => {
+        span.setAttribute("messaging.kafka.offset", offset);
+        span.end();
+      },
+      failed: (e) => {
+        fail(span, String((e as { code?: unknown } | undefined)?.code ?? e));
+        span.end();
+      },
+    };
+  }
+
+  applying(...[partition, records, fromOffset]: Parameters<ApplyTracer["applying"]>): (nextOffset: number) => void {
+    const { topic, group, now_ms } = this.options;
+    const startTime = now_ms();
+    return (nextOffset) => {
+      const endTime = now_ms();
+      for (const record of records) {
+        if (record.offset < fromOffset || record.offset >= nextOffset) continue;
+        const given = record.headers().find(([name]) => name === "traceparent")?.[1];
+        const parent = given ? spanContext(Buffer.from(given).toString("latin1")) : undefined;
+        if (!parent || (parent.traceFlags & TraceFlags.SAMPLED) === 0) continue;
+        const attributes = {
+          ...this.#messaging,
+          "messaging.operation.name": "process",
+          "messaging.operation.type": "process",
+          "messaging.consumer.group.name": group,
+          "messaging.destination.partition.id": String(partition),
+          "messaging.kafka.offset": record.offset,
+          "messaging.kafka.message.key": String(record.key ?? ""),
+        };
+        const options = { kind: SpanKind.CONSUMER, attributes, startTime };
+        this.#tracer.startSpan(`process ${topic}`, options, under(parent)).end(endTime);
+      }
+    };
+  }
+}
+
+const under = (parent: SpanContext | undefined): Context =>
+  parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, parent);
+
+const fail = (span: Span, why: string): void => {
+  span.setStatus({ code: SpanStatusCode.ERROR });
+  span.setAttribute("error.type", why);
+};
+
+const traceparentPattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
+
+/** Undefined where it is malformed, as another program's may be. */
+const spanContext = (traceparent: string): SpanContext | undefined => {
+  const [, traceId, spanId, flags] = traceparentPattern.exec(traceparent) ?? [];
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
+  const context = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
+  return isSpanContextValid(context) ? context : undefined;
+};
+
+const header = ({ traceId, spanId, traceFlags }: SpanContext): string =>
+  `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
+
+/** An exporter that says once that it fails and once that it works again. Its spans are lost meanwhile, and nothing else happens. */
+const toldOnce = (exporter: SpanExporter, host: string, tell: (message: string) => void): SpanExporter => {
+  let fails = false;
+  return {
+    export: (spans, done) =>
+      exporter.export(spans, ({ code, error }) => {
+        const failed = code !== ExportResultCode.SUCCESS;
+        if (failed && !fails)
+          tell(`Traces cannot be sent to ${host} and are dropped until they can: ${error?.message ?? "it does not say why"}`);
+        if (!failed && fails) tell(`Traces are sent to ${host} again.`);
+        fails = failed;
+        // The SDK would log each failure.
+        done({ code: ExportResultCode.SUCCESS });
+      }),
+    shutdown: () => exporter.shutdown(),
+    forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve(),
+  };
+};

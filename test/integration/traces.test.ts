@@ -1,0 +1,234 @@
+import { describe, expect, test } from "bun:test";
+import { brokerSuite } from "../support/broker.ts";
+import { createOrder, orderDetails } from "../support/http.ts";
+import { type ReceivedSpan, startOtlpReceiver } from "../support/otlp-receiver.ts";
+import { freePorts } from "../support/ports.ts";
+import { startProgram } from "../support/processes.ts";
+import { tempDir } from "../support/temp-dir.ts";
+import { waitUntil } from "../support/wait-until.ts";
+
+const traceId = "0af7651916cd43dd8448eb211c80319c";
+const clientSpanId = "b7ad6b7169203331";
+const cart = { order_id: "1", number_of_items: 1 };
+
+/** A cart and an order service, each a process of its own, on one log. */
+async function bothServices(env: Readonly<Record<string, string>>) {
+  const dir = await tempDir();
+  const producer = await startProgram({ role: "producer", dataDir: dir.path, env });
+  const consumer = await startProgram({ role: "consumer", dataDir: dir.path, env });
+  await Promise.all([producer.ready(), consumer.ready()]);
+  return {
+    producer,
+    consumer,
+    [Symbol.asyncDispose]: async () => {
+      await producer[Symbol.asyncDispose]();
+      await consumer[Symbol.asyncDispose]();
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const ofTrace = (spans: readonly ReceivedSpan[], id: string) =>
+  spans.filter((span) => span.traceId === id).toSorted((a, b) => a.name.localeCompare(b.name));
+
+async function oneTrace(env: Readonly<Record<string, string>>, system: string): Promise<void> {
+  const id = crypto.randomUUID().slice(0, 8);
+  const [topic, group] = [`orders.${id}`, `group.${id}`];
+  await using receiver = startOtlpReceiver();
+  const settings = { ORDERS_TOPIC: topic, CONSUMER_GROUP: group, OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint };
+  await using services = await bothServices({ ...env, ...settings });
+  const { cartUrl } = services.producer;
+  const answer = await createOrder(cartUrl, cart, { traceparent: `00-${traceId}-${clientSpanId}-01` });
+  expect(answer.status).toBe(200);
+  const [partition, offset] = answer.headers.get("log-position")!.split(":");
+  await waitUntil(
+    () => `for three spans; there are ${receiver.spans.map(({ name }) => name).join(", ")}`,
+    () => ofTrace(receiver.spans, traceId).length >= 3,
+  );
+  const [request, process, send] = ofTrace(receiver.spans, traceId) as [ReceivedSpan, ReceivedSpan, ReceivedSpan];
+  const messaging = {
+    "messaging.system": system,
+    "messaging.destination.name": topic,
+    "messaging.destination.partition.id": partition,
+    "messaging.kafka.offset": Number(offset),
+    "messaging.kafka.message.key": "ORD-1",
+  };
+  expect(request).toMatchObject({
+    service: "cart-service",
+    name: "POST /create-order",
+    kind: "SERVER",
+    parentSpanId: clientSpanId,
+    attributes: {
+      "http.request.method": "POST",
+      "http.route": "/create-order",
+      "url.path": "/create-order",
+      "url.scheme": "http",
+      "http.response.status_code": 200,
+    },
+  });
+  expect(send).toMatchObject({
+    service: "cart-service",
+    name: `send ${topic}`,
+    kind: "PRODUCER",
+    parentSpanId: request.spanId,
+    attributes: { ...messaging, "messaging.operation.type": "send", "messaging.operation.name": "send" },
+  });
+  expect(process).toMatchObject({
+    service: "order-service",
+    name: `process ${topic}`,
+    kind: "CONSUMER",
+    parentSpanId: send.spanId,
+    attributes: { ...messaging, "messaging.operation.type": "process", "messaging.consumer.group.name": group },
+  });
+  for (const span of [request, send, process])
+    expect(BigInt(span.endTimeUnixNano)).toBeGreaterThanOrEqual(BigInt(span.startTimeUnixNano));
+  // What its end is worth: it lies in this minute and not somewhere in the uptime.
+  expect(Math.abs(Number(BigInt(process.endTimeUnixNano) / 1_000_000n) - Date.now())).toBeLessThan(60_000);
+
+  // Without a header a trace begins here; one that is not sampled leaves nothing, in neither service.
+  await createOrder(cartUrl, { ...cart, order_id: "2" });
+  const unsampled = "1af7651916cd43dd8448eb211c80319c";
+  await createOrder(cartUrl, { ...cart, order_id: "3" }, { traceparent: `00-${unsampled}-${clientSpanId}-00` });
+  // Health and metrics are no requests worth a trace; a query is.
+  await fetch(`${services.consumer.orderUrl}/metrics`);
+  const lost = await orderDetails(services.consumer.orderUrl, "not an id");
+  expect(lost.status).toBe(422);
+  await waitUntil(
+    () => `for four more spans; there are ${receiver.spans.map(({ name }) => name).join(", ")}`,
+    () => receiver.spans.length >= 7,
+  );
+  await Bun.sleep(1_500);
+  const begun = receiver.spans.filter((span) => span.traceId !== traceId);
+  const root = begun.find(({ name }) => name === "POST /create-order")!;
+  expect(root.parentSpanId).toBeUndefined();
+  expect(ofTrace(begun, root.traceId).map(({ name }) => name)).toEqual([
+    "POST /create-order",
+    `process ${topic}`,
+    `send ${topic}`,
+  ]);
+  expect(ofTrace(begun, unsampled)).toEqual([]);
+  expect(receiver.spans.filter(({ name }) => !/create-order|orders|order-details/.test(name))).toEqual([]);
+  expect(receiver.spans).toHaveLength(7);
+}
+
+test("a create through both services is one trace: request, append, apply (embedded log)", () => oneTrace({}, "sqlite"), 60_000);
+
+await brokerSuite("traces", (broker) => {
+  test(
+    "a create through both services is one trace: request, append, apply",
+    () => oneTrace({ KAFKA_BROKERS: broker.brokers }, "kafka"),
+    60_000,
+  );
+});
+
+const tracingTo = async (port: number, ratio: number, told: string[]) => {
+  const { Tracing } = await import("../../src/telemetry/tracing.ts");
+  return new Tracing({
+    endpoint: `http://127.0.0.1:${port}`,
+    ratio,
+    service: "cart-service",
+    system: "kafka",
+    topic: "t",
+    group: "g",
+    now_ms: () => Date.now(),
+    tell: (message) => told.push(message),
+  });
+};
+
+test("whether a trace is kept: as its header says, and without one by the ratio; the record's header says it on", async () => {
+  await using receiver = startOtlpReceiver();
+  const sentWith = async (ratio: number, traceparent?: string) => {
+    const tracing = await tracingTo(Number(new URL(receiver.endpoint).port), ratio, []);
+    const span = tracing.request("POST", "/create-order", "http://x/create-order", traceparent);
+    const sending = span.sending({ partition: 0, key: "ORD-1", eventId: "e" });
+    sending.sent(0);
+    span.answered(200);
+    await tracing.stop();
+    return { traceparent: sending.traceparent, spans: receiver.spans.splice(0).length };
+  };
+  const given = (flags: string) => `00-${traceId}-${clientSpanId}-${flags}`;
+  const continued = (flags: string) =>
+    expect.stringMatching(new RegExp(`^00-${traceId}-(?!${clientSpanId})[0-9a-f]{16}-${flags}$`));
+  expect(await sentWith(0, given("01"))).toEqual({ traceparent: continued("01"), spans: 2 });
+  expect(await sentWith(1, given("00"))).toEqual({ traceparent: continued("00"), spans: 0 });
+  expect(await sentWith(1)).toEqual({ traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/), spans: 2 });
+  expect(await sentWith(0)).toEqual({ traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/), spans: 0 });
+});
+
+describe("a receiver that is not there", () => {
+  test("is said once, and once that it is there again; the services go on, and stop in good time", async () => {
+    const [port] = (await freePorts(1)) as [number];
+    await using program = await startProgram({
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}/`, SHUTDOWN_WAIT_MS_MAX: "1000" },
+    });
+    await program.ready();
+    const about = () => program.output().match(/"msg":"Traces [^"]*/g) ?? [];
+    for (let n = 0; n < 200; n++)
+      expect((await createOrder(program.cartUrl, { order_id: String(n), number_of_items: 1 })).status).toBe(200);
+    await waitUntil("for the warning", () => about().length > 0, { wait_ms_max: 20_000 });
+    for (let n = 200; n < 210; n++) await createOrder(program.cartUrl, { order_id: String(n), number_of_items: 1 });
+    await Bun.sleep(3_000);
+    // One of each service: they send by themselves.
+    expect(about().length).toBeLessThanOrEqual(2);
+    expect(new Set(about().map((line) => line.slice(0, 40))).size).toBe(1);
+    expect(program.output().match(/"level":"(error|fatal)"/g)).toBeNull();
+
+    await using _ = startOtlpReceiver(port);
+    let order = 300;
+    await waitUntil(
+      () => `for the traces to be sent again:\n${program.output()}`,
+      async () => {
+        await createOrder(program.cartUrl, { order_id: String(order++), number_of_items: 1 });
+        return about().some((line) => line.includes("again"));
+      },
+      { wait_ms_max: 20_000 },
+    );
+    program.kill("SIGTERM");
+    expect((await program.exited(5_000)).code).toBe(0);
+  }, 60_000);
+
+  test("or refuses what it is sent, is said once, however often it happens, until it takes it again", async () => {
+    let answered = 0;
+    let status = 400;
+    await using receiver = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: () => (answered++, Response.json({}, { status })),
+    });
+    const told: string[] = [];
+    const tracing = await tracingTo(receiver.port!, 1, told);
+    const answers = (count: number) =>
+      waitUntil(
+        () => `for ${count} answers; there were ${answered}`,
+        () => (tracing.request("GET", "/x", "http://x/x", undefined).answered(200), answered >= count),
+        { wait_ms_max: 4_500 },
+      );
+    await answers(3);
+    expect(told).toEqual([expect.stringContaining("cannot be sent")]);
+    status = 200;
+    await answers(answered + 2);
+    expect(told.slice(1)).toEqual([expect.stringContaining("again")]);
+    await tracing.stop();
+  }, 20_000);
+
+  test("costs no more memory than the queue", async () => {
+    const [port] = (await freePorts(1)) as [number];
+    const told: string[] = [];
+    const tracing = await tracingTo(port, 1, told);
+    const makeSpans = async (count: number) => {
+      for (let n = 0; n < count; n++) {
+        const span = tracing.request("POST", "/create-order", "http://x/create-order", undefined);
+        span.sending({ partition: 0, key: `ORD-${n}`, eventId: `e${n}` }).sent(n);
+        span.answered(200);
+        if (n % 1_000 === 0) await Bun.sleep(1);
+      }
+      Bun.gc(true);
+      return process.memoryUsage().heapUsed / 2 ** 20;
+    };
+    const before = await makeSpans(10_000);
+    const after = await makeSpans(100_000);
+    expect(after - before).toBeLessThan(20);
+    await tracing.stop();
+    expect(told.length).toBeLessThanOrEqual(1);
+  }, 60_000);
+});
