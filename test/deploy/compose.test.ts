@@ -18,7 +18,9 @@ const projects: Record<string, Project> = {
   producer: readProject([path("deploy/compose.producer.yaml")], outside),
   consumer: readProject([path("deploy/compose.consumer.yaml")], outside),
 };
-const files = ["compose.yaml", ...readdirSync(path("deploy")).filter((name) => name.endsWith(".yaml"))].map((name) =>
+/** Prometheus' rules and their tests lie beside the Compose files. */
+const isComposeFile = (name: string) => name.endsWith(".yaml") && !name.startsWith("alerts");
+const files = ["compose.yaml", ...readdirSync(path("deploy")).filter(isComposeFile)].map((name) =>
   name === "compose.yaml" ? name : `deploy/${name}`,
 );
 const services = (): [string, string, Service][] =>
