@@ -12,6 +12,8 @@ import type { Log } from "./log/log.ts";
 import { openLog } from "./log/open-log.ts";
 import { partitionFor } from "./log/partitioner.ts";
 import { orderServiceApp } from "./order-service/app.ts";
+import { historyRoutes } from "./order-service/history-routes.ts";
+import { LogScans } from "./order-service/log-scan.ts";
 import { OrderService } from "./order-service/service.ts";
 import type { HeldPartitions } from "./partitions/projection.ts";
 import { StateDir } from "./partitions/state-dir.ts";
@@ -63,7 +65,9 @@ function startOrderService(config: Config, log: Log, logger: Logger): StartedRol
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
   const { partitions } = service;
   const rebuild = (partition: number) => partitions.rebuild(partition, "an operator asked for it");
-  const app = orderServiceApp({ ...config, partitions, partitionOf, rebuild, inFlight, logger });
+  const scans = new LogScans(log, clock);
+  const otherRoutes = historyRoutes({ ...config, partitions, partitionOf, scans });
+  const app = orderServiceApp({ ...config, partitions, partitionOf, rebuild, inFlight, logger, otherRoutes });
   return {
     what: "orders",
     service,

@@ -3,7 +3,7 @@ import { AppError } from "../errors.ts";
 import { parseLogPosition } from "../http/headers.ts";
 import { healthRoutes, readiness } from "../http/health.ts";
 import { InFlight } from "../http/in-flight.ts";
-import { serviceApp } from "../http/service.ts";
+import { type Route, serviceApp } from "../http/service.ts";
 import { formatMoney, shippingCost } from "../orders/money.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../orders/order-id.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -28,6 +28,8 @@ export interface OrderServiceAppOptions extends OperatorRoutesOptions {
   readonly read_wait_ms_max: number;
   readonly inFlight: InFlight;
   readonly logger: Logger;
+  /** What is served beside the contract's and the operator's: histories, live figures, the page. */
+  readonly otherRoutes?: readonly Route[];
 }
 
 /** Listings at the same time; each holds some pages of ids. */
@@ -74,6 +76,7 @@ export const orderServiceApp = (options: OrderServiceAppOptions): Elysia => {
       { method: "GET", path: "/order-details", handle: orderDetails },
       { method: "GET", path: "/getAllOrderIdsFromTopic", handle: allOrderIds },
       ...operatorRoutes(options),
+      ...(options.otherRoutes ?? []),
       ...healthRoutes(() => readiness(partitions)),
     ],
     inFlight,

@@ -5,7 +5,7 @@ import { decodeEvent, isPoison } from "../orders/event.ts";
 import { evolve, HELD_UPDATES_MAX, initialState, type Item, type OrderState, type Status } from "../orders/order.ts";
 import type { DeadLetterReason, Projection, ProjectionStore } from "../partitions/projection.ts";
 import { damagedRow } from "../partitions/store.ts";
-import type { OrderRow, OrdersView } from "./queries.ts";
+import type { OrderCounts, OrderRow, OrdersView } from "./queries.ts";
 
 /**
  * An order is one row: what it is, the updates held until its create, and the ids of its newest events, so that a batch reads and
@@ -69,8 +69,14 @@ class OrderStore implements ProjectionStore<OrdersView> {
   readonly #spill;
   readonly #addToDigest;
   readonly #digest;
+  readonly #countRows;
+  readonly #countHeld;
+  /** Of the committed rows; undefined until asked for, and again when a transaction failed. */
+  #counts: OrderCounts | undefined;
 
   constructor(db: Database) {
+    // Only rows with held updates are in it, so it costs the others nothing. A store from before it was there gets it here.
+    db.run("CREATE INDEX IF NOT EXISTS orders_with_held ON orders (order_id) WHERE held <> ''");
     this.#select = db.query<Row, [string]>(`SELECT ${COLUMNS} FROM orders WHERE order_id = ?`);
     this.#insert = db.query(`INSERT INTO orders (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#update =
@@ -82,6 +88,11 @@ class OrderStore implements ProjectionStore<OrdersView> {
     this.#spill = db.query("INSERT INTO spilled_event_ids VALUES (?, ?)");
     this.#addToDigest = db.query(`UPDATE digest SET value = (value + ?) % ${DIGEST_MODULUS}`);
     this.#digest = db.query<[number], []>("SELECT value FROM digest");
+    this.#countRows = db.query<[number], []>("SELECT count(*) FROM orders");
+    this.#countHeld = db.query<[number, number], []>(
+      "SELECT count(*), coalesce(sum(1 + length(held) - length(replace(held, ' ', ''))), 0) FROM orders WHERE held <> ''",
+    );
+    const hasRow = db.query<[number], [string]>("SELECT 1 FROM orders WHERE order_id = ?");
     const idsAfter = db.query<[string], [string, number]>(
       "SELECT order_id FROM orders WHERE order_id > ? ORDER BY order_id LIMIT ?",
     );
@@ -91,6 +102,8 @@ class OrderStore implements ProjectionStore<OrdersView> {
       order: (orderId) => this.#load(orderId)?.state.order,
       orderIdsAfter,
       rowsAfter: (after, limit) => orderIdsAfter(after, limit).map((orderId) => this.#row(orderId)),
+      hasRow: (orderId) => hasRow.get(orderId) !== null,
+      counts: () => (this.#counts ??= this.#count()),
     };
   }
 
@@ -124,11 +137,15 @@ class OrderStore implements ProjectionStore<OrdersView> {
 
   flush(): void {
     let digest = this.#counted;
+    let orders = 0;
+    let waiting = 0;
     for (const [orderId, { state, before, spilled, newlySpilled }] of this.#touched) {
       if (state === (before ?? initialState)) continue;
       digest = digestSum(digest, changeOf(orderId, before ?? initialState, state));
       for (const eventId of newlySpilled) this.#spill.run(orderId, eventId);
       const { order, held, eventIds } = state;
+      waiting += held.length - (before?.held.length ?? 0);
+      if (order && !before?.order) orders++;
       if (before?.order && order) this.#updateStatus.run(order.status, eventIds, spilled, orderId);
       else {
         (before ? this.#update : this.#insert).run(
@@ -146,12 +163,22 @@ class OrderStore implements ProjectionStore<OrdersView> {
       }
     }
     if (digest !== 0) this.#addToDigest.run(digest);
+    const counts = this.#counts;
     this.reset();
+    if (counts) this.#counts = { orders: counts.orders + orders, held: counts.held + waiting };
   }
 
   reset(): void {
     this.#touched = new Map();
     this.#counted = 0;
+    this.#counts = undefined;
+  }
+
+  #count(): OrderCounts {
+    const [rows] = this.#countRows.values()[0] as [number];
+    // A row without an order has held updates, and one with an order has none.
+    const [rowsWithHeld, held] = this.#countHeld.values()[0] as [number, number];
+    return { orders: rows - rowsWithHeld, held };
   }
 
   #load(orderId: string): Touched | undefined {

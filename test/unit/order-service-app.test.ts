@@ -19,6 +19,12 @@ class FakeView implements OrdersView {
     return this.orders.get(orderId);
   }
   #sorted: string[] | undefined;
+  hasRow(orderId: string): boolean {
+    return this.orders.has(orderId);
+  }
+  counts() {
+    return { orders: this.orders.size, held: 0 };
+  }
   orderIdsAfter(after: string, limit: number): string[] {
     this.#sorted ??= [...this.orders.keys()].toSorted();
     let low = 0;
@@ -400,7 +406,17 @@ describe("GET /getAllOrderIdsFromTopic", () => {
       const length = Math.min(limit, ENDLESS_IDS - first);
       return Array.from({ length }, (_, i) => `ORD-${String(first + i).padStart(9, "0")}`);
     };
-    counter.list.push(partition(0, [], { view: { order: () => undefined, orderIdsAfter, rowsAfter: () => [] } }));
+    counter.list.push(
+      partition(0, [], {
+        view: {
+          order: () => undefined,
+          hasRow: () => false,
+          counts: () => ({ orders: 0, held: 0 }),
+          orderIdsAfter,
+          rowsAfter: () => [],
+        },
+      }),
+    );
     return counter;
   };
   const LISTING_REQUEST = "GET /getAllOrderIdsFromTopic?topicName=orders.events HTTP/1.1\r\nHost: x\r\n\r\n";
