@@ -12,13 +12,14 @@ import type { Log } from "./log/log.ts";
 import { openLog } from "./log/open-log.ts";
 import { partitionFor } from "./log/partitioner.ts";
 import { orderServiceApp } from "./order-service/app.ts";
-import { historyRoutes } from "./order-service/history-routes.ts";
-import { LogScans } from "./order-service/log-scan.ts";
+import { LiveSampler } from "./order-service/live-sampler.ts";
 import { OrderService } from "./order-service/service.ts";
+import type { CartHandle } from "./order-service/try-routes.ts";
+import { viewing } from "./order-service/viewing.ts";
 import type { HeldPartitions } from "./partitions/projection.ts";
 import { StateDir } from "./partitions/state-dir.ts";
 import { createLogger, isTerminal, type Logger, writeToStdout } from "./telemetry/logger.ts";
-import { progressBar, StatusLine } from "./telemetry/status-line.ts";
+import { progressBar, type Standing, standingLine, StatusLine } from "./telemetry/status-line.ts";
 
 const ROLES = ["both", "producer", "consumer"] as const;
 type Role = (typeof ROLES)[number];
@@ -40,6 +41,9 @@ interface StartedRole {
   readonly what: string;
   readonly service: { stop(): Promise<void>; readonly partitions: HeldPartitions<unknown> };
   readonly http: RunningService;
+  /** Its HTTP side, without the network. */
+  readonly handle?: CartHandle;
+  readonly standing?: () => Standing;
 }
 
 function startCart(config: Config, log: Log, logger: Logger): StartedRole {
@@ -50,29 +54,31 @@ function startCart(config: Config, log: Log, logger: Logger): StartedRole {
   );
   const inFlight = new InFlight(config.in_flight_requests_max);
   const health = () => readiness(service.partitions);
-  const app = cartApp({ commands: service.commands, health, inFlight, body_bytes_max: config.body_bytes_max, logger });
+  const app = cartApp({ ...config, commands: service.commands, health, inFlight, logger });
   return {
     what: "index",
     service,
+    handle: (request) => app.handle(request),
     http: serve(app, { ...config, port: config.cart_port, portSetting: "CART_PORT", inFlight, clock }),
   };
 }
 
-function startOrderService(config: Config, log: Log, logger: Logger): StartedRole {
+function startOrderService(config: Config, log: Log, logger: Logger, cart: CartHandle | undefined): StartedRole {
   const claimState = (logId: string) => StateDir.claim(config.data_dir, logId, "order-service");
-  const service = new OrderService({ config, log, claimState, logger, clock, random });
+  const sampler = new LiveSampler(clock);
+  const service = new OrderService({ config, log, claimState, logger, clock, random, readable: sampler.readable });
   const inFlight = new InFlight(config.in_flight_requests_max);
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
   const { partitions } = service;
   const rebuild = (partition: number) => partitions.rebuild(partition, "an operator asked for it");
-  const scans = new LogScans(log, clock);
-  const otherRoutes = historyRoutes({ ...config, partitions, partitionOf, scans });
-  const app = orderServiceApp({ ...config, partitions, partitionOf, rebuild, inFlight, logger, otherRoutes });
-  return {
-    what: "orders",
-    service,
-    http: serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock }),
+  const views = viewing({ config, log, partitions, partitionOf, sampler, cart, clock });
+  const app = orderServiceApp({ ...config, partitions, partitionOf, rebuild, inFlight, logger, otherRoutes: views.routes });
+  const http = serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock });
+  const stop = () => {
+    views.close();
+    return http.stop();
   };
+  return { what: "orders", service, http: { ...http, stop }, standing: views.standing };
 }
 
 function announce(config: Config, logger: Logger, cart: StartedRole | undefined, orders: StartedRole | undefined): void {
@@ -87,15 +93,15 @@ function announce(config: Config, logger: Logger, cart: StartedRole | undefined,
   logger.info(`Try: ${example}`);
 }
 
-/** How restores come on, at the foot of the terminal. */
-function showRestores(status: StatusLine, roles: readonly StartedRole[]): void {
+/** At the foot of the terminal: how restores come on, else how many orders there are, how many events come in and how many wait. */
+function showStatus(status: StatusLine, roles: readonly StartedRole[], orders: (() => Standing) | undefined): void {
   setInterval(() => {
     const bars = roles.flatMap(({ what, service }) => {
       const { restore } = service.partitions;
       if (!restore) return [];
       return [progressBar(what, restore.records, restore.records_total, restore.records_per_s, restore.left_s)];
     });
-    status.show(bars.join("  "));
+    status.show(bars.length > 0 || !orders ? bars.join("  ") : standingLine(orders()));
   }, STATUS_WAIT_MS).unref();
 }
 
@@ -121,10 +127,10 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   });
   const log = openLog(config, { clock, random, newUuid, onClientMessage: (message) => logger.debug(message) });
   const cart = role === "consumer" ? undefined : startCart(config, log, logger);
-  const orders = role === "producer" ? undefined : startOrderService(config, log, logger);
+  const orders = role === "producer" ? undefined : startOrderService(config, log, logger, cart?.handle);
   const roles = [cart, orders].filter((started) => started !== undefined);
   announce(config, logger, cart, orders);
-  if (status) showRestores(status, roles);
+  if (status) showStatus(status, roles, orders?.standing);
 
   let stopping = false;
   const stop = async (signal: string) => {

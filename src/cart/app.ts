@@ -5,6 +5,7 @@ import { healthRoutes, type Readiness } from "../http/health.ts";
 import type { InFlight } from "../http/in-flight.ts";
 import { serviceApp } from "../http/service.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { cartPage } from "./cart-page.ts";
 import type { CartCommands, Position, RequestContext } from "./commands.ts";
 import { canonicalCreateOrder, canonicalUpdateOrder, parseCreateOrder, parseUpdateOrder } from "./requests.ts";
 
@@ -14,10 +15,12 @@ export interface CartAppOptions {
   readonly inFlight: InFlight;
   readonly body_bytes_max: number;
   readonly logger: Logger;
+  /** Of the order service, whose page the cart's own links to. */
+  readonly order_port: number;
 }
 
 /** The cart service's HTTP side: the contract's two commands, and health. */
-export const cartApp = ({ commands, health, inFlight, body_bytes_max, logger }: CartAppOptions): Elysia => {
+export const cartApp = ({ commands, health, inFlight, body_bytes_max, logger, order_port }: CartAppOptions): Elysia => {
   const createOrder = async (request: Request): Promise<Response> => {
     const command = parseCreateOrder(await readJson(request, body_bytes_max));
     const context = requestContext(request, "POST /create-order", () => canonicalCreateOrder(command));
@@ -32,6 +35,7 @@ export const cartApp = ({ commands, health, inFlight, body_bytes_max, logger }: 
     [
       { method: "POST", path: "/create-order", handle: createOrder },
       { method: "PUT", path: "/update-order", handle: updateOrder },
+      cartPage(order_port),
       ...healthRoutes(health),
     ],
     inFlight,

@@ -137,6 +137,30 @@ const orderIn = (held: PartitionView<OrdersView> | undefined, orderId: string): 
   }
 };
 
+/** Undefined while the store is not open, or cannot tell. */
+export const countsOf = (held: PartitionView<OrdersView>): OrderCounts | undefined => {
+  try {
+    return held.view?.counts();
+  } catch (e) {
+    // Also has a damaged store rebuilt.
+    held.failed(e);
+    return undefined;
+  }
+};
+
+/** Of the partitions held here; undefined where one of them cannot tell. */
+export const totalOf = (partitions: OrderPartitions): OrderCounts | undefined => {
+  let orders = 0;
+  let waiting = 0;
+  for (const held of partitions.held()) {
+    const counts = countsOf(held);
+    if (!counts) return undefined;
+    orders += counts.orders;
+    waiting += counts.held;
+  }
+  return { orders, held: waiting };
+};
+
 /** Ascending. */
 export const partitionsElsewhere = (partitions: OrderPartitions): number[] => {
   const elsewhere: number[] = [];

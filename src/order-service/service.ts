@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
-import type { Log, Membership } from "../log/log.ts";
+import type { Log, LogRecord, Membership } from "../log/log.ts";
 import { DeadLetters } from "../partitions/dead-letters.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
 import { type ClaimState, type State, storeName } from "../partitions/state-dir.ts";
@@ -18,6 +18,8 @@ export interface OrderServiceOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
+  /** Told what has become readable. */
+  readonly readable?: (records: readonly LogRecord[]) => void;
 }
 
 /** How often the group is told how far the partitions are applied. */
@@ -54,6 +56,7 @@ export class OrderService {
       restoring: (message, restore) => logger.info({ restore }, message),
       deliverDeadLetters: (partition, letters, signal) => this.#deadLetters.deliver(partition, letters, signal),
       membership: () => this.#standing(),
+      ...(options.readable ? { readable: options.readable } : {}),
     });
     this.#running = this.#run();
   }

@@ -24,6 +24,7 @@ const commands: CartCommands = {
 const inFlight = new InFlight(IN_FLIGHT_REQUESTS_MAX);
 const service = serve(
   cartApp({
+    order_port: 8_001,
     commands,
     health: () => health,
     inFlight,
@@ -45,7 +46,9 @@ const send = (method: string, path: string, body?: unknown, headers: Record<stri
   fetch(service.url + path, {
     method,
     headers: { "content-type": "application/json", ...headers },
-    ...(body === undefined ? {} : { body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body) }),
+    ...(body === undefined
+      ? {}
+      : { body: typeof body === "string" || body instanceof Uint8Array ? (body as BodyInit) : JSON.stringify(body) }),
   });
 const create = (body: unknown, headers?: Record<string, string>) => send("POST", "/create-order", body, headers);
 const update = (body: unknown, headers?: Record<string, string>) => send("PUT", "/update-order", body, headers);
