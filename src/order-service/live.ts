@@ -46,7 +46,7 @@ export class Live {
   /** Ends all streams, so that a stopping server need not wait for them. */
   close(): void {
     this.#ending.abort();
-    for (const client of this.#clients) this.#drop(client);
+    for (const client of this.#clients) this.#end(client);
   }
 
   #connect(): Response {
@@ -84,15 +84,17 @@ export class Live {
       const bytes = Buffer.from(message("figures", this.#figures()));
       for (const client of this.#clients) {
         if ((client.desiredSize ?? 0) > 0) client.enqueue(bytes);
-        else this.#drop(client);
+        else this.#end(client, new Error("the client takes nothing"));
       }
     }
   }
 
-  #drop(client: Client): void {
+  #end(client: Client, why?: Error): void {
     this.#clients.delete(client);
     try {
-      client.close();
+      // An error also ends the connection, with what of it was not sent.
+      if (why) client.error(why);
+      else client.close();
     } catch {
       // It has gone by itself.
     }

@@ -1,27 +1,28 @@
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import { InFlight } from "../http/in-flight.ts";
 import type { Batch, Log, LogRecord, Reader, Watermarks } from "../log/log.ts";
 
 /** Of one request; what is left is read by the next, from its cursor on. */
 export const SCAN_RECORDS_MAX = 500_000;
 export const SCAN_MS_MAX = 1_000;
-/** At the same time: a scan shares the thread with the actors. */
+/** At the same time, since a scan shares the thread with the actors; and those that wait for their turn. */
 export const SCANS_MAX = 2;
+export const SCANS_WAITING_MAX = 8;
 /** One answer is decoded in one turn of the event loop, so it is kept small. */
 const FETCH = { wait_ms_max: 100, partition_bytes_max: 1024 * 1024 };
 /** Answers without a record in a row, before the log is taken to have nothing there now. */
 const EMPTY_ANSWERS_MAX = 5;
 
 /**
- * Searches of the log on a request's behalf, a few at a time. Readers are kept and used again: each has connections of its own.
+ * Searches of the log on a request's behalf, a few at a time, in the order asked. Readers are kept and used again: each has connections of its own.
  *
  * ```
  *  idle reader (or a new one) ──run──▶ scanning ──▶ idle again, also after a failure: a reader mends its connections by itself
  * ```
  */
 export class LogScans {
-  readonly #scans = new InFlight(SCANS_MAX);
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
   readonly #idle = new Map<string, Reader[]>();
 
   constructor(
@@ -29,9 +30,9 @@ export class LogScans {
     private readonly clock: Clock,
   ) {}
 
-  /** Rejects with OVERLOADED where too many scans run, or LOG_UNAVAILABLE. */
+  /** Rejects with OVERLOADED where too many wait, or LOG_UNAVAILABLE. */
   async run<T>(topic: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
-    this.#scans.enter();
+    await this.#enter();
     const idle = this.#idle.get(topic) ?? [];
     this.#idle.set(topic, idle);
     const reader = idle.pop() ?? this.log.reader(topic);
@@ -39,8 +40,25 @@ export class LogScans {
       return await body(new LogScan(topic, reader, this.clock));
     } finally {
       idle.push(reader);
-      this.#scans.leave();
+      this.#leave();
     }
+  }
+
+  async #enter(): Promise<void> {
+    if (this.#running < SCANS_MAX) {
+      this.#running++;
+      return;
+    }
+    if (this.#waiting.length >= SCANS_WAITING_MAX)
+      throw new AppError("OVERLOADED", `${SCANS_MAX} searches of the log run and ${SCANS_WAITING_MAX} wait; try again soon.`);
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Hands its turn on, or gives it back. */
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#running--;
   }
 
   watermarks(topic: string): Promise<Watermarks[]> {

@@ -37,7 +37,8 @@ export function viewing({ config, log, partitions, partitionOf, sampler, cart, c
     isCartHere: cart !== undefined,
     cartPort: config.cart_port,
   };
-  const tally = new DeadLetterTally(scans, config.orders_topic, config.dead_letter_topic);
+  // Its own, so that counting never takes a request's turn.
+  const tally = new DeadLetterTally(new LogScans(log, clock), config.orders_topic, config.dead_letter_topic);
   const live = new Live({ partitions, sampler, tally, about, clock });
   return {
     routes: [

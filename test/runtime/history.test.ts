@@ -7,7 +7,7 @@ import { serviceApp } from "../../src/http/service.ts";
 import type { NewRecord } from "../../src/log/log.ts";
 import { type DeadLetterShown, shownBytes } from "../../src/order-service/dead-letter-listing.ts";
 import { historyRoutes } from "../../src/order-service/history-routes.ts";
-import { LogScans, SCANS_MAX } from "../../src/order-service/log-scan.ts";
+import { LogScans, SCANS_MAX, SCANS_WAITING_MAX } from "../../src/order-service/log-scan.ts";
 import type { TimelineEvent } from "../../src/order-service/timeline.ts";
 import { STATUSES } from "../../src/orders/order.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
@@ -157,13 +157,23 @@ describe("an order's timeline", () => {
     expect([events.length, isCut, events[1_000]?.outcome]).toEqual([1_001, true, "updated"]);
   });
 
-  test("asks the log no more than so often at a time", async () => {
-    const held = Array.from({ length: SCANS_MAX }, () => Promise.withResolvers<void>());
-    const running = held.map(({ promise }) => scans.run(TOPIC, () => promise));
+  test("searches the log no more than so often at a time: some wait, more are refused", async () => {
+    const held = Array.from({ length: SCANS_MAX + SCANS_WAITING_MAX }, () => Promise.withResolvers<void>());
+    let under_way = 0;
+    const running = held.map(({ promise }) =>
+      scans.run(TOPIC, () => {
+        under_way++;
+        return promise;
+      }),
+    );
     expect(await ask("/orders/1/events")).toMatchObject({ status: 503, body: { code: "OVERLOADED" } });
     expect(await ask("/dead-letters")).toMatchObject({ status: 503, body: { code: "OVERLOADED" } });
+    expect(under_way).toBe(SCANS_MAX);
+    held[0]?.resolve();
+    await eventually(() => under_way === SCANS_MAX + 1);
     for (const { resolve } of held) resolve();
     await Promise.all(running);
+    expect(under_way).toBe(held.length);
     expect((await ask("/orders/1/events")).status).toBe(200);
   });
 

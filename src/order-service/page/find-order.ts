@@ -104,7 +104,11 @@ function shownOrder({ order, shippingCost }: OrderDetails): HTMLElement {
       "details",
       {},
       h("summary", {}, plural(order.items.length, "item", "items")),
-      h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows))),
+      h(
+        "div",
+        { class: "scroll", tabindex: 0, role: "group", "aria-label": "Items" },
+        h("table", {}, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows)),
+      ),
     ),
   );
 }
