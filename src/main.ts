@@ -91,6 +91,7 @@ function announce(config: Config, logger: Logger, cart: StartedRole | undefined,
     ? `curl -X POST ${cart.http.url}/create-order -H 'content-type: application/json' -d '{"order_id":"123","number_of_items":3}'`
     : `curl '${orders?.http.url}/order-details?orderId=ORD-123'`;
   logger.info(`Try: ${example}`);
+  if (orders) logger.info(`See it work: ${orders.http.url}/`);
 }
 
 /** At the foot of the terminal: how restores come on, else how many orders there are, how many events come in and how many wait. */

@@ -3,8 +3,8 @@ import { AppError } from "../errors.ts";
 import type { Batch, Log, LogRecord, Reader, Watermarks } from "../log/log.ts";
 
 /** Of one request; what is left is read by the next, from its cursor on. */
-export const SCAN_RECORDS_MAX = 500_000;
-export const SCAN_MS_MAX = 1_000;
+const SCAN_RECORDS_MAX = 500_000;
+const SCAN_MS_MAX = 1_000;
 /** At the same time, since a scan shares the thread with the actors; and those that wait for their turn. */
 export const SCANS_MAX = 2;
 export const SCANS_WAITING_MAX = 8;

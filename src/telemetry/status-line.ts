@@ -49,5 +49,5 @@ export interface Standing {
 /** `12,345 orders · 250/s · lag 0` */
 export function standingLine({ orders, applied_per_s, lag }: Standing): string {
   const count = (n: number) => Math.round(n).toLocaleString("en-US");
-  return `${orders === undefined ? "–" : count(orders)} orders · ${count(applied_per_s)}/s · lag ${count(lag)}`;
+  return `${orders === undefined ? "–" : count(orders)} ${orders === 1 ? "order" : "orders"} · ${count(applied_per_s)}/s · lag ${count(lag)}`;
 }

@@ -6,7 +6,7 @@ import { openSqliteLog } from "../../src/log/sqlite-log.ts";
 import { encodeEvent } from "../../src/orders/event.ts";
 import { STATUSES, type Status } from "../../src/orders/order.ts";
 
-export const STORY_TOPIC = "orders.events";
+const STORY_TOPIC = "orders.events";
 export const STORY_PARTITIONS = 4;
 /** The order to which everything happens that can. */
 export const STORY_ORDER = "ORD-4711";
@@ -49,10 +49,13 @@ function create(orderId: string): NewRecord {
   return record(orderId, encodeEvent({ type: "ORDER_CREATED", eventId: crypto.randomUUID(), timestamp: now(), orderId, order }));
 }
 
+const placed = (records: readonly NewRecord[], partitions: number): NewRecord[] =>
+  records.map((one) => ({ ...one, partition: partitionFor("murmur2", String(one.key), partitions) }));
+
 /** Early updates, a duplicate, a second create, a replay, and four dead letters. */
-export async function tellStory(log: Log): Promise<void> {
+export async function tellStory(log: Log, partitions = STORY_PARTITIONS): Promise<void> {
   const producer = log.producer();
-  await producer.append(STORY_TOPIC, [
+  const story = [
     update(STORY_ORDER, "pending"),
     update(STORY_ORDER, "confirmed", "told-twice"),
     create(STORY_ORDER),
@@ -68,12 +71,18 @@ export async function tellStory(log: Log): Promise<void> {
       "ORD-8",
       encodeEvent({ type: "ORDER_STATUS_UPDATED", eventId: "e", timestamp: now(), orderId: "ORD-7", status: "new" }),
     ),
-  ]);
+  ];
+  await producer.append(STORY_TOPIC, placed(story, partitions));
   await producer.close();
 }
 
 /** Creates and updates at about so many a second, in waves, until `signal` aborts. */
-export async function keepBusy(log: Log, events_per_s: number, signal: AbortSignal): Promise<void> {
+export async function keepBusy(
+  log: Log,
+  events_per_s: number,
+  signal: AbortSignal,
+  partitions = STORY_PARTITIONS,
+): Promise<void> {
   const producer = log.producer();
   let orders = 1_000_000;
   for (let tenth = 0; !signal.aborted; tenth++) {
@@ -81,7 +90,7 @@ export async function keepBusy(log: Log, events_per_s: number, signal: AbortSign
     const records = Array.from({ length: events }, (_, i) =>
       i % 3 === 0 ? create(`ORD-${orders++}`) : update(`ORD-${orders - 1}`, STATUSES[i % STATUSES.length] ?? "new"),
     );
-    await producer.append(STORY_TOPIC, records);
+    await producer.append(STORY_TOPIC, placed(records, partitions));
     await Bun.sleep(100);
   }
   await producer.close();

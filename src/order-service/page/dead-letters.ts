@@ -16,8 +16,8 @@ interface Answer {
 /** The list of dead letters, the newest first. Loaded at the start, by the button, and when the count first becomes more than none. */
 export class DeadLetterList {
   readonly #list = byId("letters-list");
-  readonly #reason = byId<HTMLSelectElement>("letters-reason");
-  readonly #text = byId<HTMLInputElement>("letters-text");
+  readonly #reason = byId("letters-reason") as HTMLSelectElement;
+  readonly #text = byId("letters-text") as HTMLInputElement;
   readonly #news = h("p", { class: "quiet", role: "status" });
   #loadedWith = 0;
   #letters = 0;

@@ -32,10 +32,10 @@ function filled<E extends Element>(element: E, attributes: Attributes, children:
 }
 
 /** An element of index.html. */
-export function byId<E extends HTMLElement>(id: string): E {
+export function byId(id: string): HTMLElement {
   const found = document.getElementById(id);
   if (!found) throw new Error(`index.html has no #${id}`);
-  return found as E;
+  return found;
 }
 
 export function setText(element: Element, text: string): void {

@@ -36,7 +36,7 @@ const HASH = "#order=";
 /** The form, and `#order=ORD-123` in the address, which can be passed on. */
 export class FindOrder {
   readonly #result = byId("find-result");
-  readonly #input = byId<HTMLInputElement>("find-id");
+  readonly #input = byId("find-id") as HTMLInputElement;
   /** Of the search under way; a new one ends it. */
   #search = new AbortController();
 

@@ -19,11 +19,11 @@ export const dateAndTime = (rfc3339: string): string => dated.format(Date.parse(
 
 const CONTROL_PICTURES = 0x2400;
 
-/** Control characters as their pictures (U+2400 …), what turns the writing direction as an escape; lines and tabs stay. */
+/** Control characters as their pictures (U+2400 …), or escaped, as is what turns the writing direction; lines and tabs stay. */
 export const visible = (text: string): string =>
   text
-    .replace(/[\u0000-\u0008\u000b-\u001f]/g, (c) => String.fromCharCode(CONTROL_PICTURES + c.charCodeAt(0)))
-    .replace(/[\u007f-\u009f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g, escaped);
+    .replace(/[^\P{Cc}\n\t]/gu, (c) => (c < " " ? String.fromCharCode(CONTROL_PICTURES + c.charCodeAt(0)) : escaped(c)))
+    .replace(/[\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g, escaped);
 
 const escaped = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
 

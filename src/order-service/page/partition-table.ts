@@ -4,7 +4,7 @@ import { count, countOr } from "./format.ts";
 
 /** The picture's figures as a table, for a screen reader and for copying; written only while it is open. */
 export function showTable({ partitions }: LiveFigures): void {
-  const details = byId<HTMLDetailsElement>("table");
+  const details = byId("table") as HTMLDetailsElement;
   if (!details.open) return;
   const names = ["Partition", "State", "Applied up to", "End", "Lag", "Applied/s", "Orders", "Held", "Dead letters"];
   const rows = partitions.map((one) =>

@@ -91,7 +91,7 @@ function sentence({ status, reason, partitions, partitionCount }: LiveFigures): 
 function showRestore({ restore }: LiveFigures): void {
   byId("restore").hidden = restore === undefined;
   if (!restore) return;
-  const bar = byId<HTMLProgressElement>("restore-bar");
+  const bar = byId("restore-bar") as HTMLProgressElement;
   bar.max = restore.records_total;
   bar.value = restore.records;
   const percent = restore.records_total === 0 ? 0 : Math.floor((restore.records / restore.records_total) * 100);
