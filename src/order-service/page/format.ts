@@ -1,5 +1,9 @@
 export const count = (n: number): string => n.toLocaleString("en-US");
 
+const compact = new Intl.NumberFormat("en-US", { notation: "compact" });
+/** `120K`: for an axis. */
+export const roughly = (n: number): string => compact.format(n);
+
 /** Undefined is not known. */
 export const countOr = (n: number | undefined): string => (n === undefined ? "–" : count(n));
 

@@ -216,7 +216,11 @@ function drawRow(layout: Layout, partition: number, y: number, middle: number, i
   };
   const begin = isNarrow ? `M 8 ${y} H ${from - 26}` : `M 105 ${middle} C 150 ${middle}, 140 ${y}, ${from - 28} ${y}`;
   const flow = svg("path", { class: "flow", d: begin });
-  const lagBar = svg("rect", { class: "lag", y: y - 5, x: from, width: 0, height: 10 });
+  const lagBar = svg(
+    "rect",
+    { class: "lag", y: y - 5, x: from, width: 0, height: 10 },
+    svg("title", {}, "The lag, on a logarithmic scale"),
+  );
   const dot = svg("circle", { class: "dot", cx: actor - (isNarrow ? 10 : 0), cy: y, r: 4.5 });
   const title = svg("title", {}, isHeld ? "" : `Partition ${partition} is held by another instance.`);
   const track = svg("rect", {

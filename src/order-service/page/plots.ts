@@ -1,7 +1,7 @@
 import uPlot from "uplot";
 import type { LiveFigures, LiveHistory } from "../live-figures.ts";
 import { h, setText } from "./elements.ts";
-import { count, milliseconds, timeOfDay } from "./format.ts";
+import { count, milliseconds, roughly, timeOfDay } from "./format.ts";
 
 const SPAN_S = 900;
 /** What is shown of a service that has just begun. */
@@ -21,6 +21,7 @@ interface Plot {
   readonly title: string;
   readonly lines: readonly Line[];
   readonly format: (value: number) => string;
+  readonly onAxis: (value: number) => string;
   readonly now: HTMLElement;
   readonly host: HTMLElement;
   chart?: uPlot;
@@ -36,9 +37,9 @@ export class Plots {
   constructor(host: HTMLElement) {
     const perSecond = (value: number) => `${count(Math.round(value))}/s`;
     this.#plots = [
-      this.#plot("Events applied", perSecond, line("applied", "--plot-a")),
-      this.#plot("Lag", (value) => count(Math.round(value)), line("lag", "--plot-b")),
-      this.#plot("Written → readable", milliseconds, line("p50", "--plot-a"), line("p99", "--plot-c")),
+      this.#plot("Events applied", perSecond, roughly, line("applied", "--plot-a")),
+      this.#plot("Lag", (value) => count(Math.round(value)), roughly, line("lag", "--plot-b")),
+      this.#plot("Written → readable", milliseconds, milliseconds, line("p50", "--plot-a"), line("p99", "--plot-c")),
     ];
     for (const { title, now, host: chart } of this.#plots) {
       host.append(h("figure", {}, h("figcaption", {}, h("span", {}, title), now), chart));
@@ -63,8 +64,8 @@ export class Plots {
     }
   }
 
-  #plot(title: string, format: Plot["format"], ...lines: readonly Line[]): Plot {
-    return { title, lines, format, now: h("span", { class: "now" }), host: h("div", { class: "chart", role: "img" }) };
+  #plot(title: string, format: Plot["format"], onAxis: Plot["onAxis"], ...lines: readonly Line[]): Plot {
+    return { title, lines, format, onAxis, now: h("span", { class: "now" }), host: h("div", { class: "chart", role: "img" }) };
   }
 
   #add(at_ms: number, values: readonly (number | null | undefined)[]): void {
@@ -133,7 +134,7 @@ export class Plots {
               ...axis,
               size: 52,
               space: 32,
-              values: (_, splits) => splits.map((value) => (Number.isInteger(value) ? plot.format(value) : "")),
+              values: (_, splits) => splits.map((value) => (Number.isInteger(value) ? plot.onAxis(value) : "")),
             },
           ],
           series: [
