@@ -15,7 +15,7 @@ const ending = new AbortController();
 await tellStory(log, 12);
 const feeding = keepBusy(log, 400, ending.signal, 12);
 const browser = await chromium.launch({
-  executablePath: process.env["CHROMIUM_BIN"] ?? "chromium",
+  executablePath: process.env["CHROMIUM_BIN"] ?? Bun.which("chromium") ?? "chromium",
   args: ["--no-sandbox", "--disable-gpu"],
 });
 const pages = await Promise.all(
