@@ -20,7 +20,7 @@ const browser = await chromium.launch({
 });
 const pages = await Promise.all(
   (["light", "dark"] as const).map(async (colorScheme) => {
-    const page = await browser.newPage({ viewport: { width: 1280, height: 1040 }, colorScheme });
+    const page = await browser.newPage({ viewport: { width: 1280, height: 1290 }, colorScheme });
     await page.goto(program.orderUrl);
     return { page, colorScheme };
   }),
