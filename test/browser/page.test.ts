@@ -102,7 +102,7 @@ browserSuite("the order service's page", (open) => {
         "finds an order and tells its events, with what became of each",
         () =>
           visit(async (page) => {
-            await page.fill("#find-id", STORY_ORDER.slice(4));
+            await page.locator("#find").getByLabel("Order").fill(STORY_ORDER.slice(4));
             await page.click("#find-form button");
             await textOf(page, "#find-result h3", /^ORD-4711shipped$/);
             await textOf(page, "#find-result", /7 events\./);
@@ -131,7 +131,7 @@ browserSuite("the order service's page", (open) => {
             await textOf(page, "#letters-list", /These are all\./);
             expect(await page.locator(".letters > li").count()).toBe(4);
             await textOf(page, "#letters-reason", /not_json \(1\)/);
-            await page.selectOption("#letters-reason", "not_json");
+            await page.getByLabel("Reason").selectOption("not_json");
             await waitUntil("for one letter", async () => (await page.locator(".letters > li").count()) === 1);
             await page.click(".letters summary");
             await textOf(page, ".letters pre", /^no json <img/);
@@ -143,7 +143,7 @@ browserSuite("the order service's page", (open) => {
             );
             await page.selectOption("#letters-reason", "");
             await waitUntil("for all letters", async () => (await page.locator(".letters > li").count()) === 4);
-            await page.fill("#letters-text", "ord-5");
+            await page.getByLabel("Contains").fill("ord-5");
             expect(await page.locator(".letters > li:visible").count()).toBe(1);
             await page.click(".letters > li:visible summary");
             expect(await page.locator(".letters > li:visible pre").textContent()).toContain(
@@ -158,11 +158,13 @@ browserSuite("the order service's page", (open) => {
         "creates an order and updates it, and shows both arrive",
         () =>
           visit(async (page) => {
+            await page.getByLabel("Items").fill("2");
             await page.click("text=Create order");
             await textOf(page, ".steps li:first-child", /POST \/create-order: in the log after .*; readable after /);
             await textOf(page, "#find-result h3", /new$/);
             await textOf(page, "#find-result", /1 event\./);
-            await page.selectOption("#try-status", "cancelled");
+            await textOf(page, "#find-result summary", /^2 items$/);
+            await page.getByLabel("Status").selectOption("cancelled");
             await page.click("text=Update status");
             await textOf(page, ".steps li:first-child", /PUT \/update-order: in the log after .*; readable after /);
             await textOf(page, "#find-result h3", /cancelled$/);
