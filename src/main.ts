@@ -12,13 +12,16 @@ import type { Log } from "./log/log.ts";
 import { openLog } from "./log/open-log.ts";
 import { partitionFor } from "./log/partitioner.ts";
 import { orderServiceApp } from "./order-service/app.ts";
+import { LiveSampler } from "./order-service/live-sampler.ts";
 import { heldUpdatesOf } from "./order-service/queries.ts";
 import { OrderService } from "./order-service/service.ts";
+import type { CartHandle } from "./order-service/try-routes.ts";
+import { viewing } from "./order-service/viewing.ts";
 import type { HeldPartitions } from "./partitions/projection.ts";
 import { StateDir } from "./partitions/state-dir.ts";
 import { createLogger, isTerminal, type Logger, writeToStdout } from "./telemetry/logger.ts";
 import { Metrics } from "./telemetry/metrics.ts";
-import { progressBar, StatusLine } from "./telemetry/status-line.ts";
+import { progressBar, type Standing, standingLine, StatusLine } from "./telemetry/status-line.ts";
 import type { Tracing, TracingOptions } from "./telemetry/tracing.ts";
 
 const ROLES = ["both", "producer", "consumer"] as const;
@@ -47,6 +50,9 @@ interface StartedRole {
   readonly http: RunningService;
   readonly metrics: Metrics;
   readonly tracer: Tracing | undefined;
+  /** Its HTTP side, without the network. */
+  readonly handle?: CartHandle;
+  readonly standing?: () => Standing;
 }
 
 type Tracers = (service: TracingOptions["service"]) => Tracing | undefined;
@@ -79,28 +85,37 @@ function startCart(config: Config, log: Log, logger: Logger, tracers: Tracers): 
     service,
     metrics,
     tracer,
+    handle: (request) => app.handle(request),
     http: serve(app, { ...config, port: config.cart_port, portSetting: "CART_PORT", inFlight, clock }),
   };
 }
 
-function startOrderService(config: Config, log: Log, logger: Logger, tracers: Tracers): StartedRole {
+interface OrderServiceParts {
+  readonly tracers: Tracers;
+  readonly cart: CartHandle | undefined;
+}
+
+function startOrderService(config: Config, log: Log, logger: Logger, { tracers, cart }: OrderServiceParts): StartedRole {
   const claimState = (logId: string) => StateDir.claim(config.data_dir, logId, "order-service");
   const metrics = new Metrics("order-service", now_s);
   const tracer = tracers("order-service");
-  const service = new OrderService({ config, log, claimState, logger, clock, random, metrics, tracer });
+  const sampler = new LiveSampler(clock);
+  const { readable } = sampler;
+  const service = new OrderService({ config, log, claimState, logger, clock, random, metrics, tracer, readable });
   metrics.watch(() => service.partitions, heldUpdatesOf);
   const inFlight = new InFlight(config.in_flight_requests_max);
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
   const { partitions } = service;
   const rebuild = (partition: number) => partitions.rebuild(partition, "an operator asked for it");
-  const app = orderServiceApp({ ...config, partitions, partitionOf, rebuild, inFlight, logger, metrics, tracer });
-  return {
-    what: "orders",
-    service,
-    metrics,
-    tracer,
-    http: serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock }),
+  const views = viewing({ config, log, partitions, partitionOf, sampler, cart, clock });
+  const otherRoutes = views.routes;
+  const app = orderServiceApp({ ...config, partitions, partitionOf, rebuild, inFlight, logger, metrics, tracer, otherRoutes });
+  const http = serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock });
+  const stop = () => {
+    views.close();
+    return http.stop();
   };
+  return { what: "orders", service, metrics, tracer, http: { ...http, stop }, standing: views.standing };
 }
 
 function announce(config: Config, logger: Logger, cart: StartedRole | undefined, orders: StartedRole | undefined): void {
@@ -113,17 +128,18 @@ function announce(config: Config, logger: Logger, cart: StartedRole | undefined,
     ? `curl -X POST ${cart.http.url}/create-order -H 'content-type: application/json' -d '{"order_id":"123","number_of_items":3}'`
     : `curl '${orders?.http.url}/order-details?orderId=ORD-123'`;
   logger.info(`Try: ${example}`);
+  if (orders) logger.info(`See it work: ${orders.http.url}/`);
 }
 
-/** How restores come on, at the foot of the terminal. */
-function showRestores(status: StatusLine, roles: readonly StartedRole[]): void {
+/** At the foot of the terminal: how restores come on, else how many orders there are, how many events come in and how many wait. */
+function showStatus(status: StatusLine, roles: readonly StartedRole[], orders: (() => Standing) | undefined): void {
   setInterval(() => {
     const bars = roles.flatMap(({ what, service }) => {
       const { restore } = service.partitions;
       if (!restore) return [];
       return [progressBar(what, restore.records, restore.records_total, restore.records_per_s, restore.left_s)];
     });
-    status.show(bars.join("  "));
+    status.show(bars.length > 0 || !orders ? bars.join("  ") : standingLine(orders()));
   }, STATUS_WAIT_MS).unref();
 }
 
@@ -160,11 +176,11 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   const log = openLog(config, { clock, random, newUuid, onClientMessage: (message) => logger.debug(message) });
   const tracers = await tracersFor(config, logger);
   const cart = role === "consumer" ? undefined : startCart(config, log, logger, tracers);
-  const orders = role === "producer" ? undefined : startOrderService(config, log, logger, tracers);
+  const orders = role === "producer" ? undefined : startOrderService(config, log, logger, { tracers, cart: cart?.handle });
   const roles = [cart, orders].filter((started) => started !== undefined);
   watchEventLoop(roles);
   announce(config, logger, cart, orders);
-  if (status) showRestores(status, roles);
+  if (status) showStatus(status, roles, orders?.standing);
 
   let stopping = false;
   const stop = async (signal: string) => {

@@ -10,6 +10,7 @@ import { serviceApp } from "../http/service.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { RequestSpan, RequestTracer } from "../telemetry/tracer.ts";
+import { cartPage } from "./cart-page.ts";
 import type { CartCommands, Position, RequestContext } from "./commands.ts";
 import { cartApi } from "./operations.ts";
 import { canonicalCreateOrder, canonicalUpdateOrder, parseCreateOrder, parseUpdateOrder } from "./requests.ts";
@@ -20,13 +21,15 @@ export interface CartAppOptions extends Topics {
   readonly inFlight: InFlight;
   readonly body_bytes_max: number;
   readonly logger: Logger;
+  /** Of the order service, whose page the cart's own links to. */
+  readonly order_port: number;
   readonly metrics?: Metrics;
   readonly tracer?: RequestTracer | undefined;
 }
 
 /** The cart service's HTTP side: the contract's two commands, health, and what describes them. */
 export const cartApp = (options: CartAppOptions): Elysia => {
-  const { commands, health, inFlight, body_bytes_max, logger, metrics, tracer } = options;
+  const { commands, health, inFlight, body_bytes_max, logger, metrics, tracer, order_port } = options;
   const createOrder = async (request: Request, span?: RequestSpan): Promise<Response> => {
     const command = parseCreateOrder(await readJson(request, body_bytes_max));
     const context = requestContext(request, "POST /create-order", () => canonicalCreateOrder(command), span);
@@ -41,6 +44,7 @@ export const cartApp = (options: CartAppOptions): Elysia => {
     [
       { method: "POST", path: "/create-order", handle: createOrder },
       { method: "PUT", path: "/update-order", handle: updateOrder },
+      cartPage(order_port),
       ...healthRoutes(health),
       ...metricsRoutes(metrics),
       ...apiRoutes(cartApi, options),

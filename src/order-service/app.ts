@@ -6,7 +6,7 @@ import { parseLogPosition } from "../http/headers.ts";
 import { healthRoutes, readiness } from "../http/health.ts";
 import { InFlight } from "../http/in-flight.ts";
 import { metricsRoutes } from "../http/metrics-route.ts";
-import { serviceApp } from "../http/service.ts";
+import { type Route, serviceApp } from "../http/service.ts";
 import { formatMoney, shippingCost } from "../orders/money.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../orders/order-id.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -36,6 +36,8 @@ export interface OrderServiceAppOptions extends OperatorRoutesOptions, Topics {
   readonly logger: Logger;
   readonly metrics?: Metrics;
   readonly tracer?: RequestTracer | undefined;
+  /** What is served beside the contract's and the operator's: histories, live figures, the page. */
+  readonly otherRoutes?: readonly Route[];
 }
 
 /** Listings at the same time; each holds some pages of ids. */
@@ -82,6 +84,7 @@ export const orderServiceApp = (options: OrderServiceAppOptions): Elysia => {
       { method: "GET", path: "/order-details", handle: orderDetails },
       { method: "GET", path: "/getAllOrderIdsFromTopic", handle: allOrderIds },
       ...operatorRoutes(options),
+      ...(options.otherRoutes ?? []),
       ...healthRoutes(() => readiness(partitions)),
       ...metricsRoutes(metrics),
       ...apiRoutes(orderServiceApi, options),

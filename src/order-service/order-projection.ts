@@ -14,7 +14,7 @@ import {
 import type { DeadLetterReason, Projection, ProjectionStore } from "../partitions/projection.ts";
 import { damagedRow } from "../partitions/store.ts";
 import type { Outcomes } from "../telemetry/meters.ts";
-import type { OrderRow, OrdersView } from "./queries.ts";
+import type { OrderCounts, OrderRow, OrdersView } from "./queries.ts";
 
 /**
  * An order is one row: what it is, the updates held until its create, and the ids of its newest events, so that a batch reads and
@@ -25,7 +25,7 @@ const EVENT_IDS_CHARS_MAX = 2_048;
 
 export const orderProjection: Projection<OrdersView> = {
   name: "orders",
-  version: 3,
+  version: 2,
   schema: `
     CREATE TABLE orders (
       order_id TEXT PRIMARY KEY,
@@ -36,9 +36,7 @@ export const orderProjection: Projection<OrdersView> = {
       order_id TEXT NOT NULL, event_id TEXT NOT NULL, PRIMARY KEY (order_id, event_id)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE digest (one INTEGER PRIMARY KEY CHECK (one = 1), value INTEGER NOT NULL) STRICT;
-    INSERT INTO digest VALUES (1, 0);
-    CREATE TABLE held_updates (one INTEGER PRIMARY KEY CHECK (one = 1), waiting INTEGER NOT NULL) STRICT;
-    INSERT INTO held_updates VALUES (1, 0);`,
+    INSERT INTO digest VALUES (1, 0);`,
   open: (db) => new OrderStore(db),
 };
 
@@ -84,9 +82,14 @@ class OrderStore implements ProjectionStore<OrdersView> {
   readonly #spill;
   readonly #addToDigest;
   readonly #digest;
-  readonly #addToHeld;
+  readonly #countRows;
+  readonly #countHeld;
+  /** Of the committed rows; undefined until asked for, and again when a transaction failed. */
+  #counts: OrderCounts | undefined;
 
   constructor(db: Database) {
+    // Only rows with held updates are in it, so it costs the others nothing. A store from before it was there gets it here.
+    db.run("CREATE INDEX IF NOT EXISTS orders_with_held ON orders (order_id) WHERE held <> ''");
     this.#select = db.query<Row, [string]>(`SELECT ${COLUMNS} FROM orders WHERE order_id = ?`);
     this.#insert = db.query(`INSERT INTO orders (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#update =
@@ -98,8 +101,11 @@ class OrderStore implements ProjectionStore<OrdersView> {
     this.#spill = db.query("INSERT INTO spilled_event_ids VALUES (?, ?)");
     this.#addToDigest = db.query(`UPDATE digest SET value = (value + ?) % ${DIGEST_MODULUS}`);
     this.#digest = db.query<[number], []>("SELECT value FROM digest");
-    this.#addToHeld = db.query("UPDATE held_updates SET waiting = waiting + ?");
-    const heldUpdates = db.query<[number], []>("SELECT waiting FROM held_updates");
+    this.#countRows = db.query<[number], []>("SELECT count(*) FROM orders");
+    this.#countHeld = db.query<[number, number], []>(
+      "SELECT count(*), coalesce(sum(1 + length(held) - length(replace(held, ' ', ''))), 0) FROM orders WHERE held <> ''",
+    );
+    const hasRow = db.query<[number], [string]>("SELECT 1 FROM orders WHERE order_id = ?");
     const idsAfter = db.query<[string], [string, number]>(
       "SELECT order_id FROM orders WHERE order_id > ? ORDER BY order_id LIMIT ?",
     );
@@ -108,8 +114,9 @@ class OrderStore implements ProjectionStore<OrdersView> {
     this.view = {
       order: (orderId) => this.#load(orderId)?.state.order,
       orderIdsAfter,
-      heldUpdates: () => (heldUpdates.values()[0] as [number])[0],
       rowsAfter: (after, limit) => orderIdsAfter(after, limit).map((orderId) => this.#row(orderId)),
+      hasRow: (orderId) => hasRow.get(orderId) !== null,
+      counts: () => (this.#counts ??= this.#countRowsAndHeld()),
     };
   }
 
@@ -148,13 +155,15 @@ class OrderStore implements ProjectionStore<OrdersView> {
   flush(): Outcomes {
     const outcomes = this.#outcomes;
     let digest = this.#counted;
-    let newlyHeld = 0;
+    let orders = 0;
+    let waiting = 0;
     for (const [orderId, { state, before, spilled, newlySpilled }] of this.#touched) {
       if (state === (before ?? initialState)) continue;
       digest = digestSum(digest, changeOf(orderId, before ?? initialState, state));
       for (const eventId of newlySpilled) this.#spill.run(orderId, eventId);
       const { order, held, eventIds } = state;
-      newlyHeld += held.length - (before?.held.length ?? 0);
+      waiting += held.length - (before?.held.length ?? 0);
+      if (order && !before?.order) orders++;
       if (before?.order && order) this.#updateStatus.run(order.status, eventIds, spilled, orderId);
       else {
         (before ? this.#update : this.#insert).run(
@@ -172,8 +181,9 @@ class OrderStore implements ProjectionStore<OrdersView> {
       }
     }
     if (digest !== 0) this.#addToDigest.run(digest);
-    if (newlyHeld !== 0) this.#addToHeld.run(newlyHeld);
+    const counts = this.#counts;
     this.reset();
+    if (counts) this.#counts = { orders: counts.orders + orders, held: counts.held + waiting };
     return outcomes;
   }
 
@@ -181,6 +191,14 @@ class OrderStore implements ProjectionStore<OrdersView> {
     this.#touched = new Map();
     this.#counted = 0;
     this.#outcomes = noOutcomes();
+    this.#counts = undefined;
+  }
+
+  #countRowsAndHeld(): OrderCounts {
+    const [rows] = this.#countRows.values()[0] as [number];
+    // A row without an order has held updates, and one with an order has none.
+    const [rowsWithHeld, held] = this.#countHeld.values()[0] as [number, number];
+    return { orders: rows - rowsWithHeld, held };
   }
 
   /** Under what each outcome is counted. */

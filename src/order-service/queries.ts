@@ -11,8 +11,16 @@ export interface OrdersView {
   orderIdsAfter(after: string, limit: number): readonly string[];
   /** The same as whole rows: all that the digest is of. */
   rowsAfter(after: string, limit: number): readonly OrderRow[];
-  /** How many updates wait for their order's create. */
-  heldUpdates(): number;
+  /** Whether there is a row of it, also where only updates are known. */
+  hasRow(orderId: string): boolean;
+  /** Counted once when first asked for, and kept from then on. */
+  counts(): OrderCounts;
+}
+
+export interface OrderCounts {
+  readonly orders: number;
+  /** Updates that wait for their create. */
+  readonly held: number;
 }
 
 export interface OrderRow {
@@ -29,7 +37,7 @@ export type OrderPartitions = HeldPartitions<OrdersView>;
 /** Of one partition, for the numbers; undefined while its store cannot be asked. */
 export const heldUpdatesOf = (held: PartitionView<OrdersView>): number | undefined => {
   try {
-    return held.view?.heldUpdates();
+    return held.view?.counts().held;
   } catch (e) {
     // A store found damaged is rebuilt, as after any other query.
     held.failed(e);
@@ -90,12 +98,40 @@ export const findOrder = (partitions: OrderPartitions, partitionOf: PartitionOf,
     const order = held.partition === home ? undefined : orderIn(held, orderId);
     if (order !== undefined) return order;
   }
+  throw notFound(partitions, home, orderId);
+};
+
+/**
+ * The held partitions that have a row of the order, the one that `findOrder` answers from first: an order of several programs, or one whose
+ * updates went astray, may be in more than one. Throws as `findOrder` does where there is none.
+ */
+export const partitionsOf = (
+  partitions: OrderPartitions,
+  partitionOf: PartitionOf,
+  orderId: string,
+): PartitionView<OrdersView>[] => {
+  const { partitionCount } = partitions;
+  const home = partitionCount === 0 ? undefined : partitionOf(orderId, partitionCount);
+  const found: { held: PartitionView<OrdersView>; rank: number }[] = [];
+  for (const held of partitions.held()) {
+    try {
+      if (!held.view?.hasRow(orderId)) continue;
+      found.push({ held, rank: (held.view.order(orderId) ? 0 : 2) + (held.partition === home ? 0 : 1) });
+    } catch (e) {
+      throw held.failed(e);
+    }
+  }
+  if (found.length === 0) throw notFound(partitions, home, orderId);
+  return found.toSorted((a, b) => a.rank - b.rank).map(({ held }) => held);
+};
+
+const notFound = (partitions: OrderPartitions, home: number | undefined, orderId: string): AppError => {
   requireAssignment(partitions);
   requireRunning(partitions);
   const elsewhere = partitionsElsewhere(partitions);
-  if (elsewhere.length === 0) throw new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}.`, { orderId });
+  if (elsewhere.length === 0) return new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}.`, { orderId });
   const isHomeElsewhere = home !== undefined && elsewhere.includes(home);
-  throw new AppError(
+  return new AppError(
     "PARTITION_ELSEWHERE",
     isHomeElsewhere
       ? `Order ${orderId} belongs to partition ${home}, which another instance holds; ask that one.`
@@ -110,6 +146,30 @@ const orderIn = (held: PartitionView<OrdersView> | undefined, orderId: string): 
   } catch (e) {
     throw held?.failed(e) ?? e;
   }
+};
+
+/** Undefined while the store is not open, or cannot tell. */
+export const countsOf = (held: PartitionView<OrdersView>): OrderCounts | undefined => {
+  try {
+    return held.view?.counts();
+  } catch (e) {
+    // Also has a damaged store rebuilt.
+    held.failed(e);
+    return undefined;
+  }
+};
+
+/** Of the partitions held here; undefined where one of them cannot tell. */
+export const totalOf = (partitions: OrderPartitions): OrderCounts | undefined => {
+  let orders = 0;
+  let waiting = 0;
+  for (const held of partitions.held()) {
+    const counts = countsOf(held);
+    if (!counts) return undefined;
+    orders += counts.orders;
+    waiting += counts.held;
+  }
+  return { orders, held: waiting };
 };
 
 /** Ascending. */

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
-import type { Log, Membership } from "../log/log.ts";
+import type { Log, LogRecord, Membership } from "../log/log.ts";
 import { DeadLetters } from "../partitions/dead-letters.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
 import { type ClaimState, type State, storeName } from "../partitions/state-dir.ts";
@@ -22,6 +22,8 @@ export interface OrderServiceOptions {
   readonly random: Random;
   readonly metrics?: Metrics;
   readonly tracer?: ApplyTracer | undefined;
+  /** Told what has become readable. */
+  readonly readable?: (records: readonly LogRecord[]) => void;
 }
 
 /** How often the group is told how far the partitions are applied. */
@@ -64,6 +66,7 @@ export class OrderService {
       membership: () => this.#standing(),
       meter: metrics,
       tracer,
+      ...(options.readable ? { readable: options.readable } : {}),
     });
     this.#running = this.#run();
   }

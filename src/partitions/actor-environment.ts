@@ -14,6 +14,8 @@ export interface ActorEnvironment {
   readonly isOwner: () => boolean;
   /** Appends the dead letters, each once, however often it is asked; rejects when `signal` aborts. Absent where poison is only skipped. */
   readonly deliverDeadLetters?: (partition: number, letters: readonly DeadLetter[], signal: AbortSignal) => Promise<void>;
+  /** Told what a running actor has made readable, after each transaction. */
+  readonly readable?: (records: readonly LogRecord[]) => void;
   /** Told when somebody begins to wait for a position. */
   readonly awaited?: () => void;
   /** Told when the store takes transactions again: how far the log has grown meanwhile is not known. */

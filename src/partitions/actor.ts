@@ -159,8 +159,7 @@ export class PartitionActor<View> implements PartitionView<View> {
   }
 
   reached(offset: number, wait_ms_max: number): Promise<boolean> {
-    if (this.nextOffset >= offset) return Promise.resolve(true);
-    if (this.#ended()) return Promise.resolve(false);
+    if (this.nextOffset >= offset || this.#ended()) return Promise.resolve(this.nextOffset >= offset);
     const waiting = this.#waiters.wait(offset, wait_ms_max);
     this.environment.awaited?.();
     return waiting;
@@ -301,6 +300,7 @@ export class PartitionActor<View> implements PartitionView<View> {
       return false;
     }
     this.#accepted = undefined;
+    if (this.#state === "running") this.environment.readable?.(batch.records);
     if (this.#storeOutage.isUnderWay) {
       this.#storeOutage.worked();
       this.forgetEnd();

@@ -38,3 +38,16 @@ export function progressBar(what: string, done: number, total: number, done_per_
   const rate = done_per_s === 0 ? "" : `, ${count(done_per_s)}/s, ${left_s} s left`;
   return `${what} ${bar} ${count(done)} of ${count(total)}${rate}`;
 }
+
+/** How a service that applies events stands. `orders` is undefined while it cannot be told. */
+export interface Standing {
+  readonly orders: number | undefined;
+  readonly applied_per_s: number;
+  readonly lag: number;
+}
+
+/** `12,345 orders · 250/s · lag 0` */
+export function standingLine({ orders, applied_per_s, lag }: Standing): string {
+  const count = (n: number) => Math.round(n).toLocaleString("en-US");
+  return `${orders === undefined ? "–" : count(orders)} ${orders === 1 ? "order" : "orders"} · ${count(applied_per_s)}/s · lag ${count(lag)}`;
+}

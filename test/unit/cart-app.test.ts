@@ -25,6 +25,7 @@ const commands: CartCommands = {
 const inFlight = new InFlight(IN_FLIGHT_REQUESTS_MAX);
 const service = serve(
   cartApp({
+    order_port: 8_001,
     commands,
     health: () => health,
     inFlight,
@@ -50,7 +51,9 @@ const send = (method: string, path: string, body?: unknown, headers: Record<stri
   ask(service.url + path, {
     method,
     headers: { "content-type": "application/json", ...headers },
-    ...(body === undefined ? {} : { body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body) }),
+    ...(body === undefined
+      ? {}
+      : { body: typeof body === "string" || body instanceof Uint8Array ? (body as BodyInit) : JSON.stringify(body) }),
   });
 const create = (body: unknown, headers?: Record<string, string>) => send("POST", "/create-order", body, headers);
 const update = (body: unknown, headers?: Record<string, string>) => send("PUT", "/update-order", body, headers);

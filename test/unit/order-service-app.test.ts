@@ -20,6 +20,12 @@ class FakeView implements OrdersView {
     return this.orders.get(orderId);
   }
   #sorted: string[] | undefined;
+  hasRow(orderId: string): boolean {
+    return this.orders.has(orderId);
+  }
+  counts() {
+    return { orders: this.orders.size, held: 0 };
+  }
   orderIdsAfter(after: string, limit: number): string[] {
     this.#sorted ??= [...this.orders.keys()].toSorted();
     let low = 0;
@@ -407,7 +413,15 @@ describe("GET /getAllOrderIdsFromTopic", () => {
       return Array.from({ length }, (_, i) => `ORD-${String(first + i).padStart(9, "0")}`);
     };
     counter.list.push(
-      partition(0, [], { view: { order: () => undefined, orderIdsAfter, rowsAfter: () => [], heldUpdates: () => 0 } }),
+      partition(0, [], {
+        view: {
+          order: () => undefined,
+          hasRow: () => false,
+          counts: () => ({ orders: 0, held: 0 }),
+          orderIdsAfter,
+          rowsAfter: () => [],
+        },
+      }),
     );
     return counter;
   };

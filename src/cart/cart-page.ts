@@ -1,0 +1,39 @@
+import type { Route } from "../http/service.ts";
+
+const STYLE = `:root{color-scheme:light dark}body{font:15px/1.6 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem}
+h1{font-size:1.2rem}pre{overflow-x:auto;border:1px solid color-mix(in srgb,currentColor 25%,transparent);border-radius:4px;padding:.7rem 1rem}`;
+const STYLE_HASH = new Bun.CryptoHasher("sha256").update(STYLE).digest("base64");
+
+const headers = {
+  "content-type": "text/html;charset=utf-8",
+  "cache-control": "no-cache",
+  "content-security-policy": `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+};
+
+/** A page at `/` for people who come here first: what this is, a request to try, and where the order service's page is by the settings. */
+export const cartPage = (order_port: number): Route => ({
+  method: "GET",
+  path: "/",
+  handle: (request) => {
+    const { origin: given, hostname } = new URL(request.url);
+    const origin = Bun.escapeHTML(given);
+    const page = Bun.escapeHTML(`http://${hostname}:${order_port}/`);
+    return new Response(
+      `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Cart service</title><link rel="icon" href="data:,"><style>${STYLE}</style></head>
+<body><main><h1>Cart service</h1>
+<p>It takes orders and their updates, and appends them to the log. See them arrive on the
+<a href="${page}">order service\u2019s page</a>.</p>
+<pre tabindex="0">curl -X POST ${origin}/create-order \\
+  -H 'content-type: application/json' -d '{"order_id":"123","number_of_items":3}'
+curl -X PUT ${origin}/update-order \\
+  -H 'content-type: application/json' -d '{"order_id":"123","status":"confirmed"}'</pre>
+<p><a href="/health/ready">/health/ready</a> tells whether it can take orders now.</p></main></body></html>
+`,
+      { headers },
+    );
+  },
+});

@@ -1,0 +1,77 @@
+import { AppError } from "../errors.ts";
+import { pathSegment, type Route } from "./service.ts";
+
+interface Asset {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly type: string;
+}
+
+/** Nothing but what this service serves itself: no inline script or style, no other host, not in a frame. Icons are in the page. */
+const CONTENT_SECURITY_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; " +
+  "form-action 'self'; frame-ancestors 'none'";
+const pageHeaders = {
+  "content-security-policy": CONTENT_SECURITY_POLICY,
+  "cache-control": "no-cache",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+};
+/** Their names carry a hash of their content. */
+const assetHeaders = { "cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff" };
+
+/**
+ * An HTML page at `/` and what it links to at `/assets`, bundled by Bun in memory when it is first asked for (some 50 ms), so that a start
+ * waits for nothing and there is no build step. `entry` is the HTML file's path.
+ */
+export const pageRoutes = (entry: string): Route[] => {
+  const page = new Page(entry);
+  return [
+    {
+      method: "GET",
+      path: "/",
+      handle: async () => {
+        const { bytes, type } = (await page.assets()).get("/") as Asset;
+        return new Response(bytes, { headers: { ...pageHeaders, "content-type": type } });
+      },
+    },
+    {
+      method: "GET",
+      path: "/assets/:name",
+      handle: async (request) => {
+        const found = (await page.assets()).get(pathSegment(request, 1));
+        if (!found) throw new AppError("NOT_FOUND", "There is no such asset; load the page again.");
+        return new Response(found.bytes, { headers: { ...assetHeaders, "content-type": found.type } });
+      },
+    },
+  ];
+};
+
+class Page {
+  #assets: Promise<ReadonlyMap<string, Asset>> | undefined;
+
+  constructor(private readonly entry: string) {}
+
+  /** By name, the page itself by `/`. A build that failed is tried again. */
+  assets(): Promise<ReadonlyMap<string, Asset>> {
+    return (this.#assets ??= this.#build().catch((e: unknown) => {
+      this.#assets = undefined;
+      throw e;
+    }));
+  }
+
+  async #build(): Promise<ReadonlyMap<string, Asset>> {
+    const { outputs } = await Bun.build({
+      entrypoints: [this.entry],
+      target: "browser",
+      minify: true,
+      publicPath: "/assets/",
+      naming: { entry: "[name]-[hash].[ext]", chunk: "[name]-[hash].[ext]", asset: "[name]-[hash].[ext]" },
+    });
+    const assets = new Map<string, Asset>();
+    for (const output of outputs) {
+      const name = output.path.replace(/^.*\//, "");
+      assets.set(name.endsWith(".html") ? "/" : name, { bytes: new Uint8Array(await output.arrayBuffer()), type: output.type });
+    }
+    return assets;
+  }
+}

@@ -1,0 +1,172 @@
+import { isUtf8 } from "node:buffer";
+import type { LogRecord } from "../log/log.ts";
+import { DEAD_LETTER_HEADERS } from "../partitions/dead-letters.ts";
+import type { LogScan, LogScans } from "./log-scan.ts";
+import { HeaderTexts, REDRIVE_COUNT_HEADER } from "./record-headers.ts";
+
+/** Of a key or a value, what is shown of it. */
+const SHOWN_BYTES_MAX = 2_048;
+/** Letters in memory at once, of all partitions; and read at once of one. */
+const LETTERS_MAX = 4_096;
+const WINDOW_RECORDS_MIN = 8;
+const WINDOW_RECORDS_MAX = 64;
+
+/** Bytes of a record as what they are, text or base64, cut to SHOWN_BYTES_MAX. `bytes` is how many there are. */
+export type ShownBytes = { readonly bytes: number; readonly isCut: boolean } & (
+  { readonly text: string } | { readonly base64: string }
+);
+
+export interface DeadLetterShown {
+  /** Where the letter stands in the dead-letter topic. */
+  readonly partition: number;
+  readonly offset: number;
+  /** When the letter was written, RFC 3339. */
+  readonly time: string;
+  readonly reason: string;
+  readonly detail: string;
+  readonly origin: { readonly topic: string; readonly partition: number | null; readonly offset: number | null };
+  readonly key: ShownBytes | null;
+  readonly value: ShownBytes | null;
+  /** How often it was redriven before. */
+  readonly redrives: number;
+  /** The command that takes it back to where it came from; null where that is not this topic. */
+  readonly redrive: string | null;
+}
+
+export interface DeadLetterPage {
+  readonly letters: readonly DeadLetterShown[];
+  /** Undefined when all partitions were read to their start. */
+  readonly next: string | undefined;
+}
+
+/** Partition → every letter at or after this offset is passed. */
+export type DeadLetterCursor = ReadonlyMap<number, number>;
+
+export const parseDeadLetterCursor = (text: string): DeadLetterCursor | undefined => {
+  if (!/^[0-9]{1,9}\.[0-9]{1,15}(?:_[0-9]{1,9}\.[0-9]{1,15}){0,999}$/.test(text)) return undefined;
+  return new Map(text.split("_").map((pair) => pair.split(".").map(Number) as [number, number]));
+};
+
+/**
+ * Dead letters of all partitions, the newest first: each partition is read backwards in windows, and the newest of their last letters is
+ * taken. A page may be short, or empty, and have a next one: then what was read within the bounds had no more that match.
+ */
+export async function deadLetterPage(
+  scans: LogScans,
+  topic: string,
+  deadLetterTopic: string,
+  cursor: DeadLetterCursor | undefined,
+  reason: string | undefined,
+  limit: number,
+): Promise<DeadLetterPage> {
+  return scans.run(deadLetterTopic, async (scan) => {
+    const watermarks = await scans.watermarks(deadLetterTopic);
+    const window_records = Math.min(
+      WINDOW_RECORDS_MAX,
+      Math.max(WINDOW_RECORDS_MIN, Math.floor(LETTERS_MAX / watermarks.length)),
+    );
+    const wanted = (letter: DeadLetterShown) => reason === undefined || letter.reason === reason;
+    const tails = watermarks.map(({ startOffset, endOffset }, partition) => {
+      const before = cursor === undefined ? endOffset : Math.min(endOffset, cursor.get(partition) ?? 0);
+      return new Tail(topic, partition, startOffset, before, window_records, wanted);
+    });
+    const letters: DeadLetterShown[] = [];
+    while (letters.length < limit) {
+      for (const tail of tails) while (tail.last === undefined && tail.hasMore && !scan.isOver) await tail.readBack(scan);
+      if (tails.some((tail) => tail.last === undefined && tail.hasMore)) break;
+      const newest = tails.reduce(
+        (best, tail) => ((tail.last?.time ?? "") > (best.last?.time ?? "") ? tail : best),
+        tails[0] as Tail,
+      );
+      const letter = newest?.take();
+      if (!letter) break;
+      letters.push(letter);
+    }
+    const next = tails.flatMap((tail) => (tail.position === undefined ? [] : [`${tail.partition}.${tail.position}`])).join("_");
+    return { letters, next: next === "" ? undefined : next };
+  });
+}
+
+/** One partition of the dead-letter topic, read from its end to its start. */
+class Tail {
+  /** Read and not taken, in log order. */
+  #letters: DeadLetterShown[] = [];
+
+  constructor(
+    private readonly topic: string,
+    readonly partition: number,
+    private readonly startOffset: number,
+    /** Everything from it on was read. */
+    private before: number,
+    private readonly window_records: number,
+    private readonly wanted: (letter: DeadLetterShown) => boolean,
+  ) {}
+
+  get last(): DeadLetterShown | undefined {
+    return this.#letters.at(-1);
+  }
+
+  get hasMore(): boolean {
+    return this.before > this.startOffset;
+  }
+
+  /** Where a cursor lets it go on; undefined at its start. */
+  get position(): number | undefined {
+    if (this.last) return this.last.offset + 1;
+    return this.hasMore ? this.before : undefined;
+  }
+
+  take(): DeadLetterShown | undefined {
+    return this.#letters.pop();
+  }
+
+  async readBack(scan: LogScan): Promise<void> {
+    const from = Math.max(this.startOffset, this.before - this.window_records);
+    // What cannot be seen yet, of a transaction that is open, is left to a later listing.
+    await scan.read(
+      this.partition,
+      from,
+      this.before,
+      (record) => {
+        const letter = shown(record, this.partition, this.topic);
+        if (this.wanted(letter)) this.#letters.push(letter);
+        return true;
+      },
+      true,
+    );
+    this.before = from;
+  }
+}
+
+function shown(record: LogRecord, partition: number, topic: string): DeadLetterShown {
+  const headers = new HeaderTexts(record);
+  const { offset, timestamp_ms, key, value } = record;
+  const originTopic = headers.text(DEAD_LETTER_HEADERS.topic) ?? "";
+  const ofTopic = topic === "orders.events" ? "" : ` --topic ${topic}`;
+  return {
+    partition,
+    offset,
+    time: new Date(timestamp_ms).toISOString(),
+    reason: headers.text(DEAD_LETTER_HEADERS.reason) ?? "unknown",
+    detail: headers.text(DEAD_LETTER_HEADERS.detail) ?? "",
+    origin: {
+      topic: originTopic,
+      partition: headers.count(DEAD_LETTER_HEADERS.partition) ?? null,
+      offset: headers.count(DEAD_LETTER_HEADERS.offset) ?? null,
+    },
+    key: shownBytes(key),
+    value: shownBytes(value),
+    redrives: headers.count(REDRIVE_COUNT_HEADER) ?? 0,
+    redrive: originTopic === topic ? `bun run redrive --partition ${partition} --offset ${offset}${ofTopic} --yes` : null,
+  };
+}
+
+export function shownBytes(all: Buffer | null): ShownBytes | null {
+  if (all === null) return null;
+  const bytes = all.length;
+  const isCut = bytes > SHOWN_BYTES_MAX;
+  const first = all.subarray(0, SHOWN_BYTES_MAX);
+  // As a stream, so that a character which the cut goes through is left out and not made another one.
+  if (isUtf8(all)) return { bytes, isCut, text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(first, { stream: isCut }) };
+  return { bytes, isCut, base64: first.toString("base64") };
+}

@@ -1,0 +1,82 @@
+import { AppError } from "../errors.ts";
+import { parseLogPosition } from "../http/headers.ts";
+import { pathSegment, type Route } from "../http/service.ts";
+import { formatMoney } from "../orders/money.ts";
+import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../orders/order-id.ts";
+import { type DeadLetterCursor, deadLetterPage, parseDeadLetterCursor } from "./dead-letter-listing.ts";
+import type { LogScans } from "./log-scan.ts";
+import { type OrderPartitions, type PartitionOf, partitionsOf, waitForPosition } from "./queries.ts";
+import { type TimelineEvent, timelinePage } from "./timeline.ts";
+import { parseCursor } from "./timeline-cursor.ts";
+
+export interface HistoryRoutesOptions {
+  readonly partitions: OrderPartitions;
+  readonly partitionOf: PartitionOf;
+  readonly scans: LogScans;
+  readonly orders_topic: string;
+  readonly dead_letter_topic: string;
+  readonly read_wait_ms_max: number;
+}
+
+const EVENTS_DEFAULT = 50;
+const EVENTS_MAX = 200;
+const LETTERS_DEFAULT = 20;
+const LETTERS_MAX = 100;
+
+/** What the log holds of an order, and what it holds that is no event: read from it when asked for, a page at a time. */
+export const historyRoutes = (options: HistoryRoutesOptions): Route[] => {
+  const { partitions, partitionOf, scans, orders_topic, dead_letter_topic, read_wait_ms_max } = options;
+
+  const timeline = async (request: Request): Promise<Response> => {
+    const orderId = normalizeOrderId(pathSegment(request, 1));
+    if (orderId === undefined)
+      throw invalid("orderId", `be 1 to ${ORDER_ID_DIGITS_MAX} digits, with or without ORD- before them, such as ORD-123`);
+    const { searchParams } = new URL(request.url);
+    const limit = limitOf(searchParams, EVENTS_DEFAULT, EVENTS_MAX);
+    const after = searchParams.get("after");
+    const cursor = after === null ? undefined : parseCursor(orderId, after);
+    if (after !== null && cursor === undefined) throw invalid("after", "be what the page before gave as next");
+    const position = request.headers.get("log-position");
+    if (position !== null) await waitForPosition(partitions, parseLogPosition(position), read_wait_ms_max);
+    const known = partitionsOf(partitions, partitionOf, orderId);
+    const page = await timelinePage(scans, orders_topic, orderId, known, cursor, limit);
+    const { events, next = null, isCut, ...scanned } = page;
+    return json({ orderId, ...scanned, events: events.map(eventBody), next, isCut });
+  };
+
+  const deadLetters = async (request: Request): Promise<Response> => {
+    const { searchParams } = new URL(request.url);
+    const limit = limitOf(searchParams, LETTERS_DEFAULT, LETTERS_MAX);
+    const after = searchParams.get("after");
+    let cursor: DeadLetterCursor | undefined;
+    if (after !== null && (cursor = parseDeadLetterCursor(after)) === undefined)
+      throw invalid("after", "be what the page before gave as next");
+    const reason = searchParams.get("reason") ?? undefined;
+    if (reason !== undefined && !/^[a-z_]{1,64}$/.test(reason))
+      throw invalid("reason", "be a reason as x-dead-letter-reason gives it, such as not_json");
+    const { letters, next = null } = await deadLetterPage(scans, orders_topic, dead_letter_topic, cursor, reason, limit);
+    return json({ topicName: dead_letter_topic, letters, next });
+  };
+
+  return [
+    { method: "GET", path: "/orders/:orderId/events", handle: timeline },
+    { method: "GET", path: "/dead-letters", handle: deadLetters },
+  ];
+};
+
+const eventBody = ({ total_hundredths, ...event }: TimelineEvent): object =>
+  total_hundredths === undefined ? event : { ...event, totalAmount: Number(formatMoney(total_hundredths)) };
+
+const limitOf = (params: URLSearchParams, limit_default: number, limit_max: number): number => {
+  const limit = params.get("limit") ?? String(limit_default);
+  if (/^[0-9]{1,4}$/.test(limit) && Number(limit) >= 1 && Number(limit) <= limit_max) return Number(limit);
+  throw invalid("limit", `be an integer from 1 to ${limit_max}`);
+};
+
+const invalid = (field: string, must: string): AppError => {
+  const detail = `${field} must ${must}.`;
+  return new AppError("INVALID_FIELD", detail, { errors: [{ field, detail }] });
+};
+
+const json = (body: unknown): Response =>
+  new Response(JSON.stringify(body), { headers: { "content-type": "application/json", "cache-control": "no-store" } });

@@ -1,0 +1,141 @@
+import type { Clock } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import { readiness } from "../http/health.ts";
+import type { Route } from "../http/service.ts";
+import type { DeadLetterTally } from "./dead-letter-tally.ts";
+import type { LiveAbout, LiveFigures, PartitionFigures } from "./live-figures.ts";
+import type { LiveSampler } from "./live-sampler.ts";
+import { countsOf, type OrderPartitions, totalOf } from "./queries.ts";
+
+const TICK_MS = 1_000;
+/** Pages open at the same time. */
+export const LIVE_CLIENTS_MAX = 100;
+/** Messages that wait for a client; one that takes no more is dropped, and comes back by itself. */
+const CLIENT_MESSAGES_MAX = 8;
+/** How soon a browser comes back, in the event stream's own field. */
+const RETRY_MS = 2_000;
+
+export interface LiveOptions {
+  readonly partitions: OrderPartitions;
+  readonly sampler: LiveSampler;
+  readonly tally: DeadLetterTally;
+  readonly about: LiveAbout;
+  readonly clock: Clock;
+}
+
+type Client = ReadableStreamDefaultController<Uint8Array>;
+
+/**
+ * Live figures as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): one ticker for all clients. The
+ * figures are put together and encoded once a second, and only while somebody listens; what the history needs is sampled always.
+ *
+ * ```
+ *  a client: GET /live ──about, history, figures──▶ listening ──figures each second──▶ … ──it leaves, takes nothing, close()──▶ gone
+ * ```
+ */
+export class Live {
+  readonly #clients = new Set<Client>();
+  readonly #ending = new AbortController();
+
+  constructor(private readonly options: LiveOptions) {
+    void this.#run();
+  }
+
+  readonly routes: Route[] = [{ method: "GET", path: "/live", handle: () => this.#connect() }];
+
+  /** Ends all streams, so that a stopping server need not wait for them. */
+  close(): void {
+    this.#ending.abort();
+    for (const client of this.#clients) this.#end(client);
+  }
+
+  #connect(): Response {
+    if (this.#ending.signal.aborted) throw new AppError("SHUTTING_DOWN", "The service is stopping; ask another instance.");
+    if (this.#clients.size >= LIVE_CLIENTS_MAX)
+      throw new AppError(
+        "OVERLOADED",
+        `${LIVE_CLIENTS_MAX} pages are served live figures already; close one, or try again later.`,
+      );
+    let client: Client;
+    const stream = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          client = controller;
+          const { about, sampler } = this.options;
+          const first = [message("about", about), message("history", sampler.history()), message("figures", this.#figures())];
+          controller.enqueue(Buffer.from(`retry: ${RETRY_MS}\n\n${first.join("")}`));
+          this.#clients.add(controller);
+        },
+        cancel: () => void this.#clients.delete(client),
+      },
+      { highWaterMark: CLIENT_MESSAGES_MAX },
+    );
+    return new Response(stream, { headers: { "content-type": "text/event-stream", "cache-control": "no-store" } });
+  }
+
+  async #run(): Promise<void> {
+    const { clock, sampler, tally, partitions } = this.options;
+    for (;;) {
+      await clock.sleep(TICK_MS, this.#ending.signal);
+      if (this.#ending.signal.aborted) return;
+      sampler.sample(partitions);
+      if (this.#clients.size === 0) continue;
+      void tally.read();
+      const bytes = Buffer.from(message("figures", this.#figures()));
+      for (const client of this.#clients) {
+        if ((client.desiredSize ?? 0) > 0) client.enqueue(bytes);
+        else this.#end(client, new Error("the client takes nothing"));
+      }
+    }
+  }
+
+  #end(client: Client, why?: Error): void {
+    this.#clients.delete(client);
+    try {
+      // An error also ends the connection, with what of it was not sent.
+      if (why) client.error(why);
+      else client.close();
+    } catch {
+      // It has gone by itself.
+    }
+  }
+
+  #figures(): LiveFigures {
+    const { partitions, sampler, tally, about, clock } = this.options;
+    const { status, reason, standstill, restore } = readiness(partitions);
+    const { applied, appended_per_s, applied_per_s, lag, readable } = sampler.rates;
+    const list: PartitionFigures[] = [];
+    for (const held of partitions.held()) {
+      const { partition, state, nextOffset, endOffset, halted } = held;
+      list.push({
+        partition,
+        state,
+        offset: nextOffset,
+        end: endOffset,
+        lag: Math.max(0, endOffset - nextOffset),
+        applied_per_s: Math.round(applied.get(partition) ?? 0),
+        ...countsOf(held),
+        deadLetters: tally.ofPartition(partition),
+        ...(halted === undefined ? {} : { halted }),
+      });
+    }
+    const why = reason ?? standstill ?? list.find(({ halted }) => halted !== undefined)?.halted;
+    return {
+      at_ms: clock.wall_ms(),
+      status,
+      ...(why === undefined ? {} : { reason: why }),
+      topicName: about.topicName,
+      partitionCount: partitions.partitionCount,
+      partitions: list,
+      ...(restore === undefined ? {} : { restore }),
+      appended_per_s: Math.round(appended_per_s),
+      applied_per_s: Math.round(applied_per_s),
+      lag,
+      ...totalOf(partitions),
+      ...(readable === undefined ? {} : { readable }),
+      deadLetters: tally.counts,
+    };
+  }
+}
+
+const message = (name: string, data: unknown): string => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;

@@ -1,0 +1,126 @@
+import type { Clock } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import type { Batch, Log, LogRecord, Reader, Watermarks } from "../log/log.ts";
+
+/** Of one request; what is left is read by the next, from its cursor on. */
+const SCAN_RECORDS_MAX = 500_000;
+const SCAN_MS_MAX = 1_000;
+/** At the same time, since a scan shares the thread with the actors; and those that wait for their turn. */
+export const SCANS_MAX = 2;
+export const SCANS_WAITING_MAX = 8;
+/** One answer is decoded in one turn of the event loop, so it is kept small. */
+const FETCH = { wait_ms_max: 100, partition_bytes_max: 1024 * 1024 };
+/** Answers without a record in a row, before the log is taken to have nothing there now. */
+const EMPTY_ANSWERS_MAX = 5;
+
+/**
+ * Searches of the log on a request's behalf, a few at a time, in the order asked. Readers are kept and used again: each has connections of its own.
+ *
+ * ```
+ *  idle reader (or a new one) ──run──▶ scanning ──▶ idle again, also after a failure: a reader mends its connections by itself
+ * ```
+ */
+export class LogScans {
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+  readonly #idle = new Map<string, Reader[]>();
+
+  constructor(
+    private readonly log: Log,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Rejects with OVERLOADED where too many wait, or LOG_UNAVAILABLE. */
+  async run<T>(topic: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
+    await this.#enter();
+    const idle = this.#idle.get(topic) ?? [];
+    this.#idle.set(topic, idle);
+    const reader = idle.pop() ?? this.log.reader(topic);
+    try {
+      return await body(new LogScan(topic, reader, this.clock));
+    } finally {
+      idle.push(reader);
+      this.#leave();
+    }
+  }
+
+  async #enter(): Promise<void> {
+    if (this.#running < SCANS_MAX) {
+      this.#running++;
+      return;
+    }
+    if (this.#waiting.length >= SCANS_WAITING_MAX)
+      throw new AppError("OVERLOADED", `${SCANS_MAX} searches of the log run and ${SCANS_WAITING_MAX} wait; try again soon.`);
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Hands its turn on, or gives it back. */
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#running--;
+  }
+
+  watermarks(topic: string): Promise<Watermarks[]> {
+    return this.log.watermarks(topic);
+  }
+}
+
+/** One request's share of reading. */
+export class LogScan {
+  #records = 0;
+  readonly #began_ms: number;
+
+  constructor(
+    private readonly topic: string,
+    private readonly reader: Reader,
+    private readonly clock: Clock,
+  ) {
+    this.#began_ms = clock.now_ms();
+  }
+
+  get isOver(): boolean {
+    return this.#records >= SCAN_RECORDS_MAX || this.clock.now_ms() - this.#began_ms >= SCAN_MS_MAX;
+  }
+
+  /**
+   * Gives each record of [from, to) to `visit`, until that returns false or, unless `isWhole`, the scan is over. Resolves with the offset
+   * to go on at: `to`, or less where it stopped or the log has nothing there now.
+   */
+  async read(
+    partition: number,
+    from: number,
+    to: number,
+    visit: (record: LogRecord) => boolean,
+    isWhole = false,
+  ): Promise<number> {
+    let at = from;
+    const goesOn = () => isWhole || !this.isOver;
+    for (let empty = 0; at < to && empty < EMPTY_ANSWERS_MAX && goesOn();) {
+      const batch = await this.#fetch(partition, at);
+      if (!batch || batch.nextOffset === at) {
+        empty++;
+        continue;
+      }
+      empty = 0;
+      this.#records += batch.records.length;
+      for (const record of batch.records)
+        if (record.offset >= to) break;
+        else if (!visit(record)) return record.offset + 1;
+      at = Math.min(batch.nextOffset, to);
+      await this.clock.yield();
+    }
+    return at;
+  }
+
+  async #fetch(partition: number, at: number): Promise<Batch | undefined> {
+    const [result] = await this.reader.fetch(new Map([[partition, at]]), FETCH).catch(() =>
+      // A connection that was idle may have been closed by the other end.
+      this.reader.fetch(new Map([[partition, at]]), FETCH),
+    );
+    if (!result || "batch" in result) return result?.batch;
+    const why =
+      "unreadable" in result ? result.unreadable : `it has ${result.outOfRange.startOffset} to ${result.outOfRange.endOffset}`;
+    throw new AppError("LOG_UNAVAILABLE", `${this.topic}-${partition} cannot be read at offset ${at}: ${why}.`);
+  }
+}

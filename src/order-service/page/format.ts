@@ -1,0 +1,46 @@
+export const count = (n: number): string => n.toLocaleString("en-US");
+
+const compact = new Intl.NumberFormat("en-US", { notation: "compact" });
+/** `120K`: for an axis. */
+export const roughly = (n: number): string => compact.format(n);
+
+/** Undefined is not known. */
+export const countOr = (n: number | undefined): string => (n === undefined ? "–" : count(n));
+
+export const plural = (n: number, one: string, many: string): string => `${count(n)} ${n === 1 ? one : many}`;
+
+export const milliseconds = (ms: number): string => (ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`);
+
+export const seconds = (s: number): string =>
+  s < 120 ? `${s} s` : s < 7_200 ? `${Math.round(s / 60)} min` : `${Math.round(s / 3_600)} h`;
+
+const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
+export const timeOfDay = (ms: number): string => clock.format(ms);
+
+const dated = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+/** In the reader's zone. */
+export const dateAndTime = (rfc3339: string): string => dated.format(Date.parse(rfc3339));
+
+const CONTROL_PICTURES = 0x2400;
+
+/** Control characters as their pictures (U+2400 …), or escaped, as is what turns the writing direction; lines and tabs stay. */
+export const visible = (text: string): string =>
+  text
+    .replace(/[^\P{Cc}\n\t]/gu, (c) => (c < " " ? String.fromCharCode(CONTROL_PICTURES + c.charCodeAt(0)) : escaped(c)))
+    .replace(/[\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g, escaped);
+
+const escaped = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
+const ROW_BYTES = 16;
+
+/** As `hexdump -C` writes it. */
+export function hexDump(bytes: Uint8Array): string {
+  const rows: string[] = [];
+  for (let at = 0; at < bytes.length; at += ROW_BYTES) {
+    const row = [...bytes.subarray(at, at + ROW_BYTES)];
+    const hex = row.map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+    const text = row.map((byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : ".")).join("");
+    rows.push(`${at.toString(16).padStart(8, "0")}  ${hex.padEnd(ROW_BYTES * 3 - 1)}  |${text}|`);
+  }
+  return rows.join("\n");
+}

@@ -1,0 +1,27 @@
+import type { LogRecord } from "../log/log.ts";
+
+/** What `bun run replay` and `bun run redrive` write beside a record's own headers. */
+export const REPLAY_ID_HEADER = "x-replay-id";
+export const REDRIVE_COUNT_HEADER = "x-redrive-count";
+
+const HEADER_CHARS_MAX = 512;
+
+/** A record's headers as text, each cut to HEADER_CHARS_MAX. The last of equal names counts. */
+export class HeaderTexts {
+  readonly #values = new Map<string, Uint8Array | null>();
+
+  constructor(record: LogRecord) {
+    for (const [name, value] of record.headers()) this.#values.set(name, value);
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#values.get(name);
+    return value ? Buffer.from(value).toString().slice(0, HEADER_CHARS_MAX) : undefined;
+  }
+
+  /** Undefined where it is no integer from 0 on. */
+  count(name: string): number | undefined {
+    const text = this.text(name) ?? "";
+    return /^[0-9]{1,15}$/.test(text) ? Number(text) : undefined;
+  }
+}
