@@ -102,7 +102,7 @@ browserSuite("the order service's page", (open) => {
         "finds an order and tells its events, with what became of each",
         () =>
           visit(async (page) => {
-            await page.locator("#find").getByLabel("Order").fill(STORY_ORDER.slice(4));
+            await page.locator("#find").getByLabel("Order", { exact: true }).fill(STORY_ORDER.slice(4));
             await page.click("#find-form button");
             await textOf(page, "#find-result h3", /^ORD-4711shipped$/);
             await textOf(page, "#find-result", /7 events\./);
@@ -250,6 +250,23 @@ browserSuite("the order service's page while the service is not well", (open: Op
       ).toEqual([]);
     },
     patience_ms * 3,
+  );
+
+  test(
+    "comes back also after an answer with which a browser gives up",
+    async () => {
+      await using program = await startProgram();
+      await program.ready();
+      await using watched = await open();
+      const { page } = watched;
+      let asked = 0;
+      await page.route("**/live", (route) => (asked++ < 2 ? route.fulfill({ status: 503 }) : route.continue()));
+      await page.goto(program.orderUrl);
+      await textOf(page, "#status", /^No live data/);
+      await textOf(page, "#status", /^Up to date/);
+      expect(asked).toBe(3);
+    },
+    patience_ms * 2,
   );
 
   test("shows a rebuild's progress and the time left", async () => {
