@@ -18,10 +18,10 @@ export interface HistoryRoutesOptions {
   readonly read_wait_ms_max: number;
 }
 
-const EVENTS_DEFAULT = 50;
-const EVENTS_MAX = 200;
-const LETTERS_DEFAULT = 20;
-const LETTERS_MAX = 100;
+export const EVENTS_DEFAULT = 50;
+export const EVENTS_MAX = 200;
+export const LETTERS_DEFAULT = 20;
+export const LETTERS_MAX = 100;
 
 /** What the log holds of an order, and what it holds that is no event: read from it when asked for, a page at a time. */
 export const historyRoutes = (options: HistoryRoutesOptions): Route[] => {

@@ -6,6 +6,7 @@ import { orderIdOnWire } from "../orders/event-schema.ts";
 import { HELD_UPDATES_MAX, ITEMS_MAX, QUANTITY_MAX, type Status, STATUSES } from "../orders/order.ts";
 import { ORDER_ID_DIGITS_MAX } from "../orders/order-id.ts";
 import { ROWS_DEFAULT, ROWS_MAX } from "./operator-routes.ts";
+import { viewOperations } from "./view-operations.ts";
 
 const money = (description: string) => Type.Number({ minimum: 0, description: `${description} Written with two decimals.` });
 const status = Type.Unsafe<Status>({ type: "string", enum: [...STATUSES] });
@@ -222,5 +223,5 @@ const operators: readonly Operation[] = [
 export const orderServiceApi: ServiceApi = {
   title: "Order service",
   description: "Answers queries about the orders in the partitions it holds.",
-  operations: [...queries, ...operators, ...healthOperations, ...documentOperations],
+  operations: [...queries, ...operators, ...viewOperations, ...healthOperations, ...documentOperations],
 };

@@ -178,7 +178,8 @@ function poisonSuite(open: () => Promise<Backing>): void {
       for (let n = 4; n < rounds * perRound; n += 5 * 37) expect((await orderDetails(last.orderUrl, `${n}`)).status).toBe(200);
       const sent = await readAll(backing.log, backing.topic);
       const expected = sent.filter(({ value }) => String(value).startsWith("poison"));
-      expect(expected).toHaveLength((rounds * perRound * 4) / 5);
+      // kafkajs may send a batch again whose answer it did not get: a record more, and a letter of its own.
+      expect(new Set(expected.map(({ value }) => String(value))).size).toBe((rounds * perRound * 4) / 5);
       const letters = await readAll(backing.log, backing.deadLetterTopic);
       expect(letters.map((letter) => `${origin(letter)} ${String(letter.value)}`).toSorted()).toEqual(
         expected.map(({ partition, offset, value }) => `${partition}:${offset} ${String(value)}`).toSorted(),

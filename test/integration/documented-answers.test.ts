@@ -11,8 +11,11 @@ const start_ms_max = 60_000;
 /** What one request cannot bring about; the tests of the apps do. */
 const notProvoked = {
   cart: ["live 503"],
-  orders: ["orderDetails 421", "live 503"],
+  orders: ["orderDetails 421", "orderEvents 421", "liveFigures 200", "live 503"],
 };
+
+/** What a browser alone asks for: the page, what it is made of, and its form. */
+const isOfThePage = (path: string) => path === "/" || path.startsWith("/assets/") || path.startsWith("/try/");
 
 const json = (body: unknown, headers: Record<string, string> = {}) => ({
   headers: { "content-type": "application/json", ...headers },
@@ -60,7 +63,8 @@ describe("every documented answer is given, and as documented", () => {
     expectAnswer(orders, status, method, of.orderUrl + path, init);
   const gets = (document: ApiDocument) =>
     Object.entries(document.document.paths).flatMap(([path, { get }]) => (get ? [path] : []));
-  const concrete = (path: string) => path.replace("{partition}", "0").replace("{file}", "swagger-ui.css");
+  const concrete = (path: string) =>
+    path.replace("{partition}", "0").replace("{file}", "swagger-ui.css").replace("{orderId}", "ORD-7");
 
   test("by the cart service", async () => {
     const item = { item_id: "I", quantity: 1, price: 1 };
@@ -131,7 +135,10 @@ describe("every documented answer is given, and as documented", () => {
     await expectAnswer(document, 404, "GET", `${url}/docs/other`);
     const nowhere = await expectAnswer(document, 404, "GET", `${url}/nowhere`);
     const { detail } = (await nowhere.json()) as { readonly detail: string };
-    const routes = detail.slice(detail.indexOf(": ") + 2, -1).split(", ");
+    const routes = detail
+      .slice(detail.indexOf(": ") + 2, -1)
+      .split(", ")
+      .filter((path) => !isOfThePage(path));
     const paths = Object.keys(document.document.paths).map((path) => path.replaceAll(/\{(\w+)\}/g, ":$1"));
     expect(routes.toSorted()).toEqual(paths.toSorted());
   };
@@ -149,6 +156,14 @@ describe("every documented answer is given, and as documented", () => {
     await onOrders(200, "GET", "/getAllOrderIdsFromTopic?topicName=other");
     await onOrders(422, "GET", "/getAllOrderIdsFromTopic");
     await onOrders(503, "GET", "/getAllOrderIdsFromTopic?topicName=orders.events", {}, cutOff);
+    await onOrders(200, "GET", "/orders/7/events", { headers: { "log-position": position } });
+    await onOrders(400, "GET", "/orders/7/events", { headers: { "log-position": "here" } });
+    await onOrders(404, "GET", "/orders/404/events");
+    await onOrders(422, "GET", "/orders/x/events");
+    await onOrders(503, "GET", "/orders/7/events", {}, cutOff);
+    await onOrders(200, "GET", "/dead-letters");
+    await onOrders(422, "GET", "/dead-letters?limit=0");
+    await onOrders(503, "GET", "/dead-letters", {}, cutOff);
     await onOrders(200, "GET", "/partitions", {}, cutOff);
     await onOrders(200, "GET", `/partitions/${position.split(":")[0]}/orders?limit=1`);
     await onOrders(422, "GET", "/partitions/0/orders?limit=0");
