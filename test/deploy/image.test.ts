@@ -60,7 +60,7 @@ describe("the image", () => {
     expect(readdirSync(join(image.root, "app")).toSorted()).toEqual(["node_modules", "package.json", "src"]);
     expect(readdirSync(join(image.root, "data"))).toEqual([]);
     const own = readdirSync(join(image.root, "app/src"), { recursive: true, encoding: "utf8" });
-    expect(own.filter((name) => name.includes(".") && !/\.(ts|patch)$/.test(name))).toEqual([]);
+    expect(own.filter((name) => name.includes(".") && !/\.(ts|patch|html|css)$/.test(name))).toEqual([]);
     const installed = readdirSync(join(image.root, "app/node_modules"));
     expect(installed).toEqual(expect.arrayContaining(Object.keys(manifest.dependencies).map((name) => name.split("/")[0])));
     expect(installed.filter((name) => name in manifest.devDependencies)).toEqual([]);
@@ -124,6 +124,7 @@ describe("the image", () => {
         const order = { order_id: "123", number_of_items: 3 };
         expect(await request(container, "http://127.0.0.1:8000/create-order", order)).toStartWith("200 ");
         await waitUntil("for the order", async () => (await request(container, details)).startsWith("200 "));
+        expect(await request(container, "http://127.0.0.1:8001/")).toMatch(/^200 <!doctype html>/i);
 
         const status = readFileSync(`/proc/${container.pid()}/status`, "utf8");
         const { uid, gid } = image.user;
