@@ -1,3 +1,4 @@
+import { REDRIVE_COUNT_HEADER } from "../log/operation-headers.ts";
 import { createHash } from "node:crypto";
 import type { LogRecord, NewHeader, NewRecord } from "../log/log.ts";
 import { placeIn, type Place } from "./replayed-record.ts";
@@ -12,7 +13,7 @@ const DEAD_LETTER = {
   offset: "x-dead-letter-offset",
 } as const;
 const REDRIVEN = {
-  count: "x-redrive-count",
+  count: REDRIVE_COUNT_HEADER,
   topic: "x-redriven-from-topic",
   partition: "x-redriven-from-partition",
   offset: "x-redriven-from-offset",

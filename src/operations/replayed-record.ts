@@ -1,9 +1,10 @@
+import { REPLAY_ID_HEADER } from "../log/operation-headers.ts";
 import type { Header, LogRecord, NewRecord } from "../log/log.ts";
 import { headerText } from "./selection.ts";
 
 /** What a replayed record has beside its own headers. An earlier replay's are replaced. */
 const REPLAY_HEADERS = {
-  id: "x-replay-id",
+  id: REPLAY_ID_HEADER,
   topic: "x-replayed-from-topic",
   partition: "x-replayed-from-partition",
   offset: "x-replayed-from-offset",

@@ -1,8 +1,9 @@
+import { REDRIVE_COUNT_HEADER } from "../log/operation-headers.ts";
 import { isUtf8 } from "node:buffer";
 import type { LogRecord } from "../log/log.ts";
 import { DEAD_LETTER_HEADERS } from "../partitions/dead-letters.ts";
 import type { LogScan, LogScans } from "./log-scan.ts";
-import { HeaderTexts, REDRIVE_COUNT_HEADER } from "./record-headers.ts";
+import { HeaderTexts } from "./record-headers.ts";
 
 /** Of a key or a value, what is shown of it. */
 const SHOWN_BYTES_MAX = 2_048;

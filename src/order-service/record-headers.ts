@@ -1,9 +1,5 @@
 import type { LogRecord } from "../log/log.ts";
 
-/** What `bun run replay` and `bun run redrive` write beside a record's own headers. */
-export const REPLAY_ID_HEADER = "x-replay-id";
-export const REDRIVE_COUNT_HEADER = "x-redrive-count";
-
 const HEADER_CHARS_MAX = 512;
 
 /** A record's headers as text, each cut to HEADER_CHARS_MAX. The last of equal names counts. */

@@ -1,3 +1,4 @@
+import { REDRIVE_COUNT_HEADER, REPLAY_ID_HEADER } from "../log/operation-headers.ts";
 import { AppError } from "../errors.ts";
 import type { LogRecord } from "../log/log.ts";
 import { decodeEvent, isPoison } from "../orders/event.ts";
@@ -5,7 +6,7 @@ import { evolve, HELD_UPDATES_MAX, initialState, type OrderState, type Outcome, 
 import type { PartitionView } from "../partitions/projection.ts";
 import { type LogScan, type LogScans } from "./log-scan.ts";
 import type { OrdersView } from "./queries.ts";
-import { HeaderTexts, REDRIVE_COUNT_HEADER, REPLAY_ID_HEADER } from "./record-headers.ts";
+import { HeaderTexts } from "./record-headers.ts";
 import { eventIdHash, formatCursor, TIMELINE_EVENTS_MAX, type TimelineCursor } from "./timeline-cursor.ts";
 
 /** What became of an event in its order, `poison` of a record with the order's key that is none. The last two are dead letters too. */

@@ -190,7 +190,13 @@ export class KafkaLog implements Log {
     return new ClusterHandle(this.#kafka, topics);
   }
 
+  /** Closed with the log, unless it is closed before; then it is forgotten. */
   #track<T extends { close(): Promise<void> }>(part: T): T {
+    const close = part.close.bind(part);
+    part.close = () => {
+      this.#open.delete(part);
+      return close();
+    };
     this.#open.add(part);
     return part;
   }
