@@ -1,4 +1,4 @@
-import type { ActorState, HeldPartitions, RestoreProgress } from "../partitions/projection.ts";
+import type { ActorState, HeldPartitions, PartitionView, RestoreProgress } from "../partitions/projection.ts";
 import type { Route } from "./service.ts";
 
 export interface PartitionHealth {
@@ -31,7 +31,9 @@ export const readiness = (partitions: HeldPartitions<unknown>): Readiness => {
   let allRunning = true;
   let oneHalted = false;
   const list: PartitionHealth[] = [];
-  for (const { partition, state, nextOffset, endOffset, digest, halted } of partitions.held()) {
+  for (const held of partitions.held()) {
+    const digest = digestOf(held);
+    const { partition, state, nextOffset, endOffset, halted } = held;
     allRunning &&= state === "running";
     oneHalted ||= state === "halted";
     const lag = Math.max(0, endOffset - nextOffset);
@@ -54,6 +56,16 @@ export const readiness = (partitions: HeldPartitions<unknown>): Readiness => {
     ...(restore === undefined ? {} : { restore }),
     partitions: list,
   };
+};
+
+/** Undefined also where it cannot be read: health is told all the same, and a damaged store rebuilt. */
+const digestOf = (held: PartitionView<unknown>): string | undefined => {
+  try {
+    return held.digest;
+  } catch (e) {
+    held.failed(e);
+    return undefined;
+  }
 };
 
 const status = (partitions: HeldPartitions<unknown>, allRunning: boolean, oneHalted: boolean): string => {

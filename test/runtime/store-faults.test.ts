@@ -99,6 +99,26 @@ describe("a store that turns out damaged while it is used", () => {
     expect(codeOf(set, "ORD-07")).toBe("new");
   });
 
+  test("by the question for its health: that is answered, and the store rebuilt", async () => {
+    await using rig = new Rig();
+    await rig.prepare(1);
+    await rig.append(...manyOrders(0));
+    let isDamaged = true;
+    const set = rig.start("x", [0], (store) => {
+      if (!isDamaged) return;
+      const get = () => {
+        throw Object.assign(new Error("database disk image is malformed"), { code: "SQLITE_CORRUPT" });
+      };
+      Object.defineProperty(store.projection, "digest", { get });
+    });
+    set.partitionCount = 1;
+    await eventually(() => set.get(0)?.nextOffset === ORDERS);
+    isDamaged = false;
+    expect(readiness(set).partitions).toEqual([expect.not.objectContaining({ digest: expect.anything() })]);
+    await eventually(() => readiness(set).status === "ready" && set.get(0)?.digest !== undefined);
+    expect(existsSync(`${rig.storePath("x", 0)}.set-aside-0`)).toBe(true);
+  });
+
   test("again and again is at last left alone, and said", async () => {
     await using rig = new Rig();
     await rig.prepare(1);
