@@ -45,12 +45,15 @@ export interface DeadLetterReason {
  * ```
  *             records to read            end reached
  *  created ──▶ catching-up ────────────▶ running ──▶ draining ──▶ stopped
- *                │ ▲  ◀──end not known──    │
- *                ▼ │ its store works again  │
- *               halted ◀────────────────────┘   (else until the process or an operator starts it anew)
+ *                  ▲  ◀──end not known──   │  │
+ *                  └──works again── suspended, blocked
+ *  any of them ──▶ halted   (until the process or an operator starts it anew)
  * ```
+ *
+ * suspended: its store cannot be opened or written now, and is tried again. blocked: dead letters cannot be appended now, and are
+ * tried again. Both go on by themselves. halted: only a person can tell what is right.
  */
-export type ActorState = "created" | "catching-up" | "running" | "draining" | "stopped" | "halted";
+export type ActorState = "created" | "catching-up" | "running" | "suspended" | "blocked" | "draining" | "stopped" | "halted";
 
 /** What the services see of a partition's actor. */
 export interface PartitionView<View> {
@@ -62,8 +65,20 @@ export interface PartitionView<View> {
   readonly endOffset: number;
   /** Why it halted: a sentence that says what to do. */
   readonly halted: string | undefined;
-  /** It is halted only for as long as its store fails, and then goes on by itself. */
-  readonly isSuspended: boolean;
+  /** Why it does not go on now, though it will by itself: suspended, blocked, or the log does not give the partition. A sentence. */
+  readonly hindered: string | undefined;
+  /**
+   * Whether everything is known that the partition held when it was last heard of. True once it has caught up, and then also while
+   * something hinders it; for one that cannot be read, from where its store ended before. False where it halted.
+   */
+  readonly isComplete: boolean;
+  /**
+   * Why what is applied may not be what the log has: its leader changed or the topic is not known, and the last record applied was
+   * not compared yet. A sentence; nothing is to be answered from the view then.
+   */
+  readonly doubt: string | undefined;
+  /** Of the leader under which the last record applied was compared, or whose records were applied since; 0 where there are none. */
+  readonly leaderEpoch: number;
   /** Queries on the committed rows; undefined while the store is not open. */
   readonly view: View | undefined;
   /** Of the rows at `nextOffset`, where the projection keeps one. */
