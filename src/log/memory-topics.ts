@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { NewUuid } from "../random.ts";
 import type { FetchResult, Header, LogRecord, NewRecord, TopicOptions, Watermarks } from "./log.ts";
-import { timestampOf } from "./timestamp.ts";
+import { invalidTimestamp, isTimestamp, timestampOf } from "./timestamp.ts";
 
 /** Takes the place of a record where a transaction's commit marker lies, as in Kafka: an offset that no reader gets. */
 const CONTROL = null;
@@ -83,6 +83,7 @@ export class MemoryTopics {
       const message = `The topic ${topic} takes no batch beyond ${record_bytes_max} bytes; this one has ${bytes} and was not appended.`;
       return new AppError("EVENT_TOO_LARGE", message);
     }
+    for (const { timestamp_ms } of records) if (!isTimestamp(timestamp_ms)) return invalidTimestamp(timestamp_ms);
     const latest_ms = this.clock.wall_ms() + AHEAD_MS_MAX;
     const early = anyTimestamp ? undefined : records.find(({ timestamp_ms }) => timestamp_ms > latest_ms);
     if (early === undefined) return undefined;

@@ -3,7 +3,7 @@ import type { IdempotentProducer, NewRecord, SendOutcome, Timestamp } from "./lo
 import { isUnavailable, type LogFile, recordId } from "./sqlite-file.ts";
 import { encodeHeaders } from "./sqlite-headers.ts";
 import type { Arrivals } from "./sqlite-reader.ts";
-import { isTimestamp } from "./timestamp.ts";
+import { invalidTimestamp, isTimestamp } from "./timestamp.ts";
 
 /** The file takes more; one transaction of this size does not keep the event loop for long. */
 const BATCH_BYTES_MAX = 16 * 1024 * 1024;
@@ -116,8 +116,7 @@ class Appending {
   }
 
   insert({ partition, key, value, headers, timestamp_ms }: NewRecord): number {
-    if (!isTimestamp(timestamp_ms))
-      throw new AppError("APPEND_REFUSED", `The timestamp ${timestamp_ms} is no whole number of 64 bits.`);
+    if (!isTimestamp(timestamp_ms)) throw invalidTimestamp(timestamp_ms);
     const end = this.#end(partition);
     const id = recordId(end.row, end.next_offset);
     try {

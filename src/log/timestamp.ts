@@ -1,3 +1,4 @@
+import { AppError } from "../errors.ts";
 import type { Timestamp } from "./log.ts";
 
 /** A number where that is exact. */
@@ -11,3 +12,6 @@ export const isTimestamp = (value: Timestamp): boolean =>
   typeof value === "bigint" ? BigInt.asIntN(64, value) === value : Number.isSafeInteger(value) || isWhole64(value);
 
 const isWhole64 = (value: number): boolean => Number.isInteger(value) && BigInt.asIntN(64, BigInt(value)) === BigInt(value);
+
+export const invalidTimestamp = (value: Timestamp): AppError =>
+  new AppError("APPEND_REFUSED", `The timestamp ${value} is no whole number of 64 bits; the record was not appended.`);
