@@ -67,7 +67,7 @@ const AGAIN_MS = 500;
  * ```
  */
 export class Appender {
-  /** Those that were cut last come last. */
+  /** Those of which only some went last time come last. */
   readonly #queues = new Map<number, Queue>();
   #queuedRecords = 0;
   #queuedBytes = 0;
@@ -266,7 +266,7 @@ export class Appender {
         taken++;
       }
       queue.waiting.splice(0, taken);
-      if (queue.waiting.length === 0) continue;
+      if (taken === 0 || queue.waiting.length === 0) continue;
       this.#queues.delete(queue.partition);
       this.#queues.set(queue.partition, queue);
     }
