@@ -26,7 +26,12 @@ export type StrikeStep = At &
     /** Nobody has the right to append to it. */
     | { readonly do: "deny"; readonly topic: "orders" | "dead-letters"; readonly for_ms: number }
     /** The topic takes no larger batches than that. */
-    | { readonly do: "shrink-batches"; readonly topic: "orders" | "dead-letters"; readonly bytes: number; readonly for_ms: number }
+    | {
+        readonly do: "shrink-batches";
+        readonly topic: "orders" | "dead-letters";
+        readonly bytes: number;
+        readonly for_ms: number;
+      }
     /** The dead letters' topic was made by hand and takes no larger batches, ever. */
     | { readonly do: "small-letters"; readonly bytes: number }
     /** Another program's transaction. */
@@ -136,6 +141,8 @@ export function lossyStrikes({ random, upTo, chance, at }: StrikeChances): (() =
       const regrown_records = chance(0.3) ? 0 : Math.max(0, lost_records - 1 + upTo(4));
       return [{ at_ms: at(), do: "lose-records", share: random(), lost_records, regrown_records, isElection }];
     },
-    () => [{ at_ms: at(), do: "remake-topic", topic: "orders", regrown_records: upTo(12), for_ms: chance(0.5) ? 0 : upTo(3_000) }],
+    () => [
+      { at_ms: at(), do: "remake-topic", topic: "orders", regrown_records: upTo(12), for_ms: chance(0.5) ? 0 : upTo(3_000) },
+    ],
   ];
 }

@@ -26,7 +26,7 @@ export type ReuseKeyStep = At & {
 };
 
 /** A question to an order service. */
-export type LookStep = At & { readonly do: "look"; readonly order: number };
+type LookStep = At & { readonly do: "look"; readonly order: number };
 
 /** Other programs' records, straight into the log. */
 export type ForeignStep = At &

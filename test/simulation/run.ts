@@ -90,12 +90,11 @@ class Run {
       this.#runUntil(start_ms + step.at_ms);
       this.#take(step);
     }
-    this.#runUntil(world.scheduler.now_ms + REST_MS_MAX, () => this.#clients.open === 0);
-    if (this.#clients.open > 0) throw new Violation("bounded-waits", `${this.#clients.open} clients still wait for an answer`);
+    this.#untilAnswered();
     this.#comeToRest();
     if (!world.losses.isEmpty) {
       this.#clients.askLast();
-      this.#runUntil(world.scheduler.now_ms + REST_MS_MAX, () => this.#clients.open === 0);
+      this.#untilAnswered();
       this.#comeToRest();
     }
     audit(world, this.#clients.claims, this.#clients.lastClaims);
@@ -103,8 +102,14 @@ class Run {
     auditStores(world);
   }
 
+  #untilAnswered(): void {
+    const open = () => this.#clients.open + this.#clients.looks.open;
+    this.#runUntil(this.world.scheduler.now_ms + REST_MS_MAX, () => open() === 0);
+    if (open() > 0) throw new Violation("bounded-waits", `${open()} clients still wait for an answer`);
+  }
+
   #runUntil(until_ms: number, isOver: () => boolean = () => false): void {
-    const violation = () => this.#clients.violation ?? this.#faults.violation;
+    const violation = () => this.#clients.violation ?? this.#clients.looks.violation ?? this.#faults.violation;
     this.world.scheduler.run(until_ms, () => violation() !== undefined || isOver());
     const found = violation();
     if (found) throw found;
@@ -113,7 +118,7 @@ class Run {
   #take(step: Step): void {
     if (step.do === "create" || step.do === "update") return void this.#clients.request(step);
     if (step.do === "reuse-key") return void this.#clients.reuseKey(step);
-    if (step.do === "look") return void this.#clients.look(step);
+    if (step.do === "look") return void this.#clients.looks.look(`ORD-${step.order}`);
     this.world.trace(JSON.stringify(step, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)));
     if (isForeign(step)) this.#foreign.take(step);
     else if (isStrike(step)) this.#strikes.take(step);

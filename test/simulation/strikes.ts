@@ -1,8 +1,11 @@
 import type { NewRecord } from "../../src/log/log.ts";
-import { DEAD_LETTER_HEADERS } from "../../src/partitions/dead-letters.ts";
+import { DEAD_LETTER_HEADERS } from "../../src/log/operation-headers.ts";
 import type { StrikeStep } from "./plan-strikes.ts";
 import { OF_APPENDS, OF_LETTERS, OF_SIZE, ofPartition, ofTransaction } from "./troubles.ts";
 import { DEAD_LETTERS, TOPIC, type World } from "./world.ts";
+
+/** The value of a letter that nobody here wrote. */
+export const FORGED = "FORGED";
 
 /** What befalls the log itself, or what strangers leave in it, as the steps say. */
 export class Strikes {
@@ -162,6 +165,6 @@ export class Strikes {
       [DEAD_LETTER_HEADERS.partition, String(partition)],
       [DEAD_LETTER_HEADERS.offset, String(offset)],
     ] as const;
-    this.world.append(DEAD_LETTERS, [{ partition: partition % count, key: null, value: "FORGED", headers, timestamp_ms: 0 }]);
+    this.world.append(DEAD_LETTERS, [{ partition: partition % count, key: null, value: FORGED, headers, timestamp_ms: 0 }]);
   }
 }
