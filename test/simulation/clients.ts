@@ -169,7 +169,10 @@ export class Clients {
     const since_ms = from_ms - TROUBLE_ENDS_MS;
     if (troubles.since(ofPartition(partition), since_ms) || troubles.since(OF_APPENDS, since_ms)) return;
     if (code === "EVENT_TOO_LARGE" && isLarge && troubles.since(OF_SIZE, since_ms)) return;
-    this.violation ??= new Violation("partitions-are-apart", `${code} for ${orderId} in partition ${partition}, where nothing is wrong`);
+    this.violation ??= new Violation(
+      "partitions-are-apart",
+      `${code} for ${orderId} in partition ${partition}, where nothing is wrong`,
+    );
   }
 
   #anyCart(): Running | undefined {

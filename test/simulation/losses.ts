@@ -10,11 +10,11 @@ export class Losses {
   readonly #records = new Set<string>();
   readonly #orders = new Set<string>();
 
-  /** All that the partition had from the first of them on. */
-  note(partition: number, lost: readonly (LogRecord | null)[]): void {
+  /** All that the partition had from `offset` on. */
+  note(partition: number, offset: number, lost: readonly (LogRecord | null)[]): void {
+    this.#from.set(partition, Math.min(offset, this.from(partition)));
     for (const record of lost) {
       if (!record) continue;
-      this.#from.set(partition, Math.min(record.offset, this.#from.get(partition) ?? record.offset));
       const operation = operationOf(record);
       if (operation) this.#records.add(`${operation} ${partition}:${record.offset}`);
       if (String(record.value).includes('"ORDER_CREATED"')) this.#orders.add(String(record.key));

@@ -61,7 +61,7 @@ export class Strikes {
     const found = broker.topics.topic(TOPIC)[partition];
     if (!found || found.entries.length === 0) return;
     const endOffset = Math.max(0, found.entries.length - lost_records);
-    losses.note(partition, found.entries.slice(endOffset));
+    losses.note(partition, endOffset, found.entries.slice(endOffset));
     if (isElection) broker.topics.elect(TOPIC, partition, endOffset);
     else broker.topics.loseTail(TOPIC, partition, endOffset);
     creates.forget();
@@ -74,7 +74,7 @@ export class Strikes {
     const count = broker.topics.topic(name).length;
     if (count === 0) return;
     for (const [partition, { entries }] of broker.topics.topic(name).entries()) {
-      if (topic === "orders") losses.note(partition, entries);
+      if (topic === "orders") losses.note(partition, 0, entries);
       else lettersOfOld.push(...entries);
     }
     const trouble = topic === "orders" ? OF_APPENDS : OF_LETTERS;
