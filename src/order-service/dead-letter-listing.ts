@@ -1,7 +1,6 @@
-import { REDRIVE_COUNT_HEADER } from "../log/operation-headers.ts";
 import { isUtf8 } from "node:buffer";
 import type { LogRecord } from "../log/log.ts";
-import { DEAD_LETTER_HEADERS } from "../partitions/dead-letters.ts";
+import { DEAD_LETTER_HEADERS, REDRIVE_HEADERS } from "../log/operation-headers.ts";
 import type { LogScan, LogScans } from "./log-scan.ts";
 import { HeaderTexts } from "./record-headers.ts";
 
@@ -157,7 +156,7 @@ function shown(record: LogRecord, partition: number, topic: string): DeadLetterS
     },
     key: shownBytes(key),
     value: shownBytes(value),
-    redrives: headers.count(REDRIVE_COUNT_HEADER) ?? 0,
+    redrives: headers.count(REDRIVE_HEADERS.count) ?? 0,
     redrive: originTopic === topic ? `bun run redrive --partition ${partition} --offset ${offset}${ofTopic} --yes` : null,
   };
 }

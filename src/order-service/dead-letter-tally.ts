@@ -1,4 +1,4 @@
-import { DEAD_LETTER_HEADERS } from "../partitions/dead-letters.ts";
+import { DEAD_LETTER_HEADERS } from "../log/operation-headers.ts";
 import type { DeadLetterCounts } from "./live-figures.ts";
 import type { LogScan, LogScans } from "./log-scan.ts";
 import { HeaderTexts } from "./record-headers.ts";

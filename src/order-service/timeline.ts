@@ -1,6 +1,6 @@
-import { REDRIVE_COUNT_HEADER, REPLAY_ID_HEADER } from "../log/operation-headers.ts";
 import { AppError } from "../errors.ts";
 import type { LogRecord } from "../log/log.ts";
+import { REDRIVE_HEADERS, REPLAY_HEADERS } from "../log/operation-headers.ts";
 import { decodeEvent, isPoison } from "../orders/event.ts";
 import { evolve, HELD_UPDATES_MAX, initialState, type OrderState, type Outcome, type Status } from "../orders/order.ts";
 import type { PartitionView } from "../partitions/projection.ts";
@@ -150,8 +150,8 @@ class TimelineFold {
   #fold(record: LogRecord): TimelineEvent {
     const { offset, timestamp_ms, key, value } = record;
     const headers = new HeaderTexts(record);
-    const replayId = headers.text(REPLAY_ID_HEADER);
-    const redrives = headers.count(REDRIVE_COUNT_HEADER);
+    const replayId = headers.text(REPLAY_HEADERS.id);
+    const redrives = headers.count(REDRIVE_HEADERS.count);
     const common = {
       partition: this.partition,
       offset,

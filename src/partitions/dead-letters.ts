@@ -2,17 +2,9 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { Backoff, type BackoffLimits } from "../log/backoff.ts";
 import type { Header, Log, LogRecord, NewRecord, Producer } from "../log/log.ts";
+import { DEAD_LETTER_HEADERS } from "../log/operation-headers.ts";
 import type { Random } from "../random.ts";
 import type { DeadLetter } from "./actor-environment.ts";
-
-/** Beside a dead letter's own headers. Reason, detail: why; topic, partition, offset: where it stands in the log. */
-export const DEAD_LETTER_HEADERS = {
-  reason: "x-dead-letter-reason",
-  detail: "x-dead-letter-detail",
-  topic: "x-dead-letter-topic",
-  partition: "x-dead-letter-partition",
-  offset: "x-dead-letter-offset",
-} as const;
 
 /** One append stays well below a broker's message.max.bytes (1 MiB by default), unless one record alone is larger. */
 const APPEND_BYTES_MAX = 512 * 1024;
