@@ -16,7 +16,7 @@ export interface TopicsOptions {
 }
 
 /** Room for a dead letter's headers beside a record that is as large as its own topic allows. */
-const DEAD_LETTER_BYTES_MAX = 2 * 1024 * 1024;
+export const DEAD_LETTER_BYTES_MAX = 2 * 1024 * 1024;
 
 /**
  * Creates the two topics where they are missing, trying for as long as it takes. The dead letters get as many partitions as
