@@ -20,6 +20,8 @@ const RETRIED = new Set([
   "IDEMPOTENCY_KEY_IN_USE",
   "SHUTTING_DOWN",
   "OVERLOADED",
+  "APPEND_REFUSED",
+  "PARTITION_BLOCKED",
 ]);
 /** Codes that promise that nothing of the request is in the log, now or later. */
 const NOT_APPENDED = new Set([
@@ -31,7 +33,15 @@ const NOT_APPENDED = new Set([
   "IDEMPOTENCY_KEY_REUSED",
   "SHUTTING_DOWN",
   "OVERLOADED",
+  "APPEND_REFUSED",
+  "EVENT_TOO_LARGE",
 ]);
+/** Codes of a trouble that an order has no part in unless its own partition has. */
+const OF_TROUBLE = new Set(["LOG_UNAVAILABLE", "APPEND_OUTCOME_UNKNOWN", "APPEND_REFUSED", "EVENT_TOO_LARGE", "CATCHING_UP"]);
+/** After a trouble, or after the first of what an order service has to read, all is well again within that. */
+const AFTER_MS = 3_000;
+/** Items of a cart that is too large where a topic's batches shrink, and of any other. */
+const LARGE_ITEMS = 60;
 
 /** The clients of a run: what they ask, what they are told, and what must hold of an answer at once. */
 export class Clients {
@@ -46,7 +56,61 @@ export class Clients {
   #operations = 0;
   #requests = 0;
 
-  constructor(private readonly world: World) {}
+  /** Claims of what was asked when all was over. */
+  readonly lastClaims = new Set<Claim>();
+
+  /** `isCalm`: nothing happens to processes, so that whatever is refused without a reason is wrong. */
+  constructor(
+    private readonly world: World,
+    private readonly isCalm: boolean,
+  ) {}
+
+  /** Asks every cart for what was lost, once more: nobody may know of it, nor take what is there for new. */
+  askLast(): void {
+    const known = [...this.world.losses.orders].toSorted().slice(0, LAST_ORDERS_MAX);
+    const others = [0, 1, 2].map((order) => `ORD-${order}`);
+    for (const orderId of new Set([...known, ...others])) {
+      const order = Number(orderId.slice("ORD-".length));
+      for (const running of this.world.running("cart")) {
+        void this.request({ at_ms: 0, do: "update", order, status: "pending", keyed: false }, running);
+        void this.request({ at_ms: 0, do: "create", order, keyed: false }, running);
+      }
+      for (const running of this.world.running("order-service")) void this.look({ order }, running);
+    }
+  }
+
+  /** What an order service says of an order. */
+  async look({ order }: Pick<LookStep, "order">, running = this.#anyOrderService()): Promise<void> {
+    const { creates, troubles, scheduler } = this.world;
+    if (!running) return;
+    const orderId = `ORD-${order}`;
+    const [age_ms, from_ms] = [creates.age_ms(orderId), scheduler.now_ms - AFTER_MS];
+    this.open++;
+    const answer = await this.#ask(running, async ({ orders }) => {
+      if (!orders) throw new Error("not an order service");
+      return findOrder(orders.partitions, (id, count) => partitionFor("murmur2", id, count), orderId);
+    });
+    this.open--;
+    const told = typeof answer === "string" ? answer : "found";
+    this.world.trace(`look for ${orderId} at ${running.owner.name}: ${told}`);
+    const partition = creates.partitionOf(orderId);
+    if (told === "found" && partition === undefined && !this.world.losses.isEmpty && scheduler.now_ms - this.#last_ms < ANSWER_MS_MAX)
+      this.violation ??= new Violation("no-ghosts", `${running.owner.name} has ${orderId}, of which the log has no create`);
+    if (!this.isCalm || partition === undefined || age_ms < AFTER_MS || told === "found") return;
+    const isVisible = !troubles.since(ofTransaction(partition), from_ms);
+    if (told === "ORDER_NOT_FOUND" && isVisible)
+      this.violation ??= new Violation("no-false-404", `404 for ${orderId}, which the log has had for ${age_ms} ms`);
+    const isTroubled =
+      troubles.since(ofPartition(partition), from_ms) ||
+      (troubles.poisoned.has(partition) && troubles.since(OF_LETTERS, from_ms));
+    if (told !== "PARTITION_ELSEWHERE" && told !== "ORDER_NOT_FOUND" && !isTroubled)
+      this.violation ??= new Violation("partitions-are-apart", `${told} for ${orderId} in partition ${partition}, which is well`);
+  }
+
+  #anyOrderService(): Running | undefined {
+    const running = this.world.running("order-service");
+    return running.length === 0 ? undefined : pick(this.world.random, running);
+  }
 
   /** A key once answered 200 under another request: whatever else is wrong, that one is not taken. */
   async reuseKey({ order, status, share }: ReuseKeyStep): Promise<void> {
@@ -63,7 +127,7 @@ export class Clients {
   }
 
   /** One request of one client, with its retries, and then perhaps a look at what became of it. */
-  async request(step: RequestStep): Promise<void> {
+  async request(step: RequestStep, cart?: Running): Promise<void> {
     const { world } = this;
     const name = `op${++this.#operations}`;
     const orderId = `ORD-${step.order}`;
@@ -73,7 +137,7 @@ export class Clients {
     try {
       for (let attempt = 1; attempt <= (step.keyed ? ATTEMPTS_MAX : 1); attempt++) {
         const knownBefore = world.creates.partitionOf(orderId) !== undefined;
-        const answer = await this.#askCart(step, orderId, name, context);
+        const answer = await this.#askCart(step, orderId, name, context, cart);
         world.trace(
           `${name} ${step.do} ${orderId}${step.keyed ? " keyed" : ""}: ${typeof answer === "string" ? answer : `200 ${answer.partition}:${answer.offset}`}`,
         );
