@@ -1,4 +1,4 @@
-import type { ActorState, HeldPartitions, PartitionView, RestoreProgress } from "../partitions/projection.ts";
+import type { ActorState, HeldPartitions, PartitionView, RestoreProgress, TopicWarning } from "../partitions/projection.ts";
 import type { Route } from "./service.ts";
 
 export interface PartitionHealth {
@@ -23,6 +23,8 @@ export interface Readiness {
   readonly standstill?: string;
   /** While partitions are read from far behind the log's end. */
   readonly restore?: RestoreProgress;
+  /** What about the topics' settings may cost records. It changes nothing of the status. */
+  readonly warnings?: readonly TopicWarning[];
   readonly partitions: readonly PartitionHealth[];
 }
 
@@ -49,11 +51,13 @@ export const readiness = (partitions: HeldPartitions<unknown>): Readiness => {
   }
   const { restore, standstill } = partitions;
   const reason = partitions.readFailure;
+  const warnings = partitions.topics?.warnings ?? [];
   return {
     status: status(partitions, allRunning, oneHalted),
     ...(reason === undefined ? {} : { reason }),
     ...(standstill === undefined ? {} : { standstill }),
     ...(restore === undefined ? {} : { restore }),
+    ...(warnings.length === 0 ? {} : { warnings }),
     partitions: list,
   };
 };

@@ -7,7 +7,7 @@ import type { ApplyTracer } from "../telemetry/tracer.ts";
 import { PartitionActor, STORE_RETRY_WAIT_MS } from "./actor.ts";
 import type { ActorEnvironment } from "./actor-environment.ts";
 import { Outage } from "./outage.ts";
-import type { HeldPartitions, RestoreProgress } from "./projection.ts";
+import type { HeldPartitions, RestoreProgress, TopicsStanding } from "./projection.ts";
 import { RestoreMeter } from "./restore-meter.ts";
 import { Standstill } from "./standstill.ts";
 import type { PartitionStore } from "./store.ts";
@@ -40,6 +40,7 @@ export interface PartitionSetOptions<View> extends Omit<ActorEnvironment, "clock
   readonly restoring?: (message: string, progress: RestoreProgress | undefined) => void;
   /** How the group stands, for people. */
   readonly membership: () => string;
+  readonly topics?: TopicsStanding;
   /** How long records may gather between two fetches, while nobody waits for them. */
   readonly gather_ms?: number;
   /** Something a person should read; it concerns all partitions where none is named. */
@@ -92,7 +93,12 @@ export class PartitionSet<View> implements HeldPartitions<View> {
     return this.options.membership();
   }
 
+  get topics(): TopicsStanding | undefined {
+    return this.options.topics;
+  }
+
   get readFailure(): string | undefined {
+    if (this.topics?.waiting !== undefined) return this.topics.waiting;
     return this.#actors.size === 0 ? undefined : this.#recordsOutage.lasting(READ_FAILING_MS_MAX);
   }
 

@@ -17,9 +17,14 @@ export interface PartitionMeter extends Stopwatch {
   storeFailed(partition: number): void;
 }
 
+/** Codes of the error catalogue. */
+export type AppendRefusal = "EVENT_TOO_LARGE" | "APPEND_REFUSED";
+
 export interface AppendMeter extends Stopwatch {
   /** One append has settled; `unknown` of its records are not known to be in the log or not. */
   appended(outcome: "acknowledged" | "failed", records: number, unknown: number, took_s: number): void;
+  /** The log will never take these records, or not before somebody acts; told beside `appended`. */
+  refused(code: AppendRefusal, records: number): void;
 }
 
 export interface RequestMeter extends Stopwatch {
