@@ -46,11 +46,15 @@ const LETTER_BYTES_MIN = 2 * 1024 * 1024;
 /** Kafka's type of the setting. */
 const BATCH_BYTES_MAX = 2 ** 31 - 1;
 
-/** The largest batch that the dead-letter topic of these orders must take. */
-export const letterBytesMax = (orders: TopicDescription | undefined): number => {
+/** What the dead-letter topic of these orders must take: the largest record, and what a letter adds to it. 0 where that is not known. */
+export const letterBytesNeeded = (orders: TopicDescription | undefined): number => {
   const most = Number(orders?.settings["max.message.bytes"] || 0);
-  return Math.min(BATCH_BYTES_MAX, Math.max(LETTER_BYTES_MIN, most + LETTER_ROOM_BYTES));
+  return most === 0 ? 0 : Math.min(BATCH_BYTES_MAX, most + LETTER_ROOM_BYTES);
 };
+
+/** What it is created with. */
+export const letterBytesMax = (orders: TopicDescription | undefined): number =>
+  Math.max(LETTER_BYTES_MIN, letterBytesNeeded(orders));
 
 type Found = readonly [code: TopicConcern["code"], what: string, change: Change];
 /** The settings to make, or what else to do. */

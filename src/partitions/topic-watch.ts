@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import type { Log, TopicDescription } from "../log/log.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { TopicFinding, TopicWarning } from "./projection.ts";
-import { letterBytesMax, TOPIC_CONCERNS, type TopicConcern, topicConcerns, type TopicUse } from "./topic-concerns.ts";
+import { letterBytesNeeded, TOPIC_CONCERNS, type TopicConcern, topicConcerns, type TopicUse } from "./topic-concerns.ts";
 
 const LOOK_WAIT_MS = 60_000;
 /** How often a warning that lasts is said again. */
@@ -53,7 +53,7 @@ export class TopicWatch {
   async look(): Promise<void> {
     const { topic, deadLetterTopic, event_bytes_max } = this.options;
     const orders = await this.#lookAt({ topic, role: "orders", record_bytes_max: event_bytes_max });
-    await this.#lookAt({ topic: deadLetterTopic, role: "dead-letters", record_bytes_max: letterBytesMax(orders) });
+    await this.#lookAt({ topic: deadLetterTopic, role: "dead-letters", record_bytes_max: letterBytesNeeded(orders) });
   }
 
   async #lookAt(use: TopicUse): Promise<TopicDescription | undefined> {

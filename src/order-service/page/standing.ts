@@ -102,7 +102,7 @@ function showWarnings({ warnings = [] }: LiveFigures): void {
   list.hidden = warnings.length === 0;
   const details = warnings.map(({ detail }) => detail);
   if (details.join("\n") === [...list.children].map(({ textContent }) => textContent).join("\n")) return;
-  list.replaceChildren(...details.map((detail) => h("li", {}, detail)));
+  list.replaceChildren(...details.map((detail) => h("p", {}, detail)));
 }
 
 function showRestore({ restore }: LiveFigures): void {
