@@ -77,6 +77,14 @@ describe("the numbers of a running program", () => {
     expect(shown.filter((name) => !dashboard.includes(name))).toEqual([]);
   });
 
+  test("each alert rule is tested", () => {
+    const rules = readFileSync(join(deploy, "alerts.yaml"), "utf8");
+    const tests = readFileSync(join(deploy, "alerts_test.yaml"), "utf8");
+    const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name!);
+    expect(alerts.length).toBeGreaterThan(10);
+    expect(alerts.filter((name) => !tests.includes(name))).toEqual([]);
+  });
+
   // With CI set it must run, so it fails there.
   test.skipIf(promtool === null && process.env["CI"] === undefined)(
     "promtool objects neither to the metrics nor to the rules, and the rules do what they are tested for",
