@@ -54,7 +54,9 @@ export const readinessProperties = {
   standstill: Type.Optional(Type.String({ description: "What is not applied although the log has it." })),
   restore: Type.Optional(restore),
   warnings: Type.Optional(
-    Type.Array(topicWarning, { description: "What about the topics' settings may cost records. It changes nothing of the status." }),
+    Type.Array(topicWarning, {
+      description: "What about the topics' settings may cost records. It changes nothing of the status.",
+    }),
   ),
   partitions: Type.Array(partition, { description: "Those held here." }),
 };

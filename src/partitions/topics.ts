@@ -113,7 +113,10 @@ export class Topics implements TopicsStanding {
     const { logger } = this.options;
     const set = Object.entries(settings).map(([name, value]) => `, ${name}=${value}`);
     const copies = replicas === undefined ? "" : `, ${replicas} ${replicas === 1 ? "replica" : "replicas"}`;
-    logger.info({ topic, partitions, replicas, settings }, `Created the topic ${topic}: ${partitions} partitions${copies}${set.join("")}.`);
+    logger.info(
+      { topic, partitions, replicas, settings },
+      `Created the topic ${topic}: ${partitions} partitions${copies}${set.join("")}.`,
+    );
     if (replicas !== 1) return;
     logger.warn(
       { topic },
@@ -127,6 +130,9 @@ export class Topics implements TopicsStanding {
     this.#cause = e instanceof Error ? e.message : String(e);
     if (clock.now_ms() - this.#toldAt_ms < TELL_AGAIN_MS) return;
     this.#toldAt_ms = clock.now_ms();
-    logger.warn({ topic: config.orders_topic }, `${owner} ${isFirst ? "waits" : `still waits, since ${this.#madeAt},`} for the log: ${this.#cause}`);
+    logger.warn(
+      { topic: config.orders_topic },
+      `${owner} ${isFirst ? "waits" : `still waits, since ${this.#madeAt},`} for the log: ${this.#cause}`,
+    );
   }
 }

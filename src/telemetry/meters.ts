@@ -17,14 +17,11 @@ export interface PartitionMeter extends Stopwatch {
   storeFailed(partition: number): void;
 }
 
-/** Codes of the error catalogue. */
-export type AppendRefusal = "EVENT_TOO_LARGE" | "APPEND_REFUSED";
-
 export interface AppendMeter extends Stopwatch {
-  /** One append has settled; `unknown` of its records are not known to be in the log or not. */
+  /** One append has settled, acknowledged at least in part; `unknown` of its records are not known to be in the log or not. */
   appended(outcome: "acknowledged" | "failed", records: number, unknown: number, took_s: number): void;
-  /** The log will never take these records, or not before somebody acts; told beside `appended`. */
-  refused(code: AppendRefusal, records: number): void;
+  /** An event was refused for good, with this code of the catalogue. */
+  refused(code: string): void;
 }
 
 export interface RequestMeter extends Stopwatch {

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import { Histogram } from "./histogram.ts";
-import type { AppendMeter, AppendRefusal, Outcomes, PartitionMeter, RequestMeter } from "./meters.ts";
+import type { AppendMeter, Outcomes, PartitionMeter, RequestMeter } from "./meters.ts";
 
 /** Seconds. */
 const REQUEST_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -27,8 +27,7 @@ export interface WatchedPartitions<Held extends HeldPartition = HeldPartition> {
   readonly readFailure: string | undefined;
   readonly standstill: string | undefined;
   readonly topics?:
-    | { readonly findings: readonly { readonly topic: string; readonly code: string; readonly isFound: boolean }[] }
-    | undefined;
+    { readonly findings: readonly { readonly topic: string; readonly code: string; readonly isFound: boolean }[] } | undefined;
   readonly restore:
     | { readonly partitions: number; readonly records: number; readonly records_total: number; readonly left_s: number }
     | undefined;
@@ -136,25 +135,19 @@ export class Metrics implements PartitionMeter, RequestMeter {
       [],
       (counter) => counter.inc(unknownRecords),
     );
-    const refusedRecords: Record<AppendRefusal, number> = { EVENT_TOO_LARGE: 0, APPEND_REFUSED: 0 };
-    this.#counter(
-      "orders_append_refused_total",
-      "Events that the log refused for good, or until somebody acts, by the error that its client got.",
-      ["code"],
-      (counter) => {
-        for (const [code, records] of Object.entries(refusedRecords)) counter.inc({ code }, records);
-      },
-    );
+    // At 0 from the first look on, so that the first one shows as an increase.
+    const refused: Record<string, number> = { EVENT_TOO_LARGE: 0, APPEND_REFUSED: 0 };
+    this.#counter("orders_append_refused_total", "Events that the log refused for good, by why.", ["code"], (counter) => {
+      for (const [code, events] of Object.entries(refused)) counter.inc({ code }, events);
+    });
     return {
       now_s: this.now_s,
-      refused: (code, records) => {
-        refusedRecords[code] += records;
-      },
       appended: (outcome, records, unknown, took_s) => {
         (outcome === "acknowledged" ? acknowledged : failed).observe(took_s);
         sizes.observe(records);
         unknownRecords += unknown;
       },
+      refused: (code) => void (refused[code] = (refused[code] ?? 0) + 1),
     };
   }
 

@@ -24,7 +24,7 @@ async function caughtUp() {
 }
 
 describe("while fetches fail", () => {
-  test("it is said why, again each minute, and once when they work again", async () => {
+  test("it is said once why, and once when they work again", async () => {
     await using outage = await caughtUp();
     const { rig, set, faults } = outage;
     faults.fetch = "reject";
@@ -33,16 +33,10 @@ describe("while fetches fail", () => {
     expect(rig.warnings).toEqual([
       "all: Reading the records of orders fails and is tried until it works: The broker refused the fetch. Try again.",
     ]);
-    rig.passed_ms = 60_000;
-    await eventually(() => rig.warnings.length > 1);
-    await Bun.sleep(attempts_ms);
-    expect(rig.warnings.slice(1)).toEqual([
-      expect.stringMatching(/^all: Reading the records of orders still fails, since \S+Z: The broker refused the fetch\./),
-    ]);
     faults.fetch = "ok";
     await rig.append(record(0, created("ORD-2", "b")));
     await eventually(() => set.get(0)?.nextOffset === 2);
-    expect(rig.warnings.slice(2)).toEqual([
+    expect(rig.warnings.slice(1)).toEqual([
       expect.stringMatching(/^all: Reading the records of orders works again, after \d+ ms\.$/),
     ]);
   });
@@ -57,9 +51,8 @@ describe("while fetches fail", () => {
     expect(() => lookUp(set, "ORD-2")).toThrow(expect.objectContaining({ code: "ORDER_NOT_FOUND" }));
 
     rig.passed_ms = long_ms;
-    const { status, reason: why = "" } = readiness(set);
-    expect(status).toBe("unreadable");
-    expect(why).toMatch(/^Reading the records of orders fails since \d{4}-\S+Z: The broker refused the fetch\. Try again\.$/);
+    const why = "Reading the records of orders fails: The broker refused the fetch. Try again.";
+    expect(readiness(set)).toMatchObject({ status: "unreadable", reason: why });
     expect(() => lookUp(set, "ORD-2")).toThrow(
       expect.objectContaining({ code: "LOG_UNAVAILABLE", message: expect.stringContaining(why) }),
     );

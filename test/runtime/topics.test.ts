@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
+import { readiness } from "../../src/http/health.ts";
 import { AppError } from "../../src/errors.ts";
 import type { CreatedTopic, Log, TopicDescription, TopicOptions } from "../../src/log/log.ts";
 import { Topics } from "../../src/partitions/topics.ts";
@@ -9,7 +10,12 @@ import { Metrics } from "../../src/telemetry/metrics.ts";
 import { eventually } from "./rig.ts";
 
 const MINUTE_MS = 60_000;
-const GOOD: Readonly<Record<string, string>> = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1", "max.message.bytes": "3145728" };
+const GOOD: Readonly<Record<string, string>> = {
+  "cleanup.policy": "delete",
+  "retention.ms": "-1",
+  "retention.bytes": "-1",
+  "max.message.bytes": "3145728",
+};
 /** Room for the letters of such a topic. */
 const ROOMY = { "max.message.bytes": "4194304" };
 
@@ -134,7 +140,10 @@ test("the topics are created with the replicas that are set, and what was create
     ["orders.events", 12, { replicas: 3 }],
     ["orders.events.dlq", 12, { replicas: 3, record_bytes_max: 3_145_728 + 16_384 }],
   ]);
-  expect(lines[0]).toEqual(["info", expect.stringMatching(/^Created the topic orders\.events: 12 partitions, 3 replicas, cleanup/)]);
+  expect(lines[0]).toEqual([
+    "info",
+    expect.stringMatching(/^Created the topic orders\.events: 12 partitions, 3 replicas, cleanup/),
+  ]);
   expect(warned()).toEqual([]);
 });
 
@@ -167,7 +176,11 @@ test("one that has no room for it is warned of", async () => {
   const topics = make();
   await using _ = await watched(topics);
   expect(topics.warnings).toEqual([
-    { topic: "orders.events.dlq", code: "batch-bytes", detail: expect.stringContaining("may need 3162112, and larger ones are cut") },
+    {
+      topic: "orders.events.dlq",
+      code: "batch-bytes",
+      detail: expect.stringContaining("may need 3162112, and larger ones are cut"),
+    },
   ]);
 });
 
@@ -180,7 +193,14 @@ test("a topic that cannot be described is used all the same", async () => {
 });
 
 test("a setting that may cost records is warned of when it is found, when it changes and each hour, and taken back", async () => {
-  const { topics: make, there, state, lines, warned, minute } = rig({
+  const {
+    topics: make,
+    there,
+    state,
+    lines,
+    warned,
+    minute,
+  } = rig({
     "orders.events": described({ "cleanup.policy": "compact" }),
     "orders.events.dlq": described(ROOMY),
   });
@@ -219,6 +239,16 @@ test("settings that may not be read are told once, as no warning", async () => {
     ["info", expect.stringContaining("The settings of the topic orders.events.dlq cannot be read")],
   ]);
   expect(topics.warnings).toEqual([]);
+});
+
+test("readiness tells the warnings, and is what it was", async () => {
+  const { topics: make } = rig({ "orders.events": described({ "retention.ms": "1" }), "orders.events.dlq": described(ROOMY) });
+  const topics = make();
+  await using _ = await watched(topics);
+  const set = { partitionCount: 4, held: () => [], get: () => undefined, membership: "stable", topics };
+  const health = () => readiness({ ...set, readFailure: topics.waiting, standstill: undefined, restore: undefined });
+  expect(health()).toEqual({ status: "ready", warnings: topics.warnings, partitions: [] });
+  expect(topics.warnings.map(({ topic, code }) => [topic, code])).toEqual([["orders.events", "retention"]]);
 });
 
 test("each concern that there can be is a series, 1 where it is found", async () => {
