@@ -111,6 +111,8 @@ export interface HeldPartitions<View> {
 export interface TopicsStanding {
   /** Why the topics cannot be used yet, a sentence; undefined once they can. */
   readonly waiting: string | undefined;
+  /** On the wall clock. */
+  readonly waitingSince_ms: number;
   /** What about their settings may cost records. */
   readonly warnings: readonly TopicWarning[];
   /** Of each topic that was looked at, every concern that there can be. */

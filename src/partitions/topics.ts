@@ -37,6 +37,7 @@ export class Topics implements TopicsStanding {
   readonly #watch: TopicWatch;
   readonly #made_ms: number;
   readonly #madeAt: string;
+  readonly waitingSince_ms: number;
   #isPrepared = false;
   #cause: string | undefined;
   #toldAt_ms = Number.NEGATIVE_INFINITY;
@@ -52,7 +53,8 @@ export class Topics implements TopicsStanding {
       event_bytes_max: EVENT_BYTES_PER_BODY_BYTE * config.body_bytes_max + EVENT_HEADERS_BYTES_MAX,
     });
     this.#made_ms = clock.now_ms();
-    this.#madeAt = new Date(clock.wall_ms()).toISOString();
+    this.waitingSince_ms = clock.wall_ms();
+    this.#madeAt = new Date(this.waitingSince_ms).toISOString();
   }
 
   get waiting(): string | undefined {

@@ -76,7 +76,7 @@ function rig(there: Record<string, TopicDescription> = {}) {
       }),
     warned: () => lines.filter(([level]) => level === "warn").map(([, message]) => message),
     pass: (ms: number) => void (now_ms += ms),
-    async minute() {
+    minute: async (): Promise<void> => {
       now_ms += MINUTE_MS;
       wake();
       await Bun.sleep(5);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { TopicDescription } from "../../src/log/log.ts";
-import { letterBytesMax, letterBytesNeeded, topicConcerns, type TopicUse } from "../../src/partitions/topic-concerns.ts";
+import { letterBytesMax, letterBytesNeeded, type TopicConcern, topicConcerns, type TopicUse } from "../../src/partitions/topic-concerns.ts";
 
 const MIB = 1024 * 1024;
 
@@ -46,7 +46,7 @@ test("a topic as this system creates it gives no concern, on three brokers, one,
 });
 
 describe("what may cost records is named", () => {
-  const cases: readonly [string, Set, readonly string[]][] = [
+  const cases: readonly [string, Set, readonly TopicConcern["code"][]][] = [
     ["compaction", { settings: { "cleanup.policy": "compact" } }, ["compacted"]],
     ["compaction of letters", { role: "dead-letters", settings: { "cleanup.policy": "compact" } }, ["compacted"]],
     [
@@ -71,7 +71,7 @@ describe("what may cost records is named", () => {
   for (const [name, set, expected] of cases) {
     test(name, () => {
       const found = concerns(set);
-      expect(found.map(({ code }) => String(code))).toEqual([...expected]);
+      expect(found.map(({ code }) => code)).toEqual([...expected]);
       for (const { message, isWarning } of found) {
         expect(isWarning).toBe(true);
         expect(message).toStartWith("The topic t ");
