@@ -144,12 +144,12 @@ describe("what the appender counts", () => {
 
 test("what the log refuses is counted by the error that its client got, each at 0 from the start", async () => {
   const metrics = new Metrics("order-service", () => 0);
-  const { refused } = metrics.appends();
+  const meter = metrics.appends();
   const counted = () => lines(metrics, "orders_append_refused_total");
   expect(await counted()).toEqual(['{code="EVENT_TOO_LARGE"} 0', '{code="APPEND_REFUSED"} 0']);
-  refused("APPEND_REFUSED");
-  refused("APPEND_REFUSED");
-  refused("EVENT_TOO_LARGE");
+  meter.refused("APPEND_REFUSED");
+  meter.refused("APPEND_REFUSED");
+  meter.refused("EVENT_TOO_LARGE");
   expect(await counted()).toEqual(['{code="EVENT_TOO_LARGE"} 1', '{code="APPEND_REFUSED"} 2']);
 });
 
