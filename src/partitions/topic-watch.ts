@@ -73,8 +73,7 @@ export class TopicWatch {
       const told = this.#told.get(key);
       const concern = concerns.find((one) => one.code === code);
       if (concern === undefined) {
-        if (told !== undefined)
-          logger.info({ topic, concern: code }, `The topic ${topic} is no longer set up so: ${told.message}`);
+        if (told !== undefined) logger.info({ topic, concern: code }, `No longer so: ${told.message}`);
         this.#told.delete(key);
         continue;
       }

@@ -225,7 +225,7 @@ test("a setting that may cost records is warned of when it is found, when it cha
   there["orders.events"] = described({});
   await minute();
   expect(topics.warnings).toEqual([]);
-  expect(lines.at(-1)).toEqual(["info", expect.stringMatching(/^The topic orders\.events is no longer set up so: .*compact/)]);
+  expect(lines.at(-1)).toEqual(["info", expect.stringMatching(/^No longer so: The topic orders\.events is compacted/)]);
 });
 
 test("settings that may not be read are told once, as no warning", async () => {
