@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createOrder, updateOrder } from "../support/http.ts";
+import { freePort } from "../support/ports.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -103,4 +104,24 @@ describe("the numbers of a running program", () => {
       check(["test", "rules", "alerts_test.yaml"]);
     },
   );
+});
+
+test("a program whose brokers do not answer says so where people look: from the start, which broker, and since when", async () => {
+  const port = await freePort();
+  await using program = await startProgram({ env: { KAFKA_BROKERS: `127.0.0.1:${port}` } });
+  for (const url of [program.cartUrl, program.orderUrl]) {
+    const health = async () => {
+      const response = await fetch(`${url}/health/ready`).catch(() => undefined);
+      const { reason } = ((await response?.json()) ?? {}) as { reason?: string };
+      return { status: response?.status, reason };
+    };
+    await waitUntil(
+      () => "for a reason",
+      async () => (await health()).reason !== undefined,
+    );
+    const { status, reason } = await health();
+    expect(status).toBe(503);
+    expect(reason).toMatch(new RegExp(`^The log cannot be used since \\d{4}-\\S+Z: .*127\\.0\\.0\\.1:${port}`));
+    expect(sumOf(await scrape(url), "orders_log_unreadable")).toBe(1);
+  }
 });
