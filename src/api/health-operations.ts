@@ -50,7 +50,8 @@ export const readinessProperties = {
     enum: ["ready", "catching-up", "halted", "unreadable", "standing-still", "joining", "settling", "waiting", "left"],
     description: "Anything but ready is a 503 of /health/ready.",
   }),
-  reason: Type.Optional(Type.String({ description: "Why the log cannot be used, and since when." })),
+  reason: Type.Optional(Type.String({ description: "Why the log cannot be used." })),
+  since: Type.Optional(Type.String({ format: "date-time", description: "Since when that is so." })),
   standstill: Type.Optional(Type.String({ description: "What is not applied although the log has it." })),
   restore: Type.Optional(restore),
   warnings: Type.Optional(

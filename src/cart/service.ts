@@ -79,6 +79,7 @@ export class CartService {
       openStore: (partition) => new PartitionStore(this.#openedDb(), this.#projection, partition, () => undefined, meter),
       isOwner: () => true,
       membership: () => (this.partitions.partitionCount === 0 ? "joining" : this.#placement.isSettled ? "stable" : "settling"),
+      obstacle: () => this.#topics.waiting,
       topics: this.#topics,
       gather_ms: INDEX_GATHER_MS,
       meter,

@@ -10,6 +10,8 @@ export interface LiveFigures {
   readonly status: string;
   /** Why not ready, where that is known. */
   readonly reason?: string;
+  /** Since when the log cannot be used, since the Unix epoch. */
+  readonly since_ms?: number;
   /** What about the topics' settings may cost records. */
   readonly warnings?: readonly TopicWarning[];
   readonly topicName: string;

@@ -119,11 +119,13 @@ export class Live {
         ...(halted === undefined ? {} : { halted }),
       });
     }
+    const since_ms = partitions.readFailingSince_ms;
     const why = reason ?? standstill ?? list.find(({ halted }) => halted !== undefined)?.halted;
     return {
       at_ms: clock.wall_ms(),
       status,
       ...(why === undefined ? {} : { reason: why }),
+      ...(since_ms === undefined ? {} : { since_ms }),
       ...(warnings === undefined ? {} : { warnings }),
       topicName: about.topicName,
       partitionCount: partitions.partitionCount,

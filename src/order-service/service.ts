@@ -66,6 +66,7 @@ export class OrderService {
       restoring: (message, restore) => logger.info({ restore }, message),
       deliverDeadLetters: (partition, letters, signal) => this.#deadLetters.deliver(partition, letters, signal),
       membership: () => this.#standing(),
+      obstacle: () => this.#topics.waiting,
       topics: this.#topics,
       meter: metrics,
       tracer,

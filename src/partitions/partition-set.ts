@@ -40,6 +40,8 @@ export interface PartitionSetOptions<View> extends Omit<ActorEnvironment, "clock
   readonly restoring?: (message: string, progress: RestoreProgress | undefined) => void;
   /** How the group stands, for people. */
   readonly membership: () => string;
+  /** Why there is nothing to be read yet, where that lies before reading: the topic is not reached, the group refuses. */
+  readonly obstacle?: () => { readonly sentence: string; readonly since_ms: number } | undefined;
   readonly topics?: TopicsStanding;
   /** How long records may gather between two fetches, while nobody waits for them. */
   readonly gather_ms?: number;
@@ -98,8 +100,13 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   }
 
   get readFailure(): string | undefined {
-    if (this.topics?.waiting !== undefined) return this.topics.waiting;
+    const obstacle = this.options.obstacle?.();
+    if (obstacle !== undefined) return obstacle.sentence;
     return this.#actors.size === 0 ? undefined : this.#recordsOutage.lasting(READ_FAILING_MS_MAX);
+  }
+
+  get readFailingSince_ms(): number | undefined {
+    return this.options.obstacle?.()?.since_ms;
   }
 
   get standstill(): string | undefined {

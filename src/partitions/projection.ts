@@ -100,6 +100,8 @@ export interface HeldPartitions<View> {
   readonly membership: string;
   /** Why the log cannot be read, a sentence, once that has lasted: what is held may be incomplete then, whatever its state. */
   readonly readFailure: string | undefined;
+  /** Since when, on the wall clock. */
+  readonly readFailingSince_ms?: number | undefined;
   /** What stands still although the log goes on, a sentence, once that has lasted. The process is then of no use as it is. */
   readonly standstill: string | undefined;
   /** How far those have come that read a long way up to the log's end; undefined while none does. */
@@ -109,10 +111,6 @@ export interface HeldPartitions<View> {
 }
 
 export interface TopicsStanding {
-  /** Why the topics cannot be used yet, a sentence; undefined once they can. */
-  readonly waiting: string | undefined;
-  /** On the wall clock. */
-  readonly waitingSince_ms: number;
   /** What about their settings may cost records. */
   readonly warnings: readonly TopicWarning[];
   /** Of each topic that was looked at, every concern that there can be. */

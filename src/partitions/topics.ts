@@ -36,8 +36,8 @@ const ANSWER_WAIT_MS = 1_000;
 export class Topics implements TopicsStanding {
   readonly #watch: TopicWatch;
   readonly #made_ms: number;
-  readonly #madeAt: string;
-  readonly waitingSince_ms: number;
+  /** The same on the wall clock. */
+  readonly #madeAt_ms: number;
   #isPrepared = false;
   #cause: string | undefined;
   #toldAt_ms = Number.NEGATIVE_INFINITY;
@@ -53,15 +53,16 @@ export class Topics implements TopicsStanding {
       event_bytes_max: EVENT_BYTES_PER_BODY_BYTE * config.body_bytes_max + EVENT_HEADERS_BYTES_MAX,
     });
     this.#made_ms = clock.now_ms();
-    this.waitingSince_ms = clock.wall_ms();
-    this.#madeAt = new Date(this.waitingSince_ms).toISOString();
+    this.#madeAt_ms = clock.wall_ms();
   }
 
-  get waiting(): string | undefined {
+  /** Why the topics cannot be used yet. */
+  get waiting(): { readonly sentence: string; readonly since_ms: number } | undefined {
     if (this.#isPrepared) return undefined;
-    if (this.#cause !== undefined) return `The log cannot be used since ${this.#madeAt}: ${this.#cause}`;
     const isLate = this.options.clock.now_ms() - this.#made_ms >= ANSWER_WAIT_MS;
-    return isLate ? `The log has not answered since ${this.#madeAt}.` : undefined;
+    if (this.#cause === undefined && !isLate) return undefined;
+    const sentence = this.#cause === undefined ? "The log has not answered yet." : `The log cannot be used: ${this.#cause}`;
+    return { sentence, since_ms: this.#madeAt_ms };
   }
 
   get warnings(): readonly TopicWarning[] {
@@ -132,9 +133,7 @@ export class Topics implements TopicsStanding {
     this.#cause = e instanceof Error ? e.message : String(e);
     if (clock.now_ms() - this.#toldAt_ms < TELL_AGAIN_MS) return;
     this.#toldAt_ms = clock.now_ms();
-    logger.warn(
-      { topic: config.orders_topic },
-      `${owner} ${isFirst ? "waits" : `still waits, since ${this.#madeAt},`} for the log: ${this.#cause}`,
-    );
+    const waits = isFirst ? "waits" : `still waits, since ${new Date(this.#madeAt_ms).toISOString()},`;
+    logger.warn({ topic: config.orders_topic }, `${owner} ${waits} for the log: ${this.#cause}`);
   }
 }

@@ -17,6 +17,7 @@ import { browserSuite } from "../support/browser.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const patience_ms = 20_000;
+const SINCE_MS = Date.parse("2026-11-25T10:00:00Z");
 const textOf = (page: Page, selector: string, wanted: string) =>
   waitUntil(`for ${selector} to be ${wanted}`, async () => (await page.textContent(selector)) === wanted, {
     wait_ms_max: patience_ms,
@@ -37,8 +38,11 @@ browserSuite("the page's head", (open) => {
     get readFailure() {
       return standing.readFailure;
     },
+    get readFailingSince_ms() {
+      return standing.readFailure === undefined ? undefined : SINCE_MS;
+    },
     get topics() {
-      return { waiting: standing.readFailure, warnings: standing.warnings, findings: [] };
+      return { warnings: standing.warnings, findings: [] };
     },
   } as unknown as OrderPartitions;
   const tally = {
@@ -64,9 +68,10 @@ browserSuite("the page's head", (open) => {
     async () => {
       await using watched = await open({ viewport: { width: 1280, height: 900 } });
       const { page } = watched;
-      standing.readFailure = "The log cannot be used since 2026-11-25T10:00:00.000Z: 10.0.0.5:9092 refused the connection.";
+      standing.readFailure = "The log cannot be used: 10.0.0.5:9092 refused the connection.";
       await page.goto(service.url);
-      await textOf(page, "#status", standing.readFailure);
+      const since = await page.evaluate((at_ms) => new Date(at_ms).toLocaleTimeString([], { hour12: false }), SINCE_MS);
+      await textOf(page, "#status", `${standing.readFailure} Since ${since}.`);
       expect(await page.isVisible("#warnings")).toBe(false);
 
       standing.warnings = [

@@ -65,12 +65,13 @@ export class Standing {
   }
 }
 
-function sentence({ status, reason, partitions, partitionCount }: LiveFigures): string {
+function sentence({ status, reason, since_ms, partitions, partitionCount }: LiveFigures): string {
   const held =
     partitions.length === partitionCount
       ? `all ${plural(partitionCount, "partition", "partitions")}`
       : `${partitions.length} of ${plural(partitionCount, "partition", "partitions")}`;
-  const why = reason === undefined ? "" : ` ${reason}`;
+  const since = since_ms === undefined ? "" : ` Since ${timeOfDay(since_ms)}.`;
+  const why = reason === undefined ? "" : ` ${reason}${since}`;
   switch (status) {
     case "ready":
       return partitions.length === 0 ? "Ready; other instances hold all partitions." : `Up to date: ${held} running here.${why}`;
@@ -87,7 +88,7 @@ function sentence({ status, reason, partitions, partitionCount }: LiveFigures): 
     case "waiting":
       return `Waiting: another process holds the group.${why}`;
     default:
-      return reason ?? `Joining the group (${status}).`;
+      return reason === undefined ? `Joining the group (${status}).` : `${reason}${since}`;
   }
 }
 
