@@ -9,7 +9,6 @@ import { claimFor, DeliveredLetters } from "./delivered-letters.ts";
 import { BATCH_HEAD_BYTES, encodedBytes, fittingLetter, letterRecord } from "./letter-record.ts";
 import { searchLetters } from "./letter-search.ts";
 import { PlaceReader } from "./place-reader.ts";
-import { DEAD_LETTER_BYTES_MAX } from "./topics.ts";
 
 /** One append stays below it, where the topic takes as much: it is held in memory, and is one transaction. */
 const APPEND_BYTES_MAX = 512 * 1024;
@@ -22,8 +21,8 @@ export interface DeadLetterOptions {
   readonly topic: string;
   readonly deadLetterTopic: string;
   readonly isOwner: () => boolean;
-  /** Of the dead-letter topic, should it have to be created again. */
-  readonly replicas?: number | undefined;
+  /** Creates the dead-letter topic where it is missing. */
+  readonly createTopic?: () => Promise<unknown>;
   readonly backoff: BackoffLimits;
   readonly clock: Clock;
   readonly random: Random;
@@ -197,11 +196,10 @@ export class DeadLetters {
   }
 
   async #targetPartition(partition: number): Promise<number> {
-    const { log, topic, deadLetterTopic, replicas } = this.options;
+    const { log, deadLetterTopic, createTopic } = this.options;
     let count = await log.partitionCount(deadLetterTopic);
-    if (count === 0) {
-      const options = { record_bytes_max: DEAD_LETTER_BYTES_MAX, replicas };
-      await log.createTopic(deadLetterTopic, Math.max(1, await log.partitionCount(topic)), options);
+    if (count === 0 && createTopic) {
+      await createTopic();
       count = await log.partitionCount(deadLetterTopic);
     }
     if (count === 0) throw new AppError("LOG_UNAVAILABLE", `The topic ${deadLetterTopic} does not exist; create it.`);
