@@ -3,7 +3,7 @@ import type { HeldPartitions } from "../partitions/projection.ts";
 import type { Position } from "./commands.ts";
 import type { IndexedOrder, IndexView, KeyedEvent } from "./index-projection.ts";
 import type { OwnCreate, OwnCreates } from "./own-creates.ts";
-import { whyNot } from "./partition-standing.ts";
+import { isSound, whyNot } from "./partition-standing.ts";
 
 export interface OrderIndexOptions {
   readonly partitions: HeldPartitions<IndexView>;
@@ -89,10 +89,10 @@ export class OrderIndex {
     return { partition, offset, eventId: own.eventId };
   }
 
-  /** Whether the index reads the partition from the leader of that epoch, and is sure of what it read. */
+  /** Whether the index reads the partition from the leader of that epoch, and was not interrupted since. */
   #leads({ partition, leaderEpoch }: { readonly partition: number; readonly leaderEpoch: number }): boolean {
     const held = this.options.partitions.get(partition);
-    return held !== undefined && held.leaderEpoch === leaderEpoch && held.doubt === undefined && held.state !== "halted";
+    return held?.leaderEpoch === leaderEpoch && held.hindered === undefined && isSound(held);
   }
 
   #ownCreatesLeft(): number {

@@ -119,7 +119,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
 
   get #failure(): Failure | undefined {
     const obstacle = this.options.obstacle?.();
-    return obstacle ?? (this.#actors.size === 0 ? undefined : this.#failures.whole(this.held()));
+    return obstacle ?? (this.#actors.size === 0 ? undefined : this.#failures.whole(this.#actors.values()));
   }
 
   get standstill(): string | undefined {

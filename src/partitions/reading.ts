@@ -91,8 +91,8 @@ export class Reading {
   }
 
   get isComplete(): boolean {
-    const isHindered = this.hindered !== undefined || this.options.hindrance.own !== undefined;
-    return this.#isRunning || (this.#wasComplete && isHindered);
+    if (this.#isRunning || !this.#wasComplete) return this.#isRunning;
+    return this.hindered !== undefined || this.options.hindrance.own !== undefined;
   }
 
   /** How many records lie before the end that is to be reached; 0 once it is. */
