@@ -162,6 +162,8 @@ export class LogCartCommands implements CartCommands {
     const { clock, newUuid } = this.options;
     const traceparent = send?.traceparent ?? context.traceparent ?? newTraceparent(newUuid, event.eventId);
     const headers: [string, string][] = cloudEventHeaders(event, SOURCE, traceparent);
+    const tracestate = send ? send.tracestate : context.tracestate;
+    if (tracestate) headers.push(["tracestate", tracestate]);
     if (context.idempotency) headers.push([FINGERPRINT_HEADER, context.idempotency.fingerprint]);
     return { partition, key: event.orderId, value: encodeEvent(event), headers, timestamp_ms: clock.wall_ms() };
   }
