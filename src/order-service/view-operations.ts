@@ -82,7 +82,7 @@ const page = (limit_default: number, limit_max: number) => [
   } as const,
 ];
 
-const unavailable = ["LOG_UNAVAILABLE", "CATCHING_UP", "PARTITION_HALTED"] as const;
+const unavailable = ["LOG_UNAVAILABLE", "CATCHING_UP", "PARTITION_HALTED", "PARTITION_BLOCKED"] as const;
 
 /** Histories and live figures. What a browser alone asks for, the page, its files and its form, is not of the API. */
 export const viewOperations: readonly Operation[] = [
@@ -170,7 +170,7 @@ export const viewOperations: readonly Operation[] = [
         description: "It does not end.",
         contentType: "text/event-stream",
         schema: Type.String(),
-        headers: ["Cache-Control"],
+        headers: ["Cache-Control", "X-Accel-Buffering"],
       },
     },
   },

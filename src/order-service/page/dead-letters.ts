@@ -68,7 +68,7 @@ export class DeadLetterList {
     try {
       let next = after;
       for (let pages = 0; pages < PAGES_MAX && list.children.length < until; pages++) {
-        const { body } = await ask(`/dead-letters?limit=${LETTERS_AT_ONCE}${reason}${next}`, { signal });
+        const { body } = await ask(`dead-letters?limit=${LETTERS_AT_ONCE}${reason}${next}`, { signal });
         const answer = body as Answer;
         list.append(...answer.letters.map(shownLetter));
         this.#filter();
