@@ -1,10 +1,26 @@
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { NewUuid } from "../random.ts";
-import type { FetchLimits, FetchResult, GroupOptions, Log, Membership, NewRecord, Producer, Reader, Watermarks } from "./log.ts";
-import { ends, MemoryTopics } from "./memory-topics.ts";
-import type { Fence } from "./memory-topics.ts";
+import type {
+  CreatedTopic,
+  FetchLimits,
+  FetchResult,
+  GroupOptions,
+  IdempotentProducer,
+  Log,
+  Membership,
+  NewRecord,
+  PartitionEnds,
+  Producer,
+  Reader,
+  TopicDescription,
+  TopicEnds,
+  TopicOptions,
+  Watermarks,
+} from "./log.ts";
 import { MemoryGroup, MemoryMembership } from "./memory-group.ts";
+import { MemoryProducer } from "./memory-producer.ts";
+import { BROKERS, ends, type MemoryTopic, MemoryTopics } from "./memory-topics.ts";
 
 /**
  * What becomes of an append. `ok` · `reject`: refused, not in the log · `lose-answer`: in the log, the answer is lost ·
@@ -36,6 +52,12 @@ export interface MemoryFaults {
   onFetch(connection: string, topic: string): FetchFault;
   leader(topic: string, partition: number): LeaderFault;
 }
+
+const created = ({ partitions, record_bytes_max }: MemoryTopic): CreatedTopic => ({
+  partitions: partitions.length,
+  replicas: BROKERS,
+  settings: { "max.message.bytes": String(record_bytes_max) },
+});
 
 export const noFaults: MemoryFaults = {
   away: () => false,
@@ -77,7 +99,7 @@ export class MemoryBroker {
   constructor(options: MemoryBrokerOptions) {
     this.id = options.newUuid();
     this.clock = options.clock;
-    this.topics = new MemoryTopics(options.clock);
+    this.topics = new MemoryTopics(options.clock, options.newUuid);
     this.faults = options.faults ?? noFaults;
     this.session_ms = options.session_ms ?? 10_000;
     this.request_wait_ms_max = options.request_wait_ms_max ?? 4_000;
@@ -142,9 +164,16 @@ export class MemoryLog implements Log {
     return this.call(() => this.broker.id);
   }
 
-  createTopic(topic: string, partitions: number): Promise<void> {
+  createTopic(topic: string, partitions: number, options?: TopicOptions): Promise<CreatedTopic | undefined> {
+    return this.call(() =>
+      this.broker.topics.find(topic) ? undefined : created(this.broker.topics.growTo(topic, partitions, options)),
+    );
+  }
+
+  describe(topic: string): Promise<TopicDescription | undefined> {
     return this.call(() => {
-      if (this.broker.topics.topic(topic).length === 0) this.broker.topics.growTo(topic, partitions);
+      const found = this.broker.topics.find(topic);
+      return found && { ...created(found), topicId: found.topicId, brokers: BROKERS };
     });
   }
 
@@ -168,6 +197,19 @@ export class MemoryLog implements Log {
     );
   }
 
+  ends(topic: string): Promise<TopicEnds> {
+    return this.call(() => ({
+      topicId: this.broker.topics.find(topic)?.topicId,
+      partitions: this.broker.topics.topic(topic).map((found, partition): PartitionEnds => {
+        const leader = this.broker.faults.leader(topic, partition);
+        if (leader === "none") return { unavailable: `The partition ${topic}-${partition} has no leader now.` };
+        if (leader !== "ok") return { unavailable: `The new leader of ${topic}-${partition} cannot tell its end yet.` };
+        const { startOffset, endOffset } = ends(found);
+        return { startOffset, endOffset, stableOffset: endOffset, leaderEpoch: found.leaderEpoch };
+      }),
+    }));
+  }
+
   offsetsAt(topic: string, timestamp_ms: number): Promise<number[]> {
     return this.call(() =>
       this.broker.topics.topic(topic).map(({ startOffset, entries }) => {
@@ -177,7 +219,7 @@ export class MemoryLog implements Log {
     );
   }
 
-  producer(): Producer {
+  producer(): IdempotentProducer {
     return new MemoryProducer(this, undefined);
   }
 
@@ -222,71 +264,8 @@ export class MemoryLog implements Log {
   }
 }
 
-class MemoryProducer implements Producer {
-  #appending = false;
-  #closed = false;
-  constructor(
-    readonly log: MemoryLog,
-    readonly fence: Fence | undefined,
-  ) {}
-
-  async append(topic: string, records: readonly NewRecord[]): Promise<number[]> {
-    if (this.#appending) throw new Error("A producer appends one batch at a time: wait for the append before this one.");
-    if (this.#closed) throw new AppError("LOG_UNAVAILABLE", "The producer was closed by this process.");
-    this.#appending = true;
-    try {
-      return await this.#append(topic, records);
-    } finally {
-      this.#appending = false;
-    }
-  }
-
-  async #append(topic: string, records: readonly NewRecord[]): Promise<number[]> {
-    const { broker, name } = this.log;
-    const fault = await this.log.call(() => broker.faults.onAppend(name, topic, records));
-    if (fault === "reject") throw new AppError("LOG_UNAVAILABLE", "The broker refused the append. Try again.");
-    if (fault === "hang") await broker.clock.sleep(broker.request_wait_ms_max);
-    if (fault === "land-late") void this.#landLate(topic, records);
-    if (fault === "hang" || fault === "land-late") return outcomeUnknown();
-    const offsets = this.#land(topic, records);
-    if (offsets === undefined && fault === "ok") return this.log.call(refused);
-    // The way back.
-    if (fault === "lose-answer" || offsets?.length !== records.length) return outcomeUnknown();
-    return this.log.call(() => offsets).catch(outcomeUnknown);
-  }
-
-  /** Lands the records whose partitions have a leader; undefined if there are none. A fenced append is a transaction: all or nothing. */
-  #land(topic: string, records: readonly NewRecord[]): number[] | undefined {
-    const { topics, faults } = this.log.broker;
-    const led = records.filter(({ partition }) => faults.leader(topic, partition) !== "none");
-    const isRefused = led.length === 0 || (this.fence !== undefined && led.length < records.length);
-    return isRefused ? undefined : topics.land(topic, led, this.fence);
-  }
-
-  async #landLate(topic: string, records: readonly NewRecord[]): Promise<void> {
-    const { broker } = this.log;
-    await broker.clock.sleep(broker.late_ms);
-    try {
-      this.#land(topic, records);
-    } catch {
-      // Fenced by now: it must not land.
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-  }
-}
-
-const refused = (): never => {
-  throw new AppError("LOG_UNAVAILABLE", "The partition has no leader now; nothing was appended. Try again.");
-};
-
-const outcomeUnknown = (): never => {
-  throw new AppError("APPEND_OUTCOME_UNKNOWN", "The broker's answer was lost: the records may or may not be in the log.");
-};
-
 class MemoryReader implements Reader {
+  readonly isThrottled = false;
   #closed = false;
   constructor(
     readonly log: MemoryLog,

@@ -1,11 +1,32 @@
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import type { FetchResult, Header, LogRecord, NewRecord, Watermarks } from "./log.ts";
+import type { NewUuid } from "../random.ts";
+import type { FetchResult, Header, LogRecord, NewRecord, TopicOptions, Watermarks } from "./log.ts";
+import { invalidTimestamp, isTimestamp, timestampOf } from "./timestamp.ts";
 
 /** Takes the place of a record where a transaction's commit marker lies, as in Kafka: an offset that no reader gets. */
 const CONTROL = null;
 
+/** How many the log makes believe to have; each leads some of the partitions. */
+export const BROKERS = 3;
+/** Kafka's default of max.message.bytes. */
+const RECORD_BYTES_MAX = 1_048_588;
+/** Kafka's default of message.timestamp.after.max.ms. */
+const AHEAD_MS_MAX = 3_600_000;
+/** What a batch and a record in it take beside their own bytes, about as in Kafka. */
+const BATCH_HEAD_BYTES = 61;
+const RECORD_HEAD_BYTES = 16;
+
+export interface MemoryTopic {
+  readonly topicId: string;
+  readonly partitions: MemoryPartition[];
+  /** The largest batch it takes. */
+  record_bytes_max: number;
+  readonly anyTimestamp: boolean;
+}
+
 export interface MemoryPartition {
+  leaderEpoch: number;
   startOffset: number;
   /** The entry at index i has the offset `startOffset + i`. */
   entries: (LogRecord | typeof CONTROL)[];
@@ -19,13 +40,20 @@ export interface Fence {
 
 /** What the in-memory broker stores: topics, and the epochs of its fenced producers. Every method is one step. */
 export class MemoryTopics {
-  readonly #topics = new Map<string, MemoryPartition[]>();
+  readonly #topics = new Map<string, MemoryTopic>();
   readonly #epochs = new Map<string, number>();
   #arrived = new AbortController();
-  constructor(readonly clock: Clock) {}
+  constructor(
+    readonly clock: Clock,
+    readonly newUuid: NewUuid,
+  ) {}
+
+  find(topic: string): MemoryTopic | undefined {
+    return this.#topics.get(topic);
+  }
 
   topic(topic: string): readonly MemoryPartition[] {
-    return this.#topics.get(topic) ?? [];
+    return this.#topics.get(topic)?.partitions ?? [];
   }
 
   partition(topic: string, partition: number): MemoryPartition {
@@ -34,10 +62,33 @@ export class MemoryTopics {
     throw new AppError("LOG_UNAVAILABLE", `The topic ${topic} has no partition ${partition}: create it first.`);
   }
 
-  growTo(topic: string, partitions: number): void {
-    const list = this.#topics.get(topic) ?? [];
-    while (list.length < partitions) list.push({ startOffset: 0, entries: [] });
-    this.#topics.set(topic, list);
+  /** Makes the topic where it is missing, and lets it grow where it has fewer partitions. */
+  growTo(topic: string, count: number, options: TopicOptions = {}): MemoryTopic {
+    const { record_bytes_max = RECORD_BYTES_MAX, anyTimestamp = false } = options;
+    const found = this.#topics.get(topic) ?? { topicId: this.newUuid(), partitions: [], record_bytes_max, anyTimestamp };
+    while (found.partitions.length < count) found.partitions.push({ leaderEpoch: 0, startOffset: 0, entries: [] });
+    this.#topics.set(topic, found);
+    return found;
+  }
+
+  batchBytesMax(topic: string): number {
+    return this.#topics.get(topic)?.record_bytes_max ?? RECORD_BYTES_MAX;
+  }
+
+  /** Why the topic never takes these records of one partition as one batch; undefined if it does. */
+  refusal(topic: string, records: readonly NewRecord[]): AppError | undefined {
+    const { record_bytes_max, anyTimestamp } = this.#topics.get(topic)!;
+    const bytes = records.reduce((sum, record) => sum + bytesOf(record), BATCH_HEAD_BYTES);
+    if (bytes > record_bytes_max) {
+      const message = `The topic ${topic} takes no batch beyond ${record_bytes_max} bytes; this one has ${bytes} and was not appended.`;
+      return new AppError("EVENT_TOO_LARGE", message);
+    }
+    for (const { timestamp_ms } of records) if (!isTimestamp(timestamp_ms)) return invalidTimestamp(timestamp_ms);
+    const latest_ms = this.clock.wall_ms() + AHEAD_MS_MAX;
+    const early = anyTimestamp ? undefined : records.find(({ timestamp_ms }) => timestamp_ms > latest_ms);
+    if (early === undefined) return undefined;
+    const message = `The topic ${topic} takes no timestamp that is an hour ahead: ${early.timestamp_ms}. Set the clock; nothing was appended.`;
+    return new AppError("APPEND_REFUSED", message);
   }
 
   nextEpoch(fencingId: string): number {
@@ -52,9 +103,9 @@ export class MemoryTopics {
     }
     const touched = new Set(records.map(({ partition }) => this.partition(topic, partition)));
     const offsets = records.map((record) => {
-      const { startOffset, entries } = this.partition(topic, record.partition);
+      const { startOffset, entries, leaderEpoch } = this.partition(topic, record.partition);
       const offset = startOffset + entries.length;
-      entries.push(stored(record, offset));
+      entries.push(stored(record, offset, leaderEpoch));
       return offset;
     });
     if (fence !== undefined) for (const { entries } of touched) entries.push(CONTROL);
@@ -89,7 +140,8 @@ export class MemoryTopics {
       if (records.length > 0 && bytes > bytes_max) break;
       records.push(entry);
     }
-    return { partition, batch: { partition, baseOffset: position, nextOffset, endOffset, records } };
+    const { leaderEpoch } = found;
+    return { partition, batch: { partition, baseOffset: position, nextOffset, endOffset, leaderEpoch, records } };
   }
 }
 
@@ -102,8 +154,16 @@ export const ends = ({ startOffset, entries }: MemoryPartition): Watermarks => (
 const copied = (text: string | Uint8Array | null): Buffer | null =>
   text === null ? null : typeof text === "string" ? Buffer.from(text) : Buffer.from(text);
 
-function stored(record: NewRecord, offset: number): LogRecord {
+function stored(record: NewRecord, offset: number, leaderEpoch: number): LogRecord {
   const headers: Header[] = record.headers.map(([name, value]) => [name, copied(value)]);
-  const { timestamp_ms } = record;
-  return { offset, timestamp_ms, key: copied(record.key), value: copied(record.value), headers: () => headers };
+  const [key, value, timestamp_ms] = [copied(record.key), copied(record.value), timestampOf(record.timestamp_ms)];
+  return { offset, timestamp_ms, key, value, leaderEpoch, headers: () => headers };
+}
+
+const lengthOf = (text: string | Uint8Array | null): number => (text === null ? 0 : Buffer.byteLength(text));
+
+function bytesOf({ key, value, headers }: NewRecord): number {
+  let bytes = RECORD_HEAD_BYTES + lengthOf(key) + lengthOf(value);
+  for (const [name, header] of headers) bytes += 2 + lengthOf(name) + lengthOf(header);
+  return bytes;
 }

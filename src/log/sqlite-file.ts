@@ -123,12 +123,13 @@ export class LogFile {
   }
 
   /**
-   * Runs `body` in one write transaction. Rejects with `LOG_UNAVAILABLE`: nothing of it happened. `APPEND_OUTCOME_UNKNOWN`: the
-   * disk failed while the commit was written. What `body` itself throws is passed on, after a rollback.
+   * Runs `body` in one write transaction, which is not committed once `deadline_ms` has come. Rejects with `LOG_UNAVAILABLE`: nothing
+   * of it happened. `APPEND_OUTCOME_UNKNOWN`: the disk failed while the commit was written. What `body` itself throws is passed on,
+   * after a rollback.
    */
-  async write<T>(body: () => T): Promise<T> {
+  async write<T>(body: () => T, deadline_ms = Number.POSITIVE_INFINITY): Promise<T> {
     const { clock, write_wait_ms_max } = this.#options;
-    const deadline_ms = clock.now_ms() + write_wait_ms_max;
+    const waitEnd_ms = Math.min(deadline_ms, clock.now_ms() + write_wait_ms_max);
     // Without this turn of the event loop a caller that writes one batch after the other would keep all I/O waiting, and the
     // next batch could not gather.
     await clock.yield();
@@ -138,11 +139,15 @@ export class LogFile {
         this.db.query("BEGIN IMMEDIATE").run();
         break;
       } catch (error) {
-        if (!isBusy(error) || clock.now_ms() >= deadline_ms) throw this.#unavailable("written", error);
+        if (!isBusy(error) || clock.now_ms() >= waitEnd_ms) throw this.#unavailable("written", error);
       }
       await clock.sleep(BUSY_RETRY_MS);
     }
-    const result = this.#rolledBackOnError("written", body);
+    const result = this.#rolledBackOnError("written", () => {
+      const done = body();
+      if (clock.now_ms() < deadline_ms) return done;
+      throw new AppError("LOG_UNAVAILABLE", "The embedded log could not be written in time; nothing was appended. Try again.");
+    });
     try {
       this.db.query("COMMIT").run();
     } catch (error) {
@@ -206,5 +211,5 @@ const codeOf = (error: unknown): string => {
 };
 const isBusy = (error: unknown): boolean => /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error));
 /** Failures of the file, the disk or the memory, not of the statement. */
-const isUnavailable = (error: unknown): boolean =>
+export const isUnavailable = (error: unknown): boolean =>
   /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|READONLY|NOMEM|CORRUPT|NOTADB|PERM|PROTOCOL)/.test(codeOf(error));

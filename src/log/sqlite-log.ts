@@ -1,10 +1,21 @@
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { NewUuid } from "../random.ts";
-import type { GroupOptions, Log, Membership, NewRecord, Producer, Reader, Watermarks } from "./log.ts";
+import type {
+  CreatedTopic,
+  GroupOptions,
+  IdempotentProducer,
+  Log,
+  Membership,
+  Producer,
+  Reader,
+  TopicDescription,
+  TopicEnds,
+  Watermarks,
+} from "./log.ts";
 import { LogFile, offsetOf, recordId } from "./sqlite-file.ts";
 import { partitionCount, SqliteMembership } from "./sqlite-group.ts";
-import { encodeHeaders } from "./sqlite-headers.ts";
+import { findPartition, noPartition, type PartitionRow, SqliteProducer } from "./sqlite-producer.ts";
 import { Arrivals, SqliteReader } from "./sqlite-reader.ts";
 
 export interface SqliteLogOptions {
@@ -46,10 +57,13 @@ class SqliteLog implements Log {
     return this.#file.id;
   }
 
-  async createTopic(topic: string, partitions: number): Promise<void> {
-    if ((await this.partitionCount(topic)) > 0) return;
-    await this.#file.write(() => {
-      if (partitionCount(this.#file, topic) === 0) this.#growTo(topic, partitions);
+  /** A topic here has no settings, whatever the options: it takes any size and any timestamp, and keeps everything. */
+  async createTopic(topic: string, partitions: number): Promise<CreatedTopic | undefined> {
+    if ((await this.partitionCount(topic)) > 0) return undefined;
+    return this.#file.write(() => {
+      if (partitionCount(this.#file, topic) > 0) return undefined;
+      this.#growTo(topic, partitions);
+      return { partitions, replicas: undefined, settings: {} };
     });
   }
 
@@ -69,6 +83,13 @@ class SqliteLog implements Log {
     return this.#file.read(() => partitionCount(this.#file, topic));
   }
 
+  /** No topic is ever deleted here, so none has an id of its own. */
+  async describe(topic: string): Promise<TopicDescription | undefined> {
+    const partitions = await this.partitionCount(topic);
+    if (partitions === 0) return undefined;
+    return { partitions, replicas: undefined, settings: {}, topicId: undefined, brokers: undefined };
+  }
+
   async watermarks(topic: string): Promise<Watermarks[]> {
     return this.#file.read(() =>
       this.#file.db
@@ -79,14 +100,18 @@ class SqliteLog implements Log {
     );
   }
 
+  async ends(topic: string): Promise<TopicEnds> {
+    const watermarks = await this.watermarks(topic);
+    const partitions = watermarks.map((each) => ({ ...each, stableOffset: each.endOffset, leaderEpoch: 0 }));
+    return { topicId: undefined, partitions };
+  }
+
   /** Looks at one record after the other: an index would cost every append. */
   async offsetsAt(topic: string, timestamp_ms: number): Promise<number[]> {
     const { db } = this.#file;
     return this.#file.read(() => {
       const partitions = db
-        .query<PartitionEnds, [string]>(
-          "SELECT row, start_offset, next_offset FROM partitions WHERE topic = ? ORDER BY partition",
-        )
+        .query<PartitionRow, [string]>("SELECT row, start_offset, next_offset FROM partitions WHERE topic = ? ORDER BY partition")
         .all(topic);
       const first = db.query<{ id: number }, [number, number, number]>(
         "SELECT id FROM records WHERE id >= ? AND id < ? AND timestamp_ms >= ? ORDER BY id LIMIT 1",
@@ -98,7 +123,7 @@ class SqliteLog implements Log {
     });
   }
 
-  producer(): Producer {
+  producer(): IdempotentProducer {
     return new SqliteProducer(this.#file, this.#arrivals, undefined);
   }
 
@@ -146,85 +171,5 @@ class SqliteLog implements Log {
     this.#memberships.clear();
     this.#file.close();
     this.#arrivals.notify();
-  }
-}
-
-interface PartitionEnds {
-  readonly row: number;
-  readonly start_offset: number;
-  readonly next_offset: number;
-}
-
-const noPartition = (topic: string, partition: number): AppError =>
-  new AppError("LOG_UNAVAILABLE", `The topic ${topic} has no partition ${partition}: create it first.`);
-
-function findPartition(file: LogFile, topic: string, partition: number): PartitionEnds {
-  const row = file.db
-    .query<PartitionEnds, [string, number]>(
-      "SELECT row, start_offset, next_offset FROM partitions WHERE topic = ? AND partition = ?",
-    )
-    .get(topic, partition);
-  if (row === null) throw noPartition(topic, partition);
-  return row;
-}
-
-const bytesOf = (text: string | Uint8Array | null): Uint8Array | null => (typeof text === "string" ? Buffer.from(text) : text);
-
-class SqliteProducer implements Producer {
-  #appending = false;
-  #closed = false;
-  constructor(
-    readonly file: LogFile,
-    readonly arrivals: Arrivals,
-    /** The epoch this holder was given; a later holder of the same fencing id has a higher one. */
-    readonly fence: { readonly fencingId: string; readonly epoch: number } | undefined,
-  ) {}
-
-  async append(topic: string, records: readonly NewRecord[]): Promise<number[]> {
-    if (this.#appending) throw new Error("A producer appends one batch at a time: wait for the append before this one.");
-    if (this.#closed) throw new AppError("LOG_UNAVAILABLE", "The producer was closed by this process.");
-    this.#appending = true;
-    try {
-      const offsets = await this.file.write(() => {
-        this.#checkFence();
-        return this.#insert(topic, records);
-      });
-      this.arrivals.notify();
-      return offsets;
-    } finally {
-      this.#appending = false;
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-  }
-
-  #checkFence(): void {
-    if (this.fence === undefined) return;
-    const { fencingId, epoch } = this.fence;
-    const row = this.file.db.query<{ epoch: number }, [string]>("SELECT epoch FROM fences WHERE fencing_id = ?").get(fencingId);
-    if (row?.epoch === epoch) return;
-    throw new AppError("PRODUCER_FENCED", `Another producer took over ${fencingId}: this one must stop.`);
-  }
-
-  #insert(topic: string, records: readonly NewRecord[]): number[] {
-    const { db } = this.file;
-    const insert = db.query("INSERT INTO records (id, timestamp_ms, key, value, headers) VALUES (?, ?, ?, ?, ?)");
-    const ends = new Map<number, { row: number; next_offset: number }>();
-    const offsets = records.map(({ partition, key, value, headers, timestamp_ms }) => {
-      let end = ends.get(partition);
-      if (end === undefined) {
-        const { row, next_offset } = findPartition(this.file, topic, partition);
-        end = { row, next_offset };
-        ends.set(partition, end);
-      }
-      const offset = end.next_offset++;
-      insert.run(recordId(end.row, offset), timestamp_ms, bytesOf(key), bytesOf(value), encodeHeaders(headers));
-      return offset;
-    });
-    const moveEnd = db.query("UPDATE partitions SET next_offset = ? WHERE row = ?");
-    for (const { row, next_offset } of ends.values()) moveEnd.run(next_offset, row);
-    return offsets;
   }
 }

@@ -1,9 +1,10 @@
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import type { FetchLimits, FetchResult, Header, LogRecord, Reader } from "./log.ts";
+import type { FetchLimits, FetchResult, Header, LogRecord, Reader, Timestamp } from "./log.ts";
 import type { LogFile } from "./sqlite-file.ts";
 import { offsetOf, recordId } from "./sqlite-file.ts";
 import { decodeHeaders } from "./sqlite-headers.ts";
+import { timestampOf } from "./timestamp.ts";
 
 interface PartitionRow {
   readonly row: number;
@@ -14,6 +15,7 @@ interface PartitionRow {
 
 interface RecordRow {
   readonly id: number;
+  /** Rounded, where it is beyond 2^53. */
   readonly timestamp_ms: number;
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
@@ -25,10 +27,11 @@ const asBuffer = (bytes: Uint8Array | null): Buffer | null =>
   bytes === null ? null : (Object.setPrototypeOf(bytes, Buffer.prototype) as Buffer);
 
 class SqliteRecord implements LogRecord {
+  readonly leaderEpoch = 0;
   readonly #headers: Uint8Array | null;
   constructor(
     readonly offset: number,
-    readonly timestamp_ms: number,
+    readonly timestamp_ms: Timestamp,
     readonly key: Buffer | null,
     readonly value: Buffer | null,
     headers: Uint8Array | null,
@@ -90,6 +93,7 @@ export class Arrivals {
 }
 
 export class SqliteReader implements Reader {
+  readonly isThrottled = false;
   #closed = false;
   constructor(
     readonly topic: string,
@@ -150,7 +154,8 @@ export class SqliteReader implements Reader {
       if (records.length > 0 && bytes > bytes_max) break;
       const offset = offsetOf(partition.row, row.id);
       if (offset !== nextOffset) break;
-      records.push(new SqliteRecord(offset, row.timestamp_ms, asBuffer(row.key), asBuffer(row.value), row.headers));
+      const timestamp_ms = Number.isSafeInteger(row.timestamp_ms) ? row.timestamp_ms : this.#exactTimestamp(row.id);
+      records.push(new SqliteRecord(offset, timestamp_ms, asBuffer(row.key), asBuffer(row.value), row.headers));
       nextOffset = offset + 1;
     }
     // Offsets have no gaps here. What lies before a missing one is delivered first.
@@ -159,7 +164,14 @@ export class SqliteReader implements Reader {
         "The embedded log lacks this record, before the partition's end: its file is damaged. Restore it from a copy.";
       return { partition: partition.partition, unreadable };
     }
-    const batch = { partition: partition.partition, baseOffset, nextOffset, endOffset: partition.next_offset, records };
-    return { partition: partition.partition, batch };
+    const { partition: number, next_offset: endOffset } = partition;
+    return { partition: number, batch: { partition: number, baseOffset, nextOffset, endOffset, leaderEpoch: 0, records } };
+  }
+
+  #exactTimestamp(id: number): Timestamp {
+    const row = this.file.db
+      .query<{ text: string }, [number]>("SELECT CAST(timestamp_ms AS TEXT) AS text FROM records WHERE id = ?")
+      .get(id);
+    return timestampOf(BigInt(row?.text ?? 0));
   }
 }

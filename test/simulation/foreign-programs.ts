@@ -19,7 +19,8 @@ export class ForeignPrograms {
       case "replay":
         return this.#replay(step.share, step.count);
       case "add-partitions":
-        return topics.growTo(TOPIC, topics.topic(TOPIC).length + step.count);
+        topics.growTo(TOPIC, topics.topic(TOPIC).length + step.count);
+        return;
     }
   }
 

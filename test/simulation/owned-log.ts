@@ -1,4 +1,4 @@
-import type { FetchLimits, GroupOptions, Log, Membership, NewRecord, Producer, Reader, TopicLimits } from "../../src/log/log.ts";
+import type { FetchLimits, GroupOptions, IdempotentProducer, Log, Membership, Producer, Reader } from "../../src/log/log.ts";
 import type { MemoryLog } from "../../src/log/memory-log.ts";
 import type { Owner } from "./scheduler.ts";
 
@@ -12,19 +12,27 @@ export class OwnedLog implements Log {
   ) {}
 
   id = (): Promise<string> => this.owner.receive(this.log.id());
-  createTopic = (topic: string, partitions: number, _limits?: TopicLimits): Promise<void> =>
-    this.owner.receive(this.log.createTopic(topic, partitions));
+  createTopic: Log["createTopic"] = (topic, partitions, options) =>
+    this.owner.receive(this.log.createTopic(topic, partitions, options));
   addPartitions = (topic: string, partitions: number): Promise<void> =>
     this.owner.receive(this.log.addPartitions(topic, partitions));
   partitionCount = (topic: string): Promise<number> => this.owner.receive(this.log.partitionCount(topic));
+  describe: Log["describe"] = (topic) => this.owner.receive(this.log.describe(topic));
+  ends: Log["ends"] = (topic) => this.owner.receive(this.log.ends(topic));
   watermarks: Log["watermarks"] = (topic) => this.owner.receive(this.log.watermarks(topic));
   offsetsAt: Log["offsetsAt"] = (topic, timestamp_ms) => this.owner.receive(this.log.offsetsAt(topic, timestamp_ms));
   deleteRecords: Log["deleteRecords"] = (topic, partition, before) =>
     this.owner.receive(this.log.deleteRecords(topic, partition, before));
   close = (): Promise<void> => this.owner.receive(this.log.close());
 
-  producer(): Producer {
-    return this.#owned(this.log.producer());
+  producer(): IdempotentProducer {
+    const producer = this.log.producer();
+    return {
+      ...this.#owned(producer),
+      lane: (topic, partition) => producer.lane(topic, partition),
+      batchBytesMax: (topic) => producer.batchBytesMax(topic),
+      send: (...args) => this.owner.receive(producer.send(...args)),
+    };
   }
 
   async fencedProducer(fencingId: string): Promise<Producer> {
@@ -34,6 +42,9 @@ export class OwnedLog implements Log {
   reader(topic: string): Reader {
     const reader = this.log.reader(topic);
     return {
+      get isThrottled() {
+        return reader.isThrottled;
+      },
       fetch: (positions: ReadonlyMap<number, number>, limits: FetchLimits) =>
         this.owner.receive(reader.fetch(new Map(positions), limits)),
       close: () => this.owner.receive(reader.close()),
@@ -55,7 +66,7 @@ export class OwnedLog implements Log {
 
   #owned(producer: Producer): Producer {
     return {
-      append: (topic: string, records: readonly NewRecord[]) => this.owner.receive(producer.append(topic, records)),
+      append: (...args) => this.owner.receive(producer.append(...args)),
       close: () => this.owner.receive(producer.close()),
     };
   }

@@ -120,7 +120,7 @@ export class Owner implements Clock {
   }
 
   wall_ms(): number {
-    return this.scheduler.now_ms + this.wallClock.offset_ms;
+    return Math.floor(this.scheduler.now_ms) + this.wallClock.offset_ms;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
