@@ -93,7 +93,8 @@ export async function runRedrive(args: readonly string[], context: CommandContex
     }
     return reportRedrive(console, plan) ? EXIT_OK : EXIT_FAILED;
   } catch (e) {
-    return failed(console, e, resumeCommand(given, order, started_ms));
+    const goOn = resumeCommand(given, order, started_ms);
+    return failed(console, e, { goOn, beginAgain: goOn });
   }
 }
 
