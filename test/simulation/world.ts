@@ -85,6 +85,10 @@ export class Weather implements MemoryFaults {
     return this.leaders.size === 0 ? "ok" : (this.leaders.get(leaderKey(topic, partition)) ?? "ok");
   }
 
+  isDenied(): boolean {
+    return false;
+  }
+
   onAppend(): AppendFault {
     if (this.appendFaultChance === 0 || this.random() >= this.appendFaultChance) return "ok";
     return pick(this.random, ["reject", "lose-answer", "lose-answer", "land-late", "hang"] as const);
