@@ -66,6 +66,7 @@ export class ComparingReader {
       if (this.#given.has(partition)) this.#inDoubt.add(partition);
       return undefined;
     }
+    if ("unavailable" in result) return result;
     // Fetched together with an interruption: it may be of the topic that took the place of this one.
     if (this.#isTopicInDoubt) return undefined;
     if ("outOfRange" in result && result.outOfRange.endOffset < (positions.get(partition) ?? 0)) {
