@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, isAppError } from "../errors.ts";
 import type { KnownTopic } from "../log/comparing-reader.ts";
+import { prepareDirectory } from "../start.ts";
 import { archiveLine, asNewRecord } from "./archive-line.ts";
 import { type ArchiveFile, ArchiveFiles, type FileSum, LINE_BYTES_MAX } from "./archive-files.ts";
 import { type ArchivePlan, FORMAT_VERSION } from "./archive-manifest.ts";
@@ -51,7 +52,7 @@ export async function planArchive(
   mayMove(surveyed);
   const { ranges, undecodable } = surveyed;
   const plan = { version: FORMAT_VERSION, topic, topicId: existing.topicId, logId, undecodable, partitions: ranges };
-  mkdirSync(directory, { recursive: true });
+  prepareDirectory(directory, "--dir");
   writeDurably(path, JSON.stringify(plan, undefined, 2));
   return plan;
 }
