@@ -84,7 +84,7 @@ function startCart(config: Config, log: Log, logger: Logger, tracers: Tracers): 
   );
   metrics.watch(() => service.partitions);
   const inFlight = new InFlight(config.in_flight_requests_max);
-  const health = () => readiness(service.partitions);
+  const health = () => readiness(service.partitions, service.refusal);
   const app = cartApp({ ...config, commands: service.commands, health, inFlight, logger, metrics, tracer });
   return {
     what: "index",

@@ -38,6 +38,7 @@ export const readinessProperties = {
   }),
   reason: Type.Optional(Type.String({ description: "Why the log cannot be read." })),
   standstill: Type.Optional(Type.String({ description: "What is not applied although the log has it." })),
+  refusal: Type.Optional(Type.String({ description: "What the log refused to take within the last minute (cart service)." })),
   restore: Type.Optional(restore),
   partitions: Type.Array(partition, { description: "Those held here." }),
 };

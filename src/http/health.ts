@@ -21,13 +21,15 @@ export interface Readiness {
   readonly reason?: string;
   /** What is not applied although the log has it. */
   readonly standstill?: string;
+  /** What the log refused to take within the last minute, of a service that appends. It changes nothing of the status. */
+  readonly refusal?: string;
   /** While partitions are read from far behind the log's end. */
   readonly restore?: RestoreProgress;
   readonly partitions: readonly PartitionHealth[];
 }
 
 /** Ready once the topic is known, the membership is stable, every held partition has caught up and the log can be read. Holding none is ready. */
-export const readiness = (partitions: HeldPartitions<unknown>): Readiness => {
+export const readiness = (partitions: HeldPartitions<unknown>, refusal?: string): Readiness => {
   let allRunning = true;
   let oneHalted = false;
   const list: PartitionHealth[] = [];
@@ -53,6 +55,7 @@ export const readiness = (partitions: HeldPartitions<unknown>): Readiness => {
     status: status(partitions, allRunning, oneHalted),
     ...(reason === undefined ? {} : { reason }),
     ...(standstill === undefined ? {} : { standstill }),
+    ...(refusal === undefined ? {} : { refusal }),
     ...(restore === undefined ? {} : { restore }),
     partitions: list,
   };

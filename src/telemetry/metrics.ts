@@ -133,6 +133,11 @@ export class Metrics implements PartitionMeter, RequestMeter {
       [],
       (counter) => counter.inc(unknownRecords),
     );
+    // At 0 from the first look on, so that the first one shows as an increase.
+    const refused: Record<string, number> = { EVENT_TOO_LARGE: 0, APPEND_REFUSED: 0 };
+    this.#counter("orders_append_refused_total", "Events that the log refused for good, by why.", ["code"], (counter) => {
+      for (const [code, events] of Object.entries(refused)) counter.inc({ code }, events);
+    });
     return {
       now_s: this.now_s,
       appended: (outcome, records, unknown, took_s) => {
@@ -140,6 +145,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
         sizes.observe(records);
         unknownRecords += unknown;
       },
+      refused: (code) => void (refused[code] = (refused[code] ?? 0) + 1),
     };
   }
 

@@ -102,7 +102,7 @@ describe("a partition that stands still", () => {
     let tells = true;
     const log = new Proxy(rig.log, {
       get: (target, name: keyof Log) => {
-        if (name === "watermarks" && !tells) return () => Promise.reject(new Error("partition 0 has no leader"));
+        if (name === "ends" && !tells) return () => Promise.reject(new Error("partition 0 has no leader"));
         const own = target[name];
         return typeof own === "function" ? own.bind(target) : own;
       },

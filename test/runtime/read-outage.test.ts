@@ -87,7 +87,7 @@ describe("while fetches fail", () => {
     faults.fetch = "reject";
     await eventually(() => rig.warnings.length > 0);
     rig.passed_ms = long_ms;
-    rig.log.watermarks = () => Promise.resolve([{ startOffset: 0, endOffset: 0 }]);
+    rig.log.ends = () => Promise.resolve([{ startOffset: 0, endOffset: 0 }]);
     faults.fetch = "ok";
     await eventually(() => readiness(set).status === "ready");
     await rig.append(record(0, created("ORD-2", "b")));
@@ -100,7 +100,7 @@ describe("while fetches fail", () => {
     faults.fetch = "reject";
     await eventually(() => rig.warnings.length > 0);
     // Who asked for the ends now would wait for them.
-    rig.log.watermarks = () => Promise.withResolvers<never>().promise;
+    rig.log.ends = () => Promise.withResolvers<never>().promise;
     faults.fetch = "empty";
     await eventually(() => rig.warnings.length > 1);
     expect(readiness(set)).toMatchObject({ status: "ready", partitions: [{ state: "running" }] });

@@ -52,13 +52,13 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   },
   "a 404 from an index that is behind": {
     file: "src/cart/cart-commands.ts",
-    find: "      if (!order) {\n        await index.caughtUp(deadline_ms);",
-    replace: "      if (!order) {",
+    find: "await progress.toEnd(placement.homes(orderId), (partition) => index.knownEnd(partition), deadline_ms);",
+    replace: "await Promise.resolve();",
   },
   "a create is first without reading what lies before it": {
     file: "src/cart/order-index.ts",
-    find: "this.#knownOf(position.partition) < position.offset",
-    replace: "position.offset < 0",
+    find: "this.knownEnd(partition) < offset",
+    replace: "offset < 0",
   },
   "a create of another cart, read meanwhile, is overlooked": {
     file: "src/cart/own-creates.ts",
@@ -83,7 +83,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   "an unknown outcome is answered as success": {
     file: "src/log/appender.ts",
     find: "waiting.reject(error);",
-    replace: "waiting.resolve(0);",
+    replace: "waiting.resolve({ offset: 0, leaderEpoch: 0 });",
   },
   "a retry does not know its first try": {
     file: "src/cart/index-projection.ts",
@@ -92,8 +92,8 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   },
   "a key answers whatever is asked under it": {
     file: "src/cart/cart-commands.ts",
-    find: "if (earlier.fingerprint !== fingerprint)",
-    replace: "if (false as boolean)",
+    find: "if (first.fingerprint === fingerprint) return first;",
+    replace: "return first;",
   },
   "an unknown outcome is answered as a refusal": {
     file: "src/log/appender.ts",

@@ -182,6 +182,9 @@ describe("POST /create-order", () => {
     "IDEMPOTENCY_KEY_REUSED",
     "LOG_UNAVAILABLE",
     "APPEND_OUTCOME_UNKNOWN",
+    "EVENT_TOO_LARGE",
+    "APPEND_REFUSED",
+    "PARTITION_BLOCKED",
     "OVERLOADED",
   ] as const;
   test.each(refusals)("what the command refuses with %s is its problem", async (code) => {
