@@ -1,6 +1,6 @@
 import { AppError, isAppError } from "../errors.ts";
 import type { NewRecord } from "../log/log.ts";
-import { batchBytes, encodedBytes } from "./extent.ts";
+import { batchBytes, recordBytes } from "./extent.ts";
 import type { Place } from "./replayed-record.ts";
 import { counted } from "./table.ts";
 
@@ -25,7 +25,7 @@ export async function* parts(
   let part: Outgoing[] = [];
   let bytes = batchBytes(0);
   for await (const one of all) {
-    const size = encodedBytes(one.record);
+    const size = recordBytes(one.record);
     if (part.length > 0 && (part.length >= mostRecords || bytes + size > mostBytes)) {
       yield part;
       part = [];
@@ -59,7 +59,7 @@ export async function appendPart(
 }
 
 function tooLarge(target: string, { from, record }: Outgoing, cause: AppError): AppError {
-  const bytes = batchBytes(encodedBytes(record));
+  const bytes = batchBytes(recordBytes(record));
   const message = `The record at ${from.partition}:${from.offset} takes up to ${counted(bytes)} bytes, more than ${target} takes: raise its max.message.bytes, or give another --target.`;
   return new AppError("EVENT_TOO_LARGE", message, {}, cause);
 }

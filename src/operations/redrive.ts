@@ -3,7 +3,7 @@ import { decodeEvent, isPoison } from "../orders/event.ts";
 import { isMadeAnew, type KnownTopic, madeAnew } from "../log/comparing-reader.ts";
 import type { OperationEnvironment } from "./environment.ts";
 import { type Extent, ExtentSoFar } from "./extent.ts";
-import { digestOf, type Letter, letterOf, type LetterSelection, matchesLetter, readLetter, redrivenRecord } from "./letter.ts";
+import { digestOf, type Letter, isWholeLetter, letterOf, type LetterSelection, matchesLetter, readLetter, redrivenRecord } from "./letter.ts";
 import type { Console } from "./progress.ts";
 import type { Place } from "./replayed-record.ts";
 import { scan } from "./scan.ts";
@@ -69,6 +69,7 @@ export async function planRedrive(env: OperationEnvironment, console: Console, o
   const planned = new Map<string, Planned>();
   const oldest = new Map<number, number>();
   let left = 0;
+  let parts = 0;
   let isCut = false;
   const extent = new ExtentSoFar();
   const undecodable = new UndecodableSoFar();
@@ -78,6 +79,10 @@ export async function planRedrive(env: OperationEnvironment, console: Console, o
       for (const record of records) {
         undecodable.add(record, partition);
         if (!matchesLetter(selection, record, partition)) continue;
+        if (!isWholeLetter(record)) {
+          parts++;
+          continue;
+        }
         const letter = readLetter(record, partition, topic, partitions, redrives_max);
         if (!letter) left++;
         else if (planned.size === LETTERS_MAX) isCut = true;
@@ -99,6 +104,8 @@ export async function planRedrive(env: OperationEnvironment, console: Console, o
   if (done > 0) console.say(`${lettersOf(done)} more match, and were redriven or parked before.`);
   if (left > 0)
     console.say(`${lettersOf(left)} more match, and do not say that they come from a partition of ${topic}; they are left.`);
+  if (parts > 0)
+    console.say(`${lettersOf(parts)} more match, and do not have the whole record, which is in ${topic} only; they are left.`);
   if (isCut) console.say(`These are the first ${counted(LETTERS_MAX)}; run it again for the others.`);
   reportUndecodable(console, deadLetterTopic, undecodable.all);
   return { order, deadLetters, planned, extent, undecodable: undecodable.all, starts };
