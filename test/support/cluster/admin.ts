@@ -175,16 +175,17 @@ export class ClusterAdmin {
     });
   }
 
-  /** Limits for one client id (`consumer_byte_rate`, `producer_byte_rate`, `request_percentage`); a limit of null is taken away. */
-  async setQuotas(clientId: string, limits: Readonly<Record<string, number | null>>): Promise<void> {
+  /** Limits (`consumer_byte_rate`, `producer_byte_rate`, `request_percentage`) of a user's clients of one id; a limit of null is taken away. */
+  async setQuotas(user: string, clientId: string, limits: Readonly<Record<string, number | null>>): Promise<void> {
+    const entity = Object.entries({ user, "client-id": clientId });
     const answer = await this.#ask({
       apiKey: 49,
       apiVersion: 0,
       write: (fields) =>
         fields
-          .array([clientId], (id) =>
+          .array([entity], (parts) =>
             fields
-              .array([id], (name) => fields.string("client-id").string(name))
+              .array(parts, ([type, name]) => fields.string(type).string(name))
               .array(Object.entries(limits), ([key, value]) =>
                 fields
                   .string(key)

@@ -3,7 +3,8 @@ import { pythonCreate } from "../foreign.ts";
 import { createOrder, orderDetails, updateOrder } from "../http.ts";
 import type { Program } from "../processes.ts";
 import { waitUntil } from "../wait-until.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Acl } from "./admin.ts";
+import { type Cluster, CLUSTER_USER } from "./cluster.ts";
 
 /** A topic of one test, its dead-letter topic, and the settings of the programs that use it. */
 export interface OrdersTopic {
@@ -40,6 +41,34 @@ export async function ordersTopic(cluster: Cluster, options: OrdersTopicOptions)
   await cluster.admin.createTopic(named.topic, layout, { ...KEPT, ...configs });
   await cluster.admin.createTopic(named.deadLetterTopic, deadLetterLayout, { ...KEPT, ...deadLetterConfigs });
   return named;
+}
+
+/** The same for programs that log in; all that they need is allowed. */
+export async function ordersTopicWithLogin(cluster: Cluster, options: OrdersTopicOptions): Promise<OrdersTopic> {
+  const { name, password } = CLUSTER_USER;
+  const login = { KAFKA_SASL_MECHANISM: "plain", KAFKA_SASL_USERNAME: name, KAFKA_SASL_PASSWORD: password };
+  const orders = await ordersTopic(cluster, { ...options, brokers: cluster.secured, env: { ...login, ...options.env } });
+  await cluster.admin.allow(name, Object.values(rightsOf(orders)).flat());
+  return orders;
+}
+
+/** What the services need, right by right. */
+export function rightsOf({ topic, deadLetterTopic, env }: OrdersTopic) {
+  const group = env["CONSUMER_GROUP"] as string;
+  return {
+    readTopic: [{ resource: "topic", name: topic, operation: "read" }],
+    writeTopic: [{ resource: "topic", name: topic, operation: "write" }],
+    describeTopics: [topic, deadLetterTopic].map((name) => ({ resource: "topic", name, operation: "describe" })),
+    readLetters: [{ resource: "topic", name: deadLetterTopic, operation: "read" }],
+    writeLetters: [{ resource: "topic", name: deadLetterTopic, operation: "write" }],
+    readGroup: [{ resource: "group", name: group, operation: "read" }],
+    transactions: (["write", "describe"] as const).map((operation) => ({
+      resource: "transactional-id",
+      name: topic,
+      prefix: true,
+      operation,
+    })),
+  } as const satisfies Record<string, readonly Acl[]>;
 }
 
 /** No topic is made. */
