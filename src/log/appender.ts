@@ -94,7 +94,9 @@ export class Appender {
     }
     const bytes = recordBytes + IN_BATCH_EXTRA_BYTES;
     if (this.#queuedRecords >= this.options.queue_records_max || this.#queuedBytes + bytes > QUEUE_BYTES_MAX) {
-      return Promise.reject(new AppError("OVERLOADED", `${this.#queuedRecords} events already wait for the log; try again later.`));
+      return Promise.reject(
+        new AppError("OVERLOADED", `${this.#queuedRecords} events already wait for the log; try again later.`),
+      );
     }
     return new Promise((resolve, reject) => {
       const queue = this.#queueOf(record.partition);

@@ -3,7 +3,16 @@ import { readdir, readFile, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cluster } from "../support/cluster/cluster.ts";
 import { clusterSuite } from "../support/cluster/cluster-suite.ts";
-import { appendForeign, created, health, live, type OrdersTopic, ordersTopic, read, readable } from "../support/cluster/orders-topic.ts";
+import {
+  appendForeign,
+  created,
+  health,
+  live,
+  type OrdersTopic,
+  ordersTopic,
+  read,
+  readable,
+} from "../support/cluster/orders-topic.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";

@@ -341,7 +341,9 @@ describe("sizes are the encoded bytes", () => {
     const refused: AppError[] = [];
     const appender = appenderOn(producer, { onRefused: (e) => refused.push(e) });
     const value = "漢".repeat(120);
-    expect(await messageOf(appender.append(record(value), soon(5_000)))).toMatch(/has 43\d bytes as a batch.* takes 400; it was not/);
+    expect(await messageOf(appender.append(record(value), soon(5_000)))).toMatch(
+      /has 43\d bytes as a batch.* takes 400; it was not/,
+    );
     const small = appender.append(record("漢".repeat(100)), soon(5_000));
     (await producer.next()).settle();
     expect((await small).offset).toBe(0);
