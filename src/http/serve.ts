@@ -64,6 +64,7 @@ const listenError = (e: unknown, host: string, port: number, portSetting: string
   const why = {
     EADDRINUSE: `Another program listens on ${host}:${port}. Stop it, or set ${portSetting} to another port.`,
     EACCES: `This user may not listen on port ${port}. Set ${portSetting} to a port above 1023.`,
+    EINVAL: `${host} is no address that can be listened on. Set HOST to one of this machine's.`,
     EADDRNOTAVAIL: `${host} is no address of this machine. Set HOST to one, 127.0.0.1 for this machine only or 0.0.0.0 for all.`,
   }[String((e as NodeJS.ErrnoException).code)];
   return why === undefined ? e : new AppError("CONFIG_INVALID", why, { portSetting, host, port }, e);

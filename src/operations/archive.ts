@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, isAppError } from "../errors.ts";
+import { prepareDirectory } from "../start.ts";
 import { archiveLine, asNewRecord } from "./archive-line.ts";
 import { type ArchiveFile, ArchiveFiles, type FileSum } from "./archive-files.ts";
 import { type Arrived, comparePartition, type Expected, type PartitionComparison } from "./comparison.ts";
@@ -53,7 +54,7 @@ export async function planArchive(
   if ((await env.log.partitionCount(topic)) === 0) throw new AppError("OPERATION_REFUSED", `There is no topic ${topic}.`);
   const { ranges } = await survey(env, console, topic, await windowsOf(env, topic, {}), () => true);
   const plan = { version: FORMAT_VERSION, topic, logId, partitions: ranges };
-  mkdirSync(directory, { recursive: true });
+  prepareDirectory(directory, "--dir");
   writeDurably(path, JSON.stringify(plan, undefined, 2));
   return plan;
 }

@@ -7,7 +7,7 @@ import type { Console } from "./progress.ts";
 export const EXIT_OK = 0;
 /** Not all that should have arrived did, or it was given up. */
 export const EXIT_FAILED = 1;
-const EXIT_USAGE = 2;
+export const EXIT_USAGE = 2;
 /** As a shell says it of a process that SIGINT ended. */
 export const EXIT_INTERRUPTED = 130;
 

@@ -102,7 +102,7 @@ export class Live {
 
   #figures(): LiveFigures {
     const { partitions, sampler, tally, about, clock } = this.options;
-    const { status, reason, standstill, restore } = readiness(partitions);
+    const { status, reason, standstill, restore, warnings } = readiness(partitions);
     const { applied, appended_per_s, applied_per_s, lag, readable } = sampler.rates;
     const list: PartitionFigures[] = [];
     for (const held of partitions.held()) {
@@ -119,11 +119,14 @@ export class Live {
         ...(halted === undefined ? {} : { halted }),
       });
     }
+    const since_ms = partitions.readFailingSince_ms;
     const why = reason ?? standstill ?? list.find(({ halted }) => halted !== undefined)?.halted;
     return {
       at_ms: clock.wall_ms(),
       status,
       ...(why === undefined ? {} : { reason: why }),
+      ...(since_ms === undefined ? {} : { since_ms }),
+      ...(warnings === undefined ? {} : { warnings }),
       topicName: about.topicName,
       partitionCount: partitions.partitionCount,
       partitions: list,
