@@ -281,11 +281,32 @@ describe("lanes", () => {
     const send = await producer.next();
     producer.leaders.set(0, "2");
     const second = appender.append(record("b"), soon(5_000));
+    // Whatever another lane does meanwhile.
+    producer.leaders.set(1, "3");
+    const other = appender.append(record("other", 1), soon(5_000));
+    (await producer.next()).settle();
+    await other;
     await Bun.sleep(20);
-    expect(producer.sends).toHaveLength(1);
+    expect(producer.sends.map(({ values }) => values)).toEqual([["a"], ["other"]]);
     send.settle();
     (await producer.next()).settle();
     expect(await offsetsOf([first, second])).toEqual([0, 1]);
+  });
+
+  test("a lane has one send under way, whatever the other lanes do meanwhile", async () => {
+    const producer = new HeldProducer();
+    producer.leaders.set(2, "2");
+    const appender = appenderOn(producer);
+    const appended = [appender.append(record("a", 0), soon(5_000))];
+    const first = await producer.next();
+    appended.push(appender.append(record("b", 1), soon(5_000)), appender.append(record("c", 2), soon(5_000)));
+    (await producer.next()).settle();
+    await appended[2];
+    await Bun.sleep(20);
+    expect(producer.sends.map(({ values }) => values)).toEqual([["a"], ["c"]]);
+    first.settle();
+    (await producer.next()).settle();
+    await Promise.all(appended);
   });
 
   test("a partition with much to send does not keep the others of its lane waiting", async () => {
