@@ -1,4 +1,5 @@
 import { readConfig } from "./config.ts";
+import { startFailure } from "./start.ts";
 
 /** Shorter than the time that the image gives the whole check. */
 const ANSWER_MS_MAX = 3_000;
@@ -41,4 +42,9 @@ async function ask(url: string): Promise<Answer | undefined> {
   }
 }
 
-process.exit(await healthcheck());
+try {
+  process.exit(await healthcheck());
+} catch (e) {
+  console.log(startFailure(e));
+  process.exit(1);
+}

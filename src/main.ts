@@ -3,8 +3,8 @@ import { cartApp } from "./cart/app.ts";
 import { RestartingCart } from "./cart/restarting-cart.ts";
 import { CartService } from "./cart/service.ts";
 import { systemClock, within } from "./clock.ts";
-import { type Config, readConfig, settingsHelp } from "./config.ts";
-import { AppError } from "./errors.ts";
+import { settingsHelp } from "./config/settings.ts";
+import { type Config, readConfig } from "./config.ts";
 import { readiness } from "./http/health.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { type RunningService, serve } from "./http/serve.ts";
@@ -19,6 +19,7 @@ import type { CartHandle } from "./order-service/try-routes.ts";
 import { viewing } from "./order-service/viewing.ts";
 import type { HeldPartitions } from "./partitions/projection.ts";
 import { StateDir } from "./partitions/state-dir.ts";
+import { checkHost, checkOpenFiles, openToOthers, prepareDataDir, startFailure, writeForThisUserAlone } from "./start.ts";
 import { createLogger, isTerminal, type Logger, writeToStdout } from "./telemetry/logger.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 import { progressBar, type Standing, standingLine, StatusLine } from "./telemetry/status-line.ts";
@@ -27,6 +28,9 @@ import type { Tracing, TracingOptions } from "./telemetry/tracing.ts";
 const ROLES = ["both", "producer", "consumer"] as const;
 type Role = (typeof ROLES)[number];
 
+/** An unexpected failure. */
+const EXIT_FAILED = 1;
+/** It could not begin: the command, a setting, or what a setting names. */
 const EXIT_USAGE = 2;
 const STATUS_WAIT_MS = 200;
 const EVENT_LOOP_WAIT_MS = 100;
@@ -36,6 +40,8 @@ const TRACES_WAIT_MS_MAX = 1_000;
 const USAGE = `Usage: bun start [--help]        both services in one process
        bun run producer          the cart service alone
        bun run consumer          the order service alone
+
+Exit 0: ended by SIGTERM or SIGINT. 1: an unexpected failure. 2: it could not begin; what to change is said.
 
 ${settingsHelp()}`;
 
@@ -79,13 +85,13 @@ function startCart(config: Config, log: Log, logger: Logger, tracers: Tracers): 
   metrics.watch(() => service.partitions);
   const inFlight = new InFlight(config.in_flight_requests_max);
   const health = () => readiness(service.partitions, service.refusal);
-  const app = cartApp({ ...config, commands: service.commands, health, inFlight, logger, metrics, tracer });
+  const app = cartApp({ ...config, commands: service.commands, health, inFlight, logger, metrics, tracer, clock });
   return {
     what: "index",
     service,
     metrics,
     tracer,
-    handle: (request) => app.handle(request),
+    handle: app.handle,
     http: serve(app, { ...config, port: config.cart_port, portSetting: "CART_PORT", inFlight, clock }),
   };
 }
@@ -107,9 +113,10 @@ function startOrderService(config: Config, log: Log, logger: Logger, { tracers, 
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
   const { partitions } = service;
   const rebuild = (partition: number) => partitions.rebuild(partition, "an operator asked for it");
-  const views = viewing({ config, log, partitions, partitionOf, sampler, cart, clock });
+  const views = viewing({ config, log, partitions, partitionOf, sampler, cart, inFlight, clock });
   const otherRoutes = views.routes;
-  const app = orderServiceApp({ ...config, partitions, partitionOf, rebuild, inFlight, logger, metrics, tracer, otherRoutes });
+  const queries = { partitions, partitionOf, rebuild, otherRoutes };
+  const app = orderServiceApp({ ...config, ...queries, inFlight, logger, metrics, tracer, clock });
   const http = serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock });
   const stop = () => {
     views.close();
@@ -164,15 +171,21 @@ async function main(args: readonly string[]): Promise<number | undefined> {
     return EXIT_USAGE;
   }
   const config = readConfig(process.env);
-  const secrets = [config.kafka?.sasl?.password, config.operator_token].filter((secret) => secret !== undefined);
+  checkOpenFiles();
+  await checkHost(config.host);
+  prepareDataDir(config.data_dir);
   const status = isTerminal() ? new StatusLine(writeToStdout, () => process.stdout.columns) : undefined;
   const write = status?.line ?? writeToStdout;
-  const logger = createLogger({ level: config.log_level, format: config.log_format, secrets, write });
+  const logger = createLogger({ level: config.log_level, format: config.log_format, secrets: config.secrets, write });
   // A defect must not leave half a service running: it is said, and the process ends. What was acknowledged is in the log.
-  process.on("unhandledRejection", (e) => {
-    logger.fatal({ err: e }, "unexpected failure");
-    process.exit(1);
-  });
+  for (const failure of ["unhandledRejection", "uncaughtException"] as const) {
+    process.on(failure, (e: unknown) => {
+      logger.fatal({ err: e }, "unexpected failure");
+      process.exit(EXIT_FAILED);
+    });
+  }
+  for (const path of openToOthers(config.data_dir))
+    logger.warn({ path }, "Other users of this machine can read what is in here: close it with chmod -R go= on that path.");
   const log = openLog(config, { clock, random, newUuid, onClientMessage: (message) => logger.debug(message) });
   const tracers = await tracersFor(config, logger);
   const cart = role === "consumer" ? undefined : startCart(config, log, logger, tracers);
@@ -199,11 +212,11 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   return undefined;
 }
 
+writeForThisUserAlone();
 try {
   const code = await main(process.argv.slice(2));
   if (code !== undefined) process.exit(code);
 } catch (e) {
-  if (!(e instanceof AppError)) throw e;
-  console.error(e.message);
+  console.error(startFailure(e));
   process.exit(EXIT_USAGE);
 }

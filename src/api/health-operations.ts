@@ -1,4 +1,5 @@
 import { Type } from "@sinclair/typebox";
+import { TOPIC_CONCERNS } from "../partitions/topic-concerns.ts";
 import type { Operation } from "./openapi.ts";
 
 const partition = Type.Object(
@@ -30,16 +31,35 @@ const restore = Type.Object(
   { title: "Restore", description: "While partitions are read from far behind the log's end." },
 );
 
+const topicWarning = Type.Object(
+  {
+    topic: Type.String(),
+    code: Type.Unsafe<string>({
+      type: "string",
+      enum: TOPIC_CONCERNS.filter((code) => code !== "settings-unreadable"),
+      description: "Stable.",
+    }),
+    detail: Type.String({ description: "What is set, what follows, what to do." }),
+  },
+  { title: "TopicWarning" },
+);
+
 export const readinessProperties = {
   status: Type.Unsafe<string>({
     type: "string",
     enum: ["ready", "catching-up", "halted", "unreadable", "standing-still", "joining", "settling", "waiting", "left"],
     description: "Anything but ready is a 503 of /health/ready.",
   }),
-  reason: Type.Optional(Type.String({ description: "Why the log cannot be read." })),
+  reason: Type.Optional(Type.String({ description: "Why the log cannot be used." })),
+  since: Type.Optional(Type.String({ format: "date-time", description: "Since when that is so." })),
   standstill: Type.Optional(Type.String({ description: "What is not applied although the log has it." })),
   refusal: Type.Optional(Type.String({ description: "What the log refused to take within the last minute (cart service)." })),
   restore: Type.Optional(restore),
+  warnings: Type.Optional(
+    Type.Array(topicWarning, {
+      description: "What about the topics' settings may cost records. It changes nothing of the status.",
+    }),
+  ),
   partitions: Type.Array(partition, { description: "Those held here." }),
 };
 

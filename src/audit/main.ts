@@ -3,6 +3,7 @@ import { systemClock } from "../clock.ts";
 import { readConfig } from "../config.ts";
 import { AppError } from "../errors.ts";
 import { openLog } from "../log/open-log.ts";
+import { checkOpenFiles, prepareDataDir, startFailure, writeForThisUserAlone } from "../start.ts";
 import { isTerminal, writeToStdout } from "../telemetry/logger.ts";
 import { progressBar, StatusLine } from "../telemetry/status-line.ts";
 import { audit, auditPartition, type AuditOptions, type Finding } from "./audit.ts";
@@ -66,6 +67,8 @@ async function main(args: string[]): Promise<number> {
   const urls = services ?? [`http://127.0.0.1:${config.order_port}`];
   if (fix && config.operator_token === undefined)
     throw new AppError("CONFIG_INVALID", "--fix needs OPERATOR_TOKEN, the one that the order services were started with.");
+  checkOpenFiles();
+  if (!config.kafka) prepareDataDir(config.data_dir);
   const log = openLog(config, {
     clock,
     random: Math.random,
@@ -119,10 +122,10 @@ async function fixed(finding: Finding, options: AuditOptions, show: (text: strin
   return { ...(await auditPartition(partition, marks, { ...options, onRead: () => undefined })), wasFixed: differences };
 }
 
+writeForThisUserAlone();
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (e) {
-  if (!(e instanceof AppError)) throw e;
-  console.error(e.message);
+  console.error(startFailure(e));
   process.exitCode = EXIT_USAGE;
 }

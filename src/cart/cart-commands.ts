@@ -220,6 +220,8 @@ export class LogCartCommands implements CartCommands {
     const send = context.span?.sending({ partition, key: orderId, eventId });
     const traceparent = send?.traceparent ?? context.traceparent ?? newTraceparent(newUuid, eventId);
     const headers: [string, string][] = cloudEventHeaders(event, SOURCE, traceparent);
+    const tracestate = send ? send.tracestate : context.tracestate;
+    if (tracestate) headers.push(["tracestate", tracestate]);
     if (context.idempotency) headers.push([FINGERPRINT_HEADER, context.idempotency.fingerprint]);
     const value = encodeEvent(event);
     return { send, record: { partition, key: orderId, value, headers, timestamp_ms: clock.wall_ms() } };

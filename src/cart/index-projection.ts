@@ -55,7 +55,7 @@ const KEYED_EVENTS = `CREATE TABLE keyed_events (
  */
 export const indexProjection = (ownCreates: OwnCreates): Projection<IndexView> => ({
   name: "order-index",
-  version: 2,
+  version: 3,
   schema: `
     CREATE TABLE order_index (
       order_id TEXT PRIMARY KEY, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, event_id TEXT NOT NULL

@@ -12,7 +12,7 @@ import { PartitionSet } from "../partitions/partition-set.ts";
 import type { Projection } from "../partitions/projection.ts";
 import type { ClaimState, State } from "../partitions/state-dir.ts";
 import { PartitionStore } from "../partitions/store.ts";
-import { prepareTopics } from "../partitions/topics.ts";
+import { Topics } from "../partitions/topics.ts";
 import type { NewUuid, Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { AppendMeter, PartitionMeter } from "../telemetry/meters.ts";
@@ -63,6 +63,7 @@ export class CartService {
   readonly #placement: Placement;
   readonly #appender: Appender;
   readonly #refusals: Refusals;
+  readonly #topics: Topics;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
   #state: State | undefined;
@@ -74,6 +75,7 @@ export class CartService {
     const topic = config.orders_topic;
     const ownCreates = new OwnCreates();
     this.#options = options;
+    this.#topics = new Topics({ owner: "The cart service", config, log, clock, random, logger });
     this.#projection = indexProjection(ownCreates);
     this.partitions = new PartitionSet({
       log,
@@ -82,6 +84,8 @@ export class CartService {
       openStore: (partition) => new PartitionStore(this.#openedDb(), this.#projection, partition, () => undefined, meter),
       isOwner: () => true,
       membership: () => (this.partitions.partitionCount === 0 ? "joining" : this.#placement.isSettled ? "stable" : "settling"),
+      obstacle: () => this.#topics.waiting,
+      topics: this.#topics,
       gather_ms: INDEX_GATHER_MS,
       meter,
       restoring: (message, restore) => logger.info({ restore }, `Index of orders: ${message}`),
@@ -161,13 +165,10 @@ export class CartService {
 
   async #run(): Promise<void> {
     const { config, log, clock, random, logger } = this.#options;
-    const { orders_topic: topic, dead_letter_topic: deadLetterTopic, topic_partitions } = config;
-    const onWaiting = (reason: string) => logger.warn({ topic }, `The cart service waits for the log: ${reason}`);
-    const logId = await prepareTopics(
-      { log, topic, deadLetterTopic, topic_partitions, backoff: config, clock, random, onWaiting },
-      this.#ending.signal,
-    );
+    const { orders_topic: topic } = config;
+    const logId = await this.#topics.prepare(this.#ending.signal);
     if (logId === undefined || this.#ending.signal.aborted) return;
+    const watching = this.#topics.watch(this.#ending.signal);
     const backoff = new Backoff(config, random);
     const outage = new Outage("STORE_FAILED: Opening the index of orders", clock, (message) => logger.error({ topic }, message));
     while (!this.#ending.signal.aborted && !this.#db) {
@@ -195,6 +196,7 @@ export class CartService {
         await clock.sleep(backoff.next_ms(), this.#ending.signal);
       }
     }
+    await watching;
   }
 
   #openDb(logId: string): Database {

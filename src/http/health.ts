@@ -1,4 +1,4 @@
-import type { ActorState, HeldPartitions, PartitionView, RestoreProgress } from "../partitions/projection.ts";
+import type { ActorState, HeldPartitions, PartitionView, RestoreProgress, TopicWarning } from "../partitions/projection.ts";
 import type { Route } from "./service.ts";
 
 export interface PartitionHealth {
@@ -19,12 +19,16 @@ export interface Readiness {
   readonly status: string;
   /** Why the log cannot be read. */
   readonly reason?: string;
+  /** Since when, as ISO 8601 writes it. */
+  readonly since?: string;
   /** What is not applied although the log has it. */
   readonly standstill?: string;
   /** What the log refused to take within the last minute, of a service that appends. It changes nothing of the status. */
   readonly refusal?: string;
   /** While partitions are read from far behind the log's end. */
   readonly restore?: RestoreProgress;
+  /** What about the topics' settings may cost records. It changes nothing of the status. */
+  readonly warnings?: readonly TopicWarning[];
   readonly partitions: readonly PartitionHealth[];
 }
 
@@ -50,13 +54,16 @@ export const readiness = (partitions: HeldPartitions<unknown>, refusal?: string)
     });
   }
   const { restore, standstill } = partitions;
-  const reason = partitions.readFailure;
+  const { readFailure: reason, readFailingSince_ms: since_ms } = partitions;
+  const warnings = partitions.topics?.warnings ?? [];
   return {
     status: status(partitions, allRunning, oneHalted),
     ...(reason === undefined ? {} : { reason }),
+    ...(since_ms === undefined ? {} : { since: new Date(since_ms).toISOString() }),
     ...(standstill === undefined ? {} : { standstill }),
     ...(refusal === undefined ? {} : { refusal }),
     ...(restore === undefined ? {} : { restore }),
+    ...(warnings.length === 0 ? {} : { warnings }),
     partitions: list,
   };
 };

@@ -153,8 +153,7 @@ export interface Producer {
 }
 
 /** What became of one record: where the log has it, or the error that `append` would have rejected with for it alone. */
-export type SendOutcome =
-  { readonly offset: number; readonly leaderEpoch: number } | { readonly error: AppError };
+export type SendOutcome = { readonly offset: number; readonly leaderEpoch: number } | { readonly error: AppError };
 
 /** A producer that retries without doubling (KIP-98), and tells of each record by itself what became of it. */
 export interface IdempotentProducer extends Producer {

@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
@@ -16,10 +15,9 @@ export interface OpenLogOptions {
   readonly onClientMessage: (message: string) => void;
 }
 
-/** The log that the settings name: the brokers', or the embedded one in the data directory, which is made if it is missing. */
+/** The log that the settings name: the brokers', or the embedded one in the data directory, which must be there. */
 export function openLog(config: Config, { clock, random, newUuid, onClientMessage }: OpenLogOptions): Log {
   if (!config.kafka) {
-    mkdirSync(config.data_dir, { recursive: true });
     return openSqliteLog({
       path: join(config.data_dir, "log.sqlite"),
       clock,

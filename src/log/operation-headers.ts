@@ -12,6 +12,15 @@ export const DEAD_LETTER_HEADERS = {
   offset: "x-dead-letter-offset",
 } as const;
 
+/**
+ * Of some dead letters. Last offset: the letter stands for all from its offset to that one, which are no records. Cut: what of the
+ * record is not all there, as it is too large for a letter; the whole of it is in the topic.
+ */
+export const DEAD_LETTER_EXTRA_HEADERS = {
+  lastOffset: "x-dead-letter-last-offset",
+  cut: "x-dead-letter-cut",
+} as const;
+
 /** Of what a replay wrote: which replay, and where it read the record. */
 export const REPLAY_HEADERS = {
   id: "x-replay-id",

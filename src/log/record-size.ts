@@ -7,7 +7,7 @@ export const IN_BATCH_EXTRA_BYTES = 12;
 const ATTRIBUTES_AND_DELTAS_BYTES = 3;
 
 /** How long the record is as the only one of a batch, without the batch's head, in Kafka's encoding. Its headers' names are ASCII. */
-export function encodedBytes({ key, value, headers }: NewRecord): number {
+export function encodedBytes({ key, value, headers }: Pick<NewRecord, "key" | "value" | "headers">): number {
   let bytes = ATTRIBUTES_AND_DELTAS_BYTES + partBytes(key) + partBytes(value) + varintBytes(headers.length);
   for (const [name, header] of headers) bytes += varintBytes(name.length) + name.length + partBytes(header);
   return varintBytes(bytes) + bytes;

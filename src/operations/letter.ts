@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { LogRecord, NewHeader, NewRecord } from "../log/log.ts";
-import { DEAD_LETTER_HEADERS, PARKED_HEADERS, REDRIVE_HEADERS } from "../log/operation-headers.ts";
+import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, PARKED_HEADERS, REDRIVE_HEADERS } from "../log/operation-headers.ts";
 import { placeIn, type Place } from "./replayed-record.ts";
 import { headerText, matches, type Selection } from "./selection.ts";
 
@@ -25,6 +25,10 @@ export const matchesLetter = (selection: LetterSelection, record: LogRecord, par
   (selection.partition === undefined || selection.partition === partition) &&
   (selection.offset === undefined || selection.offset === record.offset) &&
   (!selection.reasons || selection.reasons.includes(headerText(record.headers(), DEAD_LETTER_HEADERS.reason) ?? ""));
+
+/** Whether the letter has the record that it is about: not where that was cut, or is a batch that cannot be decoded. */
+export const isWholeLetter = (record: LogRecord): boolean =>
+  !record.headers().some(([name]) => name === DEAD_LETTER_EXTRA_HEADERS.cut || name === DEAD_LETTER_EXTRA_HEADERS.lastOffset);
 
 /** Undefined where the letter does not say that it came from a partition which the topic has. */
 export function readLetter(

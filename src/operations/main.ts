@@ -1,9 +1,11 @@
-import { readConfig } from "../config.ts";
+import { type Config, readConfig } from "../config.ts";
 import { systemClock } from "../clock.ts";
+import type { Log } from "../log/log.ts";
 import { openLog } from "../log/open-log.ts";
+import { checkOpenFiles, prepareDataDir, startFailure, writeForThisUserAlone } from "../start.ts";
 import { isTerminal, writeToStdout } from "../telemetry/logger.ts";
 import { ARCHIVE_USAGE, runArchive } from "./archive-command.ts";
-import { type CommandContext, EXIT_INTERRUPTED, failed } from "./command.ts";
+import { type CommandContext, EXIT_INTERRUPTED, EXIT_USAGE, failed } from "./command.ts";
 import { Console } from "./progress.ts";
 import { REDRIVE_USAGE, runRedrive } from "./redrive-command.ts";
 import { REPLAY_USAGE, runReplay } from "./replay-command.ts";
@@ -33,6 +35,13 @@ function untilInterrupted(): AbortSignal {
   return interrupting.signal;
 }
 
+function begin(): { readonly config: Config; readonly log: Log } {
+  const config = readConfig(process.env);
+  checkOpenFiles();
+  prepareDataDir(config.data_dir);
+  return { config, log: openLog(config, { clock, random: Math.random, newUuid, onClientMessage: () => undefined }) };
+}
+
 async function main([name = "", ...args]: readonly string[]): Promise<number> {
   const command = COMMANDS[name];
   if (!command) throw new Error(`There is no operation ${name}.`);
@@ -41,12 +50,18 @@ async function main([name = "", ...args]: readonly string[]): Promise<number> {
     return 0;
   }
   const console = new Console({ write: writeToStdout, columns: isTerminal() ? () => process.stdout.columns : undefined }, clock);
+  let begun: { readonly config: Config; readonly log: Log };
   try {
-    const config = readConfig(process.env);
-    const log = openLog(config, { clock, random: Math.random, newUuid, onClientMessage: () => undefined });
+    begun = begin();
+  } catch (e) {
+    console.say(startFailure(e));
+    return EXIT_USAGE;
+  }
+  const { config, log } = begun;
+  try {
     const { PATH, HOME, TMPDIR } = process.env;
     try {
-      const env = { log, clock, random: Math.random, backoff: config, signal: untilInterrupted() };
+      const env = { log, clock, random: Math.random, backoff: config, topic_replicas: config.topic_replicas, signal: untilInterrupted() };
       return await command.run(args, { config, env, console, newUuid, programEnv: { PATH, HOME, TMPDIR } });
     } finally {
       await log.close();
@@ -58,4 +73,5 @@ async function main([name = "", ...args]: readonly string[]): Promise<number> {
 
 const newUuid = () => crypto.randomUUID();
 
+writeForThisUserAlone();
 process.exit(await main(process.argv.slice(2)));

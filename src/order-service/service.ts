@@ -5,7 +5,7 @@ import { DeadLetters } from "../partitions/dead-letters.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
 import { type ClaimState, type State, storeName } from "../partitions/state-dir.ts";
 import { PartitionStore } from "../partitions/store.ts";
-import { prepareTopics } from "../partitions/topics.ts";
+import { Topics } from "../partitions/topics.ts";
 import type { Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -41,6 +41,7 @@ export class OrderService {
   readonly partitions: PartitionSet<OrdersView>;
   readonly #options: OrderServiceOptions;
   readonly #deadLetters: DeadLetters;
+  readonly #topics: Topics;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
   #membership: Membership | undefined;
@@ -50,6 +51,7 @@ export class OrderService {
   constructor(options: OrderServiceOptions) {
     const { config, log, clock, random, logger, metrics, tracer } = options;
     this.#options = options;
+    this.#topics = new Topics({ owner: "The order service", config, log, clock, random, logger });
     const isOwner = () => this.#membership?.isOwner() ?? false;
     const warn = (partition: number | undefined, message: string) => logger.warn({ partition }, message);
     const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, warn };
@@ -64,6 +66,8 @@ export class OrderService {
       restoring: (message, restore) => logger.info({ restore }, message),
       deliverDeadLetters: (partition, letters, signal) => this.#deadLetters.deliver(partition, letters, signal),
       membership: () => this.#standing(),
+      obstacle: () => this.#topics.waiting,
+      topics: this.#topics,
       meter: metrics,
       tracer,
       ...(options.readable ? { readable: options.readable } : {}),
@@ -89,14 +93,11 @@ export class OrderService {
   }
 
   async #run(): Promise<void> {
-    const { config, log, clock, random, logger } = this.#options;
-    const { orders_topic: topic, dead_letter_topic: deadLetterTopic, topic_partitions } = config;
-    const onWaiting = (reason: string) => logger.warn({ topic }, `The order service waits for the log: ${reason}`);
-    const logId = await prepareTopics(
-      { log, topic, deadLetterTopic, topic_partitions, backoff: config, clock, random, onWaiting },
-      this.#ending.signal,
-    );
+    const { config, log, clock, logger } = this.#options;
+    const { orders_topic: topic } = config;
+    const logId = await this.#topics.prepare(this.#ending.signal);
     if (logId === undefined || this.#ending.signal.aborted) return;
+    const watching = this.#topics.watch(this.#ending.signal);
     this.#logId = logId;
     this.#membership = log.joinGroup({
       group: config.consumer_group,
@@ -121,6 +122,7 @@ export class OrderService {
       await clock.sleep(COMMIT_WAIT_MS, this.#ending.signal);
       await this.#commit();
     }
+    await watching;
   }
 
   async #commit(): Promise<void> {

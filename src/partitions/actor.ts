@@ -3,6 +3,7 @@ import type { Batch, FetchResult, TopicEnds } from "../log/log.ts";
 import type { ActorEnvironment, DeadLetter } from "./actor-environment.ts";
 import * as errors from "./actor-errors.ts";
 import { Hindrance } from "./hindrance.ts";
+import { UNDECODABLE_BATCH } from "./letter-record.ts";
 import type { ActorState, PartitionView } from "./projection.ts";
 import { PositionWaiters } from "./position-waiters.ts";
 import { type Question, Reading } from "./reading.ts";
@@ -10,8 +11,6 @@ import { isDamage, isStoreFailure, lastRecordOf, type PartitionStore } from "./s
 
 /** How long to wait before a store that failed is tried again. */
 export const STORE_RETRY_WAIT_MS = 1_000;
-/** Of a batch that cannot be decoded; the projection is not asked. */
-const UNDECODABLE = "undecodable_batch";
 
 /**
  * Owns one partition: its store, its position, its queries. Records go in through `accept`, in order; `apply` folds them and commits
@@ -110,6 +109,7 @@ export class PartitionActor<View> implements PartitionView<View> {
       partition,
       position: store,
       hindrance: this.#hindrance,
+      clock: environment.clock,
       mayBeginLate: environment.mayBeginLate ?? false,
       onEndWanted: () => environment.endWanted?.(),
       onHalt: (error) => this.halt(error),
@@ -232,7 +232,7 @@ export class PartitionActor<View> implements PartitionView<View> {
       for (const record of batch.records) {
         const { undecodable } = record;
         if ((undecodable?.lastOffset ?? record.offset) < this.nextOffset) continue;
-        const reason = undecodable ? { code: UNDECODABLE, detail: undecodable.reason } : store.projection.fold(record);
+        const reason = undecodable ? { code: UNDECODABLE_BATCH, detail: undecodable.reason } : store.projection.fold(record);
         if (reason && this.environment.deliverDeadLetters) letters.push({ ...reason, record });
       }
     } catch (e) {

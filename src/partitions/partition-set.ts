@@ -9,7 +9,7 @@ import type { ActorEnvironment } from "./actor-environment.ts";
 import { EndsInquiry } from "./ends-inquiry.ts";
 import { LogFailures } from "./log-failures.ts";
 import type { Failure } from "./outage.ts";
-import type { HeldPartitions, RestoreProgress } from "./projection.ts";
+import type { HeldPartitions, RestoreProgress, TopicsStanding } from "./projection.ts";
 import type { Question } from "./reading.ts";
 import { RestoreMeter } from "./restore-meter.ts";
 import { Standstill } from "./standstill.ts";
@@ -45,6 +45,7 @@ export interface PartitionSetOptions<View> extends Omit<
   readonly obstacle?: () => Failure | undefined;
   /** Why dead letters could not be appended, should there be any. */
   readonly deadLetterFailure?: () => string | undefined;
+  readonly topics?: TopicsStanding;
   /** How long records may gather between two fetches, while nobody waits for them. */
   readonly gather_ms?: number;
   /** Something a person should read; it concerns all partitions where none is named. */
@@ -98,6 +99,10 @@ export class PartitionSet<View> implements HeldPartitions<View> {
 
   get membership(): string {
     return this.options.membership();
+  }
+
+  get topics(): TopicsStanding | undefined {
+    return this.options.topics;
   }
 
   get readFailure(): string | undefined {

@@ -113,6 +113,29 @@ export interface HeldPartitions<View> {
   readonly standstill: string | undefined;
   /** How far those have come that read a long way up to the log's end; undefined while none does. */
   readonly restore: RestoreProgress | undefined;
+  /** How the log's topics stand, where that is looked at. */
+  readonly topics?: TopicsStanding | undefined;
+}
+
+export interface TopicsStanding {
+  /** What about their settings may cost records. */
+  readonly warnings: readonly TopicWarning[];
+  /** Of each topic that was looked at, every concern that there can be. */
+  readonly findings: readonly TopicFinding[];
+}
+
+export interface TopicWarning {
+  readonly topic: string;
+  /** Stable. */
+  readonly code: string;
+  /** Sentences: what is set, what follows, what to do. */
+  readonly detail: string;
+}
+
+export interface TopicFinding {
+  readonly topic: string;
+  readonly code: string;
+  readonly isFound: boolean;
 }
 
 export interface RestoreProgress {

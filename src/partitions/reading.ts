@@ -1,3 +1,4 @@
+import type { Clock } from "../clock.ts";
 import type { AppError } from "../errors.ts";
 import type { Batch, FetchResult, PartitionEnds, TopicEnds, Watermarks } from "../log/log.ts";
 import * as errors from "./actor-errors.ts";
@@ -24,6 +25,7 @@ export interface ReadingOptions {
   readonly partition: number;
   readonly position: Position;
   readonly hindrance: Hindrance;
+  readonly clock: Clock;
   /** Whether a new store may begin behind the log's first records, which were removed. */
   readonly mayBeginLate: boolean;
   /** Told when the log has to be asked for its ends. */
@@ -51,6 +53,8 @@ export class Reading {
   #caughtUpAt: number | undefined;
   /** Everything was known when it was last heard of. */
   #wasComplete = false;
+  /** Since when the log tells an end before what is applied, on the process' clock. */
+  #cutSince_ms: number | undefined;
   /** Answers to earlier questions for the ends are of no use any more. */
   #questions = 0;
   readonly #continuity: Continuity;
@@ -182,16 +186,14 @@ export class Reading {
   }
 
   #hearEnds(asked: Question, ends: Exclude<PartitionEnds, { unavailable: string }>): boolean {
-    const { position, hindrance, onHalt } = this.options;
+    const { position, hindrance } = this.options;
     const { startOffset, endOffset, leaderEpoch } = ends;
     if (position.nextOffset === undefined && startOffset > this.#readOffset && !this.#beginLate(startOffset)) return true;
     const isNewLeader = this.#continuity.isNewLeader(leaderEpoch);
     // A leader that was replaced and does not know it yet may tell an older end.
     const isCut = endOffset < asked.nextOffset && leaderEpoch >= this.leaderEpoch;
-    if (isCut && !asked.isVerified) {
-      onHalt(errors.outOfRange(this.nextOffset, ends));
-      return true;
-    }
+    if (isCut && !asked.isVerified) return this.#isCutForGood(ends);
+    this.#cutSince_ms = undefined;
     if (isCut || (isNewLeader && this.#continuity.isVerified)) {
       const why = isCut ? `The log ends at offset ${endOffset}, before what is applied.` : NEW_LEADER;
       this.#interrupt(why, true);
@@ -203,6 +205,15 @@ export class Reading {
     // Where there is nothing to read, no batch will tell that the partition can be read again.
     if (endOffset <= this.nextOffset) hindrance.unavailable = undefined;
     this.#noteProgress();
+    return true;
+  }
+
+  /** A leader that has just begun may tell for a moment an end that it does not have (KIP-207). What it is asked for meanwhile is in doubt. */
+  #isCutForGood(ends: Watermarks): boolean {
+    const now_ms = this.options.clock.now_ms();
+    this.#cutSince_ms ??= now_ms;
+    if (now_ms - this.#cutSince_ms < CUT_MS_MIN) return false;
+    this.options.onHalt(errors.outOfRange(this.nextOffset, ends));
     return true;
   }
 
@@ -266,4 +277,6 @@ export class Reading {
   }
 }
 
+/** For so long a log has to tell an end before what is applied, until that is taken for true. */
+const CUT_MS_MIN = 2_000;
 const NEW_LEADER = "The partition has another leader.";

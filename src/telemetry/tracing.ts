@@ -1,6 +1,7 @@
 import {
   type Attributes,
   type Context,
+  createTraceState,
   isSpanContextValid,
   ROOT_CONTEXT,
   type Span,
@@ -13,27 +14,23 @@ import {
 } from "@opentelemetry/api";
 import { ExportResultCode } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
-import { resourceFromAttributes } from "@opentelemetry/resources";
+import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
 import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
   BatchSpanProcessor,
   ParentBasedSampler,
+  type Sampler,
   type SpanExporter,
+  type SpanLimits,
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
+import type { TracesConfig } from "../config/open-telemetry.ts";
 import type { ApplyTracer, RequestSpan, RequestTracer, SendingSpan } from "./tracer.ts";
 
-/** Spans that wait for the receiver; beyond it they are dropped. */
-const QUEUE_SPANS_MAX = 4_096;
-const BATCH_SPANS_MAX = 512;
-const EXPORT_WAIT_MS = 1_000;
-const EXPORT_MS_MAX = 5_000;
-
-export interface TracingOptions {
-  /** OTLP over HTTP: spans go to `<endpoint>/v1/traces`. Its headers, certificates and compression are OpenTelemetry's own variables. */
-  readonly endpoint: string;
-  /** Of the traces that begin here, how many are kept, 0 to 1. One that was begun elsewhere is kept if its header says so. */
-  readonly ratio: number;
+export interface TracingOptions extends TracesConfig {
+  /** The role's own name, where the resource has none. */
   readonly service: "cart-service" | "order-service";
   /** `kafka`, or what else the log is. */
   readonly system: string;
@@ -52,24 +49,27 @@ export class Tracing implements RequestTracer, ApplyTracer {
   readonly #provider: TracerProvider;
   readonly #tracer: Tracer;
   readonly #messaging: Attributes;
+  /** Whether a record whose trace is not kept needs no span, which is then not made to be thrown away. */
+  readonly #parentDecides: boolean;
 
   constructor(private readonly options: TracingOptions) {
-    const { endpoint, ratio, service, system, topic, tell } = options;
-    const url = `${endpoint.replace(/\/+$/, "")}/v1/traces`;
-    const exporter = toldOnce(new OTLPTraceExporter({ url, timeoutMillis: EXPORT_MS_MAX }), new URL(url).host, tell);
+    const { url, resource, service, system, topic, tell } = options;
+    const exporter = toldOnce(new OTLPTraceExporter({ url, timeoutMillis: options.answer_ms_max }), new URL(url).host, tell);
     const queue = new BatchSpanProcessor({
       exporter,
-      maxQueueSize: QUEUE_SPANS_MAX,
-      maxExportBatchSize: BATCH_SPANS_MAX,
-      scheduledDelayMillis: EXPORT_WAIT_MS,
-      exportTimeoutMillis: EXPORT_MS_MAX,
+      maxQueueSize: options.queue_spans_max,
+      maxExportBatchSize: options.batch_spans_max,
+      scheduledDelayMillis: options.batch_wait_ms,
+      exportTimeoutMillis: options.export_ms_max,
     });
     this.#provider = new TracerProvider({
-      resource: resourceFromAttributes({ "service.name": service }),
-      sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) }),
+      resource: defaultResource().merge(resourceFromAttributes({ "service.name": service, ...resource })),
+      sampler: samplerOf(options),
+      spanLimits: limitsOf(options),
       spanProcessors: [queue],
     });
     this.#tracer = this.#provider.getTracer("order-processing");
+    this.#parentDecides = options.sampler.startsWith("parentbased_");
     this.#messaging = { "messaging.system": system, "messaging.destination.name": topic };
   }
 
@@ -78,8 +78,8 @@ export class Tracing implements RequestTracer, ApplyTracer {
     return this.#provider.shutdown().catch(() => undefined);
   }
 
-  request(method: string, route: string, url: string, traceparent: string | undefined): RequestSpan {
-    const parent = traceparent === undefined ? undefined : spanContext(traceparent);
+  request(...[method, route, url, traceparent, tracestate]: Parameters<RequestTracer["request"]>): RequestSpan {
+    const parent = traceparent === undefined ? undefined : spanContext(traceparent, tracestate);
     const { pathname, protocol } = new URL(url);
     const attributes = {
       "http.request.method": method,
@@ -111,6 +111,7 @@ export class Tracing implements RequestTracer, ApplyTracer {
     const span = this.#tracer.startSpan(name, { kind: SpanKind.PRODUCER, attributes }, under(request.spanContext()));
     return {
       traceparent: header(span.spanContext()),
+      tracestate: span.spanContext().traceState?.serialize(),
       sent: (offset) => {
         span.setAttribute("messaging.kafka.offset", offset);
         span.end();
@@ -129,9 +130,8 @@ export class Tracing implements RequestTracer, ApplyTracer {
       const endTime = now_ms();
       for (const record of records) {
         if (record.offset < fromOffset || record.offset >= nextOffset) continue;
-        const given = record.headers().find(([name]) => name === "traceparent")?.[1];
-        const parent = given ? spanContext(Buffer.from(given).toString("latin1")) : undefined;
-        if (!parent || (parent.traceFlags & TraceFlags.SAMPLED) === 0) continue;
+        const parent = parentOf(record);
+        if (!parent || (this.#parentDecides && (parent.traceFlags & TraceFlags.SAMPLED) === 0)) continue;
         const attributes = {
           ...this.#messaging,
           "messaging.operation.name": "process",
@@ -148,6 +148,28 @@ export class Tracing implements RequestTracer, ApplyTracer {
   }
 }
 
+const samplerOf = ({ sampler, ratio }: TracesConfig): Sampler => {
+  switch (sampler) {
+    case "always_on":
+      return new AlwaysOnSampler();
+    case "always_off":
+      return new AlwaysOffSampler();
+    case "traceidratio":
+      return new TraceIdRatioBasedSampler(ratio);
+    case "parentbased_always_on":
+      return new ParentBasedSampler({ root: new AlwaysOnSampler() });
+    case "parentbased_always_off":
+      return new ParentBasedSampler({ root: new AlwaysOffSampler() });
+    case "parentbased_traceidratio":
+      return new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) });
+  }
+};
+
+const limitsOf = ({ span_attributes_max, attribute_chars_max }: TracesConfig): SpanLimits => ({
+  ...(span_attributes_max === undefined ? {} : { attributeCountLimit: span_attributes_max }),
+  ...(attribute_chars_max === undefined ? {} : { attributeValueLengthLimit: attribute_chars_max }),
+});
+
 const under = (parent: SpanContext | undefined): Context =>
   parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, parent);
 
@@ -159,11 +181,22 @@ const fail = (span: Span, why: string): void => {
 const traceparentPattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
 /** Undefined where it is malformed, as another program's may be. */
-const spanContext = (traceparent: string): SpanContext | undefined => {
+const spanContext = (traceparent: string, tracestate: string | undefined): SpanContext | undefined => {
   const [, traceId, spanId, flags] = traceparentPattern.exec(traceparent) ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
-  const context = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
+  const traceState = tracestate === undefined ? {} : { traceState: createTraceState(tracestate) };
+  const context = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true, ...traceState };
   return isSpanContextValid(context) ? context : undefined;
+};
+
+const parentOf = (record: Parameters<ApplyTracer["applying"]>[1][number]): SpanContext | undefined => {
+  const headers = record.headers();
+  const text = (wanted: string) => {
+    const value = headers.find(([name]) => name === wanted)?.[1];
+    return value ? Buffer.from(value).toString("latin1") : undefined;
+  };
+  const traceparent = text("traceparent");
+  return traceparent === undefined ? undefined : spanContext(traceparent, text("tracestate"));
 };
 
 const header = ({ traceId, spanId, traceFlags }: SpanContext): string =>

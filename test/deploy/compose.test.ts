@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv } from "ajv";
-import { readConfig, settingsHelp } from "../../src/config.ts";
+import { settingsHelp } from "../../src/config/settings.ts";
+import { readConfig } from "../../src/config.ts";
 import { runBounded } from "../support/tied-process.ts";
 import { bindMounts, composeSchema, parseFile, type Project, readProject, type Service } from "./compose.ts";
 
@@ -172,13 +173,17 @@ describe("our services in Compose", () => {
     expect(Number.parseInt(service.stop_grace_period!) * 1_000).toBeGreaterThanOrEqual(wait_ms_max + 10_000);
   });
 
-  test.each(ours)("%s: %s is passed every setting that the image does not fix", (_project, _name, service) => {
+  test.each(ours)("%s: %s is passed every setting that the image does not fix", (project, _name, service) => {
     const all = [...settingsHelp().matchAll(/^ {2}([A-Z_]+) /gm)].map(([, setting]) => setting!);
     // What the image fixes, and what only the operator's commands read.
     const others = ["HOST", "CART_PORT", "ORDER_PORT", "DATA_DIR", "REDPANDA_CONNECT_BIN"];
     expect(Object.keys(service.environment ?? {}).toSorted()).toEqual(all.filter((name) => !others.includes(name)).toSorted());
     const set = Object.entries(service.environment!).filter(([, value]) => value !== null);
-    expect(set.map(([setting]) => setting)).toEqual(["KAFKA_BROKERS"]);
+    expect(set.map(([setting]) => setting).toSorted()).toEqual(
+      project === "three brokers" ? ["KAFKA_BROKERS", "TOPIC_REPLICATION"] : ["KAFKA_BROKERS"],
+    );
+    // Every topic on all three, as the brokers are told for those that others make.
+    if (project === "three brokers") expect(service.environment?.["TOPIC_REPLICATION"]).toBe("3");
   });
 });
 

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import type { TracesConfig } from "../../src/config/open-telemetry.ts";
+import { readConfig } from "../../src/config.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { createOrder, orderDetails } from "../support/http.ts";
 import { type ReceivedSpan, startOtlpReceiver } from "../support/otlp-receiver.ts";
@@ -121,11 +123,12 @@ await brokerSuite("traces", (broker) => {
   );
 });
 
-const tracingTo = async (port: number, ratio: number, told: string[]) => {
+const tracingTo = async (port: number, traces: Partial<TracesConfig>, told: string[]) => {
   const { Tracing } = await import("../../src/telemetry/tracing.ts");
+  const defaults = readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` }).traces!;
   return new Tracing({
-    endpoint: `http://127.0.0.1:${port}`,
-    ratio,
+    ...defaults,
+    ...traces,
     service: "cart-service",
     system: "kafka",
     topic: "t",
@@ -135,10 +138,10 @@ const tracingTo = async (port: number, ratio: number, told: string[]) => {
   });
 };
 
-test("whether a trace is kept: as its header says, and without one by the ratio; the record's header says it on", async () => {
+test("whether a trace is kept, by each sampler, with a header and without; the record's header says it on", async () => {
   await using receiver = startOtlpReceiver();
-  const sentWith = async (ratio: number, traceparent?: string) => {
-    const tracing = await tracingTo(Number(new URL(receiver.endpoint).port), ratio, []);
+  const sentWith = async (traces: Partial<TracesConfig>, traceparent?: string) => {
+    const tracing = await tracingTo(Number(new URL(receiver.endpoint).port), traces, []);
     const span = tracing.request("POST", "/create-order", "http://x/create-order", traceparent);
     const sending = span.sending({ partition: 0, key: "ORD-1", eventId: "e" });
     sending.sent(0);
@@ -149,10 +152,128 @@ test("whether a trace is kept: as its header says, and without one by the ratio;
   const given = (flags: string) => `00-${traceId}-${clientSpanId}-${flags}`;
   const continued = (flags: string) =>
     expect.stringMatching(new RegExp(`^00-${traceId}-(?!${clientSpanId})[0-9a-f]{16}-${flags}$`));
-  expect(await sentWith(0, given("01"))).toEqual({ traceparent: continued("01"), spans: 2 });
-  expect(await sentWith(1, given("00"))).toEqual({ traceparent: continued("00"), spans: 0 });
-  expect(await sentWith(1)).toEqual({ traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/), spans: 2 });
-  expect(await sentWith(0)).toEqual({ traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/), spans: 0 });
+  const begun = (flags: string) => expect.stringMatching(new RegExp(`^00-[0-9a-f]{32}-[0-9a-f]{16}-${flags}$`));
+  const [kept, notKept] = [
+    { traceparent: continued("01"), spans: 2 },
+    { traceparent: continued("00"), spans: 0 },
+  ];
+  expect(await sentWith({ ratio: 0 }, given("01"))).toEqual(kept);
+  expect(await sentWith({ ratio: 1 }, given("00"))).toEqual(notKept);
+  expect(await sentWith({ ratio: 1 })).toEqual({ traceparent: begun("01"), spans: 2 });
+  expect(await sentWith({ ratio: 0 })).toEqual({ traceparent: begun("00"), spans: 0 });
+  for (const [sampler, ratio, isKept] of [
+    ["always_on", 0, [true, true, true]],
+    ["always_off", 1, [false, false, false]],
+    ["traceidratio", 1, [true, true, true]],
+    ["traceidratio", 0, [false, false, false]],
+    ["parentbased_always_on", 0, [true, false, true]],
+    ["parentbased_always_off", 1, [true, false, false]],
+  ] as const) {
+    expect({ sampler, sent: await sentWith({ sampler, ratio }, given("01")) }).toEqual({
+      sampler,
+      sent: isKept[0] ? kept : notKept,
+    });
+    expect({ sampler, sent: await sentWith({ sampler, ratio }, given("00")) }).toEqual({
+      sampler,
+      sent: isKept[1] ? kept : notKept,
+    });
+    const sent = isKept[2] ? { traceparent: begun("01"), spans: 2 } : { traceparent: begun("00"), spans: 0 };
+    expect({ sampler, sent: await sentWith({ sampler, ratio }) }).toEqual({ sampler, sent });
+  }
+});
+
+test("whether the apply of another program's record is traced is decided by its header, or by a sampler that does not ask it", async () => {
+  await using receiver = startOtlpReceiver();
+  const applied = async (sampler: TracesConfig["sampler"], flags: string) => {
+    const tracing = await tracingTo(Number(new URL(receiver.endpoint).port), { sampler }, []);
+    const headers = () => [["traceparent", Buffer.from(`00-${traceId}-${clientSpanId}-${flags}`)]] as const;
+    tracing.applying(0, [{ offset: 7, key: Buffer.from("ORD-1"), headers }], 0)(8);
+    await tracing.stop();
+    return receiver.spans.splice(0).length;
+  };
+  expect(await applied("parentbased_traceidratio", "01")).toBe(1);
+  expect(await applied("parentbased_traceidratio", "00")).toBe(0);
+  expect(await applied("always_on", "00")).toBe(1);
+  expect(await applied("always_off", "01")).toBe(0);
+});
+
+test("attributes are bounded in number and length as the settings say", async () => {
+  await using receiver = startOtlpReceiver();
+  const limits = { span_attributes_max: 2, attribute_chars_max: 5 };
+  const tracing = await tracingTo(Number(new URL(receiver.endpoint).port), limits, []);
+  tracing.request("POST", "/create-order", "http://x/create-order", undefined).answered(200);
+  await tracing.stop();
+  expect(receiver.spans.map(({ attributes }) => attributes)).toEqual([{ "http.request.method": "POST", "http.route": "/crea" }]);
+});
+
+describe("OpenTelemetry's own variables", () => {
+  const answered = async (env: Readonly<Record<string, string>>, ids: readonly string[]) => {
+    const program = await startProgram({ env });
+    await program.ready();
+    for (const order_id of ids) expect((await createOrder(program.cartUrl, { ...cart, order_id })).status).toBe(200);
+    return program;
+  };
+
+  test("name the service, describe the resource, and say where traces go, for both roles of a process", async () => {
+    await using receiver = startOtlpReceiver(0, "/as/it/stands");
+    await using _ = await answered(
+      {
+        OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1",
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.endpoint}/as/it/stands`,
+        OTEL_SERVICE_NAME: "shop",
+        OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=staging,service.name=other,team=caf%C3%A9",
+      },
+      ["1"],
+    );
+    await waitUntil("for three spans", () => receiver.spans.length >= 3);
+    expect(new Set(receiver.spans.map(({ kind }) => kind))).toEqual(new Set(["SERVER", "PRODUCER", "CONSUMER"]));
+    for (const { resource } of receiver.spans)
+      expect(resource).toMatchObject({
+        "service.name": "shop",
+        "deployment.environment.name": "staging",
+        team: "café",
+        "telemetry.sdk.name": "opentelemetry",
+      });
+  }, 30_000);
+
+  test("turn traces off", async () => {
+    await using receiver = startOtlpReceiver();
+    for (const off of [
+      {},
+      { OTEL_SDK_DISABLED: "true" },
+      { OTEL_TRACES_EXPORTER: "none" },
+      { OTEL_TRACES_SAMPLER: "always_off" },
+    ]) {
+      const env = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint, OTEL_BSP_SCHEDULE_DELAY: "50", ...off };
+      await using program = await answered(env, ["1", "2"]);
+      await Bun.sleep(500);
+      program.kill("SIGTERM");
+      await program.exited();
+      const areSent = receiver.spans.splice(0).length > 0;
+      expect({ off, areSent }).toEqual({ off, areSent: Object.keys(off).length === 0 });
+    }
+  }, 60_000);
+
+  test("carry what the receiver wants to see", async () => {
+    const seen: (string | null)[] = [];
+    await using receiver = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: ({ headers }) => (seen.push(headers.get("authorization"), headers.get("content-encoding")), Response.json({})),
+    });
+    await using program = await answered(
+      {
+        OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${receiver.port}`,
+        OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20hunter2",
+        OTEL_EXPORTER_OTLP_COMPRESSION: "gzip",
+        LOG_LEVEL: "debug",
+      },
+      ["1"],
+    );
+    await waitUntil("for the receiver to be asked", () => seen.length > 0);
+    expect(seen.slice(0, 2)).toEqual(["Bearer hunter2", "gzip"]);
+    expect(program.output()).not.toContain("hunter2");
+  }, 30_000);
 });
 
 describe("a receiver that is not there", () => {
@@ -196,7 +317,7 @@ describe("a receiver that is not there", () => {
       fetch: () => (answered++, Response.json({}, { status })),
     });
     const told: string[] = [];
-    const tracing = await tracingTo(receiver.port!, 1, told);
+    const tracing = await tracingTo(receiver.port!, {}, told);
     const answers = (count: number) =>
       waitUntil(
         () => `for ${count} answers; there were ${answered}`,
@@ -214,7 +335,7 @@ describe("a receiver that is not there", () => {
   test("costs no more memory than the queue", async () => {
     const [port] = (await freePorts(1)) as [number];
     const told: string[] = [];
-    const tracing = await tracingTo(port, 1, told);
+    const tracing = await tracingTo(port, {}, told);
     const makeSpans = async (count: number) => {
       for (let n = 0; n < count; n++) {
         const span = tracing.request("POST", "/create-order", "http://x/create-order", undefined);

@@ -98,6 +98,7 @@ beforeAll(async () => {
     orders_topic: TOPIC,
     dead_letter_topic: DEAD_LETTER_TOPIC,
     read_wait_ms_max: 100,
+    inFlight,
   });
   service = serve(serviceApp(routes, inFlight, createLogger({ level: "silent", format: "json" })), {
     host: "127.0.0.1",

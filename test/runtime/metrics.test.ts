@@ -175,6 +175,45 @@ describe("what the appender counts", () => {
   });
 });
 
+test("what the log refuses is counted by the error that its client got, each at 0 from the start", async () => {
+  const metrics = new Metrics("order-service", () => 0);
+  const meter = metrics.appends();
+  const counted = () => lines(metrics, "orders_append_refused_total");
+  expect(await counted()).toEqual(['{code="EVENT_TOO_LARGE"} 0', '{code="APPEND_REFUSED"} 0']);
+  meter.refused("APPEND_REFUSED");
+  meter.refused("APPEND_REFUSED");
+  meter.refused("EVENT_TOO_LARGE");
+  expect(await counted()).toEqual(['{code="EVENT_TOO_LARGE"} 1', '{code="APPEND_REFUSED"} 2']);
+});
+
+test("a partition that waits is told by why: its store, its dead letters, or the log", async () => {
+  const metrics = new Metrics("order-service", () => 0);
+  const at = (partition: number, state: "running" | "suspended" | "blocked", hindered?: string) => ({
+    partition,
+    state,
+    nextOffset: 0,
+    endOffset: 0,
+    hindered,
+  });
+  const held = [at(0, "running"), at(1, "running", "no leader"), at(2, "suspended", "disk"), at(3, "blocked", "letters")];
+  metrics.watch(() => ({
+    partitionCount: 4,
+    held: () => held,
+    readFailure: undefined,
+    standstill: undefined,
+    restore: undefined,
+  }));
+  const ones = async (name: string) => (await lines(metrics, name)).filter((line) => line.endsWith(" 1"));
+  expect(await ones("orders_partition_unreadable")).toEqual(['{partition="1"} 1']);
+  expect(await ones("orders_store_failing")).toEqual(['{partition="2"} 1']);
+  expect(await ones("orders_partition_state")).toEqual([
+    '{partition="0",state="running"} 1',
+    '{partition="1",state="running"} 1',
+    '{partition="2",state="suspended"} 1',
+    '{partition="3",state="blocked"} 1',
+  ]);
+});
+
 test("a histogram's buckets hold what lies up to their bound", async () => {
   const metrics = new Metrics("order-service", () => 0);
   const answered = metrics.route("GET", "/x");

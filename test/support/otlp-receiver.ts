@@ -21,6 +21,7 @@ interface Export {
 
 export interface ReceivedSpan extends Omit<WireSpan, "attributes" | "kind"> {
   readonly service: unknown;
+  readonly resource: Readonly<Record<string, unknown>>;
   readonly kind: string;
   readonly attributes: Readonly<Record<string, unknown>>;
 }
@@ -32,23 +33,26 @@ const read = (attributes: WireSpan["attributes"]): Record<string, unknown> =>
   Object.fromEntries(attributes.map(({ key, value }) => [key, "intValue" in value ? Number(value.intValue) : value.stringValue]));
 
 /** Takes spans by OTLP/HTTP with JSON, as a collector does, and keeps them. */
-export function startOtlpReceiver(port = 0) {
+export function startOtlpReceiver(port = 0, path = "/v1/traces") {
   const spans: ReceivedSpan[] = [];
   const server = Bun.serve({
     hostname: "127.0.0.1",
     port,
     fetch: async (request) => {
-      if (request.method !== "POST" || new URL(request.url).pathname !== "/v1/traces") return new Response(null, { status: 404 });
+      if (request.method !== "POST" || new URL(request.url).pathname !== path) return new Response(null, { status: 404 });
       if (request.headers.get("content-type") !== "application/json") return new Response(null, { status: 415 });
       const { resourceSpans } = (await request.json()) as Export;
-      for (const { resource, scopeSpans } of resourceSpans)
+      for (const { resource: given, scopeSpans } of resourceSpans) {
+        const resource = read(given.attributes);
         for (const span of scopeSpans.flatMap((scope) => scope.spans))
           spans.push({
             ...span,
-            service: read(resource.attributes)["service.name"],
+            service: resource["service.name"],
+            resource,
             kind: KINDS[span.kind] ?? "?",
             attributes: read(span.attributes),
           });
+      }
       return Response.json({ partialSuccess: {} });
     },
   });

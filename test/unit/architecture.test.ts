@@ -30,10 +30,11 @@ const mayImport: Record<string, readonly string[]> = {
   api: ["http", "partitions", "log", "orders", ...bottom],
   cart: ["api", "http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
   "order-service": ["api", "http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
-  operations: ["config", "telemetry", "log", "orders", ...bottom],
-  audit: ["config", "telemetry", "log", "orders", ...bottom],
-  healthcheck: ["config"],
-  main: ["config", "telemetry", "partitions", "log", "orders", ...services, ...bottom],
+  start: ["errors"],
+  operations: ["start", "config", "telemetry", "log", "orders", ...bottom],
+  audit: ["start", "config", "telemetry", "log", "orders", ...bottom],
+  healthcheck: ["start", "config"],
+  main: ["start", "config", "telemetry", "partitions", "log", "orders", ...services, ...bottom],
 };
 const mayImportTypes: Record<string, readonly string[]> = {
   log: ["config", "telemetry"],

@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { type Env, readConfig, settingsHelp } from "../../src/config.ts";
+import { settingsHelp } from "../../src/config/settings.ts";
+import { type Env, readConfig } from "../../src/config.ts";
 import { isAppError } from "../../src/errors.ts";
 
-const anyFile = () => "PEM";
+const pem = "-----BEGIN CERTIFICATE-----";
+const anyFile = () => pem;
 
 const problemsOf = (env: Env, readFile: (path: string) => string = anyFile): string[] => {
   try {
@@ -21,12 +23,16 @@ describe("readConfig", () => {
       host: "127.0.0.1",
       cart_port: 8000,
       order_port: 8001,
+      allowed_hosts: [],
       data_dir: "./data",
       kafka: undefined,
       orders_topic: "orders.events",
       dead_letter_topic: "orders.events.dlq",
       topic_partitions: 12,
-      consumer_group: "order-service",
+      topic_replicas: undefined,
+      log_start: "complete",
+      // The Python predecessor's group is order-service, and its members cannot share one with ours.
+      consumer_group: "order-processing",
       partitioner: "murmur2",
       session_timeout_ms: 10_000,
       partitions_settle_ms: 10_000,
@@ -44,6 +50,7 @@ describe("readConfig", () => {
       traces: undefined,
       log_level: "info",
       log_format: "auto",
+      secrets: [],
     });
   });
 
@@ -51,48 +58,75 @@ describe("readConfig", () => {
     expect(readConfig({ KAFKA_BROKERS: "", CART_PORT: " ", KAFKA_SASL_PASSWORD: "" })).toEqual(readConfig({}));
   });
 
-  test("traces", () => {
-    const endpoint = "http://otel-collector:4318";
-    expect(readConfig({ OTEL_TRACES_SAMPLER_ARG: "0.5" }).traces).toBeUndefined();
-    expect(readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }).traces).toEqual({ endpoint, ratio: 1 });
-    for (const [given, ratio] of [
-      ["0", 0],
-      ["0.25", 0.25],
-      ["1.0", 1],
-    ] as const)
-      expect(readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_TRACES_SAMPLER_ARG: given }).traces).toEqual({
-        endpoint,
-        ratio,
-      });
-    for (const wrong of ["-1", "1.1", "1e-3", ".", "all"])
-      expect(() => readConfig({ OTEL_TRACES_SAMPLER_ARG: wrong })).toThrow("OTEL_TRACES_SAMPLER_ARG");
-    expect(() => readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: "otel-collector:4317" })).toThrow("http or https URL");
-    expect(() => readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://:4318" })).toThrow("must be a URL");
-  });
-
   test("brokers, TLS and SASL", () => {
     const config = readConfig(
       {
-        KAFKA_BROKERS: "redpanda-0:9092, 10.0.0.1:65535",
+        KAFKA_BROKERS: "redpanda-0:9092, 10.0.0.1:65535,[2001:db8::1]:9092 ,[::ffff:10.0.0.1]:9093",
         KAFKA_TLS: "TRUE",
         KAFKA_TLS_CA_FILE: "/ca.pem",
         KAFKA_SASL_MECHANISM: "SCRAM-SHA-256",
         KAFKA_SASL_USERNAME: "orders",
         KAFKA_SASL_PASSWORD: " spaces count ",
       },
-      (path) => `PEM of ${path}`,
+      (path) => `${pem} of ${path}`,
     );
     expect(config.kafka).toEqual({
-      brokers: ["redpanda-0:9092", "10.0.0.1:65535"],
-      tls: { ca: "PEM of /ca.pem" },
+      brokers: ["redpanda-0:9092", "10.0.0.1:65535", "[2001:db8::1]:9092", "[::ffff:10.0.0.1]:9093"],
+      tls: { ca: `${pem} of /ca.pem` },
       sasl: { mechanism: "scram-sha-256", username: "orders", password: " spaces count " },
     });
+    expect(config.secrets).toEqual([" spaces count "]);
+  });
+
+  test.each([
+    ["[fe80::1%eth0]:9092", "A zone"],
+    ["[::1]", "host:port"],
+    ["[::1]:0", "host:port"],
+    ["[::12345]:9092", "host:port"],
+    ["[redpanda]:9092", "host:port"],
+    ["::1:9092", "in brackets"],
+    ["2001:db8::1", "in brackets"],
+    ["a:1,::1", "in brackets"],
+  ])("brokers at %s are refused, and it is said why: %s", (brokers, why) => {
+    const [problem, ...more] = problemsOf({ KAFKA_BROKERS: brokers });
+    expect(more).toEqual([]);
+    expect(problem).toContain("KAFKA_BROKERS");
+    expect(problem).toContain(why);
+  });
+
+  test.each([
+    ["::1", "::1"],
+    ["[::1]", "::1"],
+    ["::", "::"],
+    ["orders.example", "orders.example"],
+  ])("to listen on HOST %s", (given, host) => {
+    expect(readConfig({ HOST: given }).host).toBe(host);
+  });
+
+  test("allowed hosts, as they are compared: in small letters, without port, brackets and the root's dot", () => {
+    const given = "Orders.Example., 10.0.0.5:8000, [2001:DB8:0::1]:8001,2001:db8::2,shop_1";
+    const allowed_hosts = ["orders.example", "10.0.0.5", "2001:db8::1", "2001:db8::2", "shop_1"];
+    expect(readConfig({ ALLOWED_HOSTS: given }).allowed_hosts).toEqual(allowed_hosts);
+    for (const wrong of ["*", "http://orders.example", "a,,b", "a/b", "a:x", "[::1", "fe80::1%eth0:1"])
+      expect({ wrong, problems: problemsOf({ ALLOWED_HOSTS: wrong }).length }).toEqual({ wrong, problems: 1 });
+  });
+
+  test("what the topic is to have, and whether its start may be missing", () => {
+    expect(readConfig({ TOPIC_REPLICATION: "3", LOG_START: "Accept" })).toMatchObject({ topic_replicas: 3, log_start: "accept" });
+    for (const wrong of [{ TOPIC_REPLICATION: "0" }, { TOPIC_REPLICATION: "three" }, { LOG_START: "earliest" }])
+      expect(problemsOf(wrong)).toHaveLength(1);
+  });
+
+  test("a port that Kubernetes set for a service of that name: how to get rid of it is said", () => {
+    const [problem] = problemsOf({ CART_PORT: "tcp://10.0.0.1:8000" });
+    expect(problem).toContain("enableServiceLinks: false");
+    expect(problem).toContain("set CART_PORT in the pod's env");
   });
 
   test("all problems are reported at once, each with what would be right", () => {
     expect(
       problemsOf({
-        CART_PORT: "tcp://10.0.0.1:80",
+        CART_PORT: "eighty",
         ORDER_PORT: "65536",
         APPEND_WAIT_MS_MAX: "4501",
         ORDERS_TOPIC: "a b",
@@ -103,9 +137,9 @@ describe("readConfig", () => {
         BACKOFF_MS_MAX: "400",
       }),
     ).toEqual([
-      '  CART_PORT is "tcp://10.0.0.1:80"; it must be an integer from 0 to 65535.',
+      '  CART_PORT is "eighty"; it must be an integer from 0 to 65535.',
       "  ORDER_PORT is 65536; it must be an integer from 0 to 65535.",
-      '  KAFKA_BROKERS is "redpanda"; it must be host:port pairs separated by commas, such as redpanda-0:9092,redpanda-1:9092.',
+      '  KAFKA_BROKERS is "redpanda"; it must be host:port pairs separated by commas, such as redpanda-0:9092,[2001:db8::1]:9092.',
       '  ORDERS_TOPIC is "a b"; it must have 1 to 245 letters, digits, dots, underscores and hyphens, but not . or .. alone.',
       '  PARTITIONER is "random"; it must be one of murmur2, crc32.',
       "  APPEND_WAIT_MS_MAX is 4501; it must be an integer from 10 to 4500.",
@@ -153,6 +187,11 @@ describe("readConfig", () => {
         },
       }),
     );
+  });
+
+  test("refuses a certificate authority's file that holds none", () => {
+    const env = { KAFKA_BROKERS: "a:1", KAFKA_TLS: "true", KAFKA_TLS_CA_FILE: "/ca.pem" };
+    expect(problemsOf(env, () => "garbage")).toEqual([expect.stringContaining("PEM")]);
   });
 
   test("a password is in no message and no detail, also when it is the problem", () => {

@@ -7,7 +7,8 @@ import { KafkaLog } from "../../src/log/kafka/kafka-log.ts";
 
 const requireOf = createRequire(import.meta.url);
 type Prototype = { prototype: Record<string, unknown> };
-const clusterOf = (requireOf("kafkajs/src/cluster") as Prototype).prototype;
+const connectionOf = (requireOf("kafkajs/src/network/connection") as Prototype).prototype;
+const connectionPoolOf = (requireOf("kafkajs/src/network/connectionPool") as Prototype).prototype;
 const brokerOf = (requireOf("kafkajs/src/broker") as Prototype).prototype;
 
 const openLog = () =>
@@ -32,9 +33,9 @@ function without(prototype: Record<string, unknown>, part: string, act: () => vo
 }
 
 test.each([
-  ["cluster", clusterOf, "findGroupCoordinator"],
-  ["cluster", clusterOf, "findTopicPartitionMetadata"],
-  ["broker", brokerOf, "joinGroup"],
+  ["connection", connectionOf, "send"],
+  ["connection pool", connectionPoolOf, "getConnection"],
+  ["broker", brokerOf, "syncGroup"],
   ["broker", brokerOf, "initProducerId"],
 ] as const)("a kafkajs whose private %s has changed is refused at once, by the part's name", (what, prototype, part) => {
   without(prototype, part, () => expect(openLog).toThrow(`its ${what} has no ${part}`));

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Clock } from "../../src/clock.ts";
-import { type ClusterHandle, unavailable } from "../../src/log/kafka/cluster.ts";
+import type { Connections } from "../../src/log/kafka/connections.ts";
 import { KafkaMembership } from "../../src/log/kafka/membership.ts";
 
 /** What the listener is told within `passing_ms` of a time that passes at once, while every join fails by this type. */
@@ -19,15 +19,15 @@ async function toldWithin(passing_ms: number, type: string): Promise<string[]> {
       await Promise.withResolvers<void>().promise;
     },
   };
-  const refusal = unavailable(Object.assign(new Error(`refused by ${type}`), { type }));
-  const cluster: Pick<ClusterHandle, "use" | "close"> = { use: () => Promise.reject(refusal), close: () => undefined };
+  const refusal = Object.assign(new Error(`refused by ${type}`), { type });
+  const connections: Pick<Connections, "any" | "close"> = { any: () => Promise.reject(refusal), close: () => undefined };
   const listener = {
     assigned: () => undefined,
     lost: (reason: string) => void told.push(reason),
     waiting: () => undefined,
   };
   const membership = new KafkaMembership(
-    cluster as ClusterHandle,
+    () => connections as Connections,
     { group: "g", topic: "t", localPartitions: () => [], listener },
     { session_timeout_ms: 6_000, backoff_ms_min: 100, backoff_ms_max: 100 },
     clock,
@@ -36,10 +36,11 @@ async function toldWithin(passing_ms: number, type: string): Promise<string[]> {
   );
   await passed.promise;
   expect(membership.state).toBe("joining");
+  expect(membership.reason).toBe(told[0]);
   return told;
 }
 
-const told = (type: string) => [expect.stringContaining(`refused by ${type}`)];
+const told = (type: string) => [expect.stringContaining(type)];
 
 test("a join that is refused is told at once, and once", async () => {
   expect(await toldWithin(100, "GROUP_AUTHORIZATION_FAILED")).toEqual(told("GROUP_AUTHORIZATION_FAILED"));

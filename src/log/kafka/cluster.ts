@@ -1,43 +1,27 @@
 import { createRequire } from "node:module";
 import { type Kafka } from "kafkajs";
-import { AppError } from "../../errors.ts";
 
 /**
- * The one seam to what kafkajs keeps private: its cluster, which knows brokers, leaders and connections, and its brokers,
- * which speak the protocol. kafkajs 2.2.4 is pinned and no longer changes. Why we go below its consumer: src/decisions/0001-below-the-kafkajs-consumer.md.
+ * The one seam to what kafkajs keeps private: its brokers, which are connections that log in and speak the protocol. kafkajs 2.2.4
+ * is pinned and no longer changes. Why we go below its consumer, and below its cluster: src/decisions/0001-below-the-kafkajs-consumer.md.
  */
-export interface Cluster {
+export interface Broker {
+  readonly connectionPool: ConnectionPool;
+  /** What the broker speaks, by API key; null until it is connected. */
+  readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null;
   connect(): Promise<void>;
   disconnect(): Promise<void>;
-  refreshMetadata(): Promise<void>;
-  addTargetTopic(topic: string): Promise<void>;
-  findTopicPartitionMetadata(topic: string): readonly PartitionMetadata[];
-  getNodeIds(): string[];
-  findBroker(options: { nodeId: string }): Promise<Broker>;
-  findGroupCoordinator(options: { groupId: string; coordinatorType?: number }): Promise<Broker>;
-  readonly brokerPool: { readonly metadata: { readonly clusterId: string; readonly brokers: readonly unknown[] } | null };
-}
-
-interface PartitionMetadata {
-  readonly partitionId: number;
-  /** −1 while there is none. */
-  readonly leader: number;
-}
-
-export interface Broker {
-  readonly connectionPool: { send<T>(exchange: Exchange<T>): Promise<T> };
-  listOffsets(options: {
-    isolationLevel: number;
-    topics: { topic: string; partitions: { partition: number; timestamp: number }[] }[];
-  }): Promise<{ responses: { partitions: { partition: number; offset: string }[] }[] }>;
   deleteRecords(options: { topics: { topic: string; partitions: { partition: number; offset: string }[] }[] }): Promise<unknown>;
+  createPartitions(options: { topicPartitions: { topic: string; count: number }[] }): Promise<unknown>;
+  findGroupCoordinator(options: { groupId: string; coordinatorType: number }): Promise<{
+    readonly coordinator: { readonly nodeId: number; readonly host: string; readonly port: number };
+  }>;
   initProducerId(options: {
     transactionalId?: string;
     transactionTimeout: number;
   }): Promise<{ producerId: string; producerEpoch: number }>;
   addPartitionsToTxn(options: Transaction & { topics: { topic: string; partitions: number[] }[] }): Promise<unknown>;
   endTxn(options: Transaction & { transactionResult: boolean }): Promise<unknown>;
-  joinGroup(options: JoinGroup): Promise<JoinedGroup>;
   syncGroup(options: {
     groupId: string;
     generationId: number;
@@ -54,25 +38,23 @@ export interface Broker {
   }): Promise<unknown>;
 }
 
+/** Two connections to one broker: fetches have one of their own, so that nothing waits behind a long poll. */
+export interface ConnectionPool {
+  readonly host: string;
+  readonly port: number;
+  readonly pool: readonly Connection[];
+  getConnection(index: number): Promise<Connection>;
+}
+
+export interface Connection {
+  isConnected(): boolean;
+  send<T>(exchange: Exchange<T>): Promise<T>;
+}
+
 interface Transaction {
   readonly transactionalId: string;
   readonly producerId: number;
   readonly producerEpoch: number;
-}
-
-interface JoinGroup {
-  groupId: string;
-  sessionTimeout: number;
-  rebalanceTimeout: number;
-  memberId: string;
-  groupProtocols: { name: string; metadata: Buffer }[];
-}
-
-export interface JoinedGroup {
-  readonly generationId: number;
-  readonly leaderId: string;
-  readonly memberId: string;
-  readonly members: readonly { memberId: string; memberMetadata: Buffer }[];
 }
 
 /** One request and how its answer is read, in the form kafkajs' connections take; with our patch also in chunks. */
@@ -81,63 +63,53 @@ export interface Exchange<T> {
     apiKey: number;
     apiVersion: number;
     apiName: string;
-    encode(): Promise<RequestEncoder | { readonly chunks: readonly Buffer[] }>;
+    encode(): Promise<{ readonly chunks: readonly Buffer[] }>;
   };
   readonly response: { decode(payload: Buffer): Promise<T>; parse(decoded: T): Promise<T> };
   readonly requestTimeout: number;
 }
 
-/** kafkajs' growing write buffer. */
-export interface RequestEncoder {
-  readonly buffer: Buffer;
-  writeInt8(n: number): this;
-  writeInt16(n: number): this;
-  writeInt32(n: number): this;
-  writeUInt32(n: number): this;
-  writeString(s: string | null): this;
-}
-
 const requireOf = createRequire(import.meta.url);
 
-export const Encoder = requireOf("kafkajs/src/protocol/encoder") as new (initialBytes?: number) => RequestEncoder;
+interface BrokerPool {
+  readonly rootLogger: unknown;
+  readonly connectionPoolBuilder: { build(address: { host: string; port: number }): Promise<ConnectionPool> };
+  createBroker(options: { logger: unknown; connectionPool: ConnectionPool; nodeId: number | null }): Broker;
+}
 
-type CreateCluster = (options: { metadataMaxAge: number; allowAutoTopicCreation: boolean }) => Cluster;
+type CreateCluster = (options: { allowAutoTopicCreation: boolean }) => { readonly brokerPool: BrokerPool };
 
-const METADATA_AGE_MS_MAX = 30_000;
+const POOL_PARTS = { connectionPoolBuilder: "object", createBroker: "function", rootLogger: "object" };
 
-const CLUSTER_PARTS = {
+/** Without what a broker has only once it is made. */
+const BROKER_PARTS = {
   connect: "function",
   disconnect: "function",
-  refreshMetadata: "function",
-  addTargetTopic: "function",
-  findTopicPartitionMetadata: "function",
-  getNodeIds: "function",
-  findBroker: "function",
-  findGroupCoordinator: "function",
-  brokerPool: "object",
-} satisfies Record<keyof Cluster, string>;
-
-/** Without `connectionPool`, which a broker has only once it is made. */
-const BROKER_PARTS = {
-  listOffsets: "function",
   deleteRecords: "function",
+  createPartitions: "function",
+  findGroupCoordinator: "function",
   initProducerId: "function",
   addPartitionsToTxn: "function",
   endTxn: "function",
-  joinGroup: "function",
   syncGroup: "function",
   heartbeat: "function",
   leaveGroup: "function",
   offsetCommit: "function",
-} satisfies Record<Exclude<keyof Broker, "connectionPool">, string>;
+} satisfies Record<Exclude<keyof Broker, "connectionPool" | "versions">, string>;
+
+const CONNECTION_POOL_PARTS = { getConnection: "function" };
+const CONNECTION_PARTS = { isConnected: "function", send: "function" };
 
 /**
  * Throws a plain Error, a defect and no outage, unless kafkajs has the private parts used here. Asked before anything connects: met
  * later, a missing part would look like a broker that cannot be reached, and be tried forever.
  */
 export function checkPrivateParts(kafka: Kafka): void {
-  assertParts("cluster", createCluster(kafka), CLUSTER_PARTS);
-  assertParts("broker", (requireOf("kafkajs/src/broker") as { prototype: unknown }).prototype, BROKER_PARTS);
+  const prototype = (module: string) => (requireOf(module) as { prototype: unknown }).prototype;
+  assertParts("broker pool", brokerPool(kafka), POOL_PARTS);
+  assertParts("broker", prototype("kafkajs/src/broker"), BROKER_PARTS);
+  assertParts("connection pool", prototype("kafkajs/src/network/connectionPool"), CONNECTION_POOL_PARTS);
+  assertParts("connection", prototype("kafkajs/src/network/connection"), CONNECTION_PARTS);
 }
 
 function assertParts(what: string, owner: unknown, parts: Readonly<Record<string, string>>): void {
@@ -146,83 +118,49 @@ function assertParts(what: string, owner: unknown, parts: Readonly<Record<string
   }
 }
 
-function createCluster(kafka: Kafka): Cluster {
+function brokerPool(kafka: Kafka): BrokerPool {
   const symbol = Object.getOwnPropertySymbols(kafka).find((s) => s.description === "private:Kafka:createCluster");
   if (!symbol) throw notPinned("its client has no createCluster");
   const create = (kafka as unknown as Record<symbol, CreateCluster>)[symbol] as CreateCluster;
-  return create({ metadataMaxAge: METADATA_AGE_MS_MAX, allowAutoTopicCreation: false });
+  return create.call(kafka, { allowAutoTopicCreation: false }).brokerPool;
 }
 
 const notPinned = (why: string) =>
   new Error(`kafkajs is not the version whose private parts log/kafka/cluster.ts knows: ${why}.`);
 
-/**
- * A cluster connection that is thrown away whole on any failure and made anew at the next use, so that no half-broken state of
- * the client outlives an outage.
- *
- * ```
- *  (none) ──use()──▶ connected ──failure or discard()──▶ (none) … ──close()──▶ closed
- * ```
- */
-export class ClusterHandle {
-  #connecting: Promise<Cluster> | undefined;
-  #closed = false;
+/** Makes brokers that are not connected yet, with kafkajs' settings for TLS and logging in. */
+export type MakeBroker = (address: { readonly host: string; readonly port: number }, nodeId: number | null) => Promise<Broker>;
 
-  constructor(
-    private readonly kafka: Kafka,
-    private readonly topics: readonly string[],
-  ) {}
-
-  /** Runs `work` on a connected cluster. Every failure becomes `LOG_UNAVAILABLE`, except AppErrors, which pass. */
-  async use<T>(work: (cluster: Cluster) => Promise<T>): Promise<T> {
-    const connecting = (this.#connecting ??= this.#connect());
-    try {
-      return await work(await connecting);
-    } catch (e) {
-      if (e instanceof AppError) throw e;
-      if (this.#connecting === connecting) this.discard();
-      throw unavailable(e);
-    }
-  }
-
-  discard(): void {
-    const connecting = this.#connecting;
-    this.#connecting = undefined;
-    connecting?.then((cluster) => cluster.disconnect()).catch(() => undefined);
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.discard();
-  }
-
-  async #connect(): Promise<Cluster> {
-    if (this.#closed) throw new AppError("LOG_UNAVAILABLE", "The connection to the log is closed.");
-    const cluster = createCluster(this.kafka);
-    await cluster.connect();
-    if (this.topics.length === 0) await cluster.refreshMetadata();
-    for (const topic of this.topics) await cluster.addTargetTopic(topic);
-    return cluster;
-  }
+export function brokerMaker(kafka: Kafka): MakeBroker {
+  const pool = brokerPool(kafka);
+  return async ({ host, port }, nodeId) =>
+    pool.createBroker({
+      logger: pool.rootLogger,
+      connectionPool: await pool.connectionPoolBuilder.build({ host, port }),
+      nodeId,
+    });
 }
 
-/** Newer than kafkajs' table of errors. */
-const CODE_PRODUCER_FENCED = 90;
-
-/** The type of a Kafka protocol error as kafkajs names it (`REBALANCE_IN_PROGRESS`, …), also where it wraps it. */
-export function kafkaErrorType(e: unknown): string | undefined {
-  const { type, cause } = (e ?? {}) as { type?: unknown; cause?: unknown };
-  if ((e as { code?: unknown } | undefined)?.code === CODE_PRODUCER_FENCED) return "PRODUCER_FENCED";
-  if (typeof type === "string") return type;
-  return cause === undefined ? undefined : kafkaErrorType(cause);
+/** kafkajs' own encoding of a JoinGroup request, without its second try under the member id that the first one gave (KIP-394). */
+export function joinGroupExchange(options: {
+  readonly groupId: string;
+  readonly sessionTimeout: number;
+  readonly rebalanceTimeout: number;
+  readonly memberId: string;
+  readonly groupProtocols: readonly { readonly name: string; readonly metadata: Buffer }[];
+}): Exchange<JoinedGroup> {
+  const { protocol } = requireOf("kafkajs/src/protocol/requests/joinGroup") as {
+    protocol: (of: { version: number }) => (options: object) => Exchange<JoinedGroup>;
+  };
+  return protocol({ version: JOIN_GROUP_VERSION })({ ...options, protocolType: "consumer" });
 }
 
-export const unavailable = (e: unknown): AppError =>
-  new AppError("LOG_UNAVAILABLE", `The broker cannot be reached or refused: ${messageOf(e)}`, {}, e);
+/** The first that gives a member its id before it joins. */
+const JOIN_GROUP_VERSION = 4;
 
-/** kafkajs' errors about several topics say in their message only that there are some; what they are stands in `errors`. */
-function messageOf(e: unknown): string {
-  if (!(e instanceof Error)) return String(e);
-  const { errors } = e as { errors?: unknown };
-  return Array.isArray(errors) ? `${e.message}: ${errors.map(messageOf).join("; ")}` : e.message;
+export interface JoinedGroup {
+  readonly generationId: number;
+  readonly leaderId: string;
+  readonly memberId: string;
+  readonly members: readonly { memberId: string; memberMetadata: Buffer }[];
 }

@@ -1,5 +1,5 @@
 import { crc32c } from "./crc32c.ts";
-import type { NewHeader, NewRecord } from "../log.ts";
+import type { NewHeader, NewRecord, Timestamp } from "../log.ts";
 
 /** Who appends, for the broker's duplicate detection (KIP-98): the batch's first record has sequence number `sequence`. */
 export interface BatchProducer {
@@ -20,12 +20,13 @@ const TRANSACTIONAL_BIT = 0x10;
  */
 export function encodeBatch(records: readonly NewRecord[], producer: BatchProducer, out: BatchOutput): Buffer {
   out.begin(BATCH_HEADER_BYTES);
-  const baseTimestamp_ms = records[0]?.timestamp_ms ?? 0;
-  let maxTimestamp_ms = baseTimestamp_ms;
+  const base = records[0]?.timestamp_ms ?? 0;
+  let latest = base;
   for (let i = 0; i < records.length; i++) {
     const record = records[i] as NewRecord;
-    maxTimestamp_ms = Math.max(maxTimestamp_ms, record.timestamp_ms);
-    out.record(record, i, record.timestamp_ms - baseTimestamp_ms);
+    const { timestamp_ms } = record;
+    if (timestamp_ms > latest) latest = timestamp_ms;
+    out.record(record, i, deltaOf(timestamp_ms, base));
   }
   const batch = out.end();
   batch.fill(0, 0, BATCH_HEADER_BYTES);
@@ -34,8 +35,8 @@ export function encodeBatch(records: readonly NewRecord[], producer: BatchProduc
   batch[16] = 2;
   batch.writeInt16BE(producer.transactional ? TRANSACTIONAL_BIT : 0, 21);
   batch.writeInt32BE(records.length - 1, 23);
-  writeInt64(batch, baseTimestamp_ms, 27);
-  writeInt64(batch, maxTimestamp_ms, 35);
+  writeTimestamp(batch, base, 27);
+  writeTimestamp(batch, latest, 35);
   writeInt64(batch, producer.producerId, 43);
   batch.writeInt16BE(producer.producerEpoch, 51);
   batch.writeInt32BE(producer.sequence, 53);
@@ -70,7 +71,7 @@ export class BatchOutput {
   }
 
   /** Written as if every string were ASCII, and only where one turns out not to be, again as bytes. */
-  record({ key, value, headers }: NewRecord, offsetDelta: number, timestampDelta_ms: number): void {
+  record({ key, value, headers }: NewRecord, offsetDelta: number, timestampDelta_ms: Timestamp): void {
     const short = shortHeaders(headers);
     const at = this.#at;
     if (short !== undefined && this.#record(key, value, short, offsetDelta, timestampDelta_ms)) return;
@@ -78,14 +79,15 @@ export class BatchOutput {
     this.#record(toBytes(key), toBytes(value), longHeaders(headers), offsetDelta, timestampDelta_ms);
   }
 
-  #record(key: Part, value: Part, headers: Part, offsetDelta: number, timestampDelta_ms: number): boolean {
+  #record(key: Part, value: Part, headers: Part, offsetDelta: number, timestampDelta_ms: Timestamp): boolean {
     const length =
-      1 + varintBytes(timestampDelta_ms) + varintBytes(offsetDelta) + partBytes(key) + partBytes(value) + (headers?.length ?? 0);
+      1 + deltaBytes(timestampDelta_ms) + varintBytes(offsetDelta) + partBytes(key) + partBytes(value) + (headers?.length ?? 0);
     // Thrice, so that a string that is not ASCII is never cut to the length it should have.
     this.#reserve(varintBytes(length) + length * 3);
     this.#varint(length);
     this.#buffer[this.#at++] = 0;
-    this.#varint(timestampDelta_ms);
+    if (typeof timestampDelta_ms === "number") this.#varint(timestampDelta_ms);
+    else this.#bigVarint(timestampDelta_ms);
     this.#varint(offsetDelta);
     return this.#part(key) && this.#part(value) && this.#write(headers);
   }
@@ -112,6 +114,12 @@ export class BatchOutput {
       rest = Math.floor(rest / 128);
     }
     this.#buffer[this.#at++] = rest;
+  }
+
+  #bigVarint(n: bigint): void {
+    let rest = bigZigzag(n);
+    for (; rest >= 0x80n; rest >>= 7n) this.#buffer[this.#at++] = Number(rest & 0x7fn) | 0x80;
+    this.#buffer[this.#at++] = Number(rest);
   }
 
   /** The batches before stay in the smaller buffer. */
@@ -172,6 +180,32 @@ function varint(n: number): Uint8Array {
   let rest = zigzag(n);
   for (; rest >= 0x80; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
   return Uint8Array.from([...bytes, rest]);
+}
+
+/** As Java's: within 64 bits, where two stamps lie further apart. */
+function deltaOf(timestamp: Timestamp, base: Timestamp): Timestamp {
+  if (typeof timestamp === "number" && typeof base === "number") {
+    const delta = timestamp - base;
+    if (delta <= ZIGZAG_MAX && delta >= -ZIGZAG_MAX) return delta;
+  }
+  return BigInt.asIntN(64, BigInt(timestamp) - BigInt(base));
+}
+
+/** Up to there zigzag numbers are exact. */
+const ZIGZAG_MAX = 2 ** 51;
+
+const bigZigzag = (n: bigint): bigint => BigInt.asUintN(64, n >= 0n ? n * 2n : -n * 2n - 1n);
+
+function deltaBytes(delta: Timestamp): number {
+  if (typeof delta === "number") return varintBytes(delta);
+  let bytes = 1;
+  for (let rest = bigZigzag(delta); rest >= 0x80n; rest >>= 7n) bytes++;
+  return bytes;
+}
+
+function writeTimestamp(buffer: Buffer, timestamp: Timestamp, at: number): void {
+  if (typeof timestamp === "number") writeInt64(buffer, timestamp, at);
+  else buffer.writeBigInt64BE(timestamp, at);
 }
 
 function writeInt64(buffer: Buffer, n: number, at: number): void {

@@ -1,15 +1,34 @@
-import { type ITopicConfig, Kafka, type KafkaConfig, logLevel, type SASLOptions } from "kafkajs";
+import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from "kafkajs";
 import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { Random } from "../../random.ts";
 import type { BackoffLimits } from "../backoff.ts";
-import type { GroupOptions, Log, Membership, Producer, Reader, TopicLimits, Watermarks } from "../log.ts";
-import { checkPrivateParts, type Cluster, ClusterHandle, kafkaErrorType, unavailable } from "./cluster.ts";
+import type {
+  CreatedTopic,
+  GroupOptions,
+  IdempotentProducer,
+  Log,
+  Membership,
+  Producer,
+  Reader,
+  TopicDescription,
+  TopicEnds,
+  TopicOptions,
+  Watermarks,
+} from "../log.ts";
+import { brokerMaker, checkPrivateParts } from "./cluster.ts";
+import { type Address, Connections } from "./connections.ts";
+import { KafkaFencedProducer } from "./fenced-producer.ts";
+import { TopicLeaders } from "./leaders.ts";
 import { KafkaMembership } from "./membership.ts";
-import { KafkaFencedProducer, KafkaProducer } from "./producer.ts";
+import { byLeader, listOffsets, topicEnds } from "./offsets.ts";
+import { KafkaProducer } from "./producer.ts";
+import { describeError, unavailable } from "./protocol/errors.ts";
 import { KafkaReader } from "./reader.ts";
+import { createTopic, describeTopic, type TopicContext } from "./topic-settings.ts";
 
 export interface KafkaLogOptions extends BackoffLimits {
+  /** `host:port` each; an IPv6 address stands in brackets (RFC 3986, 3.2.2). */
   readonly brokers: readonly string[];
   readonly clientId: string;
   readonly ssl?: KafkaConfig["ssl"];
@@ -27,145 +46,139 @@ export interface KafkaLogOptions extends BackoffLimits {
 
 const CONNECTION_WAIT_MS_MAX = 2_000;
 const REQUEST_WAIT_MS_MAX = 3_000;
-const REPLICAS_MAX = 3;
-const LEADERS_WAIT_MS = 50;
-const LEADERS_WAIT_MS_MAX = 5_000;
-const TIMESTAMP_EARLIEST = -2;
-const TIMESTAMP_LATEST = -1;
 /** The answer where no record is as late as was asked for. */
 const NO_OFFSET = -1;
-const READ_UNCOMMITTED = 0;
-const EXISTING_TOPIC = "TOPIC_ALREADY_EXISTS";
+
+/** One topic's leaders, on connections that all who ask about topics share. */
+interface TopicSession {
+  readonly connections: Connections;
+  readonly leaders: TopicLeaders;
+}
 
 /** The `Log` on Kafka or Redpanda, through kafkajs' connections. Every part has its own, so that none waits behind another's long poll. */
 export class KafkaLog implements Log {
   readonly kind = "kafka";
-  readonly #kafka: Kafka;
-  readonly #control: ClusterHandle;
-  readonly #topics = new Map<string, ClusterHandle>();
+  readonly #connect: () => Connections;
+  readonly #topics = new Map<string, TopicSession>();
+  readonly #producers = new Set<KafkaProducer>();
   readonly #open = new Set<{ close(): Promise<void> }>();
+  #isClosed = false;
 
   constructor(private readonly options: KafkaLogOptions) {
-    const { onClientMessage = () => undefined } = options;
-    this.#kafka = new Kafka({
+    const { onClientMessage = () => undefined, clock } = options;
+    const kafka = new Kafka({
       clientId: options.clientId,
       brokers: [...options.brokers],
       connectionTimeout: CONNECTION_WAIT_MS_MAX,
       requestTimeout: REQUEST_WAIT_MS_MAX,
-      // One round over the brokers; waiting and trying again is for the callers, who know how long.
-      retry: { retries: options.brokers.length, initialRetryTime: 50, maxRetryTime: 200 },
       logLevel: logLevel.ERROR,
       logCreator: () => (entry) => onClientMessage(entry.log.message),
       ...(options.ssl === undefined ? {} : { ssl: options.ssl }),
       ...(options.sasl === undefined ? {} : { sasl: options.sasl as SASLOptions }),
     });
-    checkPrivateParts(this.#kafka);
-    this.#control = this.#connection();
+    checkPrivateParts(kafka);
+    const seeds = options.brokers.map(addressOf);
+    const makeBroker = brokerMaker(kafka);
+    this.#connect = () => new Connections({ seeds, makeBroker, clock });
   }
 
-  id(): Promise<string> {
-    return this.#control.use(async (cluster) => {
-      const id = cluster.brokerPool.metadata?.clusterId;
-      if (!id) throw new Error("the broker named no cluster id");
-      return id;
-    });
-  }
-
-  async createTopic(topic: string, partitions: number, limits: TopicLimits = {}): Promise<void> {
-    if ((await this.partitionCount(topic)) > 0) return;
-    const brokers = await this.#control.use(async (cluster) => cluster.brokerPool.metadata?.brokers.length ?? 1);
-    const config: ITopicConfig = {
-      topic,
-      numPartitions: partitions,
-      replicationFactor: Math.min(REPLICAS_MAX, brokers),
-      configEntries: [
-        { name: "cleanup.policy", value: "delete" },
-        { name: "retention.ms", value: "-1" },
-        { name: "retention.bytes", value: "-1" },
-        ...(limits.record_bytes_max === undefined ? [] : [{ name: "max.message.bytes", value: String(limits.record_bytes_max) }]),
-      ],
-    };
-    await this.#admin(async (admin) => {
-      await admin.createTopics({ topics: [config], waitForLeaders: false }).catch((e: unknown) => {
-        if (kafkaErrorType(e) !== EXISTING_TOPIC) throw e;
-      });
-    });
-    await this.#leadersElected(topic);
-  }
-
-  /** kafkajs' own wait gives up where a broker does not know the new topic yet, as a busy one may for a while. */
-  async #leadersElected(topic: string): Promise<void> {
-    const { clock } = this.options;
-    for (const deadline_ms = clock.now_ms() + LEADERS_WAIT_MS_MAX; ; await clock.sleep(LEADERS_WAIT_MS)) {
-      const leaders = await this.#leaders(topic);
-      if (leaders.length > 0 && leaders.every((leader) => leader >= 0)) return;
-      if (clock.now_ms() >= deadline_ms)
-        throw unavailable(new Error(`the topic ${topic} was created, but not all its partitions have a leader yet`));
+  async id(): Promise<string> {
+    const connections = this.#connect();
+    try {
+      const { clusterId } = await connections.metadata([]);
+      if (clusterId === null) throw unavailable(new Error("the broker named no cluster id"));
+      return clusterId;
+    } finally {
+      connections.close();
     }
+  }
+
+  async createTopic(topic: string, partitions: number, options: TopicOptions = {}): Promise<CreatedTopic | undefined> {
+    if ((await this.partitionCount(topic)) > 0) return undefined;
+    return this.#onTopic(topic, () => createTopic(this.#context(topic), partitions, options));
+  }
+
+  async describe(topic: string): Promise<TopicDescription | undefined> {
+    const description = await this.#onTopic(topic, () => describeTopic(this.#context(topic)));
+    const bytes_max = Number(description?.settings["max.message.bytes"]);
+    if (bytes_max > 0) for (const producer of this.#producers) producer.noteBatchBytesMax(topic, bytes_max);
+    return description;
   }
 
   async addPartitions(topic: string, partitions: number): Promise<void> {
     if ((await this.partitionCount(topic)) >= partitions) return;
-    await this.#admin((admin) => admin.createPartitions({ topicPartitions: [{ topic, count: partitions }] }));
-  }
-
-  async partitionCount(topic: string): Promise<number> {
-    return (await this.#leaders(topic)).length;
-  }
-
-  /** Of each partition, −1 where it has none now; empty if the topic does not exist. */
-  async #leaders(topic: string): Promise<number[]> {
-    try {
-      return await this.#onTopic(topic, async (cluster) => {
-        await cluster.refreshMetadata();
-        return cluster.findTopicPartitionMetadata(topic).map(({ leader }) => leader);
-      });
-    } catch (e) {
-      if (kafkaErrorType(e) === "UNKNOWN_TOPIC_OR_PARTITION") return [];
-      throw e;
-    }
-  }
-
-  watermarks(topic: string): Promise<Watermarks[]> {
-    return this.#onTopic(topic, async (cluster) => {
-      await cluster.refreshMetadata();
-      const [starts, ends] = await Promise.all([
-        listOffsets(cluster, topic, TIMESTAMP_EARLIEST),
-        listOffsets(cluster, topic, TIMESTAMP_LATEST),
-      ]);
-      return ends.map((endOffset, partition) => ({ startOffset: starts[partition] ?? 0, endOffset }));
+    await this.#onTopic(topic, async ({ connections, leaders }) => {
+      const broker = await (await connections.node(leaders.controllerId)).broker();
+      await broker.createPartitions({ topicPartitions: [{ topic, count: partitions }] });
     });
   }
 
-  offsetsAt(topic: string, timestamp_ms: number): Promise<number[]> {
-    return this.#onTopic(topic, async (cluster) => {
-      await cluster.refreshMetadata();
-      const found = await listOffsets(cluster, topic, Math.max(0, timestamp_ms));
-      const ends = await listOffsets(cluster, topic, TIMESTAMP_LATEST);
-      return ends.map((end, partition) => {
-        const offset = found[partition] ?? NO_OFFSET;
-        return offset === NO_OFFSET ? end : offset;
-      });
+  partitionCount(topic: string): Promise<number> {
+    return this.#onTopic(topic, async ({ leaders }) => {
+      await leaders.refresh();
+      return leaders.partitionCount;
     });
   }
 
-  producer(): Producer {
+  async watermarks(topic: string): Promise<Watermarks[]> {
+    const { partitions } = await this.ends(topic);
+    return partitions.map((ends) => {
+      if ("unavailable" in ends) throw new AppError("LOG_UNAVAILABLE", ends.unavailable);
+      return { startOffset: ends.startOffset, endOffset: ends.endOffset };
+    });
+  }
+
+  ends(topic: string): Promise<TopicEnds> {
+    return this.#onTopic(topic, async ({ connections, leaders }) => {
+      await leaders.refresh();
+      return topicEnds(connections, topic, leaders);
+    });
+  }
+
+  async offsetsAt(topic: string, timestamp_ms: number): Promise<number[]> {
+    const ends = await this.watermarks(topic);
+    const found = await this.#onTopic(topic, async ({ connections, leaders }) => {
+      const { led } = byLeader(leaders);
+      const asks = [...led].map(async ([nodeId, wanted]) => {
+        const node = await connections.node(nodeId);
+        return [...(await listOffsets(node, topic, wanted, Math.max(0, timestamp_ms), "uncommitted")).values()];
+      });
+      return (await Promise.all(asks)).flat();
+    });
+    const refused = found.find(({ errorCode }) => errorCode !== 0);
+    if (refused)
+      throw new AppError(
+        "LOG_UNAVAILABLE",
+        `The broker does not tell the offsets of ${topic}: ${describeError(refused.errorCode)}.`,
+      );
+    const offsets = new Map(found.map(({ partition, offset }) => [partition, offset]));
+    return ends.map(({ endOffset }, partition) => {
+      const offset = offsets.get(partition) ?? NO_OFFSET;
+      return offset === NO_OFFSET ? endOffset : offset;
+    });
+  }
+
+  producer(): IdempotentProducer {
     const { clock, random } = this.options;
-    return this.#track(new KafkaProducer(this.#connection(), clock, random, this.options));
+    const producer = this.#track(new KafkaProducer(this.#connect, clock, random, this.options));
+    this.#producers.add(producer);
+    return producer;
   }
 
   async fencedProducer(fencingId: string): Promise<Producer> {
-    return this.#track(await KafkaFencedProducer.open(this.#connection(), fencingId, this.options.clock));
+    this.#checkOpen();
+    return this.#track(await KafkaFencedProducer.open(this.#connect(), fencingId, this.options.clock));
   }
 
   reader(topic: string): Reader {
-    return this.#track(new KafkaReader(this.#connection(topic), topic, () => this.watermarks(topic), this.options.clock));
+    const { clock, random } = this.options;
+    return this.#track(new KafkaReader(this.#connect, topic, clock, random));
   }
 
   joinGroup(options: GroupOptions): Membership {
     const { clock, random } = this.options;
-    const count = () => this.partitionCount(options.topic);
-    const membership = new KafkaMembership(this.#connection(options.topic), options, this.options, clock, random, count);
+    const count = (topic: string) => this.partitionCount(topic);
+    const membership = new KafkaMembership(this.#connect, options, this.options, clock, random, count);
     this.#track({ close: () => membership.leave() });
     return membership;
   }
@@ -173,21 +186,19 @@ export class KafkaLog implements Log {
   async deleteRecords(topic: string, partition: number, beforeOffset: number): Promise<void> {
     const { startOffset = 0 } = (await this.watermarks(topic))[partition] ?? {};
     if (beforeOffset <= startOffset) return;
-    await this.#onTopic(topic, async (cluster) => {
-      const leader = cluster.findTopicPartitionMetadata(topic).find((p) => p.partitionId === partition)?.leader;
-      const broker = await cluster.findBroker({ nodeId: String(leader) });
+    await this.#onTopic(topic, async ({ connections, leaders }) => {
+      const leader = leaders.leaderOf(partition);
+      if (!leader) throw new Error(`partition ${partition} of ${topic} has no leader now`);
+      const broker = await (await connections.node(leader.nodeId)).broker();
       await broker.deleteRecords({ topics: [{ topic, partitions: [{ partition, offset: String(beforeOffset) }] }] });
     });
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.allSettled([...this.#open].map((part) => part.close()));
-    this.#control.close();
-    for (const connection of this.#topics.values()) connection.close();
-  }
-
-  #connection(...topics: string[]): ClusterHandle {
-    return new ClusterHandle(this.#kafka, topics);
+    for (const { connections } of this.#topics.values()) connections.close();
+    this.#topics.clear();
   }
 
   /** Closed with the log, unless it is closed before; then it is forgotten. */
@@ -195,46 +206,48 @@ export class KafkaLog implements Log {
     const close = part.close.bind(part);
     part.close = () => {
       this.#open.delete(part);
+      if (part instanceof KafkaProducer) this.#producers.delete(part);
       return close();
     };
     this.#open.add(part);
     return part;
   }
 
-  #onTopic<T>(topic: string, work: (cluster: Cluster) => Promise<T>): Promise<T> {
-    let connection = this.#topics.get(topic);
-    if (!connection) {
-      connection = this.#connection(topic);
-      this.#topics.set(topic, connection);
-    }
-    return connection.use(work);
+  #context(topic: string): TopicContext {
+    return { topic, ...this.#session(topic), clock: this.options.clock };
   }
 
-  async #admin<T>(work: (admin: ReturnType<Kafka["admin"]>) => Promise<T>): Promise<T> {
-    const admin = this.#kafka.admin();
-    try {
-      await admin.connect();
-      return await work(admin);
-    } catch (e) {
-      throw e instanceof AppError ? e : unavailable(e);
-    } finally {
-      void admin.disconnect().catch(() => undefined);
+  #session(topic: string): TopicSession {
+    let session = this.#topics.get(topic);
+    if (!session) {
+      const connections = this.#connect();
+      session = { connections, leaders: new TopicLeaders(connections, topic, this.options.clock) };
+      this.#topics.set(topic, session);
     }
+    return session;
+  }
+
+  /** Runs `work` on the topic's session; after any failure but an AppError's the next one begins with a new session. */
+  async #onTopic<T>(topic: string, work: (session: TopicSession) => Promise<T>): Promise<T> {
+    this.#checkOpen();
+    const session = this.#session(topic);
+    try {
+      return await work(session);
+    } catch (e) {
+      if (e instanceof AppError && e.code !== "LOG_UNAVAILABLE") throw e;
+      if (this.#topics.get(topic) === session) this.#topics.delete(topic);
+      session.connections.close();
+      throw unavailable(e);
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new AppError("LOG_UNAVAILABLE", "The log was closed by this process.");
   }
 }
 
-/** One offset per partition, by partition number; READ_UNCOMMITTED, so that the end is the high watermark and no open transaction hides records. */
-async function listOffsets(cluster: Cluster, topic: string, timestamp: number): Promise<number[]> {
-  const byLeader = new Map<number, { partition: number; timestamp: number }[]>();
-  for (const { partitionId, leader } of cluster.findTopicPartitionMetadata(topic)) {
-    byLeader.set(leader, [...(byLeader.get(leader) ?? []), { partition: partitionId, timestamp }]);
-  }
-  const offsets: number[] = [];
-  const requests = [...byLeader].map(async ([leader, partitions]) => {
-    const broker = await cluster.findBroker({ nodeId: String(leader) });
-    const { responses } = await broker.listOffsets({ isolationLevel: READ_UNCOMMITTED, topics: [{ topic, partitions }] });
-    for (const { partition, offset } of responses.flatMap((r) => r.partitions)) offsets[partition] = Number(offset);
-  });
-  await Promise.all(requests);
-  return offsets;
+/** `host:port`, and `[v6]:port` without its brackets. */
+function addressOf(broker: string): Address {
+  const colon = broker.lastIndexOf(":");
+  return { host: broker.slice(0, colon).replace(/^\[(.*)\]$/, "$1"), port: Number(broker.slice(colon + 1)) };
 }

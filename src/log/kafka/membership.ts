@@ -1,15 +1,18 @@
 import { AssignerProtocol } from "kafkajs";
-import type { Clock } from "../../clock.ts";
+import { type Clock, within } from "../../clock.ts";
 import type { Random } from "../../random.ts";
-import { assign } from "../assignment.ts";
+import { assign, type AssignmentMember } from "../assignment.ts";
 import { Backoff, type BackoffLimits } from "../backoff.ts";
 import type { GroupOptions, Membership, MembershipState } from "../log.ts";
-import { type Broker, type Cluster, type ClusterHandle, type JoinedGroup, kafkaErrorType } from "./cluster.ts";
+import { type Broker, type JoinedGroup, joinGroupExchange } from "./cluster.ts";
+import type { Connections, Node } from "./connections.ts";
+import { findCoordinator } from "./coordinator.ts";
+import { causeOf, kafkaErrorType } from "./protocol/errors.ts";
 
 /** The name under which our members agree on an assignment; a member with another protocol cannot join the same group. */
 const PROTOCOL = "orders-sticky";
 const HEARTBEATS_PER_SESSION = 10;
-/** How often the leader looks whether the topic has grown. */
+/** How often the leader looks whether a topic has grown. */
 const PARTITIONS_WAIT_MS = 3_000;
 const LEAVE_WAIT_MS_MAX = 1_000;
 /** What a group answers while it is set up, moved or shared anew: no news, unless a join has failed by it for `SETTLING_MS_MAX`. */
@@ -20,6 +23,17 @@ const SETTLING = [
   "NOT_COORDINATOR_FOR_GROUP",
 ];
 const SETTLING_MS_MAX = 5_000;
+/** What a person can do about a refusal. */
+const ADVICE: Readonly<Record<string, string>> = {
+  GROUP_AUTHORIZATION_FAILED: "grant this user READ on the group",
+  TOPIC_AUTHORIZATION_FAILED: "grant this user READ on the topic",
+  INCONSISTENT_GROUP_PROTOCOL:
+    "another program's consumers are in this group, and share it by another protocol; set CONSUMER_GROUP to a name of its own",
+  INVALID_SESSION_TIMEOUT:
+    "set SESSION_TIMEOUT_MS within the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms",
+  GROUP_COORDINATOR_NOT_AVAILABLE:
+    "the brokers have no group coordinator: does their offsets topic want more brokers than there are (offsets.topic.replication.factor)?",
+};
 
 export interface MembershipSettings extends BackoffLimits {
   readonly session_timeout_ms: number;
@@ -31,9 +45,9 @@ export interface MembershipSettings extends BackoffLimits {
  * on through a rebalance; only those it loses stop, and only once the new assignment is known.
  *
  * ```
- *            JoinGroup + SyncGroup              heartbeat: rebalance, unknown member, connection lost
- *  joining ───────────────────────▶ stable ─────────────────────────────────────────────▶ joining
- *     └──────────────── leave() ──────┴─────────▶ left
+ *            JoinGroup (a member id), JoinGroup, SyncGroup     heartbeat: rebalance, unknown member, connection lost
+ *  joining ─────────────────────────────────────────▶ stable ─────────────────────────────────────────▶ joining
+ *     └────────────────── leave() ───────────────────────┴─────────▶ left (LeaveGroup, as soon as there is a member id)
  * ```
  */
 export class KafkaMembership implements Membership {
@@ -47,22 +61,31 @@ export class KafkaMembership implements Membership {
   /** When the last heartbeat (or join) that the coordinator answered well was sent. */
   #confirmedAt_ms = Number.NEGATIVE_INFINITY;
   #coordinator: Broker | undefined;
+  /** Settles when the member's id is known, or will not be. */
+  #naming: Promise<unknown> | undefined;
+  #reason: string | undefined;
+  /** Of each topic that members read, how many partitions the last assignment covered, where this member made it. */
+  #assignedCounts = new Map<string, number>();
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
 
   constructor(
-    private readonly cluster: ClusterHandle,
+    private readonly connect: () => Connections,
     private readonly options: GroupOptions,
     private readonly settings: MembershipSettings,
     private readonly clock: Clock,
     private readonly random: Random,
-    private readonly partitionCount: () => Promise<number>,
+    private readonly partitionCount: (topic: string) => Promise<number>,
   ) {
     this.#running = this.#run();
   }
 
   get state(): MembershipState {
     return this.#state;
+  }
+
+  get reason(): string | undefined {
+    return this.#state === "stable" ? undefined : this.#reason;
   }
 
   isOwner(): boolean {
@@ -85,32 +108,54 @@ export class KafkaMembership implements Membership {
 
   async leave(): Promise<void> {
     if (this.#state === "left") return;
-    const wasStable = this.#state === "stable";
     this.#state = "left";
     this.#ending.abort();
-    if (wasStable && this.#coordinator) {
-      const left = this.#coordinator.leaveGroup({ groupId: this.options.group, memberId: this.#memberId }).catch(() => undefined);
-      await Promise.race([left, this.clock.sleep(LEAVE_WAIT_MS_MAX)]);
-    }
+    await within(
+      this.clock,
+      LEAVE_WAIT_MS_MAX,
+      Promise.resolve(this.#naming).then(() => this.#leaveGroup()),
+    );
     this.#generation = -1;
-    this.cluster.close();
-    await Promise.race([this.#running, this.clock.sleep(LEAVE_WAIT_MS_MAX)]);
+    await within(this.clock, LEAVE_WAIT_MS_MAX, this.#running);
+  }
+
+  /** On a connection of its own, since a broker answers nothing more on one on which it holds a JoinGroup back. */
+  async #leaveGroup(): Promise<void> {
+    const { group: groupId } = this.options;
+    const memberId = this.#memberId;
+    if (memberId === "") return;
+    const connections = this.connect();
+    try {
+      const broker = await (await findCoordinator(connections, groupId, "group")).broker();
+      await broker.leaveGroup({ groupId, memberId });
+    } catch {
+      // The group gives its partitions away when its session is over.
+    } finally {
+      connections.close();
+    }
   }
 
   async #run(): Promise<void> {
     const backoff = new Backoff(this.settings, this.random);
     while (!this.#left()) {
+      const connections = this.connect();
+      const ended = () => connections.close();
+      this.#ending.signal.addEventListener("abort", ended, { once: true });
       try {
-        await this.cluster.use(async (cluster) => {
-          await this.#join(cluster);
+        while (!this.#left()) {
+          await this.#join(connections);
           backoff.reset();
-          await this.#heartbeatWhileStable(cluster);
-        });
+          await this.#heartbeatWhileStable();
+        }
       } catch (e) {
         this.#coordinator = undefined;
-        if (this.#left()) return;
-        this.#fallOut(e);
-        await this.clock.sleep(backoff.next_ms(), this.#ending.signal);
+        if (!this.#left()) {
+          this.#fallOut(e);
+          await this.clock.sleep(backoff.next_ms(), this.#ending.signal);
+        }
+      } finally {
+        this.#ending.signal.removeEventListener("abort", ended);
+        connections.close();
       }
     }
   }
@@ -119,24 +164,15 @@ export class KafkaMembership implements Membership {
     return this.#state === "left";
   }
 
-  async #join(cluster: Cluster): Promise<void> {
+  async #join(connections: Connections): Promise<void> {
     const { group, topic } = this.options;
-    this.#coordinator = await cluster.findGroupCoordinator({ groupId: group });
-    const metadata = AssignerProtocol.MemberMetadata.encode({
-      version: 1,
-      topics: [topic],
-      userData: Buffer.from(JSON.stringify({ owned: this.#owned, local: this.options.localPartitions() })),
-    });
-    const joined = await this.#coordinator.joinGroup({
-      groupId: group,
-      sessionTimeout: this.settings.session_timeout_ms,
-      rebalanceTimeout: this.settings.session_timeout_ms,
-      memberId: this.#memberId,
-      groupProtocols: [{ name: PROTOCOL, metadata }],
-    });
+    const node = await findCoordinator(connections, group, "group");
+    const coordinator = await node.broker();
+    this.#coordinator = coordinator;
+    const joined = await this.#joinGroup(node);
     this.#memberId = joined.memberId;
     const syncSentAt_ms = this.clock.now_ms();
-    const { memberAssignment } = await this.#coordinator.syncGroup({
+    const { memberAssignment } = await coordinator.syncGroup({
       groupId: group,
       generationId: joined.generationId,
       memberId: joined.memberId,
@@ -148,29 +184,61 @@ export class KafkaMembership implements Membership {
     this.#confirmedAt_ms = syncSentAt_ms;
     this.#owned = assignment.toSorted((a, b) => a - b);
     this.#state = "stable";
+    this.#reason = undefined;
     this.#outSince_ms = undefined;
     this.#toldLost = false;
     this.options.listener.assigned(this.#owned);
   }
 
+  /** A new member is given its id first, and joins under it (KIP-394), so that it can leave also before the group has taken it. */
+  async #joinGroup(node: Node): Promise<JoinedGroup> {
+    const { group, topic } = this.options;
+    const metadata = AssignerProtocol.MemberMetadata.encode({
+      version: 1,
+      topics: [topic],
+      userData: Buffer.from(JSON.stringify({ owned: this.#owned, local: this.options.localPartitions() })),
+    });
+    const request = () =>
+      node.send(
+        joinGroupExchange({
+          groupId: group,
+          sessionTimeout: this.settings.session_timeout_ms,
+          rebalanceTimeout: this.settings.session_timeout_ms,
+          memberId: this.#memberId,
+          groupProtocols: [{ name: PROTOCOL, metadata }],
+        }),
+      );
+    if (this.#memberId !== "") return request();
+    const first = request();
+    this.#naming = first.catch((e: unknown) => {
+      const { memberId } = e as { memberId?: unknown };
+      if (typeof memberId === "string") this.#memberId = memberId;
+    });
+    await this.#naming;
+    if (this.#left()) throw new Error("left while joining");
+    // A broker that gives no id beforehand has answered the join itself, or refused it.
+    return this.#memberId === "" ? first : request();
+  }
+
+  /** Each topic that members of the group read is shared among those who read it. */
   async #assignments(joined: JoinedGroup): Promise<{ memberId: string; memberAssignment: Buffer }[]> {
-    this.#assignedCount = await this.partitionCount();
-    const members = joined.members.map(({ memberId, memberMetadata }) => ({ id: memberId, ...decodeUserData(memberMetadata) }));
-    return [...assign(members, this.#assignedCount)].map(([memberId, partitions]) => ({
+    const members = joined.members.map(({ memberId, memberMetadata }) => ({ id: memberId, ...decodeMetadata(memberMetadata) }));
+    this.#assignedCounts = new Map();
+    const shares = new Map(members.map(({ id }) => [id, {}]));
+    for (const topic of new Set(members.flatMap(({ topics }) => topics))) {
+      const count = await this.partitionCount(topic);
+      this.#assignedCounts.set(topic, count);
+      const readers = members.filter(({ topics }) => topics.includes(topic));
+      for (const [id, partitions] of assign(readers, count)) (shares.get(id) as Record<string, number[]>)[topic] = partitions;
+    }
+    return [...shares].map(([memberId, assignment]) => ({
       memberId,
-      memberAssignment: AssignerProtocol.MemberAssignment.encode({
-        version: 1,
-        assignment: { [this.options.topic]: partitions },
-        userData: Buffer.alloc(0),
-      }),
+      memberAssignment: AssignerProtocol.MemberAssignment.encode({ version: 1, assignment, userData: Buffer.alloc(0) }),
     }));
   }
 
-  /** How many partitions the last assignment covered, where this member made it; undefined where another member leads. */
-  #assignedCount: number | undefined;
-
   /** Returns when the group asks to join again; throws when the membership or the connection is gone. */
-  async #heartbeatWhileStable(cluster: Cluster): Promise<void> {
+  async #heartbeatWhileStable(): Promise<void> {
     let lookedAt_ms = this.clock.now_ms();
     while (!this.#left()) {
       await this.clock.sleep(this.settings.session_timeout_ms / HEARTBEATS_PER_SESSION, this.#ending.signal);
@@ -186,28 +254,31 @@ export class KafkaMembership implements Membership {
       } catch (e) {
         if (kafkaErrorType(e) !== "REBALANCE_IN_PROGRESS") throw e;
         this.#confirmedAt_ms = sentAt_ms;
-        this.#rejoin();
-        return;
+        return this.#rejoin();
       }
-      if (this.#assignedCount !== undefined && sentAt_ms - lookedAt_ms >= PARTITIONS_WAIT_MS) {
-        lookedAt_ms = sentAt_ms;
-        await cluster.refreshMetadata();
-        if (cluster.findTopicPartitionMetadata(this.options.topic).length > this.#assignedCount) {
-          this.#rejoin();
-          return;
-        }
-      }
+      if (this.#assignedCounts.size === 0 || sentAt_ms - lookedAt_ms < PARTITIONS_WAIT_MS) continue;
+      lookedAt_ms = sentAt_ms;
+      if (await this.#hasGrown()) return this.#rejoin();
     }
+  }
+
+  async #hasGrown(): Promise<boolean> {
+    for (const [topic, count] of this.#assignedCounts) {
+      // That the metadata cannot be had now is no reason to leave the group.
+      const now = await this.partitionCount(topic).catch(() => count);
+      if (now > count) return true;
+    }
+    return false;
   }
 
   #rejoin(): void {
     if (this.#left()) return;
     this.#state = "joining";
-    this.#assignedCount = undefined;
+    this.#assignedCounts = new Map();
   }
 
   #fallOut(e: unknown): void {
-    const type = kafkaErrorType((e as { cause?: unknown })?.cause ?? e);
+    const type = kafkaErrorType(e);
     const forgotten = type === "UNKNOWN_MEMBER_ID" || type === "ILLEGAL_GENERATION" || type === "FENCED_INSTANCE_ID";
     if (forgotten) {
       this.#memberId = "";
@@ -218,24 +289,28 @@ export class KafkaMembership implements Membership {
     const now_ms = this.clock.now_ms();
     this.#outSince_ms ??= now_ms;
     const isSettling = !wasStable && SETTLING.includes(type ?? "") && now_ms - this.#outSince_ms < SETTLING_MS_MAX;
-    if (this.#toldLost || isSettling) return;
+    if (isSettling) return;
+    this.#reason = `The group ${this.options.group} cannot be joined: ${adviceFor(type, e)}.`;
+    if (this.#toldLost) return;
     this.#toldLost = true;
-    this.options.listener.lost(e instanceof Error ? e.message : String(e));
+    this.options.listener.lost(this.#reason);
   }
 }
 
-interface UserData {
-  readonly owned: readonly number[];
-  readonly local: readonly number[];
-}
+const adviceFor = (type: string | undefined, e: unknown): string => {
+  const advice = type === undefined ? undefined : ADVICE[type];
+  return advice === undefined ? causeOf(e) : `${type}: ${advice}`;
+};
 
-function decodeUserData(memberMetadata: Buffer): UserData {
+type MemberMetadata = Omit<AssignmentMember, "id"> & { readonly topics: readonly string[] };
+
+function decodeMetadata(memberMetadata: Buffer): MemberMetadata {
   try {
-    const userData = AssignerProtocol.MemberMetadata.decode(memberMetadata)?.userData;
-    const { owned, local } = JSON.parse(String(userData)) as Partial<UserData>;
-    return { owned: numbers(owned), local: numbers(local) };
+    const metadata = AssignerProtocol.MemberMetadata.decode(memberMetadata);
+    const { owned, local } = JSON.parse(String(metadata?.userData)) as Partial<AssignmentMember>;
+    return { topics: metadata?.topics ?? [], owned: numbers(owned), local: numbers(local) };
   } catch {
-    return { owned: [], local: [] };
+    return { topics: [], owned: [], local: [] };
   }
 }
 

@@ -2,263 +2,401 @@ import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { Random } from "../../random.ts";
 import { Backoff, type BackoffLimits } from "../backoff.ts";
-import type { NewRecord, Producer } from "../log.ts";
-import { type Broker, type Cluster, type ClusterHandle, kafkaErrorType } from "./cluster.ts";
+import type { IdempotentProducer, NewRecord, SendOutcome } from "../log.ts";
+import type { Connections, Node } from "./connections.ts";
 import { BatchOutput, encodeBatch } from "./encode-batch.ts";
-import { PRODUCE_ERRORS, type PartitionBatch, type ProduceAnswer, sendToLeaders } from "./produce.ts";
+import { TopicLeaders } from "./leaders.ts";
+import { causeOf, describeError, kafkaErrorType, protocolError } from "./protocol/errors.ts";
+import { type PartitionAppended, produceExchange } from "./protocol/produce.ts";
 
 interface ProducerId {
   readonly producerId: number;
   readonly producerEpoch: number;
 }
 
+/** Some records of one partition that are appended as one batch, or not at all. */
+interface Part {
+  readonly partition: number;
+  /** By their place in what the caller gave. */
+  readonly indexes: readonly number[];
+  bytes: Buffer | undefined;
+  /** It was sent, and whether the log has it is not known. */
+  isUnsure: boolean;
+  /** How often it took another producer id. */
+  newIds: number;
+  /** Why it is not appended yet. */
+  cause: string;
+}
+
+/** The numbers by which a partition's leader tells a batch that is sent again (KIP-98). One id for each partition, so that one that must be given up concerns no other. */
+interface Sequence {
+  id: ProducerId | undefined;
+  next: number;
+}
+
+/** All that belongs to one topic on one instance of the connections. */
+interface Session {
+  readonly connections: Connections;
+  readonly leaders: TopicLeaders;
+}
+
+const TRANSACTION_TIMEOUT_MS = 10_000;
+const SEQUENCES = 2 ** 31;
+/** Nothing else is known of a topic at first: Kafka's own default for max.message.bytes, less the little that it counts itself. */
+const BATCH_BYTES_MAX = 1_048_576;
+/** Batches are halved down to this after refusals; smaller ones cost more than they save. */
+const BATCH_BYTES_MIN = 4_096;
+/** Where the caller names no deadline. */
+const SEND_MS_MAX = 15_000;
+/** A leader that moves is found soon: these are the waits between looks, within the deadline. */
+const RETRY_WAIT = { backoff_ms_min: 30, backoff_ms_max: 500 };
+/** A refused id that is not taken by the second try either is not mended by a third. */
+const NEW_IDS_MAX = 3;
+
 /**
  * The idempotent producer (KIP-98) on kafkajs' connections. kafkajs' own rolls a sequence number back when a send gives up, and then
- * loses acknowledged records. This one sends a batch again with the same sequence numbers until the broker says yes, or that it can
- * never be, or the append's time is over; after the last two it takes a new producer id, and the outcome is unknown.
+ * loses acknowledged records. This one sends a part again with the same numbers until the leader says yes, or that it can never be, or
+ * the time is over; where it stays unsure the partition takes a new producer id.
  *
  * ```
- *  idle ──append()──▶ sending ──all partitions confirmed──▶ idle
- *                      │   ▲
- *                      ├───┼── nothing sent yet and no broker: LOG_UNAVAILABLE ──▶ idle
- *                      │   └── connection lost, leader moved: back off, send the same bytes again
- *                      └────── refused for good, deadline, or close(): outcome unknown, new producer id ──▶ idle
+ *  part: waiting ──leader known──▶ sent ──confirmed──▶ appended
+ *           ▲                       ├── not now, lost, leader moved: wait, the same bytes again (unsure, once it may be in the log)
+ *           └───────────────────────┤
+ *                                   ├── refused for its content, many records ──▶ two halves, one after the other
+ *                                   ├── refused for good ──▶ refused
+ *                                   └── deadline ──▶ not appended, or unknown where it is unsure
  * ```
  */
-export class KafkaProducer implements Producer {
-  #id: ProducerId | undefined;
-  readonly #sequences = new Map<string, number>();
-  readonly #output = new BatchOutput();
-  #appending = false;
+export class KafkaProducer implements IdempotentProducer {
+  readonly #sessions = new Map<string, Session>();
+  readonly #sequences = new Map<string, Sequence>();
+  readonly #busy = new Set<string>();
+  readonly #outputs: BatchOutput[] = [];
+  readonly #batchBytesMax = new Map<string, number>();
   readonly #closing = new AbortController();
 
   constructor(
-    private readonly cluster: ClusterHandle,
+    private readonly connect: () => Connections,
     private readonly clock: Clock,
     private readonly random: Random,
     private readonly backoff: BackoffLimits,
   ) {}
 
-  async append(topic: string, records: readonly NewRecord[], deadline_ms = Number.POSITIVE_INFINITY): Promise<number[]> {
-    if (this.#appending) throw new Error("an append is outstanding; one at a time");
-    this.#appending = true;
+  lane(topic: string, partition: number): string {
+    const leader = this.#sessions.get(topic)?.leaders.leaderOf(partition);
+    return leader ? String(leader.nodeId) : "none";
+  }
+
+  batchBytesMax(topic: string): number {
+    return this.#batchBytesMax.get(topic) ?? BATCH_BYTES_MAX;
+  }
+
+  /** What the topic's settings say; a refusal may have shown less. */
+  noteBatchBytesMax(topic: string, bytes_max: number): void {
+    this.#batchBytesMax.set(topic, bytes_max);
+  }
+
+  async append(topic: string, records: readonly NewRecord[], deadline_ms?: number): Promise<number[]> {
+    await this.#requirePartitions(topic, records);
+    const outcomes = await this.send(topic, records, deadline_ms);
+    const errors = outcomes.flatMap((outcome) => ("error" in outcome ? [outcome.error] : []));
+    const [first] = errors;
+    if (first === undefined) return outcomes.map((outcome) => (outcome as { offset: number }).offset);
+    const isNone = errors.length === records.length && errors.every(({ code }) => code !== "APPEND_OUTCOME_UNKNOWN");
+    if (isNone) throw first;
+    throw new AppError("APPEND_OUTCOME_UNKNOWN", `Not all of the append was confirmed: ${first.message}`, {}, first);
+  }
+
+  /** Rejects with LOG_UNAVAILABLE before anything is sent. */
+  async #requirePartitions(topic: string, records: readonly NewRecord[]): Promise<void> {
+    const unknown = (leaders: TopicLeaders) => records.find(({ partition }) => !leaders.has(partition));
+    const known = await this.#session(topic, false);
+    if (unknown(known.leaders) === undefined) return;
+    const { leaders } = await this.#session(topic, true);
+    const missing = unknown(leaders);
+    if (missing === undefined) return;
+    const what = leaders.isGone
+      ? `The topic ${topic} does not exist`
+      : `The topic ${topic} has no partition ${missing.partition}`;
+    throw new AppError("LOG_UNAVAILABLE", `${what}; nothing was appended. Create it first.`);
+  }
+
+  async send(
+    topic: string,
+    records: readonly NewRecord[],
+    deadline_ms = this.clock.now_ms() + SEND_MS_MAX,
+  ): Promise<SendOutcome[]> {
+    const parts = partsOf(records);
+    const keys = parts.map(({ partition }) => keyOf(topic, partition));
+    for (const key of keys) if (this.#busy.has(key)) throw new Error("a send to the partition is outstanding; one at a time");
+    for (const key of keys) this.#busy.add(key);
+    const output = this.#outputs.pop() ?? new BatchOutput();
+    output.clear();
     try {
-      return await this.#append(topic, groupByPartition(records), records, deadline_ms);
+      const sending = new Sending(records, parts, deadline_ms, output);
+      await this.#sendAll(topic, sending);
+      return sending.outcomes;
     } finally {
-      this.#appending = false;
+      this.#outputs.push(output);
+      for (const key of keys) this.#busy.delete(key);
     }
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    this.cluster.close();
+    for (const { connections } of this.#sessions.values()) connections.close();
   }
 
-  async #append(
-    topic: string,
-    byPartition: ReadonlyMap<number, NewRecord[]>,
-    records: readonly NewRecord[],
-    deadline_ms: number,
-  ): Promise<number[]> {
-    const backoff = new Backoff(this.backoff, this.random);
-    const baseOffsets = new Map<number, number>();
-    let pending: PartitionBatch[] | undefined;
-    let sent = false;
-    const onSending = () => {
-      if (this.clock.now_ms() >= deadline_ms)
-        throw new AppError("LOG_UNAVAILABLE", "The broker could not be reached in time; nothing was appended. Try again.");
-      sent = true;
-    };
-    for (;;) {
-      try {
-        await this.cluster.use(async (cluster) => {
-          this.#id ??= await onceSettled(this.clock, () => idempotentProducerId(cluster));
-          pending ??= this.#encode(topic, byPartition, this.#id);
-          const unconfirmed = pending.filter((batch) => !baseOffsets.has(batch.partition));
-          const answers = await sendToLeaders(cluster, topic, unconfirmed, undefined, onSending);
-          const unsettled = settle(answers, baseOffsets);
-          if (unsettled) throw new Error(`the broker answered ${unsettled}`);
-        });
-        for (const [partition, ofPartition] of byPartition) this.#advance(topic, partition, ofPartition.length);
-        return offsetsOf(records, baseOffsets);
-      } catch (e) {
-        if (!sent) throw e;
-        const refused = e instanceof AppError && e.code !== "LOG_UNAVAILABLE";
-        if (refused || this.#closing.signal.aborted || this.clock.now_ms() >= deadline_ms) {
-          this.#id = undefined;
-          this.#sequences.clear();
-          throw refused
-            ? e
-            : new AppError("APPEND_OUTCOME_UNKNOWN", "The broker did not confirm the append before its time was over.", {}, e);
-        }
-        await this.clock.sleep(backoff.next_ms(), this.#closing.signal);
-      }
+  async #sendAll(topic: string, sending: Sending): Promise<void> {
+    const backoff = new Backoff({ ...this.backoff, ...RETRY_WAIT }, this.random);
+    for (let isFirst = true; ; isFirst = false) {
+      await this.#round(topic, sending, isFirst);
+      if (sending.isDone) return;
+      if (this.#closing.signal.aborted || this.clock.now_ms() >= sending.deadline_ms) return this.#giveUp(topic, sending);
+      const left_ms = sending.deadline_ms - this.clock.now_ms();
+      await this.clock.sleep(Math.min(backoff.next_ms(), left_ms), this.#closing.signal);
     }
   }
 
-  #encode(topic: string, byPartition: ReadonlyMap<number, NewRecord[]>, id: ProducerId): PartitionBatch[] {
-    this.#output.clear();
-    return [...byPartition].map(([partition, records]) => {
-      const sequence = this.#sequences.get(`${topic} ${partition}`) ?? 0;
-      return { partition, bytes: encodeBatch(records, { ...id, sequence, transactional: false }, this.#output) };
-    });
-  }
-
-  /** Sequence numbers wrap from 2^31 − 1 to 0. */
-  #advance(topic: string, partition: number, count: number): void {
-    const key = `${topic} ${partition}`;
-    this.#sequences.set(key, ((this.#sequences.get(key) ?? 0) + count) % 2 ** 31);
-  }
-}
-
-const TRANSACTION_TIMEOUT_MS = 10_000;
-/** How often, and after how long, a coordinator is asked again that is still ending the transaction before. */
-const SETTLING_ATTEMPTS_MAX = 50;
-const SETTLING_WAIT_MS = 100;
-const SETTLING_ERRORS = [
-  "CONCURRENT_TRANSACTIONS",
-  "GROUP_LOAD_IN_PROGRESS",
-  "GROUP_COORDINATOR_NOT_AVAILABLE",
-  "NOT_COORDINATOR_FOR_GROUP",
-];
-const COORDINATOR_TRANSACTION = 1;
-const FENCED_ERRORS = ["INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED", "INVALID_PRODUCER_ID_MAPPING"];
-
-/**
- * A transactional producer with one transaction per append. Opening it fences the earlier holder of the id and settles what that
- * one left open. It breaks on the first failure; its owner opens a new one and looks what the log holds.
- */
-export class KafkaFencedProducer implements Producer {
-  #broken: AppError | undefined;
-  readonly #sequences = new Map<number, number>();
-
-  private constructor(
-    private readonly cluster: ClusterHandle,
-    private readonly fencingId: string,
-    private readonly id: ProducerId,
-    private readonly clock: Clock,
-  ) {}
-
-  static async open(cluster: ClusterHandle, fencingId: string, clock: Clock): Promise<KafkaFencedProducer> {
+  /** Sends each leader the first part of each of its partitions, and notes what came of them. */
+  async #round(topic: string, sending: Sending, isFirst: boolean): Promise<void> {
+    const parts = sending.heads();
+    let session: Session;
     try {
-      const request = async (c: Cluster) =>
-        (await transactionCoordinator(c, fencingId)).initProducerId({
-          transactionalId: fencingId,
-          transactionTimeout: TRANSACTION_TIMEOUT_MS,
-        });
-      const id = await cluster.use((c) => onceSettled(clock, () => request(c)));
-      return new KafkaFencedProducer(
-        cluster,
-        fencingId,
-        { producerId: Number(id.producerId), producerEpoch: id.producerEpoch },
-        clock,
-      );
+      session = await this.#session(topic, !isFirst || parts.some(({ partition }) => this.lane(topic, partition) === "none"));
     } catch (e) {
-      cluster.close();
+      for (const part of parts) part.cause = causeOf(e);
+      return;
+    }
+    const byLeader = new Map<number, Part[]>();
+    for (const part of parts) {
+      const leader = session.leaders.leaderOf(part.partition);
+      if (!leader)
+        part.cause = session.leaders.isGone
+          ? `the topic ${topic} does not exist`
+          : `partition ${part.partition} has no leader now`;
+      else byLeader.set(leader.nodeId, [...(byLeader.get(leader.nodeId) ?? []), part]);
+    }
+    // Each send reads its batches when it is written to the connection, so none may be under way when their bytes are used again.
+    await Promise.all([...byLeader].map(([nodeId, ofLeader]) => this.#sendTo(topic, session, nodeId, ofLeader, sending)));
+  }
+
+  async #session(topic: string, refresh: boolean): Promise<Session> {
+    if (this.#closing.signal.aborted) throw new AppError("LOG_UNAVAILABLE", "The producer was closed by this process.");
+    let session = this.#sessions.get(topic);
+    if (!session) {
+      const connections = this.connect();
+      session = { connections, leaders: new TopicLeaders(connections, topic, this.clock) };
+      this.#sessions.set(topic, session);
+    }
+    if (!refresh && session.leaders.partitionCount > 0) return session;
+    try {
+      await session.leaders.refresh();
+    } catch (e) {
+      // Nothing of these connections is of use any more.
+      if (this.#sessions.get(topic) === session) this.#sessions.delete(topic);
+      session.connections.close();
       throw e;
     }
+    return session;
   }
 
-  async append(topic: string, records: readonly NewRecord[]): Promise<number[]> {
-    if (this.#broken) throw this.#broken;
-    const byPartition = groupByPartition(records);
-    const transaction = { transactionalId: this.fencingId, ...this.id };
-    const baseOffsets = new Map<number, number>();
+  async #sendTo(topic: string, session: Session, nodeId: number, parts: readonly Part[], sending: Sending): Promise<void> {
+    let node: Node | undefined;
+    const sent: Part[] = [];
     try {
-      await this.cluster.use(async (cluster) => {
-        const coordinator = await transactionCoordinator(cluster, this.fencingId);
-        const topics = [{ topic, partitions: [...byPartition.keys()] }];
-        await onceSettled(this.clock, () => coordinator.addPartitionsToTxn({ ...transaction, topics }));
-        const output = new BatchOutput();
-        const batches = [...byPartition].map(([partition, ofPartition]) => {
-          const sequence = this.#sequences.get(partition) ?? 0;
-          return { partition, bytes: encodeBatch(ofPartition, { ...this.id, sequence, transactional: true }, output) };
-        });
-        const unsettled = settle(await sendToLeaders(cluster, topic, batches, this.fencingId), baseOffsets);
-        if (unsettled) throw new Error(`the broker answered ${unsettled}`);
-        await coordinator.endTxn({ ...transaction, transactionResult: true });
-      });
+      node = await session.connections.node(nodeId);
+      if (!(await this.#afterThrottle(node, sending, parts))) return;
+      for (const part of parts) await this.#encode(topic, part, node, sending);
+      // What has taken time since must not let anything out too late.
+      if (this.clock.now_ms() >= sending.deadline_ms) return;
+      const ready = parts.filter(({ bytes }) => bytes !== undefined);
+      const epochs = new Map(ready.map(({ partition }) => [partition, session.leaders.leaderOf(partition)?.leaderEpoch ?? 0]));
+      sent.push(...ready);
+      const batches = ready.map(({ partition, bytes }) => ({ partition, bytes: bytes as Buffer }));
+      const answer = await node.send(produceExchange(topic, batches, null));
+      sent.length = 0;
+      if (answer.throttle_ms > 0) node.heldBackUntil_ms = this.clock.now_ms() + answer.throttle_ms;
+      for (const part of ready) {
+        const appended = answer.partitions.find(({ partition }) => partition === part.partition);
+        if (appended) this.#settle(topic, part, appended, epochs.get(part.partition) ?? 0, sending);
+        else part.isUnsure = true;
+      }
+    } catch (e) {
+      if (node) session.connections.failed(node);
+      for (const part of parts) part.cause = causeOf(e);
+      for (const part of sent) part.isUnsure = true;
+    }
+  }
+
+  /** False where a quota asks for a longer wait than there is time (KIP-219). */
+  async #afterThrottle(node: Node, sending: Sending, parts: readonly Part[]): Promise<boolean> {
+    const held_ms = node.heldBackUntil_ms - this.clock.now_ms();
+    if (held_ms <= 0) return true;
+    for (const part of parts) part.cause = `a quota of the brokers makes this program wait for ${Math.ceil(held_ms)} ms`;
+    await this.clock.sleep(Math.min(held_ms, Math.max(0, sending.deadline_ms - this.clock.now_ms())), this.#closing.signal);
+    return node.heldBackUntil_ms <= this.clock.now_ms();
+  }
+
+  async #encode(topic: string, part: Part, node: Node, sending: Sending): Promise<void> {
+    if (part.bytes) return;
+    const sequence = this.#sequenceOf(topic, part.partition);
+    try {
+      sequence.id ??= await newProducerId(node);
     } catch (e) {
       const type = kafkaErrorType(e);
-      const isFenced =
-        (e instanceof AppError && e.code === "PRODUCER_FENCED") || (type !== undefined && FENCED_ERRORS.includes(type));
-      this.#broken = isFenced ? fenced(e) : new AppError("LOG_UNAVAILABLE", "This producer failed before; open a new one.");
-      if (isFenced) throw this.#broken;
-      throw new AppError(
-        "APPEND_OUTCOME_UNKNOWN",
-        `The transaction was not confirmed: ${e instanceof Error ? e.message : String(e)}`,
-        {},
-        e,
-      );
+      if (type === undefined || !type.endsWith("AUTHORIZATION_FAILED")) throw e;
+      return sending.refuse(part, refused(`${type}: grant this user WRITE on the topic or IDEMPOTENT_WRITE on the cluster`));
     }
-    for (const [partition, ofPartition] of byPartition) {
-      this.#sequences.set(partition, (this.#sequences.get(partition) ?? 0) + ofPartition.length);
-    }
-    return offsetsOf(records, baseOffsets);
+    const records = part.indexes.map((index) => sending.records[index] as NewRecord);
+    part.bytes = encodeBatch(records, { ...sequence.id, sequence: sequence.next, transactional: false }, sending.output);
   }
 
-  async close(): Promise<void> {
-    this.#broken ??= new AppError("LOG_UNAVAILABLE", "This producer is closed.");
-    this.cluster.close();
+  #settle(topic: string, part: Part, { errorCode, baseOffset }: PartitionAppended, leaderEpoch: number, sending: Sending): void {
+    const sequence = this.#sequenceOf(topic, part.partition);
+    if (errorCode === 0) {
+      sequence.next = (sequence.next + part.indexes.length) % SEQUENCES;
+      return sending.appended(part, baseOffset, Math.max(0, leaderEpoch));
+    }
+    part.cause = describeError(errorCode);
+    const { meaning } = protocolError(errorCode);
+    if (meaning === "retry") return;
+    if (meaning === "unsure") {
+      part.isUnsure = true;
+      return;
+    }
+    // A refusal says nothing of what was sent before.
+    if (part.isUnsure) return this.#unknown(topic, part, sending);
+    const isNumbering = meaning === "sequence" || meaning === "fenced";
+    if (isNumbering && part.newIds++ < NEW_IDS_MAX) {
+      // The leader has not taken it, and knows nothing of these numbers: its log lost its end, or forgot this producer.
+      this.#forget(topic, part.partition);
+      part.bytes = undefined;
+      return;
+    }
+    if (meaning === "too-large" || meaning === "record") {
+      if (meaning === "too-large") this.#noteTooLarge(topic, part);
+      if (part.indexes.length > 1) return sending.split(part);
+    }
+    if (isNumbering) return this.#unknown(topic, part, sending);
+    sending.refuse(part, meaning === "too-large" ? tooLarge(part, part.cause) : refused(part.cause));
+  }
+
+  /** Most batches after it are then small enough at once. */
+  #noteTooLarge(topic: string, { bytes, indexes }: Part): void {
+    if (indexes.length < 2 || !bytes) return;
+    const bytes_max = Math.max(BATCH_BYTES_MIN, Math.floor(bytes.length / 2));
+    if (bytes_max < this.batchBytesMax(topic)) this.#batchBytesMax.set(topic, bytes_max);
+  }
+
+  #giveUp(topic: string, sending: Sending): void {
+    for (const part of sending.heads()) {
+      if (part.isUnsure) this.#unknown(topic, part, sending);
+      else sending.refuse(part, notAppended(part.cause));
+    }
+    // What came behind a part of its partition was never sent.
+    while (!sending.isDone) for (const part of sending.heads()) sending.refuse(part, notAppended(part.cause));
+  }
+
+  #unknown(topic: string, part: Part, sending: Sending): void {
+    this.#forget(topic, part.partition);
+    const message = `The broker did not confirm the append before its time was over (${part.cause}).`;
+    sending.refuse(part, new AppError("APPEND_OUTCOME_UNKNOWN", message));
+  }
+
+  #sequenceOf(topic: string, partition: number): Sequence {
+    const key = keyOf(topic, partition);
+    let sequence = this.#sequences.get(key);
+    if (!sequence) this.#sequences.set(key, (sequence = { id: undefined, next: 0 }));
+    return sequence;
+  }
+
+  #forget(topic: string, partition: number): void {
+    this.#sequences.delete(keyOf(topic, partition));
   }
 }
 
-const fenced = (e: unknown) => new AppError("PRODUCER_FENCED", "Another holder of this producer's id took over.", {}, e);
+/** One call of `send`: the parts that wait for each partition, first things first, and what has become of the records. */
+class Sending {
+  readonly outcomes: SendOutcome[] = [];
+  readonly #waiting = new Map<number, Part[]>();
 
-async function idempotentProducerId(cluster: Cluster): Promise<ProducerId> {
-  const nodeId = cluster.getNodeIds()[0];
-  if (nodeId === undefined) throw new Error("no broker is known");
-  const broker = await cluster.findBroker({ nodeId });
+  constructor(
+    readonly records: readonly NewRecord[],
+    parts: readonly Part[],
+    readonly deadline_ms: number,
+    readonly output: BatchOutput,
+  ) {
+    for (const part of parts) this.#waiting.set(part.partition, [part]);
+  }
+
+  get isDone(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  heads(): Part[] {
+    return [...this.#waiting.values()].map(([part]) => part as Part);
+  }
+
+  appended(part: Part, baseOffset: number, leaderEpoch: number): void {
+    for (const [i, index] of part.indexes.entries()) this.outcomes[index] = { offset: baseOffset + i, leaderEpoch };
+    this.#done(part);
+  }
+
+  refuse(part: Part, error: AppError): void {
+    for (const index of part.indexes) this.outcomes[index] = { error };
+    this.#done(part);
+  }
+
+  split(part: Part): void {
+    const half = Math.ceil(part.indexes.length / 2);
+    const halves = [part.indexes.slice(0, half), part.indexes.slice(half)];
+    const parts = halves.map((indexes) => newPart(part.partition, indexes, part.cause));
+    this.#waiting.get(part.partition)?.splice(0, 1, ...parts);
+  }
+
+  #done(part: Part): void {
+    const waiting = this.#waiting.get(part.partition);
+    waiting?.shift();
+    if (waiting?.length === 0) this.#waiting.delete(part.partition);
+  }
+}
+
+const newPart = (partition: number, indexes: readonly number[], cause = "the broker did not answer"): Part => ({
+  partition,
+  indexes,
+  bytes: undefined,
+  isUnsure: false,
+  newIds: 0,
+  cause,
+});
+
+function partsOf(records: readonly NewRecord[]): Part[] {
+  const byPartition = new Map<number, number[]>();
+  for (const [index, { partition }] of records.entries()) {
+    const indexes = byPartition.get(partition);
+    if (indexes) indexes.push(index);
+    else byPartition.set(partition, [index]);
+  }
+  return [...byPartition].map(([partition, indexes]) => newPart(partition, indexes));
+}
+
+const keyOf = (topic: string, partition: number): string => `${topic} ${partition}`;
+
+const notAppended = (cause: string): AppError =>
+  new AppError("LOG_UNAVAILABLE", `The log did not take it in time; it was not appended (${cause}). Try again.`);
+
+const refused = (cause: string): AppError =>
+  new AppError("APPEND_REFUSED", `The broker refused it, and it was not appended: ${cause}.`);
+
+const tooLarge = ({ bytes }: Part, cause: string): AppError =>
+  new AppError(
+    "EVENT_TOO_LARGE",
+    `With ${bytes?.length ?? 0} bytes it is larger than the topic takes (${cause}); it was not appended.`,
+  );
+
+async function newProducerId(node: Node): Promise<ProducerId> {
+  const broker = await node.broker();
   const id = await broker.initProducerId({ transactionTimeout: TRANSACTION_TIMEOUT_MS });
   return { producerId: Number(id.producerId), producerEpoch: id.producerEpoch };
-}
-
-const transactionCoordinator = (cluster: Cluster, transactionalId: string): Promise<Broker> =>
-  cluster.findGroupCoordinator({ groupId: transactionalId, coordinatorType: COORDINATOR_TRANSACTION });
-
-async function onceSettled<T>(clock: Clock, request: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await request();
-    } catch (e) {
-      const type = kafkaErrorType(e);
-      if (type === undefined || !SETTLING_ERRORS.includes(type) || attempt >= SETTLING_ATTEMPTS_MAX) throw e;
-      await clock.sleep(SETTLING_WAIT_MS);
-    }
-  }
-}
-
-/** Notes the confirmed partitions; names an error that sending again can mend, throws one that it cannot. */
-function settle(answers: readonly ProduceAnswer[], baseOffsets: Map<number, number>): string | undefined {
-  let retriable: string | undefined;
-  for (const { partition, errorCode, baseOffset } of answers) {
-    if (errorCode === 0) {
-      baseOffsets.set(partition, baseOffset);
-      continue;
-    }
-    const error = PRODUCE_ERRORS[errorCode] ?? { type: `error code ${errorCode}`, retriable: false };
-    if (error.fenced) throw fenced(new Error(error.type));
-    if (!error.retriable) throw new AppError("APPEND_OUTCOME_UNKNOWN", `The broker refused the append: ${error.type}.`);
-    retriable = error.type;
-  }
-  return retriable;
-}
-
-function groupByPartition(records: readonly NewRecord[]): Map<number, NewRecord[]> {
-  const byPartition = new Map<number, NewRecord[]>();
-  for (const record of records) {
-    const ofPartition = byPartition.get(record.partition);
-    if (ofPartition) ofPartition.push(record);
-    else byPartition.set(record.partition, [record]);
-  }
-  return byPartition;
-}
-
-function offsetsOf(records: readonly NewRecord[], baseOffsets: ReadonlyMap<number, number>): number[] {
-  const next = new Map(baseOffsets);
-  return records.map(({ partition }) => {
-    const offset = next.get(partition) as number;
-    next.set(partition, offset + 1);
-    return offset;
-  });
 }

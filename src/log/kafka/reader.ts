@@ -1,216 +1,393 @@
 import { AppError } from "../../errors.ts";
 import type { Clock } from "../../clock.ts";
+import { Backoff } from "../backoff.ts";
 import type { FetchLimits, FetchResult, Reader, Watermarks } from "../log.ts";
-import { type Broker, type Cluster, type ClusterHandle, Encoder, type Exchange, unavailable } from "./cluster.ts";
-import { type AbortedTransaction, decodeBatches, readInt64 } from "./record-batch.ts";
+import type { Connections, Node } from "./connections.ts";
+import { type Leader, TopicLeaders } from "./leaders.ts";
+import { listEnds } from "./offsets.ts";
+import {
+  causeOf,
+  describeError,
+  ERROR_OFFSET_OUT_OF_RANGE,
+  ERROR_TOPIC_AUTHORIZATION_FAILED,
+  unavailable,
+} from "./protocol/errors.ts";
+import { fetchExchange, type PartitionAnswer } from "./protocol/fetch.ts";
+import { decodeBatches, type UnpackBudget } from "./record-batch.ts";
 
-/** A fetch answer is at most about this large, whatever the number of partitions. */
-const RESPONSE_BYTES_MAX = 8 * 1024 * 1024;
-/** After an answer that only a newer view of the cluster can mend, so that asking again does not spin. */
-const STALE_METADATA_WAIT_MS = 50;
-const REQUEST_SLACK_MS = 3_000;
+/** What one answer may unpack to, beyond its last batch; what is left is fetched again. */
+const ANSWER_UNPACKED_BYTES_MAX = 64 * 1024 * 1024;
+/** How soon metadata are asked for again that only the cluster can change, so that asking does not spin. */
+const REFRESH_BACKOFF = { backoff_ms_min: 50, backoff_ms_max: 1_000 };
+/** Metadata older than this are asked for again in any case. */
+const REFRESH_WAIT_MS_MAX = 30_000;
+/** A partition that was refused so often in a row, by whom the metadata name as its leader, is told as unavailable. */
+const REFUSALS_MAX = 5;
+/** How long after a quota made it wait a reader still counts as held back. */
+const THROTTLED_MS = 10_000;
 
-const ERROR_OFFSET_OUT_OF_RANGE = 1;
-const ERROR_TOPIC_AUTHORIZATION_FAILED = 29;
+/** Everything that belongs to one instance of the connections: none of it outlives them. */
+interface Session {
+  readonly connections: Connections;
+  readonly leaders: TopicLeaders;
+  readonly outstanding: Map<number, Promise<void>>;
+  /** The leader that each partition was last asked of. */
+  readonly asked: Map<number, Leader>;
+  readonly refusals: Map<number, number>;
+}
 
 /**
- * Reads partitions without a consumer group (Fetch, version 11, isolation read_committed): one outstanding request per leader,
- * so that a slow broker delays only its own partitions. Any failure throws the connections away.
+ * Reads partitions without a consumer group (Fetch, version 11, isolation read_committed): one outstanding request per leader, so that
+ * a slow broker delays only its own partitions, and a broker that fails only interrupts them.
+ *
+ * ```
+ *  (none) ──fetch()──▶ session: metadata ─▶ a request per leader ─▶ results ─▶ …
+ *     ▲                    └── no broker answers: all partitions interrupted ──┐
+ *     └────────────────────────────────────────────────────────────────────────┘   … ──close()──▶ closed
+ * ```
  */
 export class KafkaReader implements Reader {
-  readonly #outstanding = new Map<string, Promise<void>>();
+  #session: Session | undefined;
   #arrived: FetchResult[] = [];
   #failure: Error | undefined;
-  #staleMetadata = false;
+  #isStale = true;
+  #refreshAt_ms = Number.NEGATIVE_INFINITY;
+  #topicId: string | undefined;
+  /** What was told last of a partition that cannot be read. */
+  readonly #hindrances = new Map<number, string>();
+  /** Partitions whose next answer is told even if it brings nothing: something was told before that it ends. */
+  readonly #owed = new Set<number>();
+  readonly #goneTold = new Set<number>();
+  #throttledAt_ms = Number.NEGATIVE_INFINITY;
   #requests = 0;
-  readonly #closed = Promise.withResolvers<void>();
+  #isClosed = false;
+  #wake = Promise.withResolvers<void>();
+  readonly #refreshBackoff: Backoff;
 
   constructor(
-    private readonly cluster: ClusterHandle,
+    private readonly connect: () => Connections,
     private readonly topic: string,
-    private readonly watermarks: () => Promise<Watermarks[]>,
     private readonly clock: Clock,
-  ) {}
+    random: () => number,
+  ) {
+    this.#refreshBackoff = new Backoff(REFRESH_BACKOFF, random);
+  }
+
+  get isThrottled(): boolean {
+    return this.clock.now_ms() - this.#throttledAt_ms < THROTTLED_MS;
+  }
 
   async fetch(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<FetchResult[]> {
-    await this.cluster.use(async (cluster) => {
-      if (this.#staleMetadata) {
-        await this.clock.sleep(STALE_METADATA_WAIT_MS);
-        await cluster.refreshMetadata();
-        this.#staleMetadata = false;
-      }
-      for (const [leader, wanted] of this.#byLeader(cluster, positions)) {
-        if (!this.#outstanding.has(leader)) this.#request(cluster, leader, wanted, limits);
-      }
-      if (this.#outstanding.size === 0) await this.clock.sleep(STALE_METADATA_WAIT_MS);
-      else if (this.#arrived.length === 0 && !this.#failure)
-        await Promise.race([...this.#outstanding.values(), this.#closed.promise]);
+    const deadline_ms = this.clock.now_ms() + limits.wait_ms_max;
+    do {
+      if (this.#isClosed) throw new AppError("LOG_UNAVAILABLE", "The reader was closed by this process.");
+      const session = await this.#refreshed(positions);
+      this.#wake = Promise.withResolvers();
       const failure = this.#failure;
       this.#failure = undefined;
       if (failure) throw failure;
-    });
-    const arrived = this.#arrived;
-    this.#arrived = [];
-    return Promise.all(arrived.filter((r) => stillWanted(r, positions)).map((r) => this.#withWatermarks(r, positions)));
+      const results = this.#take(positions);
+      this.#request(session, positions, new Set(results.map(({ partition }) => partition)), limits);
+      if (results.length > 0) return results;
+      await this.#somethingNew(session, deadline_ms);
+    } while (this.clock.now_ms() < deadline_ms);
+    return this.#take(positions);
   }
 
   async close(): Promise<void> {
-    this.#closed.resolve();
-    this.cluster.close();
+    this.#isClosed = true;
+    this.#session?.connections.close();
+    this.#wake.resolve();
   }
 
-  #byLeader(cluster: Cluster, positions: ReadonlyMap<number, number>): Map<string, Map<number, number>> {
-    const leaders = new Map<number, number>();
-    for (const { partitionId, leader } of cluster.findTopicPartitionMetadata(this.topic)) leaders.set(partitionId, leader);
-    const byLeader = new Map<string, Map<number, number>>();
+  /** What arrived of the partitions asked for: an answer that was begun at another offset is of no use any more. */
+  #take(positions: ReadonlyMap<number, number>): FetchResult[] {
+    const arrived = this.#arrived;
+    this.#arrived = [];
+    return arrived.filter((result) => {
+      const offset = positions.get(result.partition);
+      return "batch" in result ? result.batch.baseOffset === offset : offset !== undefined;
+    });
+  }
+
+  /** Until an answer came, metadata are due again, a quota's wait is over, or `deadline_ms`. */
+  async #somethingNew(session: Session, deadline_ms: number): Promise<void> {
+    const now_ms = this.clock.now_ms();
+    let until_ms = this.#isStale ? Math.min(deadline_ms, this.#refreshAt_ms) : deadline_ms;
+    if (session.outstanding.size === 0) until_ms = Math.min(until_ms, now_ms + REFRESH_BACKOFF.backoff_ms_min);
+    const waited = new AbortController();
+    await Promise.race([this.#wake.promise, this.clock.sleep(Math.max(1, until_ms - now_ms), waited.signal)]);
+    waited.abort();
+  }
+
+  /** The session with metadata that are good enough. Rejects with LOG_UNAVAILABLE where no broker answers. */
+  async #refreshed(positions: ReadonlyMap<number, number>): Promise<Session> {
+    const connections = this.#session?.connections ?? this.connect();
+    const session = (this.#session ??= {
+      connections,
+      leaders: new TopicLeaders(connections, this.topic, this.clock),
+      outstanding: new Map(),
+      asked: new Map(),
+      refusals: new Map(),
+    });
+    const now_ms = this.clock.now_ms();
+    const isOld = now_ms - session.leaders.refreshedAt_ms > REFRESH_WAIT_MS_MAX;
+    if (!isOld && !(this.#isStale && now_ms >= this.#refreshAt_ms)) return session;
+    try {
+      await session.leaders.refresh();
+    } catch (e) {
+      this.#abandon(session, positions, causeOf(e));
+      throw unavailable(e);
+    }
+    this.#isStale = false;
+    this.#refreshAt_ms = this.clock.now_ms() + this.#refreshBackoff.next_ms();
+    this.#noteTopic(session, positions);
+    return session;
+  }
+
+  #abandon(session: Session, positions: ReadonlyMap<number, number>, why: string): void {
+    session.connections.close();
+    if (this.#session === session) this.#session = undefined;
+    this.#isStale = true;
+    this.#refreshAt_ms = Number.NEGATIVE_INFINITY;
+    for (const partition of positions.keys())
+      if (session.asked.has(partition)) this.#interrupt(session, partition, `The log could not be reached: ${why}`);
+  }
+
+  /** Whether the topic is there, and still the same one. */
+  #noteTopic({ leaders, asked }: Session, positions: ReadonlyMap<number, number>): void {
+    if (leaders.isGone) {
+      this.#isStale = true;
+      for (const partition of positions.keys()) {
+        asked.delete(partition);
+        if (this.#goneTold.has(partition)) continue;
+        this.#goneTold.add(partition);
+        this.#tell({ partition, interrupted: `The topic ${this.topic} does not exist.`, isGone: true });
+      }
+      return;
+    }
+    const isAnother = this.#topicId !== undefined && leaders.topicId !== undefined && leaders.topicId !== this.#topicId;
+    this.#topicId = leaders.topicId ?? this.#topicId;
+    for (const partition of positions.keys()) {
+      if (isAnother) {
+        asked.delete(partition);
+        this.#tell({ partition, interrupted: `The topic ${this.topic} was made anew.`, isGone: true });
+      }
+      if (this.#goneTold.delete(partition)) this.#owed.add(partition);
+    }
+  }
+
+  /**
+   * Asks every leader that is not asked already. One of whose partitions something is `told` is asked by the next call, with all of
+   * them: a request that left some out would keep those waiting for as long as it waits.
+   */
+  #request(
+    session: Session,
+    positions: ReadonlyMap<number, number>,
+    told: ReadonlySet<number>,
+    limits: FetchLimits,
+  ): void {
+    const byLeader = new Map<number, { partition: number; offset: number; leaderEpoch: number }[]>();
+    const later = new Set<number>(session.outstanding.keys());
     for (const [partition, offset] of positions) {
-      const leader = leaders.get(partition);
-      if (leader === undefined || leader < 0) {
-        this.#staleMetadata = true;
+      const leader = session.leaders.leaderOf(partition);
+      if (leader === undefined) {
+        this.#isStale = true;
+        if (!session.leaders.isGone) this.#hinder(partition, `Partition ${partition} of ${this.topic} has no leader now.`);
         continue;
       }
-      const wanted = byLeader.get(String(leader));
-      if (wanted) wanted.set(partition, offset);
-      else byLeader.set(String(leader), new Map([[partition, offset]]));
+      if (told.has(partition) || this.#isChanged(session, partition, leader)) later.add(leader.nodeId);
+      const wanted = byLeader.get(leader.nodeId);
+      if (wanted) wanted.push({ partition, offset, leaderEpoch: leader.leaderEpoch });
+      else byLeader.set(leader.nodeId, [{ partition, offset, leaderEpoch: leader.leaderEpoch }]);
     }
-    return byLeader;
+    for (const [nodeId, wanted] of byLeader) {
+      if (later.has(nodeId)) continue;
+      const from = this.#requests++ % wanted.length;
+      // The broker fills an answer in the order asked (KIP-74), so each request begins with another partition and none starves.
+      const rotated = [...wanted.slice(from), ...wanted.slice(0, from)];
+      session.outstanding.set(nodeId, this.#ask(session, nodeId, rotated, limits));
+    }
   }
 
-  #request(cluster: Cluster, leader: string, wanted: ReadonlyMap<number, number>, limits: FetchLimits): void {
-    const work = async () => {
-      try {
-        const broker = await cluster.findBroker({ nodeId: leader });
-        await this.#take(broker, wanted, limits);
-      } catch (e) {
-        this.#failure = e instanceof Error ? e : new Error(String(e));
-      } finally {
-        this.#outstanding.delete(leader);
+  /** True where another leader is to be asked than before: what was read is then to be compared first. */
+  #isChanged(session: Session, partition: number, leader: Leader): boolean {
+    const before = session.asked.get(partition);
+    session.asked.set(partition, leader);
+    if (!before || (before.nodeId === leader.nodeId && before.leaderEpoch === leader.leaderEpoch)) return false;
+    const why = `Partition ${partition} has another leader: broker ${leader.nodeId}, epoch ${leader.leaderEpoch}.`;
+    this.#interruptAsked(partition, why);
+    return true;
+  }
+
+  async #ask(
+    session: Session,
+    nodeId: number,
+    wanted: readonly { partition: number; offset: number; leaderEpoch: number }[],
+    limits: FetchLimits,
+  ): Promise<void> {
+    let node: Node | undefined;
+    try {
+      node = await session.connections.node(nodeId);
+      const held_ms = node.heldBackUntil_ms - this.clock.now_ms();
+      if (held_ms > 0) await this.clock.sleep(Math.min(held_ms, limits.wait_ms_max));
+      if (node.heldBackUntil_ms > this.clock.now_ms()) return;
+      const answer = await node.send(fetchExchange(this.topic, wanted, limits), true);
+      if (answer.throttle_ms > 0) {
+        this.#throttledAt_ms = this.clock.now_ms() + answer.throttle_ms;
+        node.heldBackUntil_ms = this.#throttledAt_ms;
       }
-    };
-    this.#outstanding.set(leader, work());
+      if (answer.errorCode !== 0) throw new Error(describeError(answer.errorCode));
+      await this.#takeAnswers(session, node, wanted, answer.partitions);
+    } catch (e) {
+      this.#nodeFailed(session, node, nodeId, e);
+    } finally {
+      session.outstanding.delete(nodeId);
+      this.#wake.resolve();
+    }
   }
 
-  async #take(broker: Broker, wanted: ReadonlyMap<number, number>, limits: FetchLimits): Promise<void> {
-    const answers = await broker.connectionPool.send(fetchExchange(this.topic, rotated(wanted, this.#requests++), limits));
+  #nodeFailed(session: Session, node: Node | undefined, nodeId: number, e: unknown): void {
+    if (this.#session !== session || this.#isClosed) return;
+    if (e instanceof AppError) {
+      this.#failure = e;
+      return;
+    }
+    if (node) session.connections.failed(node);
+    this.#isStale = true;
+    const why = node ? `The connection to ${node.name} was lost: ${causeOf(e)}.` : `${sentence(causeOf(e))}.`;
+    for (const [partition, leader] of session.asked) {
+      if (leader.nodeId !== nodeId) continue;
+      if (node) this.#interrupt(session, partition, why);
+      else this.#hinder(partition, why);
+    }
+  }
+
+  async #takeAnswers(
+    session: Session,
+    node: Node,
+    wanted: readonly { partition: number; offset: number; leaderEpoch: number }[],
+    answers: readonly PartitionAnswer[],
+  ): Promise<void> {
+    const budget: UnpackBudget = { left_bytes: ANSWER_UNPACKED_BYTES_MAX };
+    const outOfRange: { partition: number; offset: number; leaderEpoch: number }[] = [];
+    let isFirst = true;
     for (const answer of answers) {
-      const baseOffset = wanted.get(answer.partition);
-      if (baseOffset === undefined) continue;
-      if (answer.errorCode === ERROR_OFFSET_OUT_OF_RANGE) {
-        this.#arrived.push({ partition: answer.partition, outOfRange: { startOffset: -1, endOffset: -1 } });
-      } else if (answer.errorCode === ERROR_TOPIC_AUTHORIZATION_FAILED) {
+      const one = wanted.find(({ partition }) => partition === answer.partition);
+      const asked = session.asked.get(answer.partition);
+      // Another leader may have been found meanwhile, and what this one says does not count any more.
+      if (!one || this.#session !== session || asked?.nodeId !== node.nodeId || asked.leaderEpoch !== one.leaderEpoch) continue;
+      if (answer.errorCode === ERROR_OFFSET_OUT_OF_RANGE) outOfRange.push(one);
+      else if (answer.errorCode === ERROR_TOPIC_AUTHORIZATION_FAILED)
         throw new AppError("LOG_UNAVAILABLE", `The broker does not allow reading ${this.topic}; grant READ on it to this user.`);
-      } else if (answer.errorCode !== 0) {
-        this.#staleMetadata = true;
-      } else if (answer.bytes.length > 0) {
-        this.#arrived.push(decodeAnswer(answer, baseOffset));
+      else if (answer.errorCode !== 0) this.#refused(session, answer);
+      else {
+        this.#takeRecords(session, one, answer, budget, isFirst);
+        if (answer.bytes.length > 0) isFirst = false;
       }
     }
+    if (outOfRange.length > 0) await this.#takeOutOfRange(session, node, outOfRange);
+  }
+
+  #takeRecords(
+    session: Session,
+    { offset, leaderEpoch }: { offset: number; leaderEpoch: number },
+    { partition, bytes, highWatermark, aborted }: PartitionAnswer,
+    budget: UnpackBudget,
+    isFirst: boolean,
+  ): void {
+    session.refusals.delete(partition);
+    this.#hindrances.delete(partition);
+    const owed = this.#owed.delete(partition);
+    this.#refreshBackoff.reset();
+    if (bytes.length === 0 && !owed) return;
+    try {
+      const { records, nextOffset } = decodeBatches(bytes, offset, aborted, budget);
+      const isStuck = isFirst && bytes.length > 0 && nextOffset === offset && budget.left_bytes > 0;
+      // The broker gives at least the first batch of the first partition whole (KIP-74).
+      if (isStuck) throw new Error("the broker's answer has no whole record batch for it");
+      if (nextOffset === offset && !owed) return;
+      const batch = {
+        partition,
+        baseOffset: offset,
+        nextOffset,
+        endOffset: highWatermark,
+        leaderEpoch: Math.max(0, leaderEpoch),
+        records,
+      };
+      this.#tell({ partition, batch });
+    } catch (e) {
+      this.#tell({ partition, unreadable: e instanceof Error ? e.message : String(e) });
+    }
+  }
+
+  #refused(session: Session, { partition, errorCode }: PartitionAnswer): void {
+    this.#isStale = true;
+    const refusals = (session.refusals.get(partition) ?? 0) + 1;
+    session.refusals.set(partition, refusals);
+    if (refusals >= REFUSALS_MAX) this.#hinder(partition, `Partition ${partition} cannot be read: ${describeError(errorCode)}.`);
   }
 
   /** The broker's "out of range" carries no range; it is asked for, and a partition that is in range after all is fetched again. */
-  async #withWatermarks(result: FetchResult, positions: ReadonlyMap<number, number>): Promise<FetchResult> {
-    if (!("outOfRange" in result)) return result;
-    const watermarks = (await this.watermarks())[result.partition];
-    const offset = positions.get(result.partition) ?? 0;
-    if (!watermarks) throw unavailable(`partition ${result.partition} of ${this.topic} is gone`);
-    if (offset < watermarks.startOffset || offset > watermarks.endOffset)
-      return { partition: result.partition, outOfRange: watermarks };
-    const { partition } = result;
-    return {
-      partition,
-      batch: { partition, baseOffset: offset, nextOffset: offset, endOffset: watermarks.endOffset, records: [] },
-    };
-  }
-}
-
-function stillWanted(result: FetchResult, positions: ReadonlyMap<number, number>): boolean {
-  const offset = positions.get(result.partition);
-  return "batch" in result ? result.batch.baseOffset === offset : offset !== undefined;
-}
-
-function decodeAnswer(answer: PartitionAnswer, baseOffset: number): FetchResult {
-  const { partition } = answer;
-  try {
-    const { records, nextOffset } = decodeBatches(answer.bytes, baseOffset, answer.aborted);
-    return { partition, batch: { partition, baseOffset, nextOffset, endOffset: answer.highWatermark, records } };
-  } catch (e) {
-    return { partition, unreadable: e instanceof Error ? e.message : String(e) };
-  }
-}
-
-interface PartitionAnswer {
-  readonly partition: number;
-  readonly errorCode: number;
-  readonly highWatermark: number;
-  readonly aborted: readonly AbortedTransaction[];
-  readonly bytes: Buffer;
-}
-
-/** Fetch version 11: https://kafka.apache.org/protocol#The_Messages_Fetch */
-function fetchExchange(topic: string, wanted: ReadonlyMap<number, number>, limits: FetchLimits): Exchange<PartitionAnswer[]> {
-  return {
-    request: {
-      apiKey: 1,
-      apiVersion: 11,
-      apiName: "Fetch",
-      encode: async () => {
-        const request = new Encoder()
-          .writeInt32(-1)
-          .writeInt32(limits.wait_ms_max)
-          .writeInt32(1)
-          .writeInt32(RESPONSE_BYTES_MAX)
-          .writeInt8(1)
-          .writeInt32(0)
-          .writeInt32(-1)
-          .writeInt32(1)
-          .writeString(topic)
-          .writeInt32(wanted.size);
-        for (const [partition, offset] of wanted) {
-          request
-            .writeInt32(partition)
-            .writeInt32(-1)
-            .writeInt32(Math.floor(offset / 2 ** 32))
-            .writeUInt32(offset % 2 ** 32)
-            .writeInt32(-1)
-            .writeInt32(-1)
-            .writeInt32(limits.partition_bytes_max);
-        }
-        return request.writeInt32(0).writeString("");
-      },
-    },
-    response: { decode: async (payload) => decodeFetchAnswer(payload), parse: async (answers) => answers },
-    requestTimeout: limits.wait_ms_max + REQUEST_SLACK_MS,
-  };
-}
-
-/** The broker fills an answer in the order asked (KIP-74), so each request begins with another partition and none starves. */
-function rotated(wanted: ReadonlyMap<number, number>, by: number): Map<number, number> {
-  const entries = [...wanted];
-  const first = by % entries.length;
-  return new Map([...entries.slice(first), ...entries.slice(0, first)]);
-}
-
-function decodeFetchAnswer(payload: Buffer): PartitionAnswer[] {
-  const answers: PartitionAnswer[] = [];
-  const errorCode = payload.readInt16BE(4);
-  if (errorCode !== 0) throw new Error(`Fetch answered error code ${errorCode}`);
-  let at = 10;
-  const int32 = () => payload.readInt32BE((at += 4) - 4);
-  const int64 = () => readInt64(payload, (at += 8) - 8);
-  for (let topics = int32(); topics > 0; topics--) {
-    at += 2 + payload.readInt16BE(at);
-    for (let partitions = int32(); partitions > 0; partitions--) {
-      const partition = int32();
-      const partitionError = payload.readInt16BE((at += 2) - 2);
-      const highWatermark = int64();
-      at += 16;
-      const aborted: AbortedTransaction[] = [];
-      for (let count = int32(); count > 0; count--) aborted.push({ producerId: int64(), firstOffset: int64() });
-      aborted.sort((a, b) => a.firstOffset - b.firstOffset);
-      at += 4;
-      const length = Math.max(0, int32());
-      answers.push({ partition, errorCode: partitionError, highWatermark, aborted, bytes: payload.subarray(at, (at += length)) });
+  async #takeOutOfRange(
+    session: Session,
+    node: Node,
+    wanted: readonly { partition: number; offset: number; leaderEpoch: number }[],
+  ): Promise<void> {
+    const ends = await listEnds(node, this.topic, wanted);
+    for (const { partition, offset, leaderEpoch } of wanted) {
+      const watermarks = ends.get(partition);
+      if (watermarks === undefined || "errorCode" in watermarks) {
+        this.#refused(session, {
+          partition,
+          errorCode: watermarks?.errorCode ?? -1,
+          highWatermark: -1,
+          aborted: [],
+          bytes: EMPTY,
+        });
+      } else if (offset < watermarks.startOffset || offset > watermarks.endOffset) {
+        const { startOffset, endOffset } = watermarks;
+        this.#owed.delete(partition);
+        this.#tell({ partition, outOfRange: { startOffset, endOffset } satisfies Watermarks });
+      } else if (this.#owed.delete(partition)) {
+        const { endOffset } = watermarks;
+        const batch = {
+          partition,
+          baseOffset: offset,
+          nextOffset: offset,
+          endOffset,
+          leaderEpoch: Math.max(0, leaderEpoch),
+          records: [],
+        };
+        this.#tell({ partition, batch });
+      }
     }
   }
-  return answers;
+
+  #hinder(partition: number, why: string): void {
+    if (this.#hindrances.get(partition) === why) return;
+    this.#hindrances.set(partition, why);
+    this.#owed.add(partition);
+    this.#tell({ partition, unavailable: why });
+  }
+
+  #interrupt(session: Session, partition: number, why: string): void {
+    session.asked.delete(partition);
+    this.#interruptAsked(partition, why);
+  }
+
+  /** What arrived of the partition and was not handed out was read before, and stays. */
+  #interruptAsked(partition: number, why: string): void {
+    this.#owed.add(partition);
+    this.#tell({ partition, interrupted: why });
+  }
+
+  #tell(result: FetchResult): void {
+    this.#arrived.push(result);
+    this.#wake.resolve();
+  }
 }
+
+const EMPTY = Buffer.alloc(0);
+
+const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

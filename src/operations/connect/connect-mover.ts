@@ -4,6 +4,9 @@ import type { CommandContext } from "../command.ts";
 import type { Mover } from "../mover.ts";
 import type { Rate } from "../rate.ts";
 import type { OffsetRange } from "../scan.ts";
+import type { Survey } from "../survey.ts";
+import { counted } from "../table.ts";
+import { firstUndecodable } from "../undecodable.ts";
 import { boundedPipeline } from "./bounded-pipeline.ts";
 import { runConnect } from "./connect-run.ts";
 import { findConnect } from "./find-connect.ts";
@@ -66,6 +69,25 @@ export const connectMover = (
   move: (ranges, progress) => connect({ ...options, input: { topic, ranges }, look: () => progress.look() }),
   close: () => Promise.resolve(),
 });
+
+/** What franz-go keeps of a timestamp goes through nanoseconds in 64 bits. */
+const CONNECT_TIME_MS_MAX = 9_223_372_036_854;
+/** Of a record that Connect writes, by its setting max_message_bytes, with room for what an operation adds. */
+const CONNECT_RECORD_BYTES_MAX = 990_000;
+
+/** Throws OPERATION_REFUSED where records are such as Connect would stop at, or write otherwise than they are. */
+export function refuseForConnect({ extent, undecodable }: Pick<Survey, "extent" | "undecodable">): void {
+  const { oldest = 0, newest = 0, largest } = extent;
+  const odd = oldest < -CONNECT_TIME_MS_MAX ? oldest : newest > CONNECT_TIME_MS_MAX ? newest : undefined;
+  const reason =
+    firstUndecodable(undecodable) ??
+    (odd === undefined ? undefined : `a record has the timestamp ${odd}`) ??
+    (largest && largest.bytes > CONNECT_RECORD_BYTES_MAX
+      ? `the record at ${largest.partition}:${largest.offset} takes up to ${counted(largest.bytes)} bytes`
+      : undefined);
+  if (reason === undefined) return;
+  throw new AppError("OPERATION_REFUSED", `Redpanda Connect cannot move all of it as it is; --direct does. ${reason}`);
+}
 
 /** As the environment takes a list, a time or a number; what is not given is empty. */
 export const setting = (given: readonly string[] | number | undefined): string =>

@@ -1,0 +1,77 @@
+/** From this length on a name of several words may differ by two slips; a shorter one would be another word. */
+const TWO_SLIPS_CHARS_MIN = 10;
+/** A name as short as HOST is one slip away from too many others. */
+const NAME_CHARS_MIN = 6;
+/** Of a word that is cut short: USER for USERNAME, MECH for MECHANISM. */
+const STEM_CHARS_MIN = 4;
+/** Of a name whose last word was left out: KAFKA_TLS_CA for KAFKA_TLS_CA_FILE. */
+const WORDS_MIN = 3;
+
+/** What Kubernetes and Docker set for a service beside this one, such as CART_PORT=tcp://10.0.0.1:8000. */
+export const isServiceLink = (value: string): boolean => /^(?:tcp|udp|sctp):\/\//.test(value);
+
+/**
+ * A variable that is nearly one of our settings would be passed over without a word, and another system started: an embedded log in place
+ * of a broker. One that is only related to a setting, by whichever program, is left alone. Returns a sentence for each.
+ */
+export function nearMisses(env: Readonly<Record<string, string | undefined>>, settings: readonly string[]): string[] {
+  return Object.entries(env).flatMap(([name, value = ""]) => {
+    if (value.trim() === "" || settings.includes(name) || isServiceLink(value)) return [];
+    const meant = nearest(name, settings);
+    if (meant === undefined) return [];
+    return [`${name} is no setting; did you mean ${meant}? If it is another program's, start this one without it.`];
+  });
+}
+
+function nearest(name: string, settings: readonly string[]): string | undefined {
+  // A digit is no slip: it counts something (KAFKA_BROKER_1).
+  if (/[0-9]/.test(name)) return undefined;
+  const near = settings.filter((setting) => isNear(name.toUpperCase(), setting));
+  return near.toSorted((a, b) => slips(name.toUpperCase(), a) - slips(name.toUpperCase(), b))[0];
+}
+
+function isNear(name: string, setting: string): boolean {
+  if (setting.length < NAME_CHARS_MIN) return false;
+  if (lettersOf(name) === lettersOf(setting)) return true;
+  const distance = slips(name, setting);
+  if (distance <= 1) return true;
+  // OpenTelemetry has many variables, and some are as near to each other as this.
+  if (setting.startsWith("OTEL_")) return false;
+  const words = setting.split("_");
+  if (distance === 2 && words.length > 1 && isLong(name) && isLong(setting) && !isReworded(name, setting)) return true;
+  return isCutShort(name.split("_"), words);
+}
+
+const isLong = (name: string): boolean => name.length >= TWO_SLIPS_CHARS_MIN;
+const lettersOf = (name: string): string => name.replace(/[^A-Z]/g, "");
+
+/** Two letters replaced make another word more often than a slip: ORDER_HOST is no ORDER_PORT, …_MIN no …_MAX. */
+const isReworded = (name: string, setting: string): boolean =>
+  name.length === setting.length && [...name].filter((letter, at) => letter !== setting[at]).length === 2;
+
+/** One word of it is, or its last word is missing. */
+function isCutShort(words: readonly string[], setting: readonly string[]): boolean {
+  if (words.length === setting.length) {
+    const different = words.flatMap((word, at) => (word === setting[at] ? [] : [{ word, whole: setting[at]! }]));
+    const [only] = different;
+    return (
+      different.length === 1 && words.length > 1 && only!.word.length >= STEM_CHARS_MIN && only!.whole.startsWith(only!.word)
+    );
+  }
+  return words.length >= WORDS_MIN && words.length === setting.length - 1 && words.every((word, at) => word === setting[at]);
+}
+
+/** How many letters were left out, put in, replaced, or changed places with their neighbour (optimal string alignment). */
+function slips(a: string, b: string): number {
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = rows[i - 1]![j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? rows[i - 2]![j - 2]! + 1 : replaced;
+      row.push(Math.min(rows[i - 1]![j]! + 1, row[j - 1]! + 1, replaced, swapped));
+    }
+    rows.push(row);
+  }
+  return rows[a.length]![b.length]!;
+}

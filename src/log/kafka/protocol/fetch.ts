@@ -1,0 +1,77 @@
+import type { FetchLimits } from "../../log.ts";
+import type { Exchange } from "../cluster.ts";
+import type { AbortedTransaction } from "../record-batch.ts";
+import { WireReader, WireWriter } from "./wire.ts";
+
+/** A fetch answer is at most about this large, whatever the number of partitions. */
+const RESPONSE_BYTES_MAX = 8 * 1024 * 1024;
+const REQUEST_SLACK_MS = 3_000;
+const READ_COMMITTED = 1;
+
+export interface WantedPartition {
+  readonly partition: number;
+  readonly offset: number;
+  readonly leaderEpoch: number;
+}
+
+export interface PartitionAnswer {
+  readonly partition: number;
+  readonly errorCode: number;
+  readonly highWatermark: number;
+  /** In ascending `firstOffset`. */
+  readonly aborted: readonly AbortedTransaction[];
+  /** Record batches; the last one may be cut. */
+  readonly bytes: Buffer;
+}
+
+export interface FetchAnswer {
+  readonly throttle_ms: number;
+  readonly errorCode: number;
+  readonly partitions: readonly PartitionAnswer[];
+}
+
+/** Fetch, version 11, isolation read_committed: https://kafka.apache.org/protocol#The_Messages_Fetch */
+export function fetchExchange(topic: string, wanted: readonly WantedPartition[], limits: FetchLimits): Exchange<FetchAnswer> {
+  return {
+    request: {
+      apiKey: 1,
+      apiVersion: 11,
+      apiName: "Fetch",
+      encode: async () => {
+        const out = new WireWriter().int32(-1).int32(limits.wait_ms_max).int32(1).int32(RESPONSE_BYTES_MAX).int8(READ_COMMITTED);
+        // No session (KIP-227).
+        out.int32(0).int32(-1).int32(1).string(topic);
+        out.array(wanted, ({ partition, offset, leaderEpoch }) => {
+          out.int32(partition).int32(leaderEpoch).int64(offset).int64(-1).int32(limits.partition_bytes_max);
+        });
+        return out.int32(0).string("").done();
+      },
+    },
+    response: { decode: async (payload) => decode(payload), parse: async (answer) => answer },
+    requestTimeout: limits.wait_ms_max + REQUEST_SLACK_MS,
+  };
+}
+
+function decode(payload: Buffer): FetchAnswer {
+  const wire = new WireReader(payload);
+  const throttle_ms = wire.int32();
+  const errorCode = wire.int16();
+  wire.int32();
+  const partitions = wire
+    .array(() => {
+      wire.string();
+      return wire.array((): PartitionAnswer => {
+        const partition = wire.int32();
+        const partitionError = wire.int16();
+        const highWatermark = wire.int64();
+        // Last stable offset, log start offset.
+        wire.at += 16;
+        const aborted = wire.array((): AbortedTransaction => ({ producerId: wire.int64(), firstOffset: wire.int64() }));
+        aborted.sort((a, b) => a.firstOffset - b.firstOffset);
+        wire.int32();
+        return { partition, errorCode: partitionError, highWatermark, aborted, bytes: wire.bytes() };
+      });
+    })
+    .flat();
+  return { throttle_ms, errorCode, partitions };
+}

@@ -1,0 +1,118 @@
+import type { Exchange } from "../cluster.ts";
+import { WireReader, WireWriter } from "./wire.ts";
+
+export interface NodeAddress {
+  readonly nodeId: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface PartitionMetadata {
+  readonly partition: number;
+  /** −1 while there is none. */
+  readonly leader: number;
+  /** Greater with every change of leadership; −1 where the broker does not tell. */
+  readonly leaderEpoch: number;
+  readonly replicas: number;
+}
+
+export interface TopicMetadata {
+  readonly topic: string;
+  /** 32 hexadecimal digits; undefined where the broker has no topic ids (KIP-516). */
+  readonly topicId: string | undefined;
+  readonly errorCode: number;
+  /** Ascending. */
+  readonly partitions: readonly PartitionMetadata[];
+}
+
+export interface Metadata {
+  readonly brokers: readonly NodeAddress[];
+  readonly clusterId: string | null;
+  readonly controllerId: number;
+  readonly topics: readonly TopicMetadata[];
+}
+
+/** The first with leader epochs is 7; 9 is the first flexible one; 10 brings topic ids. */
+const VERSION_MAX = 12;
+const VERSION_PLAIN_MAX = 8;
+const VERSION_EPOCHS_MIN = 7;
+const VERSION_TOPIC_IDS_MIN = 10;
+const NO_TOPIC_ID = "0".repeat(32);
+
+/** Metadata of the named topics alone (none named: of no topic), versions 5 to 12: https://kafka.apache.org/protocol#The_Messages_Metadata */
+export function metadataExchange(topics: readonly string[], brokersMax: number, timeout_ms: number): Exchange<Metadata> {
+  const version = Math.min(VERSION_MAX, brokersMax);
+  const isFlexible = version > VERSION_PLAIN_MAX;
+  return {
+    request: {
+      apiKey: 3,
+      apiVersion: version,
+      apiName: "Metadata",
+      encode: async () => {
+        const out = new WireWriter();
+        if (isFlexible) {
+          // The tagged fields of a flexible request's header come before its body.
+          out.noTags().compactArray(topics, (topic) => {
+            if (version >= VERSION_TOPIC_IDS_MIN) out.uuid(Buffer.alloc(16));
+            out.compactString(topic).noTags();
+          });
+        } else {
+          out.array(topics, (topic) => out.string(topic));
+        }
+        // Topics are not made by asking for them.
+        out.int8(0);
+        if (version >= 8) {
+          if (version <= 10) out.int8(0);
+          out.int8(0);
+        }
+        if (isFlexible) out.noTags();
+        return out.done();
+      },
+    },
+    response: { decode: async (payload) => decode(payload, version), parse: async (metadata) => metadata },
+    requestTimeout: timeout_ms,
+  };
+}
+
+function decode(payload: Buffer, version: number): Metadata {
+  const isFlexible = version > VERSION_PLAIN_MAX;
+  const wire = new WireReader(payload);
+  const tags = () => isFlexible && wire.skipTags();
+  const text = () => (isFlexible ? wire.compactString() : wire.string());
+  const list = <T>(read: () => T): T[] => (isFlexible ? wire.compactArray(read) : wire.array(read));
+  tags();
+  // How long to hold back for a quota: metadata are asked for seldom.
+  wire.int32();
+  const brokers = list(() => {
+    const nodeId = wire.int32();
+    const host = text() ?? "";
+    const port = wire.int32();
+    text();
+    tags();
+    return { nodeId, host, port };
+  });
+  const clusterId = text();
+  const controllerId = wire.int32();
+  const topics = list((): TopicMetadata => {
+    const errorCode = wire.int16();
+    const topic = text() ?? "";
+    const id = version >= VERSION_TOPIC_IDS_MIN ? wire.uuid() : NO_TOPIC_ID;
+    wire.boolean();
+    const partitions = list((): PartitionMetadata => {
+      wire.int16();
+      const partition = wire.int32();
+      const leader = wire.int32();
+      const leaderEpoch = version >= VERSION_EPOCHS_MIN ? wire.int32() : -1;
+      const replicas = list(() => wire.int32()).length;
+      list(() => wire.int32());
+      list(() => wire.int32());
+      tags();
+      return { partition, leader, leaderEpoch, replicas };
+    });
+    if (version >= 8) wire.int32();
+    tags();
+    partitions.sort((a, b) => a.partition - b.partition);
+    return { topic, topicId: id === NO_TOPIC_ID ? undefined : id, errorCode, partitions };
+  });
+  return { brokers, clusterId, controllerId, topics };
+}

@@ -1,0 +1,170 @@
+/**
+ * The primitive types of Kafka's protocol (https://kafka.apache.org/protocol#protocol_types), as far as our own requests need them.
+ * "Compact" ones and tagged fields are those of flexible versions (KIP-482).
+ */
+export class WireWriter {
+  readonly #chunks: Buffer[] = [];
+
+  int8(n: number): this {
+    const bytes = Buffer.allocUnsafe(1);
+    bytes.writeInt8(n);
+    return this.#push(bytes);
+  }
+
+  int16(n: number): this {
+    const bytes = Buffer.allocUnsafe(2);
+    bytes.writeInt16BE(n);
+    return this.#push(bytes);
+  }
+
+  int32(n: number): this {
+    const bytes = Buffer.allocUnsafe(4);
+    bytes.writeInt32BE(n);
+    return this.#push(bytes);
+  }
+
+  int64(n: number): this {
+    const bytes = Buffer.allocUnsafe(8);
+    bytes.writeBigInt64BE(BigInt(n));
+    return this.#push(bytes);
+  }
+
+  string(text: string | null): this {
+    if (text === null) return this.int16(-1);
+    const bytes = Buffer.from(text);
+    return this.int16(bytes.length).#push(bytes);
+  }
+
+  bytes(bytes: Buffer): this {
+    return this.int32(bytes.length).#push(bytes);
+  }
+
+  array<T>(items: readonly T[], write: (item: T) => void): this {
+    this.int32(items.length);
+    for (const item of items) write(item);
+    return this;
+  }
+
+  uvarint(n: number): this {
+    const bytes: number[] = [];
+    let rest = n;
+    for (; rest >= 0x80; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
+    return this.#push(Buffer.from([...bytes, rest]));
+  }
+
+  compactString(text: string): this {
+    const bytes = Buffer.from(text);
+    return this.uvarint(bytes.length + 1).#push(bytes);
+  }
+
+  compactArray<T>(items: readonly T[], write: (item: T) => void): this {
+    this.uvarint(items.length + 1);
+    for (const item of items) write(item);
+    return this;
+  }
+
+  uuid(bytes: Buffer): this {
+    return this.#push(bytes);
+  }
+
+  noTags(): this {
+    return this.int8(0);
+  }
+
+  /** As kafkajs' connections take it, by our patch. */
+  done(): { readonly chunks: readonly Buffer[] } {
+    return { chunks: this.#chunks };
+  }
+
+  #push(bytes: Buffer): this {
+    this.#chunks.push(bytes);
+    return this;
+  }
+}
+
+/** Reads a response from its start to its end; a read beyond the end throws a RangeError. */
+export class WireReader {
+  at = 0;
+
+  constructor(private readonly buffer: Buffer) {}
+
+  int8(): number {
+    return this.buffer.readInt8(this.at++);
+  }
+
+  boolean(): boolean {
+    return this.int8() !== 0;
+  }
+
+  int16(): number {
+    return this.buffer.readInt16BE((this.at += 2) - 2);
+  }
+
+  int32(): number {
+    return this.buffer.readInt32BE((this.at += 4) - 4);
+  }
+
+  /** Exact within ±2^53, as offsets and ids are. */
+  int64(): number {
+    return readInt64(this.buffer, (this.at += 8) - 8);
+  }
+
+  string(): string | null {
+    return this.#text(this.int16());
+  }
+
+  /** A view, empty where it is null. */
+  bytes(): Buffer {
+    const length = Math.max(0, this.int32());
+    return this.buffer.subarray(this.at, (this.at += length));
+  }
+
+  array<T>(read: () => T): T[] {
+    return this.#items(this.int32(), read);
+  }
+
+  uvarint(): number {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = this.buffer.readUInt8(this.at++);
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+  }
+
+  compactString(): string | null {
+    return this.#text(this.uvarint() - 1);
+  }
+
+  compactArray<T>(read: () => T): T[] {
+    return this.#items(this.uvarint() - 1, read);
+  }
+
+  /** As 32 hexadecimal digits. */
+  uuid(): string {
+    return this.buffer.toString("hex", this.at, (this.at += 16));
+  }
+
+  skipTags(): void {
+    for (let tags = this.uvarint(); tags > 0; tags--) {
+      this.uvarint();
+      this.at += this.uvarint();
+    }
+  }
+
+  #text(length: number): string | null {
+    if (length < 0) return null;
+    return this.buffer.toString("utf8", this.at, (this.at += length));
+  }
+
+  #items<T>(count: number, read: () => T): T[] {
+    const items: T[] = [];
+    for (let left = count; left > 0; left--) items.push(read());
+    return items;
+  }
+}
+
+/** An int64 that must fit a JavaScript number exactly, as offsets and producer ids do. */
+export function readInt64(bytes: Buffer, at: number): number {
+  return bytes.readInt32BE(at) * 4294967296 + bytes.readUInt32BE(at + 4);
+}

@@ -1,0 +1,218 @@
+import { describe, expect, test } from "bun:test";
+import { chmodSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createOrder, orderDetails } from "../support/http.ts";
+import { freePort } from "../support/ports.ts";
+import { startProgram } from "../support/processes.ts";
+import { spawnTied } from "../support/tied-process.ts";
+import { type TempDir, tempDir } from "../support/temp-dir.ts";
+
+const repository = fileURLToPath(new URL("../..", import.meta.url));
+const run_ms_max = 15_000;
+const noBroker = { KAFKA_BROKERS: "127.0.0.1:1" };
+
+const programs = {
+  "the services": ["src/main.ts", "both"],
+  "the cart": ["src/main.ts", "producer"],
+  "the order service": ["src/main.ts", "consumer"],
+  replay: ["src/operations/main.ts", "replay"],
+  redrive: ["src/operations/main.ts", "redrive"],
+  archive: ["src/operations/main.ts", "archive", "--dir", "/nowhere"],
+  audit: ["src/audit/main.ts"],
+} as const;
+type ProgramName = keyof typeof programs;
+const names = Object.keys(programs) as ProgramName[];
+
+/** Runs a program that is to end by itself; `before` is a shell command in front of it. */
+async function run(args: readonly string[], env: Readonly<Record<string, string>>, before = ":") {
+  const { PATH, HOME, TMPDIR } = process.env;
+  const command = ["sh", "-c", `${before}; exec "$@"`, "sh", process.execPath, ...args];
+  const own = { CART_PORT: "0", ORDER_PORT: "0", LOG_FORMAT: "json", ...env };
+  const tied = spawnTied(command, { cwd: repository, env: { PATH, HOME, TMPDIR, ...own } });
+  const timer = setTimeout(() => tied.kill("SIGKILL"), run_ms_max);
+  const { code } = await tied.exited;
+  clearTimeout(timer);
+  return { code, output: tied.output().trim() };
+}
+
+/** One sentence that names the setting, exit code 2, nothing of the source, nothing that listened and nobody else to blame. */
+async function expectRefused(name: ProgramName, env: Readonly<Record<string, string>>, setting: string, before?: string) {
+  const { code, output } = await run(programs[name], env, before);
+  expect({ name, code, output }).toEqual({ name, code: 2, output: expect.stringContaining(setting) });
+  expect(output).not.toMatch(/^\s+at |\.ts:\d|listens on|broker|SQLITE/m);
+  expect(output.split("\n").filter((line) => !line.startsWith("The settings are invalid:"))).toHaveLength(1);
+}
+
+describe("a data directory that cannot be used", () => {
+  const made: [what: string, make: (dir: TempDir) => string][] = [
+    [
+      "is a file",
+      (dir) => {
+        writeFileSync(join(dir.path, "file"), "");
+        return join(dir.path, "file");
+      },
+    ],
+    [
+      "lies below a file",
+      (dir) => {
+        writeFileSync(join(dir.path, "file"), "");
+        return join(dir.path, "file", "data");
+      },
+    ],
+    [
+      "is a link to nowhere",
+      (dir) => {
+        symlinkSync(join(dir.path, "nowhere", "data"), join(dir.path, "link"));
+        return join(dir.path, "link");
+      },
+    ],
+    [
+      "has a file where the state should be",
+      (dir) => {
+        writeFileSync(join(dir.path, "state"), "");
+        return dir.path;
+      },
+    ],
+  ];
+  test.each(made)(
+    "%s: a sentence about DATA_DIR, with the embedded log and with a broker",
+    async (_, make) => {
+      await using dir = await tempDir();
+      const DATA_DIR = make(dir);
+      await expectRefused("the services", { DATA_DIR }, "DATA_DIR cannot be used");
+      await expectRefused("the services", { ...noBroker, DATA_DIR }, "DATA_DIR cannot be used");
+    },
+    30_000,
+  );
+
+  test.each(names)("%s says so", async (name) => expectRefused(name, { DATA_DIR: "/dev/null/data" }, "DATA_DIR"), 30_000);
+
+  test("belongs to another user", async () => {
+    await using dir = await tempDir();
+    chmodSync(dir.path, 0o500);
+    // Root may write anywhere, so it becomes nobody for this, if it may.
+    const asNobody = process.getuid?.() === 0 ? `exec setpriv --reuid=65534 --clear-groups` : undefined;
+    if (asNobody && (await run(programs["the services"], {}, `${asNobody} test -x "$1" && exec true`)).code !== 0) {
+      console.warn("\n!!! SKIPPED: a data directory that belongs to another user: nobody may not run Bun from here.\n");
+      return;
+    }
+    chmodSync(dir.path, asNobody ? 0o700 : 0o500);
+    const before = asNobody ? `${asNobody} "$@"` : ":";
+    await expectRefused("the services", { DATA_DIR: dir.path }, "may not write in", before);
+  }, 30_000);
+});
+
+test.each(names)(
+  "%s: a variable that is nearly a setting is refused, with the right name",
+  async (name) => expectRefused(name, { KAFKA_BROKER: "127.0.0.1:1" }, "did you mean KAFKA_BROKERS?"),
+  30_000,
+);
+
+test.each(["the services", "archive", "audit"] as const)(
+  "%s: too few files may be opened: it is said, and how to have more",
+  async (name) => {
+    await using dir = await tempDir();
+    await expectRefused(name, { DATA_DIR: dir.path }, "ulimit -n 4096", "ulimit -n 40");
+  },
+  30_000,
+);
+
+test("a HOST without an address, or that is none of this machine's, is not taken for a port that is in use", async () => {
+  await using dir = await tempDir();
+  for (const HOST of ["no-such-host.invalid", "256.1.1.1", "192.0.2.1", "fe80::1234"]) {
+    const { code, output } = await run(programs["the services"], { DATA_DIR: dir.path, HOST });
+    expect({ HOST, code, output }).toEqual({ HOST, code: 2, output: expect.stringContaining("HOST") });
+    expect(output).not.toContain("Another program");
+    expect(output.split("\n")).toHaveLength(1);
+  }
+}, 60_000);
+
+describe("files are for their user alone", () => {
+  const everyone = 0o077;
+  const openToOthers = (top: string) =>
+    [top, ...readdirSync(top, { recursive: true, encoding: "utf8" }).map((name) => join(top, name))]
+      .filter((path) => lstatSync(path, { throwIfNoEntry: false }) && (lstatSync(path).mode & everyone) !== 0)
+      .map((path) => path.slice(top.length));
+
+  /** As a service is started by whom it does not occur to set the umask. */
+  const withOpenUmask = async <T>(start: () => Promise<T>): Promise<T> => {
+    const before = process.umask(0);
+    try {
+      return await start();
+    } finally {
+      process.umask(before);
+    }
+  };
+
+  test("whatever the umask was: state, embedded log, plans and archives", async () => {
+    await using dir = await tempDir();
+    const DATA_DIR = join(dir.path, "data");
+    await using program = await withOpenUmask(() => startProgram({ dataDir: DATA_DIR }));
+    await program.ready();
+    const created = await createOrder(program.cartUrl, { order_id: "1", number_of_items: 1 });
+    const read = await orderDetails(program.orderUrl, "1", { "log-position": created.headers.get("log-position")! });
+    expect(read.status).toBe(200);
+    const archive = join(dir.path, "archive");
+    const command = ["src/operations/main.ts", "archive", "--dir", archive];
+    const { code, output } = await withOpenUmask(() => run(command, { DATA_DIR }));
+    expect({ code, output }).toMatchObject({ code: 0 });
+    for (const top of [DATA_DIR, archive]) {
+      expect(readdirSync(top, { recursive: true }).length).toBeGreaterThan(2);
+      expect(openToOthers(top)).toEqual([]);
+    }
+    expect(program.output()).not.toContain("Other users of this machine");
+  }, 60_000);
+
+  test("what an earlier run left open to others is left so, and told", async () => {
+    await using dir = await tempDir();
+    chmodSync(dir.path, 0o755);
+    mkdirSync(join(dir.path, "state"), { mode: 0o755 });
+    chmodSync(join(dir.path, "state"), 0o755);
+    await using program = await startProgram({ dataDir: dir.path, env: { LOG_FORMAT: "json" } });
+    await program.ready();
+    const told = program
+      .output()
+      .split("\n")
+      .filter((line) => line.includes("Other users of this machine"));
+    expect(told.map((line) => JSON.parse(line))).toEqual([
+      expect.objectContaining({ level: "warn", path: join(dir.path, "state"), msg: expect.stringContaining("chmod -R go=") }),
+    ]);
+    expect(lstatSync(join(dir.path, "state")).mode & 0o777).toBe(0o755);
+  }, 30_000);
+});
+
+test("to listen on an IPv6 address, and to be healthy there", async () => {
+  if (!Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === "::1"))) {
+    console.warn("\n!!! SKIPPED: to listen on an IPv6 address: this machine has none.\n");
+    return;
+  }
+  await using dir = await tempDir();
+  const [CART_PORT, ORDER_PORT] = [String(await freePort()), String(await freePort())];
+  await using program = await startProgram({ dataDir: dir.path, env: { HOST: "[::1]", CART_PORT, ORDER_PORT } });
+  const { PATH } = process.env;
+  const healthcheck = () =>
+    Bun.spawn([process.execPath, "src/healthcheck.ts"], {
+      cwd: repository,
+      env: { PATH, HOST: "[::1]", CART_PORT, ORDER_PORT },
+    }).exited;
+  let code = 1;
+  for (const deadline = Date.now() + run_ms_max; code !== 0 && Date.now() < deadline; await Bun.sleep(200))
+    code = await healthcheck();
+  expect({ code, output: program.output() }).toMatchObject({
+    code: 0,
+    output: expect.stringContaining(`http://[::1]:${CART_PORT}`),
+  });
+}, 60_000);
+
+test("the health check of a container whose settings are wrong says which", () => {
+  const { PATH } = process.env;
+  const env = { PATH, KAFKA_BROKER: "a:1" };
+  const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, "src/healthcheck.ts"], { cwd: repository, env });
+  expect({ exitCode, said: String(stdout) }).toEqual({
+    exitCode: 1,
+    said: expect.stringContaining("did you mean KAFKA_BROKERS?"),
+  });
+  expect(String(stderr)).toBe("");
+});
