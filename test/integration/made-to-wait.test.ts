@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { clusterSuite } from "../support/cluster/cluster-suite.ts";
 import { appendForeign, created, health, live, ordersTopic, ordersTopicWithLogin, read, readable, spread } from "../support/cluster/orders-topic.ts";
-import { inspectorLog, pythonCreate, pythonUpdate } from "../support/foreign.ts";
+import { letterCount } from "../support/cluster/letters.ts";
+import { pythonCreate, pythonUpdate } from "../support/foreign.ts";
 import { orderDetails } from "../support/http.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -122,10 +123,7 @@ await clusterSuite("made to wait", (cluster) => {
         expect((await orderDetails(program.orderUrl, changed)).body.order?.status).toBe("shipped");
         expect(await read(program, aborted)).toBe("404 ORDER_NOT_FOUND");
         expect(await created(program, behind)).toBe("409 ORDER_EXISTS");
-        const log = inspectorLog(cluster().brokers);
-        const letters = (await log.watermarks(orders.deadLetterTopic)).reduce((sum, { endOffset }) => sum + endOffset, 0);
-        await log.close();
-        expect(letters).toBe(0);
+        expect(await letterCount(cluster(), orders)).toBe(0);
       },
       TIMEOUT_MS,
     );
