@@ -1,21 +1,8 @@
 import { expect, test } from "bun:test";
 import { type Cluster, CLUSTER_USER } from "../support/cluster/cluster.ts";
 import { clusterSuite } from "../support/cluster/cluster-suite.ts";
-import {
-  appendForeign,
-  created,
-  health,
-  live,
-  type OrdersTopic,
-  ordersTopicWithLogin,
-  read,
-  readable,
-  rightsOf,
-  spread,
-  warnings,
-} from "../support/cluster/orders-topic.ts";
-import { totalLength } from "../support/foreign.ts";
-import { openKafkaLog } from "../support/kafka-log.ts";
+import { letterCount } from "../support/cluster/letters.ts";
+import { appendForeign, created, health, live, type OrdersTopic, ordersTopicWithLogin, read, readable, rightsOf, spread, warnings } from "../support/cluster/orders-topic.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -36,10 +23,7 @@ interface Case {
 }
 
 /** A topic for programs that log in, and a right that is taken from them and given back. */
-async function ordersWithRights(
-  cluster: Cluster,
-  right: Right,
-): Promise<{ orders: OrdersTopic; take: Case["take"]; giveBack: Case["giveBack"] }> {
+async function ordersWithRights(cluster: Cluster, right: Right): Promise<{ orders: OrdersTopic; take: Case["take"]; giveBack: Case["giveBack"] }> {
   const orders = await ordersTopicWithLogin(cluster, { layout: spread(2) });
   const rights = rightsOf(orders)[right];
   return {
@@ -96,10 +80,7 @@ const blocked: Expected["refused"] = async ({ program, orders, known }, cluster)
 };
 
 const unblocked: Expected["again"] = async ({ program, orders }, cluster) => {
-  await using log = { log: openKafkaLog(cluster.brokers), [Symbol.asyncDispose]: () => log.log.close() };
-  await waitUntil("the letter", async () => (await totalLength(log.log, orders.deadLetterTopic)) > 0, {
-    wait_ms_max: FELT_MS_MAX,
-  });
+  await waitUntil("the letter", async () => (await letterCount(cluster, orders)) === 1, { wait_ms_max: FELT_MS_MAX });
   const last = orders.newOrder(0);
   await appendForeign(cluster, orders, 0, last);
   await readable(program, last, BACK_MS_MAX);

@@ -143,6 +143,24 @@ export class ClusterAdmin {
     });
   }
 
+  async addPartitions(topic: string, count: number): Promise<void> {
+    const answer = await this.#ask({
+      apiKey: 37,
+      apiVersion: 0,
+      write: (fields) =>
+        fields
+          .array([topic], (name) => fields.string(name).int32(count).int32(-1))
+          .int32(broker_ms_max)
+          .boolean(false),
+    });
+    answer.int32();
+    answer.array(() => check((answer.string(), answer.int16()), `adding partitions to ${topic}`, answer.string()));
+    await waitUntil(`for ${topic} to have ${count} partitions`, async () => {
+      const partitions = await this.partitions(topic);
+      return partitions.length === count && partitions.every(({ leader }) => leader !== undefined);
+    });
+  }
+
   async setTopicConfigs(topic: string, configs: Readonly<Record<string, string | number | boolean>>): Promise<void> {
     const answer = await this.#ask({
       apiKey: 44,
