@@ -22,7 +22,7 @@ import {
   type PartitionOf,
   partitionsElsewhere,
   requireAssignment,
-  requireRunning,
+  requireComplete,
   waitForPosition,
 } from "./queries.ts";
 
@@ -69,7 +69,7 @@ export const orderServiceApp = (options: OrderServiceAppOptions): Elysia => {
       return new Response(`${listStart(topicName)}${LIST_END}`, { headers: jsonHeaders });
     }
     requireAssignment(partitions);
-    requireRunning(partitions);
+    requireComplete(partitions);
     const elsewhere = partitionsElsewhere(partitions);
     const headers = elsewhere.length === 0 ? jsonHeaders : { ...jsonHeaders, "partitions-elsewhere": elsewhere.join(",") };
     listings.enter();
