@@ -84,14 +84,14 @@ function startCart(config: Config, log: Log, logger: Logger, tracers: Tracers): 
   );
   metrics.watch(() => service.partitions);
   const inFlight = new InFlight(config.in_flight_requests_max);
-  const health = () => readiness(service.partitions);
-  const app = cartApp({ ...config, commands: service.commands, health, inFlight, logger, metrics, tracer });
+  const health = () => readiness(service.partitions, service.refusal);
+  const app = cartApp({ ...config, commands: service.commands, health, inFlight, logger, metrics, tracer, clock });
   return {
     what: "index",
     service,
     metrics,
     tracer,
-    handle: (request) => app.handle(request),
+    handle: app.handle,
     http: serve(app, { ...config, port: config.cart_port, portSetting: "CART_PORT", inFlight, clock }),
   };
 }
@@ -113,9 +113,10 @@ function startOrderService(config: Config, log: Log, logger: Logger, { tracers, 
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
   const { partitions } = service;
   const rebuild = (partition: number) => partitions.rebuild(partition, "an operator asked for it");
-  const views = viewing({ config, log, partitions, partitionOf, sampler, cart, clock });
+  const views = viewing({ config, log, partitions, partitionOf, sampler, cart, inFlight, clock });
   const otherRoutes = views.routes;
-  const app = orderServiceApp({ ...config, partitions, partitionOf, rebuild, inFlight, logger, metrics, tracer, otherRoutes });
+  const queries = { partitions, partitionOf, rebuild, otherRoutes };
+  const app = orderServiceApp({ ...config, ...queries, inFlight, logger, metrics, tracer, clock });
   const http = serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock });
   const stop = () => {
     views.close();

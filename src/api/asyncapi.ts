@@ -1,6 +1,6 @@
 import { type TProperties, Type } from "@sinclair/typebox";
 import { eventHeadersSchema, orderCreatedSchema, orderIdOnWire, orderStatusUpdatedSchema } from "../orders/event-schema.ts";
-import { DEAD_LETTER_HEADERS } from "../partitions/dead-letters.ts";
+import { DEAD_LETTER_HEADERS, PARKED_HEADERS, REDRIVE_HEADERS } from "../log/operation-headers.ts";
 import { documented, type Json, type NamedSchemas } from "./json-schema.ts";
 
 export interface Topics {
@@ -22,16 +22,16 @@ const deadLetterProperties = {
 
 /** Written by `bun run redrive` and pipelines/redrive.yaml. */
 const redriveProperties = {
-  "x-redrive-count": Type.Optional(integer("How often it was redriven.")),
-  "x-redriven-from-topic": Type.Optional(Type.String({ description: "Where the letter of the last redrive stands." })),
-  "x-redriven-from-partition": Type.Optional(integer("Its partition.")),
-  "x-redriven-from-offset": Type.Optional(integer("Its offset.")),
+  [REDRIVE_HEADERS.count]: Type.Optional(integer("How often it was redriven.")),
+  [REDRIVE_HEADERS.topic]: Type.Optional(Type.String({ description: "Where the letter of the last redrive stands." })),
+  [REDRIVE_HEADERS.partition]: Type.Optional(integer("Its partition.")),
+  [REDRIVE_HEADERS.offset]: Type.Optional(integer("Its offset.")),
 };
 
 const parkedProperties = {
-  "x-parked-from-topic": Type.String({ description: "Where the letter stands." }),
-  "x-parked-from-partition": integer("Its partition."),
-  "x-parked-from-offset": integer("Its offset."),
+  [PARKED_HEADERS.topic]: Type.String({ description: "Where the letter stands." }),
+  [PARKED_HEADERS.partition]: integer("Its partition."),
+  [PARKED_HEADERS.offset]: integer("Its offset."),
 };
 
 const headersOf = (title: string, ...properties: TProperties[]) =>
@@ -131,10 +131,10 @@ export function asyncApiDocument({ orders_topic, dead_letter_topic }: Topics): J
       "A dead letter that was redriven as often as it may be.",
       {
         ...deadLetterHeadersExample,
-        "x-redrive-count": "3",
-        "x-parked-from-topic": "orders.events.dlq",
-        "x-parked-from-partition": "3",
-        "x-parked-from-offset": "17",
+        [REDRIVE_HEADERS.count]: "3",
+        [PARKED_HEADERS.topic]: "orders.events.dlq",
+        [PARKED_HEADERS.partition]: "3",
+        [PARKED_HEADERS.offset]: "17",
       },
     ),
   };

@@ -21,6 +21,12 @@ export const requestHeaders = {
     schema: Type.String(),
     example: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
   },
+  tracestate: {
+    description:
+      "W3C Trace Context; goes with traceparent into the event's headers, if it is well-formed and has at most 512 characters.",
+    schema: Type.String(),
+    example: "vendor=t61rcWkgMzE",
+  },
   "Log-Position": {
     description: "The Log-Position of an answer of the cart service: the answer waits until the event there is applied.",
     schema: position,
@@ -43,6 +49,16 @@ export const responseHeaders = {
     description: "Partitions whose ids are missing because other instances hold them. Absent: none is missing.",
     schema: Type.String({ pattern: "^[0-9]+(,[0-9]+)*$" }),
     example: "4,5,6",
+  },
+  "WWW-Authenticate": {
+    description: "What to send in Authorization (RFC 6750).",
+    schema: Type.String(),
+    example: 'Bearer realm="operator"',
+  },
+  "X-Accel-Buffering": {
+    description: "A proxy must not hold the answer back.",
+    schema: Type.Literal("no"),
+    example: "no",
   },
   Allow: { description: "The path's methods.", schema: Type.String(), example: "GET, HEAD, OPTIONS" },
   "Cache-Control": { description: "An answer is true for now only.", schema: Type.Literal("no-store"), example: "no-store" },

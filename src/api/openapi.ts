@@ -60,7 +60,7 @@ export interface ServiceApi {
 }
 
 const OTHERWISE =
-  "HEAD is answered as GET, without the body; OPTIONS with 204 and Allow; any other method 405; any other path 404. Every error is application/problem+json (RFC 9457) with a stable code. The topics: [AsyncAPI](asyncapi.json).";
+  "HEAD is answered as GET, without the body; OPTIONS with 204 and Allow; any other method 405; any other path 404; a malformed Host or path 400; a name in Host that is not served 421. Every error is application/problem+json (RFC 9457) with a stable code. The topics: [AsyncAPI](asyncapi.json).";
 
 const OPERATOR = { type: "http", scheme: "bearer", description: "OPERATOR_TOKEN, as the service was started with." };
 
@@ -75,7 +75,8 @@ export function openApiDocument({ title, description, operations }: ServiceApi):
   const tags = [...new Set(operations.map(({ tag }) => tag))].map((name) => ({ name }));
   return {
     info: { title, version: "1", description: `${description} ${OTHERWISE}`, license: { name: "MIT", identifier: "MIT" } },
-    servers: [{ url: "/" }],
+    // Relative to where the document is, which may be below a proxy's prefix.
+    servers: [{ url: "." }],
     tags,
     paths,
     components: {
@@ -111,12 +112,12 @@ function operationObject(operation: Operation, schemas: NamedSchemas): Json {
   };
 }
 
+const EVERYWHERE: readonly ErrorCode[] = ["HOST_INVALID", "PATH_INVALID", "HOST_NOT_SERVED", "METHOD_NOT_ALLOWED", "INTERNAL"];
+
 function problemsByStatus({ errors = [], always }: Operation): Map<number, readonly ErrorCode[]> {
   const underLoad: readonly ErrorCode[] = always ? [] : ["OVERLOADED", "SHUTTING_DOWN"];
   return Map.groupBy(
-    [...errors, "METHOD_NOT_ALLOWED" as const, "INTERNAL" as const, ...underLoad].filter(
-      (code, i, all) => all.indexOf(code) === i,
-    ),
+    [...errors, ...EVERYWHERE, ...underLoad].filter((code, i, all) => all.indexOf(code) === i),
     (code) => errorCatalogue[code].status,
   );
 }
@@ -149,7 +150,8 @@ function problemResponse(codes: readonly ErrorCode[], schemas: NamedSchemas): Js
   const refs = codes.map((code) => documented(problemSchema(code), schemas));
   const statuses = new Set(codes.map((code) => errorCatalogue[code].status));
   const headers: ResponseHeader[] = ["Cache-Control"];
-  if (statuses.has(503)) headers.push("Retry-After");
+  if (statuses.has(503) || statuses.has(429)) headers.push("Retry-After");
+  if (statuses.has(401)) headers.push("WWW-Authenticate");
   if (statuses.has(405)) headers.push("Allow");
   const response = answerObject(
     {

@@ -34,15 +34,25 @@ const members: Partial<Record<ErrorCode, TProperties>> = {
 
 /** The `detail` of one occurrence, and what it tells beside it. */
 const examples: Partial<Record<ErrorCode, readonly [detail: string, members?: Readonly<Record<string, unknown>>]>> = {
+  HOST_INVALID: ["The Host header must be one name or address, and a port if any."],
+  PATH_INVALID: ["The path must be one, and its escapes must be UTF-8."],
   NOT_JSON: ["The body is not valid JSON."],
   IDEMPOTENCY_KEY_INVALID: ["The Idempotency-Key header must be one string of 1 to 255 printable ASCII characters in quotes."],
   LOG_POSITION_INVALID: ["The Log-Position header must be <partition>:<offset>, such as 3:1712."],
+  OPERATOR_TOKEN_NEEDED: [
+    "The Authorization header must be `Bearer <OPERATOR_TOKEN>` with the token this service was started with.",
+  ],
   OPERATOR_ONLY: ["This service takes no operator's requests; start it with OPERATOR_TOKEN set to take them."],
   NOT_FOUND: ["There is nothing at this path. What there is: /health/live, /health/ready."],
   ORDER_NOT_FOUND: ["There is no order ORD-123.", { orderId: "ORD-123" }],
   METHOD_NOT_ALLOWED: ["/health/live takes GET, HEAD, OPTIONS.", { allow: "GET, HEAD, OPTIONS" }],
   ORDER_EXISTS: ["The order ORD-123 exists already.", { orderId: "ORD-123" }],
   IDEMPOTENCY_KEY_IN_USE: ["Another request with this Idempotency-Key is being processed; wait for its answer, then try again."],
+  BODY_TOO_SLOW: ["The body was not there after 10 s; send the request again, and its body at once."],
+  EVENT_TOO_LARGE: ["The event has 1100000 bytes; the topic takes at most 1048588."],
+  EXPECTATION_FAILED: ["The Expect header is not heeded; send the request without it."],
+  HOST_NOT_SERVED: ["This service is not asked by that name. Ask it by its address, or start it with the name in ALLOWED_HOSTS."],
+  OPERATOR_TOKEN_GUESSED: ["Too many wrong tokens came from your address; wait 60 s."],
   BODY_TOO_LARGE: ["The body must not be longer than 65536 bytes.", { body_bytes_max: 65_536 }],
   NOT_JSON_TYPE: ["The Content-Type header must be application/json."],
   PARTITION_ELSEWHERE: ["Partition 7 is held by another instance; ask that one.", { partition: 7 }],

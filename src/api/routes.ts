@@ -2,7 +2,8 @@ import { fileURLToPath } from "node:url";
 import { openapi } from "@elysiajs/openapi";
 import { Elysia } from "elysia";
 import { AppError } from "../errors.ts";
-import { pathSegment, type Route } from "../http/service.ts";
+import type { HttpRequest } from "../http/http-request.ts";
+import type { Route } from "../http/service.ts";
 import { asyncApiDocument, type Topics } from "./asyncapi.ts";
 import { openApiDocument, type ServiceApi } from "./openapi.ts";
 
@@ -54,8 +55,8 @@ export function apiRoutes(api: ServiceApi, topics: Topics): Route[] {
   ];
 }
 
-function docsFile(request: Request): Response {
-  const path = FILES.get(pathSegment(request, 1));
+function docsFile(request: HttpRequest): Response {
+  const path = FILES.get(request.segment(1));
   if (path === undefined)
     throw new AppError("NOT_FOUND", `There is no such file. What there is: ${[...FILES.keys()].join(", ")}.`);
   const file = Bun.file(path);

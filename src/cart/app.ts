@@ -1,15 +1,16 @@
-import type { Elysia } from "elysia";
 import type { Topics } from "../api/asyncapi.ts";
 import { apiRoutes } from "../api/routes.ts";
-import { readJson } from "../http/body.ts";
-import { formatLogPosition, parseIdempotencyKey, parseTraceparent } from "../http/headers.ts";
+import type { Clock } from "../clock.ts";
+import { formatLogPosition, parseIdempotencyKey, parseTraceparent, parseTracestate } from "../http/headers.ts";
 import { healthRoutes, type Readiness } from "../http/health.ts";
+import { ServedHosts } from "../http/hosts.ts";
+import type { HttpRequest } from "../http/http-request.ts";
 import type { InFlight } from "../http/in-flight.ts";
 import { metricsRoutes } from "../http/metrics-route.ts";
-import { serviceApp } from "../http/service.ts";
+import { type HttpApp, serviceApp } from "../http/service.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import type { RequestSpan, RequestTracer } from "../telemetry/tracer.ts";
+import type { RequestTracer } from "../telemetry/tracer.ts";
 import { cartPage } from "./cart-page.ts";
 import type { CartCommands, Position, RequestContext } from "./commands.ts";
 import { cartApi } from "./operations.ts";
@@ -20,6 +21,10 @@ export interface CartAppOptions extends Topics {
   readonly health: () => Readiness;
   readonly inFlight: InFlight;
   readonly body_bytes_max: number;
+  /** Where the service listens, and what other names it is asked by. */
+  readonly host: string;
+  readonly allowed_hosts: readonly string[];
+  readonly clock?: Clock;
   readonly logger: Logger;
   /** Of the order service, whose page the cart's own links to. */
   readonly order_port: number;
@@ -28,22 +33,22 @@ export interface CartAppOptions extends Topics {
 }
 
 /** The cart service's HTTP side: the contract's two commands, health, and what describes them. */
-export const cartApp = (options: CartAppOptions): Elysia => {
-  const { commands, health, inFlight, body_bytes_max, logger, metrics, tracer, order_port } = options;
-  const createOrder = async (request: Request, span?: RequestSpan): Promise<Response> => {
-    const command = parseCreateOrder(await readJson(request, body_bytes_max));
-    const context = requestContext(request, "POST /create-order", () => canonicalCreateOrder(command), span);
+export const cartApp = (options: CartAppOptions): HttpApp => {
+  const { commands, health, inFlight, body_bytes_max, logger, metrics, tracer, order_port, clock } = options;
+  const createOrder = async (request: HttpRequest): Promise<Response> => {
+    const command = parseCreateOrder(request.body);
+    const context = requestContext(request, "POST /create-order", () => canonicalCreateOrder(command));
     return published("order created", command.orderId, await commands.create(command, context));
   };
-  const updateOrder = async (request: Request, span?: RequestSpan): Promise<Response> => {
-    const command = parseUpdateOrder(await readJson(request, body_bytes_max));
-    const context = requestContext(request, "PUT /update-order", () => canonicalUpdateOrder(command), span);
+  const updateOrder = async (request: HttpRequest): Promise<Response> => {
+    const command = parseUpdateOrder(request.body);
+    const context = requestContext(request, "PUT /update-order", () => canonicalUpdateOrder(command));
     return published("order status updated", command.orderId, await commands.updateStatus(command, context));
   };
   return serviceApp(
     [
-      { method: "POST", path: "/create-order", handle: createOrder },
-      { method: "PUT", path: "/update-order", handle: updateOrder },
+      { method: "POST", path: "/create-order", handle: createOrder, body_bytes_max },
+      { method: "PUT", path: "/update-order", handle: updateOrder, body_bytes_max },
       cartPage(order_port),
       ...healthRoutes(health),
       ...metricsRoutes(metrics),
@@ -51,20 +56,15 @@ export const cartApp = (options: CartAppOptions): Elysia => {
     ],
     inFlight,
     logger,
-    { meter: metrics, tracer },
+    { meter: metrics, tracer, hosts: new ServedHosts(options.host, options.allowed_hosts), ...(clock && { clock }) },
   );
 };
 
 const noContext: RequestContext = {};
 
-const requestContext = (
-  { headers }: Request,
-  methodAndPath: string,
-  canonicalBody: () => string,
-  span: RequestSpan | undefined,
-): RequestContext => {
-  const keyHeader = headers.get("idempotency-key");
-  const traced = traceContext(headers, span);
+const requestContext = (request: HttpRequest, methodAndPath: string, canonicalBody: () => string): RequestContext => {
+  const keyHeader = request.headers.get("idempotency-key");
+  const traced = traceContext(request);
   if (keyHeader === null) return traced;
   return {
     ...traced,
@@ -73,10 +73,12 @@ const requestContext = (
 };
 
 /** The request's span where traces are made here; else what the client sent goes on to the record. */
-const traceContext = (headers: Headers, span: RequestSpan | undefined): RequestContext => {
+const traceContext = ({ headers, span }: HttpRequest): RequestContext => {
   if (span) return { span };
   const traceparent = parseTraceparent(headers.get("traceparent"));
-  return traceparent === undefined ? noContext : { traceparent };
+  if (traceparent === undefined) return noContext;
+  const tracestate = parseTracestate(headers.get("tracestate"));
+  return tracestate === undefined ? { traceparent } : { traceparent, tracestate };
 };
 
 /** Half of a SHA-256 is enough to tell one client's requests from each other. */

@@ -1,3 +1,4 @@
+import { hostName } from "../http/hosts.ts";
 import type { Route } from "../http/service.ts";
 
 const STYLE = `:root{color-scheme:light dark}body{font:15px/1.6 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem}
@@ -17,9 +18,9 @@ export const cartPage = (order_port: number): Route => ({
   method: "GET",
   path: "/",
   handle: (request) => {
-    const { origin: given, hostname } = new URL(request.url);
-    const origin = Bun.escapeHTML(given);
-    const page = Bun.escapeHTML(`http://${hostname}:${order_port}/`);
+    const host = request.headers.get("host") ?? "localhost";
+    const origin = Bun.escapeHTML(`http://${host}`);
+    const page = Bun.escapeHTML(`http://${hostName(host) ?? "localhost"}:${order_port}/`);
     return new Response(
       `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -31,7 +32,7 @@ export const cartPage = (order_port: number): Route => ({
   -H 'content-type: application/json' -d '{"order_id":"123","number_of_items":3}'
 curl -X PUT ${origin}/update-order \\
   -H 'content-type: application/json' -d '{"order_id":"123","status":"confirmed"}'</pre>
-<p><a href="/health/ready">/health/ready</a> tells whether it can take orders now.</p></main></body></html>
+<p><a href="health/ready">/health/ready</a> tells whether it can take orders now.</p></main></body></html>
 `,
       { headers },
     );

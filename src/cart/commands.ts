@@ -29,6 +29,8 @@ export interface RequestContext {
   readonly idempotency?: { readonly key: string; readonly fingerprint: string };
   /** W3C trace context as received, already checked; a new trace begins without it. */
   readonly traceparent?: string;
+  /** What came beside it. */
+  readonly tracestate?: string;
   /** In place of it where this process makes traces. */
   readonly span?: RequestSpan;
 }

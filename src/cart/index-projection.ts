@@ -27,7 +27,7 @@ export interface IndexedOrder {
   readonly eventId: string;
 }
 
-/** The first event appended for an idempotency key. */
+/** The first event of an order that was appended for an idempotency key. */
 export interface KeyedEvent {
   readonly fingerprint: string;
   readonly orderId: string;
@@ -37,8 +37,15 @@ export interface KeyedEvent {
 
 export interface IndexView {
   order(orderId: string): IndexedOrder | undefined;
-  keyedEvent(eventId: string): KeyedEvent | undefined;
+  /** The order's first event under that id; else one of another order, if there is any. */
+  keyedEvent(eventId: string, orderId: string): KeyedEvent | undefined;
 }
+
+/** An event counts once per order (decision 2), so one id on two orders is two events. */
+const KEYED_EVENTS = `CREATE TABLE keyed_events (
+      event_id TEXT NOT NULL, order_id TEXT NOT NULL, fingerprint TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
+      PRIMARY KEY (event_id, order_id)
+    ) STRICT, WITHOUT ROWID;`;
 
 /**
  * The cart service's index of the whole topic: which orders exist, where they were created, and what was appended for which
@@ -48,17 +55,30 @@ export interface IndexView {
  */
 export const indexProjection = (ownCreates: OwnCreates): Projection<IndexView> => ({
   name: "order-index",
-  version: 2,
+  version: 3,
   schema: `
     CREATE TABLE order_index (
       order_id TEXT PRIMARY KEY, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, event_id TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
-    CREATE TABLE keyed_events (
-      event_id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, order_id TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
+    ${KEYED_EVENTS}
     CREATE TABLE placement (one INTEGER PRIMARY KEY CHECK (one = 1), partition_count INTEGER NOT NULL) STRICT;`,
-  open: (db, partition) => new IndexStore(db, partition, ownCreates),
+  open: (db, partition) => {
+    keepOneForEachOrder(db);
+    return new IndexStore(db, partition, ownCreates);
+  },
 });
+
+/** A file from when a key had one event in all orders. It is copied, since making it anew from the log takes much longer. */
+function keepOneForEachOrder(db: Database): void {
+  const key = db.query<{ name: string }, []>("SELECT name FROM pragma_table_info('keyed_events') WHERE pk > 0").all();
+  if (key.length !== 1) return;
+  db.transaction(() => {
+    db.run("ALTER TABLE keyed_events RENAME TO keyed_events_before");
+    db.run(KEYED_EVENTS);
+    db.run('INSERT INTO keyed_events SELECT event_id, order_id, fingerprint, partition, "offset" FROM keyed_events_before');
+    db.run("DROP TABLE keyed_events_before");
+  }).immediate();
+}
 
 class IndexStore implements ProjectionStore<IndexView> {
   readonly view: IndexView;
@@ -103,7 +123,7 @@ class IndexStore implements ProjectionStore<IndexView> {
   flush(): Outcomes | undefined {
     for (const { orderId, offset, eventId } of this.#created) this.#insertOrder.run(orderId, this.partition, offset, eventId);
     for (const { eventId, fingerprint, orderId, offset } of this.#keyed) {
-      this.#insertKeyed.run(eventId, fingerprint, orderId, this.partition, offset);
+      this.#insertKeyed.run(eventId, orderId, fingerprint, this.partition, offset);
     }
     this.reset();
     return undefined;
@@ -117,14 +137,17 @@ class IndexStore implements ProjectionStore<IndexView> {
 
 function makeView(db: Database): IndexView {
   const order = db.query(`SELECT partition, "offset", event_id FROM order_index WHERE order_id = ?`);
-  const keyed = db.query(`SELECT fingerprint, order_id, partition, "offset" FROM keyed_events WHERE event_id = ?`);
+  const keyed = `SELECT fingerprint, order_id, partition, "offset" FROM keyed_events WHERE event_id = ?`;
+  const keyedOfOrder = db.query(`${keyed} AND order_id = ?`);
+  const keyedOfAny = db.query(`${keyed} LIMIT 1`);
   return {
     order: (orderId) => {
       const row = order.values(orderId)[0] as [number, number, string] | undefined;
       return row && { partition: row[0], offset: row[1], eventId: row[2] };
     },
-    keyedEvent: (eventId) => {
-      const row = keyed.values(eventId)[0] as [string, string, number, number] | undefined;
+    keyedEvent: (eventId, orderId) => {
+      const [found = keyedOfAny.values(eventId)[0]] = keyedOfOrder.values(eventId, orderId);
+      const row = found as [string, string, number, number] | undefined;
       return row && { fingerprint: row[0], orderId: row[1], partition: row[2], offset: row[3] };
     },
   };

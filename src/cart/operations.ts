@@ -13,14 +13,20 @@ const errors: readonly ErrorCode[] = [
   "NOT_JSON",
   "IDEMPOTENCY_KEY_INVALID",
   "IDEMPOTENCY_KEY_IN_USE",
+  "BODY_TOO_SLOW",
   "BODY_TOO_LARGE",
+  "EVENT_TOO_LARGE",
   "NOT_JSON_TYPE",
+  "EXPECTATION_FAILED",
   "INVALID_FIELD",
   "IDEMPOTENCY_KEY_REUSED",
   "LOG_UNAVAILABLE",
   "APPEND_OUTCOME_UNKNOWN",
+  "APPEND_REFUSED",
   "CATCHING_UP",
+  "PARTITION_BLOCKED",
   "PARTITION_HALTED",
+  "PARTITION_BLOCKED",
 ];
 
 const CREATED = "order created and published successfully";
@@ -35,7 +41,7 @@ const commands: readonly Operation[] = [
     summary: "Create an order",
     description:
       "Publishes ORDER_CREATED. 200 only after all in-sync replicas have it and it is the order's first create. Without items the cart is filled as a demo.",
-    headers: ["Idempotency-Key", "traceparent"],
+    headers: ["Idempotency-Key", "traceparent", "tracestate"],
     body: {
       schema: { ...createOrderBody, title: "CreateOrder" },
       examples: {
@@ -66,7 +72,7 @@ const commands: readonly Operation[] = [
     tag: "Orders",
     summary: "Update an order's status",
     description: "Publishes ORDER_STATUS_UPDATED in the partition where the order was created.",
-    headers: ["Idempotency-Key", "traceparent"],
+    headers: ["Idempotency-Key", "traceparent", "tracestate"],
     body: {
       schema: { ...updateOrderBody, title: "UpdateOrder" },
       examples: {

@@ -78,6 +78,14 @@ export class Placement {
       : undefined;
   }
 
+  /** Where the order can be by the counts that carts place by now; undefined while this cart does not know them. */
+  homes(orderId: string): number[] | undefined {
+    const settled = this.#settled;
+    return settled === undefined
+      ? undefined
+      : [settled, this.#latest].map((count) => partitionFor(this.options.partitioner, orderId, count));
+  }
+
   /** Resolves with the partition once it can be said. Rejects with LOG_UNAVAILABLE or CATCHING_UP at the deadline. */
   async placeInTime(orderId: string, deadline_ms: number): Promise<number> {
     const { clock } = this.options;

@@ -2,7 +2,7 @@ import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler";
 import { AppError } from "../errors.ts";
 import { MONEY_HUNDREDTHS_MAX, formatMoney, parseMoney, sumOfLines } from "../orders/money.ts";
-import { CURRENCIES, ID_CHARS_MAX, ITEMS_MAX, type Item, QUANTITY_MAX, STATUSES } from "../orders/order.ts";
+import { CURRENCIES, ID_CHARS_MAX, ITEMS_MAX, type Item, PLAIN_NAME_PATTERN, QUANTITY_MAX, STATUSES } from "../orders/order.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../orders/order-id.ts";
 import type { CreateOrder, UpdateStatus } from "./commands.ts";
 
@@ -14,9 +14,9 @@ const idSchema = (description: string) =>
   Type.String({
     minLength: 1,
     maxLength: ID_CHARS_MAX,
-    pattern: "^[^\\u0000-\\u001f\\u007f]*$",
+    pattern: PLAIN_NAME_PATTERN,
     description,
-    must: `be a string of 1 to ${ID_CHARS_MAX} characters without control characters`,
+    must: `be a string of 1 to ${ID_CHARS_MAX} characters without control characters and halves of surrogate pairs`,
   });
 
 const oneOf = <const T extends string>(values: readonly T[], description: string) =>

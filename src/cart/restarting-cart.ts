@@ -5,6 +5,8 @@ import type { CartCommands, CreateOrder, Position, RequestContext, UpdateStatus 
 export interface Cart {
   readonly commands: CartCommands;
   readonly partitions: HeldPartitions<unknown>;
+  /** What the log refused lately, a sentence. */
+  readonly refusal: string | undefined;
   stop(): Promise<void>;
 }
 
@@ -37,6 +39,10 @@ export class RestartingCart implements CartCommands, Cart {
 
   get partitions(): HeldPartitions<unknown> {
     return this.#current.partitions;
+  }
+
+  get refusal(): string | undefined {
+    return this.#current.refusal;
   }
 
   create(command: CreateOrder, context: RequestContext): Promise<Position> {

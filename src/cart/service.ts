@@ -1,21 +1,25 @@
 import type { Database } from "bun:sqlite";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
+import type { AppError } from "../errors.ts";
 import { Appender } from "../log/appender.ts";
 import { Backoff } from "../log/backoff.ts";
-import type { Log } from "../log/log.ts";
+import type { Log, TopicEnds } from "../log/log.ts";
+import { Refusals } from "../log/refusals.ts";
+import { EVENT_BYTES_MAX } from "../orders/event.ts";
 import { Outage } from "../partitions/outage.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
 import type { Projection } from "../partitions/projection.ts";
 import type { ClaimState, State } from "../partitions/state-dir.ts";
 import { PartitionStore } from "../partitions/store.ts";
-import { prepareTopics } from "../partitions/topics.ts";
+import { Topics } from "../partitions/topics.ts";
 import type { NewUuid, Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { AppendMeter, PartitionMeter } from "../telemetry/meters.ts";
 import { LogCartCommands } from "./cart-commands.ts";
 import type { CartCommands } from "./commands.ts";
 import { indexProjection, type IndexView, readPlacement, writePlacement } from "./index-projection.ts";
+import { IndexProgress } from "./index-progress.ts";
 import { OrderIndex } from "./order-index.ts";
 import { OwnCreates } from "./own-creates.ts";
 import { Placement } from "./placement.ts";
@@ -58,6 +62,8 @@ export class CartService {
   readonly #projection: Projection<IndexView>;
   readonly #placement: Placement;
   readonly #appender: Appender;
+  readonly #refusals: Refusals;
+  readonly #topics: Topics;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
   #state: State | undefined;
@@ -69,6 +75,7 @@ export class CartService {
     const topic = config.orders_topic;
     const ownCreates = new OwnCreates();
     this.#options = options;
+    this.#topics = new Topics({ owner: "The cart service", config, log, clock, random, logger });
     this.#projection = indexProjection(ownCreates);
     this.partitions = new PartitionSet({
       log,
@@ -77,6 +84,8 @@ export class CartService {
       openStore: (partition) => new PartitionStore(this.#openedDb(), this.#projection, partition, () => undefined, meter),
       isOwner: () => true,
       membership: () => (this.partitions.partitionCount === 0 ? "joining" : this.#placement.isSettled ? "stable" : "settling"),
+      obstacle: () => this.#topics.waiting,
+      topics: this.#topics,
       gather_ms: INDEX_GATHER_MS,
       meter,
       restoring: (message, restore) => logger.info({ restore }, `Index of orders: ${message}`),
@@ -85,21 +94,27 @@ export class CartService {
       random,
       warn: (partition, message) => logger.warn({ partition }, message),
     });
+    this.#refusals = new Refusals(clock, (message) => logger.warn({ topic }, `The log refuses events. ${message}`));
     this.#appender = new Appender({
       producer: log.producer(),
       topic,
       clock,
+      value_bytes_max: EVENT_BYTES_MAX,
+      onRefused: (error) => this.#refusals.note(error),
       queue_records_max: config.append_queue_records_max,
       batch_records_max: config.append_batch_records_max,
       meter: appendMeter,
     });
-    const index = new OrderIndex({ partitions: this.partitions, ownCreates, watermarks: () => log.watermarks(topic), clock });
+    const { partitions } = this;
+    const onDisagreement = (partition: number, error: AppError) => partitions.get(partition)?.halt(error);
+    const index = new OrderIndex({ partitions, ownCreates, onDisagreement });
+    const progress = new IndexProgress({ partitions, ends: () => log.ends(topic), clock });
     this.#placement = new Placement({
       partitioner: config.partitioner,
       settle_ms: config.partitions_settle_ms,
-      caughtUp: (deadline_ms) => index.caughtUp(deadline_ms),
+      caughtUp: (deadline_ms) => progress.toEnd(undefined, (partition) => index.knownEnd(partition), deadline_ms),
       isTopicNew: async (partitionCount) =>
-        partitionCount === config.topic_partitions && (await log.watermarks(topic)).every(({ endOffset }) => endOffset === 0),
+        partitionCount === config.topic_partitions && isEmpty(await log.ends(topic), partitionCount),
       remembered: () => readPlacement(this.#openedDb()),
       remember: (partitionCount) => writePlacement(this.#openedDb(), partitionCount),
       tell: (message) => logger.info({ topic }, message),
@@ -108,6 +123,7 @@ export class CartService {
     });
     this.commands = new LogCartCommands({
       index,
+      progress,
       ownCreates,
       appender: this.#appender,
       placement: this.#placement,
@@ -117,6 +133,11 @@ export class CartService {
       newUuid,
     });
     this.#running = this.#run();
+  }
+
+  /** What the log refused within the last minute, a sentence. */
+  get refusal(): string | undefined {
+    return this.#refusals.latest;
   }
 
   async stop(): Promise<void> {
@@ -144,13 +165,10 @@ export class CartService {
 
   async #run(): Promise<void> {
     const { config, log, clock, random, logger } = this.#options;
-    const { orders_topic: topic, dead_letter_topic: deadLetterTopic, topic_partitions } = config;
-    const onWaiting = (reason: string) => logger.warn({ topic }, `The cart service waits for the log: ${reason}`);
-    const logId = await prepareTopics(
-      { log, topic, deadLetterTopic, topic_partitions, backoff: config, clock, random, onWaiting },
-      this.#ending.signal,
-    );
+    const { orders_topic: topic } = config;
+    const logId = await this.#topics.prepare(this.#ending.signal);
     if (logId === undefined || this.#ending.signal.aborted) return;
+    const watching = this.#topics.watch(this.#ending.signal);
     const backoff = new Backoff(config, random);
     const outage = new Outage("STORE_FAILED: Opening the index of orders", clock, (message) => logger.error({ topic }, message));
     while (!this.#ending.signal.aborted && !this.#db) {
@@ -178,6 +196,7 @@ export class CartService {
         await clock.sleep(backoff.next_ms(), this.#ending.signal);
       }
     }
+    await watching;
   }
 
   #openDb(logId: string): Database {
@@ -194,3 +213,7 @@ export class CartService {
     return this.#db;
   }
 }
+
+/** Whether no partition holds or held anything. One that cannot be asked may. */
+const isEmpty = ({ partitions }: TopicEnds, partitionCount: number): boolean =>
+  partitions.length === partitionCount && partitions.every((ends) => !("unavailable" in ends) && ends.endOffset === 0);

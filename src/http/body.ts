@@ -1,25 +1,51 @@
+import { type Clock, within } from "../clock.ts";
 import { AppError } from "../errors.ts";
+import type { HttpRequest } from "./http-request.ts";
+import type { UnreadBodies } from "./unread-bodies.ts";
 
 /** Arrays and objects within each other, the outermost counted. */
 const JSON_DEPTH_MAX = 32;
 
+/** It passes over a byte order mark. */
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 /** `application/json` and the types that end in `+json` (RFC 6839), with any parameters. */
 const jsonType = /^(?:application\/json|[!#$%&'*+.^_`|~0-9a-z-]+\/[!#$%&'*+.^_`|~0-9a-z-]+\+json)$/;
 
+/** Bun 1.4.5 heeds `Expect: 100-continue` in small letters alone; a client that expects it otherwise may wait for ever. */
+const HEEDED_EXPECTATION = "100-continue";
+const EXPECTING_WAIT_MS_MAX = 1_000;
+
 /**
- * Reads a JSON body of at most `body_bytes_max`, and never holds more. Duplicate names are allowed, the last one counts.
+ * Reads a JSON body of at most `body_bytes_max`, and never holds more. Duplicate names are allowed, the last one counts; a byte order mark
+ * is passed over.
  *
- * Rejects with NOT_JSON_TYPE, BODY_TOO_LARGE, NOT_JSON (also invalid UTF-8, empty, ended early) or INVALID_FIELD (nested
- * deeper than JSON_DEPTH_MAX), and with nothing else.
+ * Rejects with NOT_JSON_TYPE, BODY_TOO_LARGE, BODY_TOO_SLOW, EXPECTATION_FAILED, NOT_JSON (also invalid UTF-8, empty, ended early) or
+ * INVALID_FIELD (nested deeper than JSON_DEPTH_MAX), and with nothing else.
  */
-export const readJson = async (request: Request, body_bytes_max: number): Promise<unknown> => {
+export const readJson = async (
+  request: HttpRequest,
+  body_bytes_max: number,
+  bodies: UnreadBodies,
+  clock: Clock,
+): Promise<unknown> => {
   const { headers } = request;
   requireJsonType(headers.get("content-type"));
-  const bytes = await readBytes(request, body_bytes_max);
-  const value = parse(bytes, headers);
+  const expectation = headers.get("expect");
+  const reading = readBytes(request.raw, body_bytes_max);
+  const bytes = await bodies.arrived(
+    request.client,
+    expectation === null || expectation === HEEDED_EXPECTATION ? reading : unlessExpecting(reading, clock),
+  );
+  const value = parseJson(bytes, headers);
   if (!isNestedWithin(value, JSON_DEPTH_MAX)) throw new AppError("INVALID_FIELD", tooDeep);
   return value;
+};
+
+/** A client that gets 417 sends the request again without Expect (RFC 9110, 10.1.1). */
+const unlessExpecting = async (reading: Promise<Uint8Array>, clock: Clock): Promise<Uint8Array> => {
+  const bytes = await within(clock, EXPECTING_WAIT_MS_MAX, reading);
+  if (bytes) return bytes;
+  throw new AppError("EXPECTATION_FAILED", "The Expect header is not heeded; send the request without it.");
 };
 
 const tooDeep = `The body must not be nested deeper than ${JSON_DEPTH_MAX} levels.`;
@@ -59,7 +85,7 @@ const readChunks = async (body: ReadableStream<Uint8Array> | null, body_bytes_ma
   return Buffer.concat(chunks, length_bytes);
 };
 
-const parse = (bytes: Uint8Array, headers: Headers): unknown => {
+const parseJson = (bytes: Uint8Array, headers: Headers): unknown => {
   if (bytes.byteLength === 0) throw new AppError("NOT_JSON", "The body is empty; it must be a JSON object.");
   let text: string;
   try {

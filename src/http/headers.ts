@@ -1,5 +1,8 @@
 import { AppError } from "../errors.ts";
 
+/** Of an answer that is sent bit by bit: no proxy may keep it or hold it back. The second is nginx' own and others' too. */
+export const STREAM_HEADERS = { "cache-control": "no-store", "x-accel-buffering": "no" } as const;
+
 /** A place in the log: the record at `offset` of `partition`. */
 export interface LogPosition {
   readonly partition: number;
@@ -50,4 +53,22 @@ export const parseTraceparent = (header: string | null): string | undefined => {
   if (version === "00" && rest !== undefined) return undefined;
   if (/^0+$/.test(trace) || /^0+$/.test(parent)) return undefined;
   return `00-${trace}-${parent}-${flags}`;
+};
+
+const TRACESTATE_CHARS_MAX = 512;
+const TRACESTATE_MEMBERS_MAX = 32;
+const tracestateMember =
+  /^(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})=[ -+\--<>-~]{0,255}[!-+\--<>-~]$/;
+
+/**
+ * What tracing systems keep beside the traceparent, as W3C Trace Context, level 1, writes it; undefined where it is absent, malformed or
+ * longer than TRACESTATE_CHARS_MAX.
+ */
+export const parseTracestate = (header: string | null): string | undefined => {
+  if (header === null || header.length > TRACESTATE_CHARS_MAX) return undefined;
+  const members = header.split(",").map((member) => member.replace(/^[ \t]+|[ \t]+$/g, ""));
+  const named = members.filter((member) => member !== "");
+  const keys = new Set(named.map((member) => member.slice(0, member.indexOf("="))));
+  if (named.length === 0 || named.length > TRACESTATE_MEMBERS_MAX || keys.size < named.length) return undefined;
+  return named.every((member) => tracestateMember.test(member)) ? named.join(",") : undefined;
 };

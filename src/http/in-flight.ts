@@ -1,4 +1,8 @@
 import { AppError } from "../errors.ts";
+import { Places } from "./places.ts";
+
+/** Of all places. */
+const WAITING_SHARE = 0.5;
 
 /**
  * Counts the requests being answered and refuses those beyond the bound, and all of them once the service stops.
@@ -9,21 +13,37 @@ import { AppError } from "../errors.ts";
  */
 export class InFlight {
   #requests = 0;
+  readonly #stopped = Promise.withResolvers<void>();
   #stopping = false;
 
-  constructor(readonly requests_max: number) {}
+  /** Those of them that only wait, for an event to be applied; so that work always has places left. */
+  readonly waiting: Places;
+
+  constructor(readonly requests_max: number) {
+    this.waiting = new Places(Math.max(1, Math.floor(requests_max * WAITING_SHARE)), "requests that wait for their Log-Position");
+  }
 
   get requests(): number {
     return this.#requests;
   }
 
-  /** Each `enter` that did not throw is followed by exactly one `leave`. Throws OVERLOADED or SHUTTING_DOWN. */
-  enter(): void {
+  /** Resolves when the service begins to stop. */
+  get stopped(): Promise<void> {
+    return this.#stopped.promise;
+  }
+
+  /** Throws OVERLOADED or SHUTTING_DOWN where `enter` would. */
+  requireRoom(): void {
     if (this.#stopping)
       throw new AppError("SHUTTING_DOWN", "The service is stopping; ask another instance, or this one again soon.");
     if (this.#requests >= this.requests_max) {
       throw new AppError("OVERLOADED", `${this.requests_max} requests are being answered already; try again soon.`);
     }
+  }
+
+  /** Each `enter` that did not throw is followed by exactly one `leave`. Throws OVERLOADED or SHUTTING_DOWN. */
+  enter(): void {
+    this.requireRoom();
     this.#requests++;
   }
 
@@ -33,5 +53,6 @@ export class InFlight {
 
   stop(): void {
     this.#stopping = true;
+    this.#stopped.resolve();
   }
 }

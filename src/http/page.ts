@@ -1,5 +1,5 @@
 import { AppError } from "../errors.ts";
-import { pathSegment, type Route } from "./service.ts";
+import type { Route } from "./service.ts";
 
 interface Asset {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -38,7 +38,7 @@ export const pageRoutes = (entry: string): Route[] => {
       method: "GET",
       path: "/assets/:name",
       handle: async (request) => {
-        const found = (await page.assets()).get(pathSegment(request, 1));
+        const found = (await page.assets()).get(request.segment(1));
         if (!found) throw new AppError("NOT_FOUND", "There is no such asset; load the page again.");
         return new Response(found.bytes, { headers: { ...assetHeaders, "content-type": found.type } });
       },
@@ -64,7 +64,8 @@ class Page {
       entrypoints: [this.entry],
       target: "browser",
       minify: true,
-      publicPath: "/assets/",
+      // Relative, so that the page works behind a proxy's prefix.
+      publicPath: "assets/",
       naming: { entry: "[name]-[hash].[ext]", chunk: "[name]-[hash].[ext]", asset: "[name]-[hash].[ext]" },
     });
     const assets = new Map<string, Asset>();

@@ -5,14 +5,14 @@ import type { Logger } from "../telemetry/logger.ts";
 const RETRY_AFTER_S = 1;
 const RETRY_AFTER_HALTED_S = 30;
 
-const reserved = new Set(["type", "title", "status", "detail", "code"]);
+const reserved = new Set(["type", "title", "status", "detail", "code", "challenge", "retry_after_s"]);
 
 /** Stable per code: `urn:problem:order-exists`. */
 export const problemType = (code: ErrorCode): string => `urn:problem:${code.toLowerCase().replaceAll("_", "-")}`;
 
 /**
- * An error as `application/problem+json` (RFC 9457): type, title, status, detail, code, and what the error adds. A 503 has
- * Retry-After. What is not meant for clients, an unknown exception or an error with status 500, is logged and answered
+ * An error as `application/problem+json` (RFC 9457): type, title, status, detail, code, and what the error adds. A 503 and a 429
+ * have Retry-After, a 401 the challenge. What is not meant for clients, an unknown exception or an error with status 500, is logged and answered
  * without its contents.
  */
 export const problemResponse = (error: unknown, logger: Logger): Response => {
@@ -22,14 +22,20 @@ export const problemResponse = (error: unknown, logger: Logger): Response => {
   return toResponse(new AppError("INTERNAL", "The request failed for a reason that is not yours; it is logged here."));
 };
 
+const retryAfter_s = ({ code, extra }: AppError): number => {
+  if (typeof extra.retry_after_s === "number") return extra.retry_after_s;
+  return code === "PARTITION_HALTED" ? RETRY_AFTER_HALTED_S : RETRY_AFTER_S;
+};
+
 const toResponse = (error: AppError): Response => {
   const { status, title } = errorCatalogue[error.code];
   const body: Record<string, unknown> = { type: problemType(error.code), title, status, detail: error.message, code: error.code };
   for (const [name, value] of Object.entries(error.extra)) if (!reserved.has(name)) body[name] = value;
   const headers: Record<string, string> = { "content-type": "application/problem+json", "cache-control": "no-store" };
-  if (status === 503) headers["retry-after"] = String(error.code === "PARTITION_HALTED" ? RETRY_AFTER_HALTED_S : RETRY_AFTER_S);
+  if (status === 503 || status === 429) headers["retry-after"] = String(retryAfter_s(error));
+  if (status === 401) headers["www-authenticate"] = String(error.extra.challenge);
   if (error.code === "METHOD_NOT_ALLOWED") headers.allow = String(error.extra.allow);
   // What is left of a refused body is not read, so the connection cannot serve another request.
-  if (status === 413) headers.connection = "close";
+  if (status === 413 || status === 408 || status === 417) headers.connection = "close";
   return new Response(JSON.stringify(body), { status, headers });
 };

@@ -1,8 +1,8 @@
 import type { Server } from "bun";
-import type { Elysia } from "elysia";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { InFlight } from "./in-flight.ts";
+import type { HttpApp } from "./service.ts";
 
 export interface ServeOptions {
   readonly host: string;
@@ -30,7 +30,7 @@ export interface RunningService {
 const CONNECTION_IDLE_S_MAX = 30;
 
 /** Starts the app. Throws CONFIG_INVALID when host or port cannot be listened on, with the setting to change. */
-export const serve = (app: Elysia, options: ServeOptions): RunningService => {
+export const serve = (app: HttpApp, options: ServeOptions): RunningService => {
   const server = listen(app, options);
   let stopped: Promise<number> | undefined;
   return {
@@ -40,24 +40,22 @@ export const serve = (app: Elysia, options: ServeOptions): RunningService => {
   };
 };
 
-const listen = (app: Elysia, { host, port, portSetting }: ServeOptions): Server<unknown> => {
+const listen = (app: HttpApp, { host, port, portSetting }: ServeOptions): Server<unknown> => {
   try {
-    app.listen({
+    return Bun.serve({
       hostname: host,
       port,
-      // Elysia's default is true: a second process on a taken port would get a share of the requests and no error.
       reusePort: false,
-      // Elysia's default shows stack traces to clients unless NODE_ENV is production.
+      // Else an error's stack is shown to clients unless NODE_ENV is production.
       development: false,
       idleTimeout: CONNECTION_IDLE_S_MAX,
       // Bun answers what is beyond it with an empty 413 before any handler runs; `readJson` bounds the body instead.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      fetch: (request, server) => app.handle(request, { address: () => server.requestIP(request)?.address }),
     });
   } catch (e) {
     throw listenError(e, host, port, portSetting);
   }
-  if (app.server === null) throw new AppError("INTERNAL", "The HTTP server did not start.");
-  return app.server;
 };
 
 const listenError = (e: unknown, host: string, port: number, portSetting: string): unknown => {

@@ -1,132 +1,161 @@
-import { Elysia } from "elysia";
+import { type Clock, systemClock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { RequestMeter } from "../telemetry/meters.ts";
-import type { RequestSpan, RequestTracer } from "../telemetry/tracer.ts";
-import { parseTraceparent } from "./headers.ts";
+import type { RequestTracer } from "../telemetry/tracer.ts";
+import { readJson } from "./body.ts";
+import { Endpoints } from "./endpoints.ts";
+import { parseTraceparent, parseTracestate } from "./headers.ts";
+import type { ServedHosts } from "./hosts.ts";
+import { HttpRequest, type Origin } from "./http-request.ts";
 import type { InFlight } from "./in-flight.ts";
 import { problemResponse } from "./problem.ts";
+import { UnreadBodies } from "./unread-bodies.ts";
 
 export interface Route {
   readonly method: "GET" | "POST" | "PUT";
-  /** A segment may be a parameter, `:name`; `pathSegment` gives what stands there. */
+  /** A segment may be a parameter, `:name`; `HttpRequest.segment` gives what stands there. */
   readonly path: string;
   /** Throws or rejects with an AppError; anything else is a defect and answered as INTERNAL. */
-  readonly handle: (request: Request, span?: RequestSpan) => Response | Promise<Response>;
+  readonly handle: (request: HttpRequest) => Response | Promise<Response>;
+  /** The route takes a JSON body of at most so many bytes: it is in `request.body`, and the request takes its place only then. */
+  readonly body_bytes_max?: number;
   /** Answered also when the service is overloaded or stopping, and not counted. */
   readonly always?: boolean;
+  /** Passed on to another service, which counts it and reads its body. */
+  readonly isPassedOn?: boolean;
 }
 
-/** Told of each request. Without them a request costs nothing more. */
-export interface Observers {
+export interface ServiceAppOptions {
+  /** Told of each request. Without one a request costs nothing more. */
   readonly meter?: RequestMeter | undefined;
   /** Not told of those routes that are answered always. */
   readonly tracer?: RequestTracer | undefined;
+  /** Without it every Host header is served. */
+  readonly hosts?: ServedHosts | undefined;
+  readonly clock?: Clock;
 }
 
-/**
- * An Elysia app of these routes. Elysia routes; everything else is done here, on the Request, because its body parsing,
- * validation and error mapping answer otherwise than the contract says. The handlers return a Response, which Elysia
- * passes on untouched, and name nothing of its context but the request, so that it prepares nothing else.
- */
-export const serviceApp = (routes: readonly Route[], inFlight: InFlight, logger: Logger, observers: Observers = {}): Elysia => {
-  const app = new Elysia();
-  for (const route of routes) {
-    const handle = observed(route, guarded(route, inFlight, logger), observers);
-    app.route(route.method, route.path, (c: { request: Request }) => handle(c.request), { parse: "none" });
-  }
-  const fallback = observed(NO_ROUTE, otherwise(routes, inFlight, logger), observers);
-  app.all("/*", (c: { request: Request }) => fallback(c.request), { parse: "none" });
-  return app;
-};
+/** A service's HTTP side without the network. */
+export interface HttpApp {
+  /** Never rejects. */
+  handle(request: Request, origin?: Origin): Promise<Response>;
+}
 
-/** The segment of the request's path, from 0 on. */
-export const pathSegment = (request: Request, index: number): string => new URL(request.url).pathname.split("/")[index + 1] ?? "";
-
-type Handle = (request: Request, span?: RequestSpan) => Promise<Response>;
+type Handle = (request: HttpRequest) => Promise<Response>;
 
 /** Under what requests are counted that no route takes: what clients make up must not make up series. */
 const NO_ROUTE = { method: "other", path: "other", always: true };
 
-type Observed = Pick<Route, "path" | "always"> & { readonly method: string };
-
-const observed = (route: Observed, handle: Handle, { meter, tracer }: Observers): Handle => {
-  const measured = meter ? measuredBy(meter, route, handle) : handle;
-  return tracer && !route.always ? tracedBy(tracer, route, measured) : measured;
+/**
+ * An app of these routes. Host and path are looked at first, and what is no proper request ends there. Then a request's body is read, if
+ * its route takes one; then it takes its place among those in flight.
+ */
+export const serviceApp = (
+  routes: readonly Route[],
+  inFlight: InFlight,
+  logger: Logger,
+  { meter, tracer, hosts, clock = systemClock }: ServiceAppOptions = {},
+): HttpApp => {
+  const bodies = new UnreadBodies(inFlight.requests_max, clock);
+  void inFlight.stopped.then(() => bodies.close());
+  const guard = { inFlight, bodies, logger, clock };
+  const guards = new Map(routes.map((route) => [route, guarded(route, guard)]));
+  const observe = (route: Observed, handle: Handle) => traced(tracer, route, measured(meter, route, handle));
+  const handles = new Map([...guards].map(([route, handle]) => [route, observe(route, handle)]));
+  const endpoints = new Endpoints(routes);
+  const otherwise = observe(NO_ROUTE, unrouted(endpoints, guards, logger));
+  const countRefused = meter?.route(NO_ROUTE.method, NO_ROUTE.path);
+  return {
+    handle: async (raw, origin) => {
+      let request: HttpRequest;
+      try {
+        hosts?.require(raw.headers.get("host"));
+        request = HttpRequest.of(raw, origin);
+      } catch (e) {
+        const refused = problemResponse(e, logger);
+        countRefused?.(refused.status, 0);
+        return refused;
+      }
+      const route = endpoints.find(request.segments)?.routes.get(request.method);
+      return ((route && handles.get(route)) ?? otherwise)(request);
+    },
+  };
 };
 
-const measuredBy = (meter: RequestMeter, { method, path }: Observed, handle: Handle): Handle => {
+type Observed = Pick<Route, "path" | "always"> & { readonly method: string };
+
+const measured = (meter: RequestMeter | undefined, { method, path }: Observed, handle: Handle): Handle => {
+  if (!meter) return handle;
   const answered = meter.route(method, path);
-  return async (request, span) => {
+  return async (request) => {
     const began_s = meter.now_s();
-    const response = await handle(request, span);
+    const response = await handle(request);
     answered(response.status, meter.now_s() - began_s);
     return response;
   };
 };
 
-const tracedBy =
-  (tracer: RequestTracer, { method, path }: Observed, handle: Handle): Handle =>
-  async (request) => {
-    const span = tracer.request(method, path, request.url, parseTraceparent(request.headers.get("traceparent")));
-    const response = await handle(request, span);
+const traced = (tracer: RequestTracer | undefined, { method, path, always }: Observed, handle: Handle): Handle => {
+  if (!tracer || always) return handle;
+  return async (request) => {
+    const { headers, segments } = request;
+    const url = `http://localhost/${segments.map(encodeURIComponent).join("/")}`;
+    const traceparent = parseTraceparent(headers.get("traceparent"));
+    const tracestate = traceparent === undefined ? undefined : parseTracestate(headers.get("tracestate"));
+    const span = tracer.request(method, path, url, traceparent, tracestate);
+    request.span = span;
+    const response = await handle(request);
     span.answered(response.status);
     return response;
   };
+};
 
-const guarded = (route: Route, inFlight: InFlight, logger: Logger) => {
-  const { handle } = route;
-  if (route.always) {
-    return async (request: Request): Promise<Response> => {
-      try {
-        return await handle(request);
-      } catch (e) {
-        return problemResponse(e, logger);
+interface Guard {
+  readonly inFlight: InFlight;
+  readonly bodies: UnreadBodies;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+const guarded = (route: Route, { inFlight, bodies, logger, clock }: Guard): Handle => {
+  const { handle, body_bytes_max } = route;
+  const isCounted = !route.always && !route.isPassedOn;
+  return async (request) => {
+    let isInside = false;
+    try {
+      if (isCounted) inFlight.requireRoom();
+      if (body_bytes_max !== undefined) request.body = await readJson(request, body_bytes_max, bodies, clock);
+      if (isCounted) {
+        inFlight.enter();
+        isInside = true;
       }
-    };
-  }
-  return async (request: Request, span?: RequestSpan): Promise<Response> => {
-    try {
-      inFlight.enter();
-    } catch (e) {
-      return problemResponse(e, logger);
-    }
-    try {
-      return await handle(request, span);
+      return await handle(request);
     } catch (e) {
       return problemResponse(e, logger);
     } finally {
-      inFlight.leave();
+      if (isInside) inFlight.leave();
     }
   };
 };
 
 /** HEAD of what GET answers, OPTIONS, and the problems 404 and 405. */
-const otherwise = (routes: readonly Route[], inFlight: InFlight, logger: Logger) => {
-  const gets = new Map(
-    routes.filter((route) => route.method === "GET").map((route) => [route.path, guarded(route, inFlight, logger)]),
-  );
-  const allowed = new Map<string, string>();
-  for (const { path } of routes) {
-    const methods = routes.filter((route) => route.path === path).map((route) => route.method);
-    allowed.set(path, [...methods, ...(gets.has(path) ? ["HEAD"] : []), "OPTIONS"].join(", "));
-  }
-  const patterns = [...allowed.keys()].map((path) => [path, new RegExp(`^${path.replaceAll(/:\w+/g, "[^/]+")}$`)] as const);
-  return async (request: Request): Promise<Response> => {
-    const { pathname } = new URL(request.url);
-    const path = patterns.find(([, pattern]) => pattern.test(pathname))?.[0];
-    const allow = path === undefined ? undefined : allowed.get(path);
-    if (path === undefined || allow === undefined) {
-      const paths = [...allowed.keys()].join(", ");
-      return problemResponse(new AppError("NOT_FOUND", `There is nothing at this path. What there is: ${paths}.`), logger);
-    }
+const unrouted =
+  (endpoints: Endpoints, guards: ReadonlyMap<Route, Handle>, logger: Logger): Handle =>
+  async (request) => {
+    const found = endpoints.find(request.segments);
+    if (!found)
+      return problemResponse(
+        new AppError("NOT_FOUND", `There is nothing at this path. What there is: ${endpoints.paths.join(", ")}.`),
+        logger,
+      );
+    const { path, allow, routes } = found;
     if (request.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
-    const get = gets.get(path);
-    if (request.method === "HEAD" && get !== undefined) {
-      const response = await get(request);
-      await response.body?.cancel();
-      return new Response(null, { status: response.status, headers: response.headers });
-    }
-    return problemResponse(new AppError("METHOD_NOT_ALLOWED", `${path} takes ${allow}.`, { allow }), logger);
+    const get = routes.get("GET");
+    const handle = get && guards.get(get);
+    if (request.method !== "HEAD" || !handle)
+      return problemResponse(new AppError("METHOD_NOT_ALLOWED", `${path} takes ${allow}.`, { allow }), logger);
+    const response = await handle(request);
+    await response.body?.cancel();
+    return new Response(null, { status: response.status, headers: response.headers });
   };
-};

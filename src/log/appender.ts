@@ -1,69 +1,109 @@
 import { type Clock, within } from "../clock.ts";
-import { AppError, type ErrorCode } from "../errors.ts";
+import { AppError } from "../errors.ts";
 import type { AppendMeter } from "../telemetry/meters.ts";
-import type { NewRecord, Producer } from "./log.ts";
+import type { IdempotentProducer, NewRecord, SendOutcome } from "./log.ts";
+import { BATCH_HEAD_BYTES, encodedBytes, IN_BATCH_EXTRA_BYTES } from "./record-size.ts";
 
 export interface AppenderOptions {
-  readonly producer: Producer;
+  readonly producer: IdempotentProducer;
   readonly topic: string;
   readonly clock: Clock;
   readonly queue_records_max: number;
   readonly batch_records_max: number;
+  /** No reader takes a longer value. */
+  readonly value_bytes_max: number;
+  /** Told of every event that the log refuses for good. */
+  readonly onRefused?: (error: AppError) => void;
   readonly meter?: AppendMeter | undefined;
 }
 
+/** Where the log has a record. */
+export type Appended = Exclude<SendOutcome, { readonly error: AppError }>;
+
 interface Waiting {
   readonly record: NewRecord;
+  /** What it takes of a batch, at most. */
   readonly bytes: number;
   readonly deadline_ms: number;
-  readonly resolve: (offset: number) => void;
+  readonly resolve: (appended: Appended) => void;
   readonly reject: (error: AppError) => void;
   /** Its deadline passed while it was in flight. */
   isOverdue: boolean;
 }
 
-/** Of one append, over all partitions: well below a broker's message.max.bytes (1 MiB by default), which holds for each. */
+/** What waits for one partition. */
+interface Queue {
+  readonly partition: number;
+  waiting: Waiting[];
+  isSending: boolean;
+  /** Why its last send failed. It then has a lane of its own, until one works. */
+  failure: AppError | undefined;
+}
+
+interface Send {
+  readonly batch: readonly Waiting[];
+  readonly done: Promise<void>;
+}
+
+/** Of one send, over all partitions: well below a broker's message.max.bytes (1 MiB by default), which holds for each. */
 const BATCH_BYTES_MAX = 768 * 1024;
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 /** A deadline may be noticed this much late. */
 const SWEEP_MS = 50;
+/** A send ends so long before the first deadline in it, so that those beside a record that cannot be sent hear of their own fate in time. */
+const ANSWER_MS = 200;
+/** What was not sent because of another record's deadline is sent again if it has so much time left. */
+const AGAIN_MS = 500;
 
 /**
- * Group commit: while one append is in flight, the next batch gathers. One append at a time is also what makes the producer safe.
+ * Group commit, for each lane: while one send is under way, the next batch gathers. Lanes do not wait for each other, and each record
+ * has its own fate.
  *
  * ```
- *  append() ─▶ queue ──batch──▶ in flight ──▶ acknowledged: offset
- *                │                 │  └─────▶ failed: the producer's error
- *                └── deadline ─────┴── deadline: LOG_UNAVAILABLE while queued, APPEND_OUTCOME_UNKNOWN in flight
+ *  append() ─▶ the partition's queue ──batch of a lane──▶ in flight ──▶ acknowledged: where the log has it
+ *                │          ▲                              │  │  └──▶ failed, refused: the producer's error for this record
+ *                │          └── not sent, time is left ────┘  │
+ *                └── deadline ────────────────────────────────┴── deadline: LOG_UNAVAILABLE while queued, APPEND_OUTCOME_UNKNOWN in flight
  * ```
  */
 export class Appender {
-  #queue: Waiting[] = [];
+  /** Those of which only some went last time come last. */
+  readonly #queues = new Map<number, Queue>();
+  #queuedRecords = 0;
   #queuedBytes = 0;
-  #inFlight: Waiting[] = [];
-  #sending: Promise<void> | undefined;
+  /** By lane. */
+  readonly #sends = new Map<string, Send>();
+  #gathering: Promise<void> | undefined;
   #sweeping = false;
   #closed = false;
 
   constructor(private readonly options: AppenderOptions) {}
 
   /**
-   * Resolves with the record's offset once the log has it. Rejects with OVERLOADED, SHUTTING_DOWN or LOG_UNAVAILABLE: it is not in
-   * the log and never will be; APPEND_OUTCOME_UNKNOWN: it may be, now or later.
+   * Resolves once the log has the record. Rejects with OVERLOADED, SHUTTING_DOWN or LOG_UNAVAILABLE: it is not in the log and never
+   * will be; EVENT_TOO_LARGE, APPEND_REFUSED: nor will it be if it is tried again; APPEND_OUTCOME_UNKNOWN: it may be, now or later.
    */
-  append(record: NewRecord, deadline_ms: number): Promise<number> {
-    const bytes = sizeOf(record);
+  append(record: NewRecord, deadline_ms: number): Promise<Appended> {
     if (this.#closed)
       return Promise.reject(new AppError("SHUTTING_DOWN", "The service is shutting down; ask another instance or again later."));
-    if (this.#queue.length >= this.options.queue_records_max || this.#queuedBytes + bytes > QUEUE_BYTES_MAX) {
+    const recordBytes = encodedBytes(record);
+    const tooLarge = this.#tooLarge(record, recordBytes);
+    if (tooLarge) {
+      this.#refused(tooLarge);
+      return Promise.reject(tooLarge);
+    }
+    const bytes = recordBytes + IN_BATCH_EXTRA_BYTES;
+    if (this.#queuedRecords >= this.options.queue_records_max || this.#queuedBytes + bytes > QUEUE_BYTES_MAX) {
       return Promise.reject(
-        new AppError("OVERLOADED", `${this.#queue.length} events already wait for the log; try again later.`),
+        new AppError("OVERLOADED", `${this.#queuedRecords} events already wait for the log; try again later.`),
       );
     }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ record, bytes, deadline_ms, resolve, reject, isOverdue: false });
+      const queue = this.#queueOf(record.partition);
+      queue.waiting.push({ record, bytes, deadline_ms, resolve, reject, isOverdue: false });
+      this.#queuedRecords++;
       this.#queuedBytes += bytes;
-      this.#sending ??= this.#send();
+      if (!this.#gathering && this.#isFree(queue)) this.#gathering = this.#gather();
       if (!this.#sweeping) void this.#sweep();
     });
   }
@@ -71,59 +111,169 @@ export class Appender {
   /** Takes no more, and resolves once what is queued has been sent, or after `wait_ms_max`; what is left then is rejected. */
   async close(wait_ms_max: number): Promise<void> {
     this.#closed = true;
-    if (this.#sending) await within(this.options.clock, wait_ms_max, this.#sending);
+    await within(this.options.clock, wait_ms_max, this.#sent());
     this.#expire(Number.POSITIVE_INFINITY);
     await this.options.producer.close();
   }
 
-  async #send(): Promise<void> {
-    // What else arrives in this turn of the event loop goes with the first.
-    await this.options.clock.yield();
-    while (this.#queue.length > 0) {
-      // No record is sent after its deadline, however long the process stood still; placement counts on it.
-      this.#expire(this.options.clock.now_ms());
-      this.#inFlight = this.#takeBatch();
-      if (this.#inFlight.length === 0) break;
-      const records = this.#inFlight.map((waiting) => waiting.record);
-      const deadline_ms = this.#inFlight.reduce((least, waiting) => Math.min(least, waiting.deadline_ms), Infinity);
-      const { meter } = this.options;
-      const began_s = meter?.now_s() ?? 0;
-      let failure: ErrorCode | undefined;
-      try {
-        const offsets = await this.options.producer.append(this.options.topic, records, deadline_ms);
-        for (const [i, waiting] of this.#inFlight.entries()) waiting.resolve(offsets[i] as number);
-      } catch (e) {
-        const error =
-          e instanceof AppError ? e : new AppError("APPEND_OUTCOME_UNKNOWN", `The append failed: ${String(e)}`, {}, e);
-        for (const waiting of this.#inFlight) waiting.reject(error);
-        failure = error.code;
-      }
-      if (meter) {
-        const isUnknown = failure === "APPEND_OUTCOME_UNKNOWN";
-        const unknown = this.#inFlight.reduce((sum, { isOverdue }) => sum + (isUnknown || isOverdue ? 1 : 0), 0);
-        meter.appended(failure ? "failed" : "acknowledged", records.length, unknown, meter.now_s() - began_s);
-      }
-      this.#inFlight = [];
-    }
-    this.#sending = undefined;
+  async #sent(): Promise<void> {
+    while (this.#gathering || this.#sends.size > 0)
+      await Promise.race([this.#gathering, ...[...this.#sends.values()].map(({ done }) => done)].filter(Boolean));
   }
 
-  #takeBatch(): Waiting[] {
-    let bytes = 0;
-    let count = 0;
-    for (const waiting of this.#queue) {
-      if (count >= this.options.batch_records_max || (count > 0 && bytes + waiting.bytes > BATCH_BYTES_MAX)) break;
-      bytes += waiting.bytes;
-      count++;
+  #queueOf(partition: number): Queue {
+    const found = this.#queues.get(partition);
+    if (found) return found;
+    const queue: Queue = { partition, waiting: [], isSending: false, failure: undefined };
+    this.#queues.set(partition, queue);
+    return queue;
+  }
+
+  #laneOf({ partition, failure }: Queue): string {
+    return failure ? `partition ${partition} alone` : this.options.producer.lane(this.options.topic, partition);
+  }
+
+  #isFree(queue: Queue): boolean {
+    return !queue.isSending && !this.#sends.has(this.#laneOf(queue));
+  }
+
+  #tooLarge({ value, partition }: NewRecord, recordBytes: number): AppError | undefined {
+    const { value_bytes_max } = this.options;
+    // Longer than its value the record is always, so most values need not be measured again.
+    if (recordBytes <= value_bytes_max || value === null) return undefined;
+    const valueBytes = typeof value === "string" ? Buffer.byteLength(value) : value.length;
+    if (valueBytes <= value_bytes_max) return undefined;
+    const message = `The event has ${valueBytes} bytes, and no reader takes more than ${value_bytes_max}; it was not appended.`;
+    return new AppError("EVENT_TOO_LARGE", message, { partition });
+  }
+
+  #refused(error: AppError): void {
+    this.options.onRefused?.(error);
+    this.options.meter?.refused(error.code);
+  }
+
+  /** What else arrives in this turn of the event loop goes with the first. */
+  async #gather(): Promise<void> {
+    await this.options.clock.yield();
+    this.#gathering = undefined;
+    this.#sendNext();
+  }
+
+  /** Starts a send in every lane that is free and has something to send. */
+  #sendNext(): void {
+    if (this.#queuedRecords === 0) return;
+    const lanes = new Map<string, Queue[]>();
+    for (const queue of this.#queues.values()) {
+      if (queue.waiting.length === 0 || queue.isSending) continue;
+      const lane = this.#laneOf(queue);
+      if (this.#sends.has(lane)) continue;
+      const ofLane = lanes.get(lane);
+      if (ofLane) ofLane.push(queue);
+      else lanes.set(lane, [queue]);
     }
-    this.#queuedBytes -= bytes;
-    return this.#queue.splice(0, count);
+    for (const [lane, queues] of lanes) {
+      const batch = this.#takeBatch(queues);
+      if (batch.length > 0) this.#sends.set(lane, { batch, done: this.#send(lane, batch) });
+    }
+  }
+
+  async #send(lane: string, batch: readonly Waiting[]): Promise<void> {
+    const { producer, topic, clock, meter } = this.options;
+    for (const { record } of batch) this.#queueOf(record.partition).isSending = true;
+    const records = batch.map((waiting) => waiting.record);
+    const deadline_ms = sendDeadline(batch, clock.now_ms());
+    const began_s = meter?.now_s() ?? 0;
+    let outcomes: readonly SendOutcome[];
+    try {
+      outcomes = await producer.send(topic, records, deadline_ms);
+    } catch (e) {
+      const error = new AppError("APPEND_OUTCOME_UNKNOWN", `The append failed: ${String(e)}`, {}, e);
+      outcomes = records.map(() => ({ error }));
+    }
+    const took_s = meter ? meter.now_s() - began_s : 0;
+    const { acknowledged, unknown } = this.#settle(batch, outcomes, deadline_ms);
+    meter?.appended(acknowledged > 0 ? "acknowledged" : "failed", records.length, unknown, took_s);
+    this.#sends.delete(lane);
+    this.#sendNext();
+  }
+
+  /** Tells each record's waiter what became of it, and puts back what was not sent though it has time left. */
+  #settle(
+    batch: readonly Waiting[],
+    outcomes: readonly SendOutcome[],
+    deadline_ms: number,
+  ): { acknowledged: number; unknown: number } {
+    const now_ms = this.options.clock.now_ms();
+    const againFrom_ms = now_ms >= deadline_ms && !this.#closed ? now_ms + AGAIN_MS : Number.POSITIVE_INFINITY;
+    const again: Waiting[] = [];
+    let acknowledged = 0;
+    let unknown = 0;
+    for (let i = 0; i < batch.length; i++) {
+      const waiting = batch[i] as Waiting;
+      const outcome = outcomes[i] as SendOutcome;
+      const queue = this.#queueOf(waiting.record.partition);
+      queue.isSending = false;
+      if (!("error" in outcome)) {
+        queue.failure = undefined;
+        acknowledged++;
+        if (waiting.isOverdue) unknown++;
+        waiting.resolve(outcome);
+        continue;
+      }
+      const { error } = outcome;
+      const isUnknown = error.code === "APPEND_OUTCOME_UNKNOWN";
+      if (waiting.isOverdue || isUnknown) unknown++;
+      if (isUnknown || error.code === "LOG_UNAVAILABLE") queue.failure = error;
+      else this.#refused(error);
+      if (error.code === "LOG_UNAVAILABLE" && waiting.deadline_ms >= againFrom_ms) again.push(waiting);
+      else waiting.reject(error);
+    }
+    if (again.length > 0) this.#putBack(again);
+    return { acknowledged, unknown };
+  }
+
+  #putBack(again: readonly Waiting[]): void {
+    for (const waiting of again.toReversed()) {
+      this.#queueOf(waiting.record.partition).waiting.unshift(waiting);
+      this.#queuedRecords++;
+      this.#queuedBytes += waiting.bytes;
+    }
+  }
+
+  /** No record is sent after its deadline, however long the process stood still; placement counts on it. */
+  #takeBatch(queues: readonly Queue[]): Waiting[] {
+    const { producer, topic, clock, batch_records_max } = this.options;
+    const partition_bytes_max = Math.min(BATCH_BYTES_MAX, producer.batchBytesMax(topic));
+    const now_ms = clock.now_ms();
+    const batch: Waiting[] = [];
+    let bytes = 0;
+    for (const queue of queues) {
+      let ofPartition_bytes = BATCH_HEAD_BYTES;
+      let taken = 0;
+      for (const waiting of queue.waiting) {
+        if (waiting.deadline_ms > now_ms) {
+          if (batch.length >= batch_records_max || (batch.length > 0 && bytes + waiting.bytes > BATCH_BYTES_MAX)) break;
+          if (ofPartition_bytes > BATCH_HEAD_BYTES && ofPartition_bytes + waiting.bytes > partition_bytes_max) break;
+          ofPartition_bytes += waiting.bytes;
+          bytes += waiting.bytes;
+          batch.push(waiting);
+        } else waiting.reject(notInTime(queue.failure));
+        this.#queuedRecords--;
+        this.#queuedBytes -= waiting.bytes;
+        taken++;
+      }
+      queue.waiting.splice(0, taken);
+      if (taken === 0 || queue.waiting.length === 0) continue;
+      this.#queues.delete(queue.partition);
+      this.#queues.set(queue.partition, queue);
+    }
+    return batch;
   }
 
   /** One timer for all that wait, and none while nobody waits. */
   async #sweep(): Promise<void> {
     this.#sweeping = true;
-    while (this.#queue.length > 0 || this.#inFlight.length > 0) {
+    while (this.#queuedRecords > 0 || this.#sends.size > 0) {
       await this.options.clock.sleep(SWEEP_MS);
       this.#expire(this.options.clock.now_ms());
     }
@@ -132,19 +282,36 @@ export class Appender {
 
   /** Settling a promise twice does nothing, so a record in flight stays in its batch and only its waiter is told. */
   #expire(now_ms: number): void {
-    for (const waiting of this.#inFlight) {
-      if (waiting.isOverdue || waiting.deadline_ms > now_ms) continue;
-      waiting.isOverdue = true;
-      waiting.reject(outcomeUnknown());
+    for (const { batch } of this.#sends.values()) {
+      for (const waiting of batch) {
+        if (waiting.isOverdue || waiting.deadline_ms > now_ms) continue;
+        waiting.isOverdue = true;
+        waiting.reject(outcomeUnknown());
+      }
     }
-    const expired = this.#queue.filter((waiting) => waiting.deadline_ms <= now_ms);
-    if (expired.length === 0) return;
-    this.#queue = this.#queue.filter((waiting) => waiting.deadline_ms > now_ms);
-    for (const waiting of expired) {
-      this.#queuedBytes -= waiting.bytes;
-      waiting.reject(new AppError("LOG_UNAVAILABLE", "The log did not take the event in time; it was not appended. Try again."));
+    for (const queue of this.#queues.values()) {
+      if (!queue.waiting.some((waiting) => waiting.deadline_ms <= now_ms)) continue;
+      queue.waiting = queue.waiting.filter((waiting) => {
+        if (waiting.deadline_ms > now_ms) return true;
+        this.#queuedRecords--;
+        this.#queuedBytes -= waiting.bytes;
+        waiting.reject(notInTime(queue.failure));
+        return false;
+      });
     }
   }
+}
+
+/** Before the first deadline of the batch by ANSWER_MS, or by half of what is left until then. */
+function sendDeadline(batch: readonly Waiting[], now_ms: number): number {
+  let first_ms = Number.POSITIVE_INFINITY;
+  for (const { deadline_ms } of batch) first_ms = Math.min(first_ms, deadline_ms);
+  return first_ms - Math.min(ANSWER_MS, Math.floor((first_ms - now_ms) / 2));
+}
+
+function notInTime(failure: AppError | undefined): AppError {
+  const why = failure?.code === "LOG_UNAVAILABLE" ? `: ${failure.message}` : ". Try again.";
+  return new AppError("LOG_UNAVAILABLE", `The log did not take the event in time; it was not appended${why}`);
 }
 
 const outcomeUnknown = () =>
@@ -152,9 +319,3 @@ const outcomeUnknown = () =>
     "APPEND_OUTCOME_UNKNOWN",
     "The log did not confirm the event in time; it may or may not be appended. Try again with the same Idempotency-Key; without one, look before you retry.",
   );
-
-function sizeOf(record: NewRecord): number {
-  let bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0) + 64;
-  for (const [name, value] of record.headers) bytes += name.length + (value?.length ?? 0);
-  return bytes;
-}

@@ -3,8 +3,6 @@ import { AppError } from "../errors.ts";
 import type { NewUuid } from "../random.ts";
 import type {
   CreatedTopic,
-  FetchLimits,
-  FetchResult,
   GroupOptions,
   IdempotentProducer,
   Log,
@@ -19,8 +17,9 @@ import type {
   Watermarks,
 } from "./log.ts";
 import { MemoryGroup, MemoryMembership } from "./memory-group.ts";
-import { MemoryProducer } from "./memory-producer.ts";
-import { BROKERS, ends, type MemoryTopic, MemoryTopics } from "./memory-topics.ts";
+import { denied, MemoryProducer } from "./memory-producer.ts";
+import { MemoryReader } from "./memory-reader.ts";
+import { BROKERS, ends, type MemoryTopic, MemoryTopics, stableOffset } from "./memory-topics.ts";
 
 /**
  * What becomes of an append. `ok` · `reject`: refused, not in the log · `lose-answer`: in the log, the answer is lost ·
@@ -51,6 +50,8 @@ export interface MemoryFaults {
   onAppend(connection: string, topic: string, records: readonly NewRecord[]): AppendFault;
   onFetch(connection: string, topic: string): FetchFault;
   leader(topic: string, partition: number): LeaderFault;
+  /** Whether the process has no right to append to the topic, or to be the holder of the fencing id: it is refused for as long. */
+  isDenied(connection: string, topicOrFencingId: string): boolean;
 }
 
 const created = ({ partitions, record_bytes_max }: MemoryTopic): CreatedTopic => ({
@@ -65,6 +66,7 @@ export const noFaults: MemoryFaults = {
   onAppend: () => "ok",
   onFetch: () => "ok",
   leader: () => "ok",
+  isDenied: () => false,
 };
 
 export interface MemoryBrokerOptions {
@@ -205,7 +207,7 @@ export class MemoryLog implements Log {
         if (leader === "none") return { unavailable: `The partition ${topic}-${partition} has no leader now.` };
         if (leader !== "ok") return { unavailable: `The new leader of ${topic}-${partition} cannot tell its end yet.` };
         const { startOffset, endOffset } = ends(found);
-        return { startOffset, endOffset, stableOffset: endOffset, leaderEpoch: found.leaderEpoch };
+        return { startOffset, endOffset, stableOffset: stableOffset(found), leaderEpoch: found.leaderEpoch };
       }),
     }));
   }
@@ -224,7 +226,10 @@ export class MemoryLog implements Log {
   }
 
   fencedProducer(fencingId: string): Promise<Producer> {
-    return this.call(() => new MemoryProducer(this, { fencingId, epoch: this.broker.topics.nextEpoch(fencingId) }));
+    return this.call(() => {
+      if (this.broker.faults.isDenied(this.name, fencingId)) throw denied(fencingId);
+      return new MemoryProducer(this, { fencingId, epoch: this.broker.topics.nextEpoch(fencingId) });
+    });
   }
 
   reader(topic: string): Reader {
@@ -261,41 +266,5 @@ export class MemoryLog implements Log {
     this.#closed = true;
     this.broker.topics.notify();
     await Promise.all([...this.#memberships].map((membership) => membership.leave()));
-  }
-}
-
-class MemoryReader implements Reader {
-  readonly isThrottled = false;
-  #closed = false;
-  constructor(
-    readonly log: MemoryLog,
-    readonly topic: string,
-  ) {}
-
-  async fetch(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<FetchResult[]> {
-    const { broker, name } = this.log;
-    const deadline_ms = broker.clock.now_ms() + limits.wait_ms_max;
-    while (true) {
-      const fault = await this.log.call(() => broker.faults.onFetch(name, this.topic));
-      if (this.#closed) throw new AppError("LOG_UNAVAILABLE", "The reader was closed by this process.");
-      if (fault === "reject") throw new AppError("LOG_UNAVAILABLE", "The broker refused the fetch. Try again.");
-      if (fault === "hang") await broker.clock.sleep(broker.request_wait_ms_max);
-      if (fault === "empty" || fault === "hang") return [];
-      const bytes_max = fault === "partial" ? 1 : limits.partition_bytes_max;
-      const results = [...positions].flatMap(([partition, position]) => {
-        const leader = broker.faults.leader(this.topic, partition);
-        const lag_records = leader === "ok" ? 0 : leader;
-        if (lag_records === "none") return [];
-        return broker.topics.read(this.topic, partition, position, bytes_max, lag_records) ?? [];
-      });
-      const left_ms = deadline_ms - broker.clock.now_ms();
-      if (results.length > 0 || left_ms <= 0) return results;
-      await broker.topics.arrival(left_ms);
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.log.broker.topics.notify();
   }
 }

@@ -61,8 +61,9 @@ export class MemoryProducer implements IdempotentProducer {
     const fault = await this.log.call(() => broker.faults.onAppend(name, topic, records));
     if (fault === "reject") throw new AppError("LOG_UNAVAILABLE", "The broker refused the append. Try again.");
     if (fault === "hang") await broker.clock.sleep(broker.request_wait_ms_max);
-    if (fault === "land-late") void this.#landLate(land);
+    if (fault === "land-late") void this.#landLate(topic, records, land);
     if (fault === "hang" || fault === "land-late") throw outcomeUnknown();
+    if (broker.faults.isDenied(name, topic)) throw denied(topic);
     const outcomes = land();
     if (fault === "lose-answer") throw outcomeUnknown();
     // The way back.
@@ -116,16 +117,23 @@ export class MemoryProducer implements IdempotentProducer {
     return this.log.broker.topics.partition(topic, partition).leaderEpoch;
   }
 
-  async #landLate(land: () => unknown): Promise<void> {
+  /** Reaches no other leader than the one it was sent to. */
+  async #landLate(topic: string, records: readonly NewRecord[], land: () => unknown): Promise<void> {
     const { broker } = this.log;
+    const termsOf = () =>
+      [broker.topics.find(topic)?.topicId, ...records.map(({ partition }) => broker.topics.topic(topic)[partition]?.term)].join();
+    const terms = termsOf();
     await broker.clock.sleep(broker.late_ms);
     try {
-      land();
+      if (termsOf() === terms) land();
     } catch {
       // Fenced by now: it must not land.
     }
   }
 }
+
+export const denied = (topicOrFencingId: string): AppError =>
+  new AppError("APPEND_REFUSED", `This process has no right to append to ${topicOrFencingId}; nothing was appended.`);
 
 const leaderless = (): AppError =>
   new AppError("LOG_UNAVAILABLE", "The partition has no leader now; nothing was appended. Try again.");

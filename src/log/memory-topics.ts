@@ -4,7 +4,7 @@ import type { NewUuid } from "../random.ts";
 import type { FetchResult, Header, LogRecord, NewRecord, TopicOptions, Watermarks } from "./log.ts";
 import { invalidTimestamp, isTimestamp, timestampOf } from "./timestamp.ts";
 
-/** Takes the place of a record where a transaction's commit marker lies, as in Kafka: an offset that no reader gets. */
+/** Takes the place of a record where a transaction's marker lies, or a record of an aborted one: an offset that no reader gets. */
 const CONTROL = null;
 
 /** How many the log makes believe to have; each leads some of the partitions. */
@@ -27,6 +27,10 @@ export interface MemoryTopic {
 
 export interface MemoryPartition {
   leaderEpoch: number;
+  /** Grows with whatever breaks the connections to its leader. */
+  term: number;
+  /** Where transactions are open. */
+  readonly openAt: Set<number>;
   startOffset: number;
   /** The entry at index i has the offset `startOffset + i`. */
   entries: (LogRecord | typeof CONTROL)[];
@@ -36,6 +40,11 @@ export interface MemoryPartition {
 export interface Fence {
   readonly fencingId: string;
   readonly epoch: number;
+}
+
+/** Another program's transaction: its records are there, and no reader sees them, or what follows, before it ends (KIP-98). */
+export interface OpenTransaction {
+  end(commit: boolean): void;
 }
 
 /** What the in-memory broker stores: topics, and the epochs of its fenced producers. Every method is one step. */
@@ -66,7 +75,7 @@ export class MemoryTopics {
   growTo(topic: string, count: number, options: TopicOptions = {}): MemoryTopic {
     const { record_bytes_max = RECORD_BYTES_MAX, anyTimestamp = false } = options;
     const found = this.#topics.get(topic) ?? { topicId: this.newUuid(), partitions: [], record_bytes_max, anyTimestamp };
-    while (found.partitions.length < count) found.partitions.push({ leaderEpoch: 0, startOffset: 0, entries: [] });
+    while (found.partitions.length < count) found.partitions.push(newPartition());
     this.#topics.set(topic, found);
     return found;
   }
@@ -113,6 +122,63 @@ export class MemoryTopics {
     return offsets;
   }
 
+  openTransaction(topic: string, records: readonly NewRecord[]): OpenTransaction {
+    const offsets = this.land(topic, records, undefined);
+    const begun = [...Map.groupBy(records.keys(), (index) => records[index]!.partition)].map(([number, indices]) => {
+      const partition = this.partition(topic, number);
+      partition.openAt.add(offsets[indices[0]!]!);
+      const entries = indices.map((index) => partition.entries[offsets[index]! - partition.startOffset]!);
+      return { partition, entries };
+    });
+    const end = (commit: boolean): void => {
+      for (const { partition, entries: own } of begun) {
+        // A leader that was elected meanwhile may know nothing of it.
+        if (!partition.openAt.delete(own[0]!.offset)) continue;
+        const { entries } = partition;
+        for (const [index, entry] of entries.entries()) if (!commit && own.includes(entry!)) entries[index] = CONTROL;
+        entries.push(CONTROL);
+      }
+      this.notify();
+    };
+    return { end };
+  }
+
+  /** Another program's batch of `count` records that nobody can decode. */
+  landUndecodable(topic: string, partition: number, count: number, reason: string): void {
+    const found = this.partition(topic, partition);
+    const offset = ends(found).endOffset;
+    const undecodable = { lastOffset: offset + count - 1, reason };
+    const { leaderEpoch } = found;
+    found.entries.push({ offset, timestamp_ms: 0, key: null, value: null, leaderEpoch, undecodable, headers: () => [] });
+    for (let left = count - 1; left > 0; left--) found.entries.push(CONTROL);
+    this.notify();
+  }
+
+  /** The partition has a new leader. One that was not in sync lacks what lies from `endOffset` on, which is lost. */
+  elect(topic: string, partition: number, endOffset = Number.POSITIVE_INFINITY): void {
+    this.partition(topic, partition).leaderEpoch++;
+    this.loseTail(topic, partition, endOffset);
+  }
+
+  /** Its leader comes back without what it had not written to its disk, and nobody else led meanwhile. */
+  loseTail(topic: string, partition: number, endOffset: number): void {
+    const found = this.partition(topic, partition);
+    found.term++;
+    cut(found, endOffset);
+    this.notify();
+  }
+
+  deleteTopic(topic: string): void {
+    this.#topics.delete(topic);
+    this.notify();
+  }
+
+  /** As an operator may change it. */
+  setRecordBytesMax(topic: string, record_bytes_max: number): void {
+    const found = this.#topics.get(topic);
+    if (found) found.record_bytes_max = record_bytes_max;
+  }
+
   notify(): void {
     this.#arrived.abort();
     this.#arrived = new AbortController();
@@ -129,11 +195,12 @@ export class MemoryTopics {
     const { startOffset, endOffset: heldEnd } = ends(found);
     if (position < startOffset || position > heldEnd) return { partition, outOfRange: { startOffset, endOffset: heldEnd } };
     const endOffset = Math.max(startOffset, heldEnd - lag_records);
-    if (position >= endOffset) return undefined;
+    const visibleEnd = Math.min(endOffset, stableOffset(found));
+    if (position >= visibleEnd) return undefined;
     const records: LogRecord[] = [];
     let bytes = 0;
     let nextOffset = position;
-    for (; nextOffset < endOffset; nextOffset++) {
+    for (; nextOffset < visibleEnd; nextOffset++) {
       const entry = found.entries[nextOffset - startOffset];
       if (entry === undefined || entry === CONTROL) continue;
       bytes += (entry.key?.length ?? 0) + (entry.value?.length ?? 0);
@@ -149,6 +216,19 @@ export const ends = ({ startOffset, entries }: MemoryPartition): Watermarks => (
   startOffset,
   endOffset: startOffset + entries.length,
 });
+
+export const stableOffset = (partition: MemoryPartition): number => Math.min(ends(partition).endOffset, ...partition.openAt);
+
+const newPartition = (): MemoryPartition => ({ leaderEpoch: 0, term: 0, openAt: new Set(), startOffset: 0, entries: [] });
+
+/** Leaves what lies before `endOffset`, and no part of a batch. */
+function cut(partition: MemoryPartition, endOffset: number): void {
+  const { startOffset, entries, openAt } = partition;
+  entries.length = Math.max(0, Math.min(entries.length, endOffset - startOffset));
+  const last = entries.findLast((entry) => entry !== CONTROL);
+  if (last?.undecodable && last.undecodable.lastOffset >= endOffset) entries.length = last.offset - startOffset;
+  for (const open of openAt) if (open >= startOffset + entries.length) openAt.delete(open);
+}
 
 /** A copy: what the caller does to its bytes afterwards does not reach the log. */
 const copied = (text: string | Uint8Array | null): Buffer | null =>

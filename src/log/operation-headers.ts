@@ -1,3 +1,45 @@
-/** What `bun run replay` and `bun run redrive` write beside a record's own headers, and the pipelines with them. */
-export const REPLAY_ID_HEADER = "x-replay-id";
-export const REDRIVE_COUNT_HEADER = "x-redrive-count";
+/**
+ * Headers that records carry beside their own: each name stands here once, and in pipelines/*.yaml, which
+ * test/pipelines/files.test.ts holds to it.
+ */
+
+/** Of a dead letter. Reason, detail: why; topic, partition, offset: where it stands in the log. */
+export const DEAD_LETTER_HEADERS = {
+  reason: "x-dead-letter-reason",
+  detail: "x-dead-letter-detail",
+  topic: "x-dead-letter-topic",
+  partition: "x-dead-letter-partition",
+  offset: "x-dead-letter-offset",
+} as const;
+
+/**
+ * Of some dead letters. Last offset: the letter stands for all from its offset to that one, which are no records. Cut: what of the
+ * record is not all there, as it is too large for a letter; the whole of it is in the topic.
+ */
+export const DEAD_LETTER_EXTRA_HEADERS = {
+  lastOffset: "x-dead-letter-last-offset",
+  cut: "x-dead-letter-cut",
+} as const;
+
+/** Of what a replay wrote: which replay, and where it read the record. */
+export const REPLAY_HEADERS = {
+  id: "x-replay-id",
+  topic: "x-replayed-from-topic",
+  partition: "x-replayed-from-partition",
+  offset: "x-replayed-from-offset",
+} as const;
+
+/** Of what a redrive wrote: how often the record was redriven, and where its last letter stands. */
+export const REDRIVE_HEADERS = {
+  count: "x-redrive-count",
+  topic: "x-redriven-from-topic",
+  partition: "x-redriven-from-partition",
+  offset: "x-redriven-from-offset",
+} as const;
+
+/** Of a letter that was redriven as often as allowed: where it stands in the dead-letter topic. */
+export const PARKED_HEADERS = {
+  topic: "x-parked-from-topic",
+  partition: "x-parked-from-partition",
+  offset: "x-parked-from-offset",
+} as const;

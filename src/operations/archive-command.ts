@@ -1,25 +1,20 @@
 import { join, resolve } from "node:path";
 import { AppError } from "../errors.ts";
-import {
-  type Archiver,
-  type ArchivePlan,
-  compareArchive,
-  directArchiver,
-  moveToFiles,
-  planArchive,
-  writeManifest,
-} from "./archive.ts";
+import { archivedTopic, type Archiver, compareArchive, directArchiver, moveToFiles, planArchive } from "./archive.ts";
 import { ArchiveFiles } from "./archive-files.ts";
+import { type ArchivePlan, writeManifest } from "./archive-manifest.ts";
 import { invalid, RATE_MAX, readCount, readOptions, readTopic } from "./arguments.ts";
 import { type CommandContext, EXIT_FAILED, EXIT_OK, failed } from "./command.ts";
 import { offsetsOf, reportComparison } from "./comparison-report.ts";
-import { type Connect, openConnect, setting } from "./connect/connect-mover.ts";
+import { type Connect, openConnect, refuseForConnect, setting } from "./connect/connect-mover.ts";
 import { onlyOne } from "./only-one.ts";
 import { Rate } from "./rate.ts";
 import { type Archive, compareRestore, openArchive, prepareRestore, restoreDirectly } from "./restore.ts";
 import { records } from "./table.ts";
+import { topicNow } from "./topics.ts";
+import { reportUndecodable } from "./undecodable.ts";
 
-export const ARCHIVE_USAGE = `Usage: bun run archive --dir PATH [--topic TOPIC] [--rate N] [--direct]
+export const ARCHIVE_USAGE = `Usage: bun run archive --dir PATH [--topic TOPIC] [--rate N] [--skip-undecodable] [--direct]
        bun run archive --restore --dir PATH [--topic TOPIC] [--target TOPIC] [--rate N] [--yes] [--direct]
 
 Writes all records of a topic, up to its end as of now, to gzip-compressed JSON lines, compares them with the log, and notes in a manifest what
@@ -31,6 +26,7 @@ an interrupted run. Exit code 0: all of it is there; 1: not; 2: nothing was done
   --target   topic that is restored to (default: orders.restored); made if it is missing, and empty
   --rate     records a second, at most
   --yes      needed where the target is the live topic
+  --skip-undecodable  ends with 0 although batches that cannot be decoded, which are named, were left out; the manifest names them too
   --direct   on a broker: without Redpanda Connect
 `;
 
@@ -42,6 +38,7 @@ const KINDS = {
   target: "text",
   rate: "text",
   yes: "flag",
+  "skip-undecodable": "flag",
   direct: "flag",
 } as const;
 
@@ -60,11 +57,12 @@ export async function runArchive(args: readonly string[], context: CommandContex
   const rate = new Rate(readCount("rate", given.rate, RATE_MAX) ?? RATE_MAX, env.clock);
   using _ = onlyOne(config.data_dir, given.restore ? `restore-${target}` : `archive-${topic}`);
   const connect = env.log.kind === "kafka" && !given.direct ? await openConnect(context) : undefined;
-  const run = { context, directory, topic, rate, connect };
+  const run = { context, directory, topic, rate, connect, skipsUndecodable: given["skip-undecodable"] === true };
   try {
     return (await (given.restore ? restore(run, target) : archive(run))) ? EXIT_OK : EXIT_FAILED;
   } catch (e) {
-    return failed(console, e, `bun run archive ${args.join(" ")}`);
+    const beginAgain = `the command with another ${given.restore ? "--target" : "--dir"}`;
+    return failed(console, e, { goOn: `bun run archive ${args.join(" ")}`, beginAgain });
   }
 }
 
@@ -75,34 +73,40 @@ interface Run {
   readonly rate: Rate;
   /** Undefined: this program moves by itself. */
   readonly connect: Connect | undefined;
+  readonly skipsUndecodable: boolean;
 }
 
-async function archive({ context, directory, topic, rate, connect }: Run): Promise<boolean> {
+async function archive({ context, directory, topic, rate, connect, skipsUndecodable }: Run): Promise<boolean> {
   const { env, console } = context;
-  const plan = await planArchive(env, console, directory, topic);
+  const plan = await planArchive(env, console, directory, topic, connect ? refuseForConnect : () => undefined);
   const files = new ArchiveFiles(directory, topic);
-  const archiver = connect ? connectArchiver(connect, directory, topic, rate) : directArchiver(env, files, rate);
+  const archiver = connect
+    ? connectArchiver(connect, directory, topic, rate)
+    : directArchiver(env, archivedTopic(plan), files, rate);
   await moveToFiles(env, console, plan, files, archiver);
   const { compared, sums } = await compareArchive(env, console, plan, files);
   const planned = plan.partitions.map((range) => ({ ...range, offsets: offsetsOf(range) }));
   if (!reportComparison(console, compared, { planned, source: topic, target: join(directory, topic) })) return false;
   writeManifest(directory, plan, sums);
   console.say(`All of ${records(recordsIn(plan))} of ${topic} are in ${directory}, in ${sums.length} files.`);
-  return true;
+  if (plan.undecodable) reportUndecodable(console, topic, plan.undecodable);
+  return skipsUndecodable || (plan.undecodable?.batches ?? 0) === 0;
 }
 
 async function restore({ context, directory, topic, rate, connect }: Run, target: string): Promise<boolean> {
   const { env, console } = context;
-  const found = openArchive(console, directory, topic);
-  const already = await prepareRestore(env, found, target, !connect);
-  const count = already.reduce((sum, one) => sum + one, 0);
+  const found = await openArchive(console, directory, topic);
+  const undecodable = found.manifest.undecodable ?? { batches: 0, kept: [] };
+  if (connect) refuseForConnect({ extent: found.extent, undecodable: { batches: 0, kept: [] } });
+  const prepared = await prepareRestore(env, console, found, target, !connect);
+  const count = prepared.already.reduce((sum, one) => sum + one, 0);
   if (count > 0) console.say(`${records(count)} are in ${target} already.`);
-  if (!connect) await restoreDirectly(env, console, found, target, already, rate);
+  if (!connect) await restoreDirectly(env, console, found, prepared, rate);
   else if (count === 0) await restoreByConnect(context, connect, found, target, rate);
   else if (count < found.records) {
     throw new AppError("OPERATION_REFUSED", `${target} is not empty, and Redpanda Connect begins anew: take another --target.`);
   }
-  const compared = await compareRestore(env, console, found, target, !connect);
+  const compared = await compareRestore(env, console, found, prepared.topic, !connect);
   const planned = found.manifest.partitions.map(({ partition, matching }) => ({
     partition,
     matching,
@@ -110,6 +114,7 @@ async function restore({ context, directory, topic, rate, connect }: Run, target
   }));
   const isWhole = reportComparison(console, compared, { planned, source: "the archive", target });
   if (isWhole) console.say(`All of ${records(found.records)} in ${directory} are in ${target}, unchanged and in order.`);
+  reportUndecodable(console, topic, undecodable);
   return isWhole;
 }
 
@@ -139,7 +144,7 @@ async function restoreByConnect(
   };
   const progress = console.progress(`to ${target}`, total);
   const look = async () => {
-    const done = (await env.log.watermarks(target)).reduce((sum, { endOffset }) => sum + endOffset, 0);
+    const done = (await topicNow(env, target)).marks.reduce((sum, { endOffset }) => sum + endOffset, 0);
     progress.show(done);
     return done;
   };

@@ -1,9 +1,21 @@
-import { createHash } from "node:crypto";
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { gunzipSync, gzipSync } from "node:zlib";
+import { createHash, type Hash } from "node:crypto";
+import {
+  chmodSync,
+  closeSync,
+  createReadStream,
+  existsSync,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { createGunzip, gzipSync } from "node:zlib";
 import { AppError } from "../errors.ts";
 import { type ArchivedRecord, parseArchiveLine } from "./archive-line.ts";
+import { linesOf } from "./lines.ts";
 import { writeDurably } from "./write-durably.ts";
 
 /** A file of an archive, by the offsets of its first and its last record. */
@@ -22,6 +34,14 @@ export interface FileSum {
   readonly bytes: number;
   readonly sha256: string;
 }
+
+/** A line has a record in base64. No file comes near these bounds, but a forged one may decompress to anything. */
+export const LINE_BYTES_MAX = 128 * 1024 * 1024;
+const FILE_TEXT_BYTES_MAX = 512 * 1024 * 1024;
+
+/** For their owner alone, whatever the program that wrote them was told: orders are customers' data. */
+const FILE_MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
 
 const NAME = /^(?<first>[0-9]{20})-(?<last>[0-9]{20})\.jsonl\.gz$/;
 const digits = (n: number, width: number): string => String(n).padStart(width, "0");
@@ -52,6 +72,10 @@ export class ArchiveFiles {
       );
   }
 
+  byPartition(): ReadonlyMap<number, readonly ArchiveFile[]> {
+    return Map.groupBy(this.list(), ({ partition }) => partition);
+  }
+
   /** Whole, and on the disk, when this returns. */
   write(partition: number, first: number, last: number, lines: readonly string[]): void {
     const directory = join(this.directory, this.topic, digits(partition, 4));
@@ -64,38 +88,62 @@ export class ArchiveFiles {
     rmSync(join(this.directory, name));
   }
 
-  /** Throws OPERATION_REFUSED where the file is missing, cut short or damaged, or holds other records than its name says. */
-  read({ partition, first, last, name }: ArchiveFile): { readonly sum: FileSum; readonly records: ArchivedRecord[] } {
+  /**
+   * Its records, one line in memory at a time; at its end `whole` is told what it was. Throws OPERATION_REFUSED where the file is missing,
+   * cut short or damaged, holds other records than its name says, or decompresses to more than any archive has.
+   */
+  async *records(file: ArchiveFile, whole?: (sum: FileSum) => void): AsyncGenerator<ArchivedRecord> {
+    const hash = createHash("sha256");
+    const read = { bytes: 0 };
+    let records = 0;
+    let before = -1;
     try {
-      const bytes = readFileSync(join(this.directory, name));
-      const text = gunzipSync(bytes).toString();
-      if (!text.endsWith("\n")) throw new Error("its last line is cut short");
-      const records = text
-        .slice(0, -1)
-        .split("\n")
-        .map((line) => parseArchiveLine(line, this.topic));
-      let before = -1;
-      for (const { partition: of, record } of records) {
-        if (of !== partition || record.offset <= before) throw new Error(`offset ${record.offset} is misplaced`);
-        before = record.offset;
+      for await (const line of linesOf(this.#text(file, hash, read), LINE_BYTES_MAX, FILE_TEXT_BYTES_MAX)) {
+        const archived = parseArchiveLine(line, this.topic);
+        const { offset } = archived.record;
+        if (archived.partition !== file.partition || offset <= before) throw new Error(`offset ${offset} is misplaced`);
+        if (records++ === 0 && offset !== file.first) throw new Error("its records are not those of its name");
+        before = offset;
+        yield archived;
       }
-      if (records[0]?.record.offset !== first || before !== last) throw new Error("its records are not those of its name");
-      const sha256 = createHash("sha256").update(bytes).digest("hex");
-      return { sum: { name, records: records.length, bytes: bytes.length, sha256 }, records };
+      if (before !== file.last) throw new Error("its records are not those of its name");
     } catch (e) {
       throw new AppError(
         "OPERATION_REFUSED",
-        `${join(this.directory, name)} cannot be used: ${e instanceof Error ? e.message : String(e)}.`,
+        `${join(this.directory, file.name)} cannot be used: ${e instanceof Error ? e.message : String(e)}.`,
         {},
         e,
       );
     }
+    whole?.({ name: file.name, records, bytes: read.bytes, sha256: hash.digest("hex") });
   }
 
-  /** What a program that was killed wrote last may not be on the disk yet. */
-  sync({ name }: ArchiveFile): void {
-    const file = openSync(join(this.directory, name), "r");
+  /** Reads it to its end. Throws as `records` does. */
+  async sum(file: ArchiveFile): Promise<FileSum> {
+    let found: FileSum | undefined;
+    for await (const _ of this.records(file, (sum) => (found = sum)));
+    return found as FileSum;
+  }
+
+  /** What another program wrote last may not be on the disk yet, and be open to others. */
+  secure({ name }: ArchiveFile): void {
+    const path = join(this.directory, name);
+    const file = openSync(path, "r");
+    fchmodSync(file, FILE_MODE);
     fsyncSync(file);
     closeSync(file);
+    for (const directory of [dirname(path), dirname(dirname(path))]) chmodSync(directory, DIRECTORY_MODE);
+  }
+
+  #text({ name }: ArchiveFile, hash: Hash, read: { bytes: number }): AsyncIterable<Buffer> {
+    const file = createReadStream(join(this.directory, name));
+    const text = createGunzip();
+    file.on("data", (chunk) => {
+      hash.update(chunk);
+      read.bytes += chunk.length;
+    });
+    file.on("error", (e) => text.destroy(e));
+    text.on("close", () => file.destroy());
+    return file.pipe(text);
   }
 }

@@ -1,9 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, isAppError } from "../errors.ts";
+import type { KnownTopic } from "../log/comparing-reader.ts";
 import { prepareDirectory } from "../start.ts";
 import { archiveLine, asNewRecord } from "./archive-line.ts";
-import { type ArchiveFile, ArchiveFiles, type FileSum } from "./archive-files.ts";
+import { type ArchiveFile, ArchiveFiles, type FileSum, LINE_BYTES_MAX } from "./archive-files.ts";
+import { type ArchivePlan, FORMAT_VERSION } from "./archive-manifest.ts";
 import { type Arrived, comparePartition, type Expected, type PartitionComparison } from "./comparison.ts";
 import type { OperationEnvironment } from "./environment.ts";
 import { moveAll } from "./move-all.ts";
@@ -11,49 +13,45 @@ import type { MoveProgress } from "./mover.ts";
 import type { Console } from "./progress.ts";
 import type { Rate } from "./rate.ts";
 import { interrupted, type OffsetRange, scan } from "./scan.ts";
-import { survey, type SurveyedRange, windowsOf } from "./survey.ts";
+import { type Survey, survey, windowsOf } from "./survey.ts";
+import { existingTopic, sameTopic } from "./topics.ts";
 import { writeDurably } from "./write-durably.ts";
 
-const FORMAT_VERSION = 1;
 /** Lines in one file, before compression; a whole file is held in memory. */
 const FILE_CHARS_MAX = 8 * 1024 * 1024;
 const FILE_RECORDS_MAX = 50_000;
 
-/** What an archive is to hold, written when it is begun: `<directory>/<topic>.plan.json`. */
-export interface ArchivePlan {
-  readonly version: number;
-  readonly topic: string;
-  readonly logId: string;
-  readonly partitions: readonly SurveyedRange[];
-}
+export const archivedTopic = ({ topic, topicId }: ArchivePlan): KnownTopic => ({ name: topic, topicId });
 
-/** What it holds, written when all of it was compared with the log: `<directory>/<topic>.manifest.json`. */
-export interface Manifest extends ArchivePlan {
-  readonly files: readonly FileSum[];
-}
-
-const manifestPath = (directory: string, topic: string): string => join(directory, `${topic}.manifest.json`);
-
-/** The plan of an archive that was begun in this directory, or a new one. Throws OPERATION_REFUSED where it is of another log. */
+/**
+ * The plan of an archive that was begun in this directory, or a new one. Throws OPERATION_REFUSED where it is of another log, LOG_DISAGREES
+ * where the topic is another one by now, and what `mayMove` throws where the archiver could not archive all of it.
+ */
 export async function planArchive(
   env: OperationEnvironment,
   console: Console,
   directory: string,
   topic: string,
+  mayMove: (survey: Survey) => void,
 ): Promise<ArchivePlan> {
   const logId = await env.log.id();
   const path = join(directory, `${topic}.plan.json`);
   if (existsSync(path)) {
     const plan = JSON.parse(readFileSync(path, "utf8")) as ArchivePlan;
-    if (plan.logId === logId && plan.version === FORMAT_VERSION) return plan;
+    if (plan.logId === logId && plan.version === FORMAT_VERSION) {
+      await sameTopic(env, archivedTopic(plan), plan.partitions);
+      return plan;
+    }
     throw new AppError("OPERATION_REFUSED", `${path} is of another log or program: take another --dir.`);
   }
   if (new ArchiveFiles(directory, topic).list().length > 0) {
     throw new AppError("OPERATION_REFUSED", `${join(directory, topic)} has files of another archive: take another --dir.`);
   }
-  if ((await env.log.partitionCount(topic)) === 0) throw new AppError("OPERATION_REFUSED", `There is no topic ${topic}.`);
-  const { ranges } = await survey(env, console, topic, await windowsOf(env, topic, {}), () => true);
-  const plan = { version: FORMAT_VERSION, topic, logId, partitions: ranges };
+  const existing = await existingTopic(env, topic);
+  const surveyed = await survey(env, console, existing, await windowsOf(env, existing, {}), () => true);
+  mayMove(surveyed);
+  const { ranges, undecodable } = surveyed;
+  const plan = { version: FORMAT_VERSION, topic, topicId: existing.topicId, logId, undecodable, partitions: ranges };
   prepareDirectory(directory, "--dir");
   writeDurably(path, JSON.stringify(plan, undefined, 2));
   return plan;
@@ -64,7 +62,7 @@ export type Archiver = (ranges: readonly OffsetRange[], progress: MoveProgress) 
 
 /** One file at a time, so that one is in memory. */
 export const directArchiver =
-  (env: OperationEnvironment, files: ArchiveFiles, rate: Rate): Archiver =>
+  (env: OperationEnvironment, topic: KnownTopic, files: ArchiveFiles, rate: Rate): Archiver =>
   async (ranges, progress) => {
     for (const range of ranges) {
       let lines: string[] = [];
@@ -77,11 +75,13 @@ export const directArchiver =
         lines = [];
         chars = 0;
       };
-      for await (const batches of scan(env, files.topic, [range])) {
+      for await (const batches of scan(env, topic, [range])) {
         for (const record of batches.flatMap((batch) => batch.records)) {
+          if (record.undecodable) continue;
+          const line = archiveLine(record, range.partition, files.topic);
+          if (line.length > LINE_BYTES_MAX) throw tooLarge(files.topic, range.partition, record.offset);
           if (lines.length === 0) first = record.offset;
           last = record.offset;
-          const line = archiveLine(record, range.partition, files.topic);
           lines.push(line);
           chars += line.length;
           if (chars > FILE_CHARS_MAX || lines.length >= FILE_RECORDS_MAX) flush();
@@ -95,6 +95,12 @@ export const directArchiver =
       flush();
     }
   };
+
+const tooLarge = (topic: string, partition: number, offset: number): AppError =>
+  new AppError(
+    "OPERATION_REFUSED",
+    `The record at ${partition}:${offset} of ${topic} is larger than a line of an archive may be, ${LINE_BYTES_MAX} bytes.`,
+  );
 
 /** Writes what is missing. Files that a killed run left cut short, or that overlap, are removed first and written again. */
 export async function moveToFiles(
@@ -111,7 +117,10 @@ export async function moveToFiles(
     // By the files' names alone, as each is read at the end and compared.
     look: () => Promise.resolve((good = held(plan, files.list())).records),
     isWhole: () => good.left.length === 0,
-    settle: async () => removeUnusable(files),
+    settle: async () => {
+      await sameTopic(env, archivedTopic(plan), plan.partitions);
+      await removeUnusable(files);
+    },
     move: (progress) => archiver(good.left, progress),
   });
 }
@@ -136,18 +145,18 @@ function held({ partitions }: ArchivePlan, files: readonly ArchiveFile[]): Held 
 }
 
 /** With one that cannot be used go those behind it, since it is written again only where nothing is. */
-function removeUnusable(files: ArchiveFiles): void {
+async function removeUnusable(files: ArchiveFiles): Promise<void> {
   const through = new Map<number, number>();
   for (const file of files.list()) {
-    const isUsable = file.first > (through.get(file.partition) ?? -1) && canRead(files, file);
+    const isUsable = file.first > (through.get(file.partition) ?? -1) && (await canRead(files, file));
     through.set(file.partition, isUsable ? file.last : Number.POSITIVE_INFINITY);
     if (!isUsable) files.remove(file);
   }
 }
 
-function canRead(files: ArchiveFiles, file: ArchiveFile): boolean {
+async function canRead(files: ArchiveFiles, file: ArchiveFile): Promise<boolean> {
   try {
-    files.read(file);
+    await files.sum(file);
     return true;
   } catch (e) {
     if (isAppError(e, "OPERATION_REFUSED")) return false;
@@ -169,14 +178,16 @@ export async function compareArchive(
     plan.partitions.reduce((sum, { matching }) => sum + matching, 0),
   );
   let done = 0;
-  const all = files.list();
+  const all = files.byPartition();
+  const topic = archivedTopic(plan);
   const arrived = async function* (partition: number): AsyncGenerator<Arrived> {
-    for (const file of all.filter((one) => one.partition === partition)) {
-      const { sum, records } = files.read(file);
-      files.sync(file);
-      sums.push(sum);
-      for (const { record } of records) yield { record, origin: { partition, offset: record.offset } };
-      progress.show((done += records.length));
+    for (const file of all.get(partition) ?? []) {
+      files.secure(file);
+      const whole = (sum: FileSum) => {
+        sums.push(sum);
+        progress.show((done += sum.records));
+      };
+      for await (const { record } of files.records(file, whole)) yield { record, origin: { partition, offset: record.offset } };
     }
   };
   try {
@@ -186,7 +197,7 @@ export async function compareArchive(
           partition: range.partition,
           fromOffset: range.from,
           toOffset: range.to,
-          expected: (from) => recordsIn(env, plan.topic, { ...range, from }),
+          expected: (from) => recordsIn(env, topic, { ...range, from }),
           arrived: arrived(range.partition),
           strictness: { headersInOrder: true, timestamp: true },
           mayRepeat: () => false,
@@ -196,38 +207,17 @@ export async function compareArchive(
   } finally {
     progress.end();
   }
+  // It was not made anew while it was read.
+  await sameTopic(env, topic, plan.partitions);
   return { compared, sums };
 }
 
-async function* recordsIn(env: OperationEnvironment, topic: string, range: OffsetRange): AsyncGenerator<Expected> {
+async function* recordsIn(env: OperationEnvironment, topic: KnownTopic, range: OffsetRange): AsyncGenerator<Expected> {
   const { partition } = range;
   for await (const batches of scan(env, topic, [range])) {
     for (const record of batches.flatMap((batch) => batch.records)) {
+      if (record.undecodable) continue;
       yield { offset: record.offset, record: asNewRecord({ partition, record }) };
     }
   }
-}
-
-export function writeManifest(directory: string, plan: ArchivePlan, files: readonly FileSum[]): void {
-  const manifest: Manifest = { ...plan, files };
-  writeDurably(manifestPath(directory, plan.topic), JSON.stringify(manifest, undefined, 2));
-}
-
-/** Throws OPERATION_REFUSED where there is none, or it is not ours. */
-export function readManifest(directory: string, topic: string): Manifest {
-  const path = manifestPath(directory, topic);
-  if (!existsSync(path)) {
-    throw new AppError(
-      "OPERATION_REFUSED",
-      `${path} is missing: the archive was not finished, or is another topic's (see --topic).`,
-    );
-  }
-  const manifest = JSON.parse(readFileSync(path, "utf8")) as Manifest;
-  if (manifest.version !== FORMAT_VERSION || manifest.topic !== topic) {
-    throw new AppError(
-      "OPERATION_REFUSED",
-      `${path} has format ${manifest.version} of ${manifest.topic}; this program reads format ${FORMAT_VERSION}.`,
-    );
-  }
-  return manifest;
 }

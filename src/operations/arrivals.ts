@@ -1,6 +1,8 @@
+import type { KnownTopic } from "../log/comparing-reader.ts";
 import type { OperationEnvironment } from "./environment.ts";
 import { type Place, replayedFrom } from "./replayed-record.ts";
 import { type OffsetRange, scan } from "./scan.ts";
+import { sameTopic } from "./topics.ts";
 
 /**
  * How far a replay is, as the target itself tells: its records with the replay's id. Nothing else is written down, so whatever was
@@ -15,7 +17,7 @@ export class Arrivals {
 
   constructor(
     private readonly env: OperationEnvironment,
-    private readonly target: string,
+    private readonly target: KnownTopic,
     private readonly id: string,
     /** Ends of the target's partitions before the replay began. */
     starts: readonly number[],
@@ -23,10 +25,14 @@ export class Arrivals {
     this.#positions = [...starts];
   }
 
-  /** Reads on to the target's end. Resolves with the count. */
+  /** Reads on to the target's end. Resolves with the count; rejects with LOG_DISAGREES where the target does not have what it had. */
   async look(): Promise<number> {
-    const ends = await this.env.log.watermarks(this.target);
-    const ranges = ends.map(({ endOffset }, partition) => ({ partition, from: this.#positions[partition] ?? 0, to: endOffset }));
+    const { marks } = await sameTopic(
+      this.env,
+      this.target,
+      this.#positions.map((to, partition) => ({ partition, from: 0, to })),
+    );
+    const ranges = marks.map(({ endOffset }, partition) => ({ partition, from: this.#positions[partition] ?? 0, to: endOffset }));
     for await (const batches of scan(this.env, this.target, ranges)) {
       for (const { partition, records, nextOffset } of batches) {
         for (const record of records) this.#note(replayedFrom(record, this.id)?.origin);

@@ -23,11 +23,19 @@ export interface CommandContext {
 
 const NOTHING_DONE: readonly ErrorCode[] = ["OPTION_INVALID", "CONFIG_INVALID", "CONNECT_NOT_FOUND"];
 
-/** The exit code for a failure; with `resume`, how to go on is said too. */
-export function failed(console: Console, e: unknown, resume?: string): number {
+/** What can be done after a failure, for people. */
+export interface NextSteps {
+  /** The command that goes on with what was interrupted. */
+  readonly goOn: string;
+  /** Where the log is not what it was, and nothing can go on: what to do instead. */
+  readonly beginAgain: string;
+}
+
+/** The exit code for a failure; with `next`, what to do is said too. */
+export function failed(console: Console, e: unknown, next?: NextSteps): number {
   if (!(e instanceof AppError)) throw e;
   console.say(e.message);
   if (NOTHING_DONE.includes(e.code)) return EXIT_USAGE;
-  if (resume !== undefined) console.say(`To go on: ${resume}`);
+  if (next) console.say(e.code === "LOG_DISAGREES" ? `To begin again: ${next.beginAgain}` : `To go on: ${next.goOn}`);
   return isAppError(e, "INTERRUPTED") ? EXIT_INTERRUPTED : EXIT_FAILED;
 }

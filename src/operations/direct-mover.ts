@@ -1,18 +1,18 @@
+import { isAppError } from "../errors.ts";
+import type { KnownTopic } from "../log/comparing-reader.ts";
 import type { LogRecord, NewRecord, Producer } from "../log/log.ts";
+import { appendPart, type Outgoing, parts } from "./append-parts.ts";
 import type { OperationEnvironment } from "./environment.ts";
 import type { Mover, MoveProgress } from "./mover.ts";
 import type { Rate } from "./rate.ts";
 import { interrupted, type OffsetRange, scan } from "./scan.ts";
-
-/** One append stays well below a broker's message.max.bytes (1 MiB by default), unless one record alone is larger. */
-const APPEND_BYTES_MAX = 512 * 1024;
-const APPEND_RECORDS_MAX = 1_000;
+import { batchBytesMax } from "./target.ts";
 
 export interface DirectMoverOptions {
   readonly env: OperationEnvironment;
   /** Of the operation and its run: another process that runs the same one is fenced. It begins with a topic's name, as permissions do. */
   readonly fencingId: string;
-  readonly topic: string;
+  readonly topic: KnownTopic;
   readonly target: string;
   readonly rate: Rate;
   /** The record to write, undefined where the record is not to be moved. */
@@ -30,24 +30,27 @@ export interface DirectMoverOptions {
 export class DirectMover implements Mover {
   readonly headersInOrder = true;
   #producer: Producer | undefined;
+  #append_bytes_max: number | undefined;
 
   constructor(private readonly options: DirectMoverOptions) {}
 
   async settle(): Promise<void> {
+    const { env, fencingId, target } = this.options;
     await this.close();
-    this.#producer = await this.options.env.log.fencedProducer(this.options.fencingId);
+    this.#producer = await env.log.fencedProducer(fencingId);
+    this.#append_bytes_max = batchBytesMax(await env.log.describe(target));
   }
 
   async move(ranges: readonly OffsetRange[], progress: MoveProgress): Promise<void> {
-    const { env, topic, toRecord } = this.options;
+    const { env, topic, target, rate } = this.options;
     for await (const batches of scan(env, topic, ranges)) {
-      const records = batches.flatMap(({ partition, records: read }) =>
-        read.flatMap((record) => toRecord(record, partition) ?? []),
+      const outgoing = batches.flatMap(({ partition, records }) =>
+        records.flatMap((record) => this.#outgoing(record, partition)),
       );
-      for (const part of parts(records, this.options.rate.records_at_once)) {
-        await this.options.rate.take(part.length, env.signal);
+      for await (const part of parts(outgoing, rate.records_at_once, this.#append_bytes_max)) {
+        await rate.take(part.length, env.signal);
         if (env.signal.aborted) throw interrupted();
-        await this.#producer?.append(this.options.target, part);
+        await appendPart((records) => this.#append(records), target, part);
         progress.moved(part.length);
       }
     }
@@ -57,21 +60,19 @@ export class DirectMover implements Mover {
     await this.#producer?.close();
     this.#producer = undefined;
   }
-}
 
-export function* parts(records: readonly NewRecord[], records_max: number): Generator<NewRecord[]> {
-  const most = Math.min(records_max, APPEND_RECORDS_MAX);
-  let part: NewRecord[] = [];
-  let bytes = 0;
-  for (const record of records) {
-    const size = (record.key?.length ?? 0) + (record.value?.length ?? 0);
-    if (part.length > 0 && (part.length >= most || bytes + size > APPEND_BYTES_MAX)) {
-      yield part;
-      part = [];
-      bytes = 0;
-    }
-    part.push(record);
-    bytes += size;
+  #outgoing(read: LogRecord, partition: number): Outgoing[] {
+    const record = this.options.toRecord(read, partition);
+    return record ? [{ from: { partition, offset: read.offset }, record }] : [];
   }
-  if (part.length > 0) yield part;
+
+  async #append(records: readonly NewRecord[]): Promise<void> {
+    try {
+      await this.#producer?.append(this.options.target, records);
+    } catch (e) {
+      // Nothing of it was appended, so smaller parts may go, and need a producer that is not broken.
+      if (isAppError(e, "EVENT_TOO_LARGE") && records.length > 1) await this.settle();
+      throw e;
+    }
+  }
 }

@@ -9,6 +9,8 @@ export interface OperationEnvironment {
   readonly clock: Clock;
   readonly random: Random;
   readonly backoff: BackoffLimits;
+  /** Replicas of a topic that is made; undefined: as many as the log gives by itself. */
+  readonly topic_replicas: number | undefined;
   /** Aborts when the operator interrupts. */
   readonly signal: AbortSignal;
 }

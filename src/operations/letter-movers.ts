@@ -4,7 +4,7 @@ import type { OperationEnvironment } from "./environment.ts";
 import { type Letter, redrivenRecord } from "./letter.ts";
 import type { MoveProgress } from "./mover.ts";
 import type { Rate } from "./rate.ts";
-import { placeOf, type RedriveOrder } from "./redrive.ts";
+import { placeOf, type RedriveOrder, type RedrivePlan } from "./redrive.ts";
 import type { OffsetRange } from "./scan.ts";
 
 /** As `Mover`, for letters, which go to two topics. */
@@ -18,14 +18,14 @@ export interface LetterMover {
 const LETTERS_AT_ONCE_MAX = 4_000;
 
 /** By two producers, one for each topic. */
-export function directLetterMover(env: OperationEnvironment, order: RedriveOrder, rate: Rate): LetterMover {
-  const { topic, deadLetterTopic, parkingTopic } = order;
+export function directLetterMover(env: OperationEnvironment, plan: RedrivePlan, rate: Rate): LetterMover {
+  const { topic, deadLetterTopic, parkingTopic } = plan.order;
   let wanted: ReadonlyMap<string, Letter> = new Map();
   const moverTo = (target: string) =>
     new DirectMover({
       env,
       fencingId: `${target}.redrive`,
-      topic: deadLetterTopic,
+      topic: plan.deadLetters,
       target,
       rate,
       toRecord: (record, partition) => {

@@ -1,28 +1,8 @@
-import { REDRIVE_COUNT_HEADER } from "../log/operation-headers.ts";
 import { createHash } from "node:crypto";
 import type { LogRecord, NewHeader, NewRecord } from "../log/log.ts";
+import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, PARKED_HEADERS, REDRIVE_HEADERS } from "../log/operation-headers.ts";
 import { placeIn, type Place } from "./replayed-record.ts";
 import { headerText, matches, type Selection } from "./selection.ts";
-
-/** As partitions/dead-letters.ts writes them. */
-const DEAD_LETTER = {
-  reason: "x-dead-letter-reason",
-  detail: "x-dead-letter-detail",
-  topic: "x-dead-letter-topic",
-  partition: "x-dead-letter-partition",
-  offset: "x-dead-letter-offset",
-} as const;
-const REDRIVEN = {
-  count: REDRIVE_COUNT_HEADER,
-  topic: "x-redriven-from-topic",
-  partition: "x-redriven-from-partition",
-  offset: "x-redriven-from-offset",
-} as const;
-const PARKED = {
-  topic: "x-parked-from-topic",
-  partition: "x-parked-from-partition",
-  offset: "x-parked-from-offset",
-} as const;
 
 /** Which letters are meant. */
 export interface LetterSelection extends Selection {
@@ -44,7 +24,11 @@ export const matchesLetter = (selection: LetterSelection, record: LogRecord, par
   matches(selection, record) &&
   (selection.partition === undefined || selection.partition === partition) &&
   (selection.offset === undefined || selection.offset === record.offset) &&
-  (!selection.reasons || selection.reasons.includes(headerText(record.headers(), DEAD_LETTER.reason) ?? ""));
+  (!selection.reasons || selection.reasons.includes(headerText(record.headers(), DEAD_LETTER_HEADERS.reason) ?? ""));
+
+/** Whether the letter has the record that it is about: not where that was cut, or is a batch that cannot be decoded. */
+export const isWholeLetter = (record: LogRecord): boolean =>
+  !record.headers().some(([name]) => name === DEAD_LETTER_EXTRA_HEADERS.cut || name === DEAD_LETTER_EXTRA_HEADERS.lastOffset);
 
 /** Undefined where the letter does not say that it came from a partition which the topic has. */
 export function readLetter(
@@ -55,13 +39,13 @@ export function readLetter(
   redrives_max: number,
 ): Letter | undefined {
   const headers = record.headers();
-  const origin = placeIn(headers, DEAD_LETTER.partition, DEAD_LETTER.offset);
-  if (!origin || origin.partition >= partitions || headerText(headers, DEAD_LETTER.topic) !== topic) return undefined;
+  const origin = placeIn(headers, DEAD_LETTER_HEADERS.partition, DEAD_LETTER_HEADERS.offset);
+  if (!origin || origin.partition >= partitions || headerText(headers, DEAD_LETTER_HEADERS.topic) !== topic) return undefined;
   return { partition, offset: record.offset, origin, isParked: redrivesOf(record) >= redrives_max };
 }
 
 function redrivesOf(record: LogRecord): number {
-  const count = headerText(record.headers(), REDRIVEN.count) ?? "";
+  const count = headerText(record.headers(), REDRIVE_HEADERS.count) ?? "";
   return /^[0-9]{1,9}$/.test(count) ? Number(count) : 0;
 }
 
@@ -75,20 +59,20 @@ export function redrivenRecord(record: LogRecord, letter: Letter, deadLetterTopi
   ];
   const without = (...names: readonly string[]) => record.headers().filter(([name]) => !names.includes(name));
   if (letter.isParked) {
-    const headers = [...without(...Object.values(PARKED)), ...at(PARKED)];
+    const headers = [...without(...Object.values(PARKED_HEADERS)), ...at(PARKED_HEADERS)];
     return { partition: letter.partition, key, value, timestamp_ms: record.timestamp_ms, headers };
   }
   const headers: NewHeader[] = [
-    ...without(...Object.values(DEAD_LETTER), ...Object.values(REDRIVEN)),
-    [REDRIVEN.count, String(redrivesOf(record) + 1)],
-    ...at(REDRIVEN),
+    ...without(...Object.values(DEAD_LETTER_HEADERS), ...Object.values(REDRIVE_HEADERS)),
+    [REDRIVE_HEADERS.count, String(redrivesOf(record) + 1)],
+    ...at(REDRIVE_HEADERS),
   ];
   return { partition: letter.origin.partition, key, value, timestamp_ms: wall_ms, headers };
 }
 
 /** The letter that a record of the topic, or of the parking topic, was made of; undefined where it was not made of one. */
 export function letterOf(record: LogRecord, deadLetterTopic: string, isParked: boolean): Place | undefined {
-  const names = isParked ? PARKED : REDRIVEN;
+  const names = isParked ? PARKED_HEADERS : REDRIVE_HEADERS;
   const headers = record.headers();
   return headerText(headers, names.topic) === deadLetterTopic ? placeIn(headers, names.partition, names.offset) : undefined;
 }

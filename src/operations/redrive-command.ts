@@ -1,11 +1,12 @@
 import { invalid, RATE_MAX, readCount, readList, readOptions, readOrders, readTopic, readWindow } from "./arguments.ts";
 import { type CommandContext, EXIT_FAILED, EXIT_OK, failed } from "./command.ts";
-import { openConnect, timeSetting } from "./connect/connect-mover.ts";
+import { openConnect, refuseForConnect, timeSetting } from "./connect/connect-mover.ts";
 import { connectLetterMover, directLetterMover } from "./letter-movers.ts";
 import { onlyOne } from "./only-one.ts";
 import { Rate } from "./rate.ts";
 import { moveAll } from "./move-all.ts";
-import { planRedrive, prepareParking, Redriven, type RedriveOrder, reportRedrive } from "./redrive.ts";
+import { sameTopic } from "./topics.ts";
+import { planRedrive, prepareRedrive, Redriven, type RedriveOrder, reportRedrive } from "./redrive.ts";
 
 export const REDRIVE_USAGE = `Usage: bun run redrive --yes [--reason not_json,…] [--orders ORD-1,ORD-2] [--from TIME] [--to TIME] [--partition N [--offset N]]
        [--topic TOPIC] [--redrives-max N] [--rate N] [--dry-run] [--direct]
@@ -76,16 +77,20 @@ export async function runRedrive(args: readonly string[], context: CommandContex
   try {
     const plan = await planRedrive(env, console, order);
     if (plan.planned.size === 0) return EXIT_OK;
-    await prepareParking(env, plan);
+    if (connect) refuseForConnect({ extent: plan.extent, undecodable: plan.undecodable });
+    await prepareRedrive(env, console, plan);
     const redriven = new Redriven(env, plan);
-    const mover = connect ? connectLetterMover(connect, order, rate) : directLetterMover(env, order, rate);
+    const mover = connect ? connectLetterMover(connect, order, rate) : directLetterMover(env, plan, rate);
     try {
       await moveAll(env, console, {
         target: topic,
         total: plan.planned.size,
         look: () => redriven.look(),
         isWhole: () => redriven.missing().length === 0,
-        settle: () => mover.settle(),
+        settle: async () => {
+          await sameTopic(env, plan.deadLetters);
+          await mover.settle();
+        },
         move: (progress) => mover.move(redriven.missing(), progress),
       });
     } finally {
@@ -93,7 +98,8 @@ export async function runRedrive(args: readonly string[], context: CommandContex
     }
     return reportRedrive(console, plan) ? EXIT_OK : EXIT_FAILED;
   } catch (e) {
-    return failed(console, e, resumeCommand(given, order, started_ms));
+    const goOn = resumeCommand(given, order, started_ms);
+    return failed(console, e, { goOn, beginAgain: goOn });
   }
 }
 

@@ -1,13 +1,26 @@
 import { AppError } from "../errors.ts";
 import { decodeEvent, isPoison } from "../orders/event.ts";
+import { isMadeAnew, type KnownTopic, madeAnew } from "../log/comparing-reader.ts";
 import type { OperationEnvironment } from "./environment.ts";
-import { digestOf, type Letter, letterOf, type LetterSelection, matchesLetter, readLetter, redrivenRecord } from "./letter.ts";
+import { type Extent, ExtentSoFar } from "./extent.ts";
+import {
+  digestOf,
+  type Letter,
+  isWholeLetter,
+  letterOf,
+  type LetterSelection,
+  matchesLetter,
+  readLetter,
+  redrivenRecord,
+} from "./letter.ts";
 import type { Console } from "./progress.ts";
 import type { Place } from "./replayed-record.ts";
 import { scan } from "./scan.ts";
 import { windowsOf } from "./survey.ts";
 import { counted, letters as lettersOf, table } from "./table.ts";
-import { prepareTarget } from "./target.ts";
+import { objectionsToSize, prepareTarget } from "./target.ts";
+import { existingTopic, topicNow } from "./topics.ts";
+import { reportUndecodable, type Undecodable, UndecodableSoFar } from "./undecodable.ts";
 
 export interface RedriveOrder {
   readonly topic: string;
@@ -32,13 +45,19 @@ interface Planned {
 
 export interface RedrivePlan {
   readonly order: RedriveOrder;
+  readonly deadLetters: KnownTopic;
   readonly planned: ReadonlyMap<string, Planned>;
+  /** Of the letters. */
+  readonly extent: Extent;
+  /** What of the dead letters' topic cannot be decoded, and so is left. */
+  readonly undecodable: Undecodable;
   /** Ends of the two targets beforehand. */
   readonly starts: readonly Target[];
 }
 
 interface Target {
-  readonly topic: string;
+  /** The parking topic may not be there yet. */
+  readonly topic: KnownTopic;
   readonly isParked: boolean;
   readonly firsts: readonly number[];
   readonly ends: readonly number[];
@@ -54,19 +73,25 @@ export const placeOf = ({ partition, offset }: Place): string => `${partition}:$
  */
 export async function planRedrive(env: OperationEnvironment, console: Console, order: RedriveOrder): Promise<RedrivePlan> {
   const { topic, deadLetterTopic, parkingTopic, selection, redrives_max } = order;
-  const partitions = await env.log.partitionCount(topic);
-  if (partitions === 0 || (await env.log.partitionCount(deadLetterTopic)) === 0) {
-    throw new AppError("OPERATION_REFUSED", `There is no topic ${partitions === 0 ? topic : deadLetterTopic}.`);
-  }
+  const partitions = (await existingTopic(env, topic)).marks.length;
+  const deadLetters = await existingTopic(env, deadLetterTopic);
   const planned = new Map<string, Planned>();
   const oldest = new Map<number, number>();
   let left = 0;
+  let parts = 0;
   let isCut = false;
-  const windows = await windowsOf(env, deadLetterTopic, selection);
-  for await (const batches of scan(env, deadLetterTopic, windows)) {
+  const extent = new ExtentSoFar();
+  const undecodable = new UndecodableSoFar();
+  const windows = await windowsOf(env, deadLetters, selection);
+  for await (const batches of scan(env, deadLetters, windows)) {
     for (const { partition, records } of batches) {
       for (const record of records) {
+        undecodable.add(record, partition);
         if (!matchesLetter(selection, record, partition)) continue;
+        if (!isWholeLetter(record)) {
+          parts++;
+          continue;
+        }
         const letter = readLetter(record, partition, topic, partitions, redrives_max);
         if (!letter) left++;
         else if (planned.size === LETTERS_MAX) isCut = true;
@@ -74,6 +99,7 @@ export async function planRedrive(env: OperationEnvironment, console: Console, o
           // The time it will be written is not part of it.
           const digest = digestOf(redrivenRecord(record, letter, deadLetterTopic, 0), letter.isParked);
           planned.set(placeOf(letter), { letter, digest, arrived: 0, isChanged: false });
+          extent.add(record, partition);
           const { origin } = letter;
           oldest.set(origin.partition, Math.min(origin.offset, oldest.get(origin.partition) ?? origin.offset));
         }
@@ -87,8 +113,11 @@ export async function planRedrive(env: OperationEnvironment, console: Console, o
   if (done > 0) console.say(`${lettersOf(done)} more match, and were redriven or parked before.`);
   if (left > 0)
     console.say(`${lettersOf(left)} more match, and do not say that they come from a partition of ${topic}; they are left.`);
+  if (parts > 0)
+    console.say(`${lettersOf(parts)} more match, and do not have the whole record, which is in ${topic} only; they are left.`);
   if (isCut) console.say(`These are the first ${counted(LETTERS_MAX)}; run it again for the others.`);
-  return { order, planned, starts };
+  reportUndecodable(console, deadLetterTopic, undecodable.all);
+  return { order, deadLetters, planned, extent, undecodable: undecodable.all, starts };
 }
 
 /** Takes the letters out that a record of the topic, or of the parking topic, was made of. Resolves with their number. */
@@ -107,7 +136,7 @@ async function forgetDone(
       return { partition, from: Math.min(to, Math.max(firsts[partition] ?? 0, from)), to };
     });
     const progress = console.progress(
-      `reading ${topic}`,
+      `reading ${topic.name}`,
       ranges.reduce((sum, { from, to }) => sum + to - from, 0),
     );
     let read = 0;
@@ -129,19 +158,28 @@ async function forgetDone(
   return done;
 }
 
-async function targetsOf({ log }: OperationEnvironment, { topic, parkingTopic }: RedriveOrder): Promise<Target[]> {
+async function targetsOf(env: OperationEnvironment, { topic, parkingTopic }: RedriveOrder): Promise<Target[]> {
   const target = async (name: string, isParked: boolean) => {
-    const watermarks = (await log.partitionCount(name)) === 0 ? [] : await log.watermarks(name);
-    const firsts = watermarks.map(({ startOffset }) => startOffset);
-    return { topic: name, isParked, firsts, ends: watermarks.map(({ endOffset }) => endOffset) };
+    const now = await topicNow(env, name);
+    const firsts = now.marks.map(({ startOffset }) => startOffset);
+    return { topic: now, isParked, firsts, ends: now.marks.map(({ endOffset }) => endOffset) };
   };
   return [await target(topic, false), await target(parkingTopic, true)];
 }
 
-/** Makes the parking topic where something goes there: a partition for each of the dead letters' ones. */
-export async function prepareParking(env: OperationEnvironment, { order, planned }: RedrivePlan): Promise<void> {
+/**
+ * Makes the parking topic where something goes there: a partition for each of the dead letters' ones. Throws OPERATION_REFUSED where a topic
+ * would not take the letters.
+ */
+export async function prepareRedrive(env: OperationEnvironment, console: Console, plan: RedrivePlan): Promise<void> {
+  const { order, planned, extent } = plan;
+  const topic = await env.log.describe(order.topic);
+  const [objection] = topic ? objectionsToSize(topic, extent) : [];
+  if (objection !== undefined)
+    throw new AppError("OPERATION_REFUSED", `${order.topic} would not take all letters: ${objection}. Alter its settings.`);
   if (![...planned.values()].some(({ letter }) => letter.isParked)) return;
-  await prepareTarget(env, order.parkingTopic, await env.log.partitionCount(order.deadLetterTopic));
+  const partitions = await env.log.partitionCount(order.deadLetterTopic);
+  await prepareTarget(env, console, order.parkingTopic, { partitions, extent, source: order.deadLetterTopic });
 }
 
 /** What a letter has become in the log, read through the `Log` port and not by what moved it. */
@@ -153,14 +191,16 @@ export class Redriven {
     private readonly env: OperationEnvironment,
     private readonly plan: RedrivePlan,
   ) {
-    this.#positions = new Map(plan.starts.map(({ topic, ends }) => [topic, [...ends]]));
+    this.#positions = new Map(plan.starts.map(({ topic, ends }) => [topic.name, [...ends]]));
   }
 
   /** Reads on to the ends of both topics. Resolves with how many of the letters have arrived. */
   async look(): Promise<number> {
     const { order, planned } = this.plan;
     for (const { topic, isParked, ends } of await targetsOf(this.env, order)) {
-      const positions = this.#positions.get(topic) ?? [];
+      const known = this.plan.starts.find((start) => start.isParked === isParked)?.topic;
+      if (known && isMadeAnew(known, topic.topicId)) throw madeAnew(topic.name);
+      const positions = this.#positions.get(topic.name) ?? [];
       const ranges = ends.map((to, partition) => ({ partition, from: positions[partition] ?? 0, to }));
       for await (const batches of scan(this.env, topic, ranges)) {
         for (const { partition, records, nextOffset } of batches) {
@@ -177,7 +217,7 @@ export class Redriven {
           positions[partition] = nextOffset;
         }
       }
-      this.#positions.set(topic, positions);
+      this.#positions.set(topic.name, positions);
     }
     return this.count;
   }

@@ -1,17 +1,27 @@
 import { invalid, RATE_MAX, readCount, readId, readList, readOptions, readOrders, readTopic, readWindow } from "./arguments.ts";
 import { type CommandContext, EXIT_FAILED, EXIT_OK, failed } from "./command.ts";
-import { connectMover, openConnect, setting, timeSetting } from "./connect/connect-mover.ts";
+import { connectMover, openConnect, refuseForConnect, setting, timeSetting } from "./connect/connect-mover.ts";
 import { DirectMover } from "./direct-mover.ts";
 import { PlanFile } from "./plan-file.ts";
 import { Rate } from "./rate.ts";
-import { compareReplay, isWanted, moveReplay, planReplay, previewReplay, type ReplayPlan, reportReplay } from "./replay.ts";
+import {
+  compareReplay,
+  isWanted,
+  moveReplay,
+  planReplay,
+  previewReplay,
+  type ReplayPlan,
+  reportReplay,
+  sourceOf,
+} from "./replay.ts";
 import { replayedRecord } from "./replayed-record.ts";
 
 export const REPLAY_USAGE = `Usage: bun run replay [--from TIME] [--to TIME] [--orders ORD-1,ORD-2] [--types ORDER_CREATED,…] [--topic TOPIC] [--target TOPIC]
-       [--rate N] [--dry-run] [--yes] [--id NAME] [--direct]
+       [--rate N] [--dry-run] [--yes] [--id NAME] [--skip-undecodable] [--direct]
 
 Writes the records that match to another topic, each with its key, value, headers, partition and timestamp, then compares what arrived with
-what should have. Exit code 0: all of it did; 1: not; 2: nothing was done.
+what should have. A topic that is made takes what the source had; one that is there and would not is refused. Exit code 0: all of it arrived;
+1: not; 2: nothing was done.
 
   --from, --to   a time such as 2026-11-25T00:00:00Z, or back from now: -90s, -15m, -1h, -2d; from on, and before (default: all)
   --orders       order ids
@@ -22,6 +32,7 @@ what should have. Exit code 0: all of it did; 1: not; 2: nothing was done.
   --dry-run      counts and shows what would go, and changes nothing
   --yes          needed where the target is the live topic or the one that is read
   --id           a name for the run; the same name again goes on with an interrupted run
+  --skip-undecodable  ends with 0 although batches that cannot be decoded, which are named, were left out
   --direct       on a broker: moves with this program's own producer, without Redpanda Connect
 `;
 
@@ -37,6 +48,7 @@ const KINDS = {
   id: "text",
   "dry-run": "flag",
   yes: "flag",
+  "skip-undecodable": "flag",
   direct: "flag",
 } as const;
 /** What the plan holds, and so cannot be given again when a run goes on. */
@@ -80,24 +92,27 @@ export async function runReplay(args: readonly string[], context: CommandContext
   }
   // Found before anything is made.
   const connect = isDirect ? undefined : await openConnect(context);
-  const plan = earlier ?? (await planReplay(env, console, { ...order, isDirect }, file, logId));
+  const plan =
+    earlier ??
+    (await planReplay(env, console, { ...order, isDirect }, file, logId, isDirect ? () => undefined : refuseForConnect));
   const mover = connect
     ? connectMover(connect, { pipeline: "replay", topic, rate, settings: pipelineSettings(plan, rate) })
     : new DirectMover({
         env,
         rate,
-        topic,
+        topic: sourceOf(plan),
         target,
         fencingId: `${target}.replay.${id}`,
         toRecord: (record, partition) => (isWanted(plan, record) ? replayedRecord(record, partition, topic, id) : undefined),
       });
-  const resume = `bun run replay --id ${id}${given.yes ? " --yes" : ""}${given.direct ? " --direct" : ""}`;
+  const resume = `bun run replay --id ${id}${given.yes ? " --yes" : ""}${given["skip-undecodable"] ? " --skip-undecodable" : ""}${given.direct ? " --direct" : ""}`;
   console.say(`Replay ${id}. If it is interrupted: ${resume}`);
   try {
     await moveReplay(env, console, plan, mover);
-    return reportReplay(console, plan, await compareReplay(env, console, plan, mover.headersInOrder)) ? EXIT_OK : EXIT_FAILED;
+    const compared = await compareReplay(env, console, plan, mover.headersInOrder);
+    return reportReplay(console, plan, compared, given["skip-undecodable"] === true) ? EXIT_OK : EXIT_FAILED;
   } catch (e) {
-    return failed(console, e, resume);
+    return failed(console, e, { goOn: resume, beginAgain: "the command without --id, or with another one" });
   } finally {
     await mover.close();
   }

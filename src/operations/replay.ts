@@ -1,6 +1,6 @@
-import { AppError } from "../errors.ts";
 import type { LogRecord } from "../log/log.ts";
 import { decodeEvent, isPoison } from "../orders/event.ts";
+import type { KnownTopic } from "../log/comparing-reader.ts";
 import { Arrivals } from "./arrivals.ts";
 import { type Arrived, comparePartition, type Expected, type PartitionComparison } from "./comparison.ts";
 import { offsetsOf, reportComparison } from "./comparison-report.ts";
@@ -12,15 +12,22 @@ import type { Console } from "./progress.ts";
 import { replayedFrom, replayedRecord } from "./replayed-record.ts";
 import { type OffsetRange, scan } from "./scan.ts";
 import { matches, type Selection } from "./selection.ts";
-import { survey, type SurveyedRange, windowsOf } from "./survey.ts";
+import { type Survey, survey, type SurveyedRange, windowsOf } from "./survey.ts";
 import { records, table } from "./table.ts";
 import { prepareTarget } from "./target.ts";
+import { existingTopic, sameTopic, type TopicNow } from "./topics.ts";
+import { reportUndecodable, type Undecodable } from "./undecodable.ts";
 
 /** What a replay moves; fixed at its start. */
 export interface ReplayPlan extends PlanHead {
   readonly topic: string;
+  /** The topic's own id, and the target's, where the log has them: a topic made anew under its name is another one. */
+  readonly topicId?: string | undefined;
   readonly target: string;
+  readonly targetId?: string | undefined;
   readonly selection: Selection;
+  /** What of the topic cannot be decoded; undefined in plans that were made before this was looked for. */
+  readonly undecodable?: Undecodable;
   /** Whether this program moves it itself. Redpanda Connect keeps no order of headers, so the two do not mix. */
   readonly isDirect: boolean;
   readonly ranges: readonly SurveyedRange[];
@@ -43,8 +50,7 @@ export const isWanted = ({ id, selection }: Pick<ReplayOrder, "id" | "selection"
 
 /** Says what a replay would move, and moves nothing. */
 export async function previewReplay(env: OperationEnvironment, console: Console, order: ReplayOrder): Promise<void> {
-  const windows = await windowsOfExisting(env, order);
-  const { ranges, samples } = await survey(env, console, order.topic, windows, (record) => isWanted(order, record));
+  const { ranges, samples, undecodable } = await surveyOf(env, console, order, await existingTopic(env, order.topic));
   const rows = ranges.map(({ partition, from, to, matching, read }) => [
     String(partition),
     offsetsOf(read),
@@ -55,39 +61,50 @@ export async function previewReplay(env: OperationEnvironment, console: Console,
   const matching = ranges.reduce((sum, range) => sum + range.matching, 0);
   console.say(`${records(matching)} of ${order.topic} would go to ${order.target}.`);
   for (const line of samples) console.say(`  ${line}`);
+  reportUndecodable(console, order.topic, undecodable);
 }
 
-/** Makes the plan, creates the target where it is missing, and writes the plan down. */
+/** Makes the plan, creates the target where it is missing, and writes the plan down. `mayMove` throws where the mover could not move it. */
 export async function planReplay(
   env: OperationEnvironment,
   console: Console,
   order: ReplayOrder & { readonly isDirect: boolean },
   file: PlanFile<ReplayPlan>,
   logId: string,
+  mayMove: (survey: Survey) => void,
 ): Promise<ReplayPlan> {
-  const windows = await windowsOfExisting(env, order);
-  const { ranges } = await survey(env, console, order.topic, windows, (record) => isWanted(order, record));
-  const targetStarts = await prepareTarget(env, order.target, windows.length);
-  const plan = { command: "replay", logId, ...order, ranges, targetStarts };
+  const { topic: source, target: name } = order;
+  const topic = await existingTopic(env, source);
+  const surveyed = await surveyOf(env, console, order, topic);
+  mayMove(surveyed);
+  const { ranges, undecodable, extent } = surveyed;
+  const target = await prepareTarget(env, console, name, { partitions: ranges.length, extent, source });
+  const targetStarts = target.marks.map(({ endOffset }) => endOffset);
+  const ids = { topicId: topic.topicId, targetId: target.topicId };
+  const plan = { command: "replay", logId, ...order, ...ids, ranges, undecodable, targetStarts };
   file.write(plan);
   return plan;
 }
 
-async function windowsOfExisting(env: OperationEnvironment, { topic, selection }: ReplayOrder): Promise<OffsetRange[]> {
-  if ((await env.log.partitionCount(topic)) === 0) throw new AppError("OPERATION_REFUSED", `There is no topic ${topic}.`);
-  return windowsOf(env, topic, selection);
-}
+const surveyOf = async (env: OperationEnvironment, console: Console, order: ReplayOrder, topic: TopicNow): Promise<Survey> =>
+  survey(env, console, topic, await windowsOf(env, topic, order.selection), (record) => isWanted(order, record));
+
+export const sourceOf = ({ topic, topicId }: ReplayPlan): KnownTopic => ({ name: topic, topicId });
+const targetOf = ({ target, targetId }: ReplayPlan): KnownTopic => ({ name: target, topicId: targetId });
 
 /** Moves what the plan says and the target has not got yet. */
 export async function moveReplay(env: OperationEnvironment, console: Console, plan: ReplayPlan, mover: Mover): Promise<void> {
-  const arrivals = new Arrivals(env, plan.target, plan.id, plan.targetStarts);
+  const arrivals = new Arrivals(env, targetOf(plan), plan.id, plan.targetStarts);
   const left = () => arrivals.left(plan.ranges);
   await moveAll(env, console, {
     target: plan.target,
     total: matchingIn(plan),
     look: () => arrivals.look(),
     isWhole: () => left().length === 0,
-    settle: () => mover.settle(),
+    settle: async () => {
+      await sameTopic(env, sourceOf(plan), plan.ranges);
+      await mover.settle();
+    },
     move: (progress) => mover.move(left(), progress),
   });
 }
@@ -104,7 +121,7 @@ export async function compareReplay(
   plan: ReplayPlan,
   headersInOrder: boolean,
 ): Promise<PartitionComparison[]> {
-  const ends = (await env.log.watermarks(plan.target)).map(({ endOffset }) => endOffset);
+  const ends = (await sameTopic(env, targetOf(plan))).marks.map(({ endOffset }) => endOffset);
   const progress = console.progress("comparing", matchingIn(plan));
   let done = 0;
   const compareOne = (partition: number) => {
@@ -135,6 +152,9 @@ export async function compareReplay(
   } finally {
     progress.end();
   }
+  // Neither was made anew while it was read.
+  await sameTopic(env, sourceOf(plan), plan.ranges);
+  await sameTopic(env, targetOf(plan));
   return results;
 }
 
@@ -142,7 +162,7 @@ export async function compareReplay(
 const countsOnce = ({ key, value }: LogRecord): boolean => !isPoison(decodeEvent(key, value));
 
 async function* expectedIn(env: OperationEnvironment, plan: ReplayPlan, range: OffsetRange): AsyncGenerator<Expected> {
-  for await (const batches of scan(env, plan.topic, [range])) {
+  for await (const batches of scan(env, sourceOf(plan), [range])) {
     for (const record of batches.flatMap((batch) => batch.records)) {
       if (!isWanted(plan, record)) continue;
       yield { offset: record.offset, record: replayedRecord(record, range.partition, plan.topic, plan.id) };
@@ -156,7 +176,7 @@ async function* arrivedIn(
   range: OffsetRange,
   onArrived: () => void,
 ): AsyncGenerator<Arrived> {
-  for await (const batches of scan(env, plan.target, [range])) {
+  for await (const batches of scan(env, targetOf(plan), [range])) {
     for (const record of batches.flatMap((batch) => batch.records)) {
       const from = replayedFrom(record, plan.id);
       if (!from) continue;
@@ -166,14 +186,20 @@ async function* arrivedIn(
   }
 }
 
-/** Tells what was found. True if all that should have arrived did, and nothing else. */
-export function reportReplay(console: Console, plan: ReplayPlan, compared: readonly PartitionComparison[]): boolean {
-  const { topic: source, target } = plan;
+/** Tells what was found. True if all that should have arrived did, and nothing else, and what cannot be decoded may be left out. */
+export function reportReplay(
+  console: Console,
+  plan: ReplayPlan,
+  compared: readonly PartitionComparison[],
+  skipsUndecodable: boolean,
+): boolean {
+  const { topic: source, target, undecodable } = plan;
   const planned = plan.ranges.map((range) => ({ ...range, offsets: offsetsOf(range) }));
   const isWhole = reportComparison(console, compared, { planned, source, target });
   const repeated = compared.reduce((sum, each) => sum + each.repeated, 0);
   if (repeated > 0)
     console.say(`${records(repeated)} arrived again after an outage; each is an event, which counts once by its id.`);
   if (isWhole) console.say(`All of ${records(matchingIn(plan))} of ${source} arrived in ${target}, unchanged and in order.`);
-  return isWhole;
+  if (undecodable) reportUndecodable(console, source, undecodable);
+  return isWhole && (skipsUndecodable || (undecodable?.batches ?? 0) === 0);
 }

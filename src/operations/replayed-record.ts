@@ -1,14 +1,8 @@
-import { REPLAY_ID_HEADER } from "../log/operation-headers.ts";
 import type { Header, LogRecord, NewRecord } from "../log/log.ts";
+import { REPLAY_HEADERS } from "../log/operation-headers.ts";
 import { headerText } from "./selection.ts";
 
-/** What a replayed record has beside its own headers. An earlier replay's are replaced. */
-const REPLAY_HEADERS = {
-  id: REPLAY_ID_HEADER,
-  topic: "x-replayed-from-topic",
-  partition: "x-replayed-from-partition",
-  offset: "x-replayed-from-offset",
-} as const;
+/** An earlier replay's are replaced. */
 const NAMES: readonly string[] = Object.values(REPLAY_HEADERS);
 
 /** A place in a topic. */
@@ -17,7 +11,7 @@ export interface Place {
   readonly offset: number;
 }
 
-/** The record as a replay writes it: the same but for the headers above. */
+/** The record as a replay writes it: the same but for the headers of a replay. */
 export function replayedRecord(record: LogRecord, partition: number, topic: string, id: string): NewRecord {
   return {
     partition,

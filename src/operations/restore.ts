@@ -1,43 +1,50 @@
 import { AppError, isAppError } from "../errors.ts";
-import { Backoff } from "../log/backoff.ts";
-import type { NewRecord, Producer } from "../log/log.ts";
-import { type Manifest, readManifest } from "./archive.ts";
-import { ArchiveFiles } from "./archive-files.ts";
+import type { KnownTopic } from "../log/comparing-reader.ts";
+import type { IdempotentProducer, NewRecord } from "../log/log.ts";
+import { appendPart, type Outgoing, parts } from "./append-parts.ts";
+import { type ArchiveFile, ArchiveFiles, type FileSum } from "./archive-files.ts";
 import { type ArchivedRecord, asNewRecord } from "./archive-line.ts";
+import { readManifest, type ReadManifest } from "./archive-manifest.ts";
 import { type Arrived, comparePartition, type Expected, type PartitionComparison } from "./comparison.ts";
-import { parts } from "./direct-mover.ts";
 import type { OperationEnvironment } from "./environment.ts";
+import { type Extent, ExtentSoFar } from "./extent.ts";
 import type { Console } from "./progress.ts";
 import type { Rate } from "./rate.ts";
 import { recordDifference, type Strictness } from "./record-difference.ts";
 import { interrupted, scan } from "./scan.ts";
 import { records as recordsOf } from "./table.ts";
-import { prepareTarget } from "./target.ts";
+import { batchBytesMax, prepareTarget } from "./target.ts";
+import { patiently, sameTopic, type TopicNow } from "./topics.ts";
 
 /** An archive that was found whole. */
 export interface Archive {
-  readonly manifest: Manifest;
+  readonly manifest: ReadManifest;
   readonly files: ArchiveFiles;
+  readonly byPartition: ReadonlyMap<number, readonly ArchiveFile[]>;
   readonly records: number;
+  readonly extent: Extent;
 }
 
 /** Reads every file and holds it to the manifest. Throws OPERATION_REFUSED where one is missing, damaged or too much. */
-export function openArchive(console: Console, directory: string, topic: string): Archive {
+export async function openArchive(console: Console, directory: string, topic: string): Promise<Archive> {
   const manifest = readManifest(directory, topic);
   const files = new ArchiveFiles(directory, topic);
-  const there = new Map(files.list().map((file) => [file.name, file]));
+  const byPartition = files.byPartition();
+  const there = new Map([...byPartition.values()].flat().map((file) => [file.name, file]));
   const refuse = (why: string) =>
     new AppError("OPERATION_REFUSED", `The archive ${directory} is not what its manifest says: ${why}.`);
   const counts = new Map<number, number>();
   const total = manifest.partitions.reduce((sum, { matching }) => sum + matching, 0);
   const progress = console.progress("checking the files", total);
+  const extent = new ExtentSoFar();
   let records = 0;
   for (const expected of manifest.files) {
     const file = there.get(expected.name);
     if (!file) throw refuse(`${expected.name} is missing`);
     there.delete(expected.name);
-    const { sum } = files.read(file);
-    if (sum.sha256 !== expected.sha256 || sum.records !== expected.records) throw refuse(`${expected.name} is another file`);
+    let sum: FileSum | undefined;
+    for await (const { record, partition } of files.records(file, (found) => (sum = found))) extent.add(record, partition);
+    if (sum?.sha256 !== expected.sha256 || sum.records !== expected.records) throw refuse(`${expected.name} is another file`);
     counts.set(file.partition, (counts.get(file.partition) ?? 0) + sum.records);
     progress.show((records += sum.records));
   }
@@ -48,12 +55,14 @@ export function openArchive(console: Console, directory: string, topic: string):
     const count = counts.get(partition) ?? 0;
     if (count !== matching) throw refuse(`partition ${partition} has ${recordsOf(count)}, not ${matching}`);
   }
-  return { manifest, files, records };
+  return { manifest, files, byPartition, records, extent };
 }
 
-/** Of one partition, in order, a file at a time. */
-function* archivedIn({ files }: Archive, partition: number): Generator<ArchivedRecord> {
-  for (const file of files.list()) if (file.partition === partition) yield* files.read(file).records;
+/** Of one partition, in order, all behind the first `skip`. */
+async function* archivedIn({ files, byPartition }: Archive, partition: number, skip = 0): AsyncGenerator<ArchivedRecord> {
+  let n = 0;
+  for (const file of byPartition.get(partition) ?? [])
+    for await (const archived of files.records(file)) if (n++ >= skip) yield archived;
 }
 
 /**
@@ -62,26 +71,35 @@ function* archivedIn({ files }: Archive, partition: number): Generator<ArchivedR
  */
 export async function prepareRestore(
   env: OperationEnvironment,
+  console: Console,
   archive: Archive,
   target: string,
   headersInOrder: boolean,
-): Promise<number[]> {
-  await prepareTarget(env, target, archive.manifest.partitions.length);
-  return held(env, archive, target, { headersInOrder, timestamp: true });
+): Promise<RestoreTarget> {
+  const { manifest, extent } = archive;
+  const cargo = { partitions: manifest.partitions.length, extent, source: undefined };
+  const topic = await prepareTarget(env, console, target, cargo);
+  return { topic, already: await held(env, archive, topic, { headersInOrder, timestamp: true }) };
 }
 
-async function held(env: OperationEnvironment, archive: Archive, target: string, strictness: Strictness): Promise<number[]> {
+export interface RestoreTarget {
+  readonly topic: KnownTopic;
+  /** How many records of the archive each partition holds already. */
+  readonly already: readonly number[];
+}
+
+async function held(env: OperationEnvironment, archive: Archive, target: TopicNow, strictness: Strictness): Promise<number[]> {
   const refuse = (what: string) =>
-    new AppError("OPERATION_REFUSED", `${target} ${what} what the archive has: give another --target, a new one.`);
+    new AppError("OPERATION_REFUSED", `${target.name} ${what} what the archive has: give another --target, a new one.`);
   const counts: number[] = [];
-  for (const { partition, startOffset, endOffset } of await watermarksOf(env, target)) {
+  for (const [partition, { startOffset, endOffset }] of target.marks.entries()) {
     if (startOffset > 0) throw refuse("has lost records, and so cannot be compared with");
     const archived = archivedIn(archive, partition);
     let count = 0;
     for await (const batches of scan(env, target, [{ partition, from: 0, to: endOffset }])) {
       for (const record of batches.flatMap((batch) => batch.records)) {
-        const value = archived.next().value as ArchivedRecord | undefined;
-        const isSame = value && recordDifference(asNewRecord(value), record, strictness).length === 0;
+        const { value } = (await archived.next()) as { value: ArchivedRecord | undefined };
+        const isSame = value && !record.undecodable && recordDifference(asNewRecord(value), record, strictness).length === 0;
         if (!isSame) throw refuse(`holds at ${partition}:${record.offset} another record than`);
         count++;
       }
@@ -89,10 +107,6 @@ async function held(env: OperationEnvironment, archive: Archive, target: string,
     counts[partition] = count;
   }
   return counts;
-}
-
-async function watermarksOf({ log }: OperationEnvironment, topic: string) {
-  return (await log.watermarks(topic)).map((watermarks, partition) => ({ partition, ...watermarks }));
 }
 
 /**
@@ -103,55 +117,68 @@ export async function restoreDirectly(
   env: OperationEnvironment,
   console: Console,
   archive: Archive,
-  target: string,
-  already: readonly number[],
+  { topic, already }: RestoreTarget,
   rate: Rate,
 ): Promise<void> {
-  const producer = env.log.producer();
+  const bytes_max = batchBytesMax(await env.log.describe(topic.name));
+  const appender = new PatientAppender(env, topic.name);
   let done = already.reduce((sum, count) => sum + count, 0);
-  const progress = console.progress(`to ${target}`, archive.records, done);
+  const progress = console.progress(`to ${topic.name}`, archive.records, done);
   try {
     for (const { partition } of archive.manifest.partitions) {
-      let skip = already[partition] ?? 0;
-      for (const file of archive.files.list().filter((one) => one.partition === partition)) {
-        const { records } = archive.files.read(file);
-        const left = records.slice(skip).map(asNewRecord);
-        skip = Math.max(0, skip - records.length);
-        for (const part of parts(left, rate.records_at_once)) {
-          await rate.take(part.length, env.signal);
-          if (env.signal.aborted) throw interrupted();
-          await appendPatiently(env, producer, target, part);
-          progress.show((done += part.length));
-        }
+      const left = outgoing(archivedIn(archive, partition, already[partition]));
+      for await (const part of parts(left, rate.records_at_once, bytes_max)) {
+        await rate.take(part.length, env.signal);
+        if (env.signal.aborted) throw interrupted();
+        await appendPart((records) => appender.append(records), topic.name, part);
+        progress.show((done += part.length));
       }
     }
   } finally {
     progress.end();
-    await producer.close();
+    await appender.close();
+  }
+}
+
+async function* outgoing(archived: AsyncIterable<ArchivedRecord>): AsyncGenerator<Outgoing> {
+  for await (const one of archived) {
+    yield { from: { partition: one.partition, offset: one.record.offset }, record: asNewRecord(one) };
   }
 }
 
 /** Longest wait for the log to take a batch. */
 const APPEND_MS_MAX = 120_000;
 
-/** LOG_UNAVAILABLE says that none of it is or will be in the log, so it can be tried again. */
-async function appendPatiently(
-  env: OperationEnvironment,
-  producer: Producer,
-  target: string,
-  part: readonly NewRecord[],
-): Promise<void> {
-  const { clock, random, signal } = env;
-  const backoff = new Backoff(env.backoff, random);
-  for (const deadline_ms = clock.now_ms() + APPEND_MS_MAX; ;) {
+class PatientAppender {
+  #producer: IdempotentProducer;
+
+  constructor(
+    private readonly env: OperationEnvironment,
+    private readonly target: string,
+  ) {
+    this.#producer = env.log.producer();
+  }
+
+  /** LOG_UNAVAILABLE says that none of it is or will be in the log, so it can be tried again. */
+  async append(records: readonly NewRecord[]): Promise<void> {
+    const { env, target } = this;
+    const deadline_ms = env.clock.now_ms() + APPEND_MS_MAX;
     try {
-      await producer.append(target, part, deadline_ms);
-      return;
+      await patiently(env, APPEND_MS_MAX, () => this.#producer.append(target, records, deadline_ms));
     } catch (e) {
-      if (signal.aborted) throw interrupted();
-      if (!isAppError(e, "LOG_UNAVAILABLE") || clock.now_ms() > deadline_ms) throw e;
-      await clock.sleep(backoff.next_ms(), signal);
+      if (isAppError(e, "EVENT_TOO_LARGE")) await this.#renew();
+      throw e;
     }
+  }
+
+  close(): Promise<void> {
+    return this.#producer.close();
+  }
+
+  /** What was refused is not to be tried again by the producer that tried it. */
+  async #renew(): Promise<void> {
+    await this.#producer.close();
+    this.#producer = this.env.log.producer();
   }
 }
 
@@ -160,7 +187,7 @@ export async function compareRestore(
   env: OperationEnvironment,
   console: Console,
   archive: Archive,
-  target: string,
+  target: KnownTopic,
   headersInOrder: boolean,
 ): Promise<PartitionComparison[]> {
   const compared: PartitionComparison[] = [];
@@ -175,10 +202,10 @@ export async function compareRestore(
   };
   const expectedIn = async function* (partition: number): AsyncGenerator<Expected> {
     let n = 0;
-    for (const archived of archivedIn(archive, partition)) yield { offset: n++, record: asNewRecord(archived) };
+    for await (const archived of archivedIn(archive, partition)) yield { offset: n++, record: asNewRecord(archived) };
   };
   try {
-    for (const { partition, endOffset } of await watermarksOf(env, target)) {
+    for (const [partition, { endOffset }] of (await sameTopic(env, target)).marks.entries()) {
       compared.push(
         await comparePartition({
           partition,
@@ -194,5 +221,6 @@ export async function compareRestore(
   } finally {
     progress.end();
   }
+  await sameTopic(env, target);
   return compared;
 }

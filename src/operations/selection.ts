@@ -12,8 +12,9 @@ export interface Selection {
   readonly types?: readonly string[] | undefined;
 }
 
-/** Whether a record is meant. The same as the mapping `select` in pipelines/replay.yaml; the comparison holds the two to each other. */
+/** Whether a record is meant; what cannot be decoded never is. The same as the mapping `select` in pipelines/replay.yaml; the comparison holds the two to each other. */
 export function matches({ from_ms, to_ms, orders, types }: Selection, record: LogRecord): boolean {
+  if (record.undecodable) return false;
   if (from_ms !== undefined && record.timestamp_ms < from_ms) return false;
   if (to_ms !== undefined && record.timestamp_ms >= to_ms) return false;
   if (orders && !orders.includes(record.key?.toString() ?? "")) return false;

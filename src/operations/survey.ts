@@ -1,8 +1,12 @@
 import type { LogRecord } from "../log/log.ts";
+import { timeText } from "../log/timestamp.ts";
 import type { OperationEnvironment } from "./environment.ts";
+import { type Extent, ExtentSoFar } from "./extent.ts";
 import type { Console } from "./progress.ts";
 import { type OffsetRange, scan } from "./scan.ts";
 import { eventType, type Selection } from "./selection.ts";
+import type { TopicNow } from "./topics.ts";
+import { type Undecodable, UndecodableSoFar } from "./undecodable.ts";
 
 /** What of one partition is to be moved. */
 export interface SurveyedRange extends OffsetRange {
@@ -15,6 +19,10 @@ export interface Survey {
   readonly ranges: readonly SurveyedRange[];
   /** The first matching records, as lines for people. */
   readonly samples: readonly string[];
+  /** Of the matching records. */
+  readonly extent: Extent;
+  /** What of the windows cannot be decoded, and so not moved. */
+  readonly undecodable: Undecodable;
 }
 
 const SAMPLES_MAX = 5;
@@ -23,10 +31,13 @@ const SAMPLES_MAX = 5;
  * The offsets to read of each partition: from the first record of the window on to the end as of now. The window's end gives no offset,
  * because a later record may be older: timestamps are their producers' own.
  */
-export async function windowsOf({ log }: OperationEnvironment, topic: string, { from_ms }: Selection): Promise<OffsetRange[]> {
-  const watermarks = await log.watermarks(topic);
-  const firsts = from_ms === undefined ? [] : await log.offsetsAt(topic, from_ms);
-  return watermarks.map(({ startOffset, endOffset }, partition) => ({
+export async function windowsOf(
+  { log }: OperationEnvironment,
+  { name, marks }: TopicNow,
+  { from_ms }: Selection,
+): Promise<OffsetRange[]> {
+  const firsts = from_ms === undefined ? [] : await log.offsetsAt(name, from_ms);
+  return marks.map(({ startOffset, endOffset }, partition) => ({
     partition,
     from: Math.min(endOffset, Math.max(startOffset, firsts[partition] ?? startOffset)),
     to: endOffset,
@@ -37,14 +48,16 @@ export async function windowsOf({ log }: OperationEnvironment, topic: string, { 
 export async function survey(
   env: OperationEnvironment,
   console: Console,
-  topic: string,
+  topic: TopicNow,
   windows: readonly OffsetRange[],
   isWanted: (record: LogRecord, partition: number) => boolean,
 ): Promise<Survey> {
   const found = new Map(windows.map(({ partition, from }) => [partition, { from, to: from, matching: 0 }]));
   const samples: string[] = [];
+  const extent = new ExtentSoFar();
+  const undecodable = new UndecodableSoFar();
   const total = windows.reduce((sum, { from, to }) => sum + to - from, 0);
-  const progress = console.progress(`reading ${topic}`, total);
+  const progress = console.progress(`reading ${topic.name}`, total);
   let done = 0;
   try {
     for await (const batches of scan(env, topic, windows)) {
@@ -52,9 +65,11 @@ export async function survey(
         const range = found.get(partition);
         if (!range) continue;
         for (const record of records) {
-          if (!isWanted(record, partition)) continue;
+          undecodable.add(record, partition);
+          if (record.undecodable || !isWanted(record, partition)) continue;
           if (range.matching++ === 0) range.from = record.offset;
           range.to = record.offset + 1;
+          extent.add(record, partition);
           if (samples.length < SAMPLES_MAX) samples.push(sample(record, partition));
         }
         done += nextOffset - baseOffset;
@@ -69,12 +84,12 @@ export async function survey(
     partition,
     read: { from, to },
   }));
-  return { ranges, samples };
+  return { ranges, samples, extent, undecodable: undecodable.all };
 }
 
 const KEY_CHARS_MAX = 40;
 
 const sample = (record: LogRecord, partition: number): string => {
   const key = record.key === null ? "no key" : JSON.stringify(record.key.toString().slice(0, KEY_CHARS_MAX));
-  return `${partition}:${record.offset}  ${new Date(record.timestamp_ms).toISOString()}  ${key}  ${eventType(record) ?? "no event type"}`;
+  return `${partition}:${record.offset}  ${timeText(record.timestamp_ms)}  ${key}  ${eventType(record) ?? "no event type"}`;
 };

@@ -1,9 +1,10 @@
-import { REDRIVE_COUNT_HEADER } from "../log/operation-headers.ts";
 import { isUtf8 } from "node:buffer";
-import type { LogRecord } from "../log/log.ts";
-import { DEAD_LETTER_HEADERS } from "../partitions/dead-letters.ts";
+import { AppError } from "../errors.ts";
+import type { LogRecord, Timestamp } from "../log/log.ts";
+import { DEAD_LETTER_HEADERS, REDRIVE_HEADERS } from "../log/operation-headers.ts";
+import { timeText } from "../log/timestamp.ts";
 import type { LogScan, LogScans } from "./log-scan.ts";
-import { HeaderTexts } from "./record-headers.ts";
+import { HeaderTexts, letterReason } from "./record-headers.ts";
 
 /** Of a key or a value, what is shown of it. */
 const SHOWN_BYTES_MAX = 2_048;
@@ -21,7 +22,7 @@ export interface DeadLetterShown {
   /** Where the letter stands in the dead-letter topic. */
   readonly partition: number;
   readonly offset: number;
-  /** When the letter was written, RFC 3339. */
+  /** When the letter was written, as its producer has it: RFC 3339, or the stamp's own digits where it is no such date. */
   readonly time: string;
   readonly reason: string;
   readonly detail: string;
@@ -36,6 +37,8 @@ export interface DeadLetterShown {
 
 export interface DeadLetterPage {
   readonly letters: readonly DeadLetterShown[];
+  /** Partitions of the dead-letter topic that the log does not give now; what they have is in no page. */
+  readonly unavailable: readonly { readonly partition: number; readonly reason: string }[];
   /** Undefined when all partitions were read to their start. */
   readonly next: string | undefined;
 }
@@ -50,7 +53,8 @@ export const parseDeadLetterCursor = (text: string): DeadLetterCursor | undefine
 
 /**
  * Dead letters of all partitions, the newest first: each partition is read backwards in windows, and the newest of their last letters is
- * taken. A page may be short, or empty, and have a next one: then what was read within the bounds had no more that match.
+ * taken. A page may be short, or empty, and have a next one: then what was read within the bounds had no more that match. Rejects with
+ * LOG_UNAVAILABLE where no partition can be read.
  */
 export async function deadLetterPage(
   scans: LogScans,
@@ -61,13 +65,16 @@ export async function deadLetterPage(
   limit: number,
 ): Promise<DeadLetterPage> {
   return scans.run(deadLetterTopic, async (scan) => {
-    const watermarks = await scans.watermarks(deadLetterTopic);
-    const window_records = Math.min(
-      WINDOW_RECORDS_MAX,
-      Math.max(WINDOW_RECORDS_MIN, Math.floor(LETTERS_MAX / watermarks.length)),
-    );
+    const ends = await scans.ends(deadLetterTopic);
+    const unavailable = ends.flatMap((each, partition) => ("unavailable" in each ? { partition, reason: each.unavailable } : []));
+    const [first] = unavailable;
+    if (first && unavailable.length === ends.length)
+      throw new AppError("LOG_UNAVAILABLE", `${deadLetterTopic} cannot be read now: ${first.reason}`);
+    const window_records = Math.min(WINDOW_RECORDS_MAX, Math.max(WINDOW_RECORDS_MIN, Math.floor(LETTERS_MAX / ends.length)));
     const wanted = (letter: DeadLetterShown) => reason === undefined || letter.reason === reason;
-    const tails = watermarks.map(({ startOffset, endOffset }, partition) => {
+    const tails = ends.flatMap((each, partition) => {
+      if ("unavailable" in each) return [];
+      const { startOffset, endOffset } = each;
       const before = cursor === undefined ? endOffset : Math.min(endOffset, cursor.get(partition) ?? 0);
       return new Tail(topic, partition, startOffset, before, window_records, wanted);
     });
@@ -75,23 +82,31 @@ export async function deadLetterPage(
     while (letters.length < limit) {
       for (const tail of tails) while (tail.last === undefined && tail.hasMore && !scan.isOver) await tail.readBack(scan);
       if (tails.some((tail) => tail.last === undefined && tail.hasMore)) break;
-      const newest = tails.reduce(
-        (best, tail) => ((tail.last?.time ?? "") > (best.last?.time ?? "") ? tail : best),
-        tails[0] as Tail,
-      );
-      const letter = newest?.take();
-      if (!letter) break;
-      letters.push(letter);
+      const newest = tails
+        .filter(({ last }) => last)
+        .toSorted(byNewest)[0]
+        ?.take();
+      if (!newest) break;
+      letters.push(newest.letter);
     }
     const next = tails.flatMap((tail) => (tail.position === undefined ? [] : [`${tail.partition}.${tail.position}`])).join("_");
-    return { letters, next: next === "" ? undefined : next };
+    return { letters, unavailable, next: next === "" ? undefined : next };
   });
 }
+
+/** A letter, and when it was written. */
+interface Read {
+  readonly letter: DeadLetterShown;
+  readonly timestamp_ms: Timestamp;
+}
+
+const byNewest = ({ last: a }: Tail, { last: b }: Tail): number =>
+  !a || !b || a.timestamp_ms === b.timestamp_ms ? 0 : a.timestamp_ms > b.timestamp_ms ? -1 : 1;
 
 /** One partition of the dead-letter topic, read from its end to its start. */
 class Tail {
   /** Read and not taken, in log order. */
-  #letters: DeadLetterShown[] = [];
+  #letters: Read[] = [];
 
   constructor(
     private readonly topic: string,
@@ -103,7 +118,7 @@ class Tail {
     private readonly wanted: (letter: DeadLetterShown) => boolean,
   ) {}
 
-  get last(): DeadLetterShown | undefined {
+  get last(): Read | undefined {
     return this.#letters.at(-1);
   }
 
@@ -113,11 +128,11 @@ class Tail {
 
   /** Where a cursor lets it go on; undefined at its start. */
   get position(): number | undefined {
-    if (this.last) return this.last.offset + 1;
+    if (this.last) return this.last.letter.offset + 1;
     return this.hasMore ? this.before : undefined;
   }
 
-  take(): DeadLetterShown | undefined {
+  take(): Read | undefined {
     return this.#letters.pop();
   }
 
@@ -130,7 +145,7 @@ class Tail {
       this.before,
       (record) => {
         const letter = shown(record, this.partition, this.topic);
-        if (this.wanted(letter)) this.#letters.push(letter);
+        if (this.wanted(letter)) this.#letters.push({ letter, timestamp_ms: record.timestamp_ms });
         return true;
       },
       true,
@@ -147,9 +162,9 @@ function shown(record: LogRecord, partition: number, topic: string): DeadLetterS
   return {
     partition,
     offset,
-    time: new Date(timestamp_ms).toISOString(),
-    reason: headers.text(DEAD_LETTER_HEADERS.reason) ?? "unknown",
-    detail: headers.text(DEAD_LETTER_HEADERS.detail) ?? "",
+    time: timeText(timestamp_ms),
+    reason: letterReason(record, headers),
+    detail: record.undecodable?.reason ?? headers.text(DEAD_LETTER_HEADERS.detail) ?? "",
     origin: {
       topic: originTopic,
       partition: headers.count(DEAD_LETTER_HEADERS.partition) ?? null,
@@ -157,7 +172,7 @@ function shown(record: LogRecord, partition: number, topic: string): DeadLetterS
     },
     key: shownBytes(key),
     value: shownBytes(value),
-    redrives: headers.count(REDRIVE_COUNT_HEADER) ?? 0,
+    redrives: headers.count(REDRIVE_HEADERS.count) ?? 0,
     redrive: originTopic === topic ? `bun run redrive --partition ${partition} --offset ${offset}${ofTopic} --yes` : null,
   };
 }

@@ -1,7 +1,7 @@
-import { DEAD_LETTER_HEADERS } from "../partitions/dead-letters.ts";
+import { DEAD_LETTER_HEADERS } from "../log/operation-headers.ts";
 import type { DeadLetterCounts } from "./live-figures.ts";
 import type { LogScan, LogScans } from "./log-scan.ts";
-import { HeaderTexts } from "./record-headers.ts";
+import { HeaderTexts, letterReason } from "./record-headers.ts";
 
 /** Read at one time. */
 const TALLY_RECORDS_MAX = 20_000;
@@ -37,16 +37,17 @@ export class DeadLetterTally {
     if (this.#isReading) return;
     this.#isReading = true;
     try {
-      const watermarks = await this.scans.watermarks(this.deadLetterTopic);
-      const behind = [...watermarks.entries()].filter(([partition, { endOffset }]) => endOffset > this.#positionOf(partition));
+      const ends = await this.scans.ends(this.deadLetterTopic);
+      const known = [...ends.entries()].flatMap(([partition, each]) => ("unavailable" in each ? [] : { partition, ...each }));
+      const behind = known.filter(({ partition, endOffset }) => endOffset > this.#positionOf(partition));
       if (behind.length > 0) this.#isComplete = false;
       let left = TALLY_RECORDS_MAX;
-      for (const [partition, { startOffset, endOffset }] of behind) {
+      for (const { partition, startOffset, endOffset } of behind) {
         if (left <= 0) return;
         const from = Math.max(startOffset, this.#positionOf(partition));
         left -= await this.scans.run(this.deadLetterTopic, (scan) => this.#count(scan, partition, from, endOffset, left));
       }
-      this.#isComplete = left > 0;
+      this.#isComplete = left > 0 && known.length === ends.length;
     } catch {
       // It is tried again with the next figures.
     } finally {
@@ -62,7 +63,7 @@ export class DeadLetterTally {
     let records = 0;
     const position = await scan.read(partition, from, to, (record) => {
       const headers = new HeaderTexts(record);
-      const reason = headers.text(DEAD_LETTER_HEADERS.reason) ?? "unknown";
+      const reason = letterReason(record, headers);
       add(this.#ofReason, this.#ofReason.has(reason) || this.#ofReason.size < REASONS_MAX ? reason : "other");
       const origin = headers.count(DEAD_LETTER_HEADERS.partition);
       if (origin !== undefined && headers.text(DEAD_LETTER_HEADERS.topic) === this.topic) add(this.#ofPartition, origin);

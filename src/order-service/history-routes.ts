@@ -1,11 +1,13 @@
 import { AppError } from "../errors.ts";
-import { parseLogPosition } from "../http/headers.ts";
-import { pathSegment, type Route } from "../http/service.ts";
+import type { HttpRequest } from "../http/http-request.ts";
+import type { InFlight } from "../http/in-flight.ts";
+import type { Route } from "../http/service.ts";
 import { formatMoney } from "../orders/money.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../orders/order-id.ts";
 import { type DeadLetterCursor, deadLetterPage, parseDeadLetterCursor } from "./dead-letter-listing.ts";
 import type { LogScans } from "./log-scan.ts";
-import { type OrderPartitions, type PartitionOf, partitionsOf, waitForPosition } from "./queries.ts";
+import { type OrderPartitions, type PartitionOf, partitionsOf } from "./queries.ts";
+import { waitForRequested } from "./requested-position.ts";
 import { type TimelineEvent, timelinePage } from "./timeline.ts";
 import { parseCursor } from "./timeline-cursor.ts";
 
@@ -16,6 +18,7 @@ export interface HistoryRoutesOptions {
   readonly orders_topic: string;
   readonly dead_letter_topic: string;
   readonly read_wait_ms_max: number;
+  readonly inFlight: InFlight;
 }
 
 export const EVENTS_DEFAULT = 50;
@@ -25,37 +28,38 @@ export const LETTERS_MAX = 100;
 
 /** What the log holds of an order, and what it holds that is no event: read from it when asked for, a page at a time. */
 export const historyRoutes = (options: HistoryRoutesOptions): Route[] => {
-  const { partitions, partitionOf, scans, orders_topic, dead_letter_topic, read_wait_ms_max } = options;
+  const { partitions, partitionOf, scans, orders_topic, dead_letter_topic, read_wait_ms_max, inFlight } = options;
 
-  const timeline = async (request: Request): Promise<Response> => {
-    const orderId = normalizeOrderId(pathSegment(request, 1));
+  const timeline = async (request: HttpRequest): Promise<Response> => {
+    const orderId = normalizeOrderId(request.segment(1));
     if (orderId === undefined)
       throw invalid("orderId", `be 1 to ${ORDER_ID_DIGITS_MAX} digits, with or without ORD- before them, such as ORD-123`);
-    const { searchParams } = new URL(request.url);
-    const limit = limitOf(searchParams, EVENTS_DEFAULT, EVENTS_MAX);
-    const after = searchParams.get("after");
+    const limit = limitOf(request.query, EVENTS_DEFAULT, EVENTS_MAX);
+    const after = request.query.get("after");
     const cursor = after === null ? undefined : parseCursor(orderId, after);
     if (after !== null && cursor === undefined) throw invalid("after", "be what the page before gave as next");
-    const position = request.headers.get("log-position");
-    if (position !== null) await waitForPosition(partitions, parseLogPosition(position), read_wait_ms_max);
+    await waitForRequested(request, partitions, read_wait_ms_max, inFlight.waiting);
     const known = partitionsOf(partitions, partitionOf, orderId);
     const page = await timelinePage(scans, orders_topic, orderId, known, cursor, limit);
     const { events, next = null, isCut, ...scanned } = page;
     return json({ orderId, ...scanned, events: events.map(eventBody), next, isCut });
   };
 
-  const deadLetters = async (request: Request): Promise<Response> => {
-    const { searchParams } = new URL(request.url);
-    const limit = limitOf(searchParams, LETTERS_DEFAULT, LETTERS_MAX);
-    const after = searchParams.get("after");
+  const deadLetters = async ({ query }: HttpRequest): Promise<Response> => {
+    const limit = limitOf(query, LETTERS_DEFAULT, LETTERS_MAX);
+    const after = query.get("after");
     let cursor: DeadLetterCursor | undefined;
     if (after !== null && (cursor = parseDeadLetterCursor(after)) === undefined)
       throw invalid("after", "be what the page before gave as next");
-    const reason = searchParams.get("reason") ?? undefined;
+    const reason = query.get("reason") ?? undefined;
     if (reason !== undefined && !/^[a-z_]{1,64}$/.test(reason))
       throw invalid("reason", "be a reason as x-dead-letter-reason gives it, such as not_json");
-    const { letters, next = null } = await deadLetterPage(scans, orders_topic, dead_letter_topic, cursor, reason, limit);
-    return json({ topicName: dead_letter_topic, letters, next });
+    const {
+      letters,
+      unavailable,
+      next = null,
+    } = await deadLetterPage(scans, orders_topic, dead_letter_topic, cursor, reason, limit);
+    return json({ topicName: dead_letter_topic, letters, unavailable, next });
   };
 
   return [

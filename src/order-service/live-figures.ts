@@ -1,4 +1,4 @@
-import type { ActorState, RestoreProgress } from "../partitions/projection.ts";
+import type { ActorState, RestoreProgress, TopicWarning } from "../partitions/projection.ts";
 
 /** What `GET /live` sends, and the page shows. Each is one JSON document in one server-sent event of the name in its comment. */
 
@@ -10,6 +10,10 @@ export interface LiveFigures {
   readonly status: string;
   /** Why not ready, where that is known. */
   readonly reason?: string;
+  /** Since when the log cannot be used, since the Unix epoch. */
+  readonly since_ms?: number;
+  /** What about the topics' settings may cost records. */
+  readonly warnings?: readonly TopicWarning[];
   readonly topicName: string;
   readonly partitionCount: number;
   /** Those held here, ascending. */
@@ -38,8 +42,8 @@ export interface PartitionFigures {
   readonly held?: number;
   /** Letters that came from it. */
   readonly deadLetters: number;
-  /** Why it halted. */
-  readonly halted?: string;
+  /** Why it does not go on: halted, suspended, blocked, or the log does not give it. */
+  readonly reason?: string;
 }
 
 /** From when an event was written to when it can be read, of those applied in the last second. */

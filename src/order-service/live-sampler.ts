@@ -42,7 +42,7 @@ export class LiveSampler {
     if (this.#latencies.length >= LATENCIES_MAX) return;
     const now_ms = this.clock.wall_ms();
     for (const record of [records[0], records.at(-1)])
-      if (record) this.#latencies.push(Math.max(0, now_ms - record.timestamp_ms));
+      if (record) this.#latencies.push(Math.max(0, now_ms - Number(record.timestamp_ms)));
   };
 
   sample(partitions: OrderPartitions): void {

@@ -1,6 +1,8 @@
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { readiness } from "../http/health.ts";
+import { Places } from "../http/places.ts";
+import { STREAM_HEADERS } from "../http/headers.ts";
 import type { Route } from "../http/service.ts";
 import type { DeadLetterTally } from "./dead-letter-tally.ts";
 import type { LiveAbout, LiveFigures, PartitionFigures } from "./live-figures.ts";
@@ -23,7 +25,11 @@ export interface LiveOptions {
   readonly clock: Clock;
 }
 
-type Client = ReadableStreamDefaultController<Uint8Array>;
+interface Client {
+  readonly controller: ReadableStreamDefaultController<Uint8Array>;
+  /** Frees its place. */
+  readonly leave: () => void;
+}
 
 /**
  * Live figures as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): one ticker for all clients. The
@@ -35,13 +41,14 @@ type Client = ReadableStreamDefaultController<Uint8Array>;
  */
 export class Live {
   readonly #clients = new Set<Client>();
+  readonly #places = new Places(LIVE_CLIENTS_MAX, "pages with live figures");
   readonly #ending = new AbortController();
 
   constructor(private readonly options: LiveOptions) {
     void this.#run();
   }
 
-  readonly routes: Route[] = [{ method: "GET", path: "/live", handle: () => this.#connect() }];
+  readonly routes: Route[] = [{ method: "GET", path: "/live", handle: ({ client }) => this.#connect(client) }];
 
   /** Ends all streams, so that a stopping server need not wait for them. */
   close(): void {
@@ -49,28 +56,24 @@ export class Live {
     for (const client of this.#clients) this.#end(client);
   }
 
-  #connect(): Response {
+  #connect(address: string): Response {
     if (this.#ending.signal.aborted) throw new AppError("SHUTTING_DOWN", "The service is stopping; ask another instance.");
-    if (this.#clients.size >= LIVE_CLIENTS_MAX)
-      throw new AppError(
-        "OVERLOADED",
-        `${LIVE_CLIENTS_MAX} pages are served live figures already; close one, or try again later.`,
-      );
+    const { about, sampler } = this.options;
+    const first = [message("about", about), message("history", sampler.history()), message("figures", this.#figures())];
+    const leave = this.#places.take(address);
     let client: Client;
     const stream = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          client = controller;
-          const { about, sampler } = this.options;
-          const first = [message("about", about), message("history", sampler.history()), message("figures", this.#figures())];
+          client = { controller, leave };
           controller.enqueue(Buffer.from(`retry: ${RETRY_MS}\n\n${first.join("")}`));
-          this.#clients.add(controller);
+          this.#clients.add(client);
         },
-        cancel: () => void this.#clients.delete(client),
+        cancel: () => this.#forget(client),
       },
       { highWaterMark: CLIENT_MESSAGES_MAX },
     );
-    return new Response(stream, { headers: { "content-type": "text/event-stream", "cache-control": "no-store" } });
+    return new Response(stream, { headers: { "content-type": "text/event-stream", ...STREAM_HEADERS } });
   }
 
   async #run(): Promise<void> {
@@ -83,18 +86,23 @@ export class Live {
       void tally.read();
       const bytes = Buffer.from(message("figures", this.#figures()));
       for (const client of this.#clients) {
-        if ((client.desiredSize ?? 0) > 0) client.enqueue(bytes);
+        if ((client.controller.desiredSize ?? 0) > 0) client.controller.enqueue(bytes);
         else this.#end(client, new Error("the client takes nothing"));
       }
     }
   }
 
-  #end(client: Client, why?: Error): void {
+  #forget(client: Client): void {
     this.#clients.delete(client);
+    client.leave();
+  }
+
+  #end(client: Client, why?: Error): void {
+    this.#forget(client);
     try {
       // An error also ends the connection, with what of it was not sent.
-      if (why) client.error(why);
-      else client.close();
+      if (why) client.controller.error(why);
+      else client.controller.close();
     } catch {
       // It has gone by itself.
     }
@@ -102,11 +110,12 @@ export class Live {
 
   #figures(): LiveFigures {
     const { partitions, sampler, tally, about, clock } = this.options;
-    const { status, reason, standstill, restore } = readiness(partitions);
+    const { status, reason, standstill, restore, warnings } = readiness(partitions);
     const { applied, appended_per_s, applied_per_s, lag, readable } = sampler.rates;
     const list: PartitionFigures[] = [];
     for (const held of partitions.held()) {
-      const { partition, state, nextOffset, endOffset, halted } = held;
+      const { partition, state, nextOffset, endOffset, halted, hindered } = held;
+      const stays = halted ?? hindered;
       list.push({
         partition,
         state,
@@ -116,14 +125,17 @@ export class Live {
         applied_per_s: Math.round(applied.get(partition) ?? 0),
         ...countsOf(held),
         deadLetters: tally.ofPartition(partition),
-        ...(halted === undefined ? {} : { halted }),
+        ...(stays === undefined ? {} : { reason: stays }),
       });
     }
-    const why = reason ?? standstill ?? list.find(({ halted }) => halted !== undefined)?.halted;
+    const since_ms = partitions.readFailingSince_ms;
+    const why = reason ?? standstill;
     return {
       at_ms: clock.wall_ms(),
       status,
       ...(why === undefined ? {} : { reason: why }),
+      ...(since_ms === undefined ? {} : { since_ms }),
+      ...(warnings === undefined ? {} : { warnings }),
       topicName: about.topicName,
       partitionCount: partitions.partitionCount,
       partitions: list,

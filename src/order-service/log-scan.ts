@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import type { Batch, Log, LogRecord, Reader, Watermarks } from "../log/log.ts";
+import type { Batch, FetchResult, Log, LogRecord, PartitionEnds, Reader, Watermarks } from "../log/log.ts";
 
 /** Of one request; what is left is read by the next, from its cursor on. */
 const SCAN_RECORDS_MAX = 500_000;
@@ -61,8 +61,17 @@ export class LogScans {
     else this.#running--;
   }
 
-  watermarks(topic: string): Promise<Watermarks[]> {
-    return this.log.watermarks(topic);
+  /** By partition, each for itself. Rejects with LOG_UNAVAILABLE where none can be told. */
+  async ends(topic: string): Promise<readonly PartitionEnds[]> {
+    return (await this.log.ends(topic)).partitions;
+  }
+
+  /** Of one partition. Rejects with LOG_UNAVAILABLE where they cannot be told now. */
+  async endsOf(topic: string, partition: number): Promise<Watermarks> {
+    const ends = (await this.ends(topic))[partition] ?? { unavailable: "It does not exist." };
+    if ("unavailable" in ends)
+      throw new AppError("LOG_UNAVAILABLE", `${topic}-${partition} cannot be read now: ${ends.unavailable}`);
+    return ends;
   }
 }
 
@@ -85,7 +94,8 @@ export class LogScan {
 
   /**
    * Gives each record of [from, to) to `visit`, until that returns false or, unless `isWhole`, the scan is over. Resolves with the offset
-   * to go on at: `to`, or less where it stopped or the log has nothing there now.
+   * to go on at: `to`, or less where it stopped or the log has nothing there now. Rejects with LOG_UNAVAILABLE where the log cannot be
+   * read there now, or may no longer be what it was when records of it were given.
    */
   async read(
     partition: number,
@@ -96,13 +106,21 @@ export class LogScan {
   ): Promise<number> {
     let at = from;
     const goesOn = () => isWhole || !this.isOver;
+    let isBegun = false;
     for (let empty = 0; at < to && empty < EMPTY_ANSWERS_MAX && goesOn();) {
-      const batch = await this.#fetch(partition, at);
+      const result = await this.#fetch(partition, at);
+      if (isBegun && result && "interrupted" in result)
+        throw new AppError(
+          "LOG_UNAVAILABLE",
+          `${this.topic}-${partition} changed while it was read; ask again. ${result.interrupted}`,
+        );
+      const batch = result && this.#batchOf(result, at);
       if (!batch || batch.nextOffset === at) {
         empty++;
         continue;
       }
       empty = 0;
+      isBegun = true;
       this.#records += batch.records.length;
       for (const record of batch.records)
         if (record.offset >= to) break;
@@ -113,14 +131,23 @@ export class LogScan {
     return at;
   }
 
-  async #fetch(partition: number, at: number): Promise<Batch | undefined> {
-    const [result] = await this.reader.fetch(new Map([[partition, at]]), FETCH).catch(() =>
-      // A connection that was idle may have been closed by the other end.
-      this.reader.fetch(new Map([[partition, at]]), FETCH),
-    );
-    if (!result || "batch" in result) return result?.batch;
+  async #fetch(partition: number, at: number): Promise<FetchResult | undefined> {
+    const positions = new Map([[partition, at]]);
+    // A connection that was idle may have been closed by the other end.
+    const [result] = await this.reader.fetch(positions, FETCH).catch(() => this.reader.fetch(positions, FETCH));
+    return result;
+  }
+
+  /** Undefined where it is to be read again: a reader that was idle tells first of what was interrupted since. */
+  #batchOf(result: FetchResult, at: number): Batch | undefined {
+    if ("batch" in result) return result.batch;
+    if ("interrupted" in result) return undefined;
     const why =
-      "unreadable" in result ? result.unreadable : `it has ${result.outOfRange.startOffset} to ${result.outOfRange.endOffset}`;
-    throw new AppError("LOG_UNAVAILABLE", `${this.topic}-${partition} cannot be read at offset ${at}: ${why}.`);
+      "unreadable" in result
+        ? result.unreadable
+        : "unavailable" in result
+          ? result.unavailable
+          : `it has ${result.outOfRange.startOffset} to ${result.outOfRange.endOffset}`;
+    throw new AppError("LOG_UNAVAILABLE", `${this.topic}-${result.partition} cannot be read at offset ${at}: ${why}`);
   }
 }

@@ -79,6 +79,7 @@ const queries: readonly Operation[] = [
       "LOG_UNAVAILABLE",
       "CATCHING_UP",
       "PARTITION_HALTED",
+      "PARTITION_BLOCKED",
       "POSITION_NOT_REACHED",
     ],
   },
@@ -103,12 +104,13 @@ const queries: readonly Operation[] = [
     answers: {
       200: json({
         description: "The ids.",
+        headers: ["Cache-Control", "X-Accel-Buffering"],
         schema: Type.Object({ topicName: Type.String(), orderIds: Type.Array(orderIdOnWire) }, { title: "OrderIds" }),
         example: { topicName: "orders.events", orderIds: ["ORD-123", "ORD-124"] },
         optionalHeaders: ["Partitions-Elsewhere"],
       }),
     },
-    errors: ["INVALID_FIELD", "LOG_UNAVAILABLE", "CATCHING_UP", "PARTITION_HALTED"],
+    errors: ["INVALID_FIELD", "LOG_UNAVAILABLE", "CATCHING_UP", "PARTITION_HALTED", "PARTITION_BLOCKED"],
   },
 ];
 
@@ -216,7 +218,7 @@ const operators: readonly Operation[] = [
         example: { message: "partition 3 is rebuilt from the log", partition: 3 },
       }),
     },
-    errors: ["OPERATOR_ONLY", "PARTITION_ELSEWHERE"],
+    errors: ["OPERATOR_TOKEN_NEEDED", "OPERATOR_ONLY", "PARTITION_ELSEWHERE", "OPERATOR_TOKEN_GUESSED"],
   },
 ];
 

@@ -1,16 +1,15 @@
-import { timingSafeEqual } from "node:crypto";
 import { AppError } from "../errors.ts";
 import { readiness } from "../http/health.ts";
-import { pathSegment, type Route } from "../http/service.ts";
+import type { HttpRequest } from "../http/http-request.ts";
+import type { Route } from "../http/service.ts";
 import type { PartitionView } from "../partitions/projection.ts";
+import { OperatorGuard, type OperatorGuardOptions } from "./operator-guard.ts";
 import { orderJson } from "./order-json.ts";
 import type { OrderPartitions, OrderRow, OrdersView } from "./queries.ts";
 
-export interface OperatorRoutesOptions {
+export interface OperatorRoutesOptions extends OperatorGuardOptions {
   readonly partitions: OrderPartitions;
   readonly orders_topic: string;
-  /** Undefined: nothing that changes something is taken. */
-  readonly operator_token: string | undefined;
   /** Sets the partition's store aside and rebuilds it from the log. */
   readonly rebuild: (partition: number) => void;
 }
@@ -18,17 +17,17 @@ export interface OperatorRoutesOptions {
 /** Rows of one answer. */
 export const ROWS_DEFAULT = 200;
 export const ROWS_MAX = 1_000;
-const TOKEN = /^Bearer (.+)$/i;
 
 /**
  * What an operator and `bun run audit` ask an instance: which partitions it holds, at which offset and digest; their rows, a page at a
  * time; and to rebuild one.
  */
 export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
-  const { partitions, orders_topic, operator_token, rebuild } = options;
+  const { partitions, orders_topic, rebuild } = options;
+  const guard = new OperatorGuard(options);
 
-  const heldOf = (request: Request): PartitionView<OrdersView> => {
-    const segment = pathSegment(request, 1);
+  const heldOf = (request: HttpRequest): PartitionView<OrdersView> => {
+    const segment = request.segment(1);
     const partition = /^[0-9]{1,9}$/.test(segment) ? Number(segment) : undefined;
     const found = partition === undefined ? undefined : partitions.get(partition);
     if (found) return found;
@@ -38,10 +37,10 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
   const list = (): Response =>
     json({ topicName: orders_topic, partitionCount: partitions.partitionCount, ...readiness(partitions) });
 
-  const rows = (request: Request): Response => {
+  const rows = (request: HttpRequest): Response => {
     const one = heldOf(request);
-    const { searchParams } = new URL(request.url);
-    const limit = searchParams.get("limit") ?? String(ROWS_DEFAULT);
+    const { query } = request;
+    const limit = query.get("limit") ?? String(ROWS_DEFAULT);
     if (!/^[0-9]{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > ROWS_MAX) {
       const detail = `limit must be an integer from 1 to ${ROWS_MAX}.`;
       throw new AppError("INVALID_FIELD", detail, { errors: [{ field: "limit", detail }] });
@@ -51,7 +50,7 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
     if (!view) throw new AppError("CATCHING_UP", `Partition ${partition} is being opened; ask again.`, { partition });
     let page: readonly OrderRow[];
     try {
-      page = view.rowsAfter(searchParams.get("after") ?? "", Number(limit));
+      page = view.rowsAfter(query.get("after") ?? "", Number(limit));
     } catch (e) {
       throw one.failed(e);
     }
@@ -63,8 +62,8 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
     return new Response(`{"partition":${partition},"offset":${nextOffset},"orders":[${orders.join(",")}]}`, { headers });
   };
 
-  const rebuildOne = (request: Request): Response => {
-    authorize(request, operator_token);
+  const rebuildOne = (request: HttpRequest): Response => {
+    guard.require(request);
     const { partition } = heldOf(request);
     rebuild(partition);
     return json({ message: `partition ${partition} is rebuilt from the log`, partition }, 202);
@@ -80,18 +79,3 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
 const headers = { "content-type": "application/json", "cache-control": "no-store" };
 
 const json = (body: unknown, status = 200): Response => new Response(JSON.stringify(body), { status, headers });
-
-function authorize(request: Request, token: string | undefined): void {
-  if (token === undefined)
-    throw new AppError(
-      "OPERATOR_ONLY",
-      "This service takes no operator's requests; start it with OPERATOR_TOKEN set to take them.",
-    );
-  const given = TOKEN.exec(request.headers.get("authorization") ?? "")?.[1] ?? "";
-  const [expected, actual] = [token, given].map((text) => new Bun.CryptoHasher("sha256").update(text).digest());
-  if (!expected || !actual || !timingSafeEqual(expected, actual))
-    throw new AppError(
-      "OPERATOR_ONLY",
-      "The Authorization header must be `Bearer <OPERATOR_TOKEN>` with the token this service was started with.",
-    );
-}

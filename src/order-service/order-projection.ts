@@ -25,7 +25,7 @@ const EVENT_IDS_CHARS_MAX = 2_048;
 
 export const orderProjection: Projection<OrdersView> = {
   name: "orders",
-  version: 2,
+  version: 3,
   schema: `
     CREATE TABLE orders (
       order_id TEXT PRIMARY KEY,

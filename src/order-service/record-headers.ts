@@ -1,4 +1,5 @@
 import type { LogRecord } from "../log/log.ts";
+import { DEAD_LETTER_HEADERS } from "../log/operation-headers.ts";
 
 const HEADER_CHARS_MAX = 512;
 
@@ -21,3 +22,7 @@ export class HeaderTexts {
     return /^[0-9]{1,15}$/.test(text) ? Number(text) : undefined;
   }
 }
+
+/** Why a record of the dead-letter topic is there, a code. */
+export const letterReason = ({ undecodable }: LogRecord, headers: HeaderTexts): string =>
+  undecodable ? "undecodable_batch" : (headers.text(DEAD_LETTER_HEADERS.reason) ?? "unknown");

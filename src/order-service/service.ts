@@ -1,11 +1,13 @@
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import type { Log, LogRecord, Membership } from "../log/log.ts";
+import { DeadLetterTrial } from "../partitions/dead-letter-trial.ts";
 import { DeadLetters } from "../partitions/dead-letters.ts";
+import { Outage } from "../partitions/outage.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
 import { type ClaimState, type State, storeName } from "../partitions/state-dir.ts";
 import { PartitionStore } from "../partitions/store.ts";
-import { prepareTopics } from "../partitions/topics.ts";
+import { Topics } from "../partitions/topics.ts";
 import type { Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -41,6 +43,9 @@ export class OrderService {
   readonly partitions: PartitionSet<OrdersView>;
   readonly #options: OrderServiceOptions;
   readonly #deadLetters: DeadLetters;
+  readonly #topics: Topics;
+  readonly #groupOutage: Outage;
+  readonly #deadLetterTrial: DeadLetterTrial;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
   #membership: Membership | undefined;
@@ -50,20 +55,29 @@ export class OrderService {
   constructor(options: OrderServiceOptions) {
     const { config, log, clock, random, logger, metrics, tracer } = options;
     this.#options = options;
+    this.#topics = new Topics({ owner: "The order service", config, log, clock, random, logger });
     const isOwner = () => this.#membership?.isOwner() ?? false;
     const warn = (partition: number | undefined, message: string) => logger.warn({ partition }, message);
+    const warnOfAll = (message: string) => logger.warn(message);
+    this.#groupOutage = new Outage(`Joining the group ${config.consumer_group}`, clock, warnOfAll);
+    this.#deadLetterTrial = new DeadLetterTrial({ log, deadLetterTopic: config.dead_letter_topic, clock, warn: warnOfAll });
     const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, warn };
     this.#deadLetters = new DeadLetters({
       ...common,
       deadLetterTopic: config.dead_letter_topic,
+      createTopic: () => this.#topics.create(),
       appended: (partition, letters) => metrics?.deadLettersAppended(partition, letters),
     });
     this.partitions = new PartitionSet({
       ...common,
       openStore: (partition, damage) => this.#openStore(partition, damage),
       restoring: (message, restore) => logger.info({ restore }, message),
-      deliverDeadLetters: (partition, letters, signal) => this.#deadLetters.deliver(partition, letters, signal),
+      deliverDeadLetters: this.#deadLetters.deliver,
+      mayBeginLate: config.log_start === "accept",
       membership: () => this.#standing(),
+      obstacle: () => this.#topics.waiting ?? this.#groupOutage.failure(0),
+      deadLetterFailure: () => this.#deadLetterTrial.failure,
+      topics: this.#topics,
       meter: metrics,
       tracer,
       ...(options.readable ? { readable: options.readable } : {}),
@@ -89,14 +103,12 @@ export class OrderService {
   }
 
   async #run(): Promise<void> {
-    const { config, log, clock, random, logger } = this.#options;
-    const { orders_topic: topic, dead_letter_topic: deadLetterTopic, topic_partitions } = config;
-    const onWaiting = (reason: string) => logger.warn({ topic }, `The order service waits for the log: ${reason}`);
-    const logId = await prepareTopics(
-      { log, topic, deadLetterTopic, topic_partitions, backoff: config, clock, random, onWaiting },
-      this.#ending.signal,
-    );
+    const { config, log, clock, logger } = this.#options;
+    const { orders_topic: topic } = config;
+    const logId = await this.#topics.prepare(this.#ending.signal);
     if (logId === undefined || this.#ending.signal.aborted) return;
+    const watching = this.#topics.watch(this.#ending.signal);
+    void this.#deadLetterTrial.run(this.#ending.signal);
     this.#logId = logId;
     this.#membership = log.joinGroup({
       group: config.consumer_group,
@@ -107,8 +119,7 @@ export class OrderService {
           logger.info({ partitions }, `${partitions.length} partitions assigned`);
           this.partitions.assign(partitions);
         },
-        lost: (reason) =>
-          logger.warn(`This process is not in the group ${config.consumer_group} and tries to join it until it is: ${reason}`),
+        lost: (reason) => void this.#groupOutage.failed(reason),
         waiting: (holder) =>
           logger.warn(`The group ${config.consumer_group} is held by ${holder}; this process takes over when that one ends.`),
       },
@@ -119,8 +130,16 @@ export class OrderService {
         this.partitions.partitionCount = await log.partitionCount(topic).catch(() => this.partitions.partitionCount);
       }
       await clock.sleep(COMMIT_WAIT_MS, this.#ending.signal);
+      this.#lookAtGroup();
       await this.#commit();
     }
+    await watching;
+  }
+
+  #lookAtGroup(): void {
+    const { state, reason } = this.#membership ?? {};
+    if (state === "stable") this.#groupOutage.worked();
+    else if (state === "joining" && reason !== undefined) this.#groupOutage.failed(reason);
   }
 
   async #commit(): Promise<void> {

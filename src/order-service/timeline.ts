@@ -1,6 +1,7 @@
-import { REDRIVE_COUNT_HEADER, REPLAY_ID_HEADER } from "../log/operation-headers.ts";
 import { AppError } from "../errors.ts";
 import type { LogRecord } from "../log/log.ts";
+import { REDRIVE_HEADERS, REPLAY_HEADERS } from "../log/operation-headers.ts";
+import { timeText } from "../log/timestamp.ts";
 import { decodeEvent, isPoison } from "../orders/event.ts";
 import { evolve, HELD_UPDATES_MAX, initialState, type OrderState, type Outcome, type Status } from "../orders/order.ts";
 import type { PartitionView } from "../partitions/projection.ts";
@@ -15,7 +16,7 @@ export type TimelineOutcome = Outcome | "poison";
 export interface TimelineEvent {
   readonly partition: number;
   readonly offset: number;
-  /** When the record was written, RFC 3339. */
+  /** When the record was written, as its producer has it: RFC 3339, or the stamp's own digits where it is no such date. */
   readonly time: string;
   readonly outcome: TimelineOutcome;
   readonly eventId?: string;
@@ -75,10 +76,11 @@ export async function timelinePage(
     );
   const { partition, nextOffset: endOffset } = held;
   return scans.run(topic, async (scan) => {
-    const { startOffset = 0 } = (await scans.watermarks(topic))[partition] ?? {};
+    const { startOffset } = await scans.endsOf(topic, partition);
     const from = Math.max(startOffset, cursor?.offset ?? 0);
     const fold = new TimelineFold(orderId, partition, limit, cursor, held.view?.order(orderId) === undefined);
     const to = await readFor(scan, fold, partition, from, endOffset, topic);
+    if (held.doubt !== undefined) throw new AppError("LOG_UNAVAILABLE", `${held.doubt} Ask again.`);
     const following = to < endOffset ? held.partition : known[index + 1]?.partition;
     const isCut = following !== undefined && fold.counted.size > TIMELINE_EVENTS_MAX;
     const isSame = following === partition;
@@ -150,12 +152,12 @@ class TimelineFold {
   #fold(record: LogRecord): TimelineEvent {
     const { offset, timestamp_ms, key, value } = record;
     const headers = new HeaderTexts(record);
-    const replayId = headers.text(REPLAY_ID_HEADER);
-    const redrives = headers.count(REDRIVE_COUNT_HEADER);
+    const replayId = headers.text(REPLAY_HEADERS.id);
+    const redrives = headers.count(REDRIVE_HEADERS.count);
     const common = {
       partition: this.partition,
       offset,
-      time: new Date(timestamp_ms).toISOString(),
+      time: timeText(timestamp_ms),
       ...(replayId === undefined ? {} : { replayId }),
       ...(redrives === undefined ? {} : { redrives }),
     };

@@ -1,7 +1,7 @@
-import type { Route } from "../http/service.ts";
+import type { HttpApp, Route } from "../http/service.ts";
 
 /** A cart's whole HTTP side, called in this process. */
-export type CartHandle = (request: Request) => Promise<Response>;
+export type CartHandle = HttpApp["handle"];
 
 /**
  * The cart's two commands below /try, for the page's form, where a cart runs in the same process: the browser then speaks to one origin, and
@@ -10,9 +10,12 @@ export type CartHandle = (request: Request) => Promise<Response>;
  */
 export const tryRoutes = (cart: CartHandle | undefined): Route[] => {
   if (!cart) return [];
-  const passOn = (path: string) => (request: Request) => cart(new Request(`http://cart${path}`, request));
+  const passOn = (path: string): Pick<Route, "handle" | "isPassedOn"> => ({
+    handle: ({ raw, client }) => cart(raw, { path, address: () => client }),
+    isPassedOn: true,
+  });
   return [
-    { method: "POST", path: "/try/create-order", handle: passOn("/create-order") },
-    { method: "PUT", path: "/try/update-order", handle: passOn("/update-order") },
+    { method: "POST", path: "/try/create-order", ...passOn("/create-order") },
+    { method: "PUT", path: "/try/update-order", ...passOn("/update-order") },
   ];
 };

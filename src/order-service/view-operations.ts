@@ -5,7 +5,9 @@ import { EVENTS_DEFAULT, EVENTS_MAX, LETTERS_DEFAULT, LETTERS_MAX } from "./hist
 
 const offset = (description: string) => Type.Integer({ minimum: 0, description });
 const text = (description: string) => Type.Optional(Type.String({ description }));
-const time = Type.String({ format: "date-time" });
+const time = Type.Union([Type.String({ format: "date-time" }), Type.String({ pattern: "^-?[0-9]{1,19}$" })], {
+  description: "As the record's producer stamped it; its milliseconds where they are no date of the years 0 to 9999.",
+});
 const next = Type.Union([Type.String(), Type.Null()], { description: "What to give as after; null at the end." });
 
 const event = Type.Object(
@@ -82,7 +84,7 @@ const page = (limit_default: number, limit_max: number) => [
   } as const,
 ];
 
-const unavailable = ["LOG_UNAVAILABLE", "CATCHING_UP", "PARTITION_HALTED"] as const;
+const unavailable = ["LOG_UNAVAILABLE", "CATCHING_UP", "PARTITION_HALTED", "PARTITION_BLOCKED"] as const;
 
 /** Histories and live figures. What a browser alone asks for, the page, its files and its form, is not of the API. */
 export const viewOperations: readonly Operation[] = [
@@ -152,7 +154,17 @@ export const viewOperations: readonly Operation[] = [
     answers: {
       200: {
         description: "The letters.",
-        schema: Type.Object({ topicName: Type.String(), letters: Type.Array(letter), next }, { title: "DeadLetters" }),
+        schema: Type.Object(
+          {
+            topicName: Type.String(),
+            letters: Type.Array(letter),
+            unavailable: Type.Array(Type.Object({ partition: Type.Integer({ minimum: 0 }), reason: Type.String() }), {
+              description: "Partitions of the topic that the log does not give now; their letters are in no page.",
+            }),
+            next,
+          },
+          { title: "DeadLetters" },
+        ),
         headers: ["Cache-Control"],
       },
     },
@@ -170,7 +182,7 @@ export const viewOperations: readonly Operation[] = [
         description: "It does not end.",
         contentType: "text/event-stream",
         schema: Type.String(),
-        headers: ["Cache-Control"],
+        headers: ["Cache-Control", "X-Accel-Buffering"],
       },
     },
   },

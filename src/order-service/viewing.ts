@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { pageRoutes } from "../http/page.ts";
+import type { InFlight } from "../http/in-flight.ts";
 import type { Route } from "../http/service.ts";
 import type { Log } from "../log/log.ts";
 import type { Standing } from "../telemetry/status-line.ts";
@@ -21,11 +22,12 @@ export interface ViewingOptions {
   readonly sampler: LiveSampler;
   /** Where a cart runs in the same process. */
   readonly cart: CartHandle | undefined;
+  readonly inFlight: InFlight;
   readonly clock: Clock;
 }
 
 /** What people look at, beside the contract's queries: histories, live figures and the page that shows them. */
-export function viewing({ config, log, partitions, partitionOf, sampler, cart, clock }: ViewingOptions): {
+export function viewing({ config, log, partitions, partitionOf, sampler, cart, inFlight, clock }: ViewingOptions): {
   readonly routes: readonly Route[];
   readonly standing: () => Standing;
   close(): void;
@@ -42,7 +44,7 @@ export function viewing({ config, log, partitions, partitionOf, sampler, cart, c
   const live = new Live({ partitions, sampler, tally, about, clock });
   return {
     routes: [
-      ...historyRoutes({ ...config, partitions, partitionOf, scans }),
+      ...historyRoutes({ ...config, partitions, partitionOf, scans, inFlight }),
       ...live.routes,
       ...tryRoutes(cart),
       ...pageRoutes(join(import.meta.dir, "page", "index.html")),

@@ -1,7 +1,7 @@
 import { type TProperties, Type } from "@sinclair/typebox";
 import { MONEY_HUNDREDTHS_MAX } from "./money.ts";
 import { ORDER_ID_DIGITS_MAX } from "./order-id.ts";
-import { ID_CHARS_MAX, ITEMS_MAX, QUANTITY_MAX, type Status, STATUSES } from "./order.ts";
+import { ID_CHARS_MAX, ITEMS_MAX, NAME_PATTERN, PLAIN_NAME_PATTERN, QUANTITY_MAX, type Status, STATUSES } from "./order.ts";
 
 /** As events and answers write it. */
 export const orderIdOnWire = Type.String({ pattern: `^ORD-[0-9]{1,${ORDER_ID_DIGITS_MAX}}$` });
@@ -9,11 +9,11 @@ export const orderIdOnWire = Type.String({ pattern: `^ORD-[0-9]{1,${ORDER_ID_DIG
 const eventId = Type.String({
   minLength: 1,
   maxLength: ID_CHARS_MAX,
-  pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+  pattern: PLAIN_NAME_PATTERN,
   description: "An event counts once by its id, however often it is in the topic. Ours are UUIDs.",
 });
 
-const name = (description: string) => Type.String({ minLength: 1, maxLength: ID_CHARS_MAX, description });
+const name = (description: string) => Type.String({ minLength: 1, maxLength: ID_CHARS_MAX, pattern: NAME_PATTERN, description });
 
 /** Years from 0000 on, no leap second, a fraction of at most nine digits. */
 const dateTime = (description: string) =>
@@ -65,7 +65,7 @@ const event = (title: string, type: string, more: TProperties) =>
  *
  * `decodeEvent` takes more: dates without a zone (the Python predecessor's; they are UTC), with a space or `t` in place of `T`, or with
  * `z`; and amounts that only rounding brings within the bounds. And it takes less where a schema cannot say it: the record's key and
- * `order.order_id` are `order_id`; text has no half of a surrogate pair and its length counts UTF-16 code units; EVENT_BYTES_MAX.
+ * `order.order_id` are `order_id`; a text's length counts UTF-16 code units; EVENT_BYTES_MAX.
  */
 export const orderCreatedSchema = event("OrderCreated", "ORDER_CREATED", { order });
 export const orderStatusUpdatedSchema = event("OrderStatusUpdated", "ORDER_STATUS_UPDATED", { status });
@@ -79,6 +79,7 @@ export const eventHeadersSchema = Type.Object({
   ce_time: Type.Optional(Type.String({ format: "date-time" })),
   "content-type": Type.Optional(Type.Literal("application/json")),
   traceparent: Type.Optional(Type.String({ pattern: "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$" })),
+  tracestate: Type.Optional(Type.String({ maxLength: 512, description: "As the request brought it, beside its traceparent." })),
   "idempotency-fingerprint": Type.Optional(
     Type.String({ description: "Of the request, where it had an Idempotency-Key; the event's id is then the key's." }),
   ),

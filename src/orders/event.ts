@@ -69,7 +69,7 @@ export function decodeEvent(key: Buffer | null, value: Buffer | null): OrderEven
   if (!isUtf8(value)) return poison("invalid_utf8", "The value is not valid UTF-8.");
   let wire: unknown;
   try {
-    wire = JSON.parse(value.toString());
+    wire = JSON.parse(value.toString("utf8", beginsWithMark(value) ? MARK_BYTES : 0));
   } catch {
     // The engine's message may change with its version, and what is kept of a dead letter may not.
     return poison("not_json", "The value is not JSON.");
@@ -101,6 +101,10 @@ export function decodeEvent(key: Buffer | null, value: Buffer | null): OrderEven
   const order = decodeOrder(orderId, wire.order);
   return isPoison(order) ? order : { type, eventId, timestamp, orderId, order };
 }
+
+/** A byte order mark, which a parser of JSON may pass over (RFC 8259, 8.1), as the cart does in a request. */
+const beginsWithMark = (value: Buffer): boolean => value[0] === 0xef && value[1] === 0xbb && value[2] === 0xbf;
+const MARK_BYTES = 3;
 
 const DATE_RULE = "must be a date and time as in RFC 3339; without a zone it is read as UTC.";
 const STATUS_RULE = `must be one of ${STATUSES.join(", ")}.`;

@@ -17,11 +17,17 @@ export const HELD_UPDATES_MAX = 100;
 export const isStatus = (value: unknown): value is Status => (STATUSES as readonly unknown[]).includes(value);
 
 /**
- * A customer's or an item's id: 1 to ID_CHARS_MAX characters. Half a surrogate pair is refused: it has no UTF-8, so it would
+ * A customer's or an item's id in an event: 1 to ID_CHARS_MAX characters. Half a surrogate pair is refused: it has no UTF-8, so it would
  * come back from a store as another string.
  */
 export const isName = (value: unknown): value is string =>
   typeof value === "string" && value.length >= 1 && value.length <= ID_CHARS_MAX && value.isWellFormed();
+
+/** Well-formed text, as isName wants it, for a schema. It means the same with and without the flag `u`, which validators differ in. */
+export const NAME_PATTERN = "^(?:[^\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])*$";
+
+/** A name without control characters, as isEventId wants it. The cart asks it of every id that a client makes up. */
+export const PLAIN_NAME_PATTERN = "^(?:[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])*$";
 
 /** A name without control characters (Unicode's Cc), so that a list of ids can be one string. */
 export function isEventId(value: unknown): value is string {

@@ -7,19 +7,30 @@ export interface DeadLetter extends DeadLetterReason {
   readonly record: LogRecord;
 }
 
+/** Appends the letters, each once, however often it is asked, for as long as it takes; rejects only when `signal` aborts. */
+export type DeliverDeadLetters = (
+  partition: number,
+  letters: readonly DeadLetter[],
+  signal: AbortSignal,
+  /** Told why, whenever a try fails. */
+  onFailed: (e: unknown) => void,
+) => Promise<void>;
+
 /** What an actor is given: the time, and what it asks and tells around it. */
 export interface ActorEnvironment {
   readonly clock: Clock;
   /** Asked synchronously right before each transaction: whether this process may still act for the partition. */
   readonly isOwner: () => boolean;
-  /** Appends the dead letters, each once, however often it is asked; rejects when `signal` aborts. Absent where poison is only skipped. */
-  readonly deliverDeadLetters?: (partition: number, letters: readonly DeadLetter[], signal: AbortSignal) => Promise<void>;
+  /** Absent where poison is only skipped. */
+  readonly deliverDeadLetters?: DeliverDeadLetters;
+  /** Whether a new store may begin behind the log's first records, which were removed. */
+  readonly mayBeginLate?: boolean;
   /** Told what a running actor has made readable, after each transaction. */
   readonly readable?: (records: readonly LogRecord[]) => void;
   /** Told when somebody begins to wait for a position. */
   readonly awaited?: () => void;
-  /** Told when the store takes transactions again: how far the log has grown meanwhile is not known. */
-  readonly resumed?: () => void;
+  /** Told when the actor has to `hear` where the log ends, and of which topic. */
+  readonly endWanted?: () => void;
   /** Told once when the store turns out to be damaged. The actor applies nothing more and is to be replaced. */
   readonly damaged: (reason: string) => void;
   /** Counts what happens. Nothing depends on it. */

@@ -1,5 +1,6 @@
-import { AppError } from "../errors.ts";
+import { AppError, isAppError } from "../errors.ts";
 import type { Batch, Watermarks } from "../log/log.ts";
+import { isLocked } from "./store.ts";
 
 /** Why a partition is halted, or a query not answered; where somebody has to do something, it is said what. */
 
@@ -15,13 +16,25 @@ export const unreadable = (offset: number, why: string): AppError =>
 export const outOfRange = (nextOffset: number, { startOffset, endOffset }: Watermarks): AppError =>
   new AppError(
     "OFFSET_OUT_OF_RANGE",
-    `The store goes on at offset ${nextOffset}, but the log holds ${startOffset} to ${endOffset}: records were removed unread, or the topic was made anew. ${REBUILD}`,
+    `The store goes on at offset ${nextOffset}, but the log holds ${startOffset} to ${endOffset}: records were removed unread, or the log lost its end, or the topic was made anew. ${REBUILD}`,
+  );
+
+export const beginsLate = (startOffset: number): AppError =>
+  new AppError(
+    "OFFSET_OUT_OF_RANGE",
+    `The log begins at offset ${startOffset}: the records 0 to ${startOffset - 1} were removed before this store had read them, so what it would tell is incomplete. Bring them back from an archive into another topic, or start with LOG_START=accept to go on without them.`,
   );
 
 export const disagrees = (offset: number): AppError =>
   new AppError(
     "LOG_DISAGREES",
-    `At offset ${offset} the log holds another record than the one applied: the topic was made anew or restored differently. ${REBUILD}`,
+    `At offset ${offset} the log holds another record than the one applied: the topic was made anew or restored differently, or the log lost its end. ${REBUILD}`,
+  );
+
+export const topicMadeAnew = (before: string, now: string): AppError =>
+  new AppError(
+    "LOG_DISAGREES",
+    `The topic was deleted and made anew: its id is ${now}, and what is applied is from ${before}. ${REBUILD}`,
   );
 
 export const foldFailed = ({ baseOffset, nextOffset }: Batch, e: unknown): AppError =>
@@ -29,8 +42,16 @@ export const foldFailed = ({ baseOffset, nextOffset }: Batch, e: unknown): AppEr
 
 export const storeDamaged = (reason: string): AppError => new AppError("STORE_FAILED", `The store is damaged (${reason}).`);
 
+/** For a query on a store that another program has locked, or that fails. */
 export const storeFailed = (partition: number, e: unknown): AppError =>
-  new AppError("STORE_FAILED", `The store of partition ${partition} cannot be read: ${messageOf(e)}`, {}, e);
+  isLocked(e)
+    ? new AppError(
+        "PARTITION_BLOCKED",
+        `The store of partition ${partition} is locked by another program; ask again.`,
+        { partition },
+        e,
+      )
+    : new AppError("STORE_FAILED", `The store of partition ${partition} cannot be read: ${messageOf(e)}`, {}, e);
 
 export const storeRebuilt = (partition: number, e: unknown): AppError =>
   new AppError(
@@ -42,6 +63,10 @@ export const storeRebuilt = (partition: number, e: unknown): AppError =>
 
 /** For a store that is tried until it works. */
 export const storeAdvice = (e: unknown): string =>
-  `${messageOf(e)}. Make room or mend the disk; the partition then goes on by itself`;
+  isAppError(e)
+    ? `${e.message}; the partition then goes on by itself`
+    : isLocked(e)
+      ? `${messageOf(e)}: another program holds its lock. Once that one lets go, the partition goes on by itself`
+      : `${messageOf(e)}. Make room or mend the disk; the partition then goes on by itself`;
 
 const messageOf = (e: unknown): string => (e instanceof Error ? e.message : String(e));

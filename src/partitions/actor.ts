@@ -1,59 +1,53 @@
 import type { AppError } from "../errors.ts";
-import type { Batch, FetchResult, LogRecord, Watermarks } from "../log/log.ts";
+import type { Batch, FetchResult, TopicEnds } from "../log/log.ts";
 import type { ActorEnvironment, DeadLetter } from "./actor-environment.ts";
 import * as errors from "./actor-errors.ts";
-import { Outage } from "./outage.ts";
+import { Hindrance } from "./hindrance.ts";
+import { UNDECODABLE_BATCH } from "./letter-record.ts";
 import type { ActorState, PartitionView } from "./projection.ts";
 import { PositionWaiters } from "./position-waiters.ts";
-import { checksum, isDamage, isStoreFailure, type LastRecord, type PartitionStore } from "./store.ts";
+import { type Question, Reading } from "./reading.ts";
+import { isDamage, isStoreFailure, lastRecordOf, type PartitionStore } from "./store.ts";
 
 /** How long to wait before a store that failed is tried again. */
 export const STORE_RETRY_WAIT_MS = 1_000;
 
 /**
  * Owns one partition: its store, its position, its queries. Records go in through `accept`, in order; `apply` folds them and commits
- * rows and offset in one transaction. Nothing is awaited between the ownership check and the commit.
+ * rows and offset in one transaction. Nothing is awaited between the ownership check and the commit. What the log tells of its ends goes
+ * in through `hear`.
  *
  * ```
  *            open()                 end reached
  *  created ─────────▶ catching-up ────────────▶ running ──close()──▶ draining ──▶ stopped
- *                        │ ▲  ◀──forgetEnd()──      │
- *                        │ └──the store works again─│──┐
- *                        └──halt(), the store fails─┴──▶ halted ──close()──▶ stopped
+ *                        │ ▲  ◀──end not known──    │
+ *                        └─┴──── halt() ────────────┴──▶ halted ──close()──▶ stopped
+ *
+ *  beside it, while it lasts: suspended (its store fails), blocked (its letters do), the log does not give it (Hindrance)
  * ```
  */
 export class PartitionActor<View> implements PartitionView<View> {
-  #state: ActorState = "created";
+  #state: "created" | "open" | "halted" | "draining" | "stopped" = "created";
   #store: PartitionStore<View> | undefined;
+  /** Together with the store. */
+  #reading: Reading | undefined;
   #halted: AppError | undefined;
-  #endOffset = 0;
-  /** Where reading goes on: ahead of the store by what is accepted and not applied. */
-  #readOffset = 0;
-  /** Set until the log has been seen to hold the last record applied. */
-  #unverified: LastRecord | undefined;
-  #accepted: Batch | undefined;
   #applying: Promise<void> | undefined;
-  #caughtUpAt: number | undefined;
+  readonly #hindrance: Hindrance;
   readonly #ending = new AbortController();
   readonly #waiters: PositionWaiters;
-  readonly #storeOutage: Outage;
-
   constructor(
     readonly partition: number,
     private readonly environment: ActorEnvironment,
   ) {
     const { clock, warn } = environment;
     this.#waiters = new PositionWaiters(clock, this.#ending.signal);
-    this.#storeOutage = new Outage("STORE_FAILED: Its store", clock, (message) => warn(partition, message));
+    this.#hindrance = new Hindrance(clock, (message) => warn(partition, message));
   }
 
-  /** A store that fails halts the partition for as long as it does. */
   get state(): ActorState {
-    return this.isSuspended ? "halted" : this.#state;
-  }
-
-  get isSuspended(): boolean {
-    return this.#storeOutage.isUnderWay && !this.#ended();
+    if (this.#state !== "created" && this.#state !== "open") return this.#state;
+    return this.#hindrance.state ?? (this.#reading ? (this.#reading.isRunning ? "running" : "catching-up") : "created");
   }
 
   get nextOffset(): number {
@@ -61,62 +55,92 @@ export class PartitionActor<View> implements PartitionView<View> {
   }
 
   get endOffset(): number {
-    return Math.max(this.#endOffset, this.nextOffset);
+    return this.#reading?.endOffset ?? 0;
   }
 
   get halted(): string | undefined {
-    return this.#halted?.message ?? this.#storeOutage.lasting(0);
+    return this.#halted?.message;
   }
 
+  get hindered(): string | undefined {
+    return this.#ended() ? undefined : (this.#hindrance.own ?? this.#reading?.hindered);
+  }
+
+  /** Since when the log does not give it, on the process' clock. */
+  get unreadableSince_ms(): number | undefined {
+    return this.#ended() ? undefined : this.#hindrance.unreadableSince_ms;
+  }
+
+  get isComplete(): boolean {
+    return !this.#ended() && (this.#reading?.isComplete ?? false);
+  }
+
+  get doubt(): string | undefined {
+    return this.#ended() ? undefined : this.#reading?.doubt;
+  }
+
+  get leaderEpoch(): number {
+    return this.#reading?.leaderEpoch ?? 0;
+  }
+  get startedAt(): number {
+    return this.#store?.firstOffset ?? 0;
+  }
   get view(): View | undefined {
     return this.#store?.projection.view;
   }
-
   get digest(): string | undefined {
     return this.#store?.projection.digest;
   }
 
   /** The store could not be opened or written, and is tried again. */
   storeFailed(e: unknown): void {
-    if (this.#storeOutage.failed(errors.storeAdvice(e))) this.environment.meter?.storeFailed(this.partition);
+    if (this.#hindrance.storeFailed(errors.storeAdvice(e))) this.environment.meter?.storeFailed(this.partition);
   }
 
   /** Synchronous, so that the position is known before anything is read. */
   open(store: PartitionStore<View>): void {
-    this.#storeOutage.worked();
+    const { partition, environment } = this;
+    this.#hindrance.storeWorked();
     this.#store = store;
-    this.#unverified = store.last;
-    this.#readOffset = store.last?.offset ?? this.nextOffset;
-    this.#state = "catching-up";
+    this.#reading = new Reading({
+      partition,
+      position: store,
+      hindrance: this.#hindrance,
+      clock: environment.clock,
+      mayBeginLate: environment.mayBeginLate ?? false,
+      onEndWanted: () => environment.endWanted?.(),
+      onHalt: (error) => this.halt(error),
+      warn: (message) => environment.warn(partition, message),
+    });
+    this.#state = "open";
+    this.#reading.askForEnd();
   }
 
-  /** What the partition holds now; the actor is running once it has applied everything before that end. */
-  catchUpTo(watermarks: Watermarks): void {
-    const { endOffset } = watermarks;
-    // A log that ends where the last applied record should be would let the first fetch wait for ever. Later on, such an end is
-    // that of a leader which does not know its own yet.
-    if (this.#unverified && endOffset < this.nextOffset) return this.#outOfRange(watermarks);
-    this.#caughtUpAt = endOffset;
-    this.#endOffset = Math.max(this.#endOffset, endOffset);
+  /** To be noted when the log is asked for its ends, and given back to `hear`. Undefined while it does not read. */
+  get question(): Question | undefined {
+    return this.#open()?.question;
+  }
+
+  /** What the log tells of its ends. Returns false where it has to be asked again. */
+  hear(asked: Question | undefined, ends: TopicEnds): boolean {
+    const reading = this.#open();
+    if (!reading) return true;
+    const isHeard = asked !== undefined && reading.hear(asked, ends);
     this.#noteProgress();
+    return isHeard;
   }
 
-  /** The end is not known any more: the actor is catching up until it has reached the one that `catchUpTo` names next. */
   forgetEnd(): void {
-    if (this.#state !== "running" && this.#state !== "catching-up") return;
-    this.#state = "catching-up";
-    this.#caughtUpAt = undefined;
+    this.#open()?.forgetEnd();
   }
 
   /** Where to read next; undefined while it takes no records. */
   get wanted(): number | undefined {
-    const takes = (this.#state === "catching-up" || this.#state === "running") && !this.#applying;
-    return takes ? this.#readOffset : undefined;
+    return this.#applying ? undefined : this.#open()?.wanted;
   }
 
-  /** How many records lie before the end that it has to reach; 0 once it is running. */
   get behind(): number {
-    return this.#state === "catching-up" ? Math.max(0, (this.#caughtUpAt ?? 0) - this.nextOffset) : 0;
+    return this.#open()?.behind ?? 0;
   }
 
   get isAwaited(): boolean {
@@ -124,33 +148,23 @@ export class PartitionActor<View> implements PartitionView<View> {
   }
 
   get accepted(): Batch | undefined {
-    return this.#applying ? undefined : this.#accepted;
+    return this.#applying ? undefined : this.#open()?.accepted;
   }
 
-  /** Takes what was read at `wanted`; anything else is dropped. */
+  /** Takes what was read at `wanted`, and what is told of the partition; anything else is dropped. */
   accept(result: FetchResult): void {
-    if (this.wanted === undefined || this.#accepted) return;
-    if ("unreadable" in result) {
-      this.halt(errors.unreadable(this.#readOffset, result.unreadable));
-    } else if ("outOfRange" in result) {
-      this.#outOfRange(result.outOfRange);
-    } else if (result.batch.baseOffset === this.#readOffset) {
-      this.#accepted = result.batch;
-      this.#readOffset = result.batch.nextOffset;
-      this.#endOffset = result.batch.endOffset;
-    }
+    this.#open()?.accept(result, !this.#applying);
+    this.#noteProgress();
   }
 
   /** Applies what was accepted. Returns a promise only where it must wait: for dead letters to be appended, or for a store that fails. */
   apply(): Promise<void> | undefined {
-    const batch = this.#accepted;
-    if (!batch || this.#applying) return undefined;
+    const batch = this.accepted;
+    if (!batch) return undefined;
     let letters = this.#fold(batch);
     if (this.#ended()) return undefined;
-    if (letters?.length === 0) {
-      if (this.#commit(batch)) return undefined;
-      letters = undefined;
-    }
+    if (letters?.length === 0 && this.#commit(batch)) return undefined;
+    if (letters?.length === 0) letters = undefined;
     const applying = this.#applySlowly(batch, letters).finally(() => {
       if (this.#applying === applying) this.#applying = undefined;
     });
@@ -175,7 +189,6 @@ export class PartitionActor<View> implements PartitionView<View> {
     if (this.#ended()) return;
     this.#halted = error;
     this.#state = "halted";
-    this.#accepted = undefined;
     this.#end();
     this.environment.warn(this.partition, `${error.code}: ${error.message}`);
   }
@@ -185,7 +198,6 @@ export class PartitionActor<View> implements PartitionView<View> {
     if (this.#state === "stopped") return;
     this.#state = "draining";
     this.#end();
-    this.#accepted = undefined;
     await this.#applying?.catch(() => undefined);
     this.#store?.close();
     this.#store = undefined;
@@ -201,39 +213,21 @@ export class PartitionActor<View> implements PartitionView<View> {
     return this.#state === "halted" || this.#state === "draining" || this.#state === "stopped";
   }
 
-  #outOfRange(watermarks: Watermarks): void {
-    const { startOffset, endOffset } = watermarks;
-    const store = this.#store;
-    if (!store) return;
-    if (store.nextOffset === undefined && this.#readOffset < startOffset) {
-      this.environment.warn(
-        this.partition,
-        `The log begins at offset ${startOffset}; a new store starts there, without what was removed before.`,
-      );
-      this.#readOffset = startOffset;
-      store.nextOffset = startOffset;
-      this.#noteProgress();
-    } else if (startOffset <= this.nextOffset && this.nextOffset <= endOffset) {
-      // Only the last record applied is gone from the log, so it cannot be compared; nothing unread is missing.
-      this.#unverified = undefined;
-      this.#readOffset = this.nextOffset;
-    } else {
-      this.halt(errors.outOfRange(this.nextOffset, watermarks));
-    }
+  /** Undefined while it does not read. */
+  #open(): Reading | undefined {
+    return this.#state === "open" ? this.#reading : undefined;
   }
 
   /** Folds the batch in memory; undefined where the partition had to be halted, or the store failed and the batch is to be folded again. */
   #fold(batch: Batch): DeadLetter[] | undefined {
     const store = this.#store;
-    if (!store) return undefined;
+    if (!store || !this.#open()?.isKept(batch)) return undefined;
     const letters: DeadLetter[] = [];
     try {
       for (const record of batch.records) {
-        if (record.offset < this.nextOffset) {
-          if (this.#disagrees(record)) return undefined;
-          continue;
-        }
-        const reason = store.projection.fold(record);
+        const { undecodable } = record;
+        if ((undecodable?.lastOffset ?? record.offset) < this.nextOffset) continue;
+        const reason = undecodable ? { code: UNDECODABLE_BATCH, detail: undecodable.reason } : store.projection.fold(record);
         if (reason && this.environment.deliverDeadLetters) letters.push({ ...reason, record });
       }
     } catch (e) {
@@ -243,15 +237,7 @@ export class PartitionActor<View> implements PartitionView<View> {
       else this.halt(errors.foldFailed(batch, e));
       return undefined;
     }
-    this.#unverified = undefined;
     return letters;
-  }
-
-  #disagrees(record: LogRecord): boolean {
-    const last = this.#unverified;
-    if (last?.offset !== record.offset || checksum(record) === last.checksum) return false;
-    this.halt(errors.disagrees(record.offset));
-    return true;
   }
 
   async #applySlowly(batch: Batch, folded: readonly DeadLetter[] | undefined): Promise<void> {
@@ -263,31 +249,38 @@ export class PartitionActor<View> implements PartitionView<View> {
       }
       // A failed commit has thrown the folded rows away, so they are folded again before the next try.
       await this.environment.clock.sleep(STORE_RETRY_WAIT_MS, this.#ending.signal);
+      if (this.#reading?.accepted !== batch) return this.#forget();
     }
   }
 
   /** False where the partition is given up. */
   async #deliver(letters: readonly DeadLetter[]): Promise<boolean> {
+    this.#hindrance.delivering();
     try {
-      await this.environment.deliverDeadLetters?.(this.partition, letters, this.#ending.signal);
+      await this.environment.deliverDeadLetters?.(this.partition, letters, this.#ending.signal, (e) =>
+        this.#hindrance.lettersFailed(e),
+      );
+      if (this.#hindrance.delivered()) this.forgetEnd();
       return true;
     } catch (e) {
+      this.#hindrance.delivered();
       this.#forget();
       if (!this.#ending.signal.aborted) throw e;
       return false;
     }
   }
 
-  /** True when there is nothing left to do for the batch: it is committed, or it is another owner's now. */
+  /** True when there is nothing left to do for the batch: it is committed, it is another owner's now, or it is to be read again. */
   #commit(batch: Batch): boolean {
     const store = this.#store;
-    if (!store || this.#ended()) return true;
-    if (!this.environment.isOwner()) {
+    const reading = this.#open();
+    if (!store || !reading) return true;
+    if (!this.environment.isOwner() || reading.accepted !== batch) {
       this.#forget();
       return true;
     }
-    const record = batch.records.at(-1);
-    const last = record && record.offset >= this.nextOffset ? { offset: record.offset, checksum: checksum(record) } : store.last;
+    const record = batch.records.findLast(({ undecodable }) => !undecodable);
+    const last = record && record.offset >= this.nextOffset ? lastRecordOf(record) : store.last;
     try {
       if (batch.nextOffset > this.nextOffset || store.nextOffset === undefined) store.commit(batch.nextOffset, last);
     } catch (e) {
@@ -299,13 +292,9 @@ export class PartitionActor<View> implements PartitionView<View> {
       this.storeFailed(e);
       return false;
     }
-    this.#accepted = undefined;
-    if (this.#state === "running") this.environment.readable?.(batch.records);
-    if (this.#storeOutage.isUnderWay) {
-      this.#storeOutage.worked();
-      this.forgetEnd();
-      this.environment.resumed?.();
-    }
+    if (reading.isRunning) this.environment.readable?.(batch.records);
+    if (this.#hindrance.storeWorked()) reading.forgetEnd();
+    reading.applied(batch);
     this.#noteProgress();
     return true;
   }
@@ -316,15 +305,26 @@ export class PartitionActor<View> implements PartitionView<View> {
     this.environment.damaged(reason);
   }
 
+  /** What was accepted and not applied is read again. */
   #forget(): void {
     this.#store?.projection.reset();
-    this.#accepted = undefined;
-    this.#readOffset = this.#unverified?.offset ?? this.nextOffset;
+    this.#reading?.forget();
   }
 
   #noteProgress(): void {
-    if (this.#state === "catching-up" && this.#caughtUpAt !== undefined && this.nextOffset >= this.#caughtUpAt)
-      this.#state = "running";
     this.#waiters.reached(this.nextOffset);
+    if (this.#store?.nextOffset === undefined && this.#open()?.isRunning) this.#keepEmpty();
+  }
+
+  /** That the partition had nothing is worth knowing after a restart, should it not be readable then. */
+  #keepEmpty(): void {
+    const store = this.#store;
+    if (!store || !this.environment.isOwner()) return;
+    try {
+      store.commit(0, undefined);
+    } catch {
+      // It comes with the first record.
+      store.projection.reset();
+    }
   }
 }

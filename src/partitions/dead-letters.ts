@@ -1,25 +1,19 @@
 import type { Clock } from "../clock.ts";
-import { AppError } from "../errors.ts";
+import { AppError, isAppError } from "../errors.ts";
 import { Backoff, type BackoffLimits } from "../log/backoff.ts";
-import type { Header, Log, LogRecord, NewRecord, Producer } from "../log/log.ts";
+import type { Log, NewRecord, Producer } from "../log/log.ts";
+import { REPLAY_HEADERS } from "../log/operation-headers.ts";
 import type { Random } from "../random.ts";
-import type { DeadLetter } from "./actor-environment.ts";
+import type { DeadLetter, DeliverDeadLetters } from "./actor-environment.ts";
+import { claimFor, DeliveredLetters } from "./delivered-letters.ts";
+import { BATCH_HEAD_BYTES, encodedBytes, fittingLetter, letterRecord } from "./letter-record.ts";
+import { searchLetters } from "./letter-search.ts";
+import { PlaceReader } from "./place-reader.ts";
 
-/** Beside a dead letter's own headers. Reason, detail: why; topic, partition, offset: where it stands in the log. */
-export const DEAD_LETTER_HEADERS = {
-  reason: "x-dead-letter-reason",
-  detail: "x-dead-letter-detail",
-  topic: "x-dead-letter-topic",
-  partition: "x-dead-letter-partition",
-  offset: "x-dead-letter-offset",
-} as const;
-
-/** One append stays well below a broker's message.max.bytes (1 MiB by default), unless one record alone is larger. */
+/** One append stays below it, where the topic takes as much: it is held in memory, and is one transaction. */
 const APPEND_BYTES_MAX = 512 * 1024;
-const TAIL_RECORDS = 1_000;
-/** Answers without a record in a row, before it is tried again from the beginning, after a pause. */
-const EMPTY_ANSWERS_MAX = 10;
-const TAIL_READ = { wait_ms_max: 500, partition_bytes_max: 1024 * 1024 };
+/** A topic that takes no letter of this size takes none. */
+const LETTER_BYTES_MIN = 2_048;
 
 export interface DeadLetterOptions {
   readonly log: Log;
@@ -27,33 +21,51 @@ export interface DeadLetterOptions {
   readonly topic: string;
   readonly deadLetterTopic: string;
   readonly isOwner: () => boolean;
+  /** Creates the dead-letter topic where it is missing. */
+  readonly createTopic?: () => Promise<unknown>;
   readonly backoff: BackoffLimits;
   readonly clock: Clock;
   readonly random: Random;
   /** Told of letters that are in the topic now and were not before. */
   readonly appended?: ((partition: number, letters: number) => void) | undefined;
-  readonly warn: (partition: number, message: string) => void;
+}
+
+interface Open {
+  readonly producer: Producer;
+  readonly delivered: DeliveredLetters;
+}
+
+interface Pending {
+  readonly letter: DeadLetter;
+  /** All of it, and as much as fits. */
+  readonly whole: NewRecord;
+  readonly record: NewRecord;
+  readonly bytes: number;
 }
 
 /**
  * Appends dead letters, each once, whatever crashes, is delivered again or rebuilt from the start.
  *
- * Letters of one partition are appended in offset order by one producer, which fences every earlier one. So the last letter of the
- * partition in the topic tells through which offset all were delivered: after opening, it is read back, and only what follows it is
- * appended. A letter goes out before the offset behind it is committed. See src/decisions/0003-dead-letters-once.md.
+ * Letters of one partition are appended in offset order by one producer, which fences every earlier one. After opening, what is in the
+ * topic is read back, as far as it may matter, and only what is not there is appended. A letter goes out before the offset behind it is
+ * committed. See src/decisions/0003-dead-letters-once.md.
  *
  * ```
  *  (none) ──open, read back──▶ delivering ──any failure──▶ (none), back off, again
  * ```
  */
 export class DeadLetters {
-  readonly #partitions = new Map<number, { producer: Producer; deliveredThrough: number }>();
+  readonly #partitions = new Map<number, Open>();
+  /** What the topic takes, as it says itself or as is learned from what it refuses. */
+  #told_bytes: number | undefined;
+  #append_bytes_max = APPEND_BYTES_MAX;
+  #letter_bytes_max = Number.POSITIVE_INFINITY;
 
   constructor(private readonly options: DeadLetterOptions) {}
 
   /** Resolves once all letters (ascending offsets) are in the topic; rejects only when `signal` aborts or the partition has another owner. */
-  async deliver(partition: number, letters: readonly DeadLetter[], signal: AbortSignal): Promise<void> {
-    const { clock, random, warn, isOwner } = this.options;
+  readonly deliver: DeliverDeadLetters = async (partition, letters, signal, onFailed) => {
+    const { clock, random, isOwner } = this.options;
     const backoff = new Backoff(this.options.backoff, random);
     for (;;) {
       if (signal.aborted) throw new AppError("SHUTTING_DOWN", "The partition is being given up.");
@@ -63,122 +75,150 @@ export class DeadLetters {
         return;
       } catch (e) {
         await this.#drop(partition);
-        warn(partition, `Dead letters could not be appended and are tried again: ${e instanceof Error ? e.message : String(e)}`);
+        onFailed(e);
         await clock.sleep(backoff.next_ms(), signal);
       }
     }
-  }
+  };
 
   async close(): Promise<void> {
     await Promise.all([...this.#partitions.keys()].map((partition) => this.#drop(partition)));
   }
 
   async #deliver(partition: number, letters: readonly DeadLetter[]): Promise<void> {
+    const { topic, clock } = this.options;
     const open = this.#partitions.get(partition) ?? (await this.#open(partition));
     const target = await this.#targetPartition(partition);
-    let records: NewRecord[] = [];
-    let bytes = 0;
-    const flush = async (through: number) => {
-      if (records.length > 0) {
-        await open.producer.append(this.options.deadLetterTopic, records);
-        this.options.appended?.(partition, records.length);
-      }
-      open.deliveredThrough = through;
-      records = [];
-      bytes = 0;
+    let pending: Pending[] = [];
+    let bytes = BATCH_HEAD_BYTES;
+    const flush = async () => {
+      const gathered = pending;
+      pending = [];
+      bytes = BATCH_HEAD_BYTES;
+      if (gathered.length > 0) await this.#append(partition, open, gathered);
     };
-    let through = open.deliveredThrough;
-    for (const letter of letters) {
-      if (letter.record.offset <= open.deliveredThrough) continue;
-      const size = (letter.record.key?.length ?? 0) + (letter.record.value?.length ?? 0);
-      if (records.length > 0 && bytes + size > APPEND_BYTES_MAX) await flush(through);
-      records.push(this.#toRecord(letter, partition, target));
-      bytes += size;
-      through = letter.record.offset;
+    for (const letter of await this.#withoutReplays(partition, letters)) {
+      if (!open.delivered.covers(letter.record.offset)) {
+        await flush();
+        await searchLetters({ ...this.options, partition }, letter.record.offset, open.delivered);
+      }
+      if (open.delivered.has(letter.record)) continue;
+      const next = this.#fitting(letter, letterRecord(letter, { topic, partition, target, wall_ms: clock.wall_ms() }));
+      if (bytes + next.bytes > this.#append_bytes_max) await flush();
+      pending.push(next);
+      bytes += next.bytes;
     }
-    await flush(through);
+    await flush();
   }
 
-  async #open(partition: number): Promise<{ producer: Producer; deliveredThrough: number }> {
-    const { log, deadLetterTopic } = this.options;
-    const producer = await log.fencedProducer(`${deadLetterTopic}.${partition}`);
+  /** A batch that is too large is halved until only a letter that is too large by itself is left, and that is cut. */
+  async #append(partition: number, open: Open, pending: readonly Pending[]): Promise<void> {
     try {
-      const open = { producer, deliveredThrough: await this.#readBack(partition) };
-      this.#partitions.set(partition, open);
-      return open;
+      await open.producer.append(
+        this.options.deadLetterTopic,
+        pending.map(({ record }) => record),
+      );
     } catch (e) {
-      await producer.close();
-      throw e;
+      if (!isAppError(e, "EVENT_TOO_LARGE")) throw e;
+      await this.#appendSmaller(partition, open, pending, e);
+      return;
     }
+    for (const { letter, record } of pending) open.delivered.noteAppended(claimFor(letter.record, record));
+    this.options.appended?.(partition, pending.length);
+  }
+
+  async #appendSmaller(partition: number, open: Open, pending: readonly Pending[], refused: AppError): Promise<void> {
+    const half_bytes = Math.floor(pending.reduce((sum, { bytes }) => sum + bytes, BATCH_HEAD_BYTES) / 2);
+    if (pending.length > 1) {
+      this.#append_bytes_max = Math.min(this.#append_bytes_max, half_bytes);
+      const half = pending.length >> 1;
+      await this.#append(partition, open, pending.slice(0, half));
+      await this.#append(partition, open, pending.slice(half));
+      return;
+    }
+    if (half_bytes < LETTER_BYTES_MIN) throw refused;
+    this.#letter_bytes_max = Math.min(this.#letter_bytes_max, half_bytes);
+    const smaller = pending.map(({ letter, whole }) => this.#fitting(letter, whole));
+    await this.#append(partition, open, smaller);
+  }
+
+  #fitting(letter: DeadLetter, whole: NewRecord): Pending {
+    const record = fittingLetter(whole, this.#letter_bytes_max - BATCH_HEAD_BYTES);
+    return { letter, whole, record, bytes: encodedBytes(record) };
+  }
+
+  /**
+   * A record that a replay wrote into the topic it is from is no other poison than the one that it was read from, which stands before it
+   * and has its letter.
+   */
+  async #withoutReplays(partition: number, letters: readonly DeadLetter[]): Promise<readonly DeadLetter[]> {
+    const { log, topic } = this.options;
+    const origins = letters.map((letter) => replayedFrom(letter, topic, partition));
+    if (origins.every((origin) => origin === undefined)) return letters;
+    const source = new PlaceReader(log, topic, partition);
+    try {
+      const kept: DeadLetter[] = [];
+      for (const [index, letter] of letters.entries()) {
+        const origin = origins[index];
+        const before = origin === undefined ? undefined : await source.at(origin);
+        if (!before || before.undecodable || !isSame(before, letter.record)) kept.push(letter);
+      }
+      return kept;
+    } finally {
+      await source.close();
+    }
+  }
+
+  async #open(partition: number): Promise<Open> {
+    const { log, deadLetterTopic } = this.options;
+    await this.#learnSize();
+    const producer = await log.fencedProducer(`${deadLetterTopic}.${partition}`);
+    const open = { producer, delivered: new DeliveredLetters() };
+    this.#partitions.set(partition, open);
+    return open;
   }
 
   async #drop(partition: number): Promise<void> {
     const open = this.#partitions.get(partition);
     this.#partitions.delete(partition);
-    await open?.producer.close();
+    await open?.producer.close().catch(() => undefined);
   }
 
-  /** The offset of the partition's last letter in the topic, −1 if it has none: searched from the end, a window at a time. */
-  async #readBack(partition: number): Promise<number> {
+  async #learnSize(): Promise<void> {
     const { log, deadLetterTopic } = this.options;
-    const target = await this.#targetPartition(partition);
-    const watermarks = (await log.watermarks(deadLetterTopic))[target];
-    if (!watermarks) throw new AppError("LOG_UNAVAILABLE", `Partition ${target} of ${deadLetterTopic} is missing.`);
-    const reader = log.reader(deadLetterTopic);
-    try {
-      for (let end = watermarks.endOffset; end > watermarks.startOffset;) {
-        const start = Math.max(watermarks.startOffset, end - TAIL_RECORDS);
-        let found = -1;
-        for (let at = start, empty = 0; at < end;) {
-          const [result] = await reader.fetch(new Map([[target, at]]), TAIL_READ);
-          const isEmpty = !result || ("batch" in result && result.batch.nextOffset === at);
-          empty = isEmpty ? empty + 1 : 0;
-          if (isEmpty && empty < EMPTY_ANSWERS_MAX) continue;
-          if (isEmpty || !("batch" in result))
-            throw new AppError("LOG_UNAVAILABLE", `${deadLetterTopic} cannot be read back at offset ${at}.`);
-          for (const record of result.batch.records) found = Math.max(found, originOffset(record, this.options.topic, partition));
-          at = result.batch.nextOffset;
-        }
-        if (found >= 0) return found;
-        end = start;
-      }
-      return -1;
-    } finally {
-      await reader.close();
-    }
+    // Without the right to ask, what the topic takes shows when it is given it.
+    const description = await log.describe(deadLetterTopic).catch(() => undefined);
+    const told = Number(description?.settings["max.message.bytes"]);
+    if (!(told > 0) || told === this.#told_bytes) return;
+    this.#told_bytes = told;
+    this.#append_bytes_max = Math.min(APPEND_BYTES_MAX, told);
+    this.#letter_bytes_max = told;
   }
 
   async #targetPartition(partition: number): Promise<number> {
-    const { log, deadLetterTopic } = this.options;
-    const count = await log.partitionCount(deadLetterTopic);
+    const { log, deadLetterTopic, createTopic } = this.options;
+    let count = await log.partitionCount(deadLetterTopic);
+    if (count === 0 && createTopic) {
+      await createTopic();
+      count = await log.partitionCount(deadLetterTopic);
+    }
     if (count === 0) throw new AppError("LOG_UNAVAILABLE", `The topic ${deadLetterTopic} does not exist; create it.`);
     return partition % count;
   }
-
-  #toRecord({ record, code, detail }: DeadLetter, partition: number, target: number): NewRecord {
-    const { topic, clock } = this.options;
-    return {
-      partition: target,
-      key: record.key,
-      value: record.value,
-      timestamp_ms: clock.wall_ms(),
-      headers: [
-        ...record.headers(),
-        [DEAD_LETTER_HEADERS.reason, code],
-        [DEAD_LETTER_HEADERS.detail, detail],
-        [DEAD_LETTER_HEADERS.topic, topic],
-        [DEAD_LETTER_HEADERS.partition, String(partition)],
-        [DEAD_LETTER_HEADERS.offset, String(record.offset)],
-      ],
-    };
-  }
 }
 
-/** The offset a dead letter had in its partition, −1 if it comes from another one. The last of equal headers counts: a redriven letter may carry older ones. */
-function originOffset(record: LogRecord, topic: string, partition: number): number {
-  const headers = new Map<string, Header[1]>(record.headers());
+/** The offset that a replay says it read the record at, where that lies before it in the same partition. */
+function replayedFrom({ record }: DeadLetter, topic: string, partition: number): number | undefined {
+  const headers = new Map(record.headers());
   const text = (name: string) => Buffer.from(headers.get(name) ?? []).toString();
-  if (text(DEAD_LETTER_HEADERS.topic) !== topic || text(DEAD_LETTER_HEADERS.partition) !== String(partition)) return -1;
-  const offset = Number(text(DEAD_LETTER_HEADERS.offset));
-  return Number.isSafeInteger(offset) ? offset : -1;
+  if (!headers.has(REPLAY_HEADERS.id) || text(REPLAY_HEADERS.topic) !== topic) return undefined;
+  const offset = text(REPLAY_HEADERS.offset);
+  if (text(REPLAY_HEADERS.partition) !== String(partition) || !/^[0-9]{1,15}$/.test(offset)) return undefined;
+  return Number(offset) < record.offset ? Number(offset) : undefined;
 }
+
+type Bytes = Buffer | null;
+const isEqual = (a: Bytes, b: Bytes): boolean => (a === null || b === null ? a === b : a.equals(b));
+
+const isSame = (a: { key: Bytes; value: Bytes }, b: { key: Bytes; value: Bytes }): boolean =>
+  isEqual(a.key, b.key) && isEqual(a.value, b.value);

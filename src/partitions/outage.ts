@@ -1,11 +1,22 @@
 import type { Clock } from "../clock.ts";
 
+/** While something fails, people are told again after so long. */
+const TELL_AGAIN_MS = 60_000;
+
+/** What fails, and since when on the wall clock. */
+export interface Failure {
+  readonly sentence: string;
+  readonly since_ms: number;
+}
+
 /**
- * Follows something that is tried for as long as it takes: tells people once when it begins to fail, with the cause, and once
- * when it works again.
+ * Follows something that is tried for as long as it takes: tells people when it begins to fail, with the cause, again each minute
+ * while it does, and once when it works again.
  */
 export class Outage {
   #since_ms: number | undefined;
+  #sinceWall_ms = 0;
+  #toldAt_ms = 0;
   #cause = "";
 
   constructor(
@@ -21,10 +32,17 @@ export class Outage {
   /** Returns true where that is how it begins. */
   failed(e: unknown): boolean {
     this.#cause = e instanceof Error ? e.message : String(e);
-    if (this.#since_ms !== undefined) return false;
-    this.#since_ms = this.clock.now_ms();
-    this.tell(`${this.what} fails and is tried until it works: ${this.#cause}`);
-    return true;
+    const now_ms = this.clock.now_ms();
+    const begins = this.#since_ms === undefined;
+    if (begins) {
+      this.#since_ms = now_ms;
+      this.#sinceWall_ms = this.clock.wall_ms();
+    }
+    if (begins || now_ms - this.#toldAt_ms >= TELL_AGAIN_MS) {
+      this.#toldAt_ms = now_ms;
+      this.tell(`${this.what} fails and is tried until it works: ${this.#cause}`);
+    }
+    return begins;
   }
 
   /** Returns how long it had failed before, 0 if it had not. */
@@ -38,7 +56,11 @@ export class Outage {
 
   /** A sentence with the latest cause, once it has failed for `failing_ms`. */
   lasting(failing_ms: number): string | undefined {
+    return this.failure(failing_ms)?.sentence;
+  }
+
+  failure(failing_ms: number): Failure | undefined {
     const isLasting = this.#since_ms !== undefined && this.clock.now_ms() - this.#since_ms >= failing_ms;
-    return isLasting ? `${this.what} fails: ${this.#cause}` : undefined;
+    return isLasting ? { sentence: `${this.what} fails: ${this.#cause}`, since_ms: this.#sinceWall_ms } : undefined;
   }
 }

@@ -6,8 +6,11 @@ import type { Random } from "../random.ts";
 import type { ApplyTracer } from "../telemetry/tracer.ts";
 import { PartitionActor, STORE_RETRY_WAIT_MS } from "./actor.ts";
 import type { ActorEnvironment } from "./actor-environment.ts";
-import { Outage } from "./outage.ts";
-import type { HeldPartitions, RestoreProgress } from "./projection.ts";
+import { EndsInquiry } from "./ends-inquiry.ts";
+import { LogFailures } from "./log-failures.ts";
+import type { Failure } from "./outage.ts";
+import type { HeldPartitions, RestoreProgress, TopicsStanding } from "./projection.ts";
+import type { Question } from "./reading.ts";
 import { RestoreMeter } from "./restore-meter.ts";
 import { Standstill } from "./standstill.ts";
 import type { PartitionStore } from "./store.ts";
@@ -18,17 +21,15 @@ const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
 const RESTORE_FETCH = { ...FETCH, partition_bytes_max: 4 * 1024 * 1024 };
 /** How long to wait when there is nothing to read at all. */
 const IDLE_WAIT_MS = 25;
-/**
- * Once reading has failed for so long, what is held is taken for incomplete, since nobody knows how far the log has grown. A change
- * of leaders is over sooner.
- */
-const READ_FAILING_MS_MAX = 2_000;
 /** How often it is looked whether a partition stands still, and how long the log may take to tell its ends. */
 const LOOK_WAIT_MS = 5_000;
 /** A disk that damages a store more often than this is not to be trusted with another one. */
 const REBUILDS_MAX = 3;
 
-export interface PartitionSetOptions<View> extends Omit<ActorEnvironment, "clock" | "awaited" | "resumed" | "damaged" | "warn"> {
+export interface PartitionSetOptions<View> extends Omit<
+  ActorEnvironment,
+  "clock" | "awaited" | "endWanted" | "damaged" | "warn"
+> {
   readonly log: Log;
   readonly topic: string;
   /** `damage`: why the store that is there is not to be used any more. */
@@ -40,6 +41,11 @@ export interface PartitionSetOptions<View> extends Omit<ActorEnvironment, "clock
   readonly restoring?: (message: string, progress: RestoreProgress | undefined) => void;
   /** How the group stands, for people. */
   readonly membership: () => string;
+  /** Why there is nothing to be read yet, where that lies before reading: the topic is not reached, the group refuses. */
+  readonly obstacle?: () => Failure | undefined;
+  /** Why dead letters could not be appended, should there be any. */
+  readonly deadLetterFailure?: () => string | undefined;
+  readonly topics?: TopicsStanding;
   /** How long records may gather between two fetches, while nobody waits for them. */
   readonly gather_ms?: number;
   /** Something a person should read; it concerns all partitions where none is named. */
@@ -69,8 +75,8 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   readonly #rebuilds = new Map<number, number>();
   readonly #ending = new AbortController();
   #gathering: AbortController | undefined;
-  readonly #recordsOutage: Outage;
-  readonly #endsOutage: Outage;
+  readonly #failures: LogFailures;
+  readonly #inquiry: EndsInquiry<Question | undefined, PartitionActor<View>>;
   readonly #restoreMeter: RestoreMeter;
   readonly #standstill = new Standstill(LOOK_WAIT_MS);
   #reader: Reader;
@@ -80,10 +86,13 @@ export class PartitionSet<View> implements HeldPartitions<View> {
 
   constructor(private readonly options: PartitionSetOptions<View>) {
     const { topic, clock, warn, restoring = () => undefined } = options;
-    const tell = (message: string) => warn(undefined, message);
-    this.#recordsOutage = new Outage(`Reading the records of ${topic}`, clock, tell);
-    this.#endsOutage = new Outage(`Asking for the ends of ${topic}`, clock, tell);
+    this.#failures = new LogFailures(topic, clock, (message) => warn(undefined, message));
     this.#restoreMeter = new RestoreMeter(clock, restoring);
+    this.#inquiry = new EndsInquiry({
+      ...options,
+      outage: this.#failures.ends,
+      onHeard: () => this.#restoreMeter.note(this.#actors.values()),
+    });
     this.#reader = options.log.reader(topic);
     this.#running = Promise.all([this.#read(), this.#look()]);
   }
@@ -92,8 +101,23 @@ export class PartitionSet<View> implements HeldPartitions<View> {
     return this.options.membership();
   }
 
+  get topics(): TopicsStanding | undefined {
+    return this.options.topics;
+  }
   get readFailure(): string | undefined {
-    return this.#actors.size === 0 ? undefined : this.#recordsOutage.lasting(READ_FAILING_MS_MAX);
+    return this.#failure?.sentence;
+  }
+  get readFailingSince_ms(): number | undefined {
+    return this.#failure?.since_ms;
+  }
+
+  get deadLetterFailure(): string | undefined {
+    return this.options.deadLetterFailure?.();
+  }
+
+  get #failure(): Failure | undefined {
+    const obstacle = this.options.obstacle?.();
+    return obstacle ?? (this.#actors.size === 0 ? undefined : this.#failures.whole(this.#actors.values()));
   }
 
   get standstill(): string | undefined {
@@ -127,7 +151,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
       const actor: PartitionActor<View> = new PartitionActor<View>(partition, {
         ...this.options,
         awaited: () => this.#gathering?.abort(),
-        resumed: () => void this.#catchUp([actor]),
+        endWanted: () => this.#inquiry.ask(actor),
         damaged: (reason) => this.#damaged(partition, reason),
       });
       this.#actors.set(partition, actor);
@@ -138,11 +162,8 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   #remove(partition: number): void {
     const closing = this.#actors.get(partition)?.close();
     this.#actors.delete(partition);
-    if (closing)
-      this.#closing.set(
-        partition,
-        closing.finally(() => this.#closing.delete(partition)),
-      );
+    const closed = closing?.finally(() => this.#closing.delete(partition));
+    if (closed) this.#closing.set(partition, closed);
   }
 
   /** Sets the partition's store aside, and rebuilds it from the log's start. */
@@ -166,6 +187,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   async close(): Promise<void> {
     this.#ending.abort();
     this.#gathering?.abort();
+    this.#inquiry.close();
     await Promise.all([...this.#actors.values()].map((actor) => actor.close()));
     await this.#reader.close();
     this.#abandonFetch(new AppError("SHUTTING_DOWN", "Reading was ended by this process."));
@@ -183,15 +205,12 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   }
 
   async #open(partitions: readonly number[]): Promise<void> {
-    const opened: PartitionActor<View>[] = [];
     for (const partition of partitions) {
       await this.#closing.get(partition);
       const actor = this.#actors.get(partition);
       if (!actor || actor.view) continue;
-      if (this.#tryOpen(actor)) opened.push(actor);
-      else void this.#openLater(actor);
+      if (!this.#tryOpen(actor)) void this.#openLater(actor);
     }
-    await this.#catchUp(opened);
   }
 
   #tryOpen(actor: PartitionActor<View>): boolean {
@@ -209,29 +228,10 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   async #openLater(actor: PartitionActor<View>): Promise<void> {
     do await this.options.clock.sleep(STORE_RETRY_WAIT_MS, this.#ending.signal);
     while (this.#holds(actor) && !this.#tryOpen(actor));
-    if (this.#holds(actor)) await this.#catchUp([actor]);
   }
 
   #holds(actor: PartitionActor<View>): boolean {
     return !this.#ending.signal.aborted && this.#actors.get(actor.partition) === actor;
-  }
-
-  /** Tells the actors the ends they have to reach, asking until the log names them. */
-  async #catchUp(actors: readonly PartitionActor<View>[]): Promise<void> {
-    const backoff = new Backoff(this.options.backoff, this.options.random);
-    while (!this.#ending.signal.aborted) {
-      try {
-        const watermarks = await this.options.log.watermarks(this.options.topic);
-        this.#endsOutage.worked();
-        for (const actor of actors) actor.catchUpTo(watermarks[actor.partition] ?? { startOffset: 0, endOffset: 0 });
-        this.#restoreMeter.note(this.#actors.values());
-        return;
-      } catch (e) {
-        if (this.#ending.signal.aborted) return;
-        this.#endsOutage.failed(e);
-        await this.options.clock.sleep(backoff.next_ms(), this.#ending.signal);
-      }
-    }
   }
 
   async #read(): Promise<void> {
@@ -247,7 +247,8 @@ export class PartitionSet<View> implements HeldPartitions<View> {
       try {
         const results = await fetching;
         backoff.reset();
-        if (this.#recordsOutage.worked() >= READ_FAILING_MS_MAX) this.#forgetEnds();
+        // After an outage the actors are behind by an unknown number of records.
+        if (this.#failures.hasRead()) for (const actor of this.#actors.values()) actor.forgetEnd();
         for (const result of results) this.#actors.get(result.partition)?.accept(result);
         fetching = this.options.gather_ms === undefined && isOwner() ? this.#fetch() : undefined;
         fetching?.catch(() => undefined);
@@ -261,7 +262,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
       } catch (e) {
         fetching = undefined;
         if (this.#ending.signal.aborted) return;
-        this.#recordsOutage.failed(e);
+        this.#failures.records.failed(e);
         await clock.sleep(backoff.next_ms(), this.#ending.signal);
       }
     }
@@ -284,16 +285,20 @@ export class PartitionSet<View> implements HeldPartitions<View> {
       await clock.sleep(LOOK_WAIT_MS, this.#ending.signal);
       if (this.#ending.signal.aborted) return;
       if (this.#actors.size === 0) continue;
+      this.#failures.tellOfSome(this.held());
       try {
-        const ends = await within(clock, LOOK_WAIT_MS, log.watermarks(topic));
+        const asked = [...this.#actors.values()].map((actor) => ({ actor, question: actor.question }));
+        const ends = await within(clock, LOOK_WAIT_MS, log.ends(topic));
         if (!ends) throw new Error(`no answer within ${LOOK_WAIT_MS} ms`);
-        this.#endsOutage.worked();
-        if (!this.#standstill.look(this.held(), ends)) continue;
+        this.#failures.ends.worked();
+        for (const { actor, question } of asked) if (this.#holds(actor) && !actor.hear(question, ends)) this.#inquiry.ask(actor);
+        // Who is made to wait by a quota gets on, if slowly.
+        if (!this.#standstill.look(this.#reader.isThrottled ? [] : this.held(), ends.partitions)) continue;
         warn(undefined, this.#standstill.reason ?? "");
         this.#reconnect();
       } catch (e) {
         // Where reading fails too, that is told already. Where it does not, a partition may be without a leader, which nobody else notices.
-        if (!this.#recordsOutage.isUnderWay) this.#endsOutage.failed(e);
+        if (!this.#failures.records.isUnderWay) this.#failures.ends.failed(e);
       }
     }
   }
@@ -302,13 +307,8 @@ export class PartitionSet<View> implements HeldPartitions<View> {
     void this.#reader.close().catch(() => undefined);
     this.#reader = this.options.log.reader(this.options.topic);
     this.#abandonFetch(new AppError("LOG_UNAVAILABLE", "The connections are made anew."));
-  }
-
-  /** After an outage the actors are behind by an unknown number of records. */
-  #forgetEnds(): void {
-    const actors = [...this.#actors.values()];
-    for (const actor of actors) actor.forgetEnd();
-    void this.#catchUp(actors);
+    for (const actor of this.#actors.values())
+      actor.accept({ partition: actor.partition, interrupted: "The connections are made anew." });
   }
 
   async #gather(gather_ms: number): Promise<void> {

@@ -79,6 +79,8 @@ export interface PartitionView<View> {
   readonly doubt: string | undefined;
   /** Of the leader under which the last record applied was compared, or whose records were applied since; 0 where there are none. */
   readonly leaderEpoch: number;
+  /** The first offset folded: greater than 0 where the log had lost what was before, and that was accepted. */
+  readonly startedAt: number;
   /** Queries on the committed rows; undefined while the store is not open. */
   readonly view: View | undefined;
   /** Of the rows at `nextOffset`, where the projection keeps one. */
@@ -98,12 +100,42 @@ export interface HeldPartitions<View> {
   get(partition: number): PartitionView<View> | undefined;
   /** How the group or the log stands, in one word for /health/ready: joining, stable, waiting, left. */
   readonly membership: string;
-  /** Why the log cannot be read, a sentence, once that has lasted: what is held may be incomplete then, whatever its state. */
+  /**
+   * Why the log cannot be read, a sentence: what is held may be incomplete then, whatever its state. At once where nothing was read yet,
+   * else once it has lasted.
+   */
   readonly readFailure: string | undefined;
+  /** Since when, on the wall clock. */
+  readonly readFailingSince_ms?: number | undefined;
+  /** Why dead letters could not be appended, should there be any: a sentence, where that is tried. */
+  readonly deadLetterFailure?: string | undefined;
   /** What stands still although the log goes on, a sentence, once that has lasted. The process is then of no use as it is. */
   readonly standstill: string | undefined;
   /** How far those have come that read a long way up to the log's end; undefined while none does. */
   readonly restore: RestoreProgress | undefined;
+  /** How the log's topics stand, where that is looked at. */
+  readonly topics?: TopicsStanding | undefined;
+}
+
+export interface TopicsStanding {
+  /** What about their settings may cost records. */
+  readonly warnings: readonly TopicWarning[];
+  /** Of each topic that was looked at, every concern that there can be. */
+  readonly findings: readonly TopicFinding[];
+}
+
+export interface TopicWarning {
+  readonly topic: string;
+  /** Stable. */
+  readonly code: string;
+  /** Sentences: what is set, what follows, what to do. */
+  readonly detail: string;
+}
+
+export interface TopicFinding {
+  readonly topic: string;
+  readonly code: string;
+  readonly isFound: boolean;
 }
 
 export interface RestoreProgress {

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { AppError } from "../errors.ts";
 import { FileLock } from "../file-lock.ts";
 import type { Projection } from "./projection.ts";
-import { type Locking, moveAside, type OpenedDatabase, openDatabase, type StoreIdentity } from "./store.ts";
+import { openFilesShortage } from "./open-files.ts";
+import { cannotBeOpened, type Locking, moveAside, type OpenedDatabase, openDatabase, type StoreIdentity } from "./store.ts";
 
 /** Where a process keeps its stores: on disk, or in memory where a simulation runs many. */
 export interface State {
@@ -61,7 +62,14 @@ export class StateDir implements State {
     wall_ms: number,
     locking?: Locking,
   ): OpenedDatabase {
-    return openDatabase(join(this.path, name), projection, identity, wall_ms, locking);
+    const before = openFilesShortage();
+    if (before !== undefined) throw new AppError("STORE_FAILED", before);
+    try {
+      return openDatabase(join(this.path, name), projection, identity, wall_ms, locking);
+    } catch (e) {
+      const shortage = cannotBeOpened(e) ? openFilesShortage() : undefined;
+      throw shortage === undefined ? e : new AppError("STORE_FAILED", shortage, {}, e);
+    }
   }
 
   setAside(name: string, wall_ms: number): string {

@@ -11,8 +11,11 @@ export interface StoreIdentity {
   readonly topic: string;
 }
 
-/** Others may hold the file for a moment: a person with a shell, a backup. */
-const BUSY_WAIT_MS_MAX = 5_000;
+/**
+ * How long SQLite waits for a lock that another program holds. The whole process waits with it, so a store that is locked for longer is
+ * tried again later.
+ */
+const BUSY_WAIT_MS_MAX = 5;
 
 /** shared: other processes may look in, which costs each query two locks. exclusive: none may (measured: 6 % of a cart's time). */
 export type Locking = "shared" | "exclusive";
@@ -62,6 +65,12 @@ const sqliteCode = (e: unknown): string => (e instanceof Error ? String((e as { 
 /** Whether it was the store that failed: a full disk, one that cannot be read, a lock that is held too long. It may work again later. */
 export const isStoreFailure = (e: unknown): boolean => sqliteCode(e).startsWith("SQLITE_");
 
+/** Whether another program holds the store's lock. */
+export const isLocked = (e: unknown): boolean => /^SQLITE_(BUSY|LOCKED)/.test(sqliteCode(e));
+
+/** Whether the file could not be opened at all. */
+export const cannotBeOpened = (e: unknown): boolean => sqliteCode(e).startsWith("SQLITE_CANTOPEN");
+
 /** Whether SQLite found a file damaged (https://www.sqlite.org/rescode.html#corrupt): trying again does not help. */
 export const isDamage = (e: unknown): e is Error & { readonly code: string } => /^SQLITE_(CORRUPT|NOTADB)/.test(sqliteCode(e));
 
@@ -103,6 +112,7 @@ export function prepareDatabase(db: Database, projection: Projection<unknown>, i
     ) STRICT`);
     db.run(projection.schema);
   }).immediate();
+  addColumns(db);
   const found = db.query<typeof expected, []>("SELECT name, version, log_id, topic FROM store").get();
   for (const key of ["name", "version", "log_id", "topic"] as const) {
     if (found?.[key] !== expected[key]) return `its ${key} is ${found?.[key]}, not ${expected[key]}`;
@@ -110,15 +120,54 @@ export function prepareDatabase(db: Database, projection: Projection<unknown>, i
   return undefined;
 }
 
+/** What a position has beside what it had at first; a store from then gets it here, empty. */
+const ADDED_COLUMNS = { last_epoch: "INTEGER", topic_id: "TEXT", first_offset: "INTEGER" };
+
+function addColumns(db: Database): void {
+  const there = new Set(
+    db
+      .query<{ name: string }, []>("SELECT name FROM pragma_table_info('position')")
+      .all()
+      .map(({ name }) => name),
+  );
+  // No position at all: the file is none of ours, and is about to be set aside.
+  if (there.size === 0) return;
+  for (const [name, type] of Object.entries(ADDED_COLUMNS))
+    if (!there.has(name)) db.run(`ALTER TABLE position ADD COLUMN ${name} ${type}`);
+}
+
 /** The last record applied, kept so that a log that holds another one there is noticed. */
 export interface LastRecord {
   readonly offset: number;
   readonly checksum: number;
+  /** Unknown where the store is from before it was kept. */
+  readonly leaderEpoch: number | undefined;
 }
 
+export const lastRecordOf = (record: LogRecord): LastRecord => ({
+  offset: record.offset,
+  checksum: checksum(record),
+  leaderEpoch: record.leaderEpoch,
+});
+
+/** Whether the log's record at the offset is the one that was applied: offset and leader epoch name it, the checksum proves it. */
+export const isSameRecord = (last: LastRecord, record: LogRecord): boolean =>
+  record.offset === last.offset &&
+  (last.leaderEpoch === undefined || record.leaderEpoch === last.leaderEpoch) &&
+  checksum(record) === last.checksum;
+
 /** CRC-32 of key and value. */
-export function checksum(record: LogRecord): number {
+function checksum(record: LogRecord): number {
   return Bun.hash.crc32(record.value ?? "", Bun.hash.crc32(record.key ?? ""));
+}
+
+interface PositionRow {
+  readonly next_offset: number;
+  readonly last_offset: number | null;
+  readonly last_checksum: number | null;
+  readonly last_epoch: number | null;
+  readonly topic_id: string | null;
+  readonly first_offset: number | null;
 }
 
 /** One partition's rows and its position, which move together. */
@@ -127,6 +176,10 @@ export class PartitionStore<View> {
   /** Everything before it is in the rows; undefined before the first commit. */
   nextOffset: number | undefined;
   last: LastRecord | undefined;
+  /** Of the topic that the rows are of; undefined until the log has told it. Kept with the next commit. */
+  topicId: string | undefined;
+  /** Where the rows begin; what the log had before is not in them. Kept with the next commit. */
+  firstOffset: number | undefined;
   readonly #begin: Statement;
   readonly #write: Statement;
   readonly #commit: Statement;
@@ -140,29 +193,42 @@ export class PartitionStore<View> {
   ) {
     this.projection = projection.open(db, partition);
     const row = db
-      .query<{ next_offset: number; last_offset: number | null; last_checksum: number | null }, [number]>(
-        "SELECT next_offset, last_offset, last_checksum FROM position WHERE partition = ?",
+      .query<PositionRow, [number]>(
+        "SELECT next_offset, last_offset, last_checksum, last_epoch, topic_id, first_offset FROM position WHERE partition = ?",
       )
       .get(partition);
     if (row) {
       this.nextOffset = row.next_offset;
+      this.topicId = row.topic_id ?? undefined;
+      this.firstOffset = row.first_offset ?? undefined;
       if (row.last_offset !== null && row.last_checksum !== null)
-        this.last = { offset: row.last_offset, checksum: row.last_checksum };
+        this.last = { offset: row.last_offset, checksum: row.last_checksum, leaderEpoch: row.last_epoch ?? undefined };
     }
     this.#begin = db.query("BEGIN IMMEDIATE");
     this.#commit = db.query("COMMIT");
-    this.#write = db.query(`INSERT INTO position VALUES (?1, ?2, ?3, ?4)
-      ON CONFLICT (partition) DO UPDATE SET next_offset = ?2, last_offset = ?3, last_checksum = ?4`);
+    this.#write = db.query(`INSERT INTO position
+      (partition, next_offset, last_offset, last_checksum, last_epoch, topic_id, first_offset) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+      ON CONFLICT (partition) DO UPDATE SET next_offset = ?2, last_offset = ?3, last_checksum = ?4, last_epoch = ?5, topic_id = ?6,
+      first_offset = ?7`);
   }
 
   /** Writes the touched rows and the position in one transaction, or throws and has written nothing. */
   commit(nextOffset: number, last: LastRecord | undefined): void {
     const began_s = this.meter?.now_s() ?? 0;
     let outcomes: Outcomes | undefined;
+    if (this.nextOffset === undefined) this.firstOffset ??= 0;
     this.#begin.run();
     try {
       outcomes = this.projection.flush();
-      this.#write.run(this.partition, nextOffset, last?.offset ?? null, last?.checksum ?? null);
+      this.#write.run(
+        this.partition,
+        nextOffset,
+        last?.offset ?? null,
+        last?.checksum ?? null,
+        last?.leaderEpoch ?? null,
+        this.topicId ?? null,
+        this.firstOffset ?? null,
+      );
       this.#commit.run();
     } catch (e) {
       if (this.db.inTransaction) this.db.run("ROLLBACK");

@@ -8,7 +8,7 @@ const TRANSACTION_BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 const EVENT_LOOP_BOUNDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 const BATCH_RECORDS_BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000];
 
-const STATES = ["created", "catching-up", "running", "draining", "stopped", "halted"] as const;
+const STATES = ["created", "catching-up", "running", "suspended", "blocked", "draining", "stopped", "halted"] as const;
 /** What becomes of a record that is read. */
 const OUTCOMES = ["applied", "duplicate", "held", "ignored", "dead"] as const;
 
@@ -17,7 +17,7 @@ interface HeldPartition {
   readonly state: (typeof STATES)[number];
   readonly nextOffset: number;
   readonly endOffset: number;
-  readonly isSuspended: boolean;
+  readonly hindered: string | undefined;
 }
 
 /** What is looked at when the numbers are asked for. */
@@ -26,6 +26,8 @@ export interface WatchedPartitions<Held extends HeldPartition = HeldPartition> {
   held(): Iterable<Held>;
   readonly readFailure: string | undefined;
   readonly standstill: string | undefined;
+  readonly topics?:
+    { readonly findings: readonly { readonly topic: string; readonly code: string; readonly isFound: boolean }[] } | undefined;
   readonly restore:
     | { readonly partitions: number; readonly records: number; readonly records_total: number; readonly left_s: number }
     | undefined;
@@ -133,6 +135,11 @@ export class Metrics implements PartitionMeter, RequestMeter {
       [],
       (counter) => counter.inc(unknownRecords),
     );
+    // At 0 from the first look on, so that the first one shows as an increase.
+    const refused: Record<string, number> = { EVENT_TOO_LARGE: 0, APPEND_REFUSED: 0 };
+    this.#counter("orders_append_refused_total", "Events that the log refused for good, by why.", ["code"], (counter) => {
+      for (const [code, events] of Object.entries(refused)) counter.inc({ code }, events);
+    });
     return {
       now_s: this.now_s,
       appended: (outcome, records, unknown, took_s) => {
@@ -140,6 +147,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
         sizes.observe(records);
         unknownRecords += unknown;
       },
+      refused: (code) => void (refused[code] = (refused[code] ?? 0) + 1),
     };
   }
 
@@ -184,7 +192,24 @@ export class Metrics implements PartitionMeter, RequestMeter {
     ofEach("orders_partition_lag_records", "Records of the log that are not applied yet.", (held) =>
       Math.max(0, held.endOffset - held.nextOffset),
     );
-    ofEach("orders_store_failing", "1 while the partition's store cannot be written.", (held) => flag(held.isSuspended));
+    ofEach("orders_partition_hindered", "1 while the partition does not go on, though it will by itself.", (held) =>
+      flag(held.hindered !== undefined),
+    );
+    ofEach("orders_store_failing", "1 while the partition's store cannot be opened or written.", ({ state }) =>
+      flag(state === "suspended"),
+    );
+    ofEach("orders_partition_unreadable", "1 while the log does not give the partition, such as without a leader.", (held) =>
+      flag(held.hindered !== undefined && held.state !== "suspended" && held.state !== "blocked"),
+    );
+    this.#gauge(
+      "orders_topic_concern",
+      "1 for what about a topic's settings may cost records; looked at each minute.",
+      ["topic", "concern"],
+      (gauge) => {
+        for (const { topic, code, isFound } of partitions().topics?.findings ?? [])
+          gauge.set({ topic, concern: code }, flag(isFound));
+      },
+    );
     this.#ofCounts(
       "orders_store_outages_total",
       "Times that a partition's store stopped taking transactions.",

@@ -3,8 +3,14 @@
  * record's `traceparent` (W3C Trace Context). Without a tracer nothing is done for traces.
  */
 export interface RequestTracer {
-  /** A request has arrived. `route` is the pattern, `url` what was asked for; `traceparent` is checked already. */
-  request(method: string, route: string, url: string, traceparent: string | undefined): RequestSpan;
+  /** A request has arrived. `route` is the pattern, `url` what was asked for; `traceparent` and `tracestate` are checked already. */
+  request(
+    method: string,
+    route: string,
+    url: string,
+    traceparent: string | undefined,
+    tracestate: string | undefined,
+  ): RequestSpan;
 }
 
 export interface RequestSpan {
@@ -14,8 +20,9 @@ export interface RequestSpan {
 }
 
 export interface SendingSpan {
-  /** For the record's header. */
+  /** For the record's headers. */
   readonly traceparent: string;
+  readonly tracestate: string | undefined;
   readonly sent: (offset: number) => void;
   readonly failed: (e: unknown) => void;
 }

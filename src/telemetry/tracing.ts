@@ -1,6 +1,7 @@
 import {
   type Attributes,
   type Context,
+  createTraceState,
   isSpanContextValid,
   ROOT_CONTEXT,
   type Span,
@@ -77,8 +78,8 @@ export class Tracing implements RequestTracer, ApplyTracer {
     return this.#provider.shutdown().catch(() => undefined);
   }
 
-  request(method: string, route: string, url: string, traceparent: string | undefined): RequestSpan {
-    const parent = traceparent === undefined ? undefined : spanContext(traceparent);
+  request(...[method, route, url, traceparent, tracestate]: Parameters<RequestTracer["request"]>): RequestSpan {
+    const parent = traceparent === undefined ? undefined : spanContext(traceparent, tracestate);
     const { pathname, protocol } = new URL(url);
     const attributes = {
       "http.request.method": method,
@@ -110,6 +111,7 @@ export class Tracing implements RequestTracer, ApplyTracer {
     const span = this.#tracer.startSpan(name, { kind: SpanKind.PRODUCER, attributes }, under(request.spanContext()));
     return {
       traceparent: header(span.spanContext()),
+      tracestate: span.spanContext().traceState?.serialize(),
       sent: (offset) => {
         span.setAttribute("messaging.kafka.offset", offset);
         span.end();
@@ -128,8 +130,7 @@ export class Tracing implements RequestTracer, ApplyTracer {
       const endTime = now_ms();
       for (const record of records) {
         if (record.offset < fromOffset || record.offset >= nextOffset) continue;
-        const given = record.headers().find(([name]) => name === "traceparent")?.[1];
-        const parent = given ? spanContext(Buffer.from(given).toString("latin1")) : undefined;
+        const parent = parentOf(record);
         if (!parent || (this.#parentDecides && (parent.traceFlags & TraceFlags.SAMPLED) === 0)) continue;
         const attributes = {
           ...this.#messaging,
@@ -172,11 +173,22 @@ const fail = (span: Span, why: string): void => {
 const traceparentPattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
 /** Undefined where it is malformed, as another program's may be. */
-const spanContext = (traceparent: string): SpanContext | undefined => {
+const spanContext = (traceparent: string, tracestate: string | undefined): SpanContext | undefined => {
   const [, traceId, spanId, flags] = traceparentPattern.exec(traceparent) ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
-  const context = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
+  const traceState = tracestate === undefined ? {} : { traceState: createTraceState(tracestate) };
+  const context = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true, ...traceState };
   return isSpanContextValid(context) ? context : undefined;
+};
+
+const parentOf = (record: Parameters<ApplyTracer["applying"]>[1][number]): SpanContext | undefined => {
+  const headers = record.headers();
+  const text = (wanted: string) => {
+    const value = headers.find(([name]) => name === wanted)?.[1];
+    return value ? Buffer.from(value).toString("latin1") : undefined;
+  };
+  const traceparent = text("traceparent");
+  return traceparent === undefined ? undefined : spanContext(traceparent, text("tracestate"));
 };
 
 const header = ({ traceId, spanId, traceFlags }: SpanContext): string =>

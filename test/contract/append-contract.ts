@@ -65,6 +65,29 @@ export function appendContract({ harness, open }: ContractContext): void {
   );
 
   test(
+    "any timestamp of 64 bits is kept where the topic takes any: a number where that is exact, else a bigint",
+    async () => {
+      const log = await open();
+      const topic = harness.uniqueName("timestamps");
+      await log.createTopic(topic, 1, { anyTimestamp: true });
+      const safe = [1, 253_402_300_800_000, -62_135_596_800_000, Number.MAX_SAFE_INTEGER, -Number.MAX_SAFE_INTEGER];
+      const beyond = [2n ** 53n + 1n, -(2n ** 53n) - 1n, 1_795_000_000_123_456_789n, 2n ** 63n - 1n, -(2n ** 63n)];
+      const times = [...safe, ...beyond];
+      const producer = log.producer();
+      for (const timestamp_ms of times) await producer.append(topic, [newRecord("alone", { timestamp_ms })]);
+      await producer.append(
+        topic,
+        times.map((timestamp_ms) => newRecord("together", { timestamp_ms })),
+      );
+      // As a producer may hand them over, too.
+      await producer.append(topic, [newRecord("small", { timestamp_ms: 5n }), newRecord("large", { timestamp_ms: -(2 ** 63) })]);
+      const read = await readAll(await open(), topic);
+      expect(read.map((record) => record.timestamp_ms)).toEqual([...times, ...times, 5, -(2n ** 63n)]);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
     "headers keep their order, duplicates, and null apart from empty",
     async () => {
       const log = await open();

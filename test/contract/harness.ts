@@ -1,4 +1,4 @@
-import type { Batch, FetchResult, Log, LogRecord, NewRecord } from "../../src/log/log.ts";
+import type { Batch, FetchResult, Log, LogRecord, NewRecord, Reader } from "../../src/log/log.ts";
 
 /** What an adapter of the `Log` port brings to the contract suite. */
 export interface LogHarness {
@@ -10,6 +10,14 @@ export interface LogHarness {
   restart?: () => Promise<void>;
   /** The next append through this handle reaches the log, its answer does not come back. */
   loseNextAnswer?: (log: Log) => void;
+  /** Deletes a topic, as an operator would. */
+  deleteTopic?: (topic: string) => Promise<void>;
+  /** Nobody leads the partition until the function that it resolves with is called. */
+  withoutLeader?: (topic: string, partition: number) => Promise<() => Promise<void>>;
+  /** No append can be carried out until the function that it resolves with is called. */
+  hinderAppends?: (topic: string) => Promise<() => Promise<void>>;
+  /** Another program begins a transaction, appends the values to partition 0, and ends it when it is told to. */
+  openTransaction?: (topic: string, values: readonly string[]) => Promise<(commit: boolean) => Promise<void>>;
   dispose(): Promise<void>;
 }
 
@@ -72,14 +80,17 @@ export function batchOf(result: FetchResult): Batch {
 export async function fetchSome(log: Log, topic: string, positions: ReadonlyMap<number, number>): Promise<FetchResult[]> {
   const reader = log.reader(topic);
   try {
-    return await eventually("something to read", async () => {
-      const results = await reader.fetch(positions, { wait_ms_max: 1_000, partition_bytes_max: PARTITION_BYTES_MAX });
-      return results.length > 0 ? results : undefined;
-    });
+    return await fetchOn(reader, positions);
   } finally {
     await reader.close();
   }
 }
+
+export const fetchOn = (reader: Reader, positions: ReadonlyMap<number, number>): Promise<FetchResult[]> =>
+  eventually("something to read", async () => {
+    const results = await reader.fetch(positions, { wait_ms_max: 1_000, partition_bytes_max: PARTITION_BYTES_MAX });
+    return results.length > 0 ? results : undefined;
+  });
 
 /** Asks until the answer is neither undefined nor false. */
 export async function eventually<T>(what: string, ask: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {

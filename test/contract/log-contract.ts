@@ -4,7 +4,9 @@ import { appendContract } from "./append-contract.ts";
 import { fencingContract } from "./fencing-contract.ts";
 import { groupContract } from "./group-contract.ts";
 import type { LogHarness } from "./harness.ts";
+import { hindranceContract } from "./hindrance-contract.ts";
 import { readContract } from "./read-contract.ts";
+import { sendContract } from "./send-contract.ts";
 import { topicContract } from "./topic-contract.ts";
 
 /** What each part of the suite gets: `open` closes the handle after the test. */
@@ -35,6 +37,8 @@ export function logContract(name: string, makeHarness: () => LogHarness): void {
 
     describe("topics", () => topicContract(context));
     describe("append", () => appendContract(context));
+    describe("send", () => sendContract(context));
+    describe("hindrances", () => hindranceContract(context));
     describe("read", () => readContract(context));
     describe("fencing", () => fencingContract(context));
     describe("groups", () => groupContract(context));

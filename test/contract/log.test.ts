@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +7,7 @@ import type { Log } from "../../src/log/log.ts";
 import { MemoryBroker, noFaults } from "../../src/log/memory-log.ts";
 import { openSqliteLog } from "../../src/log/sqlite-log.ts";
 import { HOLDER } from "./group-contract.ts";
-import type { LogHarness } from "./harness.ts";
+import { type LogHarness, newRecord } from "./harness.ts";
 import { logContract } from "./log-contract.ts";
 
 const newUuid = (): string => crypto.randomUUID();
@@ -24,17 +25,35 @@ logContract("the embedded log", (): LogHarness => {
     uniqueName: counted(),
     // What is stored is the file: closing all handles, as is done before, is all there is to a restart.
     restart: async () => {},
+    hinderAppends: async () => {
+      const other = new Database(join(directory, "log.sqlite"));
+      other.run("BEGIN IMMEDIATE");
+      return async () => other.close();
+    },
     dispose: async () => rmSync(directory, { recursive: true }),
   };
 });
 
 logContract("the in-memory log", (): LogHarness => {
   const losing = new Set<string>();
+  const leaderless = new Set<string>();
   const broker = new MemoryBroker({
     clock: systemClock,
     newUuid,
-    faults: { ...noFaults, onAppend: (connection) => (losing.delete(connection) ? "lose-answer" : "ok") },
+    faults: {
+      ...noFaults,
+      onAppend: (connection) => (losing.delete(connection) ? "lose-answer" : "ok"),
+      leader: (topic, partition) => (leaderless.has(`${topic}-${partition}`) ? "none" : "ok"),
+    },
   });
+  const withoutLeader = async (topic: string, partition: number) => {
+    leaderless.add(`${topic}-${partition}`);
+    broker.topics.notify();
+    return async () => {
+      leaderless.delete(`${topic}-${partition}`);
+      broker.topics.elect(topic, partition);
+    };
+  };
   const names = new Map<Log, string>();
   const uniqueName = counted();
   return {
@@ -47,6 +66,16 @@ logContract("the in-memory log", (): LogHarness => {
     uniqueName,
     restart: async () => {},
     loseNextAnswer: (log) => losing.add(names.get(log)!),
+    deleteTopic: async (topic) => broker.topics.deleteTopic(topic),
+    withoutLeader,
+    hinderAppends: (topic) => withoutLeader(topic, 0),
+    openTransaction: async (topic, texts) => {
+      const transaction = broker.topics.openTransaction(
+        topic,
+        texts.map((text) => newRecord(text)),
+      );
+      return async (isCommitted) => transaction.end(isCommitted);
+    },
     dispose: async () => {},
   };
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/clock.ts";
 import type { AppendFault, FetchFault, LeaderFault, MemoryFaults } from "../../src/log/memory-log.ts";
 import { MemoryBroker } from "../../src/log/memory-log.ts";
-import { eventually, newRecord, readAll, rejection, values } from "./harness.ts";
+import { batchOf, eventually, newRecord, newRecords, readAll, rejection, values } from "./harness.ts";
 
 /** A broker whose faults are set by name of the process: away and stalled last, the others hit the next call. */
 async function broken() {
@@ -11,12 +11,14 @@ async function broken() {
   const appends: AppendFault[] = [];
   const fetches: FetchFault[] = [];
   const leaders = new Map<number, LeaderFault>();
+  const denied = new Set<string>();
   const faults: MemoryFaults = {
     away: (connection) => away.has(connection),
     stalled: (connection) => stalled.has(connection),
     onAppend: () => appends.shift() ?? "ok",
     onFetch: () => fetches.shift() ?? "ok",
     leader: (_, partition) => leaders.get(partition) ?? "ok",
+    isDenied: (_, name) => denied.has(name),
   };
   const broker = new MemoryBroker({
     clock: systemClock,
@@ -28,7 +30,7 @@ async function broken() {
   });
   const log = broker.connect("a");
   await log.createTopic("orders", 4);
-  return { broker, log, away, stalled, appends, fetches, leaders };
+  return { broker, log, away, stalled, appends, fetches, leaders, denied };
 }
 
 const join = (log: ReturnType<MemoryBroker["connect"]>) => {
@@ -110,7 +112,10 @@ describe("the in-memory log's faults", () => {
     const reader = log.reader("orders");
     const positions = new Map([0, 1].map((partition) => [partition, 0]));
     const results = await reader.fetch(positions, { wait_ms_max: 1_000, partition_bytes_max: 1_000 });
-    expect(results.map(({ partition }) => partition)).toEqual([1]);
+    expect(results).toMatchObject([
+      { partition: 0, unavailable: expect.any(String) },
+      { partition: 1, batch: { endOffset: 1 } },
+    ]);
     leaders.clear();
     expect([...values(await readAll(log, "orders")), ...values(await readAll(log, "orders", 1))]).toEqual(["before", "led"]);
   });
@@ -132,6 +137,108 @@ describe("the in-memory log's faults", () => {
     leaders.clear();
     expect(await fetch(1)).toEqual([2, 3]);
     expect((await log.watermarks("orders"))[0]).toEqual({ startOffset: 0, endOffset: 3 });
+  });
+
+  test("a new leader has a higher epoch; one that was not in sync lacks the tail, and its own records take those offsets", async () => {
+    const { broker, log } = await broken();
+    const producer = log.producer();
+    const reader = log.reader("orders");
+    const fetch = (at: number) => reader.fetch(new Map([[0, at]]), { wait_ms_max: 20, partition_bytes_max: 1_000 });
+    await producer.append("orders", newRecords("old", 3));
+    expect((await fetch(0)).map((result) => batchOf(result).leaderEpoch)).toEqual([0]);
+    expect(producer.lane("orders", 0)).toBe("0");
+    broker.topics.elect("orders", 0, 1);
+    expect(producer.lane("orders", 0)).toBe("1");
+    expect(await producer.send("orders", [newRecord("new")])).toEqual([{ offset: 1, leaderEpoch: 1 }]);
+    expect((await log.ends("orders")).partitions[0]).toMatchObject({ endOffset: 2, leaderEpoch: 1 });
+    // What was read before is told to be in doubt before anything is read of the new leader, also that it has less.
+    expect(await fetch(3)).toMatchObject([{ partition: 0, interrupted: expect.any(String) }]);
+    expect(await fetch(3)).toEqual([{ partition: 0, outOfRange: { startOffset: 0, endOffset: 2 } }]);
+    const [result] = await fetch(0);
+    expect(batchOf(result!).records.map((record) => [String(record.value), record.leaderEpoch])).toEqual([
+      ["old-0", 0],
+      ["new", 1],
+    ]);
+    broker.topics.loseTail("orders", 0, 1);
+    expect((await log.ends("orders")).partitions[0]).toMatchObject({ endOffset: 1, leaderEpoch: 1 });
+    expect(await fetch(1)).toMatchObject([{ partition: 0, interrupted: expect.any(String) }]);
+    expect(await fetch(1)).toEqual([]);
+  });
+
+  test("a record that is late reaches no other leader, and no other topic, than it was sent to", async () => {
+    const { broker, log, appends } = await broken();
+    const producer = log.producer();
+    for (const strike of [
+      () => broker.topics.elect("orders", 0),
+      () => {
+        broker.topics.deleteTopic("orders");
+        broker.topics.growTo("orders", 4);
+      },
+    ]) {
+      appends.push("land-late");
+      await rejection(producer.append("orders", [newRecord("late")]));
+      strike();
+      await Bun.sleep(200);
+      expect(values(await readAll(log, "orders"))).toEqual([]);
+    }
+  });
+
+  test("a connection that was lost is told of each partition once", async () => {
+    const { log, away, fetches } = await broken();
+    await log.producer().append("orders", [newRecord("a"), newRecord("b", { partition: 1 })]);
+    const reader = log.reader("orders");
+    const positions = new Map([0, 1].map((partition) => [partition, 0]));
+    const kinds = async () => {
+      const results = await reader.fetch(positions, { wait_ms_max: 20, partition_bytes_max: 1_000 });
+      return results.map((result) => Object.keys(result)[1]);
+    };
+    expect(await kinds()).toEqual(["batch", "batch"]);
+    away.add("a");
+    await rejection(kinds());
+    away.delete("a");
+    expect(await kinds()).toEqual(["interrupted", "interrupted"]);
+    expect(await kinds()).toEqual(["batch", "batch"]);
+    fetches.push("hang");
+    expect(await kinds()).toEqual([]);
+    expect(await kinds()).toEqual(["interrupted", "interrupted"]);
+  });
+
+  test("a batch that nobody can decode is one record for all its offsets, and is cut as a whole", async () => {
+    const { broker, log } = await broken();
+    const producer = log.producer();
+    await producer.append("orders", [newRecord("before")]);
+    broker.topics.landUndecodable("orders", 0, 3, "The batch is not what its checksum says.");
+    expect(await producer.append("orders", [newRecord("after")])).toEqual([4]);
+    const read = await readAll(log, "orders");
+    expect(read.map(({ offset, undecodable }) => [offset, undecodable?.lastOffset])).toEqual([
+      [0, undefined],
+      [1, 3],
+      [4, undefined],
+    ]);
+    broker.topics.elect("orders", 0, 3);
+    expect(await log.watermarks("orders")).toMatchObject([{ endOffset: 1 }, {}, {}, {}]);
+  });
+
+  test("a process without the right is refused, and what the topic does not take is: too large, or an hour ahead", async () => {
+    const { broker, log, denied } = await broken();
+    const producer = log.producer();
+    const fateOf = async (more: Parameters<typeof newRecord>[1] = {}) => {
+      const [outcome] = await producer.send("orders", [newRecord("x", more)]);
+      return "offset" in outcome! ? outcome.offset : outcome!.error.code;
+    };
+    denied.add("orders");
+    expect(await fateOf()).toBe("APPEND_REFUSED");
+    denied.add("fence");
+    expect(await rejection(log.fencedProducer("fence"))).toMatchObject({ code: "APPEND_REFUSED" });
+    denied.clear();
+    const ahead_ms = systemClock.wall_ms() + 2 * 3_600_000;
+    expect([await fateOf({ timestamp_ms: ahead_ms }), await fateOf({ timestamp_ms: BigInt(ahead_ms) * 1_000_000n })]).toEqual([
+      "APPEND_REFUSED",
+      "APPEND_REFUSED",
+    ]);
+    broker.topics.setRecordBytesMax("orders", 100);
+    expect(await fateOf({ key: "k".repeat(100) })).toBe("EVENT_TOO_LARGE");
+    expect(await fateOf()).toBe(0);
   });
 
   test("a stalled member is no owner before another can be, loses its partitions, and comes back", async () => {

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/clock.ts";
@@ -152,6 +152,22 @@ describe("the embedded log's file", () => {
     expect(await impatient.producer().append("orders", newRecords("c", 1))).toEqual([1]);
     expect(values(await readAll(log, "orders"))).toEqual(["b-0", "c-0"]);
     await impatient.close();
+  });
+
+  test("one that was removed or replaced is said to be unavailable, and takes no record that would end with the process", async () => {
+    await log.producer().append("orders", newRecords("a", 1));
+    renameSync(path, `${path}.away`);
+    const gone = { code: "LOG_UNAVAILABLE", message: expect.stringContaining("was removed or replaced") };
+    for (const isReplaced of [false, true]) {
+      if (isReplaced) await Bun.write(path, "another file");
+      expect(await rejection(log.producer().append("orders", newRecords("b", 1)))).toMatchObject(gone);
+      expect(await rejection(log.watermarks("orders"))).toMatchObject(gone);
+      const fetched = log.reader("orders").fetch(new Map([[0, 0]]), { wait_ms_max: 1_000, partition_bytes_max: 1_000 });
+      expect(await rejection(fetched)).toMatchObject(gone);
+    }
+    renameSync(`${path}.away`, path);
+    expect(await log.producer().append("orders", newRecords("c", 1))).toEqual([1]);
+    expect(values(await readAll(log, "orders"))).toEqual(["a-0", "c-0"]);
   });
 
   test("a record missing in the middle is unreadable, not skipped; what lies before it is read", async () => {

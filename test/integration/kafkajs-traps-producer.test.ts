@@ -125,6 +125,7 @@ await brokerSuite("kafkajs' traps: the producer", (broker) => {
         clock: systemClock,
         queue_records_max: 10_000,
         batch_records_max: 50,
+        value_bytes_max: 1_000_000,
       });
       const ledger = new Ledger();
       const ending = { soon: false };
@@ -136,7 +137,7 @@ await brokerSuite("kafkajs' traps: the producer", (broker) => {
           await ledger.note(
             partition,
             [value],
-            append.then((offset) => [offset]),
+            append.then(({ offset }) => [offset]),
           );
           await Bun.sleep(5);
         }

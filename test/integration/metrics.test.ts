@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createOrder, updateOrder } from "../support/http.ts";
+import { freePort } from "../support/ports.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -77,6 +78,14 @@ describe("the numbers of a running program", () => {
     expect(shown.filter((name) => !dashboard.includes(name))).toEqual([]);
   });
 
+  test("each alert rule is tested", () => {
+    const rules = readFileSync(join(deploy, "alerts.yaml"), "utf8");
+    const tests = readFileSync(join(deploy, "alerts_test.yaml"), "utf8");
+    const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name!);
+    expect(alerts.length).toBeGreaterThan(10);
+    expect(alerts.filter((name) => !tests.includes(name))).toEqual([]);
+  });
+
   // With CI set it must run, so it fails there.
   test.skipIf(promtool === null && process.env["CI"] === undefined)(
     "promtool objects neither to the metrics nor to the rules, and the rules do what they are tested for",
@@ -95,4 +104,25 @@ describe("the numbers of a running program", () => {
       check(["test", "rules", "alerts_test.yaml"]);
     },
   );
+});
+
+test("a program whose brokers do not answer says so where people look: from the start, which broker, and since when", async () => {
+  const port = await freePort();
+  await using program = await startProgram({ env: { KAFKA_BROKERS: `127.0.0.1:${port}` } });
+  for (const url of [program.cartUrl, program.orderUrl]) {
+    const health = async () => {
+      const response = await fetch(`${url}/health/ready`).catch(() => undefined);
+      const { reason, since } = ((await response?.json()) ?? {}) as { reason?: string; since?: string };
+      return { status: response?.status, reason, since };
+    };
+    await waitUntil(
+      () => "for a reason",
+      async () => (await health()).reason !== undefined,
+    );
+    const { status, reason, since } = await health();
+    expect(status).toBe(503);
+    expect(Date.now() - Date.parse(since ?? "")).toBeWithin(0, 60_000);
+    expect(reason).toMatch(new RegExp(`^The log cannot be used: .*127\\.0\\.0\\.1:${port}`));
+    expect(sumOf(await scrape(url), "orders_log_unreadable")).toBe(1);
+  }
 });

@@ -1,7 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { DEAD_LETTER_HEADERS } from "../../src/partitions/dead-letters.ts";
+import {
+  DEAD_LETTER_EXTRA_HEADERS,
+  DEAD_LETTER_HEADERS,
+  PARKED_HEADERS,
+  REDRIVE_HEADERS,
+  REPLAY_HEADERS,
+} from "../../src/log/operation-headers.ts";
 
 const directory = join(import.meta.dir, "../../pipelines");
 const pipelines = readdirSync(directory)
@@ -90,9 +96,11 @@ describe.each(pipelines)("%s", (name) => {
   });
 });
 
-test("redrive knows dead letters by the headers that they have", () => {
-  const named = new Set(text("redrive.yaml").match(/(?<=@?")x-dead-letter-[a-z]+(?=")/g));
-  expect([...named].toSorted()).toEqual(Object.values(DEAD_LETTER_HEADERS).toSorted());
+test("replay and redrive name the headers that this program names, each of them and no other", () => {
+  const named = (name: string) => [...new Set(text(name).match(/(?<=@?")x-[a-z-]+[a-z](?=")/g))].toSorted();
+  const all = (...groups: object[]) => groups.flatMap((group) => Object.values(group) as string[]).toSorted();
+  expect(named("replay.yaml")).toEqual(all(REPLAY_HEADERS));
+  expect(named("redrive.yaml")).toEqual(all(DEAD_LETTER_HEADERS, DEAD_LETTER_EXTRA_HEADERS, REDRIVE_HEADERS, PARKED_HEADERS));
 });
 
 test("all pipelines have the same connection", () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { DEAD_LETTER_HEADERS } from "../../src/partitions/dead-letters.ts";
+import { DEAD_LETTER_HEADERS } from "../../src/log/operation-headers.ts";
 import type { NewHeader, NewRecord } from "../../src/log/log.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { connectSuite, startPipeline } from "../support/connect.ts";

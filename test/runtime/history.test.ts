@@ -98,6 +98,7 @@ beforeAll(async () => {
     orders_topic: TOPIC,
     dead_letter_topic: DEAD_LETTER_TOPIC,
     read_wait_ms_max: 100,
+    inFlight,
   });
   service = serve(serviceApp(routes, inFlight, createLogger({ level: "silent", format: "json" })), {
     host: "127.0.0.1",
@@ -254,7 +255,7 @@ test("orders and held updates are counted once and kept up to date, also when a 
   db?.run("CREATE TABLE orphans (parent INTEGER REFERENCES parents DEFERRABLE INITIALLY DEFERRED)");
   db?.run("CREATE TRIGGER failing AFTER INSERT ON orders BEGIN INSERT INTO orphans VALUES (1); END");
   await rig.append(record(3, created("ORD-4", "f")));
-  await eventually(() => set.get(3)?.state === "halted");
+  await eventually(() => set.get(3)?.state === "suspended");
   expect(set.get(3)?.view?.counts()).toEqual({ orders: 2, held: 1 });
   db?.run("DROP TRIGGER failing");
   next++;

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/clock.ts";
-import { AppError } from "../../src/errors.ts";
+import { AppError, type ErrorCode } from "../../src/errors.ts";
 import { Appender } from "../../src/log/appender.ts";
+import type { SendOutcome } from "../../src/log/log.ts";
 import { HELD_UPDATES_MAX } from "../../src/orders/order.ts";
 import { heldUpdatesOf } from "../../src/order-service/queries.ts";
 import type { AppendMeter } from "../../src/telemetry/meters.ts";
@@ -13,7 +14,7 @@ const lines = async (metrics: Metrics, name: string): Promise<string[]> =>
   (await metrics.text())
     .split("\n")
     .filter((line) => line.startsWith(`${name}{`))
-    .map((line) => line.slice(name.length).replace(/,?component="order-service"/, ""));
+    .map((line) => line.slice(name.length).replace(/,?component="[a-z-]+"/, ""));
 
 describe("what the partitions count", () => {
   test("each record once by what became of it, each dead letter only when it is appended, also when all is read again", async () => {
@@ -72,17 +73,17 @@ describe("what the partitions count", () => {
       applied: (await lines(rig.metrics, "orders_records_total"))[0],
       failing: (await lines(rig.metrics, "orders_store_failing"))[0],
       outages: (await lines(rig.metrics, "orders_store_outages_total"))[0],
-      halted: (await lines(rig.metrics, "orders_partition_state")).find((line) => line.includes("halted")),
+      suspended: (await lines(rig.metrics, "orders_partition_state")).find((line) => line.includes("suspended")),
     });
     await rig.append(...Array.from({ length: orders }, (_, n) => record(0, created(`ORD-${n}`, `e${n}`))));
-    await eventually(() => set.get(0)?.state === "halted");
+    await eventually(() => set.get(0)?.state === "suspended");
     // Long enough for a second try.
     await Bun.sleep(1_200);
     expect(await counted()).toEqual({
       applied: '{partition="0",outcome="applied"} 0',
       failing: '{partition="0"} 1',
       outages: '{partition="0"} 1',
-      halted: '{partition="0",state="halted"} 1',
+      suspended: '{partition="0",state="suspended"} 1',
     });
     makeRoom();
     await eventually(() => set.get(0)?.nextOffset === orders);
@@ -90,7 +91,7 @@ describe("what the partitions count", () => {
       applied: `{partition="0",outcome="applied"} ${orders}`,
       failing: '{partition="0"} 0',
       outages: '{partition="0"} 1',
-      halted: '{partition="0",state="halted"} 0',
+      suspended: '{partition="0",state="suspended"} 0',
     });
   });
 });
@@ -106,15 +107,27 @@ test("a store that cannot be asked leaves out its own numbers alone", async () =
 });
 
 describe("what the appender counts", () => {
-  const counted = async (append: () => Promise<number[]>, wait_ms: number) => {
+  const counted = async (send: (records: number) => Promise<SendOutcome[]>, wait_ms: number) => {
     const told: Parameters<AppendMeter["appended"]>[] = [];
+    const refused: string[] = [];
     const appender = new Appender({
-      producer: { append, close: () => Promise.resolve() },
+      producer: {
+        append: () => Promise.reject(new Error("The appender sends.")),
+        send: (_, { length }) => send(length),
+        lane: () => "",
+        batchBytesMax: () => 1_000_000,
+        close: () => Promise.resolve(),
+      },
       topic: "t",
       clock: systemClock,
       queue_records_max: 10,
       batch_records_max: 10,
-      meter: { now_s: () => performance.now() / 1_000, appended: (...counts) => void told.push(counts) },
+      value_bytes_max: 1_000,
+      meter: {
+        now_s: () => performance.now() / 1_000,
+        appended: (...counts) => void told.push(counts),
+        refused: (code) => void refused.push(code),
+      },
     });
     const value = { partition: 0, key: "k", value: "v", headers: [], timestamp_ms: 0 };
     const deadline_ms = systemClock.now_ms() + wait_ms;
@@ -122,20 +135,83 @@ describe("what the appender counts", () => {
     await eventually(() => told.length === 1);
     const [outcome, records, unknown, took_s] = told[0]!;
     expect(took_s).toBeWithin(0, 1);
-    return { outcome, records, unknown };
+    return { outcome, records, unknown, refused };
   };
-  const failed = (code: "LOG_UNAVAILABLE" | "APPEND_OUTCOME_UNKNOWN") => () => Promise.reject(new AppError(code, "no"));
+  const landed = (offset: number): SendOutcome => ({ offset, leaderEpoch: 0 });
+  const failed = (code: ErrorCode) => (): SendOutcome => ({ error: new AppError(code, "no") });
+  const all = (fate: (offset: number) => SendOutcome) => (records: number) =>
+    Promise.resolve(Array.from({ length: records }, (_, n) => fate(n)));
 
   test("an append, its records, and those whose outcome is not known", async () => {
-    expect(await counted(() => Promise.resolve([0, 1]), 5_000)).toEqual({ outcome: "acknowledged", records: 2, unknown: 0 });
-    expect(await counted(failed("LOG_UNAVAILABLE"), 5_000)).toEqual({ outcome: "failed", records: 2, unknown: 0 });
-    expect(await counted(failed("APPEND_OUTCOME_UNKNOWN"), 5_000)).toEqual({ outcome: "failed", records: 2, unknown: 2 });
+    const none = { records: 2, unknown: 0, refused: [] };
+    expect(await counted(all(landed), 5_000)).toEqual({ ...none, outcome: "acknowledged" });
+    expect(await counted(all(failed("LOG_UNAVAILABLE")), 5_000)).toEqual({ ...none, outcome: "failed" });
+    expect(await counted(all(failed("APPEND_OUTCOME_UNKNOWN")), 5_000)).toEqual({ ...none, outcome: "failed", unknown: 2 });
+  });
+
+  test("each record by itself, and those that were refused by why", async () => {
+    const some = all((n) => (n === 0 ? failed("EVENT_TOO_LARGE")() : landed(n)));
+    expect(await counted(some, 5_000)).toEqual({
+      outcome: "acknowledged",
+      records: 2,
+      unknown: 0,
+      refused: ["EVENT_TOO_LARGE"],
+    });
   });
 
   test("one whose client was told before the log confirmed it, once", async () => {
-    const late = () => Bun.sleep(300).then(() => [0, 1]);
-    expect(await counted(late, 60)).toEqual({ outcome: "acknowledged", records: 2, unknown: 1 });
+    const late = (records: number) => Bun.sleep(300).then(() => all(landed)(records));
+    expect(await counted(late, 60)).toMatchObject({ outcome: "acknowledged", records: 2, unknown: 1 });
   });
+
+  test("refusals show at 0 before the first one", async () => {
+    const metrics = new Metrics("cart", () => 0);
+    const appends = metrics.appends();
+    appends.refused("APPEND_REFUSED");
+    expect(await lines(metrics, "orders_append_refused_total")).toEqual([
+      '{code="EVENT_TOO_LARGE"} 0',
+      '{code="APPEND_REFUSED"} 1',
+    ]);
+  });
+});
+
+test("what the log refuses is counted by the error that its client got, each at 0 from the start", async () => {
+  const metrics = new Metrics("order-service", () => 0);
+  const meter = metrics.appends();
+  const counted = () => lines(metrics, "orders_append_refused_total");
+  expect(await counted()).toEqual(['{code="EVENT_TOO_LARGE"} 0', '{code="APPEND_REFUSED"} 0']);
+  meter.refused("APPEND_REFUSED");
+  meter.refused("APPEND_REFUSED");
+  meter.refused("EVENT_TOO_LARGE");
+  expect(await counted()).toEqual(['{code="EVENT_TOO_LARGE"} 1', '{code="APPEND_REFUSED"} 2']);
+});
+
+test("a partition that waits is told by why: its store, its dead letters, or the log", async () => {
+  const metrics = new Metrics("order-service", () => 0);
+  const at = (partition: number, state: "running" | "suspended" | "blocked", hindered?: string) => ({
+    partition,
+    state,
+    nextOffset: 0,
+    endOffset: 0,
+    hindered,
+  });
+  const held = [at(0, "running"), at(1, "running", "no leader"), at(2, "suspended", "disk"), at(3, "blocked", "letters")];
+  metrics.watch(() => ({
+    partitionCount: 4,
+    held: () => held,
+    readFailure: undefined,
+    standstill: undefined,
+    restore: undefined,
+  }));
+  const ones = async (name: string) => (await lines(metrics, name)).filter((line) => line.endsWith(" 1"));
+  expect(await ones("orders_partition_unreadable")).toEqual(['{partition="1"} 1']);
+  expect(await ones("orders_store_failing")).toEqual(['{partition="2"} 1']);
+  expect(await ones("orders_partition_state")).toEqual([
+    '{partition="0",state="running"} 1',
+    '{partition="1",state="running"} 1',
+    '{partition="2",state="suspended"} 1',
+    '{partition="3",state="blocked"} 1',
+  ]);
 });
 
 test("a histogram's buckets hold what lies up to their bound", async () => {

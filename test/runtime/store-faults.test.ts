@@ -32,7 +32,7 @@ async function damagedStore(rig: Rig): Promise<void> {
 }
 
 describe("a full disk", () => {
-  test("halts its partition alone, says so once, denies nothing, and the partition goes on when there is room", async () => {
+  test("suspends its partition alone, says so once, denies nothing, and the partition goes on when there is room", async () => {
     await using rig = new Rig();
     await rig.prepare(2);
     let makeRoom = () => {};
@@ -45,9 +45,9 @@ describe("a full disk", () => {
     set.partitionCount = 2;
     await eventually(() => readiness(set).status === "ready");
     await rig.append(...manyOrders(0), ...manyOrders(1));
-    await eventually(() => set.get(0)?.state === "halted" && set.get(1)?.nextOffset === ORDERS);
-    expect(readiness(set)).toMatchObject({ status: "halted", partitions: [{ halted: expect.stringContaining("full") }, {}] });
-    expect(codeOf(set, "ORD-0399")).toBe("PARTITION_HALTED");
+    await eventually(() => set.get(0)?.state === "suspended" && set.get(1)?.nextOffset === ORDERS);
+    expect(readiness(set)).toMatchObject({ status: "suspended", partitions: [{ reason: expect.stringContaining("full") }, {}] });
+    expect(codeOf(set, "ORD-0399")).toBe("PARTITION_BLOCKED");
     expect(codeOf(set, "ORD-1399")).toBe("new");
     await Bun.sleep(1_200);
     expect(rig.warnings).toEqual([expect.stringMatching(/^0: STORE_FAILED: .*full\. Make room/)]);
@@ -67,8 +67,8 @@ describe("a full disk", () => {
       if (partition === 0 && failures-- > 0) throw new Error("no space left on device");
     });
     await eventually(() => set.get(1)?.state === "running");
-    expect(set.get(0)).toMatchObject({ state: "halted", isSuspended: true });
-    expect(set.get(0)?.halted).toContain("no space left on device. Make room");
+    expect(set.get(0)).toMatchObject({ state: "suspended" });
+    expect(set.get(0)?.hindered).toContain("no space left on device. Make room");
     await eventually(() => set.get(0)?.state === "running");
     expect(codeOf(set, "ORD-0399")).toBe("new");
   });
@@ -130,7 +130,7 @@ describe("a store that turns out damaged while it is used", () => {
     });
     await rig.append(...manyOrders(0));
     await eventually(() => rig.warnings.some((warning) => warning.includes("after 3 new ones")));
-    expect(set.get(0)).toMatchObject({ state: "halted", isSuspended: false });
+    expect(set.get(0)).toMatchObject({ state: "halted" });
   });
 
   test("of a newer version of the program is set aside too", async () => {

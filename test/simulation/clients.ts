@@ -1,13 +1,13 @@
 import type { RequestContext } from "../../src/cart/commands.ts";
-import { AppError } from "../../src/errors.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
-import { findOrder, waitForPosition } from "../../src/order-service/queries.ts";
 import type { Claim } from "../reference/claims.ts";
 import { asViolation, Violation } from "../reference/violation.ts";
+import { ask } from "./ask.ts";
+import { Looks } from "./looks.ts";
 import type { RequestStep, ReuseKeyStep } from "./plan.ts";
-import { pick, type Running, type World } from "./world.ts";
+import { OF_APPENDS, OF_SIZE, ofPartition } from "./troubles.ts";
+import { pick, type Running, TOPIC, type World } from "./world.ts";
 
-const ANSWER_MS_MAX = 3_000;
 const ATTEMPTS_MAX = 8;
 const RETRY_MS = 250;
 /** Codes after which a careful client tries again with the same key. */
@@ -20,6 +20,8 @@ const RETRIED = new Set([
   "IDEMPOTENCY_KEY_IN_USE",
   "SHUTTING_DOWN",
   "OVERLOADED",
+  "APPEND_REFUSED",
+  "PARTITION_BLOCKED",
 ]);
 /** Codes that promise that nothing of the request is in the log, now or later. */
 const NOT_APPENDED = new Set([
@@ -31,7 +33,18 @@ const NOT_APPENDED = new Set([
   "IDEMPOTENCY_KEY_REUSED",
   "SHUTTING_DOWN",
   "OVERLOADED",
+  "APPEND_REFUSED",
+  "PARTITION_BLOCKED",
+  "EVENT_TOO_LARGE",
 ]);
+/** Codes that tell of a trouble, which no order has part in unless its own partition has. */
+const OF_TROUBLE = new Set(["LOG_UNAVAILABLE", "APPEND_OUTCOME_UNKNOWN", "APPEND_REFUSED", "EVENT_TOO_LARGE", "CATCHING_UP"]);
+/** What a trouble left behind is over by then. */
+const TROUBLE_ENDS_MS = 1_000;
+/** So that the event is larger than what a topic's batches shrink to. */
+const LARGE_ITEMS = 60;
+/** Orders that were lost and are asked for once more. */
+const LAST_ORDERS_MAX = 4;
 
 /** The clients of a run: what they ask, what they are told, and what must hold of an answer at once. */
 export class Clients {
@@ -46,7 +59,32 @@ export class Clients {
   #operations = 0;
   #requests = 0;
 
-  constructor(private readonly world: World) {}
+  /** Claims of what was asked when all was over. */
+  readonly lastClaims = new Set<Claim>();
+  readonly looks: Looks;
+  #isLast = false;
+
+  /** `isCalm`: nothing happens to processes, so that whatever is refused without a reason is wrong. */
+  constructor(
+    private readonly world: World,
+    private readonly isCalm: boolean,
+  ) {
+    this.looks = new Looks(world, isCalm);
+  }
+
+  /** Asks each cart, once nothing moves any more, for what the log has lost and for what it may have. */
+  askLast(): void {
+    this.#isLast = true;
+    const lost = [...this.world.losses.orders].toSorted().slice(0, LAST_ORDERS_MAX);
+    for (const orderId of new Set([...lost, "ORD-0", "ORD-1"])) {
+      const order = Number(orderId.slice("ORD-".length));
+      for (const cart of this.world.running("cart")) {
+        void this.request({ at_ms: 0, do: "update", order, status: "pending", keyed: false }, cart);
+        void this.request({ at_ms: 0, do: "create", order, keyed: false }, cart);
+      }
+      void this.looks.lookForLost(orderId);
+    }
+  }
 
   /** A key once answered 200 under another request: whatever else is wrong, that one is not taken. */
   async reuseKey({ order, status, share }: ReuseKeyStep): Promise<void> {
@@ -63,7 +101,7 @@ export class Clients {
   }
 
   /** One request of one client, with its retries, and then perhaps a look at what became of it. */
-  async request(step: RequestStep): Promise<void> {
+  async request(step: RequestStep, cart?: Running): Promise<void> {
     const { world } = this;
     const name = `op${++this.#operations}`;
     const orderId = `ORD-${step.order}`;
@@ -73,20 +111,20 @@ export class Clients {
     try {
       for (let attempt = 1; attempt <= (step.keyed ? ATTEMPTS_MAX : 1); attempt++) {
         const knownBefore = world.creates.partitionOf(orderId) !== undefined;
-        const answer = await this.#askCart(step, orderId, name, context);
+        const answer = await this.#askCart(step, orderId, name, context, cart);
         world.trace(
           `${name} ${step.do} ${orderId}${step.keyed ? " keyed" : ""}: ${typeof answer === "string" ? answer : `200 ${answer.partition}:${answer.offset}`}`,
         );
-        if (answer === "ORDER_NOT_FOUND" && knownBefore)
+        if (answer === "ORDER_NOT_FOUND" && knownBefore && !world.losses.orders.has(orderId))
           throw new Violation("no-false-404", `${name}: 404 for ${orderId}, which was created before the request`);
         if (typeof answer === "string" && RETRIED.has(answer)) {
-          this.claims.push({ ...asked, answer: "unknown" });
+          this.#claim({ ...asked, answer: "unknown" });
           await world.outside.sleep(RETRY_MS);
           continue;
         }
-        this.claims.push({ ...asked, answer });
+        this.#claim({ ...asked, answer });
         if (step.keyed && typeof answer !== "string") this.#keysUsed.push(name);
-        if (typeof answer !== "string" && world.random() < 0.5) await this.#readBack(name, orderId, answer);
+        if (typeof answer !== "string" && world.random() < 0.5) await this.looks.readBack(name, orderId, answer);
         return;
       }
     } catch (e) {
@@ -96,47 +134,51 @@ export class Clients {
     }
   }
 
-  async #askCart(step: RequestStep, orderId: string, name: string, context: RequestContext) {
-    const running = this.world.running("cart");
-    if (running.length === 0) return "no-answer";
+  #claim(claim: Claim): void {
+    this.claims.push(claim);
+    if (this.#isLast) this.lastClaims.add(claim);
+  }
+
+  async #askCart(step: RequestStep, orderId: string, name: string, context: RequestContext, asked?: Running) {
+    const running = asked ?? this.#anyCart();
+    if (!running) return "no-answer";
     const request = ++this.#requests;
     // The trace stands in the record's headers: so the auditor knows whose it is.
     const traceparent = `${name}/${request}`;
+    const isLarge = step.do === "create" && step.isLarge === true;
     // No two orders alike, so that one that is taken for another shows.
-    const items = [{ itemId: `I${request % 7}`, quantity: 1 + (request % 3), price_hundredths: 95 + request }];
-    const answer = await this.#ask(pick(this.world.random, running), ({ cart }) => {
+    const item = { itemId: `I${request % 7}`, quantity: 1 + (request % 3), price_hundredths: 95 + request };
+    const items = Array.from({ length: isLarge ? LARGE_ITEMS : 1 }, () => item);
+    const from_ms = this.world.scheduler.now_ms;
+    const wasStable = running.cart?.partitions.membership === "stable";
+    const answer = await ask(this.world, running, ({ cart }) => {
       if (!cart) throw new Error("not a cart");
       return step.do === "create"
         ? cart.commands.create({ orderId, cart: { customerId: name, currency: "USD", items } }, { ...context, traceparent })
         : cart.commands.updateStatus({ orderId, status: step.status }, { ...context, traceparent });
     });
-    if (typeof answer === "string" && NOT_APPENDED.has(answer)) this.refused.set(traceparent, `${name} ${orderId}: ${answer}`);
+    if (typeof answer !== "string") return answer;
+    if (NOT_APPENDED.has(answer)) this.refused.set(traceparent, `${name} ${orderId}: ${answer}`);
+    if (this.isCalm && wasStable) this.#mayRefuse(answer, orderId, isLarge, from_ms);
     return answer;
   }
 
-  /** Asks a process and waits as long as a client does: for its answer, the code of its refusal, or nothing. */
-  async #ask<T>(running: Running, request: (running: Running) => Promise<T>): Promise<T | string> {
-    const { scheduler, outside } = this.world;
-    const asked = new Promise<T>((resolve, reject) => {
-      scheduler.at(scheduler.now_ms, running.owner, () => void request(running).then(resolve, reject));
-    });
-    const answer = outside.receive(asked).catch((e: unknown) => {
-      if (e instanceof AppError) return e.code;
-      throw e;
-    });
-    return Promise.race([answer, outside.sleep(ANSWER_MS_MAX).then(() => "no-answer")]);
+  /** Where nothing else is wrong, an order is refused for what concerns its own partition or itself. */
+  #mayRefuse(code: string, orderId: string, isLarge: boolean, from_ms: number): void {
+    if (!OF_TROUBLE.has(code)) return;
+    const { troubles, creates, broker } = this.world;
+    const partition = creates.partitionOf(orderId) ?? partitionFor("murmur2", orderId, broker.topics.topic(TOPIC).length);
+    const since_ms = from_ms - TROUBLE_ENDS_MS;
+    if (troubles.since(ofPartition(partition), since_ms) || troubles.since(OF_APPENDS, since_ms)) return;
+    if (code === "EVENT_TOO_LARGE" && isLarge && troubles.since(OF_SIZE, since_ms)) return;
+    this.violation ??= new Violation(
+      "partitions-are-apart",
+      `${code} for ${orderId} in partition ${partition}, where nothing is wrong`,
+    );
   }
 
-  /** What was answered 200 can be read back at its position, or the answer says that it cannot yet. */
-  async #readBack(name: string, orderId: string, position: { partition: number; offset: number }): Promise<void> {
-    const running = this.world.running("order-service");
-    if (running.length === 0) return;
-    const answer = await this.#ask(pick(this.world.random, running), async ({ orders }) => {
-      if (!orders) throw new Error("not an order service");
-      await waitForPosition(orders.partitions, position, 1_000);
-      return findOrder(orders.partitions, (id, count) => partitionFor("murmur2", id, count), orderId);
-    });
-    if (answer === "ORDER_NOT_FOUND")
-      throw new Violation("read-your-writes", `${name}: ${orderId} is not found at ${position.partition}:${position.offset}`);
+  #anyCart(): Running | undefined {
+    const running = this.world.running("cart");
+    return running.length === 0 ? undefined : pick(this.world.random, running);
   }
 }

@@ -3,12 +3,21 @@ import type { MemoryTopics } from "../../src/log/memory-topics.ts";
 /** Which orders the log has a create of. Each record is looked at once. */
 export class Creates {
   readonly #partitions = new Map<string, number>();
-  readonly #seen: number[] = [];
+  readonly #seenAt_ms = new Map<string, number>();
+  #seen: number[] = [];
 
   constructor(
     private readonly topics: MemoryTopics,
     private readonly topic: string,
+    private readonly now_ms: () => number,
   ) {}
+
+  /** What was there may be there no more. */
+  forget(): void {
+    this.#partitions.clear();
+    this.#seenAt_ms.clear();
+    this.#seen = [];
+  }
 
   /** The lowest partition with a create of the order. */
   partitionOf(orderId: string): number | undefined {
@@ -17,10 +26,16 @@ export class Creates {
         const entry = entries[at];
         if (!entry || !String(entry.value).includes('"ORDER_CREATED"')) continue;
         const key = String(entry.key);
+        if (!this.#seenAt_ms.has(key)) this.#seenAt_ms.set(key, this.now_ms());
         this.#partitions.set(key, Math.min(partition, this.#partitions.get(key) ?? partition));
       }
       this.#seen[partition] = entries.length;
     }
     return this.#partitions.get(orderId);
+  }
+
+  /** For how long the log has had a create of the order, at least. */
+  age_ms(orderId: string): number {
+    return this.partitionOf(orderId) === undefined ? 0 : this.now_ms() - (this.#seenAt_ms.get(orderId) ?? this.now_ms());
   }
 }

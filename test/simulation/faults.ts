@@ -1,5 +1,6 @@
 import type { FaultStep } from "./plan.ts";
 import { Violation } from "../reference/violation.ts";
+import { OF_LETTERS, ofPartition } from "./troubles.ts";
 import { CommitCrash, DEAD_LETTERS, type Instance, leaderKey, TOPIC, type World } from "./world.ts";
 
 /** What goes wrong in a run, as its steps say. */
@@ -28,7 +29,7 @@ export class Faults {
       case "disk-full": {
         const instance = this.#victim(step.victim);
         instance.isDiskFull = true;
-        this.#later(step.for_ms, () => (instance.isDiskFull = false));
+        this.world.later(step.for_ms, () => (instance.isDiskFull = false));
         break;
       }
       case "set-clock": {
@@ -46,20 +47,20 @@ export class Faults {
       case "away": {
         const { name } = this.#victim(step.victim);
         world.weather.awayInstances.add(name);
-        this.#later(step.for_ms, () => world.weather.awayInstances.delete(name));
+        this.world.later(step.for_ms, () => world.weather.awayInstances.delete(name));
         break;
       }
       case "broker-away":
         for (const { name } of world.instances) world.weather.awayInstances.add(name);
-        this.#later(step.for_ms, () => world.weather.awayInstances.clear());
+        this.world.later(step.for_ms, () => world.weather.awayInstances.clear());
         break;
       case "bad-appends":
         world.weather.appendFaultChance = step.chance;
-        this.#later(step.for_ms, () => (world.weather.appendFaultChance = 0));
+        this.world.later(step.for_ms, () => (world.weather.appendFaultChance = 0));
         break;
       case "bad-fetches":
         world.weather.fetchFaultChance = step.chance;
-        this.#later(step.for_ms, () => (world.weather.fetchFaultChance = 0));
+        this.world.later(step.for_ms, () => (world.weather.fetchFaultChance = 0));
         break;
     }
   }
@@ -68,12 +69,19 @@ export class Faults {
   end(): void {
     const { world } = this;
     this.#killAtCommit = undefined;
+    for (const key of world.weather.leaders.keys()) {
+      const [, topic = "", partition = ""] = /^(.*)-(\d+)$/.exec(key) ?? [];
+      if (world.broker.topics.topic(topic)[Number(partition)]) world.broker.topics.elect(topic, Number(partition));
+    }
     world.weather.clear();
+    world.broker.topics.notify();
     for (const instance of world.instances) {
       instance.isDiskFull = false;
       const owner = instance.running?.owner;
       if (owner) owner.afterEvent = undefined;
       owner?.resume();
+      // What is stamped ahead is refused for as long as the clock is.
+      instance.wallClock.offset_ms = 0;
       world.start(instance);
     }
   }
@@ -82,16 +90,12 @@ export class Faults {
     return this.world.instances[Math.floor(share * this.world.instances.length)] as Instance;
   }
 
-  #later(ms: number, run: () => void): void {
-    this.world.scheduler.at(this.world.scheduler.now_ms + ms, this.world.outside, run);
-  }
-
   #killFor(instance: Instance, for_ms: number, disk: "kept" | "torn" | "lost"): void {
     if (!instance.running) return;
     this.world.kill(instance);
     if (disk === "torn") instance.disk.tear();
     if (disk === "lost") instance.disk.lose();
-    this.#later(for_ms, () => this.world.start(instance));
+    this.world.later(for_ms, () => this.world.start(instance));
   }
 
   #killAtEvent(instance: Instance, after: number, for_ms: number): void {
@@ -104,18 +108,25 @@ export class Faults {
   }
 
   #moveLeader({ topic, share, lag_records, for_ms }: Extract<FaultStep, { do: "move-leader" }>): void {
-    const { topics } = this.world.broker;
-    const { leaders } = this.world.weather;
+    const { world } = this;
+    const { topics } = world.broker;
+    const { leaders } = world.weather;
     const name = topic === "orders" ? TOPIC : DEAD_LETTERS;
-    const key = leaderKey(name, Math.floor(share * topics.topic(name).length));
+    const partition = Math.floor(share * (topics.topic(name).length || world.options.partitions));
+    const key = leaderKey(name, partition);
+    const trouble = topic === "orders" ? ofPartition(partition) : OF_LETTERS;
+    world.troubles.begin(trouble);
     leaders.set(key, "none");
-    this.#later(for_ms, () => {
-      if (leaders.has(key)) leaders.set(key, lag_records);
-      topics.notify();
+    topics.notify();
+    world.later(for_ms, () => {
+      if (!leaders.has(key)) return;
+      leaders.set(key, lag_records);
+      if (topics.topic(name)[partition]) topics.elect(name, partition);
     });
-    this.#later(2 * for_ms, () => {
+    world.later(2 * for_ms, () => {
       leaders.delete(key);
       topics.notify();
+      world.troubles.end(trouble, world.scheduler.now_ms);
     });
   }
 
@@ -123,7 +134,7 @@ export class Faults {
     const owner = instance.running?.owner;
     if (!owner || owner.isStopped) return;
     owner.stop(asleep);
-    this.#later(for_ms, () => owner.resume());
+    this.world.later(for_ms, () => owner.resume());
   }
 
   onCommit(side: "before" | "after", partition: number): "disk-full" | undefined {

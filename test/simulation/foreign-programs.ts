@@ -1,3 +1,4 @@
+import type { Timestamp } from "../../src/log/log.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import type { ForeignStep } from "./plan.ts";
 import { TOPIC, type World } from "./world.ts";
@@ -12,14 +13,14 @@ export class ForeignPrograms {
     const { topics } = this.world.broker;
     switch (step.do) {
       case "foreign-update":
-        for (let n = 0; n < step.count; n++) this.#update(step.order, step.status);
+        for (let n = 0; n < step.count; n++) this.#update(step.order, step.status, step.timestamp ?? 0);
         return;
       case "poison":
-        return this.#append(`ORD-${step.order}`, `POISON ${++this.#events}`);
+        return this.#append(`ORD-${step.order}`, `POISON ${++this.#events}`.padEnd(step.bytes ?? 0, "!"));
       case "replay":
         return this.#replay(step.share, step.count);
       case "add-partitions":
-        topics.growTo(TOPIC, topics.topic(TOPIC).length + step.count);
+        if (topics.find(TOPIC)) topics.growTo(TOPIC, topics.topic(TOPIC).length + step.count);
         return;
     }
   }
@@ -30,7 +31,7 @@ export class ForeignPrograms {
     );
   }
 
-  #update(order: number, status: string): void {
+  #update(order: number, status: string, timestamp_ms: Timestamp): void {
     const id = `f0000000-0000-4000-9000-${(++this.#events).toString(16).padStart(12, "0")}`;
     const orderId = `ORD-${order}`;
     const event = {
@@ -40,12 +41,14 @@ export class ForeignPrograms {
       order_id: orderId,
       status,
     };
-    this.#append(orderId, JSON.stringify(event));
+    this.#append(orderId, JSON.stringify(event), timestamp_ms);
   }
 
-  #append(key: string, value: string): void {
+  #append(key: string, value: string, timestamp_ms: Timestamp = 0): void {
     if (this.world.broker.topics.topic(TOPIC).length === 0) return;
-    this.world.append(TOPIC, [{ partition: this.#partitionOf(key), key, value, headers: [], timestamp_ms: 0 }]);
+    const partition = this.#partitionOf(key);
+    if (value.startsWith("POISON")) this.world.troubles.poisoned.add(partition);
+    this.world.append(TOPIC, [{ partition, key, value, headers: [], timestamp_ms }]);
   }
 
   #replay(share: number, count: number): void {
@@ -54,6 +57,7 @@ export class ForeignPrograms {
     const entries = partitions[partition]?.entries ?? [];
     const from = Math.floor(((share * 97) % 1) * entries.length);
     const again = entries.slice(from, from + count).flatMap((entry) => (entry ? [entry] : []));
-    for (const record of again) this.world.append(TOPIC, [{ ...record, partition, headers: record.headers() }]);
+    for (const record of again)
+      if (!record.undecodable) this.world.append(TOPIC, [{ ...record, partition, headers: record.headers() }]);
   }
 }

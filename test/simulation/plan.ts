@@ -1,7 +1,11 @@
 import type { Status } from "../../src/orders/order.ts";
+import { harmlessStrikes, lossyStrikes, type StrikeStep } from "./plan-strikes.ts";
 import { pick } from "./world.ts";
 
 const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cancelled"] as const satisfies readonly Status[];
+
+/** Nanoseconds and microseconds since the Unix epoch, no time at all, and the ends of what 64 bits hold. */
+const STRANGE_TIMESTAMPS = [1_767_225_600_123_456_789n, 1_767_225_600_123_456n, -1n, 2n ** 63n - 1n, -(2n ** 63n)];
 
 interface At {
   readonly at_ms: number;
@@ -9,7 +13,7 @@ interface At {
 
 export type RequestStep = At &
   (
-    | { readonly do: "create"; readonly order: number; readonly keyed: boolean }
+    | { readonly do: "create"; readonly order: number; readonly keyed: boolean; readonly isLarge?: boolean }
     | { readonly do: "update"; readonly order: number; readonly status: Status; readonly keyed: boolean }
   );
 
@@ -21,11 +25,22 @@ export type ReuseKeyStep = At & {
   readonly share: number;
 };
 
+/** A question to an order service. */
+type LookStep = At & { readonly do: "look"; readonly order: number };
+
 /** Other programs' records, straight into the log. */
 export type ForeignStep = At &
   (
-    | { readonly do: "foreign-update"; readonly order: number; readonly status: Status; readonly count: number }
-    | { readonly do: "poison"; readonly order: number }
+    | {
+        readonly do: "foreign-update";
+        readonly order: number;
+        readonly status: Status;
+        readonly count: number;
+        /** In whatever unit the program stamps. */
+        readonly timestamp?: bigint;
+      }
+    /** Padded to so many bytes. */
+    | { readonly do: "poison"; readonly order: number; readonly bytes?: number }
     /** The records from one place of a partition on once more, as a replay onto the live topic writes them. */
     | { readonly do: "replay"; readonly share: number; readonly count: number }
     | { readonly do: "add-partitions"; readonly count: number }
@@ -57,12 +72,14 @@ export type FaultStep = At &
   );
 
 /** What is done to the system, and when. A plan is made from the seed alone, so that parts of it can be left out to shorten a failure. */
-export type Step = RequestStep | ReuseKeyStep | ForeignStep | FaultStep;
+export type Step = RequestStep | ReuseKeyStep | LookStep | ForeignStep | FaultStep | StrikeStep;
 
 export interface Plan {
   readonly partitions: number;
   readonly carts: number;
   readonly orderServices: number;
+  /** No process, disk, clock or connection fails: whatever is not struck works throughout. */
+  readonly isCalm: boolean;
   readonly steps: readonly Step[];
 }
 
@@ -80,6 +97,8 @@ export function makePlan(random: () => number): Plan {
   const orders = 3 + upTo(10);
   const steps: Step[] = [];
   const keyedShare = random();
+  const isCalm = chance(0.15);
+  const strikes = { random, upTo, chance, at, orders, status: () => pick(random, STATUSES) };
 
   for (let n = 15 + upTo(30); n > 0; n--) {
     const order = upTo(orders);
@@ -96,7 +115,8 @@ export function makePlan(random: () => number): Plan {
   }
   for (let n = upTo(6); n > 0; n--) {
     const count = chance(0.05) ? 105 : 1 + upTo(4);
-    steps.push({ at_ms: at(), do: "foreign-update", order: upTo(orders), status: pick(random, STATUSES), count });
+    const timestamp = chance(0.2) ? { timestamp: pick(random, STRANGE_TIMESTAMPS) } : {};
+    steps.push({ at_ms: at(), do: "foreign-update", order: upTo(orders), status: pick(random, STATUSES), count, ...timestamp });
   }
   if (chance(0.4)) for (let n = 1 + upTo(3); n > 0; n--) steps.push({ at_ms: at(), do: "poison", order: upTo(orders) });
   if (chance(keyedShare * 0.5))
@@ -161,9 +181,12 @@ export function makePlan(random: () => number): Plan {
     () => ({ at_ms: at(), do: "bad-appends", chance: 0.1 + random() * 0.6, for_ms: lasting() }),
     () => ({ at_ms: at(), do: "bad-fetches", chance: 0.1 + random() * 0.6, for_ms: lasting() }),
   ];
-  const chosen = faults.filter(() => chance(0.4));
-  for (let n = chosen.length === 0 ? 0 : upTo(7); n > 0; n--) steps.push(...[pick(random, chosen)()].flat());
-  if (chance(0.25)) {
+  const chosen = isCalm ? harmlessStrikes(strikes) : faults.filter(() => chance(0.4));
+  for (let n = chosen.length === 0 ? 0 : upTo(isCalm ? 4 : 7); n > 0; n--) steps.push(...[pick(random, chosen)()].flat());
+  if (!isCalm && chance(0.08)) steps.push(...pick(random, harmlessStrikes(strikes))());
+  if (!isCalm && chance(0.15)) steps.push(...pick(random, lossyStrikes(strikes))());
+  if (isCalm) for (let n = 15; n > 0; n--) steps.push({ at_ms: at(), do: "look", order: upTo(orders) });
+  if (!isCalm && chance(0.25)) {
     const at_ms = at();
     steps.push({ at_ms, do: "add-partitions", count: 1 + upTo(3) });
     if (chance(0.5)) {
@@ -188,6 +211,7 @@ export function makePlan(random: () => number): Plan {
     partitions: 1 + upTo(3),
     carts: chance(0.3) ? 1 : 1 + upTo(4),
     orderServices: 1 + upTo(4),
+    isCalm,
     steps: steps.toSorted((a, b) => a.at_ms - b.at_ms),
   };
 }

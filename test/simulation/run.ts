@@ -6,8 +6,10 @@ import { auditStores } from "./audit-stores.ts";
 import { Clients } from "./clients.ts";
 import { Faults } from "./faults.ts";
 import { ForeignPrograms } from "./foreign-programs.ts";
-import { type FaultStep, type ForeignStep, makePlan, type Plan, type Step } from "./plan.ts";
+import { type ForeignStep, makePlan, type Plan, type Step } from "./plan.ts";
+import type { StrikeStep } from "./plan-strikes.ts";
 import { seededRandom } from "./scheduler.ts";
+import { Strikes } from "./strikes.ts";
 import { DEAD_LETTERS, TOPIC, watchCommits, World } from "./world.ts";
 
 export interface RunResult {
@@ -31,7 +33,7 @@ export function simulate(seed: number, plan: Plan, trace: (line: string) => void
   const world = new World({ seed, partitions: plan.partitions, carts: plan.carts, orderServices: plan.orderServices, trace });
   let violation: Violation | undefined;
   try {
-    new Run(world, plan.steps).play();
+    new Run(world, plan.steps, plan.isCalm).play();
   } catch (e) {
     violation = asViolation(e);
   }
@@ -48,19 +50,33 @@ function fingerprintOf({ broker, scheduler }: World): string {
 }
 
 const FOREIGN: readonly Step["do"][] = ["foreign-update", "poison", "replay", "add-partitions"] satisfies ForeignStep["do"][];
-const isForeign = (step: ForeignStep | FaultStep): step is ForeignStep => FOREIGN.includes(step.do);
+const isForeign = (step: Step): step is ForeignStep => FOREIGN.includes(step.do);
+const STRIKES: readonly Step["do"][] = [
+  "lose-records",
+  "remake-topic",
+  "deny",
+  "shrink-batches",
+  "small-letters",
+  "transaction",
+  "undecodable",
+  "forge-letter",
+] satisfies StrikeStep["do"][];
+const isStrike = (step: Step): step is StrikeStep => STRIKES.includes(step.do);
 
 class Run {
   readonly #clients: Clients;
   readonly #foreign: ForeignPrograms;
   readonly #faults: Faults;
+  readonly #strikes: Strikes;
 
   constructor(
     private readonly world: World,
     private readonly steps: readonly Step[],
+    isCalm: boolean,
   ) {
-    this.#clients = new Clients(world);
+    this.#clients = new Clients(world, isCalm);
     this.#foreign = new ForeignPrograms(world);
+    this.#strikes = new Strikes(world);
     const isTorn = steps.some((step) => step.do === "kill" && step.disk === "torn");
     this.#faults = new Faults(world, isTorn);
   }
@@ -74,16 +90,26 @@ class Run {
       this.#runUntil(start_ms + step.at_ms);
       this.#take(step);
     }
-    this.#runUntil(world.scheduler.now_ms + REST_MS_MAX, () => this.#clients.open === 0);
-    if (this.#clients.open > 0) throw new Violation("bounded-waits", `${this.#clients.open} clients still wait for an answer`);
+    this.#untilAnswered();
     this.#comeToRest();
-    audit(world, this.#clients.claims);
+    if (!world.losses.isEmpty) {
+      this.#clients.askLast();
+      this.#untilAnswered();
+      this.#comeToRest();
+    }
+    audit(world, this.#clients.claims, this.#clients.lastClaims);
     auditRefused(world, this.#clients.refused);
     auditStores(world);
   }
 
+  #untilAnswered(): void {
+    const open = () => this.#clients.open + this.#clients.looks.open;
+    this.#runUntil(this.world.scheduler.now_ms + REST_MS_MAX, () => open() === 0);
+    if (open() > 0) throw new Violation("bounded-waits", `${open()} clients still wait for an answer`);
+  }
+
   #runUntil(until_ms: number, isOver: () => boolean = () => false): void {
-    const violation = () => this.#clients.violation ?? this.#faults.violation;
+    const violation = () => this.#clients.violation ?? this.#clients.looks.violation ?? this.#faults.violation;
     this.world.scheduler.run(until_ms, () => violation() !== undefined || isOver());
     const found = violation();
     if (found) throw found;
@@ -92,19 +118,27 @@ class Run {
   #take(step: Step): void {
     if (step.do === "create" || step.do === "update") return void this.#clients.request(step);
     if (step.do === "reuse-key") return void this.#clients.reuseKey(step);
-    this.world.trace(JSON.stringify(step));
+    if (step.do === "look") return void this.#clients.looks.look(`ORD-${step.order}`);
+    this.world.trace(JSON.stringify(step, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)));
     if (isForeign(step)) this.#foreign.take(step);
+    else if (isStrike(step)) this.#strikes.take(step);
     else this.#faults.take(step);
   }
 
-  /** All faults end, everybody runs; then everything must be applied within a bounded time. */
+  /**
+   * All faults end, everybody runs; then everything must be applied within a bounded time, but for those that have applied what the log
+   * has lost: they halt, and say so.
+   */
   #comeToRest(): void {
     const { world } = this;
+    this.#strikes.end();
     this.#faults.end();
     const ends = () => world.broker.topics.topic(TOPIC).map(({ entries }) => entries.length);
     const isApplied = () => {
-      const isAtEnd = ({ partition, nextOffset, state }: PartitionView<unknown>) =>
-        state === "running" && nextOffset === ends()[partition];
+      const isAtEnd = ({ partition, nextOffset, state, halted, doubt, hindered }: PartitionView<unknown>) =>
+        state === "halted"
+          ? world.losses.from(partition) < Number.POSITIVE_INFINITY && halted !== undefined
+          : state === "running" && nextOffset === ends()[partition] && doubt === undefined && hindered === undefined;
       const owned = world.running("order-service").flatMap(({ orders }) => [...(orders?.partitions.held() ?? [])]);
       const indexed = world.running("cart").map(({ cart }) => [...(cart?.partitions.held() ?? [])]);
       return [owned, ...indexed].every((held) => held.length === ends().length && held.every(isAtEnd)) && ends().length > 0;
@@ -115,7 +149,8 @@ class Run {
     const held = [...world.running("cart"), ...world.running("order-service")].map(({ cart, orders, owner }) => {
       const service = cart ?? orders;
       const partitions = [...(service?.partitions.held() ?? [])].map(
-        ({ partition, state, nextOffset, halted }) => `${partition} ${state} at ${nextOffset} ${halted ?? ""}`,
+        ({ partition, state, nextOffset, halted, hindered, doubt }) =>
+          `${partition} ${state} at ${nextOffset} ${halted ?? hindered ?? doubt ?? ""}`,
       );
       return `${owner.name} (${service?.partitions.membership}): ${partitions.join(", ")}`;
     });

@@ -1,7 +1,7 @@
 import pino from "pino";
 import { CartService } from "../../src/cart/service.ts";
 import { type Config, readConfig } from "../../src/config.ts";
-import type { NewRecord } from "../../src/log/log.ts";
+import type { LogRecord, NewRecord } from "../../src/log/log.ts";
 import {
   type AppendFault,
   type FetchFault,
@@ -13,9 +13,11 @@ import {
 import { OrderService } from "../../src/order-service/service.ts";
 import { PartitionStore } from "../../src/partitions/store.ts";
 import { Creates } from "./creates.ts";
+import { Losses } from "./losses.ts";
 import { Disk } from "./memory-state.ts";
 import { OwnedLog } from "./owned-log.ts";
 import { Owner, Scheduler, seededRandom, type WallClock } from "./scheduler.ts";
+import { Troubles } from "./troubles.ts";
 
 export const TOPIC = "orders";
 export const DEAD_LETTERS = "orders.dlq";
@@ -58,6 +60,8 @@ export class Weather implements MemoryFaults {
   readonly awayInstances = new Set<string>();
   /** By topic and partition. */
   readonly leaders = new Map<string, LeaderFault>();
+  /** Topics to which nobody may append. */
+  readonly denied = new Set<string>();
   appendFaultChance = 0;
   fetchFaultChance = 0;
 
@@ -69,6 +73,7 @@ export class Weather implements MemoryFaults {
   clear(): void {
     this.awayInstances.clear();
     this.leaders.clear();
+    this.denied.clear();
     this.appendFaultChance = 0;
     this.fetchFaultChance = 0;
   }
@@ -83,6 +88,10 @@ export class Weather implements MemoryFaults {
 
   leader(topic: string, partition: number): LeaderFault {
     return this.leaders.size === 0 ? "ok" : (this.leaders.get(leaderKey(topic, partition)) ?? "ok");
+  }
+
+  isDenied(_: string, topic: string): boolean {
+    return this.denied.size > 0 && this.denied.has(topic);
   }
 
   onAppend(): AppendFault {
@@ -118,6 +127,10 @@ export class World {
   readonly weather: Weather;
   readonly broker: MemoryBroker;
   readonly creates: Creates;
+  readonly losses = new Losses();
+  readonly troubles = new Troubles();
+  /** What the dead letters' topic had before it was deleted. */
+  readonly lettersOfOld: (LogRecord | null)[] = [];
   readonly config: Config;
   readonly instances: Instance[] = [];
   #ids = 0;
@@ -136,7 +149,7 @@ export class World {
       request_wait_ms_max: 1_500,
       late_ms: 800,
     });
-    this.creates = new Creates(this.broker.topics, TOPIC);
+    this.creates = new Creates(this.broker.topics, TOPIC, () => this.scheduler.now_ms);
     this.config = { ...CONFIG, topic_partitions: options.partitions };
     const names = (role: Role, count: number) => Array.from({ length: count }, (_, n) => ({ name: `${role}-${n}`, role }));
     for (const { name, role } of [...names("cart", options.carts), ...names("order-service", options.orderServices)]) {
@@ -206,6 +219,10 @@ export class World {
 
   running(role: Role): Running[] {
     return this.instances.flatMap(({ role: other, running }) => (other === role && running ? [running] : []));
+  }
+
+  later(ms: number, run: () => void): void {
+    this.scheduler.at(this.scheduler.now_ms + ms, this.outside, run);
   }
 
   append(topic: string, records: readonly NewRecord[]): void {

@@ -51,33 +51,37 @@ export async function findKafka(): Promise<{ readonly dir: string } | { readonly
 interface ServerOptions {
   /** Everything of this server; it goes when the server is disposed of. */
   readonly dir: string;
-  /** Asked whether Kafka has started; without TLS and login. */
-  readonly brokers: string;
+  /** Asked whether Kafka has started; without TLS and login. Undefined for a controller, which nobody asks. */
+  readonly brokers: string | undefined;
   /** The text of server.properties. */
   readonly properties: string;
   /** More for StorageTool's `format`. */
   readonly formatArgs?: readonly string[];
+  /** Java's own options. */
+  readonly java?: readonly string[];
 }
 
-interface Server {
+export interface Server {
   /** Again, if it was ended. */
   readonly start: () => Promise<void>;
   readonly end: (signal: NodeJS.Signals) => Promise<void>;
+  /** Sends it a signal that does not end it. */
+  readonly signal: (signal: "SIGSTOP" | "SIGCONT") => void;
+  readonly isRunning: () => boolean;
   readonly dispose: () => Promise<void>;
 }
 
 /** Formats the storage and starts the server. If that fails, nothing is left of it. */
 export async function startServer(
   jarsDir: string,
-  { dir, brokers, properties, formatArgs = [] }: ServerOptions,
+  { dir, brokers, properties, formatArgs = [], java = ["-Xmx512m", "-Xms256m"] }: ServerOptions,
 ): Promise<Server> {
   const propertiesFile = join(dir, "server.properties");
   await writeFile(propertiesFile, properties);
   await writeFile(join(dir, "log4j2.properties"), log4j);
   const runJava = (mainClass: string, ...args: string[]) => [
     "java",
-    "-Xmx512m",
-    "-Xms256m",
+    ...java,
     "-XX:+UseSerialGC",
     `-Dlog4j2.configurationFile=${join(dir, "log4j2.properties")}`,
     "-cp",
@@ -86,12 +90,15 @@ export async function startServer(
     ...args,
   ];
   let server: TiedProcess | undefined;
+  const signal: Server["signal"] = (name) => server?.kill(name);
+  const isRunning = () => server !== undefined && server.exit() === undefined;
 
   const start = async () => {
-    if (server && server.exit() === undefined) return;
+    if (isRunning()) return;
     // Should the run be killed, the data goes with the broker.
     const starting = spawnTied(runJava("kafka.Kafka", propertiesFile), { onOrphaned: 'rm -rf "$1"', onOrphanedArgs: [dir] });
     server = starting;
+    if (brokers === undefined) return;
     await waitUntil(
       () => `for Kafka to start on ${brokers}. It said:\n${starting.output()}`,
       async () => {
@@ -123,7 +130,7 @@ export async function startServer(
     await dispose();
     throw error;
   }
-  return { start, end, dispose };
+  return { start, end, signal, isRunning, dispose };
 }
 
 /** 16 bytes in base64url; each run has its own data, so it may always be the same. */

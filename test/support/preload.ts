@@ -1,11 +1,12 @@
 import { afterAll } from "bun:test";
 import { disposeBroker } from "./broker.ts";
+import { disposeCluster } from "./cluster/cluster-suite.ts";
 import { removeAllTempDirs } from "./temp-dir.ts";
 import { killAllTied } from "./tied-process.ts";
 
 // Bun runs a preload's hook once, after the last test file.
 afterAll(async () => {
-  await disposeBroker();
+  await Promise.all([disposeBroker(), disposeCluster()]);
   await killAllTied();
   await removeAllTempDirs();
 }, 30_000);

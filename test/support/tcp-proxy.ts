@@ -21,6 +21,8 @@ export const apiKeys = {
  */
 export interface TcpProxy {
   readonly port: number;
+  /** How many connections clients have opened since the start. */
+  readonly accepted: number;
   /** The state at the start: bytes go through. */
   pass(): void;
   /** Connections stay open and new ones are accepted, but no byte goes through until `pass`. */
@@ -55,7 +57,9 @@ export async function startTcpProxy(options: { readonly listenPort: number; read
   const traps: Trap[] = [];
   const pairs = new Set<{ readonly client: Socket; readonly broker: Socket }>();
 
+  let accepted = 0;
   const server = createServer((client) => {
+    accepted++;
     if (mode === "refuse") {
       client.destroy();
       return;
@@ -131,6 +135,9 @@ export async function startTcpProxy(options: { readonly listenPort: number; read
   });
   return {
     port: options.listenPort,
+    get accepted() {
+      return accepted;
+    },
     pass: () => {
       mode = "pass";
       for (const { client, broker } of pairs) {

@@ -9,6 +9,7 @@ import type { ServiceApi } from "../../src/api/openapi.ts";
 import { apiRoutes } from "../../src/api/routes.ts";
 import { cartApi } from "../../src/cart/operations.ts";
 import { errorCatalogue } from "../../src/errors.ts";
+import { HttpRequest } from "../../src/http/http-request.ts";
 import { orderServiceApi } from "../../src/order-service/operations.ts";
 import { type OpenApi, type Schema, schemaCheck } from "../support/api-document.ts";
 
@@ -17,7 +18,7 @@ const topics = { orders_topic: "orders.events", dead_letter_topic: "orders.event
 const served = async (api: ServiceApi, path: string): Promise<Response> => {
   const route = apiRoutes(api, topics).find((one) => one.path === path);
   if (!route) throw new Error(`There is no route ${path}.`);
-  return route.handle(new Request(`http://127.0.0.1${path}`));
+  return route.handle(HttpRequest.of(new Request(`http://127.0.0.1${path}`)));
 };
 
 const openApi = new Validator();

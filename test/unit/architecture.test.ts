@@ -27,7 +27,7 @@ const mayImport: Record<string, readonly string[]> = {
   config: bottom,
   telemetry: ["config", ...bottom],
   http: ["config", "telemetry", "log", "partitions", ...bottom],
-  api: ["http", "partitions", "orders", ...bottom],
+  api: ["http", "partitions", "log", "orders", ...bottom],
   cart: ["api", "http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
   "order-service": ["api", "http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
   start: ["errors"],

@@ -30,6 +30,8 @@ const service = serve(
     health: () => health,
     inFlight,
     body_bytes_max: BODY_BYTES_MAX,
+    host: "127.0.0.1",
+    allowed_hosts: [],
     orders_topic: "orders.events",
     dead_letter_topic: "orders.events.dlq",
     logger: createLogger({ level: "info", format: "json", write: (line) => logged.push(line) }),
@@ -182,6 +184,9 @@ describe("POST /create-order", () => {
     "IDEMPOTENCY_KEY_REUSED",
     "LOG_UNAVAILABLE",
     "APPEND_OUTCOME_UNKNOWN",
+    "EVENT_TOO_LARGE",
+    "APPEND_REFUSED",
+    "PARTITION_BLOCKED",
     "OVERLOADED",
   ] as const;
   test.each(refusals)("what the command refuses with %s is its problem", async (code) => {

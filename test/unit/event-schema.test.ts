@@ -81,7 +81,7 @@ describe("the schema of events", () => {
     ["a date in lower case", withOrder({ order_date: "2026-11-22t21:42:39z" }), false, true],
     ["an amount that rounding brings within the bounds", withOrder({ total_amount: 1_000_000_000_000.004 }), false, true],
     ["another order within", withOrder({ order_id: "ORD-2" }), true, false],
-    ["half of a surrogate pair", withOrder({ customer_id: "\ud800" }), true, false],
+    ["half of a surrogate pair", withOrder({ customer_id: "caf\ud83d" }), false, false],
     ["128 characters that are 256 code units", withOrder({ customer_id: longest }), true, false],
     ["30 February", { ...created, timestamp: "2026-02-30T21:42:39Z" }, false, false],
     ["a leap second", { ...created, timestamp: "2016-12-31T23:59:60Z" }, false, false],

@@ -43,6 +43,7 @@ const created: OrderEvent = {
   },
 };
 
+const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const KEY = Buffer.from("ORD-123");
 const decodeText = (text: string, key: Buffer | null = KEY) => decodeEvent(key, Buffer.from(text));
 const decode = (wire: unknown, key: Buffer | null = KEY) => decodeText(JSON.stringify(wire), key);
@@ -170,7 +171,10 @@ describe("decoding", () => {
     ["wrong_shape", KEY, Buffer.from("[".repeat(EVENT_BYTES_MAX / 2) + "]".repeat(EVENT_BYTES_MAX / 2))],
     ["not_json", KEY, Buffer.from("{")],
     ["not_json", KEY, Buffer.from("NaN")],
-    ["not_json", KEY, Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), valid])],
+    ["not_json", KEY, Buffer.concat([MARK, MARK, valid])],
+    ["not_json", KEY, Buffer.concat([valid, MARK])],
+    ["not_json", KEY, MARK],
+    ["invalid_utf8", KEY, MARK.subarray(0, 2)],
     ["not_json", KEY, Buffer.concat([valid, Buffer.from([0])])],
     ["invalid_utf8", KEY, Buffer.concat([valid, Buffer.from([0xff])])],
     ["invalid_utf8", KEY, Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],
@@ -186,6 +190,11 @@ describe("decoding", () => {
       expect(code(decodeEvent(key, value))).toBe(expected);
     },
   );
+
+  test("passes over a byte order mark", () => {
+    expect(decodeEvent(KEY, Buffer.concat([MARK, valid]))).toEqual(decodeEvent(KEY, valid));
+    expect(code(decodeEvent(KEY, valid))).toBe("an event");
+  });
 
   test("takes the largest value, and fields nested to the value's bound", () => {
     const { status, ...head } = wireUpdated;

@@ -1,9 +1,11 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/clock.ts";
 import { AppError } from "../../src/errors.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { type RunningService, serve } from "../../src/http/serve.ts";
 import { serviceApp } from "../../src/http/service.ts";
+import { HttpRequest } from "../../src/http/http-request.ts";
+import { GUESS_WINDOW_MS, GUESSES_MAX, OperatorGuard } from "../../src/order-service/operator-guard.ts";
 import { operatorRoutes } from "../../src/order-service/operator-routes.ts";
 import type { OrderPartitions, OrderRow } from "../../src/order-service/queries.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
@@ -51,8 +53,13 @@ function service(operator_token: string | undefined = TOKEN) {
     held: () => [held],
     get: (partition: number) => (partition === 3 ? held : undefined),
   } as unknown as OrderPartitions;
-  const logger = createLogger({ level: "info", format: "json", write: () => undefined });
+  const now = { ms: 1_000 };
+  const logged: string[] = [];
+  const logger = createLogger({ level: "info", format: "json", write: (line) => logged.push(line) });
+  const clock = { ...systemClock, now_ms: () => now.ms };
   const routes = operatorRoutes({
+    clock,
+    logger,
     partitions,
     orders_topic: "orders.events",
     operator_token,
@@ -76,9 +83,11 @@ function service(operator_token: string | undefined = TOKEN) {
       text,
       body: (text === "" ? {} : JSON.parse(text)) as Record<string, unknown>,
       allow: response.headers.get("allow"),
+      challenge: response.headers.get("www-authenticate"),
+      retryAfter: response.headers.get("retry-after"),
     };
   };
-  return { ask, held, rebuilt, asked };
+  return { ask, held, rebuilt, asked, now, logged };
 }
 
 test("the partitions held here are told with offset and digest", async () => {
@@ -129,7 +138,12 @@ test("what cannot be is refused with a sentence", async () => {
 test("a rebuild is taken with the operator's token alone, and of a partition held here", async () => {
   const { ask, rebuilt } = service();
   const refused = [{}, { authorization: "Bearer night-shift-8" }, { authorization: TOKEN }, { authorization: "Bearer " }];
-  for (const headers of refused) expect((await ask("POST", "/partitions/3/rebuild", headers)).status).toBe(403);
+  for (const headers of refused) {
+    const answer = await ask("POST", "/partitions/3/rebuild", headers);
+    expect([answer.status, answer.body.code]).toEqual([401, "OPERATOR_TOKEN_NEEDED"]);
+    expect(answer.challenge).toBe(`Bearer realm="operator"${"authorization" in headers ? ', error="invalid_token"' : ""}`);
+    expect(answer.body).not.toHaveProperty("challenge");
+  }
   expect(rebuilt).toEqual([]);
   const headers = { authorization: `Bearer ${TOKEN}` };
   expect((await ask("POST", "/partitions/4/rebuild", headers)).status).toBe(421);
@@ -140,8 +154,64 @@ test("a rebuild is taken with the operator's token alone, and of a partition hel
     orders_topic: "t",
     operator_token: undefined,
     rebuild: () => undefined,
+    clock: systemClock,
+    logger: createLogger({ level: "silent", format: "json" }),
   });
-  expect(() => unset.find(({ method }) => method === "POST")?.handle(new Request("http://x/partitions/3/rebuild"))).toThrow(
-    /OPERATOR_TOKEN set/,
-  );
+  expect(() =>
+    unset.find(({ method }) => method === "POST")?.handle(HttpRequest.of(new Request("http://x/partitions/3/rebuild"))),
+  ).toThrow(/OPERATOR_TOKEN set/);
+});
+
+describe("guessing the operator's token", () => {
+  const guess = { authorization: "Bearer day-shift" };
+  const right = { authorization: `Bearer ${TOKEN}` };
+
+  test("is slowed down: after some wrong ones a client waits, whatever it sends; asking without a token is no guess", async () => {
+    const { ask, now, rebuilt } = service();
+    for (let asked = 0; asked < 2 * GUESSES_MAX; asked++) expect((await ask("POST", "/partitions/3/rebuild")).status).toBe(401);
+    for (let asked = 0; asked < GUESSES_MAX; asked++)
+      expect((await ask("POST", "/partitions/3/rebuild", guess)).status).toBe(401);
+    now.ms += 500;
+    for (const headers of [guess, right, {}]) {
+      const answer = await ask("POST", "/partitions/3/rebuild", headers);
+      expect([answer.status, answer.body.code, answer.retryAfter]).toEqual([429, "OPERATOR_TOKEN_GUESSED", "60"]);
+    }
+    expect(rebuilt).toEqual([]);
+    now.ms += GUESS_WINDOW_MS;
+    expect((await ask("POST", "/partitions/3/rebuild", guess)).status).toBe(401);
+    expect((await ask("POST", "/partitions/3/rebuild", right)).status).toBe(202);
+  });
+
+  const from = (address: string, headers: Record<string, string>) =>
+    HttpRequest.of(new Request("http://localhost/", { method: "POST", headers }), { address: () => address });
+
+  test("locks out nobody who asks from another address, and what is remembered has a bound", () => {
+    const logger = createLogger({ level: "silent", format: "json" });
+    const guard = new OperatorGuard({ operator_token: TOKEN, clock: systemClock, logger });
+    for (let asked = 0; asked < 3 * GUESSES_MAX; asked++) expect(() => guard.require(from("10.0.0.1", guess))).toThrow();
+    expect(() => guard.require(from("10.0.0.1", right))).toThrow(/Too many/);
+    expect(() => guard.require(from("10.0.0.2", right))).not.toThrow();
+    // The addresses of one IPv6 client are one client.
+    for (let asked = 0; asked < GUESSES_MAX; asked++)
+      expect(() => guard.require(from(`2001:db8::${asked + 1}`, guess))).toThrow(/must be/);
+    expect(() => guard.require(from("2001:db8::ffff", right))).toThrow(/Too many/);
+    expect(() => guard.require(from("2001:db8:0:1::1", right))).not.toThrow();
+    for (let network = 0; network < 3_000; network++)
+      expect(() => guard.require(from(`10.1.${network >> 8}.${network & 255}`, guess))).toThrow();
+    expect(() => guard.require(from("10.0.0.1", right))).not.toThrow();
+  });
+
+  test("is told in the log once a minute, without what was sent", async () => {
+    const { ask, now, logged } = service();
+    for (let asked = 0; asked < 5; asked++) await ask("POST", "/partitions/3/rebuild", guess);
+    expect(logged).toHaveLength(1);
+    now.ms += GUESS_WINDOW_MS;
+    await ask("POST", "/partitions/3/rebuild", guess);
+    const lines = logged.map((line) => JSON.parse(line) as { level: string; client: string; refused: number });
+    expect(lines).toMatchObject([
+      { level: "warn", client: "127.0.0.1", refused: 1 },
+      { level: "warn", refused: 5 },
+    ]);
+    expect(logged.join("")).not.toMatch(/shift/);
+  });
 });

@@ -1,8 +1,8 @@
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import type { IndexView } from "../../src/cart/index-projection.ts";
+import { indexProjection, type IndexView } from "../../src/cart/index-projection.ts";
 import { OrderIndex } from "../../src/cart/order-index.ts";
 import { OwnCreates } from "../../src/cart/own-creates.ts";
-import { systemClock } from "../../src/clock.ts";
 import { AppError } from "../../src/errors.ts";
 import type { HeldPartitions, PartitionView } from "../../src/partitions/projection.ts";
 
@@ -13,7 +13,6 @@ function indexOver(held: Partial<PartitionView<IndexView>>): { index: OrderIndex
   const partition = {
     partition: 0,
     state: "running",
-    isSuspended: false,
     failed: (e: unknown) => (failures.push(e), rebuilt),
     ...held,
   } as PartitionView<IndexView>;
@@ -22,7 +21,7 @@ function indexOver(held: Partial<PartitionView<IndexView>>): { index: OrderIndex
     held: () => [partition],
     get: () => partition,
   } as unknown as HeldPartitions<IndexView>;
-  const index = new OrderIndex({ partitions, ownCreates: new OwnCreates(), watermarks: async () => [], clock: systemClock });
+  const index = new OrderIndex({ partitions, ownCreates: new OwnCreates(), onDisagreement: () => undefined });
   return { index, failures };
 }
 
@@ -33,12 +32,25 @@ test("a query that fails is told to the partition, which may have its store rebu
   };
   const { index, failures } = indexOver({ view: { order: fail, keyedEvent: fail } });
   expect(() => index.find("ORD-1")).toThrow(rebuilt);
-  expect(() => index.findKeyed("e")).toThrow(rebuilt);
+  expect(() => index.findKeyed("e", "ORD-1")).toThrow(rebuilt);
   expect(failures).toEqual([damage, damage]);
 });
 
-test("a partition whose store fails before it has caught up counts as unread; one that is halted for good does not hold the others up", () => {
-  expect(indexOver({ state: "halted", isSuspended: true }).index.isOpened).toBe(false);
-  expect(indexOver({ state: "catching-up" }).index.isOpened).toBe(false);
-  expect(indexOver({ state: "halted", isSuspended: false }).index.isOpened).toBe(true);
+test("an index from when a key had one event in all orders keeps what it has, and takes one for each order from then on", () => {
+  const db = new Database(":memory:", { strict: true });
+  const projection = indexProjection(new OwnCreates());
+  db.run(projection.schema);
+  db.run("DROP TABLE keyed_events");
+  db.run(`CREATE TABLE keyed_events (
+      event_id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, order_id TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID`);
+  db.run("INSERT INTO keyed_events VALUES ('e', 'print', 'ORD-1', 2, 7)");
+  for (const partition of [0, 1]) {
+    const { view } = projection.open(db, partition);
+    expect(view.keyedEvent("e", "ORD-1")).toEqual({ fingerprint: "print", orderId: "ORD-1", partition: 2, offset: 7 });
+  }
+  db.run("INSERT INTO keyed_events VALUES ('e', 'ORD-2', 'another', 1, 3)");
+  const { view } = projection.open(db, 2);
+  expect(view.keyedEvent("e", "ORD-2")?.fingerprint).toBe("another");
+  expect(view.keyedEvent("e", "ORD-3")?.orderId).toBeOneOf(["ORD-1", "ORD-2"]);
 });

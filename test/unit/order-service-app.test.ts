@@ -4,6 +4,7 @@ import { systemClock } from "../../src/clock.ts";
 import { AppError, type ErrorCode, errorCatalogue } from "../../src/errors.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { serve } from "../../src/http/serve.ts";
+import { clientShare } from "../../src/http/places.ts";
 import { LISTINGS_MAX, orderServiceApp } from "../../src/order-service/app.ts";
 import type { OrderPartitions, OrderRow, OrdersView } from "../../src/order-service/queries.ts";
 import type { Order } from "../../src/orders/order.ts";
@@ -61,7 +62,11 @@ const partition = (
   nextOffset: 10,
   endOffset: 10,
   halted: undefined,
-  isSuspended: false,
+  hindered: undefined,
+  isComplete: (more.state ?? "running") === "running",
+  doubt: undefined,
+  leaderEpoch: 0,
+  startedAt: 0,
   digest: undefined,
   view: new FakeView(new Map(orders)),
   waits: [],
@@ -129,6 +134,9 @@ const service = serve(
     rebuild: () => undefined,
     read_wait_ms_max: 1_234,
     inFlight,
+    host: "127.0.0.1",
+    allowed_hosts: [],
+    clock: systemClock,
     logger: createLogger({ level: "info", format: "json", write: (line) => logged.push(line) }),
   }),
   { host: "127.0.0.1", port: 0, portSetting: "ORDER_PORT", shutdown_wait_ms_max: 1_000, inFlight, clock: systemClock },
@@ -425,7 +433,7 @@ describe("GET /getAllOrderIdsFromTopic", () => {
     );
     return counter;
   };
-  const LISTING_REQUEST = "GET /getAllOrderIdsFromTopic?topicName=orders.events HTTP/1.1\r\nHost: x\r\n\r\n";
+  const LISTING_REQUEST = "GET /getAllOrderIdsFromTopic?topicName=orders.events HTTP/1.1\r\nHost: localhost\r\n\r\n";
   /** A client that reads the first bytes of a listing and no more. */
   const stalledClient = (): Promise<Socket> =>
     new Promise((resolve, reject) => {
@@ -460,13 +468,14 @@ describe("GET /getAllOrderIdsFromTopic", () => {
     expect(counter.pages).toBe(read);
   });
 
-  test("listings beyond the bound get 503, and one that was left frees its place", async () => {
+  test("listings of one client beyond its bound get 503, and one that was left frees its place", async () => {
     hold(endless().list);
-    const clients = await Promise.all(Array.from({ length: LISTINGS_MAX }, stalledClient));
+    const own_max = clientShare(LISTINGS_MAX);
+    const clients = await Promise.all(Array.from({ length: own_max }, stalledClient));
     await expectProblem(await listing(), "OVERLOADED");
     for (const client of clients) client.destroy();
     await Bun.sleep(200);
-    const again = await Promise.all(Array.from({ length: LISTINGS_MAX }, stalledClient));
+    const again = await Promise.all(Array.from({ length: own_max }, stalledClient));
     for (const client of again) client.destroy();
     await Bun.sleep(200);
     hold([partition(0)]);

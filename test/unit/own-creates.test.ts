@@ -25,6 +25,7 @@ const recordOf = (orderId: string, value: string, offset: number): LogRecord => 
   timestamp_ms: 0,
   key: Buffer.from(orderId),
   value: Buffer.from(value),
+  leaderEpoch: 0,
   headers: () => [],
 });
 
@@ -40,13 +41,13 @@ function openIndex(ownCreates: OwnCreates) {
 describe("a cart's own creates", () => {
   test("are answered from memory once acknowledged, until the index has committed them", () => {
     const own = new OwnCreates();
-    const begun = own.begin("ORD-1", idOf(1), 10);
+    const begun = own.begin("ORD-1", idOf(1), "{}");
     if (!begun) throw new Error("nothing was begun before");
     expect(own.find("ORD-1")).toBeUndefined();
-    expect(own.begin("ORD-1", idOf(2), 10)).toBeUndefined();
-    own.acknowledged(begun, { partition: 3, offset: 7 });
+    expect(own.begin("ORD-1", idOf(2), "{}")).toBeUndefined();
+    own.acknowledged(begun, { partition: 3, offset: 7, leaderEpoch: 2 });
     own.end(begun);
-    expect(own.find("ORD-1")).toEqual({ partition: 3, offset: 7, eventId: idOf(1) });
+    expect(own.find("ORD-1")).toEqual({ partition: 3, offset: 7, leaderEpoch: 2, eventId: idOf(1) });
     expect(own.forgetRead(() => 7)).toBe(1);
     expect(own.forgetRead(() => 8)).toBe(0);
     expect(own.find("ORD-1")).toBeUndefined();
@@ -54,16 +55,16 @@ describe("a cart's own creates", () => {
 
   test("are forgotten when they fail, so that the next one counts", () => {
     const own = new OwnCreates();
-    const failed = own.begin("ORD-1", idOf(1), 10);
+    const failed = own.begin("ORD-1", idOf(1), "{}");
     if (failed) own.end(failed);
-    expect(own.begin("ORD-1", idOf(2), 10)?.eventId).toBe(idOf(2));
+    expect(own.begin("ORD-1", idOf(2), "{}")?.eventId).toBe(idOf(2));
   });
 
   test("are indexed when they are read back, and found contended by another create alone", () => {
     const own = new OwnCreates();
     const index = openIndex(own);
     const value = create("ORD-1", idOf(1));
-    const begun = own.begin("ORD-1", idOf(1), value.length);
+    const begun = own.begin("ORD-1", idOf(1), value);
     expect(index.fold(recordOf("ORD-1", value, 5))).toBeUndefined();
     expect(begun?.contended).toBe(false);
     expect(index.fold(recordOf("ORD-2", create("ORD-2", idOf(9)), 6))).toBeUndefined();
@@ -80,20 +81,50 @@ describe("a cart's own creates", () => {
     const own = new OwnCreates();
     const index = openIndex(own);
     const value = create("ORD-1", idOf(1));
-    own.begin("ORD-1", idOf(1), value.length);
+    own.begin("ORD-1", idOf(1), value);
     index.fold(recordOf("ORD-1", create("ORD-1", idOf(2)), 4));
     index.fold(recordOf("ORD-1", value, 5));
     index.flush();
     expect(index.view.order("ORD-1")).toEqual({ partition: 3, offset: 4, eventId: idOf(2) });
   });
 
-  test("with text beyond ASCII are indexed all the same", () => {
+  test("are recognised by their bytes: with text beyond ASCII or with escapes they are decoded like anybody's", () => {
+    const texts = ["ITEM", "Käse", "漢字", "🎈", 'a "quoted" one', "back\\slash"];
+    for (const text of texts) {
+      const own = new OwnCreates();
+      const index = openIndex(own);
+      const value = create("ORD-1", idOf(1), text);
+      own.begin("ORD-1", idOf(1), value);
+      expect(own.recognise(recordOf("ORD-1", value, 5)) !== undefined).toBe(text === "ITEM");
+      index.fold(recordOf("ORD-1", value, 5));
+      index.flush();
+      expect(index.view.order("ORD-1")?.eventId).toBe(idOf(1));
+    }
+  });
+
+  test("are not taken for events where no reader takes them for one", () => {
     const own = new OwnCreates();
     const index = openIndex(own);
-    const value = create("ORD-1", idOf(1), "Käse");
-    own.begin("ORD-1", idOf(1), value.length);
-    index.fold(recordOf("ORD-1", value, 5));
+    const value = create("ORD-1", idOf(1), "caf\ud83d");
+    own.begin("ORD-1", idOf(1), value);
+    expect(index.fold(recordOf("ORD-1", value, 5))).toMatchObject({ code: "wrong_shape" });
     index.flush();
-    expect(index.view.order("ORD-1")?.eventId).toBe(idOf(1));
+    expect(index.view.order("ORD-1")).toBeUndefined();
   });
+});
+
+test("a batch that cannot be decoded is passed over", () => {
+  const index = openIndex(new OwnCreates());
+  const undecodable = { lastOffset: 9, reason: "Its codec is not known." };
+  const record: LogRecord = {
+    offset: 5,
+    timestamp_ms: 0,
+    key: null,
+    value: null,
+    leaderEpoch: 0,
+    undecodable,
+    headers: () => [],
+  };
+  expect(index.fold(record)).toBeDefined();
+  expect(index.flush()).toBeUndefined();
 });

@@ -2,6 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { cartPage } from "../../src/cart/cart-page.ts";
 import { systemClock } from "../../src/clock.ts";
+import { HttpRequest, type Origin } from "../../src/http/http-request.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { pageRoutes } from "../../src/http/page.ts";
 import { serve } from "../../src/http/serve.ts";
@@ -10,11 +11,12 @@ import { tryRoutes } from "../../src/order-service/try-routes.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 
 const entry = join(import.meta.dir, "../../src/order-service/page/index.html");
-const asked: { method: string; url: string; body: string; contentType: string | null }[] = [];
-const cart = async (request: Request) => {
+const asked: { method: string; path: string; client: string; body: string; contentType: string | null }[] = [];
+const cart = async (request: Request, { path = "", address }: Origin = {}) => {
   asked.push({
     method: request.method,
-    url: request.url,
+    path,
+    client: address?.() ?? "",
     body: await request.text(),
     contentType: request.headers.get("content-type"),
   });
@@ -34,13 +36,19 @@ test("the page is served with all it links to, and may load nothing else", async
   const policy = page.headers.get("content-security-policy") ?? "";
   expect(policy).toStartWith("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';");
   expect(policy).not.toMatch(/unsafe|\*|http/);
-  const links = [...html.matchAll(/(?:src|href)="(\/[^"]*)"/g)].map((match) => match[1]!);
+  const links = [...html.matchAll(/(?:src|href)="([^"#:]*)"/g)].map((match) => match[1]!);
   expect(links).toHaveLength(2);
   for (const link of links) {
-    const asset = await fetch(service.url + link);
+    // Relative, so that a proxy may give the page a path of its own.
+    expect(link).toMatch(/^assets\/[^/]+$/);
+    const asset = await fetch(`${service.url}/${link}`);
     expect([asset.status, asset.headers.get("cache-control")]).toEqual([200, "public, max-age=31536000, immutable"]);
     expect(asset.headers.get("content-type")).toMatch(link.endsWith(".js") ? /^text\/javascript/ : /^text\/css/);
-    expect((await asset.text()).length).toBeGreaterThan(1_000);
+    const text = await asset.text();
+    expect(text.length).toBeGreaterThan(1_000);
+    expect(text.match(/["'`]\/(?:live|order-details|orders|dead-letters|try|partitions|health|assets)\b[^"'`]*/g) ?? []).toEqual(
+      [],
+    );
   }
   expect((await fetch(`${service.url}/assets/other.js`)).status).toBe(404);
   expect((await fetch(`${service.url}/assets/%2e%2e%2findex.html`)).status).toBe(404);
@@ -52,8 +60,8 @@ test("the form reaches the cart in this process, and another origin's page canno
   expect(answer.headers.get("log-position")).toBe("3:17");
   await fetch(`${service.url}/try/update-order`, { method: "PUT", headers, body: "{}" });
   expect(asked).toEqual([
-    { method: "POST", url: "http://cart/create-order", body: '{"order_id":"1"}', contentType: "application/json" },
-    { method: "PUT", url: "http://cart/update-order", body: "{}", contentType: "application/json" },
+    { method: "POST", path: "/create-order", client: "127.0.0.1", body: '{"order_id":"1"}', contentType: "application/json" },
+    { method: "PUT", path: "/update-order", client: "127.0.0.1", body: "{}", contentType: "application/json" },
   ]);
   const preflight = await fetch(`${service.url}/try/create-order`, {
     method: "OPTIONS",
@@ -68,7 +76,12 @@ test("the form reaches the cart in this process, and another origin's page canno
 });
 
 test("the cart's page writes nothing of a request's address as HTML", async () => {
-  const page = await cartPage(8_001).handle(new Request(`http://a"onx='b&c/`));
+  const request = new Request("http://localhost/", { headers: { host: `a"onx='b&c` } });
+  const page = await cartPage(8_001).handle(HttpRequest.of(request));
   const html = await page.text();
-  expect(html).toContain(`href="http://a&quot;onx=&#x27;b&amp;c:8001/"`);
+  expect(html).toContain(`curl -X POST http://a&quot;onx=&#x27;b&amp;c/create-order`);
+  expect(html).toContain('href="http://localhost:8001/"');
+  expect(html).toContain('href="health/ready"');
+  const named = HttpRequest.of(new Request("http://localhost/", { headers: { host: "shop.example:8000" } }));
+  expect(await (await cartPage(8_001).handle(named)).text()).toContain('href="http://shop.example:8001/"');
 });

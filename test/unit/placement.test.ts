@@ -110,6 +110,17 @@ describe("placement", () => {
     expect(ids.map((id) => placement.place(id))).toEqual(ids.map((id) => home(id, 6)));
   });
 
+  test("looks for an order where the counts put it that carts place by now; it does not know before it has one", async () => {
+    const { clock, placement, confirm } = setUp({ remembered: 4 });
+    expect(placement.homes("ORD-1")).toBeUndefined();
+    await confirm(4);
+    await confirm(6);
+    expect(ids.map((id) => placement.homes(id))).toEqual(ids.map((id) => [home(id, 4), home(id, 6)]));
+    await clock.pass(SETTLE_MS);
+    await confirm(6);
+    expect(ids.map((id) => placement.homes(id))).toEqual(ids.map((id) => [home(id, 6), home(id, 6)]));
+  });
+
   test("waits anew when partitions are added again meanwhile", async () => {
     const { clock, index, kept, placement, confirm } = setUp({ remembered: 4 });
     await confirm(4);

@@ -12,6 +12,7 @@ function carts() {
       events.push(`start ${number}`);
       return {
         partitions: { partitionCount: number } as Cart["partitions"],
+        refusal: `refused by ${number}`,
         commands: {
           create: async () => ({ partition: number, offset: 0 }),
           updateStatus: async () => ({ partition: number, offset: 1 }),
@@ -31,7 +32,7 @@ test("an index that is damaged: the service is stopped before another one starts
   damage[0]?.("database disk image is malformed");
   await Bun.sleep(1);
   expect(events).toEqual(["start 1", "stop 1", "start 2"]);
-  expect([await created(), cart.partitions.partitionCount]).toEqual([2, 2]);
+  expect([await created(), cart.partitions.partitionCount, cart.refusal]).toEqual([2, 2, "refused by 2"]);
   expect(told).toEqual([expect.stringMatching(/malformed.*rebuilds it from the log/)]);
   await cart.stop();
   expect(events.at(-1)).toBe("stop 2");

@@ -83,11 +83,11 @@ export class KafkaReader implements Reader {
       if (this.#isClosed) throw new AppError("LOG_UNAVAILABLE", "The reader was closed by this process.");
       const session = await this.#refreshed(positions);
       this.#wake = Promise.withResolvers();
-      this.#request(session, positions, limits);
       const failure = this.#failure;
       this.#failure = undefined;
       if (failure) throw failure;
       const results = this.#take(positions);
+      this.#request(session, positions, new Set(results.map(({ partition }) => partition)), limits);
       if (results.length > 0) return results;
       await this.#somethingNew(session, deadline_ms);
     } while (this.clock.now_ms() < deadline_ms);
@@ -177,8 +177,13 @@ export class KafkaReader implements Reader {
     }
   }
 
-  #request(session: Session, positions: ReadonlyMap<number, number>, limits: FetchLimits): void {
+  /**
+   * Asks every leader that is not asked already. One of whose partitions something is `told` is asked by the next call, with all of
+   * them: a request that left some out would keep those waiting for as long as it waits.
+   */
+  #request(session: Session, positions: ReadonlyMap<number, number>, told: ReadonlySet<number>, limits: FetchLimits): void {
     const byLeader = new Map<number, { partition: number; offset: number; leaderEpoch: number }[]>();
+    const later = new Set<number>(session.outstanding.keys());
     for (const [partition, offset] of positions) {
       const leader = session.leaders.leaderOf(partition);
       if (leader === undefined) {
@@ -186,13 +191,13 @@ export class KafkaReader implements Reader {
         if (!session.leaders.isGone) this.#hinder(partition, `Partition ${partition} of ${this.topic} has no leader now.`);
         continue;
       }
-      if (this.#isChanged(session, partition, leader)) continue;
+      if (told.has(partition) || this.#isChanged(session, partition, leader)) later.add(leader.nodeId);
       const wanted = byLeader.get(leader.nodeId);
       if (wanted) wanted.push({ partition, offset, leaderEpoch: leader.leaderEpoch });
       else byLeader.set(leader.nodeId, [{ partition, offset, leaderEpoch: leader.leaderEpoch }]);
     }
     for (const [nodeId, wanted] of byLeader) {
-      if (session.outstanding.has(nodeId)) continue;
+      if (later.has(nodeId)) continue;
       const from = this.#requests++ % wanted.length;
       // The broker fills an answer in the order asked (KIP-74), so each request begins with another partition and none starves.
       const rotated = [...wanted.slice(from), ...wanted.slice(0, from)];

@@ -4,6 +4,9 @@ import type { CommandContext } from "../command.ts";
 import type { Mover } from "../mover.ts";
 import type { Rate } from "../rate.ts";
 import type { OffsetRange } from "../scan.ts";
+import type { Survey } from "../survey.ts";
+import { counted } from "../table.ts";
+import { firstUndecodable } from "../undecodable.ts";
 import { boundedPipeline } from "./bounded-pipeline.ts";
 import { runConnect } from "./connect-run.ts";
 import { findConnect } from "./find-connect.ts";
@@ -35,21 +38,18 @@ export async function openConnect({ config, env, console, programEnv }: CommandC
   if (!kafka) throw new AppError("OPERATION_REFUSED", "Redpanda Connect needs a broker.");
   const program = await findConnect(config.redpanda_connect_bin, programEnv, env.clock);
   console.say(`Redpanda Connect: ${program.name}.`);
-  return ({ pipeline: name, input, settings, rate, directories = [], look }) => {
+  return async ({ pipeline: name, input, settings, rate, directories = [], look }) => {
     const file = new URL(`../../../pipelines/${name}.yaml`, import.meta.url);
     const pipeline = readFileSync(file, "utf8");
     const { records_per_s } = rate;
     const batch_bytes =
       records_per_s < SLOW_RECORDS_PER_S ? Math.max(BATCH_BYTES_MIN, records_per_s * BYTES_PER_RECORD) : undefined;
-    const bounded = input
-      ? boundedPipeline(
-          pipeline,
-          input.topic,
-          input.ranges.map(({ to, ...range }) => ({ ...range, last: to - 1 })),
-          batch_bytes,
-        )
-      : pipeline;
-    return runConnect(env, { program, programEnv, kafka, pipeline: bounded, settings, directories, look });
+    const run = (text: string) => runConnect(env, { program, programEnv, kafka, pipeline: text, settings, directories, look });
+    if (!input) return run(pipeline);
+    for (let at = 0; at < input.ranges.length; at += PARTITIONS_AT_ONCE_MAX) {
+      const some = input.ranges.slice(at, at + PARTITIONS_AT_ONCE_MAX).map(({ to, ...range }) => ({ ...range, last: to - 1 }));
+      await run(boundedPipeline(pipeline, input.topic, some, batch_bytes));
+    }
   };
 }
 
@@ -66,6 +66,28 @@ export const connectMover = (
   move: (ranges, progress) => connect({ ...options, input: { topic, ranges }, look: () => progress.look() }),
   close: () => Promise.resolve(),
 });
+
+/** Each partition is read by an input of its own, with connections and buffers of its own. */
+const PARTITIONS_AT_ONCE_MAX = 64;
+
+/** What franz-go keeps of a timestamp goes through nanoseconds in 64 bits. */
+const CONNECT_TIME_MS_MAX = 9_223_372_036_854;
+/** Of a record that Connect writes, by its setting max_message_bytes, with room for what an operation adds. */
+const CONNECT_RECORD_BYTES_MAX = 990_000;
+
+/** Throws OPERATION_REFUSED where records are such as Connect would stop at, or write otherwise than they are. */
+export function refuseForConnect({ extent, undecodable }: Pick<Survey, "extent" | "undecodable">): void {
+  const { oldest = 0, newest = 0, largest } = extent;
+  const odd = oldest < -CONNECT_TIME_MS_MAX ? oldest : newest > CONNECT_TIME_MS_MAX ? newest : undefined;
+  const reason =
+    firstUndecodable(undecodable) ??
+    (odd === undefined ? undefined : `a record has the timestamp ${odd}`) ??
+    (largest && largest.bytes > CONNECT_RECORD_BYTES_MAX
+      ? `the record at ${largest.partition}:${largest.offset} takes up to ${counted(largest.bytes)} bytes`
+      : undefined);
+  if (reason === undefined) return;
+  throw new AppError("OPERATION_REFUSED", `Redpanda Connect cannot move all of it as it is; --direct does. ${reason}`);
+}
 
 /** As the environment takes a list, a time or a number; what is not given is empty. */
 export const setting = (given: readonly string[] | number | undefined): string =>

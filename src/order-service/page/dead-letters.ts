@@ -10,7 +10,13 @@ const PAGES_MAX = 10;
 
 interface Answer {
   readonly letters: readonly DeadLetterShown[];
+  readonly unavailable: readonly { readonly partition: number; readonly reason: string }[];
   readonly next: string | null;
+}
+
+function ending(letters: number, { unavailable: [first] }: Answer): string {
+  if (first) return `These are those that can be read now. Partition ${first.partition} of the dead letters: ${first.reason}`;
+  return letters === 0 ? "There are none." : "These are all.";
 }
 
 /** The list of dead letters, the newest first. Loaded at the start, by the button, and when the count first becomes more than none. */
@@ -68,11 +74,11 @@ export class DeadLetterList {
     try {
       let next = after;
       for (let pages = 0; pages < PAGES_MAX && list.children.length < until; pages++) {
-        const { body } = await ask(`/dead-letters?limit=${LETTERS_AT_ONCE}${reason}${next}`, { signal });
+        const { body } = await ask(`dead-letters?limit=${LETTERS_AT_ONCE}${reason}${next}`, { signal });
         const answer = body as Answer;
         list.append(...answer.letters.map(shownLetter));
         this.#filter();
-        if (answer.next === null) return foot.replaceChildren(list.children.length === 0 ? "There are none." : "These are all.");
+        if (answer.next === null) return foot.replaceChildren(ending(list.children.length, answer));
         next = `&after=${encodeURIComponent(answer.next)}`;
       }
       const goOn = () => void this.#loadMore(list, foot, next, signal);

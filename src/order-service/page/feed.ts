@@ -20,7 +20,7 @@ const RECONNECT_MS = 2_000;
  */
 export function listen(listener: FeedListener): void {
   let staleTimer = setTimeout(() => listener.stale(), STALE_MS);
-  const source = new EventSource("/live");
+  const source = new EventSource("live");
   const parsed =
     <Data>(take: (data: Data) => void) =>
     (event: MessageEvent<string>) =>

@@ -63,7 +63,7 @@ export class FindOrder {
     const timeline = h("div", {});
     this.#result.setAttribute("aria-busy", "true");
     try {
-      const details = ask(`/order-details?${new URLSearchParams({ orderId }).toString()}`, init).then(
+      const details = ask(`order-details?${new URLSearchParams({ orderId }).toString()}`, init).then(
         ({ body }) => state.replaceChildren(shownOrder(body as OrderDetails)),
         (e: unknown) => state.replaceChildren(problem(e)),
       );
@@ -121,7 +121,7 @@ async function showTimeline(host: HTMLElement, orderId: string, init: RequestIni
   const readOn = async (): Promise<void> => {
     const until = list.children.length + EVENTS_AT_ONCE;
     for (;;) {
-      const { body } = await ask(`/orders/${encodeURIComponent(orderId)}/events?limit=${EVENTS_AT_ONCE}${after}`, init);
+      const { body } = await ask(`orders/${encodeURIComponent(orderId)}/events?limit=${EVENTS_AT_ONCE}${after}`, init);
       const page = body as TimelineAnswer;
       list.append(...page.events.map(shownEvent));
       const read = `Read ${count(page.scannedTo - page.startOffset)} of ${count(page.endOffset - page.startOffset)} records of partition ${page.partition}`;

@@ -18,8 +18,8 @@ const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 export const timeOfDay = (ms: number): string => clock.format(ms);
 
 const dated = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
-/** In the reader's zone. */
-export const dateAndTime = (rfc3339: string): string => dated.format(Date.parse(rfc3339));
+/** In the reader's zone; a stamp that is no date as it is. */
+export const dateAndTime = (time: string): string => (/^-?[0-9]+$/.test(time) ? time : dated.format(Date.parse(time)));
 
 const CONTROL_PICTURES = 0x2400;
 

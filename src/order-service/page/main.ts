@@ -47,10 +47,10 @@ function showFoot({ topicName, deadLetterTopic }: LiveAbout): void {
   const link = (path: string) => h("a", { href: path }, path);
   byId("foot").replaceChildren(
     `Topic ${topicName}, dead letters in ${deadLetterTopic}. As JSON: `,
-    link("/partitions"),
+    link("partitions"),
     " ",
-    link("/dead-letters"),
+    link("dead-letters"),
     " ",
-    link("/health/ready"),
+    link("health/ready"),
   );
 }

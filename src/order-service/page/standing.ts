@@ -1,4 +1,4 @@
-import type { LiveFigures } from "../live-figures.ts";
+import type { LiveFigures, PartitionFigures } from "../live-figures.ts";
 import { byId, setText } from "./elements.ts";
 import { count, countOr, milliseconds, plural, seconds, timeOfDay } from "./format.ts";
 import { h } from "./elements.ts";
@@ -45,6 +45,7 @@ export class Standing {
     const { letters, isComplete } = figures.deadLetters;
     this.#set("dead", `${count(letters)}${isComplete ? "" : "…"}`);
     showRestore(figures);
+    showWarnings(figures);
   }
 
   showStale(): void {
@@ -64,28 +65,45 @@ export class Standing {
   }
 }
 
-function sentence({ status, reason, partitions, partitionCount }: LiveFigures): string {
+function sentence({ status, reason, since_ms, partitions, partitionCount }: LiveFigures): string {
   const held =
     partitions.length === partitionCount
       ? `all ${plural(partitionCount, "partition", "partitions")}`
       : `${partitions.length} of ${plural(partitionCount, "partition", "partitions")}`;
-  const halted = partitions.filter(({ state }) => state === "halted").map(({ partition }) => partition);
+  const since = since_ms === undefined ? "" : ` Since ${timeOfDay(since_ms)}.`;
+  const why = reason === undefined ? "" : ` ${reason}${since}`;
   switch (status) {
     case "ready":
-      return partitions.length === 0 ? "Ready; other instances hold all partitions." : `Up to date: ${held} running here.`;
+      return partitions.length === 0 ? "Ready; other instances hold all partitions." : `Up to date: ${held} running here.${why}`;
     case "catching-up":
-      return partitionCount === 0 ? "Waiting for the topic." : `Catching up with the log: ${held} here.`;
+      return partitionCount === 0 ? `Waiting for the topic.${why}` : `Catching up with the log: ${held} here.${why}`;
     case "halted":
-      return `${halted.length === 1 ? "Partition" : "Partitions"} ${halted.join(", ")} halted. ${reason ?? ""}`;
+    case "blocked":
+    case "suspended":
+      return `${partitionsIn(status, partitions)} ${status}.${why}`;
     case "unreadable":
-      return `The log cannot be read. ${reason ?? ""}`;
+      return `The log cannot be read.${why}`;
     case "standing-still":
-      return `Nothing is applied although the log goes on. ${reason ?? ""}`;
+      return `Nothing is applied although the log goes on.${why}`;
     case "waiting":
-      return "Waiting: another process holds the group.";
+      return `Waiting: another process holds the group.${why}`;
     default:
-      return `Joining the group (${status}).`;
+      return reason === undefined ? `Joining the group (${status}).` : `${reason}${since}`;
   }
+}
+
+function partitionsIn(state: PartitionFigures["state"], partitions: readonly PartitionFigures[]): string {
+  const numbers = partitions.filter((one) => one.state === state).map(({ partition }) => partition);
+  return `${numbers.length === 1 ? "Partition" : "Partitions"} ${numbers.join(", ")}`;
+}
+
+/** The banner below the bar. Made anew only when it says something else, so that a screen reader reads it once. */
+function showWarnings({ warnings = [] }: LiveFigures): void {
+  const list = byId("warnings");
+  list.hidden = warnings.length === 0;
+  const details = warnings.map(({ detail }) => detail);
+  if (details.join("\n") === [...list.children].map(({ textContent }) => textContent).join("\n")) return;
+  list.replaceChildren(...details.map((detail) => h("p", {}, detail)));
 }
 
 function showRestore({ restore }: LiveFigures): void {

@@ -95,14 +95,14 @@ export class TryIt {
     while (this.#steps.children.length > STEPS_MAX) this.#steps.lastElementChild?.remove();
     try {
       const headers = { "content-type": "application/json" };
-      const sent = await ask(`/try${path}`, { method, headers, body: JSON.stringify({ order_id, ...fields }) });
+      const sent = await ask(`try${path}`, { method, headers, body: JSON.stringify({ order_id, ...fields }) });
       const position = sent.headers.get("log-position") ?? "";
       const { orderId } = sent.body as { orderId: string };
       const acknowledged_ms = now_ms() - began_ms;
       const [partition = "", offset = ""] = position.split(":");
       const taken = `${method} ${path}: in the log after ${milliseconds(acknowledged_ms)}, partition ${partition}, offset ${count(Number(offset))}`;
       step.replaceChildren(`${taken}; not readable yet…`);
-      await ask(`/order-details?${new URLSearchParams({ orderId }).toString()}`, { headers: { "log-position": position } });
+      await ask(`order-details?${new URLSearchParams({ orderId }).toString()}`, { headers: { "log-position": position } });
       step.replaceChildren(`${taken}; readable after ${milliseconds(now_ms() - began_ms)}.`);
       arrived(orderId, position);
     } catch (e) {

@@ -1,0 +1,100 @@
+import { AppError } from "../errors.ts";
+import type { RequestSpan } from "../telemetry/tracer.ts";
+
+/** Who asks, and what for, where the request itself does not tell. */
+export interface Origin {
+  /** The client's address. */
+  readonly address?: () => string | undefined;
+  /** In place of the request's own. */
+  readonly path?: string;
+}
+
+/** A request as handlers see it: its path decoded, its body read. */
+export class HttpRequest {
+  /** The JSON body, where the route takes one. */
+  body: unknown;
+  /** Where traces are made. */
+  span: RequestSpan | undefined;
+  readonly method: string;
+  readonly headers: Headers;
+  #client: string | undefined;
+  #query: URLSearchParams | undefined;
+
+  private constructor(
+    readonly raw: Request,
+    /** Of the path, each decoded. */
+    readonly segments: readonly string[],
+    private readonly search: string,
+    private readonly origin: Origin,
+  ) {
+    this.method = raw.method;
+    this.headers = raw.headers;
+  }
+
+  /** Throws PATH_INVALID. */
+  static of(raw: Request, origin: Origin = {}): HttpRequest {
+    const { path, search } = targetOf(raw.url);
+    return new HttpRequest(raw, decodedSegments(origin.path ?? path), search, origin);
+  }
+
+  /** What stands in the path's segment, from 0 on. */
+  segment(index: number): string {
+    return this.segments[index] ?? "";
+  }
+
+  get query(): URLSearchParams {
+    return (this.#query ??= new URLSearchParams(this.search));
+  }
+
+  /** Whom the request counts for: an IPv4 address, or the 64 bits that an IPv6 client has to itself. */
+  get client(): string {
+    return (this.#client ??= clientOf(this.origin.address?.() ?? ""));
+  }
+}
+
+/** Paths that a URL parser would leave as they are. */
+const PLAIN_PATH = /^(?:\/[\w~-][\w.~-]*)+$|^\/$/;
+
+/**
+ * The path and the query of what Bun gives as a request's URL: a URL whose authority is the Host header, or without a usable one the target
+ * as it came, which may be anything.
+ */
+function targetOf(url: string): { path: string; search: string } {
+  const at = url.startsWith("/") ? 0 : url.startsWith("http://") || url.startsWith("https://") ? url.indexOf("/", 8) : -1;
+  const target = at < 0 ? "" : url.slice(at);
+  const queryAt = target.indexOf("?");
+  const path = queryAt < 0 ? target : target.slice(0, queryAt);
+  if (PLAIN_PATH.test(path)) return { path, search: queryAt < 0 ? "" : withoutFragment(target.slice(queryAt)) };
+  const parsed = target.startsWith("/") ? URL.parse(`http://localhost${target}`) : null;
+  if (parsed === null) throw invalidPath();
+  return { path: parsed.pathname, search: parsed.search };
+}
+
+const withoutFragment = (search: string): string => search.split("#", 1)[0] ?? "";
+
+/** Split first: an encoded slash is part of its segment. */
+function decodedSegments(path: string): string[] {
+  const segments = path.slice(1).split("/");
+  if (!path.includes("%")) return segments;
+  try {
+    return segments.map(decodeURIComponent);
+  } catch {
+    throw invalidPath();
+  }
+}
+
+const invalidPath = (): AppError => new AppError("PATH_INVALID", "The path must be one, and its escapes must be UTF-8.");
+
+const GROUPS = 8;
+const NETWORK_GROUPS = 4;
+
+export function clientOf(address: string): string {
+  const mapped = /^::ffff:([0-9.]+)$/i.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
+  if (!address.includes(":")) return address;
+  const [left = "", right] = address.split("::");
+  const groups = left === "" ? [] : left.split(":");
+  const last = right === undefined || right === "" ? [] : right.split(":");
+  if (right !== undefined) while (groups.length + last.length < GROUPS) groups.push("0");
+  return `${[...groups, ...last].slice(0, NETWORK_GROUPS).join(":")}::/64`;
+}

@@ -1,0 +1,126 @@
+import { AppError } from "../errors.ts";
+import type { Batch, FetchLimits, FetchResult, Log, LogRecord, Reader } from "./log.ts";
+
+/** A topic, and the id that it had when it was first looked at, where the log has one (KIP-516). */
+export interface KnownTopic {
+  readonly name: string;
+  readonly topicId: string | undefined;
+}
+
+/** What of a fetch is left once interruptions are dealt with. */
+export type ComparedResult = Exclude<FetchResult, { readonly interrupted: string }>;
+
+/** The last record given of a partition, and what it is told apart by. */
+interface Given {
+  readonly offset: number;
+  readonly leaderEpoch: number;
+  readonly checksum: number | bigint;
+}
+
+/**
+ * Reads through interruptions, so that all it gives is of one log. After an interruption the topic must have the id it had, and
+ * the last record that was given is read again and must be the same, before anything behind it is given.
+ *
+ * ```
+ *  sure ──interrupted──▶ in doubt, reads on at the last record given ──it is the same──▶ sure
+ *                                                     └── another, or none ──▶ rejects with LOG_DISAGREES
+ * ```
+ */
+export class ComparingReader {
+  readonly #reader: Reader;
+  readonly #given = new Map<number, Given>();
+  readonly #inDoubt = new Set<number>();
+  #isTopicInDoubt = false;
+
+  constructor(
+    private readonly log: Log,
+    private readonly topic: KnownTopic,
+  ) {
+    this.#reader = log.reader(topic.name);
+  }
+
+  get isThrottled(): boolean {
+    return this.#reader.isThrottled;
+  }
+
+  /** As `Reader.fetch`. Rejects also with LOG_DISAGREES, which says what to do. */
+  async fetch(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<ComparedResult[]> {
+    if (this.#isTopicInDoubt) await this.#compareTopic();
+    const asked = new Map(positions);
+    for (const partition of this.#inDoubt) {
+      const given = this.#given.get(partition);
+      if (given && asked.has(partition)) asked.set(partition, given.offset);
+    }
+    const results = await this.#reader.fetch(asked, limits);
+    return results.flatMap((result) => this.#compared(result, positions) ?? []);
+  }
+
+  close(): Promise<void> {
+    return this.#reader.close();
+  }
+
+  #compared(result: FetchResult, positions: ReadonlyMap<number, number>): ComparedResult | undefined {
+    const { partition } = result;
+    if ("interrupted" in result) {
+      this.#isTopicInDoubt = true;
+      if (this.#given.has(partition)) this.#inDoubt.add(partition);
+      return undefined;
+    }
+    if ("unavailable" in result) return result;
+    // Fetched together with an interruption: it may be of the topic that took the place of this one.
+    if (this.#isTopicInDoubt) return undefined;
+    if ("outOfRange" in result && result.outOfRange.endOffset < (positions.get(partition) ?? 0)) {
+      throw this.#disagrees(partition, `it ends at offset ${result.outOfRange.endOffset} and had more`);
+    }
+    if (!("batch" in result)) return result;
+    const batch = this.#inDoubt.has(partition) ? this.#resumed(result.batch, positions) : result.batch;
+    const last = batch?.records.at(-1);
+    if (last) this.#given.set(partition, givenOf(last));
+    return batch && { partition, batch };
+  }
+
+  /** The batch behind the record that was given before; undefined where it is not to be used. */
+  #resumed(batch: Batch, positions: ReadonlyMap<number, number>): Batch | undefined {
+    const { partition, records, nextOffset } = batch;
+    const given = this.#given.get(partition);
+    if (!given || nextOffset <= given.offset) return undefined;
+    const again = records[0] && givenOf(records[0]);
+    if (again?.offset !== given.offset || again.checksum !== given.checksum || again.leaderEpoch !== given.leaderEpoch)
+      throw this.#disagrees(partition, `it has another record at offset ${given.offset} than it had`);
+    this.#inDoubt.delete(partition);
+    const baseOffset = positions.get(partition) ?? 0;
+    // Who left a part of a batch unused reads on before the record that was compared.
+    if (baseOffset <= given.offset) return undefined;
+    return { ...batch, baseOffset, nextOffset: Math.max(baseOffset, nextOffset), records: records.slice(1) };
+  }
+
+  async #compareTopic(): Promise<void> {
+    const { topicId, partitions } = await this.log.ends(this.topic.name);
+    if (partitions.length === 0) throw new AppError("LOG_UNAVAILABLE", `There is no topic ${this.topic.name} now.`);
+    if (isMadeAnew(this.topic, topicId)) throw madeAnew(this.topic.name);
+    this.#isTopicInDoubt = false;
+  }
+
+  #disagrees(partition: number, what: string): AppError {
+    return new AppError(
+      "LOG_DISAGREES",
+      `Partition ${partition} of ${this.topic.name} changed while it was read: ${what}. The log lost records, as after an unclean election of a leader; begin again.`,
+    );
+  }
+}
+
+/** Whether the topic of this name is another one than it was. */
+export const isMadeAnew = ({ topicId }: KnownTopic, idNow: string | undefined): boolean =>
+  topicId !== undefined && idNow !== undefined && topicId !== idNow;
+
+export const madeAnew = (topic: string): AppError =>
+  new AppError(
+    "LOG_DISAGREES",
+    `The topic ${topic} was deleted and made anew since this began: what was read of it is not what it has. Begin again.`,
+  );
+
+const givenOf = ({ offset, leaderEpoch, key, value, undecodable }: LogRecord): Given => ({
+  offset,
+  leaderEpoch,
+  checksum: undecodable ? undecodable.lastOffset : Bun.hash.crc32(value ?? "", Bun.hash.crc32(key ?? "")),
+});

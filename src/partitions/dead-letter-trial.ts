@@ -1,0 +1,61 @@
+import { type Clock, within } from "../clock.ts";
+import type { Log } from "../log/log.ts";
+import { Outage } from "./outage.ts";
+
+const RETRY_WAIT_MS = 60_000;
+/** A broker that is choosing a coordinator answers late. */
+const ANSWER_MS_MAX = 30_000;
+
+export interface DeadLetterTrialOptions {
+  readonly log: Log;
+  readonly deadLetterTopic: string;
+  readonly clock: Clock;
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * Tries whether dead letters could be appended, before there are any: a right to the transactional ids or a coordinator may be missing, and
+ * that is better known at the start than with the first poison. It appends nothing, so a missing right to write shows only then.
+ */
+export class DeadLetterTrial {
+  readonly #outage: Outage;
+
+  constructor(private readonly options: DeadLetterTrialOptions) {
+    this.#outage = new Outage(`Preparing to append to ${options.deadLetterTopic}`, options.clock, options.warn);
+  }
+
+  /** A sentence, until it works. */
+  get failure(): string | undefined {
+    return this.#outage.lasting(0);
+  }
+
+  /** Tries each minute until it works. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#try();
+        this.#outage.worked();
+        return;
+      } catch (e) {
+        if (signal.aborted) return;
+        this.#outage.failed(e);
+      }
+      await this.options.clock.sleep(RETRY_WAIT_MS, signal);
+    }
+  }
+
+  async #try(): Promise<void> {
+    const { log, deadLetterTopic, clock } = this.options;
+    const opening = log.fencedProducer(`${deadLetterTopic}.check`);
+    const isOpened = await within(
+      clock,
+      ANSWER_MS_MAX,
+      opening.then(async (producer) => {
+        await producer.close();
+        return true;
+      }),
+    );
+    if (!isOpened) throw new Error(`no answer within ${ANSWER_MS_MAX / 1_000} s; is there a transaction coordinator?`);
+    if ((await log.partitionCount(deadLetterTopic)) === 0) throw new Error("the topic does not exist");
+  }
+}

@@ -1,0 +1,96 @@
+import type { Clock } from "../clock.ts";
+import { Outage } from "./outage.ts";
+
+/** Dead letters that take longer block their partition, whatever the reason. */
+const DELIVERY_MS_MAX = 2_000;
+/**
+ * Once reading has failed for so long, what is held is taken for incomplete, since nobody knows how far the log has grown. A change
+ * of leaders is over sooner.
+ */
+export const READ_FAILING_MS_MAX = 2_000;
+
+/** What keeps a partition from going on, though it will go on by itself: its store, its dead letters, the log. Each may, at the same time. */
+export class Hindrance {
+  readonly #store: Outage;
+  readonly #letters: Outage;
+  #deliveringSince_ms: number | undefined;
+  #unavailable: string | undefined;
+  #unreadableSince_ms: number | undefined;
+
+  constructor(
+    private readonly clock: Clock,
+    tell: (message: string) => void,
+  ) {
+    this.#store = new Outage("STORE_FAILED: Its store", clock, tell);
+    this.#letters = new Outage("Appending its dead letters", clock, tell);
+  }
+
+  get state(): "suspended" | "blocked" | undefined {
+    return this.#store.isUnderWay ? "suspended" : this.#isBlocked ? "blocked" : undefined;
+  }
+
+  /** Of the partition's own: a sentence. */
+  get own(): string | undefined {
+    const why = this.#store.lasting(0) ?? this.#letters.lasting(0);
+    return why ?? (this.#isBlocked ? `Appending its dead letters takes longer than ${DELIVERY_MS_MAX / 1_000} s.` : undefined);
+  }
+
+  /** Returns true where it failed for the first time. */
+  storeFailed(why: string): boolean {
+    return this.#store.failed(why);
+  }
+
+  /** Returns true where it had failed. */
+  storeWorked(): boolean {
+    const failed = this.#store.isUnderWay;
+    this.#store.worked();
+    return failed;
+  }
+
+  delivering(): void {
+    this.#deliveringSince_ms = this.clock.now_ms();
+  }
+
+  lettersFailed(e: unknown): void {
+    this.#letters.failed(e);
+  }
+
+  /** Returns true where the partition was blocked by it. */
+  delivered(): boolean {
+    const wasBlocked = this.#isBlocked;
+    this.#letters.worked();
+    this.#deliveringSince_ms = undefined;
+    return wasBlocked;
+  }
+
+  /** Why the log does not give the partition; a sentence. */
+  get unavailable(): string | undefined {
+    return this.#unavailable;
+  }
+
+  set unavailable(why: string | undefined) {
+    this.#unavailable = why;
+    if (why !== undefined) this.unreadable();
+  }
+
+  get unreadableSince_ms(): number | undefined {
+    return this.#unreadableSince_ms;
+  }
+
+  unreadable(): void {
+    this.#unreadableSince_ms ??= this.clock.now_ms();
+  }
+
+  /** What was read is what the log has. Returns true where that was not known for so long that the log may have grown. */
+  readable(): boolean {
+    if (this.#unavailable !== undefined || this.#unreadableSince_ms === undefined) return false;
+    const lasted_ms = this.clock.now_ms() - this.#unreadableSince_ms;
+    this.#unreadableSince_ms = undefined;
+    return lasted_ms >= READ_FAILING_MS_MAX;
+  }
+
+  get #isBlocked(): boolean {
+    if (this.#letters.isUnderWay) return true;
+    return this.#deliveringSince_ms !== undefined && this.clock.now_ms() - this.#deliveringSince_ms >= DELIVERY_MS_MAX;
+  }
+}

@@ -1,0 +1,52 @@
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+
+/** Left to connections, so that a process whose stores need too many files still answers. */
+const FILES_LEFT_MIN = 64;
+/** A store's database, its write-ahead log and that one's index. */
+const FILES_PER_STORE = 3;
+
+/** Undefined where the system does not tell it as Linux does. Read while there is still a file to read it with. */
+let limit: number | undefined | null = null;
+
+function fileLimit(): number | undefined {
+  if (limit === null) {
+    try {
+      const found = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+      limit = found === undefined ? undefined : Number(found);
+    } catch {
+      limit = undefined;
+    }
+  }
+  return limit;
+}
+
+function openFiles(): number | undefined {
+  try {
+    return readdirSync("/proc/self/fd").length;
+  } catch (e) {
+    return isOutOfFiles(e) ? Number.POSITIVE_INFINITY : undefined;
+  }
+}
+
+const isOutOfFiles = (e: unknown): boolean => /^(EMFILE|ENFILE)$/.test(String((e as { code?: unknown }).code));
+
+function hasNoFileLeft(): boolean {
+  try {
+    closeSync(openSync("/dev/null", "r"));
+    return false;
+  } catch (e) {
+    return isOutOfFiles(e);
+  }
+}
+
+/** Why no store should be opened now, and what to do; undefined where there is room for one more. */
+export function openFilesShortage(): string | undefined {
+  const limit_files = fileLimit();
+  const open = openFiles();
+  const isShort =
+    limit_files !== undefined && open !== undefined ? open + FILES_PER_STORE + FILES_LEFT_MIN > limit_files : hasNoFileLeft();
+  if (!isShort) return undefined;
+  if (limit_files === undefined) return "too many open files: raise the limit (ulimit -n)";
+  const raised = 2 ** Math.ceil(Math.log2(2 * limit_files));
+  return `too many open files, of which this process may have ${limit_files}: raise the limit (ulimit -n) to ${raised}`;
+}

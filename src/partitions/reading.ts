@@ -1,0 +1,282 @@
+import type { Clock } from "../clock.ts";
+import type { AppError } from "../errors.ts";
+import type { Batch, FetchResult, PartitionEnds, TopicEnds, Watermarks } from "../log/log.ts";
+import * as errors from "./actor-errors.ts";
+import { Continuity } from "./continuity.ts";
+import type { Hindrance } from "./hindrance.ts";
+import type { LastRecord } from "./store.ts";
+
+/** When the log was asked for its ends, and what was known then. */
+export interface Question {
+  readonly number: number;
+  readonly nextOffset: number;
+  readonly isVerified: boolean;
+}
+
+/** What the store says of where it stands. */
+interface Position {
+  nextOffset: number | undefined;
+  readonly last: LastRecord | undefined;
+  topicId: string | undefined;
+  firstOffset: number | undefined;
+}
+
+export interface ReadingOptions {
+  readonly partition: number;
+  readonly position: Position;
+  readonly hindrance: Hindrance;
+  readonly clock: Clock;
+  /** Whether a new store may begin behind the log's first records, which were removed. */
+  readonly mayBeginLate: boolean;
+  /** Told when the log has to be asked for its ends. */
+  readonly onEndWanted: () => void;
+  /** Told what only a person can mend; nothing is to be told to this object any more. */
+  readonly onHalt: (error: AppError) => void;
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * Where an open partition stands against the log: what is to be read next, whether what was read is still there, and whether the end is
+ * reached. Records come in through `accept`, what the log tells of its ends through `hear`.
+ *
+ * ```
+ *  catching-up ──everything before the end heard of is applied──▶ running ──forgetEnd()──▶ catching-up
+ *       beside it: Continuity (nothing is applied before the last record is compared) and Hindrance
+ * ```
+ */
+export class Reading {
+  #isRunning = false;
+  #endOffset = 0;
+  /** Where reading goes on: ahead of the store by what is accepted and not applied. */
+  #readOffset: number;
+  #accepted: Batch | undefined;
+  #caughtUpAt: number | undefined;
+  /** Everything was known when it was last heard of. */
+  #wasComplete = false;
+  /** Since when the log tells an end before what is applied, on the process' clock. */
+  #cutSince_ms: number | undefined;
+  /** Answers to earlier questions for the ends are of no use any more. */
+  #questions = 0;
+  readonly #continuity: Continuity;
+
+  constructor(private readonly options: ReadingOptions) {
+    const { position } = options;
+    this.#continuity = new Continuity(position.nextOffset !== undefined);
+    this.#readOffset = position.last?.offset ?? this.nextOffset;
+  }
+
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
+  get nextOffset(): number {
+    return this.options.position.nextOffset ?? 0;
+  }
+
+  get endOffset(): number {
+    return Math.max(this.#endOffset, this.nextOffset);
+  }
+
+  get leaderEpoch(): number {
+    return this.#continuity.leaderEpoch;
+  }
+
+  get doubt(): string | undefined {
+    return this.#continuity.doubt;
+  }
+
+  /** Why the log does not give the partition now. */
+  get hindered(): string | undefined {
+    return this.options.hindrance.unavailable ?? this.#continuity.interruption;
+  }
+
+  get isComplete(): boolean {
+    if (this.#isRunning || !this.#wasComplete) return this.#isRunning;
+    return this.hindered !== undefined || this.options.hindrance.own !== undefined;
+  }
+
+  /** How many records lie before the end that is to be reached; 0 once it is. */
+  get behind(): number {
+    return this.#isRunning ? 0 : Math.max(0, (this.#caughtUpAt ?? 0) - this.nextOffset);
+  }
+
+  /** Undefined until the log has told which topic it has. */
+  get wanted(): number | undefined {
+    return this.#continuity.isConfirmed ? this.#readOffset : undefined;
+  }
+
+  get accepted(): Batch | undefined {
+    return this.#accepted;
+  }
+
+  /** To be noted when the log is asked for its ends, and given back to `hear`. */
+  get question(): Question {
+    return { number: this.#questions, nextOffset: this.nextOffset, isVerified: this.#continuity.isVerified };
+  }
+
+  /** Which topic the log has, and what the partition holds now. Returns false where it has to be asked again. */
+  hear(asked: Question, { topicId, partitions }: TopicEnds): boolean {
+    const { position, partition, onHalt } = this.options;
+    if (asked.number !== this.#questions) return false;
+    if (partitions.length === 0) {
+      this.#interrupt("The log does not know the topic.", true);
+      return false;
+    }
+    if (topicId !== undefined && position.topicId !== undefined && position.topicId !== topicId) {
+      onHalt(errors.topicMadeAnew(position.topicId, topicId));
+      return true;
+    }
+    position.topicId ??= topicId;
+    this.#continuity.confirm(position.last !== undefined);
+    const ends = partitions[partition] ?? { unavailable: "The log does not know the partition yet." };
+    if (!("unavailable" in ends)) return this.#hearEnds(asked, ends);
+    this.#unavailable(ends.unavailable);
+    return false;
+  }
+
+  /** The end is not known any more: it is caught up with once it has reached the one that it hears of next. */
+  forgetEnd(): void {
+    this.#isRunning = false;
+    this.#caughtUpAt = undefined;
+    this.askForEnd();
+  }
+
+  askForEnd(): void {
+    this.#questions++;
+    this.options.onEndWanted();
+  }
+
+  /** Takes what was read at `wanted`, and what is told of the partition; anything else is dropped. */
+  accept(result: FetchResult, takesRecords: boolean): void {
+    if ("interrupted" in result) return this.#interrupt(result.interrupted, result.isGone === true);
+    if ("unavailable" in result) return this.#unavailable(result.unavailable);
+    if (!takesRecords || this.wanted === undefined || this.#accepted) return;
+    if ("unreadable" in result) this.options.onHalt(errors.unreadable(this.#readOffset, result.unreadable));
+    else if ("outOfRange" in result) this.#outOfRange(result.outOfRange);
+    else if (result.batch.baseOffset === this.#readOffset) this.#acceptBatch(result.batch);
+  }
+
+  /**
+   * Whether the log still holds the last record applied, by the batch that was read from there on: to be asked before anything of the
+   * batch is applied. False where the partition had to be halted.
+   */
+  isKept({ records, leaderEpoch }: Batch): boolean {
+    if (this.#continuity.isVerified) return true;
+    const { last } = this.options.position;
+    if (last && !this.#continuity.isKept(last, records)) {
+      this.options.onHalt(errors.disagrees(last.offset));
+      return false;
+    }
+    this.#continuity.verified(leaderEpoch);
+    return true;
+  }
+
+  /** What was accepted is committed. */
+  applied({ leaderEpoch }: Batch): void {
+    this.#accepted = undefined;
+    this.#continuity.verified(leaderEpoch);
+    this.#noteProgress();
+  }
+
+  /** What was accepted and not applied is read again. */
+  forget(): void {
+    this.#accepted = undefined;
+    const last = this.#continuity.isVerified ? undefined : this.options.position.last;
+    this.#readOffset = last?.offset ?? this.nextOffset;
+  }
+
+  #hearEnds(asked: Question, ends: Exclude<PartitionEnds, { unavailable: string }>): boolean {
+    const { position, hindrance } = this.options;
+    const { startOffset, endOffset, leaderEpoch } = ends;
+    if (position.nextOffset === undefined && startOffset > this.#readOffset && !this.#beginLate(startOffset)) return true;
+    const isNewLeader = this.#continuity.isNewLeader(leaderEpoch);
+    // A leader that was replaced and does not know it yet may tell an older end.
+    const isCut = endOffset < asked.nextOffset && leaderEpoch >= this.leaderEpoch;
+    if (isCut && !asked.isVerified) return this.#isCutForGood(ends);
+    this.#cutSince_ms = undefined;
+    if (isCut || (isNewLeader && this.#continuity.isVerified)) {
+      const why = isCut ? `The log ends at offset ${endOffset}, before what is applied.` : NEW_LEADER;
+      this.#interrupt(why, true);
+      return false;
+    }
+    this.#caughtUpAt ??= endOffset;
+    if (this.#caughtUpAt > this.nextOffset) this.#wasComplete = false;
+    this.#endOffset = Math.max(this.#endOffset, endOffset);
+    // Where there is nothing to read, no batch will tell that the partition can be read again.
+    if (endOffset <= this.nextOffset) hindrance.unavailable = undefined;
+    this.#noteProgress();
+    return true;
+  }
+
+  /** A leader that has just begun may tell for a moment an end that it does not have (KIP-207). What it is asked for meanwhile is in doubt. */
+  #isCutForGood(ends: Watermarks): boolean {
+    const now_ms = this.options.clock.now_ms();
+    this.#cutSince_ms ??= now_ms;
+    if (now_ms - this.#cutSince_ms < CUT_MS_MIN) return false;
+    this.options.onHalt(errors.outOfRange(this.nextOffset, ends));
+    return true;
+  }
+
+  /** What was read may not be what the log has: the last record applied is read and compared before anything else is applied. */
+  #interrupt(why: string, isDoubtful: boolean): void {
+    this.#continuity.interrupt(why, isDoubtful);
+    this.options.hindrance.unreadable();
+    this.forget();
+    this.askForEnd();
+  }
+
+  #unavailable(why: string): void {
+    const { hindrance, position } = this.options;
+    hindrance.unavailable = why;
+    if (this.#caughtUpAt === undefined && position.nextOffset !== undefined) this.#wasComplete = true;
+  }
+
+  /** False where the partition had to be halted. */
+  #beginLate(startOffset: number): boolean {
+    const { mayBeginLate, position, onHalt, warn } = this.options;
+    if (!mayBeginLate) {
+      onHalt(errors.beginsLate(startOffset));
+      return false;
+    }
+    warn(`The log begins at offset ${startOffset}; a new store starts there, without what was removed before.`);
+    this.#readOffset = startOffset;
+    position.nextOffset = startOffset;
+    position.firstOffset = startOffset;
+    return true;
+  }
+
+  #outOfRange(watermarks: Watermarks): void {
+    const { startOffset, endOffset } = watermarks;
+    if (this.options.position.nextOffset === undefined && this.#readOffset < startOffset) {
+      if (this.#beginLate(startOffset)) this.#noteProgress();
+    } else if (startOffset <= this.nextOffset && this.nextOffset <= endOffset) {
+      // Only the last record applied is gone from the log, so it cannot be compared; nothing unread is missing.
+      this.#continuity.verified();
+      this.#readOffset = this.nextOffset;
+      this.#noteProgress();
+    } else {
+      this.options.onHalt(errors.outOfRange(this.nextOffset, watermarks));
+    }
+  }
+
+  #acceptBatch(batch: Batch): void {
+    if (!this.#continuity.isSameLeader(batch.leaderEpoch)) return this.#interrupt(NEW_LEADER, true);
+    this.#endOffset = batch.endOffset;
+    this.options.hindrance.unavailable = undefined;
+    if (batch.nextOffset === batch.baseOffset) return this.#noteProgress();
+    this.#accepted = batch;
+    this.#readOffset = batch.nextOffset;
+  }
+
+  #noteProgress(): void {
+    if (!this.#continuity.isVerified) return;
+    if (this.options.hindrance.readable()) this.forgetEnd();
+    if (this.#isRunning || this.#caughtUpAt === undefined || this.nextOffset < this.#caughtUpAt) return;
+    this.#isRunning = true;
+    this.#wasComplete = true;
+  }
+}
+
+/** For so long a log has to tell an end before what is applied, until that is taken for true. */
+const CUT_MS_MIN = 2_000;
+const NEW_LEADER = "The partition has another leader.";

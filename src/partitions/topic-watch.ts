@@ -1,0 +1,87 @@
+import type { Clock } from "../clock.ts";
+import type { Log, TopicDescription } from "../log/log.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { TopicFinding, TopicWarning } from "./projection.ts";
+import { letterBytesNeeded, TOPIC_CONCERNS, type TopicConcern, topicConcerns, type TopicUse } from "./topic-concerns.ts";
+
+const LOOK_WAIT_MS = 60_000;
+/** How often a warning that lasts is said again. */
+const TELL_AGAIN_MS = 3_600_000;
+
+export interface TopicWatchOptions {
+  readonly log: Log;
+  readonly topic: string;
+  readonly deadLetterTopic: string;
+  /** The largest batch that one order's event makes. */
+  readonly event_bytes_max: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * Looks each minute whether the topics are set up so that they keep what they are given, since anybody may change that at any time. What
+ * is not so is said, when it is found and each hour while it lasts, and kept for health, metrics and the page. It stops nothing
+ * (decision 14): a look that fails leaves what the last one found.
+ */
+export class TopicWatch {
+  readonly #concerns = new Map<string, readonly TopicConcern[]>();
+  readonly #told = new Map<string, { readonly message: string; readonly at_ms: number }>();
+
+  constructor(private readonly options: TopicWatchOptions) {}
+
+  /** Ends soon after `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.look().catch((e: unknown) => this.options.logger.debug({ err: e }, "a topic could not be described"));
+      await this.options.clock.sleep(LOOK_WAIT_MS, signal);
+    }
+  }
+
+  get warnings(): TopicWarning[] {
+    return [...this.#concerns].flatMap(([topic, concerns]) =>
+      concerns.filter(({ isWarning }) => isWarning).map(({ code, message }) => ({ topic, code, detail: message })),
+    );
+  }
+
+  /** For each topic that was looked at, every concern that there can be. */
+  get findings(): TopicFinding[] {
+    return [...this.#concerns].flatMap(([topic, concerns]) =>
+      TOPIC_CONCERNS.map((code) => ({ topic, code, isFound: concerns.some((concern) => concern.code === code) })),
+    );
+  }
+
+  async look(): Promise<void> {
+    const { topic, deadLetterTopic, event_bytes_max } = this.options;
+    const orders = await this.#lookAt({ topic, role: "orders", record_bytes_max: event_bytes_max });
+    await this.#lookAt({ topic: deadLetterTopic, role: "dead-letters", record_bytes_max: letterBytesNeeded(orders) });
+  }
+
+  async #lookAt(use: TopicUse): Promise<TopicDescription | undefined> {
+    const description = await this.options.log.describe(use.topic);
+    if (description === undefined) return undefined;
+    const concerns = topicConcerns(use, description);
+    this.#concerns.set(use.topic, concerns);
+    this.#tell(use.topic, concerns);
+    return description;
+  }
+
+  #tell(topic: string, concerns: readonly TopicConcern[]): void {
+    const { clock, logger } = this.options;
+    const now_ms = clock.now_ms();
+    for (const code of TOPIC_CONCERNS) {
+      const key = `${code} ${topic}`;
+      const told = this.#told.get(key);
+      const concern = concerns.find((one) => one.code === code);
+      if (concern === undefined) {
+        if (told !== undefined) logger.info({ topic, concern: code }, `No longer so: ${told.message}`);
+        this.#told.delete(key);
+        continue;
+      }
+      const { message, isWarning } = concern;
+      const isDue = told?.message !== message || (isWarning && now_ms - told.at_ms >= TELL_AGAIN_MS);
+      if (!isDue) continue;
+      this.#told.set(key, { message, at_ms: now_ms });
+      logger[isWarning ? "warn" : "info"]({ topic, concern: code }, message);
+    }
+  }
+}

@@ -1,0 +1,17 @@
+import { AppError } from "../../src/errors.ts";
+import type { Running, World } from "./world.ts";
+
+export const ANSWER_MS_MAX = 3_000;
+
+/** Asks a process and waits as long as a client does: for its answer, the code of its refusal, or nothing. */
+export async function ask<T>(world: World, running: Running, request: (running: Running) => Promise<T>): Promise<T | string> {
+  const { scheduler, outside } = world;
+  const asked = new Promise<T>((resolve, reject) => {
+    scheduler.at(scheduler.now_ms, running.owner, () => void request(running).then(resolve, reject));
+  });
+  const answer = outside.receive(asked).catch((e: unknown) => {
+    if (e instanceof AppError) return e.code;
+    throw e;
+  });
+  return Promise.race([answer, outside.sleep(ANSWER_MS_MAX).then(() => "no-answer")]);
+}

@@ -1,0 +1,148 @@
+import type { Status } from "../../src/orders/order.ts";
+
+interface At {
+  readonly at_ms: number;
+}
+
+/** What befalls the log itself, or what strangers leave in it. `share` names a partition. */
+export type StrikeStep = At &
+  (
+    | {
+        /** A leader that lacks the last records; or, without an election, a broker that had not written them to its disk. */
+        readonly do: "lose-records";
+        readonly share: number;
+        readonly lost_records: number;
+        /** Another program's records, there at once, so that the end tells nothing. */
+        readonly regrown_records: number;
+        readonly isElection: boolean;
+      }
+    /** Deleted, and made anew under its name. */
+    | {
+        readonly do: "remake-topic";
+        readonly topic: "orders" | "dead-letters";
+        readonly regrown_records: number;
+        readonly for_ms: number;
+      }
+    /** Nobody has the right to append to it. */
+    | { readonly do: "deny"; readonly topic: "orders" | "dead-letters"; readonly for_ms: number }
+    /** The topic takes no larger batches than that. */
+    | {
+        readonly do: "shrink-batches";
+        readonly topic: "orders" | "dead-letters";
+        readonly bytes: number;
+        readonly for_ms: number;
+      }
+    /** The dead letters' topic was made by hand and takes no larger batches, ever. */
+    | { readonly do: "small-letters"; readonly bytes: number }
+    /** Another program's transaction. */
+    | {
+        readonly do: "transaction";
+        readonly order: number;
+        readonly status: Status;
+        readonly count: number;
+        readonly isCommitted: boolean;
+        readonly for_ms: number;
+      }
+    /** A batch of so many records that nobody can decode. */
+    | { readonly do: "undecodable"; readonly share: number; readonly count: number }
+    /** A letter that nobody here wrote, about an offset that is far ahead. */
+    | { readonly do: "forge-letter"; readonly share: number; readonly offset: number }
+  );
+
+export interface StrikeChances {
+  readonly random: () => number;
+  readonly upTo: (n: number) => number;
+  readonly chance: (p: number) => boolean;
+  readonly at: () => number;
+  readonly orders: number;
+  readonly status: () => Status;
+}
+
+type Made =
+  | StrikeStep
+  | (At & { readonly do: "poison"; readonly order: number; readonly bytes: number })
+  | (At & { readonly do: "create"; readonly order: number; readonly keyed: boolean; readonly isLarge: boolean })
+  | (At & {
+      readonly do: "move-leader";
+      readonly topic: "orders" | "dead-letters";
+      readonly share: number;
+      readonly lag_records: number;
+      readonly for_ms: number;
+    });
+
+/** Long enough for what does not concern a partition to have been there, and to be seen that it does not. */
+const CALM_MS_MIN = 2_500;
+
+/** Strikes after which everything that was acknowledged is still there, each with what it is to meet. */
+export function harmlessStrikes(chances: StrikeChances): (() => Made[])[] {
+  const { random, upTo, chance, at, orders, status } = chances;
+  const topic = () => (chance(0.5) ? "orders" : "dead-letters");
+  const lasting = () => CALM_MS_MIN + upTo(2_500);
+  const poison = (at_ms: number): Made => ({ at_ms, do: "poison", order: upTo(orders), bytes: chance(0.3) ? 2_000 : 0 });
+  /** What comes while it lasts, and right after it. */
+  const during = (at_ms: number, for_ms: number, ...steps: readonly ((at_ms: number) => Made)[]): Made[] =>
+    steps.flatMap((step) => Array.from({ length: 1 + upTo(3) }, () => step(at_ms + upTo(for_ms + 200))));
+  return [
+    () => {
+      const [at_ms, for_ms] = [chance(0.4) ? 0 : at(), lasting()];
+      const moved = { at_ms, do: "move-leader", topic: topic(), share: random(), lag_records: 1 + upTo(4), for_ms } as const;
+      return [moved, ...during(at_ms, for_ms, poison)];
+    },
+    () => {
+      const [at_ms, for_ms] = [at(), lasting()];
+      return [{ at_ms, do: "deny", topic: topic(), for_ms }, ...during(at_ms, for_ms, poison)];
+    },
+    () => {
+      const [at_ms, for_ms] = [at(), lasting()];
+      // Several at once, so that they go out together, and one of them is too large.
+      const racing: Made[] = [];
+      for (let n = 2; n > 0; n--) {
+        const raced_ms = at_ms + upTo(for_ms);
+        for (let racers = 4; racers > 0; racers--)
+          racing.push({ at_ms: raced_ms, do: "create", order: 20 + upTo(100), keyed: false, isLarge: racers === 1 });
+      }
+      return [{ at_ms, do: "shrink-batches", topic: "orders", bytes: 1_400 + upTo(1_000), for_ms }, ...racing];
+    },
+    () => {
+      const [at_ms, for_ms] = [at(), lasting()];
+      const shrunk = { at_ms, do: "shrink-batches", topic: "dead-letters", bytes: 300 + upTo(1_200), for_ms } as const;
+      return [shrunk, ...during(at_ms, for_ms, poison, poison)];
+    },
+    () => [
+      { at_ms: 0, do: "small-letters", bytes: 1_500 },
+      { ...poison(at()), bytes: 2_000 } as Made,
+      ...during(at(), 100, poison, poison),
+    ],
+    () => {
+      const [at_ms, for_ms] = [at(), lasting()];
+      const begun = { do: "transaction", order: upTo(orders), status: status(), isCommitted: chance(0.5) } as const;
+      return [{ at_ms, ...begun, count: 1 + upTo(4), for_ms }];
+    },
+    () => Array.from({ length: 1 + upTo(3) }, () => ({ at_ms: at(), do: "undecodable", share: random(), count: 1 + upTo(5) })),
+    () => {
+      const [at_ms, share] = [at(), random()];
+      const forged = { at_ms, do: "forge-letter", share, offset: chance(0.5) ? 1_000_000 : upTo(30) } as const;
+      return [forged, ...during(at_ms, 2_000, poison, poison, poison)];
+    },
+    () => {
+      const [at_ms, for_ms] = [at(), upTo(1_500)];
+      const remade = { at_ms, do: "remake-topic", topic: "dead-letters", regrown_records: 0, for_ms } as const;
+      return [poison(Math.max(0, at_ms - 500)), remade, ...during(at_ms, for_ms + 500, poison)];
+    },
+  ];
+}
+
+/** Strikes that lose what was acknowledged. */
+export function lossyStrikes({ random, upTo, chance, at }: StrikeChances): (() => Made[])[] {
+  return [
+    () => {
+      const [lost_records, isElection] = [1 + upTo(4), chance(0.6)];
+      // Shorter than before, as long, or longer.
+      const regrown_records = chance(0.3) ? 0 : Math.max(0, lost_records - 1 + upTo(4));
+      return [{ at_ms: at(), do: "lose-records", share: random(), lost_records, regrown_records, isElection }];
+    },
+    () => [
+      { at_ms: at(), do: "remake-topic", topic: "orders", regrown_records: upTo(12), for_ms: chance(0.5) ? 0 : upTo(3_000) },
+    ],
+  ];
+}

@@ -1,0 +1,170 @@
+import type { NewRecord } from "../../src/log/log.ts";
+import { DEAD_LETTER_HEADERS } from "../../src/log/operation-headers.ts";
+import type { StrikeStep } from "./plan-strikes.ts";
+import { OF_APPENDS, OF_LETTERS, OF_SIZE, ofPartition, ofTransaction } from "./troubles.ts";
+import { DEAD_LETTERS, TOPIC, type World } from "./world.ts";
+
+/** The value of a letter that nobody here wrote. */
+export const FORGED = "FORGED";
+
+/** What befalls the log itself, or what strangers leave in it, as the steps say. */
+export class Strikes {
+  /** Of each topic: what to do for it to be whole again. */
+  readonly #repairs = new Set<() => void>();
+  #foreign = 0;
+
+  constructor(private readonly world: World) {}
+
+  take(step: StrikeStep): void {
+    switch (step.do) {
+      case "lose-records":
+        return this.#loseRecords(step);
+      case "remake-topic":
+        return this.#remake(step);
+      case "deny":
+        return this.#deny(step);
+      case "shrink-batches":
+        return this.#shrink(step);
+      case "small-letters":
+        this.world.broker.topics.growTo(DEAD_LETTERS, this.world.options.partitions, { record_bytes_max: step.bytes });
+        return;
+      case "transaction":
+        return this.#transaction(step);
+      case "undecodable":
+        return this.#undecodable(step);
+      case "forge-letter":
+        return this.#forgeLetter(step);
+    }
+  }
+
+  /** All that can be made good is. */
+  end(): void {
+    for (const repair of this.#repairs) repair();
+    this.#repairs.clear();
+  }
+
+  /** Repairs once: after `for_ms`, or when all strikes end. */
+  #repairAfter(for_ms: number, repair: () => void): void {
+    this.#repairs.add(repair);
+    this.world.later(for_ms, () => {
+      if (this.#repairs.delete(repair)) repair();
+    });
+  }
+
+  #partitionOf(share: number): number {
+    return Math.floor(share * this.world.broker.topics.topic(TOPIC).length);
+  }
+
+  #loseRecords({ share, lost_records, regrown_records, isElection }: Extract<StrikeStep, { do: "lose-records" }>): void {
+    const { broker, losses, creates } = this.world;
+    const partition = this.#partitionOf(share);
+    const found = broker.topics.topic(TOPIC)[partition];
+    if (!found || found.entries.length === 0) return;
+    const endOffset = Math.max(0, found.entries.length - lost_records);
+    losses.note(partition, endOffset, found.entries.slice(endOffset));
+    if (isElection) broker.topics.elect(TOPIC, partition, endOffset);
+    else broker.topics.loseTail(TOPIC, partition, endOffset);
+    creates.forget();
+    this.#regrow(partition, regrown_records);
+  }
+
+  #remake({ topic, regrown_records, for_ms }: Extract<StrikeStep, { do: "remake-topic" }>): void {
+    const { broker, losses, creates, lettersOfOld, troubles, scheduler } = this.world;
+    const name = topic === "orders" ? TOPIC : DEAD_LETTERS;
+    const count = broker.topics.topic(name).length;
+    if (count === 0) return;
+    for (const [partition, { entries }] of broker.topics.topic(name).entries()) {
+      if (topic === "orders") losses.note(partition, 0, entries);
+      else lettersOfOld.push(...entries);
+    }
+    const trouble = topic === "orders" ? OF_APPENDS : OF_LETTERS;
+    troubles.begin(trouble);
+    broker.topics.deleteTopic(name);
+    creates.forget();
+    this.#repairAfter(for_ms, () => {
+      broker.topics.growTo(name, count);
+      broker.topics.notify();
+      if (topic === "orders") for (let n = regrown_records; n > 0; n--) this.#regrow(n % count, 1);
+      troubles.end(trouble, scheduler.now_ms);
+    });
+  }
+
+  /** Another program's records, in whatever partition. */
+  #regrow(partition: number, count: number): void {
+    const records = Array.from({ length: count }, (): NewRecord => {
+      const id = `f1000000-0000-4000-9000-${(++this.#foreign).toString(16).padStart(12, "0")}`;
+      const order_id = `ORD-${this.#foreign % 5}`;
+      const times = { timestamp: "2026-01-01T00:00:00", order_id, status: "shipped" };
+      const value = JSON.stringify({ event_id: id, event_type: "ORDER_STATUS_UPDATED", ...times });
+      return { partition, key: order_id, value, headers: [], timestamp_ms: 0 };
+    });
+    if (count > 0) this.world.append(TOPIC, records);
+  }
+
+  #deny({ topic, for_ms }: Extract<StrikeStep, { do: "deny" }>): void {
+    const { weather, troubles, scheduler } = this.world;
+    const name = topic === "orders" ? TOPIC : DEAD_LETTERS;
+    const trouble = topic === "orders" ? OF_APPENDS : OF_LETTERS;
+    weather.denied.add(name);
+    troubles.begin(trouble);
+    this.#repairAfter(for_ms, () => {
+      weather.denied.delete(name);
+      troubles.end(trouble, scheduler.now_ms);
+    });
+  }
+
+  #shrink({ topic, bytes, for_ms }: Extract<StrikeStep, { do: "shrink-batches" }>): void {
+    const { broker, troubles, scheduler } = this.world;
+    const name = topic === "orders" ? TOPIC : DEAD_LETTERS;
+    const trouble = topic === "orders" ? OF_SIZE : OF_LETTERS;
+    const before = broker.topics.find(name)?.record_bytes_max;
+    if (before === undefined || before < bytes) return;
+    broker.topics.setRecordBytesMax(name, bytes);
+    troubles.begin(trouble);
+    this.#repairAfter(for_ms, () => {
+      broker.topics.setRecordBytesMax(name, before);
+      troubles.end(trouble, scheduler.now_ms);
+    });
+  }
+
+  #transaction({ order, status, count, isCommitted, for_ms }: Extract<StrikeStep, { do: "transaction" }>): void {
+    const { broker, creates, troubles, scheduler } = this.world;
+    const key = `ORD-${order}`;
+    const partition = creates.partitionOf(key) ?? order % Math.max(1, broker.topics.topic(TOPIC).length);
+    if (!broker.topics.topic(TOPIC)[partition]) return;
+    const records = Array.from({ length: count }, (): NewRecord => {
+      const event_id = `f2000000-0000-4000-9000-${(++this.#foreign).toString(16).padStart(12, "0")}`;
+      const event = { event_id, event_type: "ORDER_STATUS_UPDATED", timestamp: "2026-01-01T00:00:00", order_id: key, status };
+      return { partition, key, value: JSON.stringify(event), headers: [], timestamp_ms: 0 };
+    });
+    const transaction = broker.topics.openTransaction(TOPIC, records);
+    const concerned = [ofPartition(partition), ofTransaction(partition)];
+    for (const what of concerned) troubles.begin(what);
+    this.#repairAfter(for_ms, () => {
+      transaction.end(isCommitted);
+      for (const what of concerned) troubles.end(what, scheduler.now_ms);
+    });
+  }
+
+  #undecodable({ share, count }: Extract<StrikeStep, { do: "undecodable" }>): void {
+    const { broker, troubles } = this.world;
+    const partition = this.#partitionOf(share);
+    if (!broker.topics.topic(TOPIC)[partition]) return;
+    troubles.poisoned.add(partition);
+    broker.topics.landUndecodable(TOPIC, partition, count, "The batch's bytes are none that its checksum is of.");
+  }
+
+  #forgeLetter({ share, offset }: Extract<StrikeStep, { do: "forge-letter" }>): void {
+    const count = this.world.broker.topics.topic(DEAD_LETTERS).length;
+    if (count === 0) return;
+    const partition = this.#partitionOf(share);
+    const headers = [
+      [DEAD_LETTER_HEADERS.reason, "not_json"],
+      [DEAD_LETTER_HEADERS.detail, "A stranger says so."],
+      [DEAD_LETTER_HEADERS.topic, TOPIC],
+      [DEAD_LETTER_HEADERS.partition, String(partition)],
+      [DEAD_LETTER_HEADERS.offset, String(offset)],
+    ] as const;
+    this.world.append(DEAD_LETTERS, [{ partition: partition % count, key: null, value: FORGED, headers, timestamp_ms: 0 }]);
+  }
+}

@@ -1,0 +1,209 @@
+import { Database } from "bun:sqlite";
+import { LogCartCommands } from "../../src/cart/cart-commands.ts";
+import { indexProjection, type IndexView } from "../../src/cart/index-projection.ts";
+import { IndexProgress } from "../../src/cart/index-progress.ts";
+import { OrderIndex } from "../../src/cart/order-index.ts";
+import { OwnCreates } from "../../src/cart/own-creates.ts";
+import { Placement } from "../../src/cart/placement.ts";
+import { systemClock } from "../../src/clock.ts";
+import { AppError } from "../../src/errors.ts";
+import { Appender } from "../../src/log/appender.ts";
+import type { IdempotentProducer, LogRecord, NewRecord, PartitionEnds, SendOutcome } from "../../src/log/log.ts";
+import { partitionFor } from "../../src/log/partitioner.ts";
+import type { ActorState, HeldPartitions, PartitionView, ProjectionStore } from "../../src/partitions/projection.ts";
+
+const bytes = (text: string | Uint8Array | null): Buffer | null => (text === null ? null : Buffer.from(text as string));
+
+/** A log of nothing but lists, shared by the carts of a test. */
+export class ListLog {
+  readonly partitions: LogRecord[][];
+  /** Of each partition's leader. */
+  readonly epochs: number[];
+  /** What `ends` tells in place of what is so. */
+  readonly ends = new Map<number, PartitionEnds>();
+
+  constructor(partitionCount: number) {
+    this.partitions = Array.from({ length: partitionCount }, () => []);
+    this.epochs = Array.from({ length: partitionCount }, () => 0);
+  }
+
+  append({ partition, key, value, headers, timestamp_ms }: NewRecord): { offset: number; leaderEpoch: number } {
+    const list = this.partitions[partition]!;
+    const [offset, leaderEpoch] = [list.length, this.epochs[partition]!];
+    const read = headers.map(([name, header]) => [name, bytes(header)] as const);
+    list.push({ offset, timestamp_ms, key: bytes(key), value: bytes(value), leaderEpoch, headers: () => read });
+    return { offset, leaderEpoch };
+  }
+
+  endsOf(partition: number): PartitionEnds {
+    const endOffset = this.partitions[partition]!.length;
+    const leaderEpoch = this.epochs[partition]!;
+    return this.ends.get(partition) ?? { startOffset: 0, endOffset, stableOffset: endOffset, leaderEpoch };
+  }
+}
+
+/** A partition of a cart's index: reads when somebody waits, unless it is held, and stands as the test says. */
+export class ListPartition implements PartitionView<IndexView> {
+  state: ActorState = "running";
+  nextOffset = 0;
+  halted: string | undefined;
+  hindered: string | undefined;
+  isComplete = true;
+  doubt: string | undefined;
+  leaderEpoch = 0;
+  isHeld = false;
+  readonly startedAt = 0;
+  readonly digest = undefined;
+
+  constructor(
+    readonly log: ListLog,
+    readonly partition: number,
+    readonly store: ProjectionStore<IndexView>,
+  ) {}
+
+  get view(): IndexView {
+    return this.store.view;
+  }
+
+  get endOffset(): number {
+    return this.log.partitions[this.partition]!.length;
+  }
+
+  read(): void {
+    const unread = this.log.partitions[this.partition]!.slice(this.nextOffset);
+    for (const record of unread) this.store.fold(record);
+    this.store.flush();
+    this.nextOffset += unread.length;
+    this.leaderEpoch = unread.at(-1)?.leaderEpoch ?? this.leaderEpoch;
+  }
+
+  async reached(offset: number, wait_ms_max: number): Promise<boolean> {
+    const deadline_ms = systemClock.now_ms() + wait_ms_max;
+    while (this.nextOffset < offset && systemClock.now_ms() < deadline_ms && this.state !== "halted") {
+      await Bun.sleep(1);
+      if (!this.isHeld) this.read();
+    }
+    return this.nextOffset >= offset;
+  }
+
+  failed(e: unknown): AppError {
+    return new AppError("STORE_FAILED", String(e));
+  }
+
+  halt({ message }: AppError): void {
+    this.state = "halted";
+    this.isComplete = false;
+    this.halted = message;
+  }
+}
+
+/** The cart's commands as they are, with an index and an appender on such a log. */
+export class ListCart {
+  readonly held: ListPartition[];
+  readonly commands: LogCartCommands;
+  readonly index: OrderIndex;
+  readonly ownCreates = new OwnCreates();
+  readonly set: HeldPartitions<IndexView> & { readFailure: string | undefined; partitionCount: number };
+
+  constructor(
+    readonly log: ListLog,
+    append_wait_ms_max = 200,
+  ) {
+    const partitionCount = log.partitions.length;
+    const db = new Database(":memory:", { strict: true });
+    const projection = indexProjection(this.ownCreates);
+    db.run(projection.schema);
+    this.held = log.partitions.map((_, p) => new ListPartition(log, p, projection.open(db, p)));
+    this.set = {
+      partitionCount,
+      held: () => this.held,
+      get: (partition) => this.held[partition],
+      membership: "stable",
+      readFailure: undefined,
+      standstill: undefined,
+      restore: undefined,
+    };
+    const [partitions, ownCreates, clock] = [this.set, this.ownCreates, systemClock];
+    const ends = async () => ({ topicId: undefined, partitions: log.partitions.map((_, p) => log.endsOf(p)) });
+    const index = (this.index = new OrderIndex({
+      partitions,
+      ownCreates,
+      onDisagreement: (partition, error) => this.held[partition]?.halt(error),
+    }));
+    const placement = new Placement({
+      partitioner: "murmur2",
+      settle_ms: 0,
+      caughtUp: () => Promise.resolve(),
+      isTopicNew: () => Promise.resolve(true),
+      remembered: () => partitionCount,
+      remember: () => undefined,
+      tell: () => undefined,
+      clock,
+      ending: new AbortController().signal,
+    });
+    placement.confirm(partitionCount, clock.now_ms());
+    this.commands = new LogCartCommands({
+      index,
+      progress: new IndexProgress({ partitions, ends, clock }),
+      ownCreates,
+      appender: new Appender({
+        producer: this.#producer(),
+        topic: "orders",
+        clock,
+        queue_records_max: 100,
+        batch_records_max: 100,
+        value_bytes_max: 1_000_000,
+      }),
+      placement,
+      append_wait_ms_max,
+      clock,
+      random: Math.random,
+      newUuid: () => crypto.randomUUID(),
+    });
+  }
+
+  #producer(): IdempotentProducer {
+    return {
+      lane: () => "",
+      batchBytesMax: () => 1_000_000,
+      send: async (_, records): Promise<SendOutcome[]> => {
+        await systemClock.yield();
+        return records.map((record) => this.log.append(record));
+      },
+      append: () => Promise.reject(new Error("The appender sends.")),
+      close: () => Promise.resolve(),
+    };
+  }
+
+  create(orderId: string, key?: string, customerId = "C"): Promise<Answer> {
+    const cart = { customerId, currency: "USD" as const, items: [{ itemId: "I", quantity: 1, price_hundredths: 100 }] };
+    return answer(this.commands.create({ orderId, cart }, context(key, `create ${orderId} ${customerId}`)));
+  }
+
+  update(orderId: string, status: "shipped" | "cancelled" | "pending", key?: string): Promise<Answer> {
+    return answer(this.commands.updateStatus({ orderId, status }, context(key, `update ${orderId} ${status}`)));
+  }
+}
+
+const context = (key: string | undefined, fingerprint: string) =>
+  key === undefined ? {} : { idempotency: { key, fingerprint } };
+
+/** Where the event is, or why it was refused. */
+export type Answer = string | AppError;
+
+const answer = (position: Promise<{ partition: number; offset: number }>): Promise<Answer> =>
+  position.then(
+    ({ partition, offset }) => `${partition}:${offset}`,
+    (e: unknown) => {
+      if (e instanceof AppError) return e;
+      throw e;
+    },
+  );
+
+export const codeOf = (given: Answer): string => (typeof given === "string" ? "ok" : given.code);
+
+/** An order whose home is that partition; a different one for each `n`. */
+export const orderIn = (partition: number, partitionCount: number, n = 0): string => {
+  for (let id = 1, found = 0; ; id++)
+    if (partitionFor("murmur2", `ORD-${id}`, partitionCount) === partition && found++ === n) return `ORD-${id}`;
+};
