@@ -44,11 +44,11 @@ async function rigWith(records: readonly NewRecord[], partitions = 1): Promise<O
 
 /** The log, with a topic set up as described. */
 function described(log: Log, topic: string, settings: Record<string, string>): Log {
-  const describe = async (name: string): Promise<TopicDescription | undefined> => {
+  const describeTopic = async (name: string): Promise<TopicDescription | undefined> => {
     const found = await log.describe(name);
     return found && name === topic ? { ...found, settings: { ...found.settings, ...settings } } : found;
   };
-  return replaced(log, { describe });
+  return replaced(log, { describe: describeTopic });
 }
 
 function replaced(log: Log, methods: Partial<Log>): Log {
