@@ -81,7 +81,9 @@ await clusterSuite("partitions without a leader", (cluster) => {
         wait_ms_max: BACK_MS_MAX,
       });
       for (const program of [after, empty]) await readable(program, known[2] as string, READ_MS_MAX);
-      await waitUntil("an unknown order to be denied again", async () => (await read(empty, orders.newOrder(2))).startsWith("404"));
+      await waitUntil("an unknown order to be denied again", async () =>
+        (await read(empty, orders.newOrder(2))).startsWith("404"),
+      );
       expect((await health(after.orderUrl)).reason).toBeUndefined();
     },
     TIMEOUT_MS,

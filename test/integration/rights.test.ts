@@ -2,7 +2,19 @@ import { expect, test } from "bun:test";
 import { type Cluster, CLUSTER_USER } from "../support/cluster/cluster.ts";
 import { clusterSuite } from "../support/cluster/cluster-suite.ts";
 import { letterCount } from "../support/cluster/letters.ts";
-import { appendForeign, created, health, live, type OrdersTopic, ordersTopicWithLogin, read, readable, rightsOf, spread, warnings } from "../support/cluster/orders-topic.ts";
+import {
+  appendForeign,
+  created,
+  health,
+  live,
+  type OrdersTopic,
+  ordersTopicWithLogin,
+  read,
+  readable,
+  rightsOf,
+  spread,
+  warnings,
+} from "../support/cluster/orders-topic.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -23,7 +35,10 @@ interface Case {
 }
 
 /** A topic for programs that log in, and a right that is taken from them and given back. */
-async function ordersWithRights(cluster: Cluster, right: Right): Promise<{ orders: OrdersTopic; take: Case["take"]; giveBack: Case["giveBack"] }> {
+async function ordersWithRights(
+  cluster: Cluster,
+  right: Right,
+): Promise<{ orders: OrdersTopic; take: Case["take"]; giveBack: Case["giveBack"] }> {
   const orders = await ordersTopicWithLogin(cluster, { layout: spread(2) });
   const rights = rightsOf(orders)[right];
   return {
