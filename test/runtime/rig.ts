@@ -123,7 +123,7 @@ export class Rig implements AsyncDisposable {
       membership: () => "stable",
       meter: this.metrics,
       tracer: this.tracer,
-      deliverDeadLetters: (partition, letters, signal) => deadLetters.deliver(partition, letters, signal),
+      deliverDeadLetters: deadLetters.deliver,
       restoring: (message, progress) => void this.restoring.push([message, progress]),
       openStore: (partition, damage) => {
         const path = this.storePath(name, partition);

@@ -21,6 +21,7 @@ const RETRIED = new Set([
   "SHUTTING_DOWN",
   "OVERLOADED",
   "APPEND_REFUSED",
+  "PARTITION_BLOCKED",
 ]);
 /** Codes that promise that nothing of the request is in the log, now or later. */
 const NOT_APPENDED = new Set([
@@ -33,6 +34,7 @@ const NOT_APPENDED = new Set([
   "SHUTTING_DOWN",
   "OVERLOADED",
   "APPEND_REFUSED",
+  "PARTITION_BLOCKED",
   "EVENT_TOO_LARGE",
 ]);
 /** Codes that tell of a trouble, which no order has part in unless its own partition has. */

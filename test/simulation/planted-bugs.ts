@@ -35,8 +35,8 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     replace: 'outcome: "duplicate" };',
   },
   "reading goes on one record late after a restart": {
-    file: "src/partitions/actor.ts",
-    find: "this.#readOffset = store.last?.offset ?? this.nextOffset;",
+    file: "src/partitions/reading.ts",
+    find: "this.#readOffset = position.last?.offset ?? this.nextOffset;",
     replace: "this.#readOffset = this.nextOffset === 0 ? 0 : this.nextOffset + 1;",
   },
   "dead letters leave after the commit": {
@@ -47,8 +47,8 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   },
   "dead letters are not read back": {
     file: "src/partitions/dead-letters.ts",
-    find: "deliveredThrough: await this.#readBack(partition)",
-    replace: "deliveredThrough: -1",
+    find: "await searchLetters({ ...this.options, partition }, letter.record.offset, open.delivered);",
+    replace: "open.delivered.begin(letter.record.offset);",
   },
   "a 404 from an index that is behind": {
     file: "src/cart/cart-commands.ts",
@@ -102,8 +102,8 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   },
   "ownership is not checked before the transaction": {
     file: "src/partitions/actor.ts",
-    find: "if (!this.environment.isOwner()) {",
-    replace: "if (false as boolean) {",
+    find: "if (!this.environment.isOwner() || ",
+    replace: "if (",
   },
   "time within a process is the wall clock's": {
     file: "src/clock.ts",
@@ -116,10 +116,10 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     replace: "",
   },
   "an end that goes back halts the partition": {
-    file: "src/partitions/actor.ts",
-    find: "      this.#endOffset = result.batch.endOffset;\n",
-    replace: `      if (result.batch.endOffset < this.#endOffset) return this.halt(errors.disagrees(result.batch.endOffset));
-      this.#endOffset = result.batch.endOffset;\n`,
+    file: "src/partitions/reading.ts",
+    find: "    this.#endOffset = batch.endOffset;\n",
+    replace: `    if (batch.endOffset < this.#endOffset) return this.options.onHalt(errors.disagrees(batch.endOffset));
+    this.#endOffset = batch.endOffset;\n`,
   },
   "a failed transaction stays open": {
     file: "src/partitions/store.ts",
