@@ -31,13 +31,16 @@ export interface Answered<T> {
 
 /** Requests to whichever broker is the right one. */
 export class BrokerCalls {
-  readonly #client = new ProtocolClient();
+  readonly #client: ProtocolClient;
 
   /** `addresses`: of the brokers by node, without login. `isUp`: which of them are to be asked. */
   constructor(
     private readonly addresses: ReadonlyMap<number, string>,
     private readonly isUp: (node: number) => boolean,
-  ) {}
+    answer_ms_max = 15_000,
+  ) {
+    this.#client = new ProtocolClient(answer_ms_max);
+  }
 
   up(): number[] {
     return [...this.addresses.keys()].filter((node) => this.isUp(node));

@@ -12,6 +12,7 @@ export const CLUSTER_USER = { name: "clara", password: "claras-password" };
 
 const NODES = [1, 2, 3] as const;
 const CONTROLLER = 100;
+const ATTEMPTS_MAX = 3;
 const heal_ms_max = 90_000;
 const poll_ms = 100;
 /** After that the controller takes a killed or paused broker for gone. */
@@ -63,6 +64,17 @@ interface Ports {
 export async function startCluster(): Promise<Cluster | { readonly unavailable: string }> {
   const jars = await findKafka();
   if ("unavailable" in jars) return jars;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startNodes(jars.dir);
+    } catch (e) {
+      // Between finding a free port and listening on it another program may have taken it.
+      if (attempt === ATTEMPTS_MAX) throw e;
+    }
+  }
+}
+
+async function startNodes(jarsDir: string): Promise<Cluster> {
   await using stack = new AsyncDisposableStack();
   const dirs = new Map<number, string>();
   for (const node of [CONTROLLER, ...NODES]) {
@@ -89,7 +101,7 @@ export async function startCluster(): Promise<Cluster | { readonly unavailable: 
   const start = async (node: number): Promise<readonly [number, Server]> => {
     const own = ports.get(node);
     const dir = dirs.get(node) as string;
-    const server = await startServer(jars.dir, {
+    const server = await startServer(jarsDir, {
       dir,
       brokers: own && `127.0.0.1:${own.plain}`,
       properties:
