@@ -7,11 +7,7 @@ import { BatchOutput, encodeBatch } from "./encode-batch.ts";
 import { TopicLeaders } from "./leaders.ts";
 import { causeOf, describeError, kafkaErrorType, type ProtocolError, protocolError, unavailable } from "./protocol/errors.ts";
 import { type PartitionBatch, produceExchange } from "./protocol/produce.ts";
-
-interface ProducerId {
-  readonly producerId: number;
-  readonly producerEpoch: number;
-}
+import type { ProducerId } from "./sequences.ts";
 
 const TRANSACTION_TIMEOUT_MS = 10_000;
 const ABORT_MS_MAX = 2_000;
