@@ -1,6 +1,7 @@
 import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { NewRecord, Producer } from "../log.ts";
+import { requireTimestamps } from "../timestamp.ts";
 import type { Connections, Node } from "./connections.ts";
 import { findCoordinator } from "./coordinator.ts";
 import { BatchOutput, encodeBatch } from "./encode-batch.ts";
@@ -74,6 +75,7 @@ export class KafkaFencedProducer implements Producer {
     if (this.#broken) throw this.#broken;
     if (this.clock.now_ms() >= deadline_ms)
       throw new AppError("LOG_UNAVAILABLE", "The time for the append was over before anything was sent; nothing was appended.");
+    requireTimestamps(records);
     const byPartition = groupByPartition(records);
     try {
       const baseOffsets = await this.#transact(topic, byPartition, deadline_ms);

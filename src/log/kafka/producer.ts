@@ -8,6 +8,7 @@ import { BatchOutput, encodeBatch } from "./encode-batch.ts";
 import { TopicLeaders } from "./leaders.ts";
 import { causeOf, describeError, kafkaErrorType, protocolError } from "./protocol/errors.ts";
 import { type PartitionAppended, produceExchange } from "./protocol/produce.ts";
+import { requireTimestamps } from "../timestamp.ts";
 import { type Part, partsOf, Sending } from "./sending.ts";
 import { advance, newProducerId, Sequences } from "./sequences.ts";
 
@@ -20,7 +21,7 @@ interface Session {
 /** Nothing else is known of a topic at first: Kafka's own default for max.message.bytes, less the little that it counts itself. */
 const BATCH_BYTES_MAX = 1_048_576;
 /** Batches are halved down to this after refusals; smaller ones cost more than they save. */
-const BATCH_BYTES_MIN = 4_096;
+const BATCH_BYTES_MIN = 1_024;
 /** Where the caller names no deadline. */
 const SEND_MS_MAX = 15_000;
 /** A leader that moves is found soon: these are the waits between looks, within the deadline. */
@@ -72,6 +73,7 @@ export class KafkaProducer implements IdempotentProducer {
   }
 
   async append(topic: string, records: readonly NewRecord[], deadline_ms?: number): Promise<number[]> {
+    requireTimestamps(records);
     await this.#requirePartitions(topic, records);
     const outcomes = await this.send(topic, records, deadline_ms);
     const errors = outcomes.flatMap((outcome) => ("error" in outcome ? [outcome.error] : []));
@@ -124,21 +126,25 @@ export class KafkaProducer implements IdempotentProducer {
 
   async #sendAll(topic: string, sending: Sending): Promise<void> {
     const backoff = new Backoff({ ...this.backoff, ...RETRY_WAIT }, this.random);
-    for (let isFirst = true; ; isFirst = false) {
-      await this.#round(topic, sending, isFirst);
+    for (let isFresh = true; ;) {
+      const { steps } = sending;
+      await this.#round(topic, sending, isFresh);
       if (sending.isDone) return;
+      isFresh = sending.steps > steps;
       if (this.#closing.signal.aborted || this.clock.now_ms() >= sending.deadline_ms) return this.#giveUp(topic, sending);
+      // What comes behind a part that is settled is sent at once.
+      if (isFresh) continue;
       const left_ms = sending.deadline_ms - this.clock.now_ms();
       await this.clock.sleep(Math.min(backoff.next_ms(), left_ms), this.#closing.signal);
     }
   }
 
   /** Sends each leader the first part of each of its partitions, and notes what came of them. */
-  async #round(topic: string, sending: Sending, isFirst: boolean): Promise<void> {
+  async #round(topic: string, sending: Sending, isFresh: boolean): Promise<void> {
     const parts = sending.heads();
     let session: Session;
     try {
-      session = await this.#session(topic, !isFirst || parts.some(({ partition }) => this.lane(topic, partition) === "none"));
+      session = await this.#session(topic, !isFresh || parts.some(({ partition }) => this.lane(topic, partition) === "none"));
     } catch (e) {
       for (const part of parts) part.cause = causeOf(e);
       return;

@@ -1,5 +1,6 @@
 import type { AppError } from "../../errors.ts";
 import type { NewRecord, SendOutcome } from "../log.ts";
+import { invalidTimestamp, isTimestamp } from "../timestamp.ts";
 import type { BatchOutput } from "./encode-batch.ts";
 
 /** Some records of one partition that are appended as one batch, or not at all. */
@@ -19,6 +20,8 @@ export interface Part {
 /** One call of `send`: the parts that wait for each partition, first things first, and what has become of the records. */
 export class Sending {
   readonly outcomes: SendOutcome[] = [];
+  /** Counts what has come of parts, so that it can be told whether a round got anywhere. */
+  steps = 0;
   readonly #waiting = new Map<number, Part[]>();
 
   constructor(
@@ -28,6 +31,8 @@ export class Sending {
     readonly output: BatchOutput,
   ) {
     for (const part of parts) this.#waiting.set(part.partition, [part]);
+    for (const [index, { timestamp_ms }] of records.entries())
+      if (!isTimestamp(timestamp_ms)) this.outcomes[index] = { error: invalidTimestamp(timestamp_ms) };
   }
 
   get isDone(): boolean {
@@ -53,9 +58,11 @@ export class Sending {
     const halves = [part.indexes.slice(0, half), part.indexes.slice(half)];
     const parts = halves.map((indexes) => newPart(part.partition, indexes, part.cause));
     this.#waiting.get(part.partition)?.splice(0, 1, ...parts);
+    this.steps++;
   }
 
   #done(part: Part): void {
+    this.steps++;
     const waiting = this.#waiting.get(part.partition);
     waiting?.shift();
     if (waiting?.length === 0) this.#waiting.delete(part.partition);
@@ -71,9 +78,11 @@ const newPart = (partition: number, indexes: readonly number[], cause = "the bro
   cause,
 });
 
+/** One of each partition; without records that no log takes. */
 export function partsOf(records: readonly NewRecord[]): Part[] {
   const byPartition = new Map<number, number[]>();
-  for (const [index, { partition }] of records.entries()) {
+  for (const [index, { partition, timestamp_ms }] of records.entries()) {
+    if (!isTimestamp(timestamp_ms)) continue;
     const indexes = byPartition.get(partition);
     if (indexes) indexes.push(index);
     else byPartition.set(partition, [index]);
