@@ -224,9 +224,15 @@ export const requireComplete = (partitions: OrderPartitions): void => {
   let halted: PartitionView<OrdersView> | undefined;
   for (const held of partitions.held()) {
     if (held.state === "halted") halted ??= held;
-    else if (!held.isComplete || held.doubt !== undefined) throw causeOf(held);
+    else if (!held.isComplete) throw causeOf(held);
   }
   if (halted !== undefined) throw causeOf(halted);
+};
+
+/** For an answer of what is in all of them. */
+export const requireAllTrusted = (partitions: OrderPartitions): void => {
+  requireComplete(partitions);
+  for (const held of partitions.held()) requireTrusted(held);
 };
 
 /** Why the partition does not answer, or not for all of it. */
