@@ -7,7 +7,7 @@ const partition = Type.Object(
     partition: Type.Integer({ minimum: 0 }),
     state: Type.Unsafe<string>({
       type: "string",
-      enum: ["created", "catching-up", "running", "draining", "stopped", "halted"],
+      enum: ["created", "catching-up", "running", "suspended", "blocked", "draining", "stopped", "halted"],
     }),
     offset: Type.Integer({ minimum: 0, description: "The next to apply." }),
     end: Type.Integer({ minimum: 0, description: "The log's end, as last heard of." }),
@@ -16,6 +16,14 @@ const partition = Type.Object(
       Type.String({ description: "Of the rows at this offset: instances at the same offset have the same." }),
     ),
     halted: Type.Optional(Type.String({ description: "Why it halted, and what to do." })),
+    reason: Type.Optional(
+      Type.String({ description: "Why it does not go on: halted, suspended, blocked, or the log does not give it." }),
+    ),
+    startedAt: Type.Optional(
+      Type.Integer({
+        description: "The first offset of the state, where LOG_START=accept took a log that had lost what was before.",
+      }),
+    ),
   },
   { title: "Partition" },
 );
@@ -47,7 +55,19 @@ const topicWarning = Type.Object(
 export const readinessProperties = {
   status: Type.Unsafe<string>({
     type: "string",
-    enum: ["ready", "catching-up", "halted", "unreadable", "standing-still", "joining", "settling", "waiting", "left"],
+    enum: [
+      "ready",
+      "catching-up",
+      "halted",
+      "blocked",
+      "suspended",
+      "unreadable",
+      "standing-still",
+      "joining",
+      "settling",
+      "waiting",
+      "left",
+    ],
     description: "Anything but ready is a 503 of /health/ready.",
   }),
   reason: Type.Optional(Type.String({ description: "Why the log cannot be used." })),
@@ -55,6 +75,7 @@ export const readinessProperties = {
   standstill: Type.Optional(Type.String({ description: "What is not applied although the log has it." })),
   refusal: Type.Optional(Type.String({ description: "What the log refused to take within the last minute (cart service)." })),
   restore: Type.Optional(restore),
+  deadLetters: Type.Optional(Type.String({ description: "Why dead letters could not be appended, should there be any." })),
   warnings: Type.Optional(
     Type.Array(topicWarning, {
       description: "What about the topics' settings may cost records. It changes nothing of the status.",

@@ -1,14 +1,19 @@
+import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import type { Log, Watermarks } from "../log/log.ts";
+import type { KnownTopic } from "../log/comparing-reader.ts";
+import type { Log, PartitionEnds } from "../log/log.ts";
 import { compareRow } from "./compare-rows.ts";
 import { FoldedPartition, type FoldedPartitionOptions } from "./folded-partition.ts";
 import type { HeldPartition, OrderServiceClient, ServiceRow } from "./order-service-client.ts";
 
-export interface AuditOptions extends Omit<FoldedPartitionOptions, "onRead"> {
+export interface AuditOptions extends Omit<FoldedPartitionOptions, "onRead" | "topic"> {
   readonly log: Log;
+  readonly topic: string;
   readonly services: readonly OrderServiceClient[];
   /** Compare row by row also where the digests agree. */
   readonly allRows: boolean;
+  /** LOG_START=accept: that the log has lost its first records is said, and is no difference. */
+  readonly acceptsLateStart: boolean;
   /** Told of records read, of all that are to be. */
   readonly progress: (read: number, total: number) => void;
 }
@@ -24,6 +29,10 @@ export interface Finding {
   readonly digest: string | undefined;
   /** Sentences, at most DIFFERENCES_MAX of them; none where all agrees. */
   readonly differences: readonly string[];
+  /** Sentences that are no difference. */
+  readonly notes: readonly string[];
+  /** Whether the log has all that the partition's rows are made of: else a rebuild would lose what only they have. */
+  readonly canRebuild: boolean;
   /** What differed before the partition was rebuilt. */
   readonly wasFixed?: readonly string[];
 }
@@ -35,23 +44,37 @@ const HOLDER_WAIT_MS = 1_000;
 
 /** Folds each partition again and compares it with what its order service holds. It changes nothing. */
 export async function* audit(options: AuditOptions): AsyncGenerator<Finding> {
-  const watermarks = await options.log.watermarks(options.topic);
-  const total = watermarks.reduce((sum, { startOffset, endOffset }) => sum + endOffset - startOffset, 0);
+  const { log, topic: name, progress } = options;
+  const { topicId, partitions } = await log.ends(name);
+  const total = partitions.reduce((sum, ends) => sum + ("unavailable" in ends ? 0 : ends.endOffset - ends.startOffset), 0);
   let read = 0;
-  const onRead = (records: number) => options.progress((read += records), Math.max(total, read));
-  for (const [partition, marks] of watermarks.entries()) yield await auditPartition(partition, marks, { ...options, onRead });
+  const onRead = (records: number) => progress((read += records), Math.max(total, read));
+  const topic = { name, topicId };
+  for (const [partition, ends] of partitions.entries())
+    yield await auditPartition(partition, ends, { ...options, topic, onRead });
 }
 
 /** The same of one partition, for instance after it was rebuilt. */
 export async function auditPartition(
   partition: number,
-  { startOffset }: Watermarks,
-  options: Omit<AuditOptions, "progress"> & FoldedPartitionOptions,
+  ends: PartitionEnds,
+  options: Omit<AuditOptions, "progress" | "topic"> & FoldedPartitionOptions,
 ): Promise<Finding> {
+  const nothing = {
+    partition,
+    service: undefined,
+    offset: undefined,
+    orders: 0,
+    deadLetters: 0,
+    digest: undefined,
+    notes: [],
+    canRebuild: false,
+  };
+  if ("unavailable" in ends) return { ...nothing, differences: [`the log does not give it now: ${ends.unavailable}`] };
   const holder = await findHolder(partition, options);
-  const nothing = { partition, service: undefined, offset: undefined, orders: 0, deadLetters: 0, digest: undefined };
   if (typeof holder === "string") return { ...nothing, differences: [holder] };
   const { service, held } = holder;
+  const { startOffset } = ends;
   const folded = new FoldedPartition(partition, startOffset, options);
   try {
     await folded.to(held.offset);
@@ -64,28 +87,50 @@ export async function auditPartition(
       differences.push(
         `its digest is ${held.digest} and should be ${digest}, though its rows agree: the digest it keeps is wrong`,
       );
-    if (differences.length > 0 && startOffset > 0)
-      differences.unshift(`the log begins at offset ${startOffset}: what was removed before it cannot be folded again`);
-    return { ...about, differences };
+    const notes = standingOf(service, held);
+    const missing = missingBefore(startOffset, held, options.topic.name);
+    // What nobody can fold again, nobody can call right, unless the operator has said that it is to be taken as it is.
+    if (missing !== undefined) (differences.length > 0 || !options.acceptsLateStart ? differences : notes).unshift(missing);
+    return { ...about, differences, notes, canRebuild: missing === undefined };
   } catch (e) {
     if (!(e instanceof AppError)) throw e;
-    return { ...nothing, service, offset: held.offset, differences: [e.message] };
+    return { ...nothing, service, offset: held.offset, differences: [e.message], canRebuild: startOffset === 0 && e.code !== "LOG_UNAVAILABLE" };
   } finally {
     await folded.close();
   }
 }
 
+/** What the log does not have any more, or its holder never had; undefined where both go back to the first record. */
+function missingBefore(startOffset: number, { startedAt = 0 }: HeldPartition, topic: string): string | undefined {
+  if (startOffset === 0 && startedAt === 0) return undefined;
+  const first = Math.max(startOffset, startedAt);
+  const began = startedAt > 0 ? `it was folded from offset ${startedAt} on, and ` : "";
+  return `${began}the log begins at offset ${startOffset}: what ${topic} had before offset ${first} is missing and cannot be compared`;
+}
+
+/** Why the holder does not go on now, although what it has can be compared. */
+const standingOf = ({ url }: OrderServiceClient, { state, reason, halted }: HeldPartition): string[] => {
+  const why = reason ?? halted;
+  return why === undefined ? [] : [`it is ${state} at ${url}: ${why}`];
+};
+
+type Holder = { readonly service: OrderServiceClient; readonly held: HeldPartition };
+
 /** The one service that holds the partition and can be compared, or why there is none. */
 async function findHolder(
   partition: number,
-  { services, topic, clock }: Pick<AuditOptions, "services" | "topic" | "clock">,
-): Promise<{ service: OrderServiceClient; held: HeldPartition } | string> {
+  {
+    services,
+    topic,
+    clock,
+  }: { readonly services: readonly OrderServiceClient[]; readonly topic: KnownTopic; readonly clock: Clock },
+): Promise<Holder | string> {
   let why = "";
   for (let tries = 0; tries < HOLDER_TRIES_MAX; tries++) {
-    const holders: { service: OrderServiceClient; held: HeldPartition }[] = [];
+    const holders: Holder[] = [];
     for (const service of services) {
       const { topicName, partitions } = await service.partitions();
-      if (topicName !== topic) return `${service.url} consumes ${topicName}, not ${topic}`;
+      if (topicName !== topic.name) return `${service.url} consumes ${topicName}, not ${topic.name}`;
       const held = partitions.find((one) => one.partition === partition);
       if (held) holders.push({ service, held });
     }
@@ -95,7 +140,7 @@ async function findHolder(
     why = only
       ? others.length > 0
         ? `it is held by ${holders.map(({ service }) => service.url).join(" and ")}`
-        : `it is ${only.held.state} at ${only.service.url} and has no digest yet`
+        : `it is ${only.held.state} at ${only.service.url} and has no digest yet${only.held.reason === undefined ? "" : `: ${only.held.reason}`}`
       : "no service that was asked holds it";
     await clock.sleep(HOLDER_WAIT_MS);
   }

@@ -1,15 +1,18 @@
 import type { Clock } from "../clock.ts";
-import { AppError } from "../errors.ts";
-import type { Log, Reader } from "../log/log.ts";
+import { AppError, isAppError } from "../errors.ts";
+import { type ComparedResult, ComparingReader, type KnownTopic } from "../log/comparing-reader.ts";
+import type { Batch, Log } from "../log/log.ts";
 import { ReferenceFold } from "./reference-fold.ts";
 
 const FETCH = { wait_ms_max: 500, partition_bytes_max: 4 * 1024 * 1024 };
-/** Answers without a record in a row, before the log is taken not to have what a service says it applied. */
-const EMPTY_ANSWERS_MAX = 20;
+/** Longest time without a record although the service says that it applied more. */
+const STALL_MS_MAX = 15_000;
+/** Between two tries while the log cannot be reached. */
+const RETRY_WAIT_MS = 500;
 
 export interface FoldedPartitionOptions {
   readonly log: Log;
-  readonly topic: string;
+  readonly topic: KnownTopic;
   /** 0: no bound. */
   readonly records_per_s_max: number;
   readonly clock: Clock;
@@ -27,7 +30,9 @@ export interface FoldedPartitionOptions {
 export class FoldedPartition {
   readonly fold = new ReferenceFold();
   #offset: number;
-  readonly #reader: Reader;
+  readonly #reader: ComparingReader;
+  /** Why the partition cannot be read now: told once, and true until something is read. */
+  #away: string | undefined;
 
   constructor(
     private readonly partition: number,
@@ -35,14 +40,17 @@ export class FoldedPartition {
     private readonly options: FoldedPartitionOptions,
   ) {
     this.#offset = startOffset;
-    this.#reader = options.log.reader(options.topic);
+    this.#reader = new ComparingReader(options.log, options.topic);
   }
 
   get offset(): number {
     return this.#offset;
   }
 
-  /** Folds every record before `offset`. Rejects with OFFSET_OUT_OF_RANGE where the log does not have them. */
+  /**
+   * Folds every record before `offset`. Rejects with OFFSET_OUT_OF_RANGE where the log does not have them, LOG_DISAGREES where it changed
+   * while it was read, LOG_UNAVAILABLE where it cannot be read for STALL_MS_MAX.
+   */
   to(offset: number): Promise<void> {
     return this.#foldTo(offset, this.options.records_per_s_max);
   }
@@ -53,32 +61,60 @@ export class FoldedPartition {
   }
 
   async #foldTo(offset: number, records_per_s_max: number): Promise<void> {
-    const { clock, onRead, topic } = this.options;
-    for (let empty = 0; this.#offset < offset;) {
+    const { clock, onRead } = this.options;
+    let why: string | undefined;
+    for (let progressAt_ms = clock.now_ms(); this.#offset < offset;) {
       const began_ms = clock.now_ms();
-      const [result] = await this.#reader.fetch(new Map([[this.partition, this.#offset]]), FETCH);
-      if (result && !("batch" in result))
-        throw new AppError("OFFSET_OUT_OF_RANGE", `${topic}-${this.partition} cannot be read at offset ${this.#offset}.`);
-      if (!result || result.batch.nextOffset === this.#offset) {
-        if (++empty < EMPTY_ANSWERS_MAX) continue;
-        throw new AppError(
-          "OFFSET_OUT_OF_RANGE",
-          `${topic}-${this.partition} gives nothing at offset ${this.#offset}, before ${offset}.`,
-        );
+      const result = await this.#fetch();
+      why = typeof result === "string" ? result : undefined;
+      if (!result || typeof result === "string" || result.nextOffset === this.#offset) {
+        if (clock.now_ms() - progressAt_ms > STALL_MS_MAX && !this.#reader.isThrottled) throw this.#stalled(offset, why);
+        continue;
       }
-      empty = 0;
-      const { records, nextOffset } = result.batch;
       let read = 0;
-      for (const record of records) {
+      for (const record of result.records) {
         if (record.offset >= offset) break;
         this.fold.apply(record);
         read++;
       }
-      this.#offset = Math.min(nextOffset, offset);
+      this.#offset = Math.min(result.nextOffset, offset);
       onRead(read);
-      if (records_per_s_max === 0) continue;
-      await clock.sleep(Math.max(0, (read / records_per_s_max) * 1_000 - (clock.now_ms() - began_ms)));
+      if (records_per_s_max > 0) await clock.sleep(Math.max(0, (read / records_per_s_max) * 1_000 - (clock.now_ms() - began_ms)));
+      progressAt_ms = clock.now_ms();
     }
+  }
+
+  /** What lies at the offset; else, where that is known, why it cannot be read now. */
+  async #fetch(): Promise<Batch | string | undefined> {
+    const positions = new Map([[this.partition, this.#offset]]);
+    let results: ComparedResult[];
+    try {
+      results = await this.#reader.fetch(positions, FETCH);
+    } catch (e) {
+      if (!isAppError(e, "LOG_UNAVAILABLE")) throw e;
+      await this.options.clock.sleep(RETRY_WAIT_MS);
+      return e.message;
+    }
+    const [result] = results;
+    if (!result) return this.#away;
+    if ("batch" in result) {
+      this.#away = undefined;
+      return result.batch;
+    }
+    if ("unavailable" in result) return (this.#away = result.unavailable);
+    const what =
+      "unreadable" in result ? result.unreadable : `it has ${result.outOfRange.startOffset} to ${result.outOfRange.endOffset}.`;
+    throw new AppError("OFFSET_OUT_OF_RANGE", `${this.#name} cannot be read at offset ${this.#offset}: ${what}`);
+  }
+
+  get #name(): string {
+    return `${this.options.topic.name}-${this.partition}`;
+  }
+
+  #stalled(offset: number, why: string | undefined): AppError {
+    const where = `${this.#name} gives nothing at offset ${this.#offset}, before ${offset}, which was applied`;
+    if (why !== undefined) return new AppError("LOG_UNAVAILABLE", `${where}: ${why}`);
+    return new AppError("OFFSET_OUT_OF_RANGE", `${where}.`);
   }
 
   close(): Promise<void> {

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { systemClock } from "../clock.ts";
+import { localUrl } from "../config/addresses.ts";
 import { readConfig } from "../config.ts";
 import { AppError } from "../errors.ts";
 import { openLog } from "../log/open-log.ts";
@@ -15,12 +16,13 @@ const USAGE = `Usage: bun run audit [options]
 Folds the orders topic again and compares with what each running order service holds: the digest of every partition, and row by row where
 they differ. It only reads. Settings (KAFKA_BROKERS, ORDERS_TOPIC, DATA_DIR, …) as the services have them.
 
-  --services URL,…   all order services of the group (default http://127.0.0.1:<ORDER_PORT>)
+  --services URL,…   all order services of the group (default http://<HOST>:<ORDER_PORT>)
   --rows             compare row by row also where the digests agree
   --rate N           records read a second, at most (default 100000; 0: no bound)
   --fix              has each partition that differs set aside and rebuilt from the log; needs OPERATOR_TOKEN as the services have it
 
-Exit 0: all agree. 1: something differs, or could not be compared. 2: it could not be begun.`;
+Exit 0: all agree. 1: something differs, or could not be compared, such as what the log has lost (with LOG_START=accept that is said only).
+2: it could not be begun.`;
 
 const EXIT_DIFFERENT = 1;
 const EXIT_USAGE = 2;
@@ -64,7 +66,7 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
   const config = readConfig(process.env);
-  const urls = services ?? [`http://127.0.0.1:${config.order_port}`];
+  const urls = services ?? [localUrl(config.host, config.order_port)];
   if (fix && config.operator_token === undefined)
     throw new AppError("CONFIG_INVALID", "--fix needs OPERATOR_TOKEN, the one that the order services were started with.");
   checkOpenFiles();
@@ -86,6 +88,7 @@ async function main(args: string[]): Promise<number> {
     topic: config.orders_topic,
     services: urls.map((url) => orderServiceClient(url, config.operator_token, PAGE_ROWS)),
     allRows: rows,
+    acceptsLateStart: config.log_start === "accept",
     records_per_s_max: rate,
     clock,
     progress,
@@ -107,19 +110,28 @@ async function main(args: string[]): Promise<number> {
 async function fixed(finding: Finding, options: AuditOptions, show: (text: string) => void): Promise<Finding> {
   const { partition, service, differences } = finding;
   if (differences.length === 0 || !service) return finding;
+  if (!finding.canRebuild)
+    return {
+      ...finding,
+      notes: [...finding.notes, "it is not rebuilt, since the log may not have all that its rows were made of"],
+    };
   await service.rebuild(partition);
   const deadline_ms = clock.now_ms() + REBUILD_WAIT_MS_MAX;
   await clock.sleep(REBUILD_BEGIN_MS);
   for (;;) {
     const held = (await service.partitions()).partitions.find((one) => one.partition === partition);
     if (held?.state === "running") break;
+    if (held?.halted !== undefined)
+      return { ...finding, differences: [...differences, `it halted while it was rebuilt: ${held.halted}`] };
     if (clock.now_ms() > deadline_ms)
       return { ...finding, differences: [...differences, `it was not rebuilt within ${REBUILD_WAIT_MS_MAX / 1_000} s`] };
     show(`partition ${partition} is rebuilt: ${held?.state ?? "not held"} at offset ${held?.offset ?? 0}`);
     await clock.sleep(REBUILD_WAIT_MS);
   }
-  const marks = (await options.log.watermarks(options.topic))[partition] ?? { startOffset: 0, endOffset: 0 };
-  return { ...(await auditPartition(partition, marks, { ...options, onRead: () => undefined })), wasFixed: differences };
+  const { topicId, partitions } = await options.log.ends(options.topic);
+  const ends = partitions[partition] ?? { unavailable: "It is not known." };
+  const again = { ...options, topic: { name: options.topic, topicId }, onRead: () => undefined };
+  return { ...(await auditPartition(partition, ends, again)), wasFixed: differences };
 }
 
 writeForThisUserAlone();

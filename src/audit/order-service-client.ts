@@ -6,8 +6,13 @@ export interface HeldPartition {
   readonly partition: number;
   readonly state: string;
   readonly offset: number;
-  readonly digest: string;
+  /** None while its store is not open. */
+  readonly digest?: string;
   readonly halted?: string;
+  /** Why it does not go on now. */
+  readonly reason?: string;
+  /** The first offset that was folded; greater than 0 where the log had lost what was before. */
+  readonly startedAt?: number;
 }
 
 export interface ServiceRow {

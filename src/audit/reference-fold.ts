@@ -26,6 +26,11 @@ export class ReferenceFold {
   ignored = 0;
 
   apply(record: LogRecord): void {
+    // One letter for a batch that cannot be decoded, whatever it holds.
+    if (record.undecodable) {
+      this.deadLetters++;
+      return;
+    }
     const event = decodeEvent(record.key, record.value);
     if (isPoison(event)) {
       this.deadLetters++;

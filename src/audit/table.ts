@@ -3,14 +3,14 @@ import type { Finding } from "./audit.ts";
 /** The findings as a table for people, and beneath it what differs. */
 export function table(findings: readonly Finding[]): string {
   const heads = ["partition", "held by", "offset", "orders", "dead letters", "digest", "result"];
-  const rows = findings.map(({ partition, service, offset, orders, deadLetters, digest, differences, wasFixed }) => [
+  const rows = findings.map(({ partition, service, offset, orders, deadLetters, digest, differences, notes, wasFixed }) => [
     String(partition),
     service?.url ?? "-",
     offset === undefined ? "-" : String(offset),
     String(orders),
     String(deadLetters),
     digest ?? "-",
-    differences.length > 0 ? "DIFFERS" : wasFixed ? "rebuilt, agrees" : "agrees",
+    `${differences.length > 0 ? "DIFFERS" : wasFixed ? "rebuilt, agrees" : "agrees"}${notes.length > 0 ? ", see below" : ""}`,
   ]);
   const widths = heads.map((head, column) => Math.max(head.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const lines = [heads, ...rows].map((row) =>
@@ -19,9 +19,9 @@ export function table(findings: readonly Finding[]): string {
       .join("  ")
       .trimEnd(),
   );
-  for (const { partition, differences, wasFixed } of findings) {
+  for (const { partition, differences, notes, wasFixed } of findings) {
     for (const difference of wasFixed ?? []) lines.push(`partition ${partition}, before it was rebuilt: ${difference}`);
-    for (const difference of differences) lines.push(`partition ${partition}: ${difference}`);
+    for (const each of [...differences, ...notes]) lines.push(`partition ${partition}: ${each}`);
   }
   const wrong = findings.filter(({ differences }) => differences.length > 0).length;
   const orders = findings.reduce((sum, finding) => sum + finding.orders, 0);

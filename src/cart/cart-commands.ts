@@ -176,12 +176,7 @@ export class LogCartCommands implements CartCommands {
    * Appends the event of a keyed request and reads the log back up to it: of the order's events under one key the first one counts, and
    * the others count for nothing. Rejects where that is another request's.
    */
-  async #firstOfKey(
-    partition: number,
-    event: OrderEvent,
-    context: RequestContext,
-    deadline_ms: number,
-  ): Promise<KeyedEvent> {
+  async #firstOfKey(partition: number, event: OrderEvent, context: RequestContext, deadline_ms: number): Promise<KeyedEvent> {
     const { record, send } = this.#record(partition, event, context);
     await this.#readBack(await this.#append(record, send, deadline_ms), event, deadline_ms);
     const first = this.options.index.findKeyed(event.eventId, event.orderId);

@@ -75,7 +75,7 @@ function keepOneForEachOrder(db: Database): void {
   db.transaction(() => {
     db.run("ALTER TABLE keyed_events RENAME TO keyed_events_before");
     db.run(KEYED_EVENTS);
-    db.run("INSERT INTO keyed_events SELECT event_id, order_id, fingerprint, partition, \"offset\" FROM keyed_events_before");
+    db.run('INSERT INTO keyed_events SELECT event_id, order_id, fingerprint, partition, "offset" FROM keyed_events_before');
     db.run("DROP TABLE keyed_events_before");
   }).immediate();
 }

@@ -19,7 +19,8 @@ export function whyNot(partitions: HeldPartitions<unknown>, partition: number): 
   if (readFailure !== undefined) return new AppError("LOG_UNAVAILABLE", readFailure);
   if (!held) return error("CATCHING_UP", `Partition ${partition} is not known here yet; try again.`);
   const { doubt, hindered, state, nextOffset, endOffset } = held;
-  if (doubt !== undefined) return error("LOG_UNAVAILABLE", `Partition ${partition} is compared with what was read of it: ${doubt}`);
+  if (doubt !== undefined)
+    return error("LOG_UNAVAILABLE", `Partition ${partition} is compared with what was read of it: ${doubt}`);
   if (hindered !== undefined) {
     const waits = state === "blocked" || state === "suspended";
     return error(waits ? "PARTITION_BLOCKED" : "LOG_UNAVAILABLE", `Partition ${partition} cannot be read now: ${hindered}`);

@@ -12,12 +12,16 @@ export interface PartitionHealth {
   readonly digest?: string;
   /** Why it halted. */
   readonly halted?: string;
+  /** Why it does not go on: halted, suspended, blocked, or the log does not give it. */
+  readonly reason?: string;
+  /** The first offset of the state, where what the log had before was lost, and that was accepted. */
+  readonly startedAt?: number;
 }
 
 export interface Readiness {
-  /** ready, catching-up, halted, unreadable, standing-still, or how the membership stands: joining, waiting, left. */
+  /** ready, catching-up, halted, blocked, suspended, unreadable, standing-still, or how the membership stands: joining, waiting, left. */
   readonly status: string;
-  /** Why the log cannot be read. */
+  /** Why the log cannot be read, or the first partition that does not go on. */
   readonly reason?: string;
   /** Since when, as ISO 8601 writes it. */
   readonly since?: string;
@@ -27,44 +31,49 @@ export interface Readiness {
   readonly refusal?: string;
   /** While partitions are read from far behind the log's end. */
   readonly restore?: RestoreProgress;
+  /** Why dead letters could not be appended, should there be any. */
+  readonly deadLetters?: string;
   /** What about the topics' settings may cost records. It changes nothing of the status. */
   readonly warnings?: readonly TopicWarning[];
   readonly partitions: readonly PartitionHealth[];
 }
 
-/** Ready once the topic is known, the membership is stable, every held partition has caught up and the log can be read. Holding none is ready. */
+/**
+ * Ready once the topic is known, the membership is stable, every held partition has caught up and the log can be read. Holding none is
+ * ready. A partition that the log does not give now changes nothing of that, as long as it gives another one.
+ */
 export const readiness = (partitions: HeldPartitions<unknown>, refusal?: string): Readiness => {
-  let allRunning = true;
-  let oneHalted = false;
-  const list: PartitionHealth[] = [];
-  for (const held of partitions.held()) {
-    const digest = digestOf(held);
-    const { partition, state, nextOffset, endOffset, halted } = held;
-    allRunning &&= state === "running";
-    oneHalted ||= state === "halted";
-    const lag = Math.max(0, endOffset - nextOffset);
-    list.push({
-      partition,
-      state,
-      offset: nextOffset,
-      end: endOffset,
-      lag,
-      ...(digest === undefined ? {} : { digest }),
-      ...(halted === undefined ? {} : { halted }),
-    });
-  }
-  const { restore, standstill } = partitions;
-  const { readFailure: reason, readFailingSince_ms: since_ms } = partitions;
+  const held = [...partitions.held()];
+  const { restore, standstill, deadLetterFailure, readFailure, readFailingSince_ms } = partitions;
+  const reason = readFailure ?? held.map(({ halted, hindered }) => halted ?? hindered).find((why) => why !== undefined);
   const warnings = partitions.topics?.warnings ?? [];
   return {
-    status: status(partitions, allRunning, oneHalted),
+    status: status(partitions, held),
     ...(reason === undefined ? {} : { reason }),
-    ...(since_ms === undefined ? {} : { since: new Date(since_ms).toISOString() }),
+    ...(readFailingSince_ms === undefined ? {} : { since: new Date(readFailingSince_ms).toISOString() }),
     ...(standstill === undefined ? {} : { standstill }),
     ...(refusal === undefined ? {} : { refusal }),
     ...(restore === undefined ? {} : { restore }),
+    ...(deadLetterFailure === undefined ? {} : { deadLetters: deadLetterFailure }),
     ...(warnings.length === 0 ? {} : { warnings }),
-    partitions: list,
+    partitions: held.map(healthOf),
+  };
+};
+
+const healthOf = (held: PartitionView<unknown>): PartitionHealth => {
+  const digest = digestOf(held);
+  const { partition, state, nextOffset, endOffset, halted, startedAt } = held;
+  const reason = halted ?? held.hindered ?? held.doubt;
+  return {
+    partition,
+    state,
+    offset: nextOffset,
+    end: endOffset,
+    lag: Math.max(0, endOffset - nextOffset),
+    ...(digest === undefined ? {} : { digest }),
+    ...(halted === undefined ? {} : { halted }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(startedAt > 0 ? { startedAt } : {}),
   };
 };
 
@@ -78,12 +87,19 @@ const digestOf = (held: PartitionView<unknown>): string | undefined => {
   }
 };
 
-const status = (partitions: HeldPartitions<unknown>, allRunning: boolean, oneHalted: boolean): string => {
+/** What a person must mend comes before what goes on by itself. */
+const HINDERED_STATES = ["halted", "blocked", "suspended"] as const;
+
+const status = (partitions: HeldPartitions<unknown>, held: readonly PartitionView<unknown>[]): string => {
   if (partitions.membership !== "stable") return partitions.membership;
-  if (oneHalted) return "halted";
+  const hindered = HINDERED_STATES.find((state) => held.some((one) => one.state === state));
+  if (hindered !== undefined) return hindered;
   if (partitions.readFailure !== undefined) return "unreadable";
   if (partitions.standstill !== undefined) return "standing-still";
-  return allRunning && partitions.partitionCount > 0 ? "ready" : "catching-up";
+  // One that the log does not give is waited for by nobody but those who ask for what is in it.
+  const isOneGoing = held.some((one) => one.state === "running" && one.hindered === undefined);
+  const isReady = held.every((one) => one.state === "running" || (isOneGoing && one.hindered !== undefined));
+  return isReady && partitions.partitionCount > 0 ? "ready" : "catching-up";
 };
 
 const RETRY_AFTER_S = "1";

@@ -94,7 +94,9 @@ export class Appender {
     }
     const bytes = recordBytes + IN_BATCH_EXTRA_BYTES;
     if (this.#queuedRecords >= this.options.queue_records_max || this.#queuedBytes + bytes > QUEUE_BYTES_MAX) {
-      return Promise.reject(new AppError("OVERLOADED", `${this.#queuedRecords} events already wait for the log; try again later.`));
+      return Promise.reject(
+        new AppError("OVERLOADED", `${this.#queuedRecords} events already wait for the log; try again later.`),
+      );
     }
     return new Promise((resolve, reject) => {
       const queue = this.#queueOf(record.partition);
@@ -136,12 +138,7 @@ export class Appender {
   }
 
   #tooLarge({ value, partition }: NewRecord, recordBytes: number): AppError | undefined {
-    const { producer, topic, value_bytes_max } = this.options;
-    const batch_bytes_max = producer.batchBytesMax(topic);
-    if (BATCH_HEAD_BYTES + recordBytes > batch_bytes_max) {
-      const message = `The event has ${BATCH_HEAD_BYTES + recordBytes} bytes as a batch, and the topic ${topic} takes ${batch_bytes_max}; it was not appended.`;
-      return new AppError("EVENT_TOO_LARGE", message, { partition });
-    }
+    const { value_bytes_max } = this.options;
     // Longer than its value the record is always, so most values need not be measured again.
     if (recordBytes <= value_bytes_max || value === null) return undefined;
     const valueBytes = typeof value === "string" ? Buffer.byteLength(value) : value.length;

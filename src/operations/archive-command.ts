@@ -80,7 +80,9 @@ async function archive({ context, directory, topic, rate, connect, skipsUndecoda
   const { env, console } = context;
   const plan = await planArchive(env, console, directory, topic, connect ? refuseForConnect : () => undefined);
   const files = new ArchiveFiles(directory, topic);
-  const archiver = connect ? connectArchiver(connect, directory, topic, rate) : directArchiver(env, archivedTopic(plan), files, rate);
+  const archiver = connect
+    ? connectArchiver(connect, directory, topic, rate)
+    : directArchiver(env, archivedTopic(plan), files, rate);
   await moveToFiles(env, console, plan, files, archiver);
   const { compared, sums } = await compareArchive(env, console, plan, files);
   const planned = plan.partitions.map((range) => ({ ...range, offsets: offsetsOf(range) }));

@@ -63,7 +63,10 @@ export function readManifest(directory: string, topic: string): ReadManifest {
   }
   const manifest: unknown = JSON.parse(readFileSync(path, "utf8"));
   if (!Value.Check(manifestSchema, manifest) || manifest.version !== FORMAT_VERSION || manifest.topic !== topic) {
-    throw new AppError("OPERATION_REFUSED", `${path} is no manifest of ${topic} in format ${FORMAT_VERSION}, which this program reads.`);
+    throw new AppError(
+      "OPERATION_REFUSED",
+      `${path} is no manifest of ${topic} in format ${FORMAT_VERSION}, which this program reads.`,
+    );
   }
   return manifest;
 }

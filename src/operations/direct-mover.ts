@@ -44,7 +44,9 @@ export class DirectMover implements Mover {
   async move(ranges: readonly OffsetRange[], progress: MoveProgress): Promise<void> {
     const { env, topic, target, rate } = this.options;
     for await (const batches of scan(env, topic, ranges)) {
-      const outgoing = batches.flatMap(({ partition, records }) => records.flatMap((record) => this.#outgoing(record, partition)));
+      const outgoing = batches.flatMap(({ partition, records }) =>
+        records.flatMap((record) => this.#outgoing(record, partition)),
+      );
       for await (const part of parts(outgoing, rate.records_at_once, this.#append_bytes_max)) {
         await rate.take(part.length, env.signal);
         if (env.signal.aborted) throw interrupted();

@@ -61,7 +61,14 @@ async function main([name = "", ...args]: readonly string[]): Promise<number> {
   try {
     const { PATH, HOME, TMPDIR } = process.env;
     try {
-      const env = { log, clock, random: Math.random, backoff: config, topic_replicas: config.topic_replicas, signal: untilInterrupted() };
+      const env = {
+        log,
+        clock,
+        random: Math.random,
+        backoff: config,
+        topic_replicas: config.topic_replicas,
+        signal: untilInterrupted(),
+      };
       return await command.run(args, { config, env, console, newUuid, programEnv: { PATH, HOME, TMPDIR } });
     } finally {
       await log.close();

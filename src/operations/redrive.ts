@@ -3,7 +3,16 @@ import { decodeEvent, isPoison } from "../orders/event.ts";
 import { isMadeAnew, type KnownTopic, madeAnew } from "../log/comparing-reader.ts";
 import type { OperationEnvironment } from "./environment.ts";
 import { type Extent, ExtentSoFar } from "./extent.ts";
-import { digestOf, type Letter, isWholeLetter, letterOf, type LetterSelection, matchesLetter, readLetter, redrivenRecord } from "./letter.ts";
+import {
+  digestOf,
+  type Letter,
+  isWholeLetter,
+  letterOf,
+  type LetterSelection,
+  matchesLetter,
+  readLetter,
+  redrivenRecord,
+} from "./letter.ts";
 import type { Console } from "./progress.ts";
 import type { Place } from "./replayed-record.ts";
 import { scan } from "./scan.ts";

@@ -92,7 +92,9 @@ export async function runReplay(args: readonly string[], context: CommandContext
   }
   // Found before anything is made.
   const connect = isDirect ? undefined : await openConnect(context);
-  const plan = earlier ?? (await planReplay(env, console, { ...order, isDirect }, file, logId, isDirect ? () => undefined : refuseForConnect));
+  const plan =
+    earlier ??
+    (await planReplay(env, console, { ...order, isDirect }, file, logId, isDirect ? () => undefined : refuseForConnect));
   const mover = connect
     ? connectMover(connect, { pipeline: "replay", topic, rate, settings: pipelineSettings(plan, rate) })
     : new DirectMover({

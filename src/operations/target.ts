@@ -30,12 +30,7 @@ const FOR_EVER = -1;
  * Throws OPERATION_REFUSED where an existing one would refuse, change or delete some of it, or has fewer partitions; LOG_UNAVAILABLE after
  * CREATE_MS_MAX.
  */
-export async function prepareTarget(
-  env: OperationEnvironment,
-  console: Console,
-  name: string,
-  cargo: Cargo,
-): Promise<TopicNow> {
+export async function prepareTarget(env: OperationEnvironment, console: Console, name: string, cargo: Cargo): Promise<TopicNow> {
   const existing = await patiently(env, CREATE_MS_MAX, () => env.log.describe(name));
   if (existing) fitOrRefuse(env, console, name, existing, cargo.extent);
   const record_bytes_max = existing ? undefined : await batchBytesFor(env, cargo);

@@ -24,7 +24,7 @@ import {
   type PartitionOf,
   partitionsElsewhere,
   requireAssignment,
-  requireRunning,
+  requireAllTrusted,
 } from "./queries.ts";
 import { waitForRequested } from "./requested-position.ts";
 
@@ -70,7 +70,7 @@ export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
     if (topicName === null || topicName === "") throw invalid("topicName", `be the name of a topic, such as ${orders_topic}`);
     if (topicName !== orders_topic) return new Response(emptyListing(topicName), { headers: listingHeaders });
     requireAssignment(partitions);
-    requireRunning(partitions);
+    requireAllTrusted(partitions);
     const elsewhere = partitionsElsewhere(partitions);
     const missing = elsewhere.length === 0 ? {} : { "partitions-elsewhere": elsewhere.join(",") };
     const leave = listings.take(request.client);

@@ -66,16 +66,11 @@ export async function deadLetterPage(
 ): Promise<DeadLetterPage> {
   return scans.run(deadLetterTopic, async (scan) => {
     const ends = await scans.ends(deadLetterTopic);
-    const unavailable = ends.flatMap((each, partition) =>
-      "unavailable" in each ? { partition, reason: each.unavailable } : [],
-    );
+    const unavailable = ends.flatMap((each, partition) => ("unavailable" in each ? { partition, reason: each.unavailable } : []));
     const [first] = unavailable;
     if (first && unavailable.length === ends.length)
       throw new AppError("LOG_UNAVAILABLE", `${deadLetterTopic} cannot be read now: ${first.reason}`);
-    const window_records = Math.min(
-      WINDOW_RECORDS_MAX,
-      Math.max(WINDOW_RECORDS_MIN, Math.floor(LETTERS_MAX / ends.length)),
-    );
+    const window_records = Math.min(WINDOW_RECORDS_MAX, Math.max(WINDOW_RECORDS_MIN, Math.floor(LETTERS_MAX / ends.length)));
     const wanted = (letter: DeadLetterShown) => reason === undefined || letter.reason === reason;
     const tails = ends.flatMap((each, partition) => {
       if ("unavailable" in each) return [];
@@ -87,7 +82,10 @@ export async function deadLetterPage(
     while (letters.length < limit) {
       for (const tail of tails) while (tail.last === undefined && tail.hasMore && !scan.isOver) await tail.readBack(scan);
       if (tails.some((tail) => tail.last === undefined && tail.hasMore)) break;
-      const newest = tails.filter(({ last }) => last).toSorted(byNewest)[0]?.take();
+      const newest = tails
+        .filter(({ last }) => last)
+        .toSorted(byNewest)[0]
+        ?.take();
       if (!newest) break;
       letters.push(newest.letter);
     }

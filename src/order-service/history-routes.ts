@@ -54,7 +54,11 @@ export const historyRoutes = (options: HistoryRoutesOptions): Route[] => {
     const reason = query.get("reason") ?? undefined;
     if (reason !== undefined && !/^[a-z_]{1,64}$/.test(reason))
       throw invalid("reason", "be a reason as x-dead-letter-reason gives it, such as not_json");
-    const { letters, unavailable, next = null } = await deadLetterPage(scans, orders_topic, dead_letter_topic, cursor, reason, limit);
+    const {
+      letters,
+      unavailable,
+      next = null,
+    } = await deadLetterPage(scans, orders_topic, dead_letter_topic, cursor, reason, limit);
     return json({ topicName: dead_letter_topic, letters, unavailable, next });
   };
 

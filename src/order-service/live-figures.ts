@@ -42,8 +42,8 @@ export interface PartitionFigures {
   readonly held?: number;
   /** Letters that came from it. */
   readonly deadLetters: number;
-  /** Why it halted. */
-  readonly halted?: string;
+  /** Why it does not go on: halted, suspended, blocked, or the log does not give it. */
+  readonly reason?: string;
 }
 
 /** From when an event was written to when it can be read, of those applied in the last second. */

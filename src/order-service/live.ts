@@ -114,7 +114,8 @@ export class Live {
     const { applied, appended_per_s, applied_per_s, lag, readable } = sampler.rates;
     const list: PartitionFigures[] = [];
     for (const held of partitions.held()) {
-      const { partition, state, nextOffset, endOffset, halted } = held;
+      const { partition, state, nextOffset, endOffset, halted, hindered } = held;
+      const stays = halted ?? hindered;
       list.push({
         partition,
         state,
@@ -124,11 +125,11 @@ export class Live {
         applied_per_s: Math.round(applied.get(partition) ?? 0),
         ...countsOf(held),
         deadLetters: tally.ofPartition(partition),
-        ...(halted === undefined ? {} : { halted }),
+        ...(stays === undefined ? {} : { reason: stays }),
       });
     }
     const since_ms = partitions.readFailingSince_ms;
-    const why = reason ?? standstill ?? list.find(({ halted }) => halted !== undefined)?.halted;
+    const why = reason ?? standstill;
     return {
       at_ms: clock.wall_ms(),
       status,

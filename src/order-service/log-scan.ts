@@ -69,7 +69,8 @@ export class LogScans {
   /** Of one partition. Rejects with LOG_UNAVAILABLE where they cannot be told now. */
   async endsOf(topic: string, partition: number): Promise<Watermarks> {
     const ends = (await this.ends(topic))[partition] ?? { unavailable: "It does not exist." };
-    if ("unavailable" in ends) throw new AppError("LOG_UNAVAILABLE", `${topic}-${partition} cannot be read now: ${ends.unavailable}`);
+    if ("unavailable" in ends)
+      throw new AppError("LOG_UNAVAILABLE", `${topic}-${partition} cannot be read now: ${ends.unavailable}`);
     return ends;
   }
 }
@@ -109,7 +110,10 @@ export class LogScan {
     for (let empty = 0; at < to && empty < EMPTY_ANSWERS_MAX && goesOn();) {
       const result = await this.#fetch(partition, at);
       if (isBegun && result && "interrupted" in result)
-        throw new AppError("LOG_UNAVAILABLE", `${this.topic}-${partition} changed while it was read; ask again. ${result.interrupted}`);
+        throw new AppError(
+          "LOG_UNAVAILABLE",
+          `${this.topic}-${partition} changed while it was read; ask again. ${result.interrupted}`,
+        );
       const batch = result && this.#batchOf(result, at);
       if (!batch || batch.nextOffset === at) {
         empty++;

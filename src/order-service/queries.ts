@@ -1,4 +1,4 @@
-import { AppError } from "../errors.ts";
+import { AppError, isAppError } from "../errors.ts";
 import type { LogPosition } from "../http/headers.ts";
 import type { Order, Status } from "../orders/order.ts";
 import type { HeldPartitions, PartitionView } from "../partitions/projection.ts";
@@ -49,8 +49,8 @@ export const heldUpdatesOf = (held: PartitionView<OrdersView>): number | undefin
 export type PartitionOf = (orderId: string, partitionCount: number) => number;
 
 /**
- * Resolves once the record at `position` is applied here. Rejects with PARTITION_ELSEWHERE, PARTITION_HALTED, CATCHING_UP
- * (nothing is assigned yet), or with POSITION_NOT_REACHED after `wait_ms_max`.
+ * Resolves once the record at `position` is applied here. Rejects with PARTITION_ELSEWHERE, PARTITION_HALTED, PARTITION_BLOCKED,
+ * CATCHING_UP (nothing is assigned yet), or with POSITION_NOT_REACHED after `wait_ms_max`.
  */
 export const waitForPosition = async (partitions: OrderPartitions, position: LogPosition, wait_ms_max: number): Promise<void> => {
   const { partition, offset } = position;
@@ -58,10 +58,10 @@ export const waitForPosition = async (partitions: OrderPartitions, position: Log
   if (held.nextOffset > offset || (held.state !== "halted" && (await held.reached(offset + 1, wait_ms_max)))) return;
   // The wait also ends when the partition is taken away or halts.
   const now = heldOrThrow(partitions, partition);
-  if (now.state === "halted") throw haltedError(now);
+  if (now.state === "halted" || now.state === "suspended" || now.state === "blocked") throw causeOf(now);
   throw new AppError(
     "POSITION_NOT_REACHED",
-    `Partition ${partition} is applied up to offset ${now.nextOffset} and not yet ${offset}; ask again.`,
+    `Partition ${partition} is applied up to offset ${now.nextOffset} and not yet ${offset}; ask again.${now.hindered === undefined ? "" : ` ${now.hindered}`}`,
     { partition, offset, nextOffset: now.nextOffset },
   );
 };
@@ -86,8 +86,9 @@ const heldOrThrow = (partitions: OrderPartitions, partition: number): PartitionV
  * Finds an order wherever its create lies: first where the partitioner puts it, then in the other held partitions, because
  * it may come from a client with another partitioner or from before partitions were added.
  *
- * Throws ORDER_NOT_FOUND only if every partition is held here and has caught up; else PARTITION_ELSEWHERE, CATCHING_UP,
- * LOG_UNAVAILABLE or PARTITION_HALTED.
+ * Throws ORDER_NOT_FOUND only if every partition is held here, the one where the partitioner puts it is read to its end, and all that the
+ * others held when they were last heard of is known; else PARTITION_ELSEWHERE, CATCHING_UP, LOG_UNAVAILABLE, PARTITION_BLOCKED or
+ * PARTITION_HALTED. A row in a partition that is halted or in doubt is not answered.
  */
 export const findOrder = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): Order => {
   const { partitionCount } = partitions;
@@ -116,9 +117,10 @@ export const partitionsOf = (
   for (const held of partitions.held()) {
     try {
       if (!held.view?.hasRow(orderId)) continue;
+      requireTrusted(held);
       found.push({ held, rank: (held.view.order(orderId) ? 0 : 2) + (held.partition === home ? 0 : 1) });
     } catch (e) {
-      throw held.failed(e);
+      throw isAppError(e) ? e : held.failed(e);
     }
   }
   if (found.length === 0) throw notFound(partitions, home, orderId);
@@ -127,9 +129,12 @@ export const partitionsOf = (
 
 const notFound = (partitions: OrderPartitions, home: number | undefined, orderId: string): AppError => {
   requireAssignment(partitions);
-  requireRunning(partitions);
+  const atHome = home === undefined ? undefined : partitions.get(home);
+  if (atHome !== undefined && !isCaughtUp(atHome)) throw causeOf(atHome);
+  requireComplete(partitions);
   const elsewhere = partitionsElsewhere(partitions);
-  if (elsewhere.length === 0) return new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}.`, { orderId });
+  if (elsewhere.length === 0)
+    return new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}.${begunLate(partitions)}`, { orderId });
   const isHomeElsewhere = home !== undefined && elsewhere.includes(home);
   return new AppError(
     "PARTITION_ELSEWHERE",
@@ -140,12 +145,31 @@ const notFound = (partitions: OrderPartitions, home: number | undefined, orderId
   );
 };
 
+/** A sentence where what the log had at first is not known here, which was accepted; else nothing. */
+const begunLate = (partitions: OrderPartitions): string => {
+  const late = [...partitions.held()].filter(({ startedAt }) => startedAt > 0);
+  if (late.length === 0) return "";
+  const named = late.map(({ partition, startedAt }) => `partition ${partition} from offset ${startedAt} on`);
+  return ` What the log had lost before is not known here: ${named.join(", ")} was read.`;
+};
+
+const isCaughtUp = ({ state, hindered, doubt }: PartitionView<OrdersView>): boolean =>
+  state === "running" && hindered === undefined && doubt === undefined;
+
 const orderIn = (held: PartitionView<OrdersView> | undefined, orderId: string): Order | undefined => {
+  let order: Order | undefined;
   try {
-    return held?.view?.order(orderId);
+    order = held?.view?.order(orderId);
   } catch (e) {
     throw held?.failed(e) ?? e;
   }
+  if (held && order !== undefined) requireTrusted(held);
+  return order;
+};
+
+/** Throws where what is applied may not be what the log has. */
+const requireTrusted = (held: PartitionView<OrdersView>): void => {
+  if (held.state === "halted" || held.doubt !== undefined) throw causeOf(held);
 };
 
 /** Undefined while the store is not open, or cannot tell. */
@@ -179,44 +203,53 @@ export const partitionsElsewhere = (partitions: OrderPartitions): number[] => {
   return elsewhere;
 };
 
-/** Throws CATCHING_UP while it is not known which partitions are this instance's. */
+/** Throws LOG_UNAVAILABLE or CATCHING_UP while it is not known which partitions are this instance's. */
 export const requireAssignment = (partitions: OrderPartitions): void => {
-  if (partitions.partitionCount === 0)
-    throw new AppError("CATCHING_UP", "The topic is not there yet, or not reached yet; ask again.");
-  if (partitions.membership !== "stable") {
-    throw new AppError("CATCHING_UP", "The partitions are being assigned; ask again.", { membership: partitions.membership });
-  }
+  const { partitionCount, membership, readFailure } = partitions;
+  if (partitionCount > 0 && membership === "stable") return;
+  if (readFailure !== undefined)
+    throw new AppError("LOG_UNAVAILABLE", `It is not known which partitions are held here. ${readFailure}`);
+  if (partitionCount === 0) throw new AppError("CATCHING_UP", "The topic is not there yet, or not reached yet; ask again.");
+  throw new AppError("CATCHING_UP", "The partitions are being assigned; ask again.", { membership });
 };
 
 /**
- * Throws unless what is held here is complete: LOG_UNAVAILABLE, CATCHING_UP, or PARTITION_HALTED where only an operator can
- * help.
+ * Throws unless all is known of what is held here: LOG_UNAVAILABLE, CATCHING_UP or PARTITION_BLOCKED, or PARTITION_HALTED where only an
+ * operator can help.
  */
-export const requireRunning = (partitions: OrderPartitions): void => {
+export const requireComplete = (partitions: OrderPartitions): void => {
   const { readFailure } = partitions;
   if (readFailure !== undefined)
     throw new AppError("LOG_UNAVAILABLE", `It is not known now what the log holds beyond what was read. ${readFailure}`);
   let halted: PartitionView<OrdersView> | undefined;
   for (const held of partitions.held()) {
     if (held.state === "halted") halted ??= held;
-    else if (held.state !== "running") {
-      const { partition, nextOffset, endOffset } = held;
-      throw new AppError(
-        "CATCHING_UP",
-        `Partition ${partition} is applied up to offset ${nextOffset} of ${endOffset}; ask again.`,
-        {
-          partition,
-          nextOffset,
-          endOffset,
-        },
-      );
-    }
+    else if (!held.isComplete) throw causeOf(held);
   }
-  if (halted !== undefined) throw haltedError(halted);
+  if (halted !== undefined) throw causeOf(halted);
 };
 
-const haltedError = ({ partition, halted }: PartitionView<OrdersView>): AppError =>
-  new AppError("PARTITION_HALTED", `Partition ${partition} is halted: ${halted ?? "see the log."}`, { partition });
+/** For an answer of what is in all of them. */
+export const requireAllTrusted = (partitions: OrderPartitions): void => {
+  requireComplete(partitions);
+  for (const held of partitions.held()) requireTrusted(held);
+};
+
+/** Why the partition does not answer, or not for all of it. */
+const causeOf = ({ partition, state, halted, hindered, doubt, nextOffset, endOffset }: PartitionView<OrdersView>): AppError => {
+  if (state === "halted")
+    return new AppError("PARTITION_HALTED", `Partition ${partition} is halted: ${halted ?? "see the log."}`, { partition });
+  if (state === "suspended" || state === "blocked")
+    return new AppError("PARTITION_BLOCKED", `Partition ${partition} waits. ${hindered ?? ""}`, { partition });
+  if (hindered !== undefined)
+    return new AppError("LOG_UNAVAILABLE", `Partition ${partition} cannot be read now. ${hindered}`, { partition });
+  if (doubt !== undefined) return new AppError("CATCHING_UP", `Partition ${partition}: ${doubt} Ask again.`, { partition });
+  return new AppError("CATCHING_UP", `Partition ${partition} is applied up to offset ${nextOffset} of ${endOffset}; ask again.`, {
+    partition,
+    nextOffset,
+    endOffset,
+  });
+};
 
 /** Ids of all partitions that a listing holds in memory at once, and of one partition at most and at least. */
 const MERGE_IDS_MAX = 20_000;

@@ -1,7 +1,9 @@
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import type { Log, LogRecord, Membership } from "../log/log.ts";
+import { DeadLetterTrial } from "../partitions/dead-letter-trial.ts";
 import { DeadLetters } from "../partitions/dead-letters.ts";
+import { Outage } from "../partitions/outage.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
 import { type ClaimState, type State, storeName } from "../partitions/state-dir.ts";
 import { PartitionStore } from "../partitions/store.ts";
@@ -42,6 +44,8 @@ export class OrderService {
   readonly #options: OrderServiceOptions;
   readonly #deadLetters: DeadLetters;
   readonly #topics: Topics;
+  readonly #groupOutage: Outage;
+  readonly #deadLetterTrial: DeadLetterTrial;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
   #membership: Membership | undefined;
@@ -54,19 +58,25 @@ export class OrderService {
     this.#topics = new Topics({ owner: "The order service", config, log, clock, random, logger });
     const isOwner = () => this.#membership?.isOwner() ?? false;
     const warn = (partition: number | undefined, message: string) => logger.warn({ partition }, message);
+    const warnOfAll = (message: string) => logger.warn(message);
+    this.#groupOutage = new Outage(`Joining the group ${config.consumer_group}`, clock, warnOfAll);
+    this.#deadLetterTrial = new DeadLetterTrial({ log, deadLetterTopic: config.dead_letter_topic, clock, warn: warnOfAll });
     const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, warn };
     this.#deadLetters = new DeadLetters({
       ...common,
       deadLetterTopic: config.dead_letter_topic,
+      createTopic: () => this.#topics.create(),
       appended: (partition, letters) => metrics?.deadLettersAppended(partition, letters),
     });
     this.partitions = new PartitionSet({
       ...common,
       openStore: (partition, damage) => this.#openStore(partition, damage),
       restoring: (message, restore) => logger.info({ restore }, message),
-      deliverDeadLetters: (partition, letters, signal) => this.#deadLetters.deliver(partition, letters, signal),
+      deliverDeadLetters: this.#deadLetters.deliver,
+      mayBeginLate: config.log_start === "accept",
       membership: () => this.#standing(),
-      obstacle: () => this.#topics.waiting,
+      obstacle: () => this.#topics.waiting ?? this.#groupOutage.failure(0),
+      deadLetterFailure: () => this.#deadLetterTrial.failure,
       topics: this.#topics,
       meter: metrics,
       tracer,
@@ -98,6 +108,7 @@ export class OrderService {
     const logId = await this.#topics.prepare(this.#ending.signal);
     if (logId === undefined || this.#ending.signal.aborted) return;
     const watching = this.#topics.watch(this.#ending.signal);
+    void this.#deadLetterTrial.run(this.#ending.signal);
     this.#logId = logId;
     this.#membership = log.joinGroup({
       group: config.consumer_group,
@@ -108,8 +119,7 @@ export class OrderService {
           logger.info({ partitions }, `${partitions.length} partitions assigned`);
           this.partitions.assign(partitions);
         },
-        lost: (reason) =>
-          logger.warn(`This process is not in the group ${config.consumer_group} and tries to join it until it is: ${reason}`),
+        lost: (reason) => void this.#groupOutage.failed(reason),
         waiting: (holder) =>
           logger.warn(`The group ${config.consumer_group} is held by ${holder}; this process takes over when that one ends.`),
       },
@@ -120,9 +130,16 @@ export class OrderService {
         this.partitions.partitionCount = await log.partitionCount(topic).catch(() => this.partitions.partitionCount);
       }
       await clock.sleep(COMMIT_WAIT_MS, this.#ending.signal);
+      this.#lookAtGroup();
       await this.#commit();
     }
     await watching;
+  }
+
+  #lookAtGroup(): void {
+    const { state, reason } = this.#membership ?? {};
+    if (state === "stable") this.#groupOutage.worked();
+    else if (state === "joining" && reason !== undefined) this.#groupOutage.failed(reason);
   }
 
   async #commit(): Promise<void> {

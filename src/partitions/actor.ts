@@ -82,15 +82,12 @@ export class PartitionActor<View> implements PartitionView<View> {
   get leaderEpoch(): number {
     return this.#reading?.leaderEpoch ?? 0;
   }
-
   get startedAt(): number {
     return this.#store?.firstOffset ?? 0;
   }
-
   get view(): View | undefined {
     return this.#store?.projection.view;
   }
-
   get digest(): string | undefined {
     return this.#store?.projection.digest;
   }
@@ -166,10 +163,8 @@ export class PartitionActor<View> implements PartitionView<View> {
     if (!batch) return undefined;
     let letters = this.#fold(batch);
     if (this.#ended()) return undefined;
-    if (letters?.length === 0) {
-      if (this.#commit(batch)) return undefined;
-      letters = undefined;
-    }
+    if (letters?.length === 0 && this.#commit(batch)) return undefined;
+    if (letters?.length === 0) letters = undefined;
     const applying = this.#applySlowly(batch, letters).finally(() => {
       if (this.#applying === applying) this.#applying = undefined;
     });

@@ -74,7 +74,11 @@ export class EndsInquiry<Question, A extends Asker<Question>> {
     if (this.#isEnded) return;
     outage.worked();
     this.#isAnswering = true;
-    for (const { asker, question } of asked) if (asker.hear(question, ends)) this.#waiting.delete(asker);
+    for (const { asker, question } of asked) {
+      // Whoever asks again while it hears is kept.
+      this.#waiting.delete(asker);
+      if (!asker.hear(question, ends)) this.#waiting.add(asker);
+    }
     this.#isAnswering = false;
     onHeard();
   }

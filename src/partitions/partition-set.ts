@@ -104,11 +104,9 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   get topics(): TopicsStanding | undefined {
     return this.options.topics;
   }
-
   get readFailure(): string | undefined {
     return this.#failure?.sentence;
   }
-
   get readFailingSince_ms(): number | undefined {
     return this.#failure?.since_ms;
   }
@@ -164,11 +162,8 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   #remove(partition: number): void {
     const closing = this.#actors.get(partition)?.close();
     this.#actors.delete(partition);
-    if (closing)
-      this.#closing.set(
-        partition,
-        closing.finally(() => this.#closing.delete(partition)),
-      );
+    const closed = closing?.finally(() => this.#closing.delete(partition));
+    if (closed) this.#closing.set(partition, closed);
   }
 
   /** Sets the partition's store aside, and rebuilds it from the log's start. */

@@ -38,7 +38,8 @@ export class PlaceReader {
         if (result.batch.nextOffset > offset) return result.batch;
         empty++;
       } else {
-        const why = "interrupted" in result ? result.interrupted : "unavailable" in result ? result.unavailable : result.unreadable;
+        const why =
+          "interrupted" in result ? result.interrupted : "unavailable" in result ? result.unavailable : result.unreadable;
         throw new AppError("LOG_UNAVAILABLE", `${this.topic}-${this.partition} cannot be read back at offset ${offset}: ${why}`);
       }
     }

@@ -149,7 +149,11 @@ export class Reading {
   /** Takes what was read at `wanted`, and what is told of the partition; anything else is dropped. */
   accept(result: FetchResult, takesRecords: boolean): void {
     if ("interrupted" in result) return this.#interrupt(result.interrupted, result.isGone === true);
-    if ("unavailable" in result) return this.#unavailable(result.unavailable);
+    if ("unavailable" in result) {
+      this.#unavailable(result.unavailable);
+      // Where there is nothing to read, only the log's ends tell that it is there again.
+      return this.askForEnd();
+    }
     if (!takesRecords || this.wanted === undefined || this.#accepted) return;
     if ("unreadable" in result) this.options.onHalt(errors.unreadable(this.#readOffset, result.unreadable));
     else if ("outOfRange" in result) this.#outOfRange(result.outOfRange);
@@ -199,7 +203,9 @@ export class Reading {
       this.#interrupt(why, true);
       return false;
     }
-    this.#caughtUpAt ??= endOffset;
+    // A leader that lacks what another one had ends before what was heard of that one.
+    this.#caughtUpAt =
+      leaderEpoch < this.leaderEpoch ? (this.#caughtUpAt ?? endOffset) : Math.min(this.#caughtUpAt ?? endOffset, endOffset);
     if (this.#caughtUpAt > this.nextOffset) this.#wasComplete = false;
     this.#endOffset = Math.max(this.#endOffset, endOffset);
     // Where there is nothing to read, no batch will tell that the partition can be read again.

@@ -192,6 +192,9 @@ export class Metrics implements PartitionMeter, RequestMeter {
     ofEach("orders_partition_lag_records", "Records of the log that are not applied yet.", (held) =>
       Math.max(0, held.endOffset - held.nextOffset),
     );
+    ofEach("orders_partition_hindered", "1 while the partition does not go on, though it will by itself.", (held) =>
+      flag(held.hindered !== undefined),
+    );
     ofEach("orders_store_failing", "1 while the partition's store cannot be opened or written.", ({ state }) =>
       flag(state === "suspended"),
     );

@@ -22,7 +22,13 @@ const BACK_MS_MAX = 5_000;
 const PARTITIONS = 3;
 
 /** Reading and writing in the partition, seen from outside: a foreign record is read and known to the cart, creates are taken. */
-async function isBack(cluster: Cluster, orders: OrdersTopic, program: Program, load: CreateLoad, partition: number): Promise<void> {
+async function isBack(
+  cluster: Cluster,
+  orders: OrdersTopic,
+  program: Program,
+  load: CreateLoad,
+  partition: number,
+): Promise<void> {
   const from_ms = performance.now();
   const foreign = orders.newOrder(partition);
   const bounded = { wait_ms_max: BACK_MS_MAX };
@@ -144,11 +150,9 @@ await clusterSuite("leaders fail under load", (cluster) => {
       expect(await live(program)).toEqual([200, 200]);
       await cluster().heal();
       for (const partition of known.keys())
-        await waitUntil(
-          "creates again",
-          async () => (await created(program, orders.newOrder(partition))) === "200",
-          { wait_ms_max: BACK_MS_MAX },
-        );
+        await waitUntil("creates again", async () => (await created(program, orders.newOrder(partition))) === "200", {
+          wait_ms_max: BACK_MS_MAX,
+        });
       await program.ready();
     },
     TIMEOUT_MS,

@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
 import { clusterSuite } from "../support/cluster/cluster-suite.ts";
 import { appendForeign, created, health, live, ordersTopic, read, readable, updated } from "../support/cluster/orders-topic.ts";
-import { totalLength } from "../support/foreign.ts";
-import { openKafkaLog } from "../support/kafka-log.ts";
+import { letterCount } from "../support/cluster/letters.ts";
 import { startProgram } from "../support/processes.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -32,7 +31,6 @@ await clusterSuite("partitions without a leader", (cluster) => {
 
       await cluster().kill(3);
       await waitUntil("partition 2 to have no leader", async () => (await cluster().admin.leader(orders.topic, 2)) === undefined);
-      await using log = { ...{ log: openKafkaLog(cluster().brokers) }, [Symbol.asyncDispose]: async () => log.log.close() };
       let letters = 0;
 
       const othersWork = async (program: typeof before) => {
@@ -46,7 +44,7 @@ await clusterSuite("partitions without a leader", (cluster) => {
         await readable(program, foreign, READ_MS_MAX);
         await cluster().admin.produce(orders.topic, 0, [{ key: "x", value: "no event" }]);
         letters++;
-        await waitUntil("a poison's letter", async () => (await totalLength(log.log, orders.deadLetterTopic)) >= letters);
+        await waitUntil("a poison's letter", async () => (await letterCount(cluster(), orders)) === letters);
         // An order that nobody has: its home can be read to the end, or it cannot.
         expect(await read(program, orders.newOrder(0))).toBe("404 ORDER_NOT_FOUND");
         expect(await read(program, orders.newOrder(2))).toBe("503 LOG_UNAVAILABLE");
@@ -83,7 +81,9 @@ await clusterSuite("partitions without a leader", (cluster) => {
         wait_ms_max: BACK_MS_MAX,
       });
       for (const program of [after, empty]) await readable(program, known[2] as string, READ_MS_MAX);
-      await waitUntil("an unknown order to be denied again", async () => (await read(empty, orders.newOrder(2))).startsWith("404"));
+      await waitUntil("an unknown order to be denied again", async () =>
+        (await read(empty, orders.newOrder(2))).startsWith("404"),
+      );
       expect((await health(after.orderUrl)).reason).toBeUndefined();
     },
     TIMEOUT_MS,

@@ -1,6 +1,16 @@
 import { expect, test } from "bun:test";
 import { clusterSuite } from "../support/cluster/cluster-suite.ts";
-import { appendForeign, created, health, live, type OrdersTopic, ordersTopic, read, readable, updated } from "../support/cluster/orders-topic.ts";
+import {
+  appendForeign,
+  created,
+  health,
+  live,
+  type OrdersTopic,
+  ordersTopic,
+  read,
+  readable,
+  updated,
+} from "../support/cluster/orders-topic.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -40,7 +50,11 @@ await clusterSuite("topics made anew", (cluster) => {
       await using fewerProgram = await startProgram({ env: fewer.env });
       const firstRun = await startProgram({ env: stopped.env, dataDir: dir.path });
       const old = new Map<OrdersTopic, string[]>();
-      for (const [orders, program] of [[more, moreProgram], [fewer, fewerProgram], [stopped, firstRun]] as const) {
+      for (const [orders, program] of [
+        [more, moreProgram],
+        [fewer, fewerProgram],
+        [stopped, firstRun],
+      ] as const) {
         await program.ready();
         const ids = Array.from({ length: OLD }, () => orders.newOrder(0));
         old.set(orders, ids);
@@ -52,7 +66,10 @@ await clusterSuite("topics made anew", (cluster) => {
 
       await Promise.all(topics.map(({ topic }) => cluster().admin.deleteTopic(topic)));
       // Nothing is answered any more from what a topic held that is not there.
-      for (const [orders, program] of [[more, moreProgram], [fewer, fewerProgram]] as const) {
+      for (const [orders, program] of [
+        [more, moreProgram],
+        [fewer, fewerProgram],
+      ] as const) {
         const [first] = old.get(orders) as [string];
         await waitUntil(
           "reads to be refused",
@@ -63,7 +80,11 @@ await clusterSuite("topics made anew", (cluster) => {
         expect(await live(program)).toEqual([200, 200]);
       }
       const anew = new Map<OrdersTopic, string[]>();
-      for (const [orders, count] of [[more, 2 * OLD], [fewer, 2], [stopped, 2 * OLD]] as const) {
+      for (const [orders, count] of [
+        [more, 2 * OLD],
+        [fewer, 2],
+        [stopped, 2 * OLD],
+      ] as const) {
         await cluster().admin.createTopic(orders.topic, LAYOUT);
         const ids = Array.from({ length: count }, () => orders.newOrder(0));
         anew.set(orders, ids);
@@ -71,7 +92,11 @@ await clusterSuite("topics made anew", (cluster) => {
       }
       await using secondRun = await startProgram({ env: stopped.env, dataDir: dir.path });
       await secondRun.live();
-      for (const [orders, program] of [[more, moreProgram], [fewer, fewerProgram], [stopped, secondRun]] as const) {
+      for (const [orders, program] of [
+        [more, moreProgram],
+        [fewer, fewerProgram],
+        [stopped, secondRun],
+      ] as const) {
         await waitUntil(
           () => `for both services of ${orders.topic} to be halted. The program said:\n${program.output().slice(-2_000)}`,
           async () => (await isHalted(program.cartUrl)) && isHalted(program.orderUrl),

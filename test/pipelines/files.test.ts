@@ -1,7 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, PARKED_HEADERS, REDRIVE_HEADERS, REPLAY_HEADERS } from "../../src/log/operation-headers.ts";
+import {
+  DEAD_LETTER_EXTRA_HEADERS,
+  DEAD_LETTER_HEADERS,
+  PARKED_HEADERS,
+  REDRIVE_HEADERS,
+  REPLAY_HEADERS,
+} from "../../src/log/operation-headers.ts";
 
 const directory = join(import.meta.dir, "../../pipelines");
 const pipelines = readdirSync(directory)

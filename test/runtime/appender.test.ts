@@ -281,11 +281,32 @@ describe("lanes", () => {
     const send = await producer.next();
     producer.leaders.set(0, "2");
     const second = appender.append(record("b"), soon(5_000));
+    // Whatever another lane does meanwhile.
+    producer.leaders.set(1, "3");
+    const other = appender.append(record("other", 1), soon(5_000));
+    (await producer.next()).settle();
+    await other;
     await Bun.sleep(20);
-    expect(producer.sends).toHaveLength(1);
+    expect(producer.sends.map(({ values }) => values)).toEqual([["a"], ["other"]]);
     send.settle();
     (await producer.next()).settle();
     expect(await offsetsOf([first, second])).toEqual([0, 1]);
+  });
+
+  test("a lane has one send under way, whatever the other lanes do meanwhile", async () => {
+    const producer = new HeldProducer();
+    producer.leaders.set(2, "2");
+    const appender = appenderOn(producer);
+    const appended = [appender.append(record("a", 0), soon(5_000))];
+    const first = await producer.next();
+    appended.push(appender.append(record("b", 1), soon(5_000)), appender.append(record("c", 2), soon(5_000)));
+    (await producer.next()).settle();
+    await appended[2];
+    await Bun.sleep(20);
+    expect(producer.sends.map(({ values }) => values)).toEqual([["a"], ["c"]]);
+    first.settle();
+    (await producer.next()).settle();
+    await Promise.all(appended);
   });
 
   test("a partition with much to send does not keep the others of its lane waiting", async () => {
@@ -335,23 +356,25 @@ describe("sizes are the encoded bytes", () => {
     await Promise.all(appended);
   });
 
-  test("a record that the topic can never take is refused before it is sent, with both sizes", async () => {
+  test("a record that is larger than batches may be goes alone: the log says whether it takes it", async () => {
     const producer = new HeldProducer();
     producer.batch_bytes_max = 400;
-    const refused: AppError[] = [];
-    const appender = appenderOn(producer, { onRefused: (e) => refused.push(e) });
-    const value = "漢".repeat(120);
-    expect(await messageOf(appender.append(record(value), soon(5_000)))).toMatch(/has 43\d bytes as a batch.* takes 400; it was not/);
-    const small = appender.append(record("漢".repeat(100)), soon(5_000));
-    (await producer.next()).settle();
-    expect((await small).offset).toBe(0);
-    expect(refused.map(({ code }) => code)).toEqual(["EVENT_TOO_LARGE"]);
+    const appender = appenderOn(producer);
+    const appended = ["a", "漢".repeat(200), "b"].map((value) => appender.append(record(value), soon(5_000)));
+    for (const values of [["a"], ["漢".repeat(200)], ["b"]]) {
+      const send = await producer.next();
+      expect(send.values).toEqual(values);
+      send.settle();
+    }
+    await Promise.all(appended);
   });
 
-  test("so is one that no reader takes", async () => {
+  test("one that no reader takes is refused before it is sent, with both sizes", async () => {
     const producer = new HeldProducer();
-    const appender = appenderOn(producer, { value_bytes_max: 300 });
-    expect(await codeOf(appender.append(record("漢".repeat(101)), soon(5_000)))).toBe("EVENT_TOO_LARGE");
+    const refused: string[] = [];
+    const appender = appenderOn(producer, { value_bytes_max: 300, onRefused: ({ code }) => refused.push(code) });
+    expect(await messageOf(appender.append(record("漢".repeat(101)), soon(5_000)))).toMatch(/has 303 bytes.* more than 300; it was not/);
+    expect(refused).toEqual(["EVENT_TOO_LARGE"]);
     const fits = appender.append(record("漢".repeat(100)), soon(5_000));
     (await producer.next()).settle();
     expect((await fits).offset).toBe(0);

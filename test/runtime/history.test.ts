@@ -255,7 +255,7 @@ test("orders and held updates are counted once and kept up to date, also when a 
   db?.run("CREATE TABLE orphans (parent INTEGER REFERENCES parents DEFERRABLE INITIALLY DEFERRED)");
   db?.run("CREATE TRIGGER failing AFTER INSERT ON orders BEGIN INSERT INTO orphans VALUES (1); END");
   await rig.append(record(3, created("ORD-4", "f")));
-  await eventually(() => set.get(3)?.state === "halted");
+  await eventually(() => set.get(3)?.state === "suspended");
   expect(set.get(3)?.view?.counts()).toEqual({ orders: 2, held: 1 });
   db?.run("DROP TRIGGER failing");
   next++;

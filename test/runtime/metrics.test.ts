@@ -73,17 +73,17 @@ describe("what the partitions count", () => {
       applied: (await lines(rig.metrics, "orders_records_total"))[0],
       failing: (await lines(rig.metrics, "orders_store_failing"))[0],
       outages: (await lines(rig.metrics, "orders_store_outages_total"))[0],
-      halted: (await lines(rig.metrics, "orders_partition_state")).find((line) => line.includes("halted")),
+      suspended: (await lines(rig.metrics, "orders_partition_state")).find((line) => line.includes("suspended")),
     });
     await rig.append(...Array.from({ length: orders }, (_, n) => record(0, created(`ORD-${n}`, `e${n}`))));
-    await eventually(() => set.get(0)?.state === "halted");
+    await eventually(() => set.get(0)?.state === "suspended");
     // Long enough for a second try.
     await Bun.sleep(1_200);
     expect(await counted()).toEqual({
       applied: '{partition="0",outcome="applied"} 0',
       failing: '{partition="0"} 1',
       outages: '{partition="0"} 1',
-      halted: '{partition="0",state="halted"} 1',
+      suspended: '{partition="0",state="suspended"} 1',
     });
     makeRoom();
     await eventually(() => set.get(0)?.nextOffset === orders);
@@ -91,7 +91,7 @@ describe("what the partitions count", () => {
       applied: `{partition="0",outcome="applied"} ${orders}`,
       failing: '{partition="0"} 0',
       outages: '{partition="0"} 1',
-      halted: '{partition="0",state="halted"} 0',
+      suspended: '{partition="0",state="suspended"} 0',
     });
   });
 });

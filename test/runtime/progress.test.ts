@@ -13,7 +13,8 @@ describe("a restore", () => {
   test("from nothing tells how far it is, and until it is done no order is denied", async () => {
     await using rig = new Rig();
     await rig.prepare(1);
-    await rig.append(...Array.from({ length: ORDERS }, (_, n) => record(0, created(`ORD-${n}`, `e${n}`))));
+    const orders = Array.from({ length: ORDERS }, (_, n) => record(0, created(`ORD-${n}`, `e${n}`)));
+    while (orders.length > 0) await rig.append(...orders.splice(0, 1_000));
     // What a client and an operator are told while a part of it is there.
     const meanwhile: { status: string; applied: number | undefined; restore: unknown; answer: string }[] = [];
     const set = rig.start("x", [0], (store) => {

@@ -87,9 +87,15 @@ describe("while fetches fail", () => {
     faults.fetch = "reject";
     await eventually(() => rig.warnings.length > 0);
     rig.passed_ms = long_ms;
-    rig.log.ends = () => Promise.resolve([{ startOffset: 0, endOffset: 0 }]);
+    const { ends } = rig.log;
+    let lies = 3;
+    rig.log.ends = async (topic) => {
+      const told = await ends.call(rig.log, topic);
+      const early = { startOffset: 0, endOffset: 0, stableOffset: 0, leaderEpoch: 0 };
+      return lies-- > 0 ? { ...told, partitions: [early] } : told;
+    };
     faults.fetch = "ok";
-    await eventually(() => readiness(set).status === "ready");
+    await eventually(() => lies < 0 && readiness(set).status === "ready");
     await rig.append(record(0, created("ORD-2", "b")));
     await eventually(() => set.get(0)?.nextOffset === 2);
   });

@@ -6,7 +6,8 @@ import { type Clock, systemClock } from "../../src/clock.ts";
 import { MemoryBroker, type MemoryFaults } from "../../src/log/memory-log.ts";
 import type { Log, NewRecord } from "../../src/log/log.ts";
 import { orderProjection } from "../../src/order-service/order-projection.ts";
-import type { OrdersView } from "../../src/order-service/queries.ts";
+import type { AppError } from "../../src/errors.ts";
+import { findOrder, type OrderPartitions, type OrdersView } from "../../src/order-service/queries.ts";
 import { encodeEvent, type OrderEvent } from "../../src/orders/event.ts";
 import type { Status } from "../../src/orders/order.ts";
 import { DeadLetters } from "../../src/partitions/dead-letters.ts";
@@ -61,6 +62,15 @@ export const poison = (partition: number, value: string): NewRecord => ({
   timestamp_ms: 1,
 });
 
+/** What a client is told who asks for the order, where all orders belong to partition `home`. */
+export const answerFor = (set: OrderPartitions, orderId: string, home = 0): string => {
+  try {
+    return findOrder(set, () => home, orderId).status;
+  } catch (e) {
+    return (e as AppError).code;
+  }
+};
+
 export const eventually = (probe: () => boolean): Promise<boolean> =>
   waitUntil(() => `never: ${probe.toString()}`, probe, { wait_ms_max: 5_000 });
 
@@ -75,6 +85,8 @@ export class Rig implements AsyncDisposable {
   tracer: ApplyTracer | undefined;
   readonly #sets: PartitionSet<OrdersView>[] = [];
   owner = true;
+  mayBeginLate = false;
+  createDeadLetterTopic: (() => Promise<unknown>) | undefined;
   /** Added to what the partition set takes for the time, so that a test need not wait for it. */
   passed_ms = 0;
   readonly clock: Clock = { ...systemClock, now_ms: () => systemClock.now_ms() + this.passed_ms };
@@ -116,6 +128,7 @@ export class Rig implements AsyncDisposable {
     const deadLetters = new DeadLetters({
       ...common,
       deadLetterTopic: DEAD_LETTER_TOPIC,
+      ...(this.createDeadLetterTopic ? { createTopic: this.createDeadLetterTopic } : {}),
       appended: (partition, letters) => this.metrics.deadLettersAppended(partition, letters),
     });
     const set = new PartitionSet({
@@ -123,7 +136,8 @@ export class Rig implements AsyncDisposable {
       membership: () => "stable",
       meter: this.metrics,
       tracer: this.tracer,
-      deliverDeadLetters: (partition, letters, signal) => deadLetters.deliver(partition, letters, signal),
+      deliverDeadLetters: deadLetters.deliver,
+      mayBeginLate: this.mayBeginLate,
       restoring: (message, progress) => void this.restoring.push([message, progress]),
       openStore: (partition, damage) => {
         const path = this.storePath(name, partition);
@@ -135,6 +149,7 @@ export class Rig implements AsyncDisposable {
       },
     });
     this.#sets.push(set);
+    set.partitionCount = partitions.length;
     set.assign(partitions);
     return set;
   }

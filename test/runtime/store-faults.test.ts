@@ -32,7 +32,7 @@ async function damagedStore(rig: Rig): Promise<void> {
 }
 
 describe("a full disk", () => {
-  test("halts its partition alone, says so once, denies nothing, and the partition goes on when there is room", async () => {
+  test("suspends its partition alone, says so once, denies nothing, and the partition goes on when there is room", async () => {
     await using rig = new Rig();
     await rig.prepare(2);
     let makeRoom = () => {};
@@ -46,8 +46,8 @@ describe("a full disk", () => {
     await eventually(() => readiness(set).status === "ready");
     await rig.append(...manyOrders(0), ...manyOrders(1));
     await eventually(() => set.get(0)?.state === "suspended" && set.get(1)?.nextOffset === ORDERS);
-    expect(readiness(set)).toMatchObject({ status: "halted", partitions: [{ halted: expect.stringContaining("full") }, {}] });
-    expect(codeOf(set, "ORD-0399")).toBe("PARTITION_HALTED");
+    expect(readiness(set)).toMatchObject({ status: "suspended", partitions: [{ reason: expect.stringContaining("full") }, {}] });
+    expect(codeOf(set, "ORD-0399")).toBe("PARTITION_BLOCKED");
     expect(codeOf(set, "ORD-1399")).toBe("new");
     await Bun.sleep(1_200);
     expect(rig.warnings).toEqual([expect.stringMatching(/^0: STORE_FAILED: .*full\. Make room/)]);

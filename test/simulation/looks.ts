@@ -6,7 +6,7 @@ import { OF_LETTERS, ofPartition, ofTransaction } from "./troubles.ts";
 import { pick, type Running, type World } from "./world.ts";
 
 /** After a trouble, and after a record came, all that is not concerned is as it should be within that. */
-const AFTER_MS = 3_000;
+const AFTER_MS = 1_500;
 
 /** Clients who ask an order service, and what must hold of an answer at once. */
 export class Looks {
@@ -28,13 +28,14 @@ export class Looks {
     const [age_ms, from_ms] = [creates.age_ms(orderId), scheduler.now_ms - AFTER_MS];
     const told = await this.#told(running, orderId);
     const partition = creates.partitionOf(orderId);
+    const isHeld = partition !== undefined && running.orders?.partitions.get(partition) !== undefined;
     if (!this.isCalm || partition === undefined || age_ms < AFTER_MS) return;
     if (told === "ORDER_NOT_FOUND" && !troubles.since(ofTransaction(partition), from_ms))
       this.#violated("no-false-404", `404 for ${orderId}, which the log has had for ${age_ms} ms`);
     const isTroubled =
       troubles.since(ofPartition(partition), from_ms) ||
       (troubles.poisoned.has(partition) && troubles.since(OF_LETTERS, from_ms));
-    if (told !== "found" && told !== "PARTITION_ELSEWHERE" && !isTroubled)
+    if (isHeld && told !== "found" && !isTroubled)
       this.#violated("partitions-are-apart", `${told} for ${orderId} in partition ${partition}, where nothing is wrong`);
   }
 

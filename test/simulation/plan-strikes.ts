@@ -45,8 +45,8 @@ export type StrikeStep = At &
       }
     /** A batch of so many records that nobody can decode. */
     | { readonly do: "undecodable"; readonly share: number; readonly count: number }
-    /** A letter that nobody here wrote, about an offset that is far ahead. */
-    | { readonly do: "forge-letter"; readonly share: number; readonly offset: number }
+    /** Letters that nobody here wrote, about so many offsets from one on. */
+    | { readonly do: "forge-letters"; readonly share: number; readonly offset: number; readonly count: number }
   );
 
 export interface StrikeChances {
@@ -121,7 +121,7 @@ export function harmlessStrikes(chances: StrikeChances): (() => Made[])[] {
     () => Array.from({ length: 1 + upTo(3) }, () => ({ at_ms: at(), do: "undecodable", share: random(), count: 1 + upTo(5) })),
     () => {
       const [at_ms, share] = [at(), random()];
-      const forged = { at_ms, do: "forge-letter", share, offset: chance(0.5) ? 1_000_000 : upTo(30) } as const;
+      const forged = { at_ms, do: "forge-letters", share, offset: chance(0.3) ? 1_000_000 : upTo(20), count: 10 } as const;
       return [forged, ...during(at_ms, 2_000, poison, poison, poison)];
     },
     () => {

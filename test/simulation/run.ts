@@ -59,7 +59,7 @@ const STRIKES: readonly Step["do"][] = [
   "small-letters",
   "transaction",
   "undecodable",
-  "forge-letter",
+  "forge-letters",
 ] satisfies StrikeStep["do"][];
 const isStrike = (step: Step): step is StrikeStep => STRIKES.includes(step.do);
 

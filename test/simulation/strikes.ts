@@ -32,8 +32,9 @@ export class Strikes {
         return this.#transaction(step);
       case "undecodable":
         return this.#undecodable(step);
-      case "forge-letter":
-        return this.#forgeLetter(step);
+      case "forge-letters":
+        for (let n = 0; n < step.count; n++) this.#forgeLetter(step.share, step.offset + n);
+        return;
     }
   }
 
@@ -154,7 +155,7 @@ export class Strikes {
     broker.topics.landUndecodable(TOPIC, partition, count, "The batch's bytes are none that its checksum is of.");
   }
 
-  #forgeLetter({ share, offset }: Extract<StrikeStep, { do: "forge-letter" }>): void {
+  #forgeLetter(share: number, offset: number): void {
     const count = this.world.broker.topics.topic(DEAD_LETTERS).length;
     if (count === 0) return;
     const partition = this.#partitionOf(share);

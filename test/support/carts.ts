@@ -185,7 +185,8 @@ export class ListCart {
   }
 }
 
-const context = (key: string | undefined, fingerprint: string) => (key === undefined ? {} : { idempotency: { key, fingerprint } });
+const context = (key: string | undefined, fingerprint: string) =>
+  key === undefined ? {} : { idempotency: { key, fingerprint } };
 
 /** Where the event is, or why it was refused. */
 export type Answer = string | AppError;

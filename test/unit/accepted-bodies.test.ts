@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { LogCartCommands } from "../../src/cart/cart-commands.ts";
+import type { IndexProgress } from "../../src/cart/index-progress.ts";
 import type { OrderIndex } from "../../src/cart/order-index.ts";
 import { OwnCreates } from "../../src/cart/own-creates.ts";
 import type { Placement } from "../../src/cart/placement.ts";
@@ -20,15 +21,19 @@ function cart(isKnown: boolean) {
   const appended: NewRecord[] = [];
   const known = isKnown ? { partition: 0, offset: 0, eventId: "another" } : undefined;
   const index = {
-    isOpened: true,
     find: () => known,
+    knownEnd: () => 0,
+    requireBehind: () => undefined,
     firstKnown: (own: { readonly eventId: string } | undefined) => ({ partition: 0, offset: 0, eventId: own?.eventId }),
     noteOwn: () => undefined,
   };
   const commands = new LogCartCommands({
     index: index as unknown as OrderIndex,
+    progress: { isComplete: true, isCurrent: () => true, isSound: () => true } as unknown as IndexProgress,
     ownCreates: new OwnCreates(),
-    appender: { append: (record: NewRecord) => Promise.resolve(appended.push(record) - 1) } as unknown as Appender,
+    appender: {
+      append: (record: NewRecord) => Promise.resolve({ offset: appended.push(record) - 1, leaderEpoch: 0 }),
+    } as unknown as Appender,
     placement: { place: () => 0 } as unknown as Placement,
     append_wait_ms_max: 1_000,
     clock: systemClock,

@@ -196,6 +196,31 @@ describe("a create", () => {
   });
 });
 
+describe("an update of an order that is known", () => {
+  test("is appended while nothing but the log hinders its partition; else 503, and nothing is appended", async () => {
+    const { log, cart, home, order } = oneCart();
+    await cart.create(order());
+    home.read();
+    home.hindered = "It has no leader.";
+    expect(await cart.update(order(), "shipped")).toBe("0:1");
+    home.hindered = undefined;
+    Object.assign(home, { state: "catching-up", isComplete: false });
+    expect(codeOf(await cart.update(order(), "pending"))).toBe("CATCHING_UP");
+    Object.assign(home, { state: "halted", halted: "Another log." });
+    expect(codeOf(await cart.update(order(), "pending"))).toBe("PARTITION_HALTED");
+    expect(lengths(log)).toEqual([2, 0]);
+  });
+
+  test("that is acknowledged before what was read halts its partition", async () => {
+    const { log, cart, home, order } = oneCart();
+    for (let n = 0; n < 3; n++) await cart.create(order(n));
+    home.read();
+    log.partitions[0]!.length = 1;
+    expect(codeOf(await cart.update(order(0), "shipped"))).toBe("APPEND_OUTCOME_UNKNOWN");
+    expect(home.state).toBe("halted");
+  });
+});
+
 describe("an update of an order that is not known", () => {
   test("is 404 once the order's own partition is read to its end as of the request", async () => {
     const { log, cart, home, order } = oneCart();

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { BatchOutput, encodeBatch } from "../../src/log/kafka/encode-batch.ts";
 import { decodeBatches } from "../../src/log/kafka/record-batch.ts";
 import type { NewRecord } from "../../src/log/log.ts";
+import { timestampOf } from "../../src/log/timestamp.ts";
 
 const producer = { producerId: 7, producerEpoch: 1, sequence: 0, transactional: false };
 
@@ -13,7 +14,12 @@ const record: fc.Arbitrary<NewRecord> = fc.record({
   key: bytesOrText,
   value: bytesOrText,
   headers: fc.array(fc.tuple(fc.string({ maxLength: 80 }), bytesOrText), { maxLength: 70 }),
-  timestamp_ms: fc.integer({ min: 0, max: 4_000_000_000_000 }),
+  timestamp_ms: fc.oneof(
+    { weight: 3, arbitrary: fc.integer({ min: 0, max: 4_000_000_000_000 }) },
+    // Some stamp in nanoseconds, and the log keeps any 64 bits.
+    fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(timestampOf),
+    fc.constantFrom(-(2n ** 63n), 2n ** 63n - 1n, 2n ** 53n).map(timestampOf),
+  ),
 });
 
 const asBytes = (part: string | Uint8Array | null) => (part === null ? null : Buffer.from(part as Uint8Array));

@@ -15,7 +15,14 @@ import type { OrderPartitions } from "../../src/order-service/queries.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
-const record = (timestamp_ms: number): LogRecord => ({ offset: 0, timestamp_ms, key: null, value: null, headers: () => [] });
+const record = (timestamp_ms: number): LogRecord => ({
+  offset: 0,
+  timestamp_ms,
+  key: null,
+  value: null,
+  leaderEpoch: 0,
+  headers: () => [],
+});
 
 /** Two partitions, at offsets that a test sets. */
 function twoPartitions() {

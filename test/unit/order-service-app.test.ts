@@ -64,7 +64,7 @@ const partition = (
   endOffset: 10,
   halted: undefined,
   hindered: undefined,
-  isComplete: true,
+  isComplete: (more.state ?? "running") === "running",
   doubt: undefined,
   leaderEpoch: 0,
   startedAt: 0,

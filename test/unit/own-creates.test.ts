@@ -116,7 +116,15 @@ describe("a cart's own creates", () => {
 test("a batch that cannot be decoded is passed over", () => {
   const index = openIndex(new OwnCreates());
   const undecodable = { lastOffset: 9, reason: "Its codec is not known." };
-  const record: LogRecord = { offset: 5, timestamp_ms: 0, key: null, value: null, leaderEpoch: 0, undecodable, headers: () => [] };
+  const record: LogRecord = {
+    offset: 5,
+    timestamp_ms: 0,
+    key: null,
+    value: null,
+    leaderEpoch: 0,
+    undecodable,
+    headers: () => [],
+  };
   expect(index.fold(record)).toBeDefined();
   expect(index.flush()).toBeUndefined();
 });

@@ -1,8 +1,12 @@
 import { expect, test } from "bun:test";
 import { Standstill } from "../../src/partitions/standstill.ts";
 
-const at = (nextOffset: number, state: "running" | "halted" | "catching-up" = "running") => [{ partition: 3, state, nextOffset }];
-const end = (endOffset: number) => [undefined, undefined, undefined, { startOffset: 0, endOffset }] as never;
+const at = (nextOffset: number, state: "running" | "halted" | "catching-up" = "running", hindered?: string) => [
+  { partition: 3, state, nextOffset, hindered },
+];
+/** Of the log, and what readers of committed records see of it. */
+const end = (endOffset: number, stableOffset = endOffset) =>
+  [undefined, undefined, undefined, { startOffset: 0, endOffset, stableOffset, leaderEpoch: 0 }] as never;
 
 function looks(standstill: Standstill, times: number, held: ReturnType<typeof at>, endOffset: number): boolean[] {
   return Array.from({ length: times }, () => standstill.look(held, end(endOffset)));
@@ -32,7 +36,14 @@ test("a partition that has read everything, is halted, or was taken away does no
   const standstill = new Standstill(5_000);
   expect(looks(standstill, 20, at(11), 11)).not.toContain(true);
   expect(looks(standstill, 20, at(10, "halted"), 11)).not.toContain(true);
+  expect(looks(standstill, 20, at(10, "running", "The partition has no leader."), 11)).not.toContain(true);
   looks(standstill, 6, at(10), 11);
   expect(standstill.look([], end(11))).toBe(false);
   expect(looks(standstill, 6, at(10), 11)).not.toContain(true);
+});
+
+test("what another program's open transaction hides is no standstill", () => {
+  const standstill = new Standstill(5_000);
+  for (let look = 0; look < 20; look++) expect(standstill.look(at(10), end(12, 10))).toBe(false);
+  expect(standstill.reason).toBeUndefined();
 });

@@ -181,12 +181,7 @@ export class KafkaReader implements Reader {
    * Asks every leader that is not asked already. One of whose partitions something is `told` is asked by the next call, with all of
    * them: a request that left some out would keep those waiting for as long as it waits.
    */
-  #request(
-    session: Session,
-    positions: ReadonlyMap<number, number>,
-    told: ReadonlySet<number>,
-    limits: FetchLimits,
-  ): void {
+  #request(session: Session, positions: ReadonlyMap<number, number>, told: ReadonlySet<number>, limits: FetchLimits): void {
     const byLeader = new Map<number, { partition: number; offset: number; leaderEpoch: number }[]>();
     const later = new Set<number>(session.outstanding.keys());
     for (const [partition, offset] of positions) {

@@ -105,7 +105,8 @@ interface RawBatch {
 function batchAt(bytes: Buffer, at: number, end: number): RawBatch {
   const baseOffset = readInt64(bytes, at);
   const magic = bytes[at + MAGIC_OFFSET] as number;
-  if (magic < MAGIC_V2 && end - at >= OLD_MESSAGE_BYTES_MIN && baseOffset >= 0) {
+  const isOffset = baseOffset >= 0 && baseOffset < Number.MAX_SAFE_INTEGER;
+  if (magic < MAGIC_V2 && end - at >= OLD_MESSAGE_BYTES_MIN && isOffset) {
     // Of a packed set of messages it is the last one's offset.
     const old = { leaderEpoch: 0, attributes: 0, producerId: -1, baseTimestamp: 0, maxTimestamp: 0, count: 0, body: undefined };
     return { ...old, baseOffset, lastOffset: baseOffset, magic };
@@ -113,7 +114,7 @@ function batchAt(bytes: Buffer, at: number, end: number): RawBatch {
   if (magic !== MAGIC_V2) throw new Error(`a record batch has format ${magic}; only format 2 (Kafka 0.11 and later) is read`);
   if (end - at < BATCH_HEADER_BYTES) throw new Error("a record batch is shorter than its header");
   const lastOffset = baseOffset + bytes.readInt32BE(at + 23);
-  if (baseOffset < 0 || lastOffset < baseOffset || lastOffset >= Number.MAX_SAFE_INTEGER)
+  if (!isOffset || lastOffset < baseOffset || lastOffset >= Number.MAX_SAFE_INTEGER)
     throw new Error(`a record batch claims the offsets ${baseOffset} to ${lastOffset}`);
   return {
     baseOffset,

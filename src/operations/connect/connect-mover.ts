@@ -38,21 +38,18 @@ export async function openConnect({ config, env, console, programEnv }: CommandC
   if (!kafka) throw new AppError("OPERATION_REFUSED", "Redpanda Connect needs a broker.");
   const program = await findConnect(config.redpanda_connect_bin, programEnv, env.clock);
   console.say(`Redpanda Connect: ${program.name}.`);
-  return ({ pipeline: name, input, settings, rate, directories = [], look }) => {
+  return async ({ pipeline: name, input, settings, rate, directories = [], look }) => {
     const file = new URL(`../../../pipelines/${name}.yaml`, import.meta.url);
     const pipeline = readFileSync(file, "utf8");
     const { records_per_s } = rate;
     const batch_bytes =
       records_per_s < SLOW_RECORDS_PER_S ? Math.max(BATCH_BYTES_MIN, records_per_s * BYTES_PER_RECORD) : undefined;
-    const bounded = input
-      ? boundedPipeline(
-          pipeline,
-          input.topic,
-          input.ranges.map(({ to, ...range }) => ({ ...range, last: to - 1 })),
-          batch_bytes,
-        )
-      : pipeline;
-    return runConnect(env, { program, programEnv, kafka, pipeline: bounded, settings, directories, look });
+    const run = (text: string) => runConnect(env, { program, programEnv, kafka, pipeline: text, settings, directories, look });
+    if (!input) return run(pipeline);
+    for (let at = 0; at < input.ranges.length; at += PARTITIONS_AT_ONCE_MAX) {
+      const some = input.ranges.slice(at, at + PARTITIONS_AT_ONCE_MAX).map(({ to, ...range }) => ({ ...range, last: to - 1 }));
+      await run(boundedPipeline(pipeline, input.topic, some, batch_bytes));
+    }
   };
 }
 
@@ -69,6 +66,9 @@ export const connectMover = (
   move: (ranges, progress) => connect({ ...options, input: { topic, ranges }, look: () => progress.look() }),
   close: () => Promise.resolve(),
 });
+
+/** Each partition is read by an input of its own, with connections and buffers of its own. */
+const PARTITIONS_AT_ONCE_MAX = 64;
 
 /** What franz-go keeps of a timestamp goes through nanoseconds in 64 bits. */
 const CONNECT_TIME_MS_MAX = 9_223_372_036_854;

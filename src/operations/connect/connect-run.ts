@@ -31,8 +31,12 @@ const STOP_MS_MAX = 3_000;
 const METRICS_MS_MAX = 2_000;
 const SAID_LINES_MAX = 5;
 
+/** What a broker says, as franz-go has it, where trying again does not help: Connect tries for ever. */
+const REFUSALS =
+  /\b(?:INVALID_TIMESTAMP|MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE|INVALID_RECORD|POLICY_VIOLATION|(?:TOPIC|GROUP|CLUSTER)_AUTHORIZATION_FAILED|SASL_AUTHENTICATION_FAILED)\b[^\n"]*/;
+
 /**
- * Runs a pipeline to its end. Rejects with CONNECT_FAILED where it failed or stood still, with OPERATION_REFUSED where it ended itself over
+ * Runs a pipeline to its end. Rejects with APPEND_REFUSED where the broker refuses what it writes for good, CONNECT_FAILED where it failed or stood still, with OPERATION_REFUSED where it ended itself over
  * a record that it cannot write, and with INTERRUPTED.
  */
 export async function runConnect(env: OperationEnvironment, run: ConnectRun): Promise<void> {
@@ -69,6 +73,9 @@ async function watched(env: OperationEnvironment, run: ConnectRun, child: TiedCh
       const exit = await within(clock, LOOK_WAIT_MS, child.exited);
       if (exit) return exit;
       if (signal.aborted) throw interrupted();
+      const refusal = REFUSALS.exec(child.output())?.[0];
+      if (refusal !== undefined)
+        throw new AppError("APPEND_REFUSED", `The broker refuses what Redpanda Connect asks of it: ${refusal}`);
       // While the log is away Connect waits for it too, and is not ended for that alone.
       count = await run.look().catch((e: unknown) => {
         if (isAppError(e, "LOG_UNAVAILABLE")) return count;

@@ -3,7 +3,7 @@ import { pythonCreate } from "../foreign.ts";
 import { createOrder, orderDetails, updateOrder } from "../http.ts";
 import type { Program } from "../processes.ts";
 import { waitUntil } from "../wait-until.ts";
-import type { Acl } from "./admin.ts";
+import type { Acl } from "./rights-and-quotas.ts";
 import { type Cluster, CLUSTER_USER } from "./cluster.ts";
 
 /** A topic of one test, its dead-letter topic, and the settings of the programs that use it. */
@@ -36,7 +36,14 @@ export const spread = (partitions: number): number[][] =>
 
 /** Both topics are made. */
 export async function ordersTopic(cluster: Cluster, options: OrdersTopicOptions): Promise<OrdersTopic> {
-  const { layout, configs = {}, deadLetterLayout = layout, deadLetterConfigs = {}, brokers = cluster.brokers, env = {} } = options;
+  const {
+    layout,
+    configs = {},
+    deadLetterLayout = layout,
+    deadLetterConfigs = {},
+    brokers = cluster.brokers,
+    env = {},
+  } = options;
   const named = namedTopic(layout.length, { KAFKA_BROKERS: brokers, ...env });
   await cluster.admin.createTopic(named.topic, layout, { ...KEPT, ...configs });
   await cluster.admin.createTopic(named.deadLetterTopic, deadLetterLayout, { ...KEPT, ...deadLetterConfigs });
@@ -124,7 +131,12 @@ export const readable = (program: Pick<Program, "orderUrl">, orderId: string, wa
 };
 
 /** An order that some other program appends to the partition. */
-export async function appendForeign(cluster: Cluster, { topic }: OrdersTopic, partition: number, orderId: string): Promise<number> {
+export async function appendForeign(
+  cluster: Cluster,
+  { topic }: OrdersTopic,
+  partition: number,
+  orderId: string,
+): Promise<number> {
   return cluster.admin.produce(topic, partition, [{ key: orderId, value: pythonCreate(orderId) }]);
 }
 

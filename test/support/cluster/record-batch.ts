@@ -88,7 +88,7 @@ const CRC32C = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
-function crc32c(bytes: Buffer): number {
+export function crc32c(bytes: Buffer): number {
   let crc = 0xffffffff;
   for (const byte of bytes) crc = (CRC32C[(crc ^ byte) & 0xff] as number) ^ (crc >>> 8);
   return ~crc >>> 0;

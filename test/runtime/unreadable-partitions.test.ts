@@ -1,0 +1,119 @@
+import { describe, expect, test } from "bun:test";
+import { readiness } from "../../src/http/health.ts";
+import { type LeaderFault, noFaults } from "../../src/log/memory-log.ts";
+import { findOrder, requireAllTrusted } from "../../src/order-service/queries.ts";
+import { answerFor, created, eventually, record, Rig, TOPIC, updated } from "./rig.ts";
+
+/** ORD-1 in partition 0, ORD-9 in partition 1, nothing in partition 2; `leaders` may take a partition's leader away. */
+async function threePartitions() {
+  const leaders = new Map<number, LeaderFault>();
+  const rig = new Rig({ ...noFaults, leader: (topic, partition) => (topic === TOPIC ? (leaders.get(partition) ?? "ok") : "ok") });
+  await rig.prepare(3);
+  await rig.append(record(0, created("ORD-1", "a")), record(1, created("ORD-9", "b")));
+  const set = rig.start("x", [0, 1, 2]);
+  await eventually(() => readiness(set).status === "ready" && set.get(0)?.nextOffset === 1 && set.get(1)?.nextOffset === 1);
+  return { rig, set, leaders, [Symbol.asyncDispose]: () => rig[Symbol.asyncDispose]() };
+}
+
+describe("partitions without a leader", () => {
+  test("concern themselves alone: the others read, deny and are ready, and it is said which cannot be read, and why", async () => {
+    await using log = await threePartitions();
+    const { rig, set, leaders } = log;
+    for (const partition of [1, 2]) leaders.set(partition, "none");
+    rig.broker.topics.notify();
+    await eventually(() => set.get(1)?.hindered !== undefined && set.get(2)?.hindered !== undefined);
+    await rig.append(record(0, created("ORD-2", "c")));
+    await eventually(() => answerFor(set, "ORD-2") === "new");
+    expect(answerFor(set, "ORD-7", 0)).toBe("ORDER_NOT_FOUND");
+    expect(answerFor(set, "ORD-7", 1)).toBe("LOG_UNAVAILABLE");
+    expect(answerFor(set, "ORD-9", 1)).toBe("new");
+    expect(() => requireAllTrusted(set)).not.toThrow();
+    rig.passed_ms = 10_000;
+    const why = expect.stringContaining("has no leader");
+    expect(readiness(set)).toMatchObject({
+      status: "ready",
+      reason: why,
+      partitions: [{}, { state: "running", reason: why }, { reason: why }],
+    });
+    leaders.clear();
+    await rig.append(record(1, updated("ORD-9", "d", "shipped")));
+    await eventually(() => answerFor(set, "ORD-9", 1) === "shipped" && set.get(2)?.hindered === undefined);
+    await eventually(() => answerFor(set, "ORD-7", 1) === "ORDER_NOT_FOUND");
+  });
+
+  test("at the start do not keep the others from their work, where it is known what they had", async () => {
+    await using log = await threePartitions();
+    const { rig, set, leaders } = log;
+    await set.close();
+    for (const partition of [1, 2]) leaders.set(partition, "none");
+    const again = rig.start("x", [0, 1, 2]);
+    await eventually(() => answerFor(again, "ORD-7", 0) === "ORDER_NOT_FOUND");
+    expect(answerFor(again, "ORD-1")).toBe("new");
+    expect(readiness(again).status).toBe("ready");
+    // What is applied of it was not compared with the log yet.
+    expect(answerFor(again, "ORD-9", 1)).toBe("LOG_UNAVAILABLE");
+    leaders.clear();
+    await eventually(() => answerFor(again, "ORD-9", 1) === "new");
+  });
+
+  test("whose store is new may hold any order", async () => {
+    await using log = await threePartitions();
+    const { rig, leaders } = log;
+    leaders.set(1, "none");
+    const anew = rig.start("anew", [0, 1, 2]);
+    await eventually(() => anew.get(0)?.state === "running" && anew.get(1)?.hindered !== undefined);
+    expect(answerFor(anew, "ORD-7", 0)).toBe("LOG_UNAVAILABLE");
+    expect(() => requireAllTrusted(anew)).toThrow(expect.objectContaining({ code: "LOG_UNAVAILABLE" }));
+  });
+
+  test("that are all there are make the service unready once that has lasted", async () => {
+    await using log = await threePartitions();
+    const { rig, set, leaders } = log;
+    for (const partition of [0, 1, 2]) leaders.set(partition, "none");
+    rig.broker.topics.notify();
+    await eventually(() => [...set.held()].every(({ hindered }) => hindered !== undefined));
+    expect(readiness(set).status).toBe("ready");
+    rig.passed_ms = 2_000;
+    expect(readiness(set)).toMatchObject({ status: "unreadable", reason: expect.stringContaining("Partition 0: ") });
+    expect(new Date(String(readiness(set).since)).getTime()).toBeLessThanOrEqual(Date.now() - 2_000);
+    leaders.clear();
+    rig.broker.topics.notify();
+    await eventually(() => readiness(set).status === "ready");
+  });
+});
+
+describe("a log that lost its first records before a store read them", () => {
+  const trimmed = async (rig: Rig) => {
+    await rig.prepare(2);
+    await rig.append(...["1", "2", "3"].map((id) => record(0, created(`ORD-${id}`, id))), record(1, created("ORD-9", "d")));
+    await rig.log.deleteRecords(TOPIC, 0, 2);
+  };
+
+  test("halts a new one, which says what is missing and how to go on without", async () => {
+    await using rig = new Rig();
+    await trimmed(rig);
+    const set = rig.start("x", [0, 1]);
+    await eventually(() => set.get(0)?.state === "halted" && set.get(1)?.state === "running");
+    expect(set.get(0)?.halted).toMatch(/begins at offset 2: the records 0 to 1 were removed .* LOG_START=accept/);
+    expect(answerFor(set, "ORD-3")).toBe("PARTITION_HALTED");
+  });
+
+  test("is taken where that is accepted; each 404 and health tell it, also after a restart", async () => {
+    await using rig = new Rig();
+    rig.mayBeginLate = true;
+    await trimmed(rig);
+    const first = rig.start("x", [0, 1]);
+    await eventually(() => readiness(first).status === "ready");
+    await first.close();
+    rig.mayBeginLate = false;
+    const set = rig.start("x", [0, 1]);
+    await eventually(() => readiness(set).status === "ready");
+    expect(set.get(0)?.startedAt).toBe(2);
+    expect(readiness(set).partitions).toEqual([
+      expect.objectContaining({ startedAt: 2 }),
+      expect.not.objectContaining({ startedAt: expect.anything() }),
+    ]);
+    expect(answerFor(set, "ORD-3")).toBe("new");
+    expect(() => findOrder(set, () => 1, "ORD-1")).toThrow(/There is no order ORD-1\. .*partition 0 from offset 2 on/);
+  });
+});
