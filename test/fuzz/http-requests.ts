@@ -308,7 +308,7 @@ function headersOf(random: Random, body: string | undefined): string[] {
     lines.push(
       happens(random, 0.97)
         ? `${name}: ${text}`
-        : pick(random, [`${name} : ${text}`, `${name}`, ` ${name}: ${text}`, `: ${text}`, `${name}\u0000: x`]),
+        : pick(random, [`${name} : ${text}`, name, ` ${name}: ${text}`, `: ${text}`, `${name}\u0000: x`]),
     );
   }
   return lines;
