@@ -46,12 +46,15 @@ test("a listing that is left reads no more, also where it waited for its turn", 
       yield "ORD-1";
     }
   })();
-  const reader = orderListing("t", ids, new Turns(systemClock), () => left++, logger).getReader();
+  const turns = new Turns(systemClock);
+  const reader = orderListing("t", ids, turns, () => left++, logger).getReader();
   await reader.read();
   const before = read;
   const pending = reader.read();
+  // The chunk is asked for a moment later, and then waits for its turn.
+  await Promise.resolve();
   await reader.cancel();
   await pending;
-  await Bun.sleep(5);
+  for (let turn = 0; turn < 3; turn++) await turns.next();
   expect([left, read]).toEqual([1, before]);
 });
