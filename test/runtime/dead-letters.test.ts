@@ -69,13 +69,22 @@ describe("a letter fits", () => {
     await rig.append(
       large({ value: "v".repeat(9_000) }),
       large({ value: "v".repeat(500), key: "k".repeat(9_000) }),
-      large({ headers: [["h", "x".repeat(9_000)], [REASON, "y".repeat(9_000)]] }),
+      large({
+        headers: [
+          ["h", "x".repeat(9_000)],
+          [REASON, "y".repeat(9_000)],
+        ],
+      }),
       record(0, created("ORD-9", "a")),
     );
     const set = await applied(rig, "x");
     expect(answerFor(set, "ORD-9")).toBe("new");
     const letters = await lettersOnce(rig);
-    expect(letters.map(({ headers }) => headers.get(CUT))).toEqual(["value=9000", "value=500;key=9000", "value=5;key=5;headers=2"]);
+    expect(letters.map(({ headers }) => headers.get(CUT))).toEqual([
+      "value=9000",
+      "value=500;key=9000",
+      "value=5;key=5;headers=2",
+    ]);
     expect(letters[0]!.value).toMatch(/^v{3000,4000}$/);
     expect(letters[0]!.headers.get("h")).toBe("1");
     expect(letters.map(({ headers }) => headers.get(REASON))).not.toContain("y".repeat(9_000));
@@ -121,7 +130,11 @@ describe("a letter that cannot be appended", () => {
       await rig.append(poison(0, "{"), record(0, created("ORD-1", "a")), record(1, created("ORD-9", "b")));
       await eventually(() => set.get(0)?.state === "blocked" && answerFor(set, "ORD-9", 1) === "new");
       const why = expect.stringMatching(/^Appending its dead letters fails: .*right/);
-      expect(readiness(set)).toMatchObject({ status: "blocked", reason: why, partitions: [{ state: "blocked", reason: why }, {}] });
+      expect(readiness(set)).toMatchObject({
+        status: "blocked",
+        reason: why,
+        partitions: [{ state: "blocked", reason: why }, {}],
+      });
       expect(answerFor(set, "ORD-1", 0)).toBe("PARTITION_BLOCKED");
       expect(answerFor(set, "ORD-7", 1)).toBe("ORDER_NOT_FOUND");
       const told = () => rig.warnings.filter((warning) => warning.startsWith("0: Appending its dead letters fails"));
