@@ -1,3 +1,4 @@
+import { localUrl } from "./config/addresses.ts";
 import { readConfig } from "./config.ts";
 import { startFailure } from "./start.ts";
 
@@ -15,18 +16,12 @@ interface Answer {
 /** The health check of the image: 0 when every service that listens here answers 200 on /health/ready, and at least one does; else 1. */
 async function healthcheck(): Promise<number> {
   const { host, cart_port, order_port } = readConfig(process.env);
-  const urls = [cart_port, order_port].map((port) => `http://${reachable(host)}:${port}/health/ready`);
+  const urls = [cart_port, order_port].map((port) => `${localUrl(host, port)}/health/ready`);
   const answers = (await Promise.all(urls.map(ask))).filter((answer) => answer !== undefined);
   if (answers.length === 0) console.log(`Nothing listens at ${urls.join(" or ")}.`);
   for (const { said } of answers) console.log(said);
   return answers.length > 0 && answers.every(({ ready }) => ready) ? 0 : 1;
 }
-
-/** An address that listens for all is asked on loopback. */
-const reachable = (host: string): string => {
-  const address = { "0.0.0.0": "127.0.0.1", "::": "::1" }[host] ?? host;
-  return address.includes(":") ? `[${address}]` : address;
-};
 
 /** Undefined where nothing listens: of a role's two services only one may be here. */
 async function ask(url: string): Promise<Answer | undefined> {

@@ -91,7 +91,7 @@ function startCart(config: Config, log: Log, logger: Logger, tracers: Tracers): 
     service,
     metrics,
     tracer,
-    handle: app.handle,
+    handle: (...asked) => app.handle(...asked),
     http: serve(app, { ...config, port: config.cart_port, portSetting: "CART_PORT", inFlight, clock }),
   };
 }

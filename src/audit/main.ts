@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { systemClock } from "../clock.ts";
+import { localUrl } from "../config/addresses.ts";
 import { readConfig } from "../config.ts";
 import { AppError } from "../errors.ts";
 import { openLog } from "../log/open-log.ts";
@@ -15,7 +16,7 @@ const USAGE = `Usage: bun run audit [options]
 Folds the orders topic again and compares with what each running order service holds: the digest of every partition, and row by row where
 they differ. It only reads. Settings (KAFKA_BROKERS, ORDERS_TOPIC, DATA_DIR, …) as the services have them.
 
-  --services URL,…   all order services of the group (default http://127.0.0.1:<ORDER_PORT>)
+  --services URL,…   all order services of the group (default http://<HOST>:<ORDER_PORT>)
   --rows             compare row by row also where the digests agree
   --rate N           records read a second, at most (default 100000; 0: no bound)
   --fix              has each partition that differs set aside and rebuilt from the log; needs OPERATOR_TOKEN as the services have it
@@ -65,7 +66,7 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
   const config = readConfig(process.env);
-  const urls = services ?? [`http://127.0.0.1:${config.order_port}`];
+  const urls = services ?? [localUrl(config.host, config.order_port)];
   if (fix && config.operator_token === undefined)
     throw new AppError("CONFIG_INVALID", "--fix needs OPERATOR_TOKEN, the one that the order services were started with.");
   checkOpenFiles();

@@ -1,11 +1,11 @@
 import { isIPv6 } from "node:net";
 
 /** Addresses as RFC 3986, 3.2.2, writes them: where a port may follow, one of IPv6 stands in brackets. */
-const port = "(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
-const name = "[A-Za-z0-9_][A-Za-z0-9._-]{0,252}";
-const nameAndPort = new RegExp(`^${name}:${port}$`);
-const nameMaybePort = new RegExp(`^${name}(?::${port})?$`);
-const bracketed = new RegExp(`^\\[(?<address>[^\\]]*)\\](?<port>:${port})?$`);
+const portPattern = "(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+const namePattern = "[A-Za-z0-9_][A-Za-z0-9._-]{0,252}";
+const nameAndPort = new RegExp(`^${namePattern}:${portPattern}$`);
+const nameMaybePort = new RegExp(`^${namePattern}(?::${portPattern})?$`);
+const bracketed = new RegExp(`^\\[(?<address>[^\\]]*)\\](?<port>:${portPattern})?$`);
 
 const ZONE = "A zone, such as %eth0, means something on one machine alone: give an address without one.";
 const BRACKETS = "An IPv6 address stands in brackets, before its port.";
@@ -26,6 +26,12 @@ export const brokersFlaw = (list: string): string | undefined => {
 
 /** The address on which to listen; brackets are taken off. */
 export const listeningAddress = (host: string): string => bracketed.exec(host)?.groups?.["address"] ?? host;
+
+/** Where this machine reaches what listens on a port of `host`: for all addresses that is on loopback. */
+export const localUrl = (host: string, port: number): string => {
+  const address = { "0.0.0.0": "127.0.0.1", "::": "::1" }[host] ?? host;
+  return `http://${isIPv6(address) ? `[${address}]` : address}:${port}`;
+};
 
 /** What is wrong with a list of host names and addresses, each with or without a port. */
 export const hostsFlaw = (list: string): string | undefined =>

@@ -28,7 +28,8 @@ export const mustBe = (schema: TSchema): string => {
   return schema.must;
 };
 
+/** A value as it was given, but for what stands before an @, which may be a password. */
 export const shown = (value: unknown): string => {
-  const json = JSON.stringify(value);
+  const json = JSON.stringify(value).replace(/[^\s"/,]+@/g, "…@");
   return json.length <= 80 ? json : `${json.slice(0, 77)}…"`;
 };

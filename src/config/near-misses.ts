@@ -47,7 +47,7 @@ const lettersOf = (name: string): string => name.replace(/[^A-Z]/g, "");
 
 /** Two letters replaced make another word more often than a slip: ORDER_HOST is no ORDER_PORT, …_MIN no …_MAX. */
 const isReworded = (name: string, setting: string): boolean =>
-  name.length === setting.length && [...name].filter((letter, at) => letter !== setting[at]).length === 2;
+  name.length === setting.length && name.split("").filter((letter, at) => letter !== setting[at]).length === 2;
 
 /** One word of it is, or its last word is missing. */
 function isCutShort(words: readonly string[], setting: readonly string[]): boolean {

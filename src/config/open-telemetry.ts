@@ -10,7 +10,7 @@ const SAMPLERS = [
   "always_off",
 ] as const;
 
-const url = (description: string) =>
+const endpoint = (description: string) =>
   Type.Optional(text("be an http or https URL", "^https?://[^\\s]{1,2048}$", description, { flaw: urlFlaw }));
 const urlFlaw = (value: string): string | undefined =>
   URL.canParse(value) ? undefined : "It must be a URL such as http://collector:4318.";
@@ -29,8 +29,8 @@ const ATTRIBUTE_CHARS_MAX = 255;
  */
 export const openTelemetrySettings = {
   OTEL_SDK_DISABLED: choice(["false", "true"], "false", "true: no traces are made, and the other OTEL_* are not looked at"),
-  OTEL_EXPORTER_OTLP_ENDPOINT: url("where traces are sent by OTLP over HTTP, to its /v1/traces; unset: none are made"),
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url("where traces are sent, as it stands; it goes before the one above"),
+  OTEL_EXPORTER_OTLP_ENDPOINT: endpoint("where traces are sent by OTLP over HTTP, to its /v1/traces; unset: none are made"),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: endpoint("where traces are sent, as it stands; it goes before the one above"),
   OTEL_TRACES_EXPORTER: Type.Optional(
     choice(["otlp", "none"], undefined, "none: no traces; otlp without an endpoint: to http://localhost:4318"),
   ),
@@ -165,9 +165,9 @@ function resourceAttributes(list: string): Record<string, string> | string {
 }
 
 /** undefined: it is no percent-encoded UTF-8. */
-const decoded = (text: string): string | undefined => {
+const decoded = (encoded: string): string | undefined => {
   try {
-    return decodeURIComponent(text);
+    return decodeURIComponent(encoded);
   } catch {
     return undefined;
   }

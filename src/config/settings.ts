@@ -23,7 +23,7 @@ const settingsSchema = Type.Object({
     text(
       "be host names or addresses separated by commas",
       listPattern,
-      "names by which the services may be asked besides those of loopback, where HOST is one of these",
+      "names served beside loopback's; unset: with a loopback HOST those alone, else any",
       { flaw: hostsFlaw },
     ),
   ),

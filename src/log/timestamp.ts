@@ -1,5 +1,5 @@
 import { AppError } from "../errors.ts";
-import type { Timestamp } from "./log.ts";
+import type { NewRecord, Timestamp } from "./log.ts";
 
 /** A number where that is exact. */
 export const timestampOf = (value: number | bigint): Timestamp => {
@@ -23,3 +23,8 @@ const isWhole64 = (value: number): boolean => Number.isInteger(value) && BigInt.
 
 export const invalidTimestamp = (value: Timestamp): AppError =>
   new AppError("APPEND_REFUSED", `The timestamp ${value} is no whole number of 64 bits; the record was not appended.`);
+
+/** Throws APPEND_REFUSED where one of them is no timestamp. */
+export function requireTimestamps(records: readonly NewRecord[]): void {
+  for (const { timestamp_ms } of records) if (!isTimestamp(timestamp_ms)) throw invalidTimestamp(timestamp_ms);
+}

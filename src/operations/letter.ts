@@ -86,6 +86,6 @@ export function digestOf(record: LogRecord | NewRecord, isParked: boolean): stri
   const text = (bytes: string | Uint8Array | null) =>
     bytes === null ? null : Buffer.from(bytes as Uint8Array).toString("base64");
   const listed = headers.map(([name, value]) => JSON.stringify([name, text(value)])).toSorted();
-  const all = JSON.stringify([text(record.key), text(record.value), isParked ? record.timestamp_ms : null, listed]);
+  const all = JSON.stringify([text(record.key), text(record.value), isParked ? String(record.timestamp_ms) : null, listed]);
   return createHash("sha256").update(all).digest("base64");
 }

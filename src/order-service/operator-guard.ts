@@ -29,8 +29,8 @@ interface Guesses {
  */
 export class OperatorGuard {
   readonly #guesses = new Map<string, Guesses>();
+  readonly #toldAt_ms = new Map<string, number>();
   #refused = 0;
-  #toldAt_ms = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: OperatorGuardOptions) {}
 
@@ -45,7 +45,7 @@ export class OperatorGuard {
     const now_ms = clock.now_ms();
     const guesses = this.#guesses.get(client);
     if (guesses && guesses.until_ms > now_ms && guesses.count >= GUESSES_MAX) {
-      this.#tell(client, now_ms);
+      this.#tell(client, now_ms, LOCKED_OUT);
       const retry_after_s = Math.ceil((guesses.until_ms - now_ms) / 1_000);
       throw new AppError("OPERATOR_TOKEN_GUESSED", `Too many wrong tokens came from your address; wait ${retry_after_s} s.`, {
         retry_after_s,
@@ -54,7 +54,7 @@ export class OperatorGuard {
     const header = headers.get("authorization");
     if (header !== null && isSame(operator_token, TOKEN.exec(header)?.[1] ?? "")) return;
     if (header !== null) this.#note(client, now_ms);
-    this.#tell(client, now_ms);
+    this.#tell(client, now_ms, REFUSED);
     throw new AppError(
       "OPERATOR_TOKEN_NEEDED",
       "The Authorization header must be `Bearer <OPERATOR_TOKEN>` with the token this service was started with.",
@@ -74,17 +74,19 @@ export class OperatorGuard {
     for (const oldest of this.#guesses.keys()) return void this.#guesses.delete(oldest);
   }
 
-  #tell(client: string, now_ms: number): void {
+  /** `refused` are those since the last line. */
+  #tell(client: string, now_ms: number, message: string): void {
     this.#refused++;
-    if (now_ms - this.#toldAt_ms < GUESS_WINDOW_MS) return;
-    this.options.logger.warn(
-      { client, refused: this.#refused },
-      "An operator's request was refused: it came without the token, or with a wrong one. This is told once a minute.",
-    );
-    this.#toldAt_ms = now_ms;
+    if (now_ms - (this.#toldAt_ms.get(message) ?? Number.NEGATIVE_INFINITY) < GUESS_WINDOW_MS) return;
+    this.#toldAt_ms.set(message, now_ms);
+    this.options.logger.warn({ client, refused: this.#refused }, message);
     this.#refused = 0;
   }
 }
+
+/** Each is told once in GUESS_WINDOW_MS. */
+const REFUSED = "An operator's request was refused: it came without the token, or with a wrong one. This is told once a minute.";
+const LOCKED_OUT = "Too many wrong operator's tokens came from one address, which is told to wait. This is told once a minute.";
 
 /** RFC 6750. */
 const CHALLENGE = 'Bearer realm="operator"';

@@ -203,7 +203,9 @@ export class Reading {
       this.#interrupt(why, true);
       return false;
     }
-    this.#caughtUpAt ??= endOffset;
+    // A leader that lacks what another one had ends before what was heard of that one.
+    this.#caughtUpAt =
+      leaderEpoch < this.leaderEpoch ? (this.#caughtUpAt ?? endOffset) : Math.min(this.#caughtUpAt ?? endOffset, endOffset);
     if (this.#caughtUpAt > this.nextOffset) this.#wasComplete = false;
     this.#endOffset = Math.max(this.#endOffset, endOffset);
     // Where there is nothing to read, no batch will tell that the partition can be read again.

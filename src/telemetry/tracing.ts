@@ -64,7 +64,7 @@ export class Tracing implements RequestTracer, ApplyTracer {
     });
     this.#provider = new TracerProvider({
       resource: defaultResource().merge(resourceFromAttributes({ "service.name": service, ...resource })),
-      sampler: samplerOf(options),
+      sampler: samplers[options.sampler](options.ratio),
       spanLimits: limitsOf(options),
       spanProcessors: [queue],
     });
@@ -148,21 +148,13 @@ export class Tracing implements RequestTracer, ApplyTracer {
   }
 }
 
-const samplerOf = ({ sampler, ratio }: TracesConfig): Sampler => {
-  switch (sampler) {
-    case "always_on":
-      return new AlwaysOnSampler();
-    case "always_off":
-      return new AlwaysOffSampler();
-    case "traceidratio":
-      return new TraceIdRatioBasedSampler(ratio);
-    case "parentbased_always_on":
-      return new ParentBasedSampler({ root: new AlwaysOnSampler() });
-    case "parentbased_always_off":
-      return new ParentBasedSampler({ root: new AlwaysOffSampler() });
-    case "parentbased_traceidratio":
-      return new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) });
-  }
+const samplers: Readonly<Record<TracesConfig["sampler"], (ratio: number) => Sampler>> = {
+  always_on: () => new AlwaysOnSampler(),
+  always_off: () => new AlwaysOffSampler(),
+  traceidratio: (ratio) => new TraceIdRatioBasedSampler(ratio),
+  parentbased_always_on: () => new ParentBasedSampler({ root: new AlwaysOnSampler() }),
+  parentbased_always_off: () => new ParentBasedSampler({ root: new AlwaysOffSampler() }),
+  parentbased_traceidratio: (ratio) => new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) }),
 };
 
 const limitsOf = ({ span_attributes_max, attribute_chars_max }: TracesConfig): SpanLimits => ({

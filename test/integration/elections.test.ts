@@ -57,7 +57,7 @@ async function loseTail(cluster: Cluster, node: number, topic: string): Promise<
   const bytes = await readFile(segment);
   const ends: number[] = [];
   for (let at = 0; at + 12 <= bytes.length && bytes.readInt32BE(at + 8) > 0; at += 12 + bytes.readInt32BE(at + 8)) ends.push(at);
-  await truncate(segment, ends[ends.length >> 1] as number);
+  await truncate(segment, ends[ends.length >> 1]);
 }
 
 await clusterSuite("elections", (cluster) => {
@@ -67,12 +67,12 @@ await clusterSuite("elections", (cluster) => {
       const alone = { "min.insync.replicas": 1 };
       const onThird = { deadLetterLayout: [[3]], deadLetterConfigs: alone };
       const unclean = { ...onThird, layout: PAIR, configs: { ...alone, "unclean.leader.election.enable": true } };
-      const [running, stopped, waiting, tail] = (await Promise.all([
+      const [running, stopped, waiting, tail] = await Promise.all([
         ordersTopic(cluster(), unclean),
         ordersTopic(cluster(), unclean),
         ordersTopic(cluster(), { ...unclean, configs: alone }),
         ordersTopic(cluster(), { ...onThird, layout: [[1]], configs: alone }),
-      ])) as [OrdersTopic, OrdersTopic, OrdersTopic, OrdersTopic];
+      ]);
       await using stoppedDir = await tempDir();
       await using runningProgram = await startProgram({ env: running.env });
       const firstRun = await startProgram({ env: stopped.env, dataDir: stoppedDir.path });

@@ -2,7 +2,17 @@ import { expect, test } from "bun:test";
 import type { PartitionAssigner } from "kafkajs";
 import type { Cluster } from "../support/cluster/cluster.ts";
 import { clusterSuite } from "../support/cluster/cluster-suite.ts";
-import { appendForeign, created, health, live, type OrdersTopic, ordersTopic, readable, spread, warnings } from "../support/cluster/orders-topic.ts";
+import {
+  appendForeign,
+  created,
+  health,
+  live,
+  type OrdersTopic,
+  ordersTopic,
+  readable,
+  spread,
+  warnings,
+} from "../support/cluster/orders-topic.ts";
 import { foreignClient } from "../support/foreign.ts";
 import { startProgram } from "../support/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -63,10 +73,10 @@ await clusterSuite("groups", (cluster) => {
   test(
     "members of one group with different topics share nothing: each has all partitions of its own",
     async () => {
-      const [one, other] = (await Promise.all([
+      const [one, other] = await Promise.all([
         ordersTopic(cluster(), { layout: spread(6) }),
         ordersTopic(cluster(), { layout: spread(3) }),
-      ])) as [OrdersTopic, OrdersTopic];
+      ]);
       const env = { ...other.env, CONSUMER_GROUP: groupOf(one) };
       await using first = await startProgram({ env: one.env });
       await first.ready();
@@ -77,7 +87,10 @@ await clusterSuite("groups", (cluster) => {
         async () => (await running(first.orderUrl)) === 6 && (await running(second.orderUrl)) === 3,
         { wait_ms_max: SHARED_MS_MAX },
       );
-      for (const [orders, program] of [[one, first], [other, second]] as const) {
+      for (const [orders, program] of [
+        [one, first],
+        [other, second],
+      ] as const) {
         for (let partition = 0; partition < orders.partitions; partition++) {
           const orderId = orders.newOrder(partition);
           expect(await created(program, orderId)).toBe("200");

@@ -46,7 +46,9 @@ test(
       await timed("/health/live", async () => expect(await live(program)).toEqual([200, 200]));
       await timed("a create elsewhere", async () => expect((await create(elsewhere)).status).toBe(200));
       await timed("a read elsewhere", () => readable(program, elsewhere, ANSWER_MS_MAX));
-      await timed("a read of what is known", async () => expect((await orderDetails(orderUrl, known[0] as string)).status).toBe(200));
+      await timed("a read of what is known", async () =>
+        expect((await orderDetails(orderUrl, known[0] as string)).status).toBe(200),
+      );
       expect((await orderDetails(orderUrl, waiting)).status).not.toBe(404);
       const { status, http, partitions } = await health(orderUrl);
       if (partitions[0]?.state !== "suspended") continue;

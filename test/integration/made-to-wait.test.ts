@@ -1,6 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { clusterSuite } from "../support/cluster/cluster-suite.ts";
-import { appendForeign, created, health, live, ordersTopic, ordersTopicWithLogin, read, readable, spread } from "../support/cluster/orders-topic.ts";
+import {
+  appendForeign,
+  created,
+  health,
+  live,
+  ordersTopic,
+  ordersTopicWithLogin,
+  read,
+  readable,
+  spread,
+} from "../support/cluster/orders-topic.ts";
 import { letterCount } from "../support/cluster/letters.ts";
 import { pythonCreate, pythonUpdate } from "../support/foreign.ts";
 import { orderDetails } from "../support/http.ts";
@@ -19,14 +29,18 @@ const BACKLOG = 250;
 /** Asks for /health/live of both services again and again until the scope is left, and keeps what is not 200. */
 function watchLive(program: Program) {
   const failures: string[] = [];
-  let isOn = true;
+  const ended = new AbortController();
   const watching = (async () => {
-    for (; isOn; await Bun.sleep(1_000)) {
+    for (; !ended.signal.aborted; await Bun.sleep(1_000)) {
       const statuses = await live(program).catch((e: unknown) => [String(e)]);
       if (statuses.some((status) => status !== 200)) failures.push(statuses.join());
     }
   })();
-  return { failures, [Symbol.asyncDispose]: () => ((isOn = false), watching) };
+  const end = () => {
+    ended.abort();
+    return watching;
+  };
+  return { failures, [Symbol.asyncDispose]: end };
 }
 
 await clusterSuite("made to wait", (cluster) => {
@@ -38,7 +52,9 @@ await clusterSuite("made to wait", (cluster) => {
         const orders = await ordersTopic(cluster(), { layout: spread(partitions), brokers: cluster().proxied });
         const backlog = Array.from({ length: BACKLOG }, (_, i) => orders.newOrder(i % partitions));
         for (let partition = 0; partition < partitions; partition++) {
-          const records = backlog.filter((_, i) => i % partitions === partition).map((key) => ({ key, value: pythonCreate(key) }));
+          const records = backlog
+            .filter((_, i) => i % partitions === partition)
+            .map((key) => ({ key, value: pythonCreate(key) }));
           await cluster().admin.produce(orders.topic, partition, records);
         }
         await using program = await startProgram({ env: orders.env });
@@ -50,7 +66,10 @@ await clusterSuite("made to wait", (cluster) => {
           await Bun.sleep(1_000);
           // Read at once, as far as one answer goes, and paid for with the time after it.
           for (let partition = 0; partition < partitions; partition++) {
-            const filler = Array.from({ length: 150 }, () => ({ key: backlog[0] as string, value: pythonUpdate(backlog[0] as string, "shipped") }));
+            const filler = Array.from({ length: 150 }, () => ({
+              key: backlog[0] as string,
+              value: pythonUpdate(backlog[0] as string, "shipped"),
+            }));
             await cluster().admin.produce(orders.topic, partition, filler);
           }
           await using watched = watchLive(program);
@@ -87,7 +106,12 @@ await clusterSuite("made to wait", (cluster) => {
         await using program = await startProgram({ env: orders.env });
         await program.ready();
         await using watched = watchLive(program);
-        const [changed, aborted, inside, behind] = Array.from({ length: 4 }, () => orders.newOrder(0)) as [string, string, string, string];
+        const [changed, aborted, inside, behind] = Array.from({ length: 4 }, () => orders.newOrder(0)) as [
+          string,
+          string,
+          string,
+          string,
+        ];
         await appendForeign(cluster(), orders, 0, changed);
         const { admin } = cluster();
         const [topic, partition] = [orders.topic, 0];

@@ -183,7 +183,7 @@ describe("files are for their user alone", () => {
   }, 30_000);
 });
 
-test("to listen on an IPv6 address, and to be healthy there", async () => {
+test("to listen on an IPv6 address, and to be healthy and audited there", async () => {
   if (!Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === "::1"))) {
     console.warn("\n!!! SKIPPED: to listen on an IPv6 address: this machine has none.\n");
     return;
@@ -200,6 +200,7 @@ test("to listen on an IPv6 address, and to be healthy there", async () => {
   let code = 1;
   for (const deadline = Date.now() + run_ms_max; code !== 0 && Date.now() < deadline; await Bun.sleep(200))
     code = await healthcheck();
+  expect(await run(programs.audit, { DATA_DIR: dir.path, HOST: "::1", ORDER_PORT })).toMatchObject({ code: 0 });
   expect({ code, output: program.output() }).toMatchObject({
     code: 0,
     output: expect.stringContaining(`http://[::1]:${CART_PORT}`),

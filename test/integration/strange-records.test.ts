@@ -6,7 +6,17 @@ import { compressFrameSync } from "lz4-napi";
 import { compressSync } from "snappy";
 import type { Cluster } from "../support/cluster/cluster.ts";
 import { clusterSuite } from "../support/cluster/cluster-suite.ts";
-import { appendForeign, created, health, live, type OrdersTopic, ordersTopic, read, readable, spread } from "../support/cluster/orders-topic.ts";
+import {
+  appendForeign,
+  created,
+  health,
+  live,
+  type OrdersTopic,
+  ordersTopic,
+  read,
+  readable,
+  spread,
+} from "../support/cluster/orders-topic.ts";
 import { letterCount, lettersByOrigin } from "../support/cluster/letters.ts";
 import { CODECS, crc32c, encodeRecord, recordBatch } from "../support/cluster/record-batch.ts";
 import { pythonCreate } from "../support/foreign.ts";
@@ -19,7 +29,12 @@ const RSS_MB_MAX = 1_000;
 const MB = 1 << 20;
 
 /** What lies behind a record or batch is read, it has its one letter, and the services are well. */
-async function goesOn(cluster: Cluster, orders: OrdersTopic, program: Program, strange: readonly (readonly [partition: number, offset: number])[]) {
+async function goesOn(
+  cluster: Cluster,
+  orders: OrdersTopic,
+  program: Program,
+  strange: readonly (readonly [partition: number, offset: number])[],
+) {
   const partitions = [...new Set(strange.map(([partition]) => partition))];
   await Promise.all(
     partitions.map(async (partition) => {
@@ -30,7 +45,10 @@ async function goesOn(cluster: Cluster, orders: OrdersTopic, program: Program, s
     }),
   );
   const letters = await lettersByOrigin(cluster, orders);
-  const counted = strange.map(([partition, offset]) => [`${partition}:${offset}`, letters.get(`${partition}:${offset}`)?.length ?? 0]);
+  const counted = strange.map(([partition, offset]) => [
+    `${partition}:${offset}`,
+    letters.get(`${partition}:${offset}`)?.length ?? 0,
+  ]);
   expect(counted).toEqual(strange.map(([partition, offset]) => [`${partition}:${offset}`, 1]));
   await program.ready();
   expect(await live(program)).toEqual([200, 200]);
@@ -51,7 +69,12 @@ await clusterSuite("strange records", (cluster) => {
       const { admin } = cluster();
       for (const [partition, codec] of CODECS.entries()) {
         const ids = [orders.newOrder(partition), orders.newOrder(partition)];
-        await admin.produce(orders.topic, partition, ids.map((key) => ({ key, value: pythonCreate(key) })), { codec });
+        await admin.produce(
+          orders.topic,
+          partition,
+          ids.map((key) => ({ key, value: pythonCreate(key) })),
+          { codec },
+        );
         for (const orderId of ids) await readable(program, orderId);
       }
       let peak_mb = 0;
@@ -71,7 +94,10 @@ await clusterSuite("strange records", (cluster) => {
           const packed = { gzip: gzipSync, snappy: compressSync, lz4: compressFrameSync, zstd: zstdCompressSync }[codec](record);
           // Snappy does not pack as small as a broker would take.
           if (packed.length > 8 * MB - 1_000) continue;
-          bombs.push([partition, await admin.produceBatch(orders.topic, partition, recordBatch([], { codec, packed, count: 1 }))]);
+          bombs.push([
+            partition,
+            await admin.produceBatch(orders.topic, partition, recordBatch([], { codec, packed, count: 1 })),
+          ]);
         }
         expect(bombs.length).toBeGreaterThanOrEqual(3);
         await goesOn(cluster(), orders, program, bombs);
@@ -108,7 +134,11 @@ await clusterSuite("strange records", (cluster) => {
         const response = await fetch(`${program.orderUrl}/dead-letters?limit=50`);
         if (response.status !== 200) return false;
         const text = await response.text();
-        return stamps.every((_, n) => text.includes(Buffer.from(`no event ${n}`).toString("base64")) || text.includes(`no event ${n}`)) && text;
+        return (
+          stamps.every(
+            (_, n) => text.includes(Buffer.from(`no event ${n}`).toString("base64")) || text.includes(`no event ${n}`),
+          ) && text
+        );
       });
       expect(letters).toContain("not_json");
       expect((await health(program.orderUrl)).status).toBe("ready");
@@ -187,7 +217,12 @@ await clusterSuite("strange records", (cluster) => {
         ["a checksum that is wrong", (batch) => ((batch[70] = (batch[70] ?? 0) ^ 0xff), batch)],
       ];
       const layout = damages.map(() => [1]);
-      const orders = await ordersTopic(cluster(), { layout, configs: alone, deadLetterLayout: [[2], [3]], deadLetterConfigs: alone });
+      const orders = await ordersTopic(cluster(), {
+        layout,
+        configs: alone,
+        deadLetterLayout: [[2], [3]],
+        deadLetterConfigs: alone,
+      });
       const strange: [number, number][] = [];
       for (const partition of damages.keys()) {
         const before = orders.newOrder(partition);

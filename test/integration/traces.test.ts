@@ -142,7 +142,7 @@ test("whether a trace is kept, by each sampler, with a header and without; the r
   await using receiver = startOtlpReceiver();
   const sentWith = async (traces: Partial<TracesConfig>, traceparent?: string) => {
     const tracing = await tracingTo(Number(new URL(receiver.endpoint).port), traces, []);
-    const span = tracing.request("POST", "/create-order", "http://x/create-order", traceparent);
+    const span = tracing.request("POST", "/create-order", "http://x/create-order", traceparent, undefined);
     const sending = span.sending({ partition: 0, key: "ORD-1", eventId: "e" });
     sending.sent(0);
     span.answered(200);
@@ -201,7 +201,7 @@ test("attributes are bounded in number and length as the settings say", async ()
   await using receiver = startOtlpReceiver();
   const limits = { span_attributes_max: 2, attribute_chars_max: 5 };
   const tracing = await tracingTo(Number(new URL(receiver.endpoint).port), limits, []);
-  tracing.request("POST", "/create-order", "http://x/create-order", undefined).answered(200);
+  tracing.request("POST", "/create-order", "http://x/create-order", undefined, undefined).answered(200);
   await tracing.stop();
   expect(receiver.spans.map(({ attributes }) => attributes)).toEqual([{ "http.request.method": "POST", "http.route": "/crea" }]);
 });
@@ -321,7 +321,7 @@ describe("a receiver that is not there", () => {
     const answers = (count: number) =>
       waitUntil(
         () => `for ${count} answers; there were ${answered}`,
-        () => (tracing.request("GET", "/x", "http://x/x", undefined).answered(200), answered >= count),
+        () => (tracing.request("GET", "/x", "http://x/x", undefined, undefined).answered(200), answered >= count),
         { wait_ms_max: 4_500 },
       );
     await answers(3);
@@ -338,7 +338,7 @@ describe("a receiver that is not there", () => {
     const tracing = await tracingTo(port, {}, told);
     const makeSpans = async (count: number) => {
       for (let n = 0; n < count; n++) {
-        const span = tracing.request("POST", "/create-order", "http://x/create-order", undefined);
+        const span = tracing.request("POST", "/create-order", "http://x/create-order", undefined, undefined);
         span.sending({ partition: 0, key: `ORD-${n}`, eventId: `e${n}` }).sent(n);
         span.answered(200);
         if (n % 1_000 === 0) await Bun.sleep(1);

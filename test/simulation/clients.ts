@@ -1,4 +1,5 @@
 import type { RequestContext } from "../../src/cart/commands.ts";
+import { parseCreateOrder } from "../../src/cart/requests.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import type { Claim } from "../reference/claims.ts";
 import { asViolation, Violation } from "../reference/violation.ts";
@@ -36,6 +37,7 @@ const NOT_APPENDED = new Set([
   "APPEND_REFUSED",
   "PARTITION_BLOCKED",
   "EVENT_TOO_LARGE",
+  "INVALID_FIELD",
 ]);
 /** Codes that tell of a trouble, which no order has part in unless its own partition has. */
 const OF_TROUBLE = new Set(["LOG_UNAVAILABLE", "APPEND_OUTCOME_UNKNOWN", "APPEND_REFUSED", "EVENT_TOO_LARGE", "CATCHING_UP"]);
@@ -147,14 +149,15 @@ export class Clients {
     const traceparent = `${name}/${request}`;
     const isLarge = step.do === "create" && step.isLarge === true;
     // No two orders alike, so that one that is taken for another shows.
-    const item = { itemId: `I${request % 7}`, quantity: 1 + (request % 3), price_hundredths: 95 + request };
+    const item = { item_id: `I${request % 7}`, quantity: 1 + (request % 3), price: (95 + request) / 100 };
     const items = Array.from({ length: isLarge ? LARGE_ITEMS : 1 }, () => item);
+    const customer_id = step.do === "create" && step.oddText !== undefined ? name + step.oddText : name;
     const from_ms = this.world.scheduler.now_ms;
     const wasStable = running.cart?.partitions.membership === "stable";
-    const answer = await ask(this.world, running, ({ cart }) => {
+    const answer = await ask(this.world, running, async ({ cart }) => {
       if (!cart) throw new Error("not a cart");
       return step.do === "create"
-        ? cart.commands.create({ orderId, cart: { customerId: name, currency: "USD", items } }, { ...context, traceparent })
+        ? cart.commands.create(parseCreateOrder({ order_id: orderId, customer_id, items }), { ...context, traceparent })
         : cart.commands.updateStatus({ orderId, status: step.status }, { ...context, traceparent });
     });
     if (typeof answer !== "string") return answer;

@@ -6,7 +6,7 @@ import { OF_LETTERS, ofPartition, ofTransaction } from "./troubles.ts";
 import { pick, type Running, type World } from "./world.ts";
 
 /** After a trouble, and after a record came, all that is not concerned is as it should be within that. */
-const AFTER_MS = 3_000;
+const AFTER_MS = 1_500;
 
 /** Clients who ask an order service, and what must hold of an answer at once. */
 export class Looks {

@@ -7,13 +7,22 @@ const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cance
 /** Nanoseconds and microseconds since the Unix epoch, no time at all, and the ends of what 64 bits hold. */
 const STRANGE_TIMESTAMPS = [1_767_225_600_123_456_789n, 1_767_225_600_123_456n, -1n, 2n ** 63n - 1n, -(2n ** 63n)];
 
+/** In a customer's id: some that are taken, and some that are not. */
+const ODD_TEXTS = ["é 注文 🧾", "\ud83d", "\udca9!", "\ufeff", "\t", '"\\'];
+
 interface At {
   readonly at_ms: number;
 }
 
 export type RequestStep = At &
   (
-    | { readonly do: "create"; readonly order: number; readonly keyed: boolean; readonly isLarge?: boolean }
+    | {
+        readonly do: "create";
+        readonly order: number;
+        readonly keyed: boolean;
+        readonly isLarge?: boolean;
+        readonly oddText?: string;
+      }
     | { readonly do: "update"; readonly order: number; readonly status: Status; readonly keyed: boolean }
   );
 
@@ -108,7 +117,13 @@ export function makePlan(random: () => number): Plan {
       // Half of them race: the same new order from several sides at once, or as soon as it may be answered.
       const gap_ms = chance(0.5) ? 5 : 60;
       for (let racers = chance(0.5) ? 2 + upTo(2) : 1; racers > 0; racers--)
-        steps.push({ at_ms: at_ms + upTo(gap_ms), do: "create", order, keyed });
+        steps.push({
+          at_ms: at_ms + upTo(gap_ms),
+          do: "create",
+          order,
+          keyed,
+          ...(chance(0.05) ? { oddText: pick(random, ODD_TEXTS) } : {}),
+        });
     } else {
       steps.push({ at_ms, do: "update", order, status: pick(random, STATUSES), keyed });
     }
@@ -181,7 +196,7 @@ export function makePlan(random: () => number): Plan {
     () => ({ at_ms: at(), do: "bad-appends", chance: 0.1 + random() * 0.6, for_ms: lasting() }),
     () => ({ at_ms: at(), do: "bad-fetches", chance: 0.1 + random() * 0.6, for_ms: lasting() }),
   ];
-  const chosen = isCalm ? harmlessStrikes(strikes) : faults.filter(() => chance(0.4));
+  const chosen: readonly (() => Step | Step[])[] = isCalm ? harmlessStrikes(strikes) : faults.filter(() => chance(0.4));
   for (let n = chosen.length === 0 ? 0 : upTo(isCalm ? 4 : 7); n > 0; n--) steps.push(...[pick(random, chosen)()].flat());
   if (!isCalm && chance(0.08)) steps.push(...pick(random, harmlessStrikes(strikes))());
   if (!isCalm && chance(0.15)) steps.push(...pick(random, lossyStrikes(strikes))());

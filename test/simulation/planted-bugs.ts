@@ -136,4 +136,84 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     find: "touched.newlySpilled.push(...eventIds);",
     replace: "",
   },
+  "the door takes what the fold refuses": {
+    file: "src/cart/requests.ts",
+    find: "    pattern: PLAIN_NAME_PATTERN,\n",
+    replace: "",
+  },
+  "a letter that is refused is dropped": {
+    file: "src/partitions/dead-letters.ts",
+    find: 'if (!isAppError(e, "EVENT_TOO_LARGE")) throw e;',
+    replace: "return;",
+  },
+  "a letter that is too large is tried for ever": {
+    file: "src/partitions/dead-letters.ts",
+    find: "    this.#letter_bytes_max = told;\n",
+    replace: "",
+  },
+  "a letter that somebody else wrote silences ours": {
+    file: "src/partitions/delivered-letters.ts",
+    find: "?.some((claim) => isOf(claim, record)) ?? false",
+    replace: " !== undefined",
+  },
+  "an undecodable batch halts its partition": {
+    file: "src/partitions/actor.ts",
+    find: "        const { undecodable } = record;\n",
+    replace: "        const { undecodable } = record;\n        if (undecodable) throw new Error(undecodable.reason);\n",
+  },
+  "a 404 while the partition waits": {
+    file: "src/order-service/queries.ts",
+    find: "if (atHome !== undefined && !isCaughtUp(atHome)) throw causeOf(atHome);",
+    replace: "",
+  },
+  "a batch's fate is each record's": {
+    file: "src/log/appender.ts",
+    find: "const outcome = outcomes[i] as SendOutcome;",
+    replace: 'const outcome = (outcomes.find((each) => "error" in each) ?? outcomes[i]) as SendOutcome;',
+  },
+  "the last record applied is not compared after a change of leader": {
+    file: "src/partitions/reading.ts",
+    find: "if (last && !this.#continuity.isKept(last, records)) {",
+    replace: "if (false as boolean) {",
+  },
+  "what interrupts reading goes unheard": {
+    file: "src/partitions/reading.ts",
+    find: 'if ("interrupted" in result) return this.#interrupt(result.interrupted, result.isGone === true);',
+    replace: 'if ("interrupted" in result) return;',
+  },
+  "a topic made anew is not noticed": {
+    file: "src/partitions/reading.ts",
+    find: "position.topicId !== topicId) {",
+    replace: "position.topicId === topicId + topicId) {",
+  },
+  "an end is waited for that the log has lost": {
+    file: "src/partitions/reading.ts",
+    find: "Math.min(this.#caughtUpAt ?? endOffset, endOffset)",
+    replace: "(this.#caughtUpAt ?? endOffset)",
+  },
+  "rows are answered that the log has lost": {
+    file: "src/order-service/queries.ts",
+    find: 'if (held.state === "halted" || held.doubt !== undefined) throw causeOf(held);',
+    replace: "",
+  },
+  "a cart answers from an index that is halted": {
+    file: "src/cart/partition-standing.ts",
+    find: 'held !== undefined && held.isComplete && held.doubt === undefined && held.state !== "halted"',
+    replace: "held !== undefined",
+  },
+  "an acknowledged offset below what was read is taken": {
+    file: "src/cart/order-index.ts",
+    find: "if (offset >= knownEnd) return;",
+    replace: "if (offset >= 0) return;",
+  },
+  "one partition without a leader holds up the others' start": {
+    file: "src/partitions/ends-inquiry.ts",
+    find: "      ends = await log.ends(topic);\n",
+    replace: "      await log.watermarks(topic);\n      ends = await log.ends(topic);\n",
+  },
+  "another program's open transaction is taken for a standstill": {
+    file: "src/partitions/standstill.ts",
+    find: "told.stableOffset : 0",
+    replace: "told.endOffset : 0",
+  },
 };

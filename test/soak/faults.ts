@@ -1,35 +1,16 @@
 import { readFile } from "node:fs/promises";
-import type { TestBroker } from "../support/broker.ts";
-import { apiKeys, type TcpProxy } from "../support/tcp-proxy.ts";
 import { Ballast } from "../support/small-disk.ts";
+import { cutAck, cutConnections, killLeader, pauseLeader, restartBroker } from "./broker-faults.ts";
 import { damageStore } from "./damage.ts";
-import type { Fleet, Member } from "./fleet.ts";
-import type { Ledger } from "./ledger.ts";
+import { type Fault, type FaultWorld, pause } from "./fault-world.ts";
+import type { Member } from "./fleet.ts";
 import type { FaultKind } from "./options.ts";
-import { empty, type WorkDir } from "./work-dir.ts";
-
-export interface FaultWorld {
-  readonly fleet: Fleet;
-  readonly broker: TestBroker;
-  readonly brokerTurns: Turns;
-  readonly proxy: TcpProxy;
-  readonly ledger: Ledger;
-  readonly workDir: WorkDir;
-  readonly session_ms: number;
-  readonly random: () => number;
-  /** Aborts when the run is ended early: faults under way end at once. */
-  readonly ending: AbortSignal;
-}
-
-/** What a fault did; undefined where there was nothing to do it to. */
-type Fault = (world: FaultWorld, n: number) => Promise<string | undefined>;
+import { empty } from "./work-dir.ts";
 
 const DOWN_MS_MAX = 3_000;
-const BROKER_DOWN_MS_MAX = 3_000;
 const ZOMBIE_MS_MAX = 4_000;
 const VISIT_MS_MAX = 4_000;
 const READY_MS_MAX = 120_000;
-const ACK_CUT_MS_MAX = 30_000;
 const DISK_FULL_MS_MAX = 60_000;
 const DISK_FULL_AFTER_ERROR_MS = 4_000;
 const DISK_POLL_MS = 250;
@@ -69,25 +50,6 @@ const rebalance: Fault = async (world, n) => {
   await pause(world, world.random() * DOWN_MS_MAX);
   member.start();
   return `${member.name} was restarted in good order`;
-};
-
-const restartBroker: Fault = async (world) => {
-  using _ = await world.brokerTurns.take();
-  if (world.ending.aborted) return undefined;
-  await world.broker.kill();
-  await pause(world, world.random() * BROKER_DOWN_MS_MAX);
-  await world.broker.start();
-  return "the broker";
-};
-
-/** The broker takes a produce, and nobody hears of it. */
-const cutAck: Fault = async ({ proxy, ending }) => {
-  while (!ending.aborted) {
-    // A trap whose connection goes before its answer comes never springs.
-    const sprung = proxy.loseNextAnswer(apiKeys.produce).then(() => true);
-    if (await Promise.race([sprung, sleep(ACK_CUT_MS_MAX, ending)])) return "a produce's answer";
-  }
-  return undefined;
 };
 
 const loseDisk: Fault = async (world) => {
@@ -144,38 +106,12 @@ export const FAULTS: Readonly<Record<FaultKind, Fault>> = {
   kills: kill,
   stops: stop,
   rebalances: rebalance,
+  "leader-kills": killLeader,
+  "broker-pauses": pauseLeader,
   "broker-restarts": restartBroker,
+  "connection-cuts": cutConnections,
   "ack-cuts": cutAck,
   "lost-disks": loseDisk,
   "full-disks": fillDisk,
   corruptions: corrupt,
 };
-
-/** Lets one after the other do something to the broker. */
-export class Turns {
-  #last: Promise<void> = Promise.resolve();
-
-  async take(): Promise<Disposable> {
-    const before = this.#last;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#last = promise;
-    await before;
-    return { [Symbol.dispose]: resolve };
-  }
-}
-
-const pause = ({ ending }: FaultWorld, ms: number): Promise<unknown> => sleep(ms, ending);
-
-/** Resolves early, and with undefined as ever, when `signal` aborts. */
-export function sleep(ms: number, signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve(undefined);
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve(undefined);
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
-}

@@ -24,6 +24,11 @@ export interface Figures {
   longestRequest_ms: number;
   longestRestart_ms: number;
   longestRestore_ms: number;
+  /** From the moment that a leader was killed or paused to its partition's new leader. */
+  longestLeaderless_ms: number;
+  /** From a partition's new leader until a record that was appended later was read, where no service was under a fault of its own. */
+  longestUnreadable_ms: number;
+  failoversMeasured: number;
 }
 
 /** Of one invariant; more would say no more. */
@@ -47,6 +52,9 @@ export class Ledger {
     longestRequest_ms: 0,
     longestRestart_ms: 0,
     longestRestore_ms: 0,
+    longestLeaderless_ms: 0,
+    longestUnreadable_ms: 0,
+    failoversMeasured: 0,
   };
   readonly violations = new Map<string, { count: number; readonly kept: Violation[] }>();
   operations = 0;

@@ -4,7 +4,10 @@ export const FAULT_KINDS = [
   "kills",
   "stops",
   "rebalances",
+  "leader-kills",
+  "broker-pauses",
   "broker-restarts",
+  "connection-cuts",
   "ack-cuts",
   "lost-disks",
   "full-disks",
@@ -23,9 +26,10 @@ export interface Options {
 }
 
 export const USAGE = `Usage: bun run soak [--minutes N] [--rate N] [--seed N]
-       [--kills N] [--stops N] [--rebalances N] [--broker-restarts N] [--ack-cuts N] [--lost-disks N] [--full-disks N] [--corruptions N]
+       [--kills N] [--stops N] [--rebalances N] [--leader-kills N] [--broker-pauses N] [--broker-restarts N] [--connection-cuts N]
+       [--ack-cuts N] [--lost-disks N] [--full-disks N] [--corruptions N]
 
-Runs two carts and three order services on a real broker (Apache Kafka on Java) under a steady load of --rate operations a second (120) for
+Runs two carts and three order services on three real brokers (Apache Kafka on Java) under a steady load of --rate operations a second (120) for
 --minutes (10), with as many faults of each kind as asked for, at times that --seed gives; then holds every answer, every row and every dead
 letter to a reference. Faults that are not named happen as often as the ten minutes of CI have them, in proportion. Ctrl-C ends it early and audits.`;
 
@@ -33,7 +37,10 @@ const PER_TEN_MINUTES: Readonly<Record<FaultKind, number>> = {
   kills: 20,
   stops: 5,
   rebalances: 20,
+  "leader-kills": 15,
+  "broker-pauses": 3,
   "broker-restarts": 2,
+  "connection-cuts": 10,
   "ack-cuts": 50,
   "lost-disks": 3,
   "full-disks": 2,

@@ -27,6 +27,9 @@ export function table({ faults }: Options, done: Done, ledger: Ledger): string {
     ["longest time without an answer", seconds(figures.longestSilence_ms)],
     ["longest request, with its retries", seconds(figures.longestRequest_ms)],
     ["longest restore until ready", seconds(figures.longestRestore_ms)],
+    ["partitions that changed their leader, measured", String(figures.failoversMeasured)],
+    ["longest without a leader", seconds(figures.longestLeaderless_ms)],
+    ["longest unread and unwritten after it had one", seconds(figures.longestUnreadable_ms)],
     ["longest start until ready", seconds(figures.longestRestart_ms)],
   ];
   const width = Math.max(...rows.map(([name]) => name.length));

@@ -2,12 +2,12 @@ import { join } from "node:path";
 import type { Log } from "../../src/log/log.ts";
 import { Violation } from "../reference/violation.ts";
 import { seededRandom } from "../simulation/scheduler.ts";
+import { startCluster } from "../support/cluster/cluster.ts";
 import { inspectorLog } from "../support/foreign.ts";
-import { startKafka } from "../support/kafka.ts";
-import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { killAllTied } from "../support/tied-process.ts";
 import { auditDeadLetters, auditTopic, expectedOf } from "./audit.ts";
-import { FAULTS, type FaultWorld, sleep, Turns } from "./faults.ts";
+import { type FaultWorld, sleep, Turns } from "./fault-world.ts";
+import { FAULTS } from "./faults.ts";
 import { Fleet } from "./fleet.ts";
 import { ForeignProducer } from "./foreign-producer.ts";
 import { Ledger } from "./ledger.ts";
@@ -49,17 +49,12 @@ async function main(options: Options): Promise<number> {
   stack.defer(() => workDir.dispose(failed));
   stack.defer(killAllTied);
 
-  const kafka = await startKafka();
-  if (!("broker" in kafka)) throw new Error(`The soak needs a broker: ${kafka.unavailable}`);
-  stack.defer(() => kafka.dispose());
-  const { broker } = kafka;
-  if (!broker.proxied) throw new Error("The broker has no listener behind a proxy.");
-  const { advertisedPort, listenPort } = broker.proxied;
-  const proxy = await startTcpProxy({ listenPort: advertisedPort, targetPort: listenPort });
-  stack.defer(() => proxy.close());
-  const log = inspectorLog(broker.brokers);
+  const cluster = await startCluster();
+  if ("unavailable" in cluster) throw new Error(`The soak needs a cluster: ${cluster.unavailable}`);
+  stack.defer(() => cluster.dispose());
+  const log = inspectorLog(cluster.brokers);
   stack.defer(() => log.close());
-  const foreign = new ForeignProducer(broker.brokers, TOPIC);
+  const foreign = new ForeignProducer(cluster.brokers, TOPIC);
   stack.defer(() => foreign.close());
 
   const random = seededRandom(options.seed);
@@ -70,7 +65,7 @@ async function main(options: Options): Promise<number> {
   const fleet = await Fleet.make({
     workDir,
     env: {
-      KAFKA_BROKERS: `127.0.0.1:${advertisedPort}`,
+      KAFKA_BROKERS: cluster.proxied,
       ORDERS_TOPIC: TOPIC,
       SESSION_TIMEOUT_MS: String(SESSION_MS),
       PARTITIONS_SETTLE_MS: "500",
@@ -93,9 +88,9 @@ async function main(options: Options): Promise<number> {
   const { signal } = ending;
   const world: FaultWorld = {
     fleet,
-    broker,
+    cluster,
+    topic: TOPIC,
     brokerTurns: new Turns(),
-    proxy,
     ledger,
     workDir,
     session_ms: SESSION_MS,
@@ -122,7 +117,7 @@ async function main(options: Options): Promise<number> {
     loadEnds.abort();
     await loading;
     phase = "coming to rest";
-    await broker.start();
+    await cluster.heal();
     await fleet.heal();
     await load.rest(ANSWERED_MS_MAX);
     missing = await comeToRest(fleet, log, TOPIC, REST_MS_MAX);

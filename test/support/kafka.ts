@@ -90,7 +90,7 @@ export async function startServer(
     ...args,
   ];
   let server: TiedProcess | undefined;
-  const signal: Server["signal"] = (name) => server?.kill(name);
+  const sendSignal: Server["signal"] = (name) => server?.kill(name);
   const isRunning = () => server !== undefined && server.exit() === undefined;
 
   const start = async () => {
@@ -130,7 +130,7 @@ export async function startServer(
     await dispose();
     throw error;
   }
-  return { start, end, signal, isRunning, dispose };
+  return { start, end, signal: sendSignal, isRunning, dispose };
 }
 
 /** 16 bytes in base64url; each run has its own data, so it may always be the same. */

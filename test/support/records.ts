@@ -1,10 +1,10 @@
-import type { Log } from "../../src/log/log.ts";
+import type { Log, Timestamp } from "../../src/log/log.ts";
 
 /** A record as it lies in the log, every byte as Latin-1, null apart from empty, so that records can be compared and printed. */
 export interface ExactRecord {
   readonly partition: number;
   readonly offset: number;
-  readonly timestamp_ms: number;
+  readonly timestamp_ms: Timestamp;
   readonly key: string | null;
   readonly value: string | null;
   readonly headers: readonly (readonly [name: string, value: string | null])[];

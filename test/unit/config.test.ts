@@ -205,6 +205,15 @@ describe("readConfig", () => {
       expect(JSON.stringify([e.message, e.extra])).not.toContain("hunter2");
     }
   });
+
+  test.each(["me:hunter2@redpanda:9092", "sasl://me:hunter2@redpanda:9092", "a:1,me:hunter2@redpanda:9092"])(
+    "a password that stands in an address is not repeated: %s",
+    (KAFKA_BROKERS) => {
+      const [problem] = problemsOf({ KAFKA_BROKERS });
+      expect(problem).toContain("…@redpanda:9092");
+      expect(problem).not.toContain("hunter2");
+    },
+  );
 });
 
 test("settingsHelp names each setting once, with its default", () => {

@@ -41,7 +41,7 @@ describe("OpenTelemetry's variables", () => {
     [{ ...endpoint, OTEL_SDK_DISABLED: "false" }, "http://collector:4318/v1/traces"],
     [{ OTEL_TRACES_SAMPLER_ARG: "0.5" }, undefined],
   ])("%j: traces go to %s", (env, url) => {
-    expect(readConfig(env).traces?.url).toBe(url!);
+    expect(readConfig(env).traces?.url).toBe(url);
   });
 
   test("the resource: percent-decoded, and the service's own name goes before the one among the attributes", () => {

@@ -36,6 +36,7 @@ async function compared(
           timestamp_ms: offset,
           key: Buffer.from("k"),
           value: Buffer.from(given?.value ?? `v${offset}`),
+          leaderEpoch: 0,
           headers: () => [],
         };
         yield { record, origin: given && { partition: given.partition ?? PARTITION, offset } };

@@ -9,13 +9,22 @@ const record = (
 ): LogRecord => {
   const { headers = [], ...fields } = given;
   const list: Header[] = headers.map(([name, value]) => [name, value === null ? null : Buffer.from(value)]);
-  return { offset: 7, timestamp_ms: 1_000, key: Buffer.from("ORD-1"), value: Buffer.from("{}"), ...fields, headers: () => list };
+  return {
+    offset: 7,
+    timestamp_ms: 1_000,
+    key: Buffer.from("ORD-1"),
+    value: Buffer.from("{}"),
+    leaderEpoch: 0,
+    ...fields,
+    headers: () => list,
+  };
 };
 const stored = ({ headers, ...written }: NewRecord): LogRecord => ({
   offset: 0,
   timestamp_ms: written.timestamp_ms,
   key: written.key === null ? null : Buffer.from(written.key),
   value: written.value === null ? null : Buffer.from(written.value),
+  leaderEpoch: 0,
   headers: () => headers.map(([name, value]) => [name, value === null ? null : Buffer.from(value)]),
 });
 

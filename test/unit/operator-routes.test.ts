@@ -205,12 +205,15 @@ describe("guessing the operator's token", () => {
     const { ask, now, logged } = service();
     for (let asked = 0; asked < 5; asked++) await ask("POST", "/partitions/3/rebuild", guess);
     expect(logged).toHaveLength(1);
+    for (let asked = 5; asked < 3 * GUESSES_MAX; asked++) await ask("POST", "/partitions/3/rebuild", guess);
+    expect(logged).toHaveLength(2);
     now.ms += GUESS_WINDOW_MS;
     await ask("POST", "/partitions/3/rebuild", guess);
     const lines = logged.map((line) => JSON.parse(line) as { level: string; client: string; refused: number });
     expect(lines).toMatchObject([
       { level: "warn", client: "127.0.0.1", refused: 1 },
-      { level: "warn", refused: 5 },
+      { level: "warn", client: "127.0.0.1", refused: GUESSES_MAX },
+      { level: "warn", refused: 2 * GUESSES_MAX },
     ]);
     expect(logged.join("")).not.toMatch(/shift/);
   });

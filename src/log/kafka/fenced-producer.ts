@@ -1,17 +1,14 @@
 import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { NewRecord, Producer } from "../log.ts";
+import { requireTimestamps } from "../timestamp.ts";
 import type { Connections, Node } from "./connections.ts";
 import { findCoordinator } from "./coordinator.ts";
 import { BatchOutput, encodeBatch } from "./encode-batch.ts";
 import { TopicLeaders } from "./leaders.ts";
 import { causeOf, describeError, kafkaErrorType, type ProtocolError, protocolError, unavailable } from "./protocol/errors.ts";
 import { type PartitionBatch, produceExchange } from "./protocol/produce.ts";
-
-interface ProducerId {
-  readonly producerId: number;
-  readonly producerEpoch: number;
-}
+import type { ProducerId } from "./sequences.ts";
 
 const TRANSACTION_TIMEOUT_MS = 10_000;
 const ABORT_MS_MAX = 2_000;
@@ -78,6 +75,7 @@ export class KafkaFencedProducer implements Producer {
     if (this.#broken) throw this.#broken;
     if (this.clock.now_ms() >= deadline_ms)
       throw new AppError("LOG_UNAVAILABLE", "The time for the append was over before anything was sent; nothing was appended.");
+    requireTimestamps(records);
     const byPartition = groupByPartition(records);
     try {
       const baseOffsets = await this.#transact(topic, byPartition, deadline_ms);

@@ -8,31 +8,9 @@ import { BatchOutput, encodeBatch } from "./encode-batch.ts";
 import { TopicLeaders } from "./leaders.ts";
 import { causeOf, describeError, kafkaErrorType, protocolError } from "./protocol/errors.ts";
 import { type PartitionAppended, produceExchange } from "./protocol/produce.ts";
-
-interface ProducerId {
-  readonly producerId: number;
-  readonly producerEpoch: number;
-}
-
-/** Some records of one partition that are appended as one batch, or not at all. */
-interface Part {
-  readonly partition: number;
-  /** By their place in what the caller gave. */
-  readonly indexes: readonly number[];
-  bytes: Buffer | undefined;
-  /** It was sent, and whether the log has it is not known. */
-  isUnsure: boolean;
-  /** How often it took another producer id. */
-  newIds: number;
-  /** Why it is not appended yet. */
-  cause: string;
-}
-
-/** The numbers by which a partition's leader tells a batch that is sent again (KIP-98). One id for each partition, so that one that must be given up concerns no other. */
-interface Sequence {
-  id: ProducerId | undefined;
-  next: number;
-}
+import { requireTimestamps } from "../timestamp.ts";
+import { type Part, partsOf, Sending } from "./sending.ts";
+import { advance, newProducerId, Sequences } from "./sequences.ts";
 
 /** All that belongs to one topic on one instance of the connections. */
 interface Session {
@@ -40,12 +18,10 @@ interface Session {
   readonly leaders: TopicLeaders;
 }
 
-const TRANSACTION_TIMEOUT_MS = 10_000;
-const SEQUENCES = 2 ** 31;
 /** Nothing else is known of a topic at first: Kafka's own default for max.message.bytes, less the little that it counts itself. */
 const BATCH_BYTES_MAX = 1_048_576;
 /** Batches are halved down to this after refusals; smaller ones cost more than they save. */
-const BATCH_BYTES_MIN = 4_096;
+const BATCH_BYTES_MIN = 1_024;
 /** Where the caller names no deadline. */
 const SEND_MS_MAX = 15_000;
 /** A leader that moves is found soon: these are the waits between looks, within the deadline. */
@@ -69,7 +45,7 @@ const NEW_IDS_MAX = 3;
  */
 export class KafkaProducer implements IdempotentProducer {
   readonly #sessions = new Map<string, Session>();
-  readonly #sequences = new Map<string, Sequence>();
+  readonly #sequences = new Sequences();
   readonly #busy = new Set<string>();
   readonly #outputs: BatchOutput[] = [];
   readonly #batchBytesMax = new Map<string, number>();
@@ -97,6 +73,7 @@ export class KafkaProducer implements IdempotentProducer {
   }
 
   async append(topic: string, records: readonly NewRecord[], deadline_ms?: number): Promise<number[]> {
+    requireTimestamps(records);
     await this.#requirePartitions(topic, records);
     const outcomes = await this.send(topic, records, deadline_ms);
     const errors = outcomes.flatMap((outcome) => ("error" in outcome ? [outcome.error] : []));
@@ -149,21 +126,25 @@ export class KafkaProducer implements IdempotentProducer {
 
   async #sendAll(topic: string, sending: Sending): Promise<void> {
     const backoff = new Backoff({ ...this.backoff, ...RETRY_WAIT }, this.random);
-    for (let isFirst = true; ; isFirst = false) {
-      await this.#round(topic, sending, isFirst);
+    for (let isFresh = true; ;) {
+      const { steps } = sending;
+      await this.#round(topic, sending, isFresh);
       if (sending.isDone) return;
+      isFresh = sending.steps > steps;
       if (this.#closing.signal.aborted || this.clock.now_ms() >= sending.deadline_ms) return this.#giveUp(topic, sending);
+      // What comes behind a part that is settled is sent at once.
+      if (isFresh) continue;
       const left_ms = sending.deadline_ms - this.clock.now_ms();
       await this.clock.sleep(Math.min(backoff.next_ms(), left_ms), this.#closing.signal);
     }
   }
 
   /** Sends each leader the first part of each of its partitions, and notes what came of them. */
-  async #round(topic: string, sending: Sending, isFirst: boolean): Promise<void> {
+  async #round(topic: string, sending: Sending, isFresh: boolean): Promise<void> {
     const parts = sending.heads();
     let session: Session;
     try {
-      session = await this.#session(topic, !isFirst || parts.some(({ partition }) => this.lane(topic, partition) === "none"));
+      session = await this.#session(topic, !isFresh || parts.some(({ partition }) => this.lane(topic, partition) === "none"));
     } catch (e) {
       for (const part of parts) part.cause = causeOf(e);
       return;
@@ -240,7 +221,7 @@ export class KafkaProducer implements IdempotentProducer {
 
   async #encode(topic: string, part: Part, node: Node, sending: Sending): Promise<void> {
     if (part.bytes) return;
-    const sequence = this.#sequenceOf(topic, part.partition);
+    const sequence = this.#sequences.of(keyOf(topic, part.partition));
     try {
       sequence.id ??= await newProducerId(node);
     } catch (e) {
@@ -253,9 +234,9 @@ export class KafkaProducer implements IdempotentProducer {
   }
 
   #settle(topic: string, part: Part, { errorCode, baseOffset }: PartitionAppended, leaderEpoch: number, sending: Sending): void {
-    const sequence = this.#sequenceOf(topic, part.partition);
+    const sequence = this.#sequences.of(keyOf(topic, part.partition));
     if (errorCode === 0) {
-      sequence.next = (sequence.next + part.indexes.length) % SEQUENCES;
+      advance(sequence, part.indexes.length);
       return sending.appended(part, baseOffset, Math.max(0, leaderEpoch));
     }
     part.cause = describeError(errorCode);
@@ -270,7 +251,7 @@ export class KafkaProducer implements IdempotentProducer {
     const isNumbering = meaning === "sequence" || meaning === "fenced";
     if (isNumbering && part.newIds++ < NEW_IDS_MAX) {
       // The leader has not taken it, and knows nothing of these numbers: its log lost its end, or forgot this producer.
-      this.#forget(topic, part.partition);
+      this.#sequences.forget(keyOf(topic, part.partition));
       part.bytes = undefined;
       return;
     }
@@ -299,86 +280,10 @@ export class KafkaProducer implements IdempotentProducer {
   }
 
   #unknown(topic: string, part: Part, sending: Sending): void {
-    this.#forget(topic, part.partition);
+    this.#sequences.forget(keyOf(topic, part.partition));
     const message = `The broker did not confirm the append before its time was over (${part.cause}).`;
     sending.refuse(part, new AppError("APPEND_OUTCOME_UNKNOWN", message));
   }
-
-  #sequenceOf(topic: string, partition: number): Sequence {
-    const key = keyOf(topic, partition);
-    let sequence = this.#sequences.get(key);
-    if (!sequence) this.#sequences.set(key, (sequence = { id: undefined, next: 0 }));
-    return sequence;
-  }
-
-  #forget(topic: string, partition: number): void {
-    this.#sequences.delete(keyOf(topic, partition));
-  }
-}
-
-/** One call of `send`: the parts that wait for each partition, first things first, and what has become of the records. */
-class Sending {
-  readonly outcomes: SendOutcome[] = [];
-  readonly #waiting = new Map<number, Part[]>();
-
-  constructor(
-    readonly records: readonly NewRecord[],
-    parts: readonly Part[],
-    readonly deadline_ms: number,
-    readonly output: BatchOutput,
-  ) {
-    for (const part of parts) this.#waiting.set(part.partition, [part]);
-  }
-
-  get isDone(): boolean {
-    return this.#waiting.size === 0;
-  }
-
-  heads(): Part[] {
-    return [...this.#waiting.values()].map(([part]) => part as Part);
-  }
-
-  appended(part: Part, baseOffset: number, leaderEpoch: number): void {
-    for (const [i, index] of part.indexes.entries()) this.outcomes[index] = { offset: baseOffset + i, leaderEpoch };
-    this.#done(part);
-  }
-
-  refuse(part: Part, error: AppError): void {
-    for (const index of part.indexes) this.outcomes[index] = { error };
-    this.#done(part);
-  }
-
-  split(part: Part): void {
-    const half = Math.ceil(part.indexes.length / 2);
-    const halves = [part.indexes.slice(0, half), part.indexes.slice(half)];
-    const parts = halves.map((indexes) => newPart(part.partition, indexes, part.cause));
-    this.#waiting.get(part.partition)?.splice(0, 1, ...parts);
-  }
-
-  #done(part: Part): void {
-    const waiting = this.#waiting.get(part.partition);
-    waiting?.shift();
-    if (waiting?.length === 0) this.#waiting.delete(part.partition);
-  }
-}
-
-const newPart = (partition: number, indexes: readonly number[], cause = "the broker did not answer"): Part => ({
-  partition,
-  indexes,
-  bytes: undefined,
-  isUnsure: false,
-  newIds: 0,
-  cause,
-});
-
-function partsOf(records: readonly NewRecord[]): Part[] {
-  const byPartition = new Map<number, number[]>();
-  for (const [index, { partition }] of records.entries()) {
-    const indexes = byPartition.get(partition);
-    if (indexes) indexes.push(index);
-    else byPartition.set(partition, [index]);
-  }
-  return [...byPartition].map(([partition, indexes]) => newPart(partition, indexes));
 }
 
 const keyOf = (topic: string, partition: number): string => `${topic} ${partition}`;
@@ -394,9 +299,3 @@ const tooLarge = ({ bytes }: Part, cause: string): AppError =>
     "EVENT_TOO_LARGE",
     `With ${bytes?.length ?? 0} bytes it is larger than the topic takes (${cause}); it was not appended.`,
   );
-
-async function newProducerId(node: Node): Promise<ProducerId> {
-  const broker = await node.broker();
-  const id = await broker.initProducerId({ transactionTimeout: TRANSACTION_TIMEOUT_MS });
-  return { producerId: Number(id.producerId), producerEpoch: id.producerEpoch };
-}

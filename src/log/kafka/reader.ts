@@ -5,6 +5,7 @@ import type { FetchLimits, FetchResult, Reader, Watermarks } from "../log.ts";
 import type { Connections, Node } from "./connections.ts";
 import { type Leader, TopicLeaders } from "./leaders.ts";
 import { listEnds } from "./offsets.ts";
+import { PartitionNews } from "./partition-news.ts";
 import {
   causeOf,
   describeError,
@@ -12,7 +13,7 @@ import {
   ERROR_TOPIC_AUTHORIZATION_FAILED,
   unavailable,
 } from "./protocol/errors.ts";
-import { fetchExchange, type PartitionAnswer } from "./protocol/fetch.ts";
+import { fetchExchange, type PartitionAnswer, type WantedPartition } from "./protocol/fetch.ts";
 import { decodeBatches, type UnpackBudget } from "./record-batch.ts";
 
 /** What one answer may unpack to, beyond its last batch; what is left is fetched again. */
@@ -48,16 +49,11 @@ interface Session {
  */
 export class KafkaReader implements Reader {
   #session: Session | undefined;
-  #arrived: FetchResult[] = [];
+  readonly #news = new PartitionNews(() => this.#wake.resolve());
   #failure: Error | undefined;
   #isStale = true;
   #refreshAt_ms = Number.NEGATIVE_INFINITY;
   #topicId: string | undefined;
-  /** What was told last of a partition that cannot be read. */
-  readonly #hindrances = new Map<number, string>();
-  /** Partitions whose next answer is told even if it brings nothing: something was told before that it ends. */
-  readonly #owed = new Set<number>();
-  readonly #goneTold = new Set<number>();
   #throttledAt_ms = Number.NEGATIVE_INFINITY;
   #requests = 0;
   #isClosed = false;
@@ -86,28 +82,18 @@ export class KafkaReader implements Reader {
       const failure = this.#failure;
       this.#failure = undefined;
       if (failure) throw failure;
-      const results = this.#take(positions);
+      const results = this.#news.take(positions);
       this.#request(session, positions, new Set(results.map(({ partition }) => partition)), limits);
       if (results.length > 0) return results;
       await this.#somethingNew(session, deadline_ms);
     } while (this.clock.now_ms() < deadline_ms);
-    return this.#take(positions);
+    return this.#news.take(positions);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#session?.connections.close();
     this.#wake.resolve();
-  }
-
-  /** What arrived of the partitions asked for: an answer that was begun at another offset is of no use any more. */
-  #take(positions: ReadonlyMap<number, number>): FetchResult[] {
-    const arrived = this.#arrived;
-    this.#arrived = [];
-    return arrived.filter((result) => {
-      const offset = positions.get(result.partition);
-      return "batch" in result ? result.batch.baseOffset === offset : offset !== undefined;
-    });
   }
 
   /** Until an answer came, metadata are due again, a quota's wait is over, or `deadline_ms`. */
@@ -160,9 +146,7 @@ export class KafkaReader implements Reader {
       this.#isStale = true;
       for (const partition of positions.keys()) {
         asked.delete(partition);
-        if (this.#goneTold.has(partition)) continue;
-        this.#goneTold.add(partition);
-        this.#tell({ partition, interrupted: `The topic ${this.topic} does not exist.`, isGone: true });
+        this.#news.gone(partition, `The topic ${this.topic} does not exist.`);
       }
       return;
     }
@@ -171,9 +155,9 @@ export class KafkaReader implements Reader {
     for (const partition of positions.keys()) {
       if (isAnother) {
         asked.delete(partition);
-        this.#tell({ partition, interrupted: `The topic ${this.topic} was made anew.`, isGone: true });
+        this.#news.tell({ partition, interrupted: `The topic ${this.topic} was made anew.`, isGone: true });
       }
-      if (this.#goneTold.delete(partition)) this.#owed.add(partition);
+      this.#news.isBack(partition);
     }
   }
 
@@ -182,13 +166,13 @@ export class KafkaReader implements Reader {
    * them: a request that left some out would keep those waiting for as long as it waits.
    */
   #request(session: Session, positions: ReadonlyMap<number, number>, told: ReadonlySet<number>, limits: FetchLimits): void {
-    const byLeader = new Map<number, { partition: number; offset: number; leaderEpoch: number }[]>();
+    const byLeader = new Map<number, WantedPartition[]>();
     const later = new Set<number>(session.outstanding.keys());
     for (const [partition, offset] of positions) {
       const leader = session.leaders.leaderOf(partition);
       if (leader === undefined) {
         this.#isStale = true;
-        if (!session.leaders.isGone) this.#hinder(partition, `Partition ${partition} of ${this.topic} has no leader now.`);
+        if (!session.leaders.isGone) this.#news.hinder(partition, `Partition ${partition} of ${this.topic} has no leader now.`);
         continue;
       }
       if (told.has(partition) || this.#isChanged(session, partition, leader)) later.add(leader.nodeId);
@@ -211,16 +195,11 @@ export class KafkaReader implements Reader {
     session.asked.set(partition, leader);
     if (!before || (before.nodeId === leader.nodeId && before.leaderEpoch === leader.leaderEpoch)) return false;
     const why = `Partition ${partition} has another leader: broker ${leader.nodeId}, epoch ${leader.leaderEpoch}.`;
-    this.#interruptAsked(partition, why);
+    this.#news.interrupt(partition, why);
     return true;
   }
 
-  async #ask(
-    session: Session,
-    nodeId: number,
-    wanted: readonly { partition: number; offset: number; leaderEpoch: number }[],
-    limits: FetchLimits,
-  ): Promise<void> {
+  async #ask(session: Session, nodeId: number, wanted: readonly WantedPartition[], limits: FetchLimits): Promise<void> {
     let node: Node | undefined;
     try {
       node = await session.connections.node(nodeId);
@@ -254,18 +233,18 @@ export class KafkaReader implements Reader {
     for (const [partition, leader] of session.asked) {
       if (leader.nodeId !== nodeId) continue;
       if (node) this.#interrupt(session, partition, why);
-      else this.#hinder(partition, why);
+      else this.#news.hinder(partition, why);
     }
   }
 
   async #takeAnswers(
     session: Session,
     node: Node,
-    wanted: readonly { partition: number; offset: number; leaderEpoch: number }[],
+    wanted: readonly WantedPartition[],
     answers: readonly PartitionAnswer[],
   ): Promise<void> {
     const budget: UnpackBudget = { left_bytes: ANSWER_UNPACKED_BYTES_MAX };
-    const outOfRange: { partition: number; offset: number; leaderEpoch: number }[] = [];
+    const outOfRange: WantedPartition[] = [];
     let isFirst = true;
     for (const answer of answers) {
       const one = wanted.find(({ partition }) => partition === answer.partition);
@@ -275,7 +254,7 @@ export class KafkaReader implements Reader {
       if (answer.errorCode === ERROR_OFFSET_OUT_OF_RANGE) outOfRange.push(one);
       else if (answer.errorCode === ERROR_TOPIC_AUTHORIZATION_FAILED)
         throw new AppError("LOG_UNAVAILABLE", `The broker does not allow reading ${this.topic}; grant READ on it to this user.`);
-      else if (answer.errorCode !== 0) this.#refused(session, answer);
+      else if (answer.errorCode !== 0) this.#refused(session, answer.partition, answer.errorCode);
       else {
         this.#takeRecords(session, one, answer, budget, isFirst);
         if (answer.bytes.length > 0) isFirst = false;
@@ -286,14 +265,13 @@ export class KafkaReader implements Reader {
 
   #takeRecords(
     session: Session,
-    { offset, leaderEpoch }: { offset: number; leaderEpoch: number },
+    { offset, leaderEpoch }: WantedPartition,
     { partition, bytes, highWatermark, aborted }: PartitionAnswer,
     budget: UnpackBudget,
     isFirst: boolean,
   ): void {
     session.refusals.delete(partition);
-    this.#hindrances.delete(partition);
-    const owed = this.#owed.delete(partition);
+    const owed = this.#news.isOwed(partition);
     this.#refreshBackoff.reset();
     if (bytes.length === 0 && !owed) return;
     try {
@@ -310,79 +288,43 @@ export class KafkaReader implements Reader {
         leaderEpoch: Math.max(0, leaderEpoch),
         records,
       };
-      this.#tell({ partition, batch });
+      this.#news.tell({ partition, batch });
     } catch (e) {
-      this.#tell({ partition, unreadable: e instanceof Error ? e.message : String(e) });
+      this.#news.tell({ partition, unreadable: e instanceof Error ? e.message : String(e) });
     }
   }
 
-  #refused(session: Session, { partition, errorCode }: PartitionAnswer): void {
+  #refused(session: Session, partition: number, errorCode: number): void {
     this.#isStale = true;
     const refusals = (session.refusals.get(partition) ?? 0) + 1;
     session.refusals.set(partition, refusals);
-    if (refusals >= REFUSALS_MAX) this.#hinder(partition, `Partition ${partition} cannot be read: ${describeError(errorCode)}.`);
+    if (refusals >= REFUSALS_MAX)
+      this.#news.hinder(partition, `Partition ${partition} cannot be read: ${describeError(errorCode)}.`);
   }
 
   /** The broker's "out of range" carries no range; it is asked for, and a partition that is in range after all is fetched again. */
-  async #takeOutOfRange(
-    session: Session,
-    node: Node,
-    wanted: readonly { partition: number; offset: number; leaderEpoch: number }[],
-  ): Promise<void> {
+  async #takeOutOfRange(session: Session, node: Node, wanted: readonly WantedPartition[]): Promise<void> {
     const ends = await listEnds(node, this.topic, wanted);
     for (const { partition, offset, leaderEpoch } of wanted) {
       const watermarks = ends.get(partition);
       if (watermarks === undefined || "errorCode" in watermarks) {
-        this.#refused(session, {
-          partition,
-          errorCode: watermarks?.errorCode ?? -1,
-          highWatermark: -1,
-          aborted: [],
-          bytes: EMPTY,
-        });
+        this.#refused(session, partition, watermarks?.errorCode ?? -1);
       } else if (offset < watermarks.startOffset || offset > watermarks.endOffset) {
         const { startOffset, endOffset } = watermarks;
-        this.#owed.delete(partition);
-        this.#tell({ partition, outOfRange: { startOffset, endOffset } satisfies Watermarks });
-      } else if (this.#owed.delete(partition)) {
+        this.#news.isOwed(partition);
+        this.#news.tell({ partition, outOfRange: { startOffset, endOffset } satisfies Watermarks });
+      } else if (this.#news.isOwed(partition)) {
         const { endOffset } = watermarks;
-        const batch = {
-          partition,
-          baseOffset: offset,
-          nextOffset: offset,
-          endOffset,
-          leaderEpoch: Math.max(0, leaderEpoch),
-          records: [],
-        };
-        this.#tell({ partition, batch });
+        const nothing = { baseOffset: offset, nextOffset: offset, endOffset, leaderEpoch: Math.max(0, leaderEpoch), records: [] };
+        this.#news.tell({ partition, batch: { partition, ...nothing } });
       }
     }
   }
 
-  #hinder(partition: number, why: string): void {
-    if (this.#hindrances.get(partition) === why) return;
-    this.#hindrances.set(partition, why);
-    this.#owed.add(partition);
-    this.#tell({ partition, unavailable: why });
-  }
-
   #interrupt(session: Session, partition: number, why: string): void {
     session.asked.delete(partition);
-    this.#interruptAsked(partition, why);
-  }
-
-  /** What arrived of the partition and was not handed out was read before, and stays. */
-  #interruptAsked(partition: number, why: string): void {
-    this.#owed.add(partition);
-    this.#tell({ partition, interrupted: why });
-  }
-
-  #tell(result: FetchResult): void {
-    this.#arrived.push(result);
-    this.#wake.resolve();
+    this.#news.interrupt(partition, why);
   }
 }
-
-const EMPTY = Buffer.alloc(0);
 
 const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { findKafka, type Server, startServer } from "../kafka.ts";
@@ -12,6 +12,7 @@ export const CLUSTER_USER = { name: "clara", password: "claras-password" };
 
 const NODES = [1, 2, 3] as const;
 const CONTROLLER = 100;
+const ATTEMPTS_MAX = 3;
 const heal_ms_max = 90_000;
 const poll_ms = 100;
 /** After that the controller takes a killed or paused broker for gone. */
@@ -44,7 +45,9 @@ export interface Cluster {
   resume(node: number): void;
   /** Where the node keeps the records of a partition. */
   partitionDir(node: number, topic: string, partition: number): string;
-  /** Everybody runs, the proxies pass, and all replicas of all topics are in sync. */
+  /** Waits until all brokers are there and all replicas of all topics in sync. */
+  inSync(): Promise<void>;
+  /** Everybody runs, the proxies pass, and all is in sync. */
   heal(): Promise<void>;
   dispose(): Promise<void>;
 }
@@ -61,15 +64,30 @@ interface Ports {
 export async function startCluster(): Promise<Cluster | { readonly unavailable: string }> {
   const jars = await findKafka();
   if ("unavailable" in jars) return jars;
-  const dir = await mkdtemp(join(tmpdir(), "order-processing-cluster-"));
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startNodes(jars.dir);
+    } catch (e) {
+      // Between finding a free port and listening on it another program may have taken it.
+      if (attempt === ATTEMPTS_MAX) throw e;
+    }
+  }
+}
+
+async function startNodes(jarsDir: string): Promise<Cluster> {
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => rm(dir, { recursive: true, force: true }));
+  const dirs = new Map<number, string>();
+  for (const node of [CONTROLLER, ...NODES]) {
+    const dir = await mkdtemp(join(tmpdir(), `order-processing-node-${node}-`));
+    stack.defer(() => rm(dir, { recursive: true, force: true }));
+    dirs.set(node, dir);
+  }
 
   const [controllerPort, ...free] = (await freePorts(1 + 5 * NODES.length)) as [number, ...number[]];
-  const ports = new Map(
+  const ports = new Map<number, Ports>(
     NODES.map((node, i) => {
       const [plain, proxyTarget, proxy, secured, ipv6] = free.slice(5 * i) as [number, number, number, number, number];
-      return [node as number, { plain, proxyTarget, proxy, secured, ipv6 }];
+      return [node, { plain, proxyTarget, proxy, secured, ipv6 }];
     }),
   );
   const proxies = new Map<number, TcpProxy>();
@@ -82,13 +100,12 @@ export async function startCluster(): Promise<Cluster | { readonly unavailable: 
 
   const start = async (node: number): Promise<readonly [number, Server]> => {
     const own = ports.get(node);
-    const ownDir = join(dir, String(node));
-    await mkdir(ownDir);
-    const server = await startServer(jars.dir, {
-      dir: ownDir,
+    const dir = dirs.get(node) as string;
+    const server = await startServer(jarsDir, {
+      dir,
       brokers: own && `127.0.0.1:${own.plain}`,
       properties:
-        common(ownDir, controllerPort) + (own ? brokerProperties(node, own, hasIpv6) : controllerProperties(controllerPort)),
+        common(dir, controllerPort) + (own ? brokerProperties(node, own, hasIpv6) : controllerProperties(controllerPort)),
       java: [`-Xmx${own ? 400 : 200}m`, "-Xms64m", "-XX:TieredStopAtLevel=1"],
     });
     stack.defer(() => server.dispose());
@@ -99,11 +116,11 @@ export async function startCluster(): Promise<Cluster | { readonly unavailable: 
   for (const one of begun) if (one.status === "rejected") throw one.reason;
   const servers = new Map(begun.flatMap((one) => (one.status === "fulfilled" ? [one.value] : [])));
   const owned = stack.move();
-  return runningCluster({ dir, ports, proxies, servers, hasIpv6, dispose: () => owned.disposeAsync() });
+  return runningCluster({ dirs, ports, proxies, servers, hasIpv6, dispose: () => owned.disposeAsync() });
 }
 
 interface Parts {
-  readonly dir: string;
+  readonly dirs: ReadonlyMap<number, string>;
   readonly ports: ReadonlyMap<number, Ports>;
   readonly proxies: ReadonlyMap<number, TcpProxy>;
   readonly servers: ReadonlyMap<number, Server>;
@@ -111,7 +128,7 @@ interface Parts {
   readonly dispose: () => Promise<void>;
 }
 
-function runningCluster({ dir, ports, proxies, servers, hasIpv6, dispose }: Parts): Cluster {
+function runningCluster({ dirs, ports, proxies, servers, hasIpv6, dispose }: Parts): Cluster {
   const addresses = (host: string, which: keyof Ports) => NODES.map((node) => `${host}:${ports.get(node)?.[which]}`).join();
   const paused = new Set<number>();
   const server = (node: number): Server => {
@@ -135,6 +152,10 @@ function runningCluster({ dir, ports, proxies, servers, hasIpv6, dispose }: Part
     const all = [...(await admin.allTopics()).values()].flat();
     return all.every(({ leader, inSync, replicas }) => leader !== undefined && inSync.length === replicas.length);
   };
+  const inSync = async () => {
+    const bounds = { wait_ms_max: heal_ms_max, interval_ms: poll_ms };
+    await waitUntil("for all replicas to be in sync", () => allInSync().catch(() => false), bounds);
+  };
   return {
     nodes: NODES,
     brokers: addresses("127.0.0.1", "plain"),
@@ -151,15 +172,13 @@ function runningCluster({ dir, ports, proxies, servers, hasIpv6, dispose }: Part
       server(node).signal("SIGSTOP");
     },
     resume,
-    partitionDir: (node, topic, partition) => join(dir, String(node), "data", `${topic}-${partition}`),
+    partitionDir: (node, topic, partition) => join(dirs.get(node) as string, "data", `${topic}-${partition}`),
+    inSync,
     heal: async () => {
       for (const proxy of proxies.values()) proxy.pass();
       NODES.forEach(resume);
       await Promise.all(NODES.map((node) => server(node).start()));
-      await waitUntil("for all replicas to be in sync", () => allInSync().catch(() => false), {
-        wait_ms_max: heal_ms_max,
-        interval_ms: poll_ms,
-      });
+      await inSync();
     },
     dispose: async () => {
       NODES.forEach(resume);

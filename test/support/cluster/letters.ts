@@ -6,10 +6,7 @@ export const headerOf = ({ headers }: ForeignRecord, name: string): string | und
   headers.findLast(([given]) => given === name)?.[1];
 
 /** The letters of a topic by where their records came from, `partition:offset`. */
-export async function lettersByOrigin(
-  cluster: Cluster,
-  { deadLetterTopic }: OrdersTopic,
-): Promise<Map<string, ForeignRecord[]>> {
+export async function lettersByOrigin(cluster: Cluster, { deadLetterTopic }: OrdersTopic): Promise<Map<string, ForeignRecord[]>> {
   const log = inspectorLog(cluster.brokers);
   try {
     const letters = await readAll(log, deadLetterTopic);

@@ -3,7 +3,7 @@ import { pythonCreate } from "../foreign.ts";
 import { createOrder, orderDetails, updateOrder } from "../http.ts";
 import type { Program } from "../processes.ts";
 import { waitUntil } from "../wait-until.ts";
-import type { Acl } from "./admin.ts";
+import type { Acl } from "./rights-and-quotas.ts";
 import { type Cluster, CLUSTER_USER } from "./cluster.ts";
 
 /** A topic of one test, its dead-letter topic, and the settings of the programs that use it. */

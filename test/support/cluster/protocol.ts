@@ -1,7 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { FieldReader, FieldWriter } from "./fields.ts";
 
-const answer_ms_max = 15_000;
 const length_bytes = 4;
 
 /** The broker's answer has an error code (protocol guide, "Error Codes"). */
@@ -25,6 +24,9 @@ export interface Request {
 export class ProtocolClient {
   readonly #connections = new Map<string, Promise<Connection>>();
 
+  /** A connection whose answers do not come in time is closed. */
+  constructor(private readonly answer_ms_max: number) {}
+
   async ask(address: string, request: Request): Promise<FieldReader> {
     const connecting = this.#connections.get(address) ?? this.#connect(address);
     const connection = await connecting;
@@ -38,7 +40,7 @@ export class ProtocolClient {
   }
 
   #connect(address: string): Promise<Connection> {
-    const connecting = Connection.open(address, () => {
+    const connecting = Connection.open(address, this.answer_ms_max, () => {
       if (this.#connections.get(address) === connecting) this.#connections.delete(address);
     });
     this.#connections.set(address, connecting);
@@ -61,17 +63,18 @@ class Connection {
   private constructor(
     private readonly socket: Socket,
     private readonly address: string,
+    private readonly answer_ms_max: number,
   ) {
     socket.setNoDelay(true);
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
   }
 
-  static open(address: string, onClosed: () => void): Promise<Connection> {
+  static open(address: string, answer_ms_max: number, onClosed: () => void): Promise<Connection> {
     const colon = address.lastIndexOf(":");
     const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
     return new Promise((resolve, reject) => {
       const socket = connect(Number(address.slice(colon + 1)), host);
-      const connection = new Connection(socket, address);
+      const connection = new Connection(socket, address, answer_ms_max);
       const timer = setTimeout(() => socket.destroy(), answer_ms_max);
       socket.once("connect", () => {
         clearTimeout(timer);
@@ -95,7 +98,7 @@ class Connection {
     const length = Buffer.alloc(length_bytes);
     length.writeInt32BE(frame.length);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.socket.destroy(), answer_ms_max);
+      const timer = setTimeout(() => this.socket.destroy(), this.answer_ms_max);
       this.#pending.set(id, { resolve, reject, timer });
       this.socket.write(Buffer.concat([length, frame]));
     });

@@ -1,0 +1,169 @@
+import { describe, expect, test } from "bun:test";
+import { audit, type AuditOptions, type Finding } from "../../src/audit/audit.ts";
+import type { HeldPartition, OrderServiceClient } from "../../src/audit/order-service-client.ts";
+import { ReferenceFold } from "../../src/audit/reference-fold.ts";
+import { table } from "../../src/audit/table.ts";
+import { systemClock } from "../../src/clock.ts";
+import type { NewRecord } from "../../src/log/log.ts";
+import { MemoryBroker, type MemoryFaults, noFaults } from "../../src/log/memory-log.ts";
+import { created, record, updated } from "../runtime/rig.ts";
+
+const TOPIC = "orders.events";
+/** Waits are over at once. */
+const clock = { ...systemClock, now_ms: () => systemClock.now_ms() * 1_000, sleep: () => systemClock.sleep(1) };
+
+async function opened(partitions: number, faults: Partial<MemoryFaults> = {}) {
+  const broker = new MemoryBroker({
+    clock: systemClock,
+    newUuid: () => crypto.randomUUID(),
+    faults: { ...noFaults, ...faults },
+  });
+  const log = broker.connect("audit");
+  await log.createTopic(TOPIC, partitions);
+  const append = (...records: NewRecord[]) => log.producer().append(TOPIC, records);
+  const run = async (held: readonly Partial<HeldPartition>[], more: Partial<AuditOptions> = {}): Promise<Finding[]> => {
+    const service: OrderServiceClient = {
+      url: "http://orders",
+      partitions: async () => ({
+        topicName: TOPIC,
+        partitionCount: partitions,
+        partitions: held.map((one, partition) => ({ partition, state: "running", offset: 0, ...one })),
+      }),
+      rows: async () => ({ offset: 0, orders: [] }),
+      rebuild: async () => undefined,
+    };
+    const options = {
+      log,
+      topic: TOPIC,
+      services: [service],
+      allRows: false,
+      acceptsLateStart: false,
+      records_per_s_max: 0,
+      clock,
+    };
+    return Array.fromAsync(audit({ ...options, progress: () => undefined, ...more }));
+  };
+  /** Of what the log has now. */
+  const digest = async (from = 0): Promise<string> => {
+    const fold = new ReferenceFold();
+    const [result] = await log.reader(TOPIC).fetch(new Map([[0, from]]), { wait_ms_max: 1, partition_bytes_max: 1 << 20 });
+    if (result && "batch" in result) for (const one of result.batch.records) fold.apply(one);
+    return fold.digest();
+  };
+  return { broker, log, append, run, digest };
+}
+
+const events = [
+  record(0, created("ORD-1", "c1")),
+  record(0, updated("ORD-1", "u1", "shipped")),
+  record(0, created("ORD-2", "c2")),
+];
+
+describe("an audit", () => {
+  test("agrees where all of the log was folded", async () => {
+    const { append, run, digest } = await opened(1);
+    await append(...events);
+    const [found] = await run([{ offset: 3, digest: await digest(), startedAt: 0 }]);
+    expect(found).toMatchObject({ differences: [], notes: [], orders: 2 });
+  });
+
+  test("does not call it agreement where the log has lost its first records, unless that was accepted", async () => {
+    const { log, append, run, digest } = await opened(1);
+    await append(...events);
+    await log.deleteRecords(TOPIC, 0, 2);
+    const missing =
+      "it was folded from offset 2 on, and the log begins at offset 2: what orders.events had before offset 2 is missing and cannot be compared";
+    const late = { offset: 3, digest: await digest(2), startedAt: 2 };
+    expect(await run([late])).toMatchObject([{ differences: [missing], canRebuild: false }]);
+    const accepted = await run([late], { acceptsLateStart: true });
+    expect(accepted).toMatchObject([{ differences: [], notes: [missing] }]);
+    expect(table(accepted)).toContain(`agrees, see below\npartition 0: ${missing}\n`);
+    // A service that does not tell where it began.
+    expect(await run([{ offset: 3, digest: await digest(2) }])).toMatchObject([
+      { differences: [expect.stringContaining("the log begins at offset 2")] },
+    ]);
+  });
+
+  test("counts a batch that cannot be decoded as one dead letter", async () => {
+    const { broker, append, run, digest } = await opened(1);
+    await append(...events);
+    broker.topics.landUndecodable(TOPIC, 0, 5, "It is none.");
+    const [found] = await run([{ offset: 8, digest: await digest() }]);
+    expect(found).toMatchObject({ differences: [], deadLetters: 1 });
+  });
+
+  test("names a partition that the log does not give, and compares the others", async () => {
+    const { append, run, digest } = await opened(2, { leader: (_, partition) => (partition === 1 ? "none" : "ok") });
+    await append(...events);
+    const agrees = await digest();
+    expect(
+      await run([
+        { offset: 3, digest: agrees },
+        { offset: 1, digest: agrees },
+      ]),
+    ).toMatchObject([
+      { differences: [] },
+      { differences: ["the log does not give it now: The partition orders.events-1 has no leader now."] },
+    ]);
+  });
+
+  test("names services that do not go on, also where what they have agrees", async () => {
+    const { append, run, digest } = await opened(3);
+    await append(...events);
+    const empty = new ReferenceFold().digest();
+    const found = await run([
+      { offset: 3, digest: await digest(), state: "blocked", reason: "Dead letters cannot be appended." },
+      { state: "suspended", reason: "Its store is locked." },
+      { digest: empty, state: "halted", halted: "The log is another one." },
+    ]);
+    expect(found).toMatchObject([
+      { differences: [], notes: ["it is blocked at http://orders: Dead letters cannot be appended."] },
+      { differences: ["it is suspended at http://orders and has no digest yet: Its store is locked."] },
+      { differences: ["it is halted at http://orders: The log is another one."] },
+    ]);
+  });
+
+  test.each([
+    ["whose leader lost records and has others", 1, "it has another record at offset 2"],
+    ["that was made anew", undefined, "was deleted and made anew"],
+  ])("notices a topic %s while it is read", async (_, lostFrom, why) => {
+    const { broker, log, append, run } = await opened(1);
+    await append(...events);
+    const reader = (topic: string) => {
+      const found = log.reader(topic);
+      let fetches = 0;
+      return {
+        isThrottled: false,
+        close: () => found.close(),
+        fetch: async (...args: Parameters<typeof found.fetch>) => {
+          if (++fetches === 2) {
+            if (lostFrom !== undefined) broker.topics.elect(TOPIC, 0, lostFrom);
+            else {
+              broker.topics.deleteTopic(TOPIC);
+              await log.createTopic(TOPIC, 1);
+            }
+            await append(...events, ...events);
+          }
+          return found.fetch(...args);
+        },
+      };
+    };
+    const changed = new Proxy(log, {
+      get: (target, name) => {
+        const value: unknown = name === "reader" ? reader : Reflect.get(target, name, target);
+        return typeof value === "function" ? (value as (...args: unknown[]) => unknown).bind(target) : value;
+      },
+    });
+    expect(await run([{ offset: 5, digest: "x" }], { log: changed })).toMatchObject([
+      { differences: [expect.stringContaining(why)] },
+    ]);
+  });
+
+  test("ends, naming the place, where the log does not have what was applied", async () => {
+    const { append, run } = await opened(1);
+    await append(...events);
+    expect(await run([{ offset: 5, digest: "x" }])).toMatchObject([
+      { differences: ["orders.events-0 gives nothing at offset 3, before 5, which was applied."] },
+    ]);
+  });
+});

@@ -1,0 +1,120 @@
+import { describe, expect, test } from "bun:test";
+import { systemClock } from "../../src/clock.ts";
+import { ComparingReader } from "../../src/log/comparing-reader.ts";
+import type { NewRecord } from "../../src/log/log.ts";
+import { MemoryBroker } from "../../src/log/memory-log.ts";
+
+const TOPIC = "t";
+const LIMITS = { wait_ms_max: 5, partition_bytes_max: 1024 };
+
+const record = (value: string, partition = 0): NewRecord => ({ partition, key: "k", value, headers: [], timestamp_ms: 1 });
+
+async function opened(partitions = 1) {
+  const broker = new MemoryBroker({ clock: systemClock, newUuid: () => crypto.randomUUID() });
+  const log = broker.connect("test");
+  await log.createTopic(TOPIC, partitions);
+  const append = (...records: NewRecord[]) => log.producer().append(TOPIC, records);
+  const reader = new ComparingReader(log, { name: TOPIC, topicId: (await log.ends(TOPIC)).topicId });
+  /** Reads on at `from` until `count` values were given, in a bounded number of fetches. */
+  const read = async (from: number, count: number, partition = 0): Promise<string[]> => {
+    const values: string[] = [];
+    for (let tries = 0, at = from; values.length < count && tries < 20; tries++) {
+      for (const result of await reader.fetch(new Map([[partition, at]]), LIMITS)) {
+        if (!("batch" in result)) throw new Error(JSON.stringify(result));
+        values.push(...result.batch.records.map(({ value }) => String(value)));
+        at = result.batch.nextOffset;
+      }
+    }
+    return values;
+  };
+  return { broker, log, append, reader, read };
+}
+
+describe("reading through interruptions", () => {
+  test("a new leader that has the same goes on behind what was given, with nothing twice", async () => {
+    const { broker, append, read } = await opened();
+    await append(record("a"), record("b"));
+    expect(await read(0, 2)).toEqual(["a", "b"]);
+    broker.topics.elect(TOPIC, 0);
+    await append(record("c"));
+    expect(await read(2, 1)).toEqual(["c"]);
+    broker.topics.elect(TOPIC, 0);
+    await append(record("d"), record("e"));
+    expect(await read(3, 2)).toEqual(["d", "e"]);
+  });
+
+  test.each([
+    ["another record", ["x", "y"]],
+    ["the same bytes, written again under the new leader", ["b", "c"]],
+  ])("a leader that lost the tail and has %s in its place is found out", async (_, written) => {
+    const { broker, append, read } = await opened();
+    await append(record("a"), record("b"));
+    expect(await read(0, 2)).toEqual(["a", "b"]);
+    broker.topics.elect(TOPIC, 0, 1);
+    await append(...written.map((value) => record(value)));
+    await expect(read(2, 1)).rejects.toMatchObject({
+      code: "LOG_DISAGREES",
+      message: expect.stringContaining("Partition 0 of t changed while it was read: it has another record at offset 1"),
+    });
+  });
+
+  test("a log that ends before what was given is found out", async () => {
+    const { broker, append, read } = await opened();
+    await append(record("a"), record("b"), record("c"));
+    expect(await read(0, 3)).toEqual(["a", "b", "c"]);
+    broker.topics.loseTail(TOPIC, 0, 1);
+    await expect(read(3, 1)).rejects.toMatchObject({
+      code: "LOG_DISAGREES",
+      message: expect.stringContaining("ends at offset 1"),
+    });
+  });
+
+  test("a topic made anew is another one, also where it has the very same records", async () => {
+    const { broker, log, append, read } = await opened();
+    await append(record("a"), record("b"));
+    expect(await read(0, 1)).toEqual(["a", "b"]);
+    broker.topics.deleteTopic(TOPIC);
+    await log.createTopic(TOPIC, 1);
+    await append(record("a"), record("b"), record("c"));
+    await expect(read(2, 1)).rejects.toMatchObject({ code: "LOG_DISAGREES", message: expect.stringContaining("made anew") });
+  });
+
+  test("a topic that is gone is waited for", async () => {
+    const { broker, append, reader, read } = await opened();
+    await append(record("a"));
+    expect(await read(0, 1)).toEqual(["a"]);
+    broker.topics.deleteTopic(TOPIC);
+    expect(await reader.fetch(new Map([[0, 1]]), LIMITS)).toEqual([]);
+    await expect(reader.fetch(new Map([[0, 1]]), LIMITS)).rejects.toMatchObject({ code: "LOG_UNAVAILABLE" });
+  });
+
+  test("who left a part of what was given unused reads on there, and the whole is compared all the same", async () => {
+    const { broker, append, read } = await opened();
+    await append(...["a", "b", "c", "d"].map((value) => record(value)));
+    expect(await read(0, 4)).toEqual(["a", "b", "c", "d"]);
+    broker.topics.elect(TOPIC, 0);
+    expect(await read(2, 2)).toEqual(["c", "d"]);
+    broker.topics.elect(TOPIC, 0, 3);
+    await append(record("x"));
+    await expect(read(2, 2)).rejects.toMatchObject({ code: "LOG_DISAGREES" });
+  });
+
+  test("one partition's interruption holds up no other for longer than the question which topic it is", async () => {
+    const { broker, append, read } = await opened(2);
+    await append(record("a"), record("b", 1), record("c", 1));
+    expect([await read(0, 1), await read(0, 1, 1)]).toEqual([["a"], ["b", "c"]]);
+    broker.topics.elect(TOPIC, 0);
+    await append(record("d", 1));
+    expect(await read(2, 1, 1)).toEqual(["d"]);
+  });
+
+  test("a batch that cannot be decoded is compared as a whole", async () => {
+    const { broker, append, read } = await opened();
+    broker.topics.landUndecodable(TOPIC, 0, 3, "It is none.");
+    await append(record("a"));
+    expect(await read(0, 2)).toEqual(["null", "a"]);
+    broker.topics.elect(TOPIC, 0);
+    await append(record("b"));
+    expect(await read(4, 1)).toEqual(["b"]);
+  });
+});
