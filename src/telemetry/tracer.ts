@@ -9,7 +9,7 @@ export interface RequestTracer {
     route: string,
     url: string,
     traceparent: string | undefined,
-    tracestate: string | undefined,
+    tracestate?: string,
   ): RequestSpan;
 }
 
