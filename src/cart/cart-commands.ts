@@ -39,7 +39,7 @@ interface Sending {
 /**
  * The commands on log and index. A create appends first and asks afterwards whether its event is the order's first: the log
  * arbitrates between any number of carts (invariant 8). Whoever has an idempotency key reads its event back: the log arbitrates between
- * requests under one key, too (decision 17).
+ * requests under one key, too (decision 18).
  *
  * ```
  *  create ─▶ known? 409 ─▶ place ─▶ its partition followed? ─▶ append ─▶ first create up to its own offset? ─▶ its own event: 200, another's: 409

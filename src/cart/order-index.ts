@@ -102,8 +102,9 @@ export class OrderIndex {
   /** All partitions share one file, so the first that is open answers. */
   #look<T>(query: (view: IndexView) => T): T {
     const { partitions } = this.options;
-    for (const held of partitions.held()) {
-      if (!held.view) continue;
+    for (let partition = 0; partition < partitions.partitionCount; partition++) {
+      const held = partitions.get(partition);
+      if (!held?.view) continue;
       try {
         return query(held.view);
       } catch (e) {

@@ -64,6 +64,7 @@ export class CartService {
   readonly #appender: Appender;
   readonly #refusals: Refusals;
   readonly #topics: Topics;
+  readonly #opening: Outage;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
   #state: State | undefined;
@@ -76,6 +77,8 @@ export class CartService {
     const ownCreates = new OwnCreates();
     this.#options = options;
     this.#topics = new Topics({ owner: "The cart service", config, log, clock, random, logger });
+    const tell = (message: string) => logger.error({ topic }, message);
+    this.#opening = new Outage("STORE_FAILED: Opening the index of orders", clock, tell);
     this.#projection = indexProjection(ownCreates);
     this.partitions = new PartitionSet({
       log,
@@ -84,7 +87,7 @@ export class CartService {
       openStore: (partition) => new PartitionStore(this.#openedDb(), this.#projection, partition, () => undefined, meter),
       isOwner: () => true,
       membership: () => (this.partitions.partitionCount === 0 ? "joining" : this.#placement.isSettled ? "stable" : "settling"),
-      obstacle: () => this.#topics.waiting,
+      obstacle: () => this.#topics.waiting ?? this.#opening.failure(0),
       topics: this.#topics,
       gather_ms: INDEX_GATHER_MS,
       meter,
@@ -164,19 +167,18 @@ export class CartService {
   }
 
   async #run(): Promise<void> {
-    const { config, log, clock, random, logger } = this.#options;
+    const { config, log, clock, random } = this.#options;
     const { orders_topic: topic } = config;
     const logId = await this.#topics.prepare(this.#ending.signal);
     if (logId === undefined || this.#ending.signal.aborted) return;
     const watching = this.#topics.watch(this.#ending.signal);
     const backoff = new Backoff(config, random);
-    const outage = new Outage("STORE_FAILED: Opening the index of orders", clock, (message) => logger.error({ topic }, message));
     while (!this.#ending.signal.aborted && !this.#db) {
       try {
         this.#db = this.#openDb(logId);
-        outage.worked();
+        this.#opening.worked();
       } catch (e) {
-        outage.failed(e);
+        this.#opening.failed(e);
         await clock.sleep(backoff.next_ms(), this.#ending.signal);
       }
     }

@@ -1,8 +1,9 @@
 import { type Clock, within } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { AppendMeter } from "../telemetry/meters.ts";
+import { type Appended, AppendQueues, type Queue, type Waiting } from "./append-queues.ts";
 import type { IdempotentProducer, NewRecord, SendOutcome } from "./log.ts";
-import { BATCH_HEAD_BYTES, encodedBytes, IN_BATCH_EXTRA_BYTES } from "./record-size.ts";
+import { encodedBytes, IN_BATCH_EXTRA_BYTES } from "./record-size.ts";
 
 export interface AppenderOptions {
   readonly producer: IdempotentProducer;
@@ -15,29 +16,6 @@ export interface AppenderOptions {
   /** Told of every event that the log refuses for good. */
   readonly onRefused?: (error: AppError) => void;
   readonly meter?: AppendMeter | undefined;
-}
-
-/** Where the log has a record. */
-export type Appended = Exclude<SendOutcome, { readonly error: AppError }>;
-
-interface Waiting {
-  readonly record: NewRecord;
-  /** What it takes of a batch, at most. */
-  readonly bytes: number;
-  readonly deadline_ms: number;
-  readonly resolve: (appended: Appended) => void;
-  readonly reject: (error: AppError) => void;
-  /** Its deadline passed while it was in flight. */
-  isOverdue: boolean;
-}
-
-/** What waits for one partition. */
-interface Queue {
-  readonly partition: number;
-  waiting: Waiting[];
-  isSending: boolean;
-  /** Why its last send failed. It then has a lane of its own, until one works. */
-  failure: AppError | undefined;
 }
 
 interface Send {
@@ -67,10 +45,7 @@ const AGAIN_MS = 500;
  * ```
  */
 export class Appender {
-  /** Those of which only some went last time come last. */
-  readonly #queues = new Map<number, Queue>();
-  #queuedRecords = 0;
-  #queuedBytes = 0;
+  readonly #queues = new AppendQueues(({ reject }, { failure }) => reject(notInTime(failure)));
   /** By lane. */
   readonly #sends = new Map<string, Send>();
   #gathering: Promise<void> | undefined;
@@ -93,16 +68,11 @@ export class Appender {
       return Promise.reject(tooLarge);
     }
     const bytes = recordBytes + IN_BATCH_EXTRA_BYTES;
-    if (this.#queuedRecords >= this.options.queue_records_max || this.#queuedBytes + bytes > QUEUE_BYTES_MAX) {
-      return Promise.reject(
-        new AppError("OVERLOADED", `${this.#queuedRecords} events already wait for the log; try again later.`),
-      );
-    }
+    const queued = this.#queues;
+    if (queued.records >= this.options.queue_records_max || queued.bytes + bytes > QUEUE_BYTES_MAX)
+      return Promise.reject(new AppError("OVERLOADED", `${queued.records} events already wait for the log; try again later.`));
     return new Promise((resolve, reject) => {
-      const queue = this.#queueOf(record.partition);
-      queue.waiting.push({ record, bytes, deadline_ms, resolve, reject, isOverdue: false });
-      this.#queuedRecords++;
-      this.#queuedBytes += bytes;
+      const queue = this.#queues.push({ record, bytes, deadline_ms, resolve, reject, isOverdue: false });
       if (!this.#gathering && this.#isFree(queue)) this.#gathering = this.#gather();
       if (!this.#sweeping) void this.#sweep();
     });
@@ -117,16 +87,11 @@ export class Appender {
   }
 
   async #sent(): Promise<void> {
-    while (this.#gathering || this.#sends.size > 0)
-      await Promise.race([this.#gathering, ...[...this.#sends.values()].map(({ done }) => done)].filter(Boolean));
-  }
-
-  #queueOf(partition: number): Queue {
-    const found = this.#queues.get(partition);
-    if (found) return found;
-    const queue: Queue = { partition, waiting: [], isSending: false, failure: undefined };
-    this.#queues.set(partition, queue);
-    return queue;
+    while (this.#gathering || this.#sends.size > 0) {
+      const underWay = [...this.#sends.values()].map(({ done }) => done);
+      if (this.#gathering) underWay.push(this.#gathering);
+      await Promise.race(underWay);
+    }
   }
 
   #laneOf({ partition, failure }: Queue): string {
@@ -161,9 +126,9 @@ export class Appender {
 
   /** Starts a send in every lane that is free and has something to send. */
   #sendNext(): void {
-    if (this.#queuedRecords === 0) return;
+    if (this.#queues.records === 0) return;
     const lanes = new Map<string, Queue[]>();
-    for (const queue of this.#queues.values()) {
+    for (const queue of this.#queues) {
       if (queue.waiting.length === 0 || queue.isSending) continue;
       const lane = this.#laneOf(queue);
       if (this.#sends.has(lane)) continue;
@@ -179,7 +144,7 @@ export class Appender {
 
   async #send(lane: string, batch: readonly Waiting[]): Promise<void> {
     const { producer, topic, clock, meter } = this.options;
-    for (const { record } of batch) this.#queueOf(record.partition).isSending = true;
+    for (const { record } of batch) this.#queues.of(record.partition).isSending = true;
     const records = batch.map((waiting) => waiting.record);
     const deadline_ms = sendDeadline(batch, clock.now_ms());
     const began_s = meter?.now_s() ?? 0;
@@ -211,7 +176,7 @@ export class Appender {
     for (let i = 0; i < batch.length; i++) {
       const waiting = batch[i] as Waiting;
       const outcome = outcomes[i] as SendOutcome;
-      const queue = this.#queueOf(waiting.record.partition);
+      const queue = this.#queues.of(waiting.record.partition);
       queue.isSending = false;
       if (!("error" in outcome)) {
         queue.failure = undefined;
@@ -228,52 +193,22 @@ export class Appender {
       if (error.code === "LOG_UNAVAILABLE" && waiting.deadline_ms >= againFrom_ms) again.push(waiting);
       else waiting.reject(error);
     }
-    if (again.length > 0) this.#putBack(again);
+    if (again.length > 0) this.#queues.putBack(again);
     return { acknowledged, unknown };
-  }
-
-  #putBack(again: readonly Waiting[]): void {
-    for (const waiting of again.toReversed()) {
-      this.#queueOf(waiting.record.partition).waiting.unshift(waiting);
-      this.#queuedRecords++;
-      this.#queuedBytes += waiting.bytes;
-    }
   }
 
   /** No record is sent after its deadline, however long the process stood still; placement counts on it. */
   #takeBatch(queues: readonly Queue[]): Waiting[] {
     const { producer, topic, clock, batch_records_max } = this.options;
     const partition_bytes_max = Math.min(BATCH_BYTES_MAX, producer.batchBytesMax(topic));
-    const now_ms = clock.now_ms();
-    const batch: Waiting[] = [];
-    let bytes = 0;
-    for (const queue of queues) {
-      let ofPartition_bytes = BATCH_HEAD_BYTES;
-      let taken = 0;
-      for (const waiting of queue.waiting) {
-        if (waiting.deadline_ms > now_ms) {
-          if (batch.length >= batch_records_max || (batch.length > 0 && bytes + waiting.bytes > BATCH_BYTES_MAX)) break;
-          if (ofPartition_bytes > BATCH_HEAD_BYTES && ofPartition_bytes + waiting.bytes > partition_bytes_max) break;
-          ofPartition_bytes += waiting.bytes;
-          bytes += waiting.bytes;
-          batch.push(waiting);
-        } else waiting.reject(notInTime(queue.failure));
-        this.#queuedRecords--;
-        this.#queuedBytes -= waiting.bytes;
-        taken++;
-      }
-      queue.waiting.splice(0, taken);
-      if (taken === 0 || queue.waiting.length === 0) continue;
-      this.#queues.delete(queue.partition);
-      this.#queues.set(queue.partition, queue);
-    }
-    return batch;
+    const limits = { records_max: batch_records_max, bytes_max: BATCH_BYTES_MAX, partition_bytes_max };
+    return this.#queues.take(queues, limits, clock.now_ms());
   }
 
   /** One timer for all that wait, and none while nobody waits. */
   async #sweep(): Promise<void> {
     this.#sweeping = true;
-    while (this.#queuedRecords > 0 || this.#sends.size > 0) {
+    while (this.#queues.records > 0 || this.#sends.size > 0) {
       await this.options.clock.sleep(SWEEP_MS);
       this.#expire(this.options.clock.now_ms());
     }
@@ -289,16 +224,7 @@ export class Appender {
         waiting.reject(outcomeUnknown());
       }
     }
-    for (const queue of this.#queues.values()) {
-      if (!queue.waiting.some((waiting) => waiting.deadline_ms <= now_ms)) continue;
-      queue.waiting = queue.waiting.filter((waiting) => {
-        if (waiting.deadline_ms > now_ms) return true;
-        this.#queuedRecords--;
-        this.#queuedBytes -= waiting.bytes;
-        waiting.reject(notInTime(queue.failure));
-        return false;
-      });
-    }
+    this.#queues.expire(now_ms);
   }
 }
 

@@ -120,12 +120,14 @@ export class MemoryProducer implements IdempotentProducer {
   /** Reaches no other leader than the one it was sent to. */
   async #landLate(topic: string, records: readonly NewRecord[], land: () => unknown): Promise<void> {
     const { broker } = this.log;
-    const termsOf = () =>
-      [broker.topics.find(topic)?.topicId, ...records.map(({ partition }) => broker.topics.topic(topic)[partition]?.term)].join();
-    const terms = termsOf();
+    const leaders = () => {
+      const epochs = records.map(({ partition }) => broker.topics.topic(topic)[partition]?.leaderEpoch);
+      return [broker.topics.find(topic)?.topicId, ...epochs].join();
+    };
+    const sentTo = leaders();
     await broker.clock.sleep(broker.late_ms);
     try {
-      if (termsOf() === terms) land();
+      if (leaders() === sentTo) land();
     } catch {
       // Fenced by now: it must not land.
     }

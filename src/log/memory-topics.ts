@@ -27,8 +27,6 @@ export interface MemoryTopic {
 
 export interface MemoryPartition {
   leaderEpoch: number;
-  /** Grows with whatever breaks the connections to its leader. */
-  term: number;
   /** Where transactions are open. */
   readonly openAt: Set<number>;
   startOffset: number;
@@ -154,16 +152,13 @@ export class MemoryTopics {
     this.notify();
   }
 
-  /** The partition has a new leader. One that was not in sync lacks what lies from `endOffset` on, which is lost. */
+  /**
+   * The partition has a new leader, or its old one is back. One that was not in sync, or had not written all to its disk, lacks what lies
+   * from `endOffset` on, which is lost.
+   */
   elect(topic: string, partition: number, endOffset = Number.POSITIVE_INFINITY): void {
-    this.partition(topic, partition).leaderEpoch++;
-    this.loseTail(topic, partition, endOffset);
-  }
-
-  /** Its leader comes back without what it had not written to its disk, and nobody else led meanwhile. */
-  loseTail(topic: string, partition: number, endOffset: number): void {
     const found = this.partition(topic, partition);
-    found.term++;
+    found.leaderEpoch++;
     cut(found, endOffset);
     this.notify();
   }
@@ -219,7 +214,7 @@ export const ends = ({ startOffset, entries }: MemoryPartition): Watermarks => (
 
 export const stableOffset = (partition: MemoryPartition): number => Math.min(ends(partition).endOffset, ...partition.openAt);
 
-const newPartition = (): MemoryPartition => ({ leaderEpoch: 0, term: 0, openAt: new Set(), startOffset: 0, entries: [] });
+const newPartition = (): MemoryPartition => ({ leaderEpoch: 0, openAt: new Set(), startOffset: 0, entries: [] });
 
 /** Leaves what lies before `endOffset`, and no part of a batch. */
 function cut(partition: MemoryPartition, endOffset: number): void {

@@ -129,6 +129,7 @@ export const partitionsOf = (
 
 const notFound = (partitions: OrderPartitions, home: number | undefined, orderId: string): AppError => {
   requireAssignment(partitions);
+  requireReadable(partitions);
   const atHome = home === undefined ? undefined : partitions.get(home);
   if (atHome !== undefined && !isCaughtUp(atHome)) throw causeOf(atHome);
   requireComplete(partitions);
@@ -213,14 +214,17 @@ export const requireAssignment = (partitions: OrderPartitions): void => {
   throw new AppError("CATCHING_UP", "The partitions are being assigned; ask again.", { membership });
 };
 
+const requireReadable = ({ readFailure }: OrderPartitions): void => {
+  if (readFailure !== undefined)
+    throw new AppError("LOG_UNAVAILABLE", `It is not known now what the log holds beyond what was read. ${readFailure}`);
+};
+
 /**
  * Throws unless all is known of what is held here: LOG_UNAVAILABLE, CATCHING_UP or PARTITION_BLOCKED, or PARTITION_HALTED where only an
  * operator can help.
  */
 export const requireComplete = (partitions: OrderPartitions): void => {
-  const { readFailure } = partitions;
-  if (readFailure !== undefined)
-    throw new AppError("LOG_UNAVAILABLE", `It is not known now what the log holds beyond what was read. ${readFailure}`);
+  requireReadable(partitions);
   let halted: PartitionView<OrdersView> | undefined;
   for (const held of partitions.held()) {
     if (held.state === "halted") halted ??= held;

@@ -69,7 +69,7 @@ export function decodeEvent(key: Buffer | null, value: Buffer | null): OrderEven
   if (!isUtf8(value)) return poison("invalid_utf8", "The value is not valid UTF-8.");
   let wire: unknown;
   try {
-    wire = JSON.parse(value.toString("utf8", beginsWithMark(value) ? MARK_BYTES : 0));
+    wire = JSON.parse(beginsWithMark(value) ? value.toString("utf8", MARK_BYTES) : value.toString());
   } catch {
     // The engine's message may change with its version, and what is kept of a dead letter may not.
     return poison("not_json", "The value is not JSON.");

@@ -54,4 +54,27 @@ await brokerSuite("several carts on a broker", ({ brokers }) => {
     await admin.disconnect();
     expect(ends.reduce((sum, { high }) => sum + Number(high), 0)).toBe(2);
   }, 60_000);
+
+  test("of two different updates under one key at two carts at once one is 200 and one 422, and the order has the former's status", async () => {
+    const id = crypto.randomUUID().slice(0, 8);
+    const env = { KAFKA_BROKERS: brokers, ORDERS_TOPIC: `orders.${id}`, CONSUMER_GROUP: `group.${id}` };
+    await using one = await startProgram({ env });
+    await using two = await startProgram({ role: "producer", env });
+    await Promise.all([one.ready(), two.ready()]);
+    const statuses = ["shipped", "cancelled"] as const;
+    for (let n = 1; n <= 20; n++) {
+      await createOrder(one.cartUrl, { order_id: `${n}`, number_of_items: 1 });
+      await updateOrder(two.cartUrl, { order_id: `${n}`, status: "pending" });
+      const answers = await Promise.all(
+        [one, two].map(({ cartUrl }, i) =>
+          updateOrder(cartUrl, { order_id: `${n}`, status: statuses[i] }, { "idempotency-key": `both-${n}` }),
+        ),
+      );
+      expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 422]);
+      const winner = answers.findIndex(({ status }) => status === 200);
+      const position = answers[winner]?.headers.get("log-position") ?? "";
+      const details = await orderDetails(one.orderUrl, `${n}`, { "log-position": position });
+      expect(details.body.order?.status).toBe(statuses[winner]);
+    }
+  }, 60_000);
 });

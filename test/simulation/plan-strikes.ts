@@ -1,4 +1,5 @@
 import type { Status } from "../../src/orders/order.ts";
+import type { Step } from "./plan.ts";
 
 interface At {
   readonly at_ms: number;
@@ -8,13 +9,12 @@ interface At {
 export type StrikeStep = At &
   (
     | {
-        /** A leader that lacks the last records; or, without an election, a broker that had not written them to its disk. */
+        /** Its leader lacks the last records: it was not in sync, or had not written them to its disk. */
         readonly do: "lose-records";
         readonly share: number;
         readonly lost_records: number;
         /** Another program's records, there at once, so that the end tells nothing. */
         readonly regrown_records: number;
-        readonly isElection: boolean;
       }
     /** Deleted, and made anew under its name. */
     | {
@@ -58,26 +58,18 @@ export interface StrikeChances {
   readonly status: () => Status;
 }
 
-type Made =
-  | StrikeStep
-  | (At & { readonly do: "poison"; readonly order: number; readonly bytes: number })
-  | (At & { readonly do: "create"; readonly order: number; readonly keyed: boolean; readonly isLarge: boolean })
-  | (At & {
-      readonly do: "move-leader";
-      readonly topic: "orders" | "dead-letters";
-      readonly share: number;
-      readonly lag_records: number;
-      readonly for_ms: number;
-    });
+type Made = Exclude<Step, { readonly do: "look" | "reuse-key" }>;
 
 /** Long enough for what does not concern a partition to have been there, and to be seen that it does not. */
 const CALM_MS_MIN = 2_500;
+/** For longer than a partition may stand still without a reason. */
+const LONG_TRANSACTION_MS = 45_000;
 
 /** Strikes after which everything that was acknowledged is still there, each with what it is to meet. */
 export function harmlessStrikes(chances: StrikeChances): (() => Made[])[] {
   const { random, upTo, chance, at, orders, status } = chances;
   const topic = () => (chance(0.5) ? "orders" : "dead-letters");
-  const lasting = () => CALM_MS_MIN + upTo(2_500);
+  const lasting = () => CALM_MS_MIN + upTo(4_000);
   const poison = (at_ms: number): Made => ({ at_ms, do: "poison", order: upTo(orders), bytes: chance(0.3) ? 2_000 : 0 });
   /** What comes while it lasts, and right after it. */
   const during = (at_ms: number, for_ms: number, ...steps: readonly ((at_ms: number) => Made)[]): Made[] =>
@@ -114,7 +106,7 @@ export function harmlessStrikes(chances: StrikeChances): (() => Made[])[] {
       ...during(at(), 100, poison, poison),
     ],
     () => {
-      const [at_ms, for_ms] = [at(), lasting()];
+      const [at_ms, for_ms] = [at(), chance(0.1) ? LONG_TRANSACTION_MS : lasting()];
       const begun = { do: "transaction", order: upTo(orders), status: status(), isCommitted: chance(0.5) } as const;
       return [{ at_ms, ...begun, count: 1 + upTo(4), for_ms }];
     },
@@ -133,13 +125,37 @@ export function harmlessStrikes(chances: StrikeChances): (() => Made[])[] {
 }
 
 /** Strikes that lose what was acknowledged. */
-export function lossyStrikes({ random, upTo, chance, at }: StrikeChances): (() => Made[])[] {
+export function lossyStrikes({ random, upTo, chance, at, orders, status }: StrikeChances): (() => Made[])[] {
+  const lost = (at_ms: number, lost_records: number, regrown_records: number): Made => {
+    return { at_ms, do: "lose-records", share: random(), lost_records, regrown_records };
+  };
   return [
+    // Shorter than before, as long, or longer.
     () => {
-      const [lost_records, isElection] = [1 + upTo(4), chance(0.6)];
-      // Shorter than before, as long, or longer.
-      const regrown_records = chance(0.3) ? 0 : Math.max(0, lost_records - 1 + upTo(4));
-      return [{ at_ms: at(), do: "lose-records", share: random(), lost_records, regrown_records, isElection }];
+      const lost_records = 1 + upTo(4);
+      return [lost(at(), lost_records, chance(0.3) ? 0 : Math.max(0, lost_records - 1 + upTo(4)))];
+    },
+    // Before a cart has noticed, the same orders are created through several.
+    () => {
+      const at_ms = at();
+      const racing = [0, 1, 2, 3].map((n): Made => ({
+        at_ms: at_ms + upTo(25),
+        do: "create",
+        order: 200 + (n >> 1),
+        keyed: false,
+        isLarge: false,
+      }));
+      return [lost(at_ms, 2 + upTo(4), 0), ...racing];
+    },
+    // Someone is on the way to an end that is lost before it is there.
+    () => {
+      const at_ms = at();
+      return [
+        { at_ms, do: "foreign-update", order: upTo(orders), status: status(), count: 20 + upTo(20) },
+        { at_ms, do: "bad-fetches", chance: 0.9, for_ms: 1_000 },
+        { at_ms: at_ms + 10, do: "kill", victim: random(), disk: "lost", for_ms: 50 },
+        lost(at_ms + 80 + upTo(300), 5 + upTo(10), 0),
+      ];
     },
     () => [
       { at_ms: at(), do: "remake-topic", topic: "orders", regrown_records: upTo(12), for_ms: chance(0.5) ? 0 : upTo(3_000) },

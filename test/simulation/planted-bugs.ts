@@ -211,9 +211,9 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     find: "      ends = await log.ends(topic);\n",
     replace: "      await log.watermarks(topic);\n      ends = await log.ends(topic);\n",
   },
-  "an answer from before an interruption counts": {
-    file: "src/partitions/reading.ts",
-    find: "if (asked.number !== this.#questions) return false;",
-    replace: "",
+  "another program's open transaction is taken for a standstill": {
+    file: "src/partitions/standstill.ts",
+    find: "told.stableOffset : 0",
+    replace: "told.endOffset : 0",
   },
 };

@@ -76,7 +76,7 @@ class Run {
   ) {
     this.#clients = new Clients(world, isCalm);
     this.#foreign = new ForeignPrograms(world);
-    this.#strikes = new Strikes(world);
+    this.#strikes = new Strikes(world, isCalm);
     const isTorn = steps.some((step) => step.do === "kill" && step.disk === "torn");
     this.#faults = new Faults(world, isTorn);
   }
@@ -91,6 +91,7 @@ class Run {
       this.#take(step);
     }
     this.#untilAnswered();
+    this.#runUntil(this.#strikes.transactionsUntil_ms);
     this.#comeToRest();
     if (!world.losses.isEmpty) {
       this.#clients.askLast();
@@ -109,7 +110,8 @@ class Run {
   }
 
   #runUntil(until_ms: number, isOver: () => boolean = () => false): void {
-    const violation = () => this.#clients.violation ?? this.#clients.looks.violation ?? this.#faults.violation;
+    const violation = () =>
+      this.#clients.violation ?? this.#clients.looks.violation ?? this.#faults.violation ?? this.#strikes.violation;
     this.world.scheduler.run(until_ms, () => violation() !== undefined || isOver());
     const found = violation();
     if (found) throw found;

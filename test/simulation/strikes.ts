@@ -1,5 +1,6 @@
 import type { NewRecord } from "../../src/log/log.ts";
 import { DEAD_LETTER_HEADERS } from "../../src/log/operation-headers.ts";
+import { Violation } from "../reference/violation.ts";
 import type { StrikeStep } from "./plan-strikes.ts";
 import { OF_APPENDS, OF_LETTERS, OF_SIZE, ofPartition, ofTransaction } from "./troubles.ts";
 import { DEAD_LETTERS, TOPIC, type World } from "./world.ts";
@@ -12,8 +13,15 @@ export class Strikes {
   /** Of each topic: what to do for it to be whole again. */
   readonly #repairs = new Set<() => void>();
   #foreign = 0;
+  violation: Violation | undefined;
+  /** When the last of the transactions ends that began. */
+  transactionsUntil_ms = 0;
 
-  constructor(private readonly world: World) {}
+  /** `isCalm`: nothing happens to processes. */
+  constructor(
+    private readonly world: World,
+    private readonly isCalm: boolean,
+  ) {}
 
   take(step: StrikeStep): void {
     switch (step.do) {
@@ -56,15 +64,14 @@ export class Strikes {
     return Math.floor(share * this.world.broker.topics.topic(TOPIC).length);
   }
 
-  #loseRecords({ share, lost_records, regrown_records, isElection }: Extract<StrikeStep, { do: "lose-records" }>): void {
+  #loseRecords({ share, lost_records, regrown_records }: Extract<StrikeStep, { do: "lose-records" }>): void {
     const { broker, losses, creates } = this.world;
     const partition = this.#partitionOf(share);
     const found = broker.topics.topic(TOPIC)[partition];
     if (!found || found.entries.length === 0) return;
     const endOffset = Math.max(0, found.entries.length - lost_records);
     losses.note(partition, endOffset, found.entries.slice(endOffset));
-    if (isElection) broker.topics.elect(TOPIC, partition, endOffset);
-    else broker.topics.loseTail(TOPIC, partition, endOffset);
+    broker.topics.elect(TOPIC, partition, endOffset);
     creates.forget();
     this.#regrow(partition, regrown_records);
   }
@@ -141,10 +148,20 @@ export class Strikes {
     const transaction = broker.topics.openTransaction(TOPIC, records);
     const concerned = [ofPartition(partition), ofTransaction(partition)];
     for (const what of concerned) troubles.begin(what);
+    this.transactionsUntil_ms = Math.max(this.transactionsUntil_ms, scheduler.now_ms + for_ms);
     this.#repairAfter(for_ms, () => {
+      if (this.isCalm) this.#requireLive();
       transaction.end(isCommitted);
       for (const what of concerned) troubles.end(what, scheduler.now_ms);
     });
+  }
+
+  /** What nobody can read yet is no reason to take the process for one that is of no use. */
+  #requireLive(): void {
+    for (const { cart, orders, owner } of [...this.world.running("cart"), ...this.world.running("order-service")]) {
+      const { standstill } = (cart ?? orders)?.partitions ?? {};
+      if (standstill !== undefined) this.violation ??= new Violation("no-false-standstill", `${owner.name}: ${standstill}`);
+    }
   }
 
   #undecodable({ share, count }: Extract<StrikeStep, { do: "undecodable" }>): void {

@@ -262,6 +262,57 @@ describe("GET /order-details", () => {
     expect(problem).toMatchObject({ partition: 1, detail: "Partition 1 is halted: Do this." });
   });
 
+  test("404 also while something hinders another partition of which all is known", async () => {
+    for (const state of ["running", "suspended", "blocked"] as const) {
+      hold([partition(0, [], { state, hindered: "It waits.", isComplete: true }), partition(1)]);
+      await expectProblem(await details("1"), "ORDER_NOT_FOUND");
+    }
+    hold([partition(0, [], { hindered: "It has no leader.", isComplete: false }), partition(1)]);
+    await expectProblem(await details("1"), "LOG_UNAVAILABLE");
+  });
+
+  test.each<[ErrorCode, Partial<FakePartition>]>([
+    ["PARTITION_BLOCKED", { state: "suspended", hindered: "It waits.", isComplete: true }],
+    ["PARTITION_BLOCKED", { state: "blocked", hindered: "It waits.", isComplete: true }],
+    ["LOG_UNAVAILABLE", { hindered: "It waits." }],
+    ["CATCHING_UP", { doubt: "It waits." }],
+  ])("503 %s where the order's own partition waits, with the cause; what is found in another is answered", async (code, more) => {
+    hold([partition(0), partition(1, [], more)]);
+    expect(await expectProblem(await details("1"), code)).toMatchObject({
+      partition: 1,
+      detail: expect.stringContaining("It waits."),
+    });
+    hold([partition(0, [["ORD-1", order("ORD-1")]]), partition(1, [], more)]);
+    expect((await details("1")).status).toBe(200);
+  });
+
+  test("what is found where something hinders the partition is answered, but not where it is in doubt or halted", async () => {
+    const found: [string, Order][] = [["ORD-1", order("ORD-1")]];
+    hold([partition(0), partition(1, found, { state: "blocked", hindered: "It waits." })]);
+    expect((await details("1")).status).toBe(200);
+    hold([partition(0), partition(1, found, { doubt: "The leader changed." })]);
+    await expectProblem(await details("1"), "CATCHING_UP");
+    hold([partition(0), partition(1, found, { doubt: "The leader changed.", hindered: "It is gone." })]);
+    await expectProblem(await details("1"), "LOG_UNAVAILABLE");
+    hold([partition(0, found, { state: "halted", halted: "Do this." }), partition(1)]);
+    await expectProblem(await details("1"), "PARTITION_HALTED");
+  });
+
+  test("404 says which partitions do not begin with the log", async () => {
+    hold([partition(0, [], { startedAt: 7 }), partition(1)]);
+    const { detail } = await expectProblem(await details("1"), "ORDER_NOT_FOUND");
+    expect(detail).toBe(
+      "There is no order ORD-1. What the log had lost before is not known here: partition 0 from offset 7 on was read.",
+    );
+  });
+
+  test("503 with the cause where nothing is assigned because the log or the group refuses", async () => {
+    hold([], 0, "joining");
+    fake.readFailure = "The group refuses.";
+    expect((await expectProblem(await details("1"), "LOG_UNAVAILABLE")).detail).toContain("The group refuses.");
+    await expectProblem(await listing(), "LOG_UNAVAILABLE");
+  });
+
   test("421 with the partition where the partitioner's is elsewhere, never 404", async () => {
     hold([partition(0)], 3);
     expect(await expectProblem(await details("1"), "PARTITION_ELSEWHERE")).toMatchObject({ partition: 1, partitions: [1, 2] });
@@ -408,6 +459,12 @@ describe("GET /getAllOrderIdsFromTopic", () => {
     await expectProblem(await listing(), "CATCHING_UP");
     hold([partition(0), partition(1, [], { state: "halted" })]);
     await expectProblem(await listing(), "PARTITION_HALTED");
+    hold([partition(0), partition(1, [], { state: "blocked", hindered: "It waits." })]);
+    await expectProblem(await listing(), "PARTITION_BLOCKED");
+    hold([partition(0), partition(1, [], { doubt: "The leader changed." })]);
+    await expectProblem(await listing(), "CATCHING_UP");
+    hold([partition(0), partition(1, [], { hindered: "It has no leader." })]);
+    expect((await listing()).status).toBe(200);
   });
 
   test("the partitions that are elsewhere are named", async () => {
@@ -517,6 +574,31 @@ describe("/health/ready", () => {
     const response = await ask(`${service.url}/health/ready`);
     return [response.status, await response.json()];
   };
+
+  test("503 with the gravest of the states that partitions are in", async () => {
+    const list = [
+      partition(0, [], { state: "suspended", hindered: "It is locked." }),
+      partition(1, [], { state: "blocked", hindered: "It has no right." }),
+      partition(2, [], { state: "halted", halted: "Do this." }),
+      partition(3, [], { hindered: "It has no leader." }),
+    ];
+    hold(list);
+    expect(await ready()).toEqual([503, expect.objectContaining({ status: "halted", reason: "It is locked." })]);
+    hold(list.filter(({ state }) => state !== "halted"));
+    expect(await ready()).toEqual([503, expect.objectContaining({ status: "blocked" })]);
+    hold(list.slice(0, 1));
+    expect(await ready()).toEqual([503, expect.objectContaining({ status: "suspended" })]);
+    expect((await ask(`${service.url}/health/live`)).status).toBe(200);
+    hold([partition(0), ...list.slice(3)]);
+    expect(await ready()).toEqual([200, expect.objectContaining({ status: "ready", reason: "It has no leader." })]);
+  });
+
+  test("not ready while none that can be read has caught up", async () => {
+    hold([partition(0, [], { state: "catching-up", hindered: "It has no leader." })]);
+    expect(await ready()).toEqual([503, expect.objectContaining({ status: "catching-up" })]);
+    hold([partition(0), partition(1, [], { state: "catching-up" })]);
+    expect(await ready()).toEqual([503, expect.objectContaining({ status: "catching-up" })]);
+  });
 
   test("200 where all held partitions run, and where none is assigned", async () => {
     hold([partition(0, [], { nextOffset: 7 })], 2);

@@ -136,26 +136,27 @@ function decodeRecords(batch: RawBatch, firstOffset: number, budget: UnpackBudge
   const codec = attributes & COMPRESSION_MASK;
   const bytes = codec === 0 ? body : unpacked(codec, body, budget);
   const appendTimestamp = attributes & LOG_APPEND_TIME_BIT ? batch.maxTimestamp : undefined;
+  // Of a stamp further out every sum is made of bigints.
+  const base = typeof baseTimestamp === "number" && Math.abs(baseTimestamp) < SMALL_BASE_MAX ? baseTimestamp : undefined;
   const cursor = new Cursor(bytes);
   let before = baseOffset - 1;
   for (let i = 0; i < count; i++) {
     const end = cursor.varint() + cursor.at;
-    cursor.at += 1;
-    const timestampAt = cursor.at;
+    const timestampAt = ++cursor.at;
     const delta_ms = cursor.varint();
-    const timestampBytes = cursor.at - timestampAt;
+    const isSmall = base !== undefined && cursor.at - timestampAt <= SMALL_VARINT_BYTES_MAX;
     const offset = baseOffset + cursor.varint();
     const key = cursor.bytes();
     const value = cursor.bytes();
     const headersAt = cursor.at;
-    cursor.skipHeaders();
+    if (bytes[headersAt] === 0) cursor.at++;
+    else cursor.skipHeaders();
     if (cursor.at !== end) throw new Error("a record does not end where it says");
     if (offset <= before || offset > lastOffset) throw new Error("its records do not have ascending offsets within its own");
     before = offset;
     if (offset < firstOffset) continue;
-    const isSmall = timestampBytes <= SMALL_VARINT_BYTES_MAX && typeof baseTimestamp === "number";
-    const timestamp = isSmall ? timestampOf(baseTimestamp + delta_ms) : addedUp(baseTimestamp, cursor.bigVarint(timestampAt));
-    into.push(new KafkaRecord(offset, appendTimestamp ?? timestamp, key, value, leaderEpoch, bytes, headersAt));
+    const timestamp = appendTimestamp ?? (isSmall ? base + delta_ms : addedUp(baseTimestamp, cursor.bigVarint(timestampAt)));
+    into.push(new KafkaRecord(offset, timestamp, key, value, leaderEpoch, bytes, headersAt));
   }
   if (count < 0 || cursor.at !== bytes.length) throw new Error("it has other records than it says");
 }
@@ -166,8 +167,9 @@ function unpacked(codec: number, body: Buffer, budget: UnpackBudget): Buffer {
   return bytes;
 }
 
-/** Up to seven bytes a varint is exact as a number. */
+/** Up to seven bytes a varint is exact as a number, and so is its sum with such a base. */
 const SMALL_VARINT_BYTES_MAX = 7;
+const SMALL_BASE_MAX = 2 ** 52;
 
 /** As Java adds: within 64 bits. */
 const addedUp = (base: Timestamp, delta: bigint): Timestamp => timestampOf(BigInt.asIntN(64, BigInt(base) + delta));

@@ -1,0 +1,110 @@
+import { afterAll, expect, test } from "bun:test";
+import { CartService } from "../../src/cart/service.ts";
+import { systemClock } from "../../src/clock.ts";
+import { readConfig } from "../../src/config.ts";
+import { AppError } from "../../src/errors.ts";
+import { readiness } from "../../src/http/health.ts";
+import { type LeaderFault, MemoryBroker, noFaults } from "../../src/log/memory-log.ts";
+import { StateDir } from "../../src/partitions/state-dir.ts";
+import { createLogger } from "../../src/telemetry/logger.ts";
+import { orderIn } from "../support/carts.ts";
+import { removeAllTempDirs, tempDir } from "../support/temp-dir.ts";
+import { waitUntil } from "../support/wait-until.ts";
+
+afterAll(() => removeAllTempDirs());
+
+const PARTITIONS = 3;
+
+/** A topic in memory, and carts that are started on it one after the other, with one state directory. */
+async function rig() {
+  const leaders = new Map<number, LeaderFault>();
+  const faults = { ...noFaults, leader: (_: string, partition: number) => leaders.get(partition) ?? "ok" };
+  const broker = new MemoryBroker({ clock: systemClock, newUuid: () => crypto.randomUUID(), faults });
+  const { path: dir } = await tempDir();
+  const env = { DATA_DIR: dir, TOPIC_PARTITIONS: `${PARTITIONS}`, APPEND_WAIT_MS_MAX: "1000", PARTITIONS_SETTLE_MS: "60000" };
+  const config = readConfig(env);
+  const logged: string[] = [];
+  let claims = (id: string) => StateDir.claim(dir, id, "cart");
+  const start = () =>
+    new CartService({
+      config,
+      log: broker.connect("cart"),
+      claimState: (id) => claims(id),
+      logger: createLogger({ level: "info", format: "json", write: (line) => logged.push(line) }),
+      clock: systemClock,
+      random: Math.random,
+      newUuid: () => crypto.randomUUID(),
+      indexDamaged: () => undefined,
+    });
+  return { leaders, logged, start, refuseState: (refuse: typeof claims) => void (claims = refuse), claims };
+}
+
+const order = (partition: number, n = 0) => orderIn(partition, PARTITIONS, n);
+const create = (cart: CartService, orderId: string, customerId = "C"): Promise<string> =>
+  cart.commands
+    .create({ orderId, cart: { customerId, currency: "USD", items: [{ itemId: "I", quantity: 1, price_hundredths: 100 }] } }, {})
+    .then(
+      () => "ok",
+      (e: unknown) => (e instanceof AppError ? e.code : String(e)),
+    );
+const ready = (cart: CartService) =>
+  waitUntil(
+    () => JSON.stringify(readiness(cart.partitions)),
+    () => readiness(cart.partitions).status === "ready",
+  );
+
+test("started anew while a partition has no leader, a cart serves the others, and that one when it has a leader again", async () => {
+  const { leaders, start } = await rig();
+  const first = start();
+  await ready(first);
+  expect(await Promise.all([0, 1, 2].map((partition) => create(first, order(partition))))).toEqual(["ok", "ok", "ok"]);
+  await waitUntil("the creates are read", () => [...first.partitions.held()].every(({ nextOffset }) => nextOffset === 1));
+  await first.stop();
+  leaders.set(1, "none");
+  const again = start();
+  await waitUntil(
+    () => JSON.stringify(readiness(again.partitions)),
+    async () => (await create(again, order(0, 1))) === "ok",
+  );
+  // Of the partition without a leader nobody knows yet whether it still has what the index holds of it.
+  const answers = [create(again, order(0)), create(again, order(1)), create(again, order(1, 1)), create(again, order(2, 1))];
+  expect(await Promise.all(answers)).toEqual(["ORDER_EXISTS", "LOG_UNAVAILABLE", "LOG_UNAVAILABLE", "ok"]);
+  leaders.clear();
+  await waitUntil("the partition is served", async () => (await create(again, order(1, 2))) === "ok");
+  await again.stop();
+});
+
+test("a topic of which a partition cannot be asked is not taken for new: carts may have placed there by another count", async () => {
+  const { leaders, logged, start } = await rig();
+  leaders.set(2, "none");
+  const cart = start();
+  await waitUntil("the cart waits", () => logged.some((line) => line.includes("This cart is new to the topic")));
+  expect(await create(cart, order(0))).toBe("LOG_UNAVAILABLE");
+  await cart.stop();
+});
+
+test("an index that cannot be opened: health and clients are told why", async () => {
+  const { start, refuseState, claims } = await rig();
+  refuseState(() => {
+    throw new Error("ENOSPC: no space left on device");
+  });
+  const cart = start();
+  await waitUntil("health tells", () => readiness(cart.partitions).reason !== undefined);
+  expect(readiness(cart.partitions).reason).toMatch(/index of orders fails: ENOSPC/);
+  expect(await create(cart, order(0))).toBe("LOG_UNAVAILABLE");
+  refuseState(claims);
+  await ready(cart);
+  expect(readiness(cart.partitions).reason).toBeUndefined();
+  await cart.stop();
+});
+
+test("what the log refuses is told to people, and health shows it", async () => {
+  const { logged, start } = await rig();
+  const cart = start();
+  await ready(cart);
+  expect(readiness(cart.partitions, cart.refusal)).not.toHaveProperty("refusal");
+  expect(await create(cart, order(0), "x".repeat(1_100_000))).toBe("EVENT_TOO_LARGE");
+  expect(readiness(cart.partitions, cart.refusal)).toMatchObject({ status: "ready", refusal: expect.stringContaining("bytes") });
+  expect(logged.filter((line) => line.includes("The log refuses events. EVENT_TOO_LARGE"))).toHaveLength(1);
+  await cart.stop();
+});
