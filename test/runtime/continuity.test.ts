@@ -84,7 +84,7 @@ describe("a connection that was lost", () => {
       await asked.promise;
       return ends.call(rig.log, topic);
     };
-    rig.broker.topics.partition(TOPIC, 0).term++;
+    rig.broker.topics.partition(TOPIC, 0).leaderEpoch++;
     await rig.append(record(0, created("ORD-7", "d")));
     await eventually(() => set.get(0)?.hindered !== undefined);
     await Bun.sleep(50);

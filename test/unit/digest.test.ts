@@ -47,6 +47,7 @@ const record = (event: OrderEvent, offset: number): LogRecord => ({
   offset,
   leaderEpoch: undefined,
   timestamp_ms: 0,
+  leaderEpoch: 0,
   key: Buffer.from(event.orderId),
   value: Buffer.from(encodeEvent(event)),
   headers: () => [],

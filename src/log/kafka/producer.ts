@@ -5,6 +5,7 @@ import { Backoff, type BackoffLimits } from "../backoff.ts";
 import type { IdempotentProducer, NewRecord, SendOutcome } from "../log.ts";
 import type { Connections, Node } from "./connections.ts";
 import { BatchOutput, encodeBatch } from "./encode-batch.ts";
+import { LeaderWatch } from "./leader-watch.ts";
 import { TopicLeaders } from "./leaders.ts";
 import { causeOf, describeError, kafkaErrorType, protocolError } from "./protocol/errors.ts";
 import { type PartitionAppended, produceExchange } from "./protocol/produce.ts";
@@ -50,13 +51,16 @@ export class KafkaProducer implements IdempotentProducer {
   readonly #outputs: BatchOutput[] = [];
   readonly #batchBytesMax = new Map<string, number>();
   readonly #closing = new AbortController();
+  readonly #watch: LeaderWatch;
 
   constructor(
     private readonly connect: () => Connections,
     private readonly clock: Clock,
     private readonly random: Random,
     private readonly backoff: BackoffLimits,
-  ) {}
+  ) {
+    this.#watch = new LeaderWatch(clock);
+  }
 
   lane(topic: string, partition: number): string {
     const leader = this.#sessions.get(topic)?.leaders.leaderOf(partition);
@@ -109,12 +113,12 @@ export class KafkaProducer implements IdempotentProducer {
     for (const key of keys) this.#busy.add(key);
     const output = this.#outputs.pop() ?? new BatchOutput();
     output.clear();
+    const sending = new Sending(records, parts, deadline_ms, output);
     try {
-      const sending = new Sending(records, parts, deadline_ms, output);
       await this.#sendAll(topic, sending);
       return sending.outcomes;
     } finally {
-      this.#outputs.push(output);
+      if (sending.isOutputFree) this.#outputs.push(output);
       for (const key of keys) this.#busy.delete(key);
     }
   }
@@ -158,7 +162,6 @@ export class KafkaProducer implements IdempotentProducer {
           : `partition ${part.partition} has no leader now`;
       else byLeader.set(leader.nodeId, [...(byLeader.get(leader.nodeId) ?? []), part]);
     }
-    // Each send reads its batches when it is written to the connection, so none may be under way when their bytes are used again.
     await Promise.all([...byLeader].map(([nodeId, ofLeader]) => this.#sendTo(topic, session, nodeId, ofLeader, sending)));
   }
 
@@ -185,8 +188,9 @@ export class KafkaProducer implements IdempotentProducer {
   async #sendTo(topic: string, session: Session, nodeId: number, parts: readonly Part[], sending: Sending): Promise<void> {
     let node: Node | undefined;
     const sent: Part[] = [];
+    const watch = this.#watch.begin(session.leaders, nodeId, parts);
     try {
-      node = await session.connections.node(nodeId);
+      node = await watch.orMoved(session.connections.node(nodeId));
       if (!(await this.#afterThrottle(node, sending, parts))) return;
       for (const part of parts) await this.#encode(topic, part, node, sending);
       // What has taken time since must not let anything out too late.
@@ -195,7 +199,7 @@ export class KafkaProducer implements IdempotentProducer {
       const epochs = new Map(ready.map(({ partition }) => [partition, session.leaders.leaderOf(partition)?.leaderEpoch ?? 0]));
       sent.push(...ready);
       const batches = ready.map(({ partition, bytes }) => ({ partition, bytes: bytes as Buffer }));
-      const answer = await node.send(produceExchange(topic, batches, null));
+      const answer = await watch.orMoved(node.send(produceExchange(topic, batches, null)));
       sent.length = 0;
       if (answer.throttle_ms > 0) node.heldBackUntil_ms = this.clock.now_ms() + answer.throttle_ms;
       for (const part of ready) {
@@ -207,6 +211,9 @@ export class KafkaProducer implements IdempotentProducer {
       if (node) session.connections.failed(node);
       for (const part of parts) part.cause = causeOf(e);
       for (const part of sent) part.isUnsure = true;
+      if (sent.length > 0) sending.isOutputFree = false;
+    } finally {
+      watch.end();
     }
   }
 
