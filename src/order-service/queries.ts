@@ -74,9 +74,7 @@ const heldOrThrow = (partitions: OrderPartitions, partition: number): PartitionV
     throw new AppError(
       "POSITION_NOT_REACHED",
       `Partition ${partition} is not known here yet; ask again, or without Log-Position.`,
-      {
-        partition,
-      },
+      { partition },
     );
   }
   throw new AppError("PARTITION_ELSEWHERE", `Partition ${partition} is held by another instance; ask that one.`, { partition });
@@ -315,9 +313,7 @@ class SortedIds {
       throw new AppError(
         "PARTITION_ELSEWHERE",
         `Partition ${this.#partition} was taken away while its ids were listed; ask again.`,
-        {
-          partition: this.#partition,
-        },
+        { partition: this.#partition },
       );
     }
     try {

@@ -156,11 +156,11 @@ describe("a letter that cannot be appended", () => {
     await using rig = new Rig();
     await rig.prepare(1);
     const set = await applied(rig, "x");
-    const { describe: real } = rig.log;
+    const real = rig.log.describe.bind(rig.log);
     const waited = Promise.withResolvers<void>();
     rig.log.describe = async (topic) => {
       await waited.promise;
-      return real.call(rig.log, topic);
+      return real(topic);
     };
     await rig.append(poison(0, "{"));
     await eventually(() => set.get(0)?.wanted === undefined);

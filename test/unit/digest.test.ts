@@ -45,6 +45,7 @@ const events: fc.Arbitrary<OrderEvent> = fc.oneof(
 
 const record = (event: OrderEvent, offset: number): LogRecord => ({
   offset,
+  leaderEpoch: undefined,
   timestamp_ms: 0,
   leaderEpoch: 0,
   key: Buffer.from(event.orderId),
