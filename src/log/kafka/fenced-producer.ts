@@ -122,9 +122,9 @@ export class KafkaFencedProducer implements Producer {
     const baseOffsets = new Map<number, number>();
     for (let attempt = 1; ; attempt++) {
       const left = batches.filter(({ partition }) => !baseOffsets.has(partition));
-      const refusal = await this.#produceOnce(topic, left, baseOffsets, attempt > 1);
-      if (!refusal) return baseOffsets;
-      if (refusal.error.meaning !== "retry" || attempt >= SETTLING_ATTEMPTS_MAX) throw refusal;
+      const refused = await this.#produceOnce(topic, left, baseOffsets, attempt > 1);
+      if (!refused) return baseOffsets;
+      if (refused.error.meaning !== "retry" || attempt >= SETTLING_ATTEMPTS_MAX) throw refused;
       await this.clock.sleep(SETTLING_WAIT_MS);
     }
   }

@@ -150,8 +150,7 @@ export class KafkaProducer implements IdempotentProducer {
     try {
       session = await this.#session(topic, !isFresh || parts.some(({ partition }) => this.lane(topic, partition) === "none"));
     } catch (e) {
-      for (const part of parts) part.cause = causeOf(e);
-      return;
+      return blame(parts, causeOf(e));
     }
     const byLeader = new Map<number, Part[]>();
     for (const part of parts) {
@@ -189,8 +188,11 @@ export class KafkaProducer implements IdempotentProducer {
     let node: Node | undefined;
     const sent: Part[] = [];
     const watch = this.#watch.begin(session.leaders, nodeId, parts);
+    let leave: (() => void) | undefined;
     try {
       node = await watch.orMoved(session.connections.node(nodeId));
+      leave = await node.turn(this.clock, sending.deadline_ms);
+      if (!leave) return blame(parts, `another send to ${node.name} was under way`);
       if (!(await this.#afterThrottle(node, sending, parts))) return;
       for (const part of parts) await this.#encode(topic, part, node, sending);
       // What has taken time since must not let anything out too late.
@@ -209,10 +211,11 @@ export class KafkaProducer implements IdempotentProducer {
       }
     } catch (e) {
       if (node) session.connections.failed(node);
-      for (const part of parts) part.cause = causeOf(e);
+      blame(parts, causeOf(e));
       for (const part of sent) part.isUnsure = true;
       if (sent.length > 0) sending.isOutputFree = false;
     } finally {
+      leave?.();
       watch.end();
     }
   }
@@ -221,7 +224,7 @@ export class KafkaProducer implements IdempotentProducer {
   async #afterThrottle(node: Node, sending: Sending, parts: readonly Part[]): Promise<boolean> {
     const held_ms = node.heldBackUntil_ms - this.clock.now_ms();
     if (held_ms <= 0) return true;
-    for (const part of parts) part.cause = `a quota of the brokers makes this program wait for ${Math.ceil(held_ms)} ms`;
+    blame(parts, `a quota of the brokers makes this program wait for ${Math.ceil(held_ms)} ms`);
     await this.clock.sleep(Math.min(held_ms, Math.max(0, sending.deadline_ms - this.clock.now_ms())), this.#closing.signal);
     return node.heldBackUntil_ms <= this.clock.now_ms();
   }
@@ -292,6 +295,10 @@ export class KafkaProducer implements IdempotentProducer {
     sending.refuse(part, new AppError("APPEND_OUTCOME_UNKNOWN", message));
   }
 }
+
+const blame = (parts: readonly Part[], cause: string): void => {
+  for (const part of parts) part.cause = cause;
+};
 
 const keyOf = (topic: string, partition: number): string => `${topic} ${partition}`;
 
