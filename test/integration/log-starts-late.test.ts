@@ -59,8 +59,10 @@ await clusterSuite("a log that starts late", (cluster) => {
         await using program = await startProgram({ env: orders.env });
         await program.live();
         await bothHalted(program);
-        const states = async () => (await health(program.orderUrl)).partitions.map(({ state }) => state).join();
-        await answered("the partitions", states, /^halted,running$/);
+        for (const url of [program.cartUrl, program.orderUrl]) {
+          const states = async () => (await health(url)).partitions.map(({ state }) => state).join();
+          await answered("the partitions", states, /^halted,running$/);
+        }
         const { partitions } = await health(program.orderUrl);
         const why = partitions[0]?.halted ?? partitions[0]?.reason ?? "";
         expect(why).toContain(String(GONE));

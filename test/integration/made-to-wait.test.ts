@@ -46,7 +46,7 @@ function watchLive(program: Program) {
 await clusterSuite("made to wait", (cluster) => {
   describe.concurrent("for long, by others", () => {
     test(
-      "quotas for reading and writing: the told time is kept without a new connection, both stay live, and all is read and written in the end",
+      "quotas for reading and writing: the told time is kept without another connection, both stay live, and all is read and written in the end",
       async () => {
         const partitions = 3;
         const orders = await ordersTopic(cluster(), { layout: spread(partitions), brokers: cluster().proxied });
@@ -73,11 +73,10 @@ await clusterSuite("made to wait", (cluster) => {
             await cluster().admin.produce(orders.topic, partition, filler);
           }
           await using watched = watchLive(program);
-          // Whatever connection is needed is there by then.
-          await Promise.all(Array.from({ length: partitions }, (_, partition) => created(program, orders.newOrder(partition))));
+          // What is tried once at the start, with connections of its own, is over by then.
           await Bun.sleep(4_000);
-          const acceptedOf = () => [...cluster().proxies.values()].reduce((sum, { accepted }) => sum + accepted, 0);
-          const before = acceptedOf();
+          const endedConnections = () => [...cluster().proxies.values()].reduce((sum, { ended }) => sum + ended, 0);
+          const before = endedConnections();
           const unfit = new Set<string>();
           const until_ms = performance.now() + LONG_MS;
           while (performance.now() < until_ms) {
@@ -93,7 +92,7 @@ await clusterSuite("made to wait", (cluster) => {
             await Bun.sleep(500);
           }
           expect([...unfit]).toEqual([]);
-          expect(acceptedOf() - before).toBe(0);
+          expect(endedConnections() - before).toBe(0);
           expect(watched.failures).toEqual([]);
           expect(await read(program, backlog[1] as string)).toBe("200");
         } finally {

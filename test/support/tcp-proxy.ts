@@ -21,8 +21,8 @@ export const apiKeys = {
  */
 export interface TcpProxy {
   readonly port: number;
-  /** How many connections clients have opened since the start. */
-  readonly accepted: number;
+  /** How many connections have ended since the start, by whichever side. */
+  readonly ended: number;
   /** The state at the start: bytes go through. */
   pass(): void;
   /** Connections stay open and new ones are accepted, but no byte goes through until `pass`. */
@@ -57,9 +57,8 @@ export async function startTcpProxy(options: { readonly listenPort: number; read
   const traps: Trap[] = [];
   const pairs = new Set<{ readonly client: Socket; readonly broker: Socket }>();
 
-  let accepted = 0;
+  let ended = 0;
   const server = createServer((client) => {
-    accepted++;
     if (mode === "refuse") {
       client.destroy();
       return;
@@ -68,7 +67,7 @@ export async function startTcpProxy(options: { readonly listenPort: number; read
     const pair = { client, broker };
     pairs.add(pair);
     const cutPair = () => {
-      pairs.delete(pair);
+      if (pairs.delete(pair)) ended++;
       client.destroy();
       broker.destroy();
     };
@@ -135,8 +134,8 @@ export async function startTcpProxy(options: { readonly listenPort: number; read
   });
   return {
     port: options.listenPort,
-    get accepted() {
-      return accepted;
+    get ended() {
+      return ended;
     },
     pass: () => {
       mode = "pass";
