@@ -59,8 +59,9 @@ await clusterSuite("a log that starts late", (cluster) => {
         await using program = await startProgram({ env: orders.env });
         await program.live();
         await bothHalted(program);
+        const states = async () => (await health(program.orderUrl)).partitions.map(({ state }) => state).join();
+        await waitUntil("the other partition to run", async () => (await states()) === "halted,running");
         const { partitions } = await health(program.orderUrl);
-        expect(partitions.map(({ state }) => state)).toEqual(["halted", "running"]);
         const why = partitions[0]?.halted ?? partitions[0]?.reason ?? "";
         expect(why).toContain(String(GONE));
         expect(why).toContain("LOG_START");
