@@ -46,6 +46,7 @@ const events: fc.Arbitrary<OrderEvent> = fc.oneof(
 const record = (event: OrderEvent, offset: number): LogRecord => ({
   offset,
   timestamp_ms: 0,
+  leaderEpoch: 0,
   key: Buffer.from(event.orderId),
   value: Buffer.from(encodeEvent(event)),
   headers: () => [],

@@ -10,6 +10,7 @@ import type { OrderPartitions, OrderRow, OrdersView } from "../../src/order-serv
 import type { Order } from "../../src/orders/order.ts";
 import type { PartitionView } from "../../src/partitions/projection.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
+import { waitUntil } from "../support/wait-until.ts";
 import { ApiDocument } from "../support/api-document.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -371,6 +372,20 @@ describe("Log-Position", () => {
     expect(held.waits).toBeEmpty();
   });
 
+  test("waits of one client leave room: beyond its share they are refused at once, and reads that need not wait are answered", async () => {
+    let apply = () => {};
+    const applied = new Promise<void>((resolve) => (apply = resolve));
+    hold([partition(0), partition(1, [["ORD-1", order("ORD-1")]], { reached: () => applied.then(() => true) })]);
+    const own_max = clientShare(inFlight.waiting.places_max);
+    const waiting = Array.from({ length: own_max }, () => details("1", "1:10"));
+    await waitUntil("for the waits to begin", () => inFlight.requests === own_max);
+    expect((await expectProblem(await details("1", "1:10"), "OVERLOADED")).detail).toContain("Log-Position");
+    expect([(await details("1")).status, (await details("1", "1:9")).status]).toEqual([200, 200]);
+    apply();
+    for (const response of await Promise.all(waiting)) expect(response.status).toBe(200);
+    expect((await details("1", "1:10")).status).toBe(200);
+  });
+
   test("503 past the bound, also for an order that is known", async () => {
     hold([partition(0), partition(1, [["ORD-1", order("ORD-1")]])]);
     expect(await expectProblem(await details("1", "1:10"), "POSITION_NOT_REACHED")).toMatchObject({
@@ -416,6 +431,7 @@ describe("GET /getAllOrderIdsFromTopic", () => {
     const response = await listing();
     expect(response.status).toBe(200);
     expect(response.headers.has("partitions-elsewhere")).toBe(false);
+    expect(response.headers.get("x-accel-buffering")).toBe("no");
     expect(await response.text()).toBe('{"topicName":"orders.events","orderIds":["ORD-1","ORD-2","ORD-3"]}');
   });
 
