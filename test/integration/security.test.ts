@@ -218,7 +218,7 @@ await securedSuite("TLS, logins and permissions", (kafka) => {
       await program.ready();
       expect(warnings(program)).toEqual([
         expect.objectContaining({
-          msg: expect.stringMatching(/^This process is not in the group paula\.closed-group .*: .*authoriz/i),
+          msg: expect.stringMatching(/^Joining the group paula\.closed-group fails .*: .*authoriz/i),
         }),
       ]);
     },
