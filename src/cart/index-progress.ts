@@ -28,6 +28,8 @@ export type KnownEnd = (partition: number) => number;
  */
 export class IndexProgress {
   readonly #ends: SharedEnds;
+  /** Of the topic that the log had at first; the partitions halt where it has another one. */
+  #topicId: string | undefined;
   #looking: Promise<void> | undefined;
 
   constructor(private readonly options: IndexProgressOptions) {
@@ -98,6 +100,9 @@ export class IndexProgress {
     const ends = await within(clock, deadline_ms - clock.now_ms(), this.#ends.ask());
     if (!ends) throw new AppError("LOG_UNAVAILABLE", "The log did not tell its end in time; try again.");
     if (ends.partitions.length === 0) throw new AppError("CATCHING_UP", "The topic is not there yet; try again.");
+    this.#topicId ??= ends.topicId;
+    if (ends.topicId !== this.#topicId)
+      throw new AppError("LOG_UNAVAILABLE", "The topic was made anew; what the index has read is of another one.");
     await Promise.all(
       ends.partitions.map((end, partition) =>
         !homes || homes.includes(partition)
@@ -112,13 +117,28 @@ export class IndexProgress {
       const message = `What partition ${partition} holds is not known now: ${end.unavailable}`;
       throw new AppError("LOG_UNAVAILABLE", message, { partition });
     }
-    await this.untilSound(partition, deadline_ms);
+    await this.#untilFollowed(partition, end.leaderEpoch, deadline_ms);
     if (known(partition) >= end.endOffset || (await this.#reached(partition, end.endOffset, deadline_ms)))
       return this.untilSound(partition, deadline_ms);
     const error = whyNot(this.options.partitions, partition);
     if (error.code !== "CATCHING_UP" || end.stableOffset >= end.endOffset) throw error;
     const message = `Partition ${partition} has records from offset ${end.stableOffset} on that cannot be read yet: another program's transaction is open there. Try again.`;
     throw new AppError("LOG_UNAVAILABLE", message, { partition });
+  }
+
+  /** What a new leader holds, an index that was read from another one says nothing of, however long it is. */
+  async #untilFollowed(partition: number, leaderEpoch: number, deadline_ms: number): Promise<void> {
+    const { clock } = this.options;
+    for (;;) {
+      await this.untilSound(partition, deadline_ms);
+      const held = this.#held(partition);
+      if (!held || held.nextOffset === 0 || held.leaderEpoch >= leaderEpoch) return;
+      if (clock.now_ms() >= deadline_ms) {
+        const message = `Partition ${partition} has a new leader, with which the index is being compared; try again.`;
+        throw new AppError("LOG_UNAVAILABLE", message, { partition });
+      }
+      await clock.sleep(LOOK_WAIT_MS);
+    }
   }
 
   /** The newest records are waited for a little; what is required is what the partition held when it was last heard of. */

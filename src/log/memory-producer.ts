@@ -120,14 +120,12 @@ export class MemoryProducer implements IdempotentProducer {
   /** Reaches no other leader than the one it was sent to. */
   async #landLate(topic: string, records: readonly NewRecord[], land: () => unknown): Promise<void> {
     const { broker } = this.log;
-    const leaders = () => {
-      const epochs = records.map(({ partition }) => broker.topics.topic(topic)[partition]?.leaderEpoch);
-      return [broker.topics.find(topic)?.topicId, ...epochs].join();
-    };
-    const sentTo = leaders();
+    const termsOf = () =>
+      [broker.topics.find(topic)?.topicId, ...records.map(({ partition }) => broker.topics.topic(topic)[partition]?.term)].join();
+    const terms = termsOf();
     await broker.clock.sleep(broker.late_ms);
     try {
-      if (leaders() === sentTo) land();
+      if (termsOf() === terms) land();
     } catch {
       // Fenced by now: it must not land.
     }

@@ -7,7 +7,7 @@ import type { MemoryPartition } from "./memory-topics.ts";
 interface Known {
   /** The same object for as long as the topic is the same. */
   readonly partition: MemoryPartition | undefined;
-  readonly leaderEpoch: number;
+  readonly term: number;
   readonly connection: number;
   /** Whether it was told that nobody leads it. */
   isLeaderless: boolean;
@@ -83,16 +83,16 @@ export class MemoryReader implements Reader {
   #interrupted(number: number): FetchResult | undefined {
     const partition = this.log.broker.topics.topic(this.topic)[number];
     const known = this.#known.get(number);
-    const leaderEpoch = partition?.leaderEpoch ?? 0;
-    const isSame = known?.partition === partition && known?.leaderEpoch === leaderEpoch && known.connection === this.#connection;
+    const term = partition?.term ?? 0;
+    const isSame = known && known.partition === partition && known.term === term && known.connection === this.#connection;
     if (isSame) return undefined;
-    this.#known.set(number, { partition, leaderEpoch, connection: this.#connection, isLeaderless: known?.isLeaderless ?? false });
+    this.#known.set(number, { partition, term, connection: this.#connection, isLeaderless: known?.isLeaderless ?? false });
     if (!partition) {
       return { partition: number, interrupted: `The topic ${this.topic} or its partition ${number} is not known.`, isGone: true };
     }
     if (!known) return undefined;
     if (known.partition !== partition) return { partition: number, interrupted: `The topic ${this.topic} may be another one.` };
-    const cause = known.leaderEpoch === leaderEpoch ? "The connection was lost" : "The leader changed";
+    const cause = known.term === term ? "The connection was lost" : "The leader changed";
     return { partition: number, interrupted: `${cause}: what it holds of ${this.topic}-${number} may be other than before.` };
   }
 }

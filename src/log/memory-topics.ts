@@ -27,6 +27,8 @@ export interface MemoryTopic {
 
 export interface MemoryPartition {
   leaderEpoch: number;
+  /** Grows with whatever breaks the connections to its leader. */
+  term: number;
   /** Where transactions are open. */
   readonly openAt: Set<number>;
   startOffset: number;
@@ -157,8 +159,14 @@ export class MemoryTopics {
    * from `endOffset` on, which is lost.
    */
   elect(topic: string, partition: number, endOffset = Number.POSITIVE_INFINITY): void {
+    this.partition(topic, partition).leaderEpoch++;
+    this.loseTail(topic, partition, endOffset);
+  }
+
+  /** The same in a log whose leaders have no epochs: the connections are lost, and nothing else tells. */
+  loseTail(topic: string, partition: number, endOffset: number): void {
     const found = this.partition(topic, partition);
-    found.leaderEpoch++;
+    found.term++;
     cut(found, endOffset);
     this.notify();
   }
@@ -214,7 +222,7 @@ export const ends = ({ startOffset, entries }: MemoryPartition): Watermarks => (
 
 export const stableOffset = (partition: MemoryPartition): number => Math.min(ends(partition).endOffset, ...partition.openAt);
 
-const newPartition = (): MemoryPartition => ({ leaderEpoch: 0, openAt: new Set(), startOffset: 0, entries: [] });
+const newPartition = (): MemoryPartition => ({ leaderEpoch: 0, term: 0, openAt: new Set(), startOffset: 0, entries: [] });
 
 /** Leaves what lies before `endOffset`, and no part of a batch. */
 function cut(partition: MemoryPartition, endOffset: number): void {

@@ -53,10 +53,10 @@ export class Continuity {
   }
 
   /** The log has the same topic as ever. Without a last record there is nothing to compare. */
-  confirm(hasLast: boolean): void {
+  confirm(hasLast: boolean, leaderEpoch: number | undefined): void {
     if (this.#state !== "unconfirmed") return;
     this.#state = "uncompared";
-    if (!hasLast) this.verified();
+    if (!hasLast) this.verified(leaderEpoch);
   }
 
   /** Notes who leads, as the log tells it. Returns true where that is a leader not heard of before. */

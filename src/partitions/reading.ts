@@ -127,8 +127,8 @@ export class Reading {
       return true;
     }
     position.topicId ??= topicId;
-    this.#continuity.confirm(position.last !== undefined);
     const ends = partitions[partition] ?? { unavailable: "The log does not know the partition yet." };
+    this.#continuity.confirm(position.last !== undefined, "unavailable" in ends ? undefined : ends.leaderEpoch);
     if (!("unavailable" in ends)) return this.#hearEnds(asked, ends);
     this.#unavailable(ends.unavailable);
     return false;

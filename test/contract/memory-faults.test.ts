@@ -159,6 +159,10 @@ describe("the in-memory log's faults", () => {
       ["old-0", 0],
       ["new", 1],
     ]);
+    broker.topics.loseTail("orders", 0, 1);
+    expect((await log.ends("orders")).partitions[0]).toMatchObject({ endOffset: 1, leaderEpoch: 1 });
+    expect(await fetch(1)).toMatchObject([{ partition: 0, interrupted: expect.any(String) }]);
+    expect(await fetch(1)).toEqual([]);
   });
 
   test("a record that is late reaches no other leader, and no other topic, than it was sent to", async () => {

@@ -73,7 +73,9 @@ await clusterSuite("made to wait", (cluster) => {
             await cluster().admin.produce(orders.topic, partition, filler);
           }
           await using watched = watchLive(program);
-          await Bun.sleep(5_000);
+          // Whatever connection is needed is there by then.
+          await Promise.all(Array.from({ length: partitions }, (_, partition) => created(program, orders.newOrder(partition))));
+          await Bun.sleep(4_000);
           const acceptedOf = () => [...cluster().proxies.values()].reduce((sum, { accepted }) => sum + accepted, 0);
           const before = acceptedOf();
           const codes = new Set<string>();

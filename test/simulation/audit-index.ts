@@ -11,7 +11,7 @@ export interface Stored extends LoggedRecord {
 
 /**
  * Holds a cart's index to the records it has read, by partition and offset: an order is where its first create is, in the lowest partition
- * that has one; an idempotency key at its first event of a partition. Throws a Violation.
+ * that has one; an idempotency key, for each order, at its first event of a partition. Throws a Violation.
  */
 export function auditIndex(where: string, db: Database, read: readonly Stored[]): void {
   const orders = new Map<string, string>();
@@ -22,9 +22,10 @@ export function auditIndex(where: string, db: Database, read: readonly Stored[])
     const row = `${event.order_id} ${event.event_id} ${partition}:${offset}`;
     if (event.event_type === "ORDER_CREATED" && !orders.has(event.order_id)) orders.set(event.order_id, row);
     const fingerprint = record.headers().find(([name]) => name === FINGERPRINT_HEADER)?.[1];
-    const ofKey = keys.get(event.event_id) ?? [];
+    const key = `${event.event_id} ${event.order_id}`;
+    const ofKey = keys.get(key) ?? [];
     if (!fingerprint || ofKey.some((earlier) => earlier.partition === partition)) continue;
-    keys.set(event.event_id, [...ofKey, { partition, row: `${row} ${String(Buffer.from(fingerprint))}` }]);
+    keys.set(key, [...ofKey, { partition, row: `${row} ${String(Buffer.from(fingerprint))}` }]);
   }
   const at = `order_id || ' ' || event_id || ' ' || partition || ':' || "offset"`;
   const orderRows = db.query(`SELECT ${at} FROM order_index`).values() as [string][];

@@ -1,4 +1,4 @@
-import type { RequestContext } from "../../src/cart/commands.ts";
+import type { Position, RequestContext } from "../../src/cart/commands.ts";
 import { parseCreateOrder } from "../../src/cart/requests.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import type { Claim } from "../reference/claims.ts";
@@ -56,8 +56,8 @@ export class Clients {
   violation: Violation | undefined;
   /** How many still wait for an answer. */
   open = 0;
-  /** Keys under which a request was answered 200. */
-  readonly #keysUsed: string[] = [];
+  /** Keys under which a request was answered 200, and where its event is. */
+  readonly #keysUsed: (Position & { readonly key: string })[] = [];
   #operations = 0;
   #requests = 0;
 
@@ -88,16 +88,20 @@ export class Clients {
     }
   }
 
-  /** A key once answered 200 under another request: whatever else is wrong, that one is not taken. */
+  /** A key once answered 200 under another request: a cart that has read its event takes no other one, whatever else is wrong. */
   async reuseKey({ order, status, share }: ReuseKeyStep): Promise<void> {
     const name = `reuse${++this.#operations}`;
-    const key = this.#keysUsed[Math.floor(share * this.#keysUsed.length)];
-    if (key === undefined) return;
+    const used = this.#keysUsed[Math.floor(share * this.#keysUsed.length)];
+    const running = this.#anyCart();
+    if (used === undefined || running === undefined) return;
+    const { key, partition, offset } = used;
+    const hasRead = (running.cart?.partitions.get(partition)?.nextOffset ?? 0) > offset;
     this.open++;
     const step = { at_ms: 0, do: "update", order, status, keyed: true } as const;
-    const answer = await this.#askCart(step, `ORD-${order}`, name, { idempotency: { key, fingerprint: name } });
+    const answer = await this.#askCart(step, `ORD-${order}`, name, { idempotency: { key, fingerprint: name } }, running);
     this.world.trace(`${name} of the key of ${key}: ${JSON.stringify(answer)}`);
-    if (typeof answer !== "string" || (answer !== "IDEMPOTENCY_KEY_REUSED" && !RETRIED.has(answer)))
+    const isTaken = typeof answer !== "string" || (answer !== "IDEMPOTENCY_KEY_REUSED" && !RETRIED.has(answer));
+    if (isTaken && hasRead && !this.world.losses.hasLost(key, used))
       this.violation ??= new Violation("a-key-is-one-request", `${name} under the key of ${key}: ${JSON.stringify(answer)}`);
     this.open--;
   }
@@ -125,7 +129,7 @@ export class Clients {
           continue;
         }
         this.#claim({ ...asked, answer });
-        if (step.keyed && typeof answer !== "string") this.#keysUsed.push(name);
+        if (step.keyed && typeof answer !== "string") this.#keysUsed.push({ key: name, ...answer });
         if (typeof answer !== "string" && world.random() < 0.5) await this.looks.readBack(name, orderId, answer);
         return;
       }

@@ -19,6 +19,7 @@ export class ListLog {
   readonly partitions: LogRecord[][];
   /** Of each partition's leader. */
   readonly epochs: number[];
+  topicId: string | undefined;
   /** What `ends` tells in place of what is so. */
   readonly ends = new Map<number, PartitionEnds>();
 
@@ -139,7 +140,7 @@ export class ListCart {
       restore: undefined,
     };
     const [partitions, ownCreates, clock] = [this.set, this.ownCreates, systemClock];
-    const ends = async () => ({ topicId: undefined, partitions: log.partitions.map((_, p) => log.endsOf(p)) });
+    const ends = async () => ({ topicId: log.topicId, partitions: log.partitions.map((_, p) => log.endsOf(p)) });
     const index = (this.index = new OrderIndex({
       partitions,
       ownCreates,

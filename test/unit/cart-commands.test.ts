@@ -238,6 +238,25 @@ describe("an update of an order that is not known", () => {
     expect(codeOf(await cart.update(order(2), "shipped"))).toBe("CATCHING_UP");
   });
 
+  test("is 503 until the index was compared with the leader that tells the end, which may hold other records", async () => {
+    const { log, cart, home, order } = oneCart();
+    await cart.create(order());
+    await home.reached(1, 200);
+    log.epochs[0] = 1;
+    const refused = await cart.update(order(1), "shipped");
+    expect([codeOf(refused), detail(refused)]).toEqual(["LOG_UNAVAILABLE", expect.stringContaining("new leader")]);
+    home.leaderEpoch = 1;
+    expect(codeOf(await cart.update(order(1), "shipped"))).toBe("ORDER_NOT_FOUND");
+  });
+
+  test("is 503 once the topic is another one than the index has read", async () => {
+    const { log, cart, order } = oneCart();
+    log.topicId = "one";
+    expect(codeOf(await cart.update(order(1), "shipped"))).toBe("ORDER_NOT_FOUND");
+    log.topicId = "another";
+    expect(codeOf(await cart.update(order(1), "shipped"))).toBe("LOG_UNAVAILABLE");
+  });
+
   test("is 503 where its partition cannot be asked, with the cause, though the others can", async () => {
     const { log, cart, order } = oneCart();
     log.ends.set(0, { unavailable: "The partition orders-0 has no leader now." });

@@ -45,8 +45,8 @@ const events: fc.Arbitrary<OrderEvent> = fc.oneof(
 
 const record = (event: OrderEvent, offset: number): LogRecord => ({
   offset,
-  timestamp_ms: 0,
   leaderEpoch: 0,
+  timestamp_ms: 0,
   key: Buffer.from(event.orderId),
   value: Buffer.from(encodeEvent(event)),
   headers: () => [],
