@@ -60,7 +60,7 @@ await clusterSuite("a log that starts late", (cluster) => {
         await program.live();
         await bothHalted(program);
         const states = async () => (await health(program.orderUrl)).partitions.map(({ state }) => state).join();
-        await waitUntil("the other partition to run", async () => (await states()) === "halted,running");
+        await answered("the partitions", states, /^halted,running$/);
         const { partitions } = await health(program.orderUrl);
         const why = partitions[0]?.halted ?? partitions[0]?.reason ?? "";
         expect(why).toContain(String(GONE));
