@@ -28,6 +28,8 @@ const members: Partial<Record<ErrorCode, TProperties>> = {
     partition: Type.Optional(Type.Union([Type.Integer(), Type.String()], { description: "Absent where it is not known which." })),
     partitions: Type.Optional(Type.Array(Type.Integer(), { description: "Those that other instances hold." })),
   },
+  LOG_UNAVAILABLE: { partition },
+  PARTITION_BLOCKED: { partition },
   PARTITION_HALTED: { partition },
   POSITION_NOT_REACHED: { partition, offset, nextOffset: offset },
 };
@@ -71,8 +73,12 @@ const examples: Partial<Record<ErrorCode, readonly [detail: string, members?: Re
     "Partition 3 is applied up to offset 1500 of 1712; ask again.",
     { partition: 3, nextOffset: 1500, endOffset: 1712 },
   ],
+  PARTITION_BLOCKED: [
+    "Partition 3 waits. STORE_FAILED: Its store fails: database or disk is full. Make room or mend the disk; the partition then goes on by itself",
+    { partition: 3 },
+  ],
   PARTITION_HALTED: [
-    "Partition 3 is halted: The store cannot be written: database or disk is full. Make room or mend the disk; the partition then goes on by itself.",
+    "Partition 3 is halted: At offset 1712 the log holds another record than the one applied: the topic was made anew or restored differently, or the log lost its end.",
     { partition: 3 },
   ],
   POSITION_NOT_REACHED: [

@@ -94,7 +94,13 @@ export async function auditPartition(
     return { ...about, differences, notes, canRebuild: missing === undefined };
   } catch (e) {
     if (!(e instanceof AppError)) throw e;
-    return { ...nothing, service, offset: held.offset, differences: [e.message], canRebuild: startOffset === 0 && e.code !== "LOG_UNAVAILABLE" };
+    return {
+      ...nothing,
+      service,
+      offset: held.offset,
+      differences: [e.message],
+      canRebuild: startOffset === 0 && e.code !== "LOG_UNAVAILABLE",
+    };
   } finally {
     await folded.close();
   }

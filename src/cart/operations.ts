@@ -24,7 +24,6 @@ const errors: readonly ErrorCode[] = [
   "APPEND_OUTCOME_UNKNOWN",
   "APPEND_REFUSED",
   "CATCHING_UP",
-  "PARTITION_BLOCKED",
   "PARTITION_HALTED",
   "PARTITION_BLOCKED",
 ];

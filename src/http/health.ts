@@ -91,9 +91,9 @@ const digestOf = (held: PartitionView<unknown>): string | undefined => {
 const HINDERED_STATES = ["halted", "blocked", "suspended"] as const;
 
 const status = (partitions: HeldPartitions<unknown>, held: readonly PartitionView<unknown>[]): string => {
-  if (partitions.membership !== "stable") return partitions.membership;
   const hindered = HINDERED_STATES.find((state) => held.some((one) => one.state === state));
-  if (hindered !== undefined) return hindered;
+  if (hindered === "halted" || (hindered !== undefined && partitions.membership === "stable")) return hindered;
+  if (partitions.membership !== "stable") return partitions.membership;
   if (partitions.readFailure !== undefined) return "unreadable";
   if (partitions.standstill !== undefined) return "standing-still";
   // One that the log does not give is waited for by nobody but those who ask for what is in it.

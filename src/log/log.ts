@@ -71,6 +71,8 @@ export interface TopicDescription extends CreatedTopic {
   readonly topicId: string | undefined;
   /** How many brokers the log has; undefined where it has none. */
   readonly brokers: number | undefined;
+  /** Whether this user may append to it; absent where the log does not tell (KIP-430). */
+  readonly mayWrite?: boolean;
 }
 
 /** One partition's ends, or why they cannot be told now: a sentence. */

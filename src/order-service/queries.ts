@@ -74,9 +74,7 @@ const heldOrThrow = (partitions: OrderPartitions, partition: number): PartitionV
     throw new AppError(
       "POSITION_NOT_REACHED",
       `Partition ${partition} is not known here yet; ask again, or without Log-Position.`,
-      {
-        partition,
-      },
+      { partition },
     );
   }
   throw new AppError("PARTITION_ELSEWHERE", `Partition ${partition} is held by another instance; ask that one.`, { partition });
@@ -129,6 +127,7 @@ export const partitionsOf = (
 
 const notFound = (partitions: OrderPartitions, home: number | undefined, orderId: string): AppError => {
   requireAssignment(partitions);
+  requireReadable(partitions);
   const atHome = home === undefined ? undefined : partitions.get(home);
   if (atHome !== undefined && !isCaughtUp(atHome)) throw causeOf(atHome);
   requireComplete(partitions);
@@ -213,14 +212,17 @@ export const requireAssignment = (partitions: OrderPartitions): void => {
   throw new AppError("CATCHING_UP", "The partitions are being assigned; ask again.", { membership });
 };
 
+const requireReadable = ({ readFailure }: OrderPartitions): void => {
+  if (readFailure !== undefined)
+    throw new AppError("LOG_UNAVAILABLE", `It is not known now what the log holds beyond what was read. ${readFailure}`);
+};
+
 /**
  * Throws unless all is known of what is held here: LOG_UNAVAILABLE, CATCHING_UP or PARTITION_BLOCKED, or PARTITION_HALTED where only an
  * operator can help.
  */
-export const requireComplete = (partitions: OrderPartitions): void => {
-  const { readFailure } = partitions;
-  if (readFailure !== undefined)
-    throw new AppError("LOG_UNAVAILABLE", `It is not known now what the log holds beyond what was read. ${readFailure}`);
+const requireComplete = (partitions: OrderPartitions): void => {
+  requireReadable(partitions);
   let halted: PartitionView<OrdersView> | undefined;
   for (const held of partitions.held()) {
     if (held.state === "halted") halted ??= held;
@@ -311,9 +313,7 @@ class SortedIds {
       throw new AppError(
         "PARTITION_ELSEWHERE",
         `Partition ${this.#partition} was taken away while its ids were listed; ask again.`,
-        {
-          partition: this.#partition,
-        },
+        { partition: this.#partition },
       );
     }
     try {

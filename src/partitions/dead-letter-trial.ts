@@ -15,7 +15,7 @@ export interface DeadLetterTrialOptions {
 
 /**
  * Tries whether dead letters could be appended, before there are any: a right to the transactional ids or a coordinator may be missing, and
- * that is better known at the start than with the first poison. It appends nothing, so a missing right to write shows only then.
+ * that is better known at the start than with the first poison. It appends nothing: whether there is a right to write, the log is asked.
  */
 export class DeadLetterTrial {
   readonly #outage: Outage;
@@ -56,6 +56,8 @@ export class DeadLetterTrial {
       }),
     );
     if (!isOpened) throw new Error(`no answer within ${ANSWER_MS_MAX / 1_000} s; is there a transaction coordinator?`);
-    if ((await log.partitionCount(deadLetterTopic)) === 0) throw new Error("the topic does not exist");
+    const described = await log.describe(deadLetterTopic);
+    if (!described) throw new Error("the topic does not exist");
+    if (described.mayWrite === false) throw new Error("this user may not write to the topic; grant it WRITE");
   }
 }

@@ -3,10 +3,11 @@ import { AppError, isAppError } from "../errors.ts";
 import { Backoff, type BackoffLimits } from "../log/backoff.ts";
 import type { Log, NewRecord, Producer } from "../log/log.ts";
 import { REPLAY_HEADERS } from "../log/operation-headers.ts";
+import { BATCH_HEAD_BYTES } from "../log/record-size.ts";
 import type { Random } from "../random.ts";
 import type { DeadLetter, DeliverDeadLetters } from "./actor-environment.ts";
 import { claimFor, DeliveredLetters } from "./delivered-letters.ts";
-import { BATCH_HEAD_BYTES, encodedBytes, fittingLetter, letterRecord } from "./letter-record.ts";
+import { fittingLetter, letterBytes, letterRecord } from "./letter-record.ts";
 import { searchLetters } from "./letter-search.ts";
 import { PlaceReader } from "./place-reader.ts";
 
@@ -144,7 +145,7 @@ export class DeadLetters {
 
   #fitting(letter: DeadLetter, whole: NewRecord): Pending {
     const record = fittingLetter(whole, this.#letter_bytes_max - BATCH_HEAD_BYTES);
-    return { letter, whole, record, bytes: encodedBytes(record) };
+    return { letter, whole, record, bytes: letterBytes(record) };
   }
 
   /**

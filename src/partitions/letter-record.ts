@@ -1,16 +1,11 @@
-import type { NewHeader, NewRecord } from "../log/log.ts";
+import type { NewRecord } from "../log/log.ts";
 import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS } from "../log/operation-headers.ts";
+import { encodedBytes, IN_BATCH_EXTRA_BYTES } from "../log/record-size.ts";
 import type { DeadLetter } from "./actor-environment.ts";
 
 /** The reason of a letter that stands for a batch which cannot be decoded. */
 export const UNDECODABLE_BATCH = "undecodable_batch";
 
-/** What a record batch has before its first record (https://kafka.apache.org/documentation/#recordbatch). */
-export const BATCH_HEAD_BYTES = 61;
-/** At most, of a record beside key, value and headers: six varints of which the timestamp's may be the longest, and its attributes. */
-const RECORD_HEAD_BYTES_MAX = 40;
-/** At most, of a header beside its name and value: two varints. */
-const HEADER_HEAD_BYTES_MAX = 10;
 /** For the header that says what was cut. */
 const CUT_HEADER_BYTES_MAX = 200;
 const DETAIL_CHARS_MAX = 1_000;
@@ -42,16 +37,16 @@ export function letterRecord({ record, code, detail }: DeadLetter, { topic, part
   };
 }
 
-/** At least as many bytes as the record takes in a batch, uncompressed. */
-export function encodedBytes({ key, value, headers }: NewRecord): number {
-  let bytes = RECORD_HEAD_BYTES_MAX + bytesOf(key) + bytesOf(value);
-  for (const header of headers) bytes += headerBytes(header);
-  return bytes;
+/** At least as many bytes as the letter takes in a batch, uncompressed. */
+export function letterBytes(letter: NewRecord): number {
+  // A foreign record's header may have any name.
+  const names = letter.headers.reduce((bytes, [name]) => bytes + Buffer.byteLength(name) - name.length, 0);
+  return encodedBytes(letter) + IN_BATCH_EXTRA_BYTES + names;
 }
 
 /** The letter, made to fit into so many bytes: its value is cut first, then its key, then headers that are not the letter's own. */
 export function fittingLetter(letter: NewRecord, bytes_max: number): NewRecord {
-  let excess = encodedBytes(letter) - bytes_max;
+  let excess = letterBytes(letter) - bytes_max;
   if (excess <= 0) return letter;
   excess += CUT_HEADER_BYTES_MAX;
   const cut: string[] = [];
@@ -73,7 +68,5 @@ export function fittingLetter(letter: NewRecord, bytes_max: number): NewRecord {
   }
   return { ...letter, key, value, headers: [...headers, [DEAD_LETTER_EXTRA_HEADERS.cut, cut.join(";")]] };
 }
-
-const headerBytes = ([name, value]: NewHeader): number => HEADER_HEAD_BYTES_MAX + bytesOf(name) + bytesOf(value);
 
 const bytesOf = (part: string | Uint8Array | null): number => (part === null ? 0 : Buffer.byteLength(part));

@@ -4,13 +4,7 @@
  */
 export interface RequestTracer {
   /** A request has arrived. `route` is the pattern, `url` what was asked for; `traceparent` and `tracestate` are checked already. */
-  request(
-    method: string,
-    route: string,
-    url: string,
-    traceparent: string | undefined,
-    tracestate: string | undefined,
-  ): RequestSpan;
+  request(method: string, route: string, url: string, traceparent: string | undefined, tracestate?: string): RequestSpan;
 }
 
 export interface RequestSpan {

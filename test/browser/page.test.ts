@@ -211,6 +211,39 @@ browserSuite("the order service's page", (open) => {
   );
 
   test(
+    "works below a path that a proxy gives it, and asks for nothing beside it; so does the API to browse",
+    async () => {
+      const outside: string[] = [];
+      using proxy = Bun.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        fetch: (request) => {
+          const { pathname, search } = new URL(request.url);
+          if (!pathname.startsWith("/shop/orders/")) {
+            outside.push(pathname);
+            return new Response(null, { status: 404 });
+          }
+          return fetch(program.orderUrl + pathname.slice("/shop/orders".length) + search, request);
+        },
+      });
+      await using watched = await open();
+      const { page, complaints } = watched;
+      await page.goto(`${proxy.url}shop/orders/#order=${STORY_ORDER}`);
+      await textOf(page, "#status", /^Up to date/);
+      await textOf(page, "#find-result", /created the order/);
+      await page.click("#try-body button:has-text('Create order')");
+      await textOf(page, "#try-body", /readable after/);
+      await page.goto(`${proxy.url}shop/orders/docs`);
+      await page.locator(`.opblock-summary:has([data-path="/partitions"])`).click();
+      await page.locator(".opblock.is-open .try-out__btn").click();
+      await page.locator(".opblock.is-open .execute").click();
+      await textOf(page, ".opblock.is-open .live-responses-table", /"topicName"/);
+      expect([outside, complaints]).toEqual([[], []]);
+    },
+    2 * patience_ms,
+  );
+
+  test(
     "the cart's page leads to it",
     async () => {
       await using watched = await open();

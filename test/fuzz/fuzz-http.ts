@@ -21,7 +21,7 @@ else {
   );
   console.log(
     `\n${requests} requests: ${[...statuses]
-      .toSorted()
+      .toSorted(([a], [b]) => a.localeCompare(b))
       .map(([status, count]) => `${count} × ${status}`)
       .join(", ")}`,
   );

@@ -235,7 +235,23 @@ export function rawRequest(random: Random, service: Service): RawRequest {
   return { bytes: Buffer.concat([one.bytes, next.bytes]), isWhole: true };
 }
 
+/** A command in which nothing is odd but what a field holds. */
+function oddCommand(random: Random, service: Service): RawRequest {
+  const [method, path] = happens(random, 0.7) ? ["POST", "/create-order"] : ["PUT", "/update-order"];
+  const bodies = BODIES.filter((body) => body.includes(path === "/create-order" ? "umber" : "status") || body.includes("items"));
+  const body = Buffer.from(oddly(random, anotherOrder(random, pick(random, bodies)), 0.3));
+  const target = service === "cart" ? path : `/try${path}`;
+  const head = [
+    `${method} ${target} HTTP/1.1`,
+    "Host: 127.0.0.1",
+    "Content-Type: application/json",
+    `Content-Length: ${body.length}`,
+  ];
+  return { bytes: Buffer.concat([Buffer.from(`${head.join("\r\n")}\r\n\r\n`), body]), isWhole: true };
+}
+
 function oneRequest(random: Random, service: Service): RawRequest {
+  if (happens(random, 0.25)) return oddCommand(random, service);
   const target = targetOf(random, service);
   const takesBody = /create|update|rebuild/.test(target);
   const usual = target.includes("update") ? "PUT" : takesBody ? "POST" : "GET";
@@ -292,16 +308,24 @@ function headersOf(random: Random, body: string | undefined): string[] {
     lines.push(
       happens(random, 0.97)
         ? `${name}: ${text}`
-        : pick(random, [`${name} : ${text}`, `${name}`, ` ${name}: ${text}`, `: ${text}`, `${name}\u0000: x`]),
+        : pick(random, [`${name} : ${text}`, name, ` ${name}: ${text}`, `: ${text}`, `${name}\u0000: x`]),
     );
   }
   return lines;
 }
 
 function bodyOf(random: Random): string {
-  let body = happens(random, 0.7) ? pick(random, BODIES.slice(0, 5)) : pick(random, BODIES);
-  if (happens(random, 0.5)) body = body.replace(/"(?:ORD-)?[0-9]{1,3}"/, `"${Math.floor(random() * 1e9)}"`);
-  for (; happens(random, 0.4);) {
+  const body = happens(random, 0.7) ? pick(random, BODIES.slice(0, 5)) : pick(random, BODIES);
+  return oddly(random, happens(random, 0.5) ? anotherOrder(random, body) : body, 0.4);
+}
+
+const anotherOrder = (random: Random, body: string): string =>
+  body.replace(/"(?:ORD-)?[0-9]{1,3}"/, `"${Math.floor(random() * 1e9)}"`);
+
+/** A body with odd values in place of its own, fields beside them and things before them; `share` of bodies get each one more. */
+function oddly(random: Random, plain: string, share: number): string {
+  let body = plain;
+  for (let isFirst = true; isFirst || happens(random, share); isFirst = false) {
     const values = [...body.matchAll(/(?<=:)(?:"[^"]*"|[0-9.]+)/g)];
     const kind = random();
     if (kind < 0.7 && values.length > 0) {
@@ -311,12 +335,10 @@ function bodyOf(random: Random): string {
         body.slice(0, value.index) +
         pick(random, happens(random, 0.7) ? alike : ODD_VALUES) +
         body.slice(value.index + value[0].length);
-    } else if (kind < 0.85)
-      body = body.replace(
-        "{",
-        `{"${pick(random, ["__proto__", "order_id", "customer_id", "note"])}":${pick(random, ODD_VALUES)},`,
-      );
-    else body = pick(random, ["\ufeff", "\u000b", " ", "\u00a0"]) + body;
+    } else if (kind < 0.85) {
+      const name = pick(random, ["__proto__", "order_id", "customer_id", "note"]);
+      body = body.replace("{", `{"${name}":${pick(random, ODD_VALUES)},`);
+    } else body = pick(random, ["\ufeff", "\u000b", " ", "\u00a0"]) + body;
   }
   return body;
 }

@@ -1,4 +1,7 @@
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { GUESSES_MAX } from "../../src/order-service/operator-guard.ts";
 import { ApiDocument, type Schema, schemaCheck } from "../support/api-document.ts";
 import { type Backing, embeddedBacking, readAll } from "../support/foreign.ts";
 import { freePorts } from "../support/ports.ts";
@@ -11,7 +14,7 @@ const start_ms_max = 60_000;
 /** What one request cannot bring about; the tests of the apps do. */
 const notProvoked = {
   cart: ["live 503"],
-  orders: ["orderDetails 421", "orderEvents 421", "liveFigures 200", "live 503"],
+  orders: ["liveFigures 200", "live 503"],
 };
 
 /** What a browser alone asks for: the page, what it is made of, and its form. */
@@ -87,15 +90,28 @@ describe("every documented answer is given, and as documented", () => {
     await onCart(404, "PUT", "/update-order", json({ orderId: "404", status: "new" }));
     await sameKeyAtOnce();
     await onCart(503, "GET", "/health/ready", {}, cutOff);
-    // One request whose body does not end takes all the room there is.
-    const held = new AbortController();
-    const body = new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode("{")) });
-    const holding = fetch(`${crowded.cartUrl}/create-order`, { method: "POST", ...json(""), body, signal: held.signal });
-    await whileHeld(cart, crowded.cartUrl, holding, () => held.abort());
+    await Promise.all(
+      (
+        [
+          ["POST", "/create-order"],
+          ["PUT", "/update-order"],
+        ] as const
+      ).flatMap(([method, path]) => [
+        onCart(408, method, path, { ...json(""), body: endless() }),
+        onCart(417, method, path, { ...json("", { expect: "something" }), body: endless() }),
+      ]),
+    );
+    // A create that cannot be appended yet takes all the room there is.
+    const log = new Database(join(crowded.dataDir, "log.sqlite"));
+    log.run("BEGIN IMMEDIATE");
+    const holding = fetch(`${crowded.cartUrl}/create-order`, { method: "POST", ...json({ order_id: "1", number_of_items: 1 }) });
+    await whileHeld(cart, crowded.cartUrl, holding, () => log.close());
     await everyGetAndOtherwise(cart, program.cartUrl);
     const unseen = cart.documented.filter((answer) => !cart.seen.has(answer) && !answer.endsWith(" 500"));
     expect(unseen).toEqual(notProvoked.cart);
   }, 60_000);
+
+  const endless = () => new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode("{")) });
 
   /** Of requests sent together, one is refused while another is being answered. */
   const sameKeyAtOnce = async () => {
@@ -129,6 +145,10 @@ describe("every documented answer is given, and as documented", () => {
       const documented = Object.keys(methods).map((method) => method.toUpperCase());
       const allowed = [...documented, ...(documented.includes("GET") ? ["HEAD"] : []), "OPTIONS"];
       expect(`${path} takes ${refused.headers.get("allow")}`).toBe(`${path} takes ${allowed.join(", ")}`);
+      for (const method of documented) {
+        await expectAnswer(document, 400, method, url + concrete(path), { headers: { host: "two names" } });
+        await expectAnswer(document, 421, method, url + concrete(path), { headers: { host: "rebound.example" } });
+      }
     }
     for (const path of gets(document).filter((one) => /^\/(docs|openapi|asyncapi|health|partitions)/.test(one)))
       await expectAnswer(document, 200, "GET", url + concrete(path));
@@ -170,11 +190,14 @@ describe("every documented answer is given, and as documented", () => {
     await onOrders(421, "GET", "/partitions/99/orders");
     await onOrders(503, "GET", "/health/ready", {}, cutOff);
     const operator = { headers: { authorization: `Bearer ${OPERATOR_TOKEN}` } };
-    await onOrders(403, "POST", "/partitions/0/rebuild");
+    await onOrders(401, "POST", "/partitions/0/rebuild");
     await onOrders(403, "POST", "/partitions/0/rebuild", operator, cutOff);
     await onOrders(421, "POST", "/partitions/99/rebuild", operator);
     await onOrders(202, "POST", "/partitions/0/rebuild", operator);
     await program.ready();
+    const guess = { headers: { authorization: "Bearer day-shift" } };
+    for (let asked = 0; asked < GUESSES_MAX; asked++) await onOrders(401, "POST", "/partitions/0/rebuild", guess);
+    await onOrders(429, "POST", "/partitions/0/rebuild", guess);
     // A read of what is not written yet waits, and takes all the room there is.
     const waiting = onOrders(503, "GET", "/order-details?orderId=7", { headers: { "log-position": "0:5" } }, crowded);
     await whileHeld(orders, crowded.orderUrl, waiting, () => undefined);

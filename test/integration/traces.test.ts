@@ -138,6 +138,19 @@ const tracingTo = async (port: number, traces: Partial<TracesConfig>, told: stri
   });
 };
 
+test("what other tracing systems keep beside the trace is passed on to the record, and by it to the spans", async () => {
+  await using receiver = startOtlpReceiver();
+  const tracing = await tracingTo(Number(new URL(receiver.endpoint).port), {}, []);
+  const stateOf = (traceparent?: string, tracestate?: string) =>
+    tracing
+      .request("POST", "/create-order", "http://x/create-order", traceparent, tracestate)
+      .sending({ partition: 0, key: "ORD-1", eventId: "e" }).tracestate;
+  const given = `00-${traceId}-${clientSpanId}-01`;
+  expect(stateOf(given, "rojo=00f067aa0ba902b7,congo=t61")).toBe("rojo=00f067aa0ba902b7,congo=t61");
+  expect([stateOf(given), stateOf(), stateOf(given.replace("-01", "-00"), "a=1")]).toEqual([undefined, undefined, "a=1"]);
+  await tracing.stop();
+});
+
 test("whether a trace is kept, by each sampler, with a header and without; the record's header says it on", async () => {
   await using receiver = startOtlpReceiver();
   const sentWith = async (traces: Partial<TracesConfig>, traceparent?: string) => {

@@ -76,15 +76,18 @@ describe("a new leader", () => {
 
 describe("a connection that was lost", () => {
   test("leaves what is known answered, and nothing denied, until the last record was read again", async () => {
-    await using log = await applied();
+    let isAway = false;
+    await using log = await applied({ ...noFaults, away: () => isAway });
     const { rig, set } = log;
-    const { ends } = rig.log;
+    const ends = rig.log.ends.bind(rig.log);
     const asked = Promise.withResolvers<void>();
     rig.log.ends = async (topic) => {
       await asked.promise;
-      return ends.call(rig.log, topic);
+      return ends(topic);
     };
-    rig.broker.topics.partition(TOPIC, 0).term++;
+    isAway = true;
+    await eventually(() => rig.warnings.some((warning) => warning.includes("cannot be reached")));
+    isAway = false;
     await rig.append(record(0, created("ORD-7", "d")));
     await eventually(() => set.get(0)?.hindered !== undefined);
     await Bun.sleep(50);

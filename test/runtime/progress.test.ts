@@ -54,7 +54,7 @@ function deafLog(log: Log, deaf: number): { log: Log; readers: () => number } {
   let readers = 0;
   const reader = (topic: string): Reader => {
     const real = log.reader(topic);
-    return readers++ < deaf ? { fetch: () => new Promise(() => {}), close: () => real.close() } : real;
+    return readers++ < deaf ? { fetch: () => new Promise(() => {}), isThrottled: false, close: () => real.close() } : real;
   };
   const withReader = new Proxy(log, {
     get: (target, name: keyof Log) => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readiness } from "../../src/http/health.ts";
 import { type FetchFault, noFaults } from "../../src/log/memory-log.ts";
 import { findOrder, type OrderPartitions } from "../../src/order-service/queries.ts";
-import { created, eventually, record, Rig, updated } from "./rig.ts";
+import { answerFor, created, eventually, record, Rig, updated } from "./rig.ts";
 
 /** Longer than a failure of reading may last without consequences. */
 const long_ms = 2_000;
@@ -87,10 +87,10 @@ describe("while fetches fail", () => {
     faults.fetch = "reject";
     await eventually(() => rig.warnings.length > 0);
     rig.passed_ms = long_ms;
-    const { ends } = rig.log;
+    const ends = rig.log.ends.bind(rig.log);
     let lies = 3;
     rig.log.ends = async (topic) => {
-      const told = await ends.call(rig.log, topic);
+      const told = await ends(topic);
       const early = { startOffset: 0, endOffset: 0, stableOffset: 0, leaderEpoch: 0 };
       return lies-- > 0 ? { ...told, partitions: [early] } : told;
     };
@@ -139,6 +139,34 @@ test("a log that cannot tell its ends when partitions are opened is spoken of on
   faults.isAway = false;
   await eventually(() => readiness(late).status === "ready");
   expect(ofEnds()[1]).toContain("works again");
+});
+
+test("before anything was read, the first failure is a reason at once", async () => {
+  const faults = { fetch: "reject" as FetchFault };
+  await using rig = new Rig({ ...noFaults, onFetch: () => faults.fetch });
+  await rig.prepare(1);
+  await rig.append(record(0, created("ORD-1", "a")));
+  const set = rig.start("x", [0]);
+  await eventually(() => set.readFailure !== undefined);
+  expect(readiness(set)).toMatchObject({ status: "unreadable", reason: expect.stringContaining("refused the fetch") });
+  expect(Date.now() - Date.parse(readiness(set).since!)).toBeLessThan(2_000);
+  expect(() => lookUp(set, "ORD-1")).toThrow(expect.objectContaining({ code: "LOG_UNAVAILABLE" }));
+  faults.fetch = "ok";
+  await eventually(() => answerFor(set, "ORD-1") === "new");
+  expect(set.readFailure).toBeUndefined();
+});
+
+test("a failure that lasts is told again each minute, with its cause", async () => {
+  await using outage = await caughtUp();
+  const { rig, faults } = outage;
+  faults.fetch = "reject";
+  await eventually(() => rig.warnings.length === 1);
+  rig.passed_ms = 59_000;
+  await Bun.sleep(attempts_ms);
+  expect(rig.warnings).toHaveLength(1);
+  rig.passed_ms = 60_000;
+  await eventually(() => rig.warnings.length === 2);
+  expect(rig.warnings[1]).toContain("The broker refused the fetch");
 });
 
 test("to be closed is no outage", async () => {

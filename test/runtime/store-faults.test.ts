@@ -74,6 +74,57 @@ describe("a full disk", () => {
   });
 });
 
+describe("a store that another program has locked", () => {
+  const lock = (path: string): Database => {
+    const other = new Database(path);
+    other.run("BEGIN IMMEDIATE");
+    return other;
+  };
+
+  test("suspends its partition alone, holds up nothing, is read all the same, and goes on when it is let go", async () => {
+    await using rig = new Rig();
+    await rig.prepare(2);
+    await rig.append(record(0, created("ORD-1", "a")));
+    const set = rig.start("x", [0, 1]);
+    await eventually(() => readiness(set).status === "ready" && set.get(0)?.nextOffset === 1);
+    const other = lock(rig.storePath("x", 0));
+    let late_ms = 0;
+    let due_ms = performance.now() + 10;
+    const ticks = setInterval(() => {
+      late_ms = Math.max(late_ms, performance.now() - due_ms);
+      due_ms = performance.now() + 10;
+    }, 10);
+    await rig.append(record(0, updated("ORD-1", "b", "shipped")), record(1, created("ORD-9", "c")));
+    await eventually(() => set.get(0)?.state === "suspended" && codeOf(set, "ORD-9") === "new");
+    await Bun.sleep(1_200);
+    clearInterval(ticks);
+    expect(late_ms).toBeLessThan(250);
+    expect(codeOf(set, "ORD-1")).toBe("new");
+    expect(codeOf(set, "ORD-7")).toBe("PARTITION_BLOCKED");
+    expect(readiness(set)).toMatchObject({
+      status: "suspended",
+      reason: expect.stringContaining("another program holds its lock"),
+    });
+    expect(set.get(0)?.halted).toBeUndefined();
+    other.close();
+    await eventually(() => readiness(set).status === "ready" && codeOf(set, "ORD-1") === "shipped");
+  });
+
+  test("at the start is waited for", async () => {
+    await using rig = new Rig();
+    await rig.prepare(1);
+    await rig.append(record(0, created("ORD-1", "a")));
+    const before = rig.start("x", [0]);
+    await eventually(() => before.get(0)?.nextOffset === 1);
+    await before.close();
+    const other = lock(rig.storePath("x", 0));
+    const set = rig.start("x", [0]);
+    await eventually(() => set.get(0)?.state === "suspended");
+    other.close();
+    await eventually(() => codeOf(set, "ORD-1") === "new");
+  });
+});
+
 describe("a store that turns out damaged while it is used", () => {
   test("by a record to be applied: it is set aside, and rebuilt from the log", async () => {
     await using rig = new Rig();

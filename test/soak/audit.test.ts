@@ -192,6 +192,7 @@ test("as many faults are scheduled as are asked for, each within the run; the se
   const options = readOptions(["--minutes", "10", "--kills", "300"])!;
   expect(options.faults.kills).toBe(300);
   expect(options.faults["ack-cuts"]).toBe(50);
+  expect(options.faults["leader-kills"]).toBe(15);
   const planned = schedule(options.faults, 600_000, () => 0.5);
   for (const kind of FAULT_KINDS) expect(planned.filter((one) => one.kind === kind)).toHaveLength(options.faults[kind]);
   expect(planned.every(({ at_ms }) => at_ms > 0 && at_ms < 600_000 * 0.95)).toBe(true);

@@ -207,6 +207,18 @@ test("a request is read as a record is: a byte order mark is passed over, two ar
   }
 });
 
+test("a record has the request's trace context among its headers", async () => {
+  const { appended, commands } = cart(true);
+  const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const headersOf = async (context: { traceparent?: string; tracestate?: string }) => {
+    await commands.updateStatus({ orderId: "ORD-1", status: "new" }, context);
+    return new Map((appended.at(-1)?.headers ?? []).map(([name, value]) => [name, String(value)]));
+  };
+  const both = await headersOf({ traceparent, tracestate: "a=1" });
+  expect([both.get("traceparent"), both.get("tracestate")]).toEqual([traceparent, "a=1"]);
+  expect((await headersOf({ traceparent })).has("tracestate")).toBe(false);
+});
+
 test("the largest cart there can be is an event that the topic takes", async () => {
   const { appended, commands } = cart(false);
   const itemId = "\u2028".repeat(128);

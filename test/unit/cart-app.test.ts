@@ -308,6 +308,18 @@ describe("traceparent", () => {
     expect(calls.map((call) => call.context)).toEqual([{ traceparent: valid }, { traceparent: valid }]);
   });
 
+  test("takes tracestate with it, which is nothing without it or malformed", async () => {
+    const order = { order_id: "1", number_of_items: 1 };
+    await create(order, { traceparent: valid, tracestate: "a=1, b=2" });
+    await create(order, { traceparent: valid, tracestate: "A=1" });
+    await create(order, { traceparent: "nonsense", tracestate: "a=1" });
+    expect(calls.map((call) => call.context)).toEqual([
+      { traceparent: valid, tracestate: "a=1,b=2" },
+      { traceparent: valid },
+      {},
+    ]);
+  });
+
   test.each([
     "",
     "nonsense",

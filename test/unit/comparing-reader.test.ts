@@ -62,7 +62,7 @@ describe("reading through interruptions", () => {
     const { broker, append, read } = await opened();
     await append(record("a"), record("b"), record("c"));
     expect(await read(0, 3)).toEqual(["a", "b", "c"]);
-    broker.topics.loseTail(TOPIC, 0, 1);
+    broker.topics.elect(TOPIC, 0, 1);
     await expect(read(3, 1)).rejects.toMatchObject({
       code: "LOG_DISAGREES",
       message: expect.stringContaining("ends at offset 1"),

@@ -45,6 +45,7 @@ const events: fc.Arbitrary<OrderEvent> = fc.oneof(
 
 const record = (event: OrderEvent, offset: number): LogRecord => ({
   offset,
+  leaderEpoch: 0,
   timestamp_ms: 0,
   key: Buffer.from(event.orderId),
   value: Buffer.from(encodeEvent(event)),

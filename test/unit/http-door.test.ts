@@ -144,12 +144,17 @@ describe("a path", () => {
     },
   );
 
-  test.each(["/things%2F1/parts", "/things/1%2Fparts", "/things//parts", "//things/1/parts", "/things/1/parts/", "/%2F"])(
-    "of other segments is another address: %s",
-    async (target) => {
-      expect(bodyOf(await ask(target))).toMatchObject({ status: 404 });
-    },
-  );
+  test.each([
+    "/things%2F1/parts",
+    "/things%2Fall/parts",
+    "/things/1%2Fparts",
+    "/things//parts",
+    "//things/1/parts",
+    "/things/1/parts/",
+    "/%2F",
+  ])("of other segments is another address: %s", async (target) => {
+    expect(bodyOf(await ask(target))).toMatchObject({ status: 404 });
+  });
 
   test("is named in 405 and answered to OPTIONS and HEAD when it is escaped, too", async () => {
     expect(await ask("/%77ho", "DELETE")).toMatch(/^HTTP\/1\.1 405 .*allow: GET, HEAD, OPTIONS/is);
@@ -231,8 +236,8 @@ describe("a body that is not there yet", () => {
   test("and that the client holds back for an expectation in capitals, is refused, so that it need not wait for ever", async () => {
     const { service } = start();
     expect(await exchange(service.port, head(2, "Expect: 100-continue\r\n"))).toBe("HTTP/1.1 100 Continue\r\n\r\n");
-    for (const expect_ of ["100-Continue", "something"])
-      expect(await slowExchange(service.port, head(2, `Expect: ${expect_}\r\n`))).toMatch(
+    for (const expectation of ["100-Continue", "something"])
+      expect(await slowExchange(service.port, head(2, `Expect: ${expectation}\r\n`))).toMatch(
         /^HTTP\/1\.1 417 .*connection: close.*EXPECTATION_FAILED/is,
       );
     expect(await exchange(service.port, `${head(2, "Expect: 100-Continue\r\n")}{}`)).toMatch(/^HTTP\/1\.1 200 /);

@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { metadataExchange } from "../../src/log/kafka/protocol/metadata.ts";
 import { WireWriter } from "../../src/log/kafka/protocol/wire.ts";
 
+/** The bits of the operations READ and WRITE. */
+const MAY_READ_AND_WRITE = 0b11000;
 const TOPIC_ID = "0123456789abcdef0123456789abcdef";
 
 /** An answer as a broker that speaks this version gives it: https://kafka.apache.org/protocol#The_Messages_Metadata */
@@ -40,7 +42,7 @@ function answer(version: number, topicId: string): Buffer {
       list([], () => undefined);
       tags();
     });
-    if (version >= 8) out.int32(0);
+    if (version >= 8) out.int32(MAY_READ_AND_WRITE);
     tags();
   });
   if (version >= 8 && version <= 10) out.int32(0);
@@ -65,6 +67,7 @@ describe("the metadata of a topic", () => {
           topic: "orders",
           topicId: version >= 10 ? TOPIC_ID : undefined,
           errorCode: 0,
+          operations: version >= 8 ? MAY_READ_AND_WRITE : undefined,
           partitions: [
             { partition: 0, leader: -1, leaderEpoch, replicas: 3 },
             { partition: 1, leader: 2, leaderEpoch, replicas: 3 },

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { AppError } from "../../src/errors.ts";
+import { clientShare } from "../../src/http/places.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { type RunningService, serve } from "../../src/http/serve.ts";
 import { serviceApp } from "../../src/http/service.ts";
@@ -120,6 +121,7 @@ test("a page gets the history and the figures at once, then the figures each sec
   await clock.tick();
   const page = await listen(service.url);
   expect(page.headers.get("content-type")).toBe("text/event-stream");
+  expect(page.headers.get("x-accel-buffering")).toBe("no");
   expect(await page.next("about")).toMatchObject({ isCartHere: true, cartPort: 8_000 });
   expect(await page.next<LiveHistory>("history")).toEqual({
     at_ms: [1_001_000],
@@ -198,12 +200,19 @@ test("nothing is put together while nobody listens", async () => {
   });
 });
 
-test("only so many pages are served at once", async () => {
+test("only so many pages of one address are served at once, and one that is left makes room", async () => {
   const { service } = start();
-  const pages = await Promise.all(Array.from({ length: LIVE_CLIENTS_MAX }, () => listen(service.url)));
+  const pages = await Promise.all(Array.from({ length: clientShare(LIVE_CLIENTS_MAX) }, () => listen(service.url)));
   const refused = await fetch(`${service.url}/live`);
   expect([refused.status, ((await refused.json()) as { code: string }).code]).toEqual([503, "OVERLOADED"]);
   await Promise.all(pages.map((page) => page.leave()));
+  const again = await waitUntil("for room", async () => {
+    const page = await fetch(`${service.url}/live`);
+    if (page.status === 200) return page;
+    await page.body?.cancel();
+    return false;
+  });
+  await again.body?.cancel();
 });
 
 test("a client that reads nothing is dropped, not buffered, and the others go on", async () => {

@@ -10,6 +10,7 @@ import type { OrderPartitions, OrderRow, OrdersView } from "../../src/order-serv
 import type { Order } from "../../src/orders/order.ts";
 import type { PartitionView } from "../../src/partitions/projection.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
+import { waitUntil } from "../support/wait-until.ts";
 import { ApiDocument } from "../support/api-document.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -261,6 +262,57 @@ describe("GET /order-details", () => {
     expect(problem).toMatchObject({ partition: 1, detail: "Partition 1 is halted: Do this." });
   });
 
+  test("404 also while something hinders another partition of which all is known", async () => {
+    for (const state of ["running", "suspended", "blocked"] as const) {
+      hold([partition(0, [], { state, hindered: "It waits.", isComplete: true }), partition(1)]);
+      await expectProblem(await details("1"), "ORDER_NOT_FOUND");
+    }
+    hold([partition(0, [], { hindered: "It has no leader.", isComplete: false }), partition(1)]);
+    await expectProblem(await details("1"), "LOG_UNAVAILABLE");
+  });
+
+  test.each<[ErrorCode, Partial<FakePartition>]>([
+    ["PARTITION_BLOCKED", { state: "suspended", hindered: "It waits.", isComplete: true }],
+    ["PARTITION_BLOCKED", { state: "blocked", hindered: "It waits.", isComplete: true }],
+    ["LOG_UNAVAILABLE", { hindered: "It waits." }],
+    ["CATCHING_UP", { doubt: "It waits." }],
+  ])("503 %s where the order's own partition waits, with the cause; what is found in another is answered", async (code, more) => {
+    hold([partition(0), partition(1, [], more)]);
+    expect(await expectProblem(await details("1"), code)).toMatchObject({
+      partition: 1,
+      detail: expect.stringContaining("It waits."),
+    });
+    hold([partition(0, [["ORD-1", order("ORD-1")]]), partition(1, [], more)]);
+    expect((await details("1")).status).toBe(200);
+  });
+
+  test("what is found where something hinders the partition is answered, but not where it is in doubt or halted", async () => {
+    const found: [string, Order][] = [["ORD-1", order("ORD-1")]];
+    hold([partition(0), partition(1, found, { state: "blocked", hindered: "It waits." })]);
+    expect((await details("1")).status).toBe(200);
+    hold([partition(0), partition(1, found, { doubt: "The leader changed." })]);
+    await expectProblem(await details("1"), "CATCHING_UP");
+    hold([partition(0), partition(1, found, { doubt: "The leader changed.", hindered: "It is gone." })]);
+    await expectProblem(await details("1"), "LOG_UNAVAILABLE");
+    hold([partition(0, found, { state: "halted", halted: "Do this." }), partition(1)]);
+    await expectProblem(await details("1"), "PARTITION_HALTED");
+  });
+
+  test("404 says which partitions do not begin with the log", async () => {
+    hold([partition(0, [], { startedAt: 7 }), partition(1)]);
+    const { detail } = await expectProblem(await details("1"), "ORDER_NOT_FOUND");
+    expect(detail).toBe(
+      "There is no order ORD-1. What the log had lost before is not known here: partition 0 from offset 7 on was read.",
+    );
+  });
+
+  test("503 with the cause where nothing is assigned because the log or the group refuses", async () => {
+    hold([], 0, "joining");
+    fake.readFailure = "The group refuses.";
+    expect((await expectProblem(await details("1"), "LOG_UNAVAILABLE")).detail).toContain("The group refuses.");
+    await expectProblem(await listing(), "LOG_UNAVAILABLE");
+  });
+
   test("421 with the partition where the partitioner's is elsewhere, never 404", async () => {
     hold([partition(0)], 3);
     expect(await expectProblem(await details("1"), "PARTITION_ELSEWHERE")).toMatchObject({ partition: 1, partitions: [1, 2] });
@@ -320,6 +372,20 @@ describe("Log-Position", () => {
     expect(held.waits).toBeEmpty();
   });
 
+  test("waits of one client leave room: beyond its share they are refused at once, and reads that need not wait are answered", async () => {
+    let apply = () => {};
+    const applied = new Promise<void>((resolve) => (apply = resolve));
+    hold([partition(0), partition(1, [["ORD-1", order("ORD-1")]], { reached: () => applied.then(() => true) })]);
+    const own_max = clientShare(inFlight.waiting.places_max);
+    const waiting = Array.from({ length: own_max }, () => details("1", "1:10"));
+    await waitUntil("for the waits to begin", () => inFlight.requests === own_max);
+    expect((await expectProblem(await details("1", "1:10"), "OVERLOADED")).detail).toContain("Log-Position");
+    expect([(await details("1")).status, (await details("1", "1:9")).status]).toEqual([200, 200]);
+    apply();
+    for (const response of await Promise.all(waiting)) expect(response.status).toBe(200);
+    expect((await details("1", "1:10")).status).toBe(200);
+  });
+
   test("503 past the bound, also for an order that is known", async () => {
     hold([partition(0), partition(1, [["ORD-1", order("ORD-1")]])]);
     expect(await expectProblem(await details("1", "1:10"), "POSITION_NOT_REACHED")).toMatchObject({
@@ -365,6 +431,7 @@ describe("GET /getAllOrderIdsFromTopic", () => {
     const response = await listing();
     expect(response.status).toBe(200);
     expect(response.headers.has("partitions-elsewhere")).toBe(false);
+    expect(response.headers.get("x-accel-buffering")).toBe("no");
     expect(await response.text()).toBe('{"topicName":"orders.events","orderIds":["ORD-1","ORD-2","ORD-3"]}');
   });
 
@@ -392,6 +459,12 @@ describe("GET /getAllOrderIdsFromTopic", () => {
     await expectProblem(await listing(), "CATCHING_UP");
     hold([partition(0), partition(1, [], { state: "halted" })]);
     await expectProblem(await listing(), "PARTITION_HALTED");
+    hold([partition(0), partition(1, [], { state: "blocked", hindered: "It waits." })]);
+    await expectProblem(await listing(), "PARTITION_BLOCKED");
+    hold([partition(0), partition(1, [], { doubt: "The leader changed." })]);
+    await expectProblem(await listing(), "CATCHING_UP");
+    hold([partition(0), partition(1, [], { hindered: "It has no leader." })]);
+    expect((await listing()).status).toBe(200);
   });
 
   test("the partitions that are elsewhere are named", async () => {
@@ -458,11 +531,13 @@ describe("GET /getAllOrderIdsFromTopic", () => {
     const counter = endless();
     hold(counter.list);
     const socket = await stalledClient();
-    await Bun.sleep(300);
-    const read = counter.pages;
+    // What the system's buffers hold is read, and no more.
+    const read = await waitUntil("for the reading to stop", async () => {
+      const before = counter.pages;
+      await Bun.sleep(300);
+      return counter.pages === before && before;
+    });
     expect(read).toBeLessThan(ENDLESS_IDS / 1_000 / 10);
-    await Bun.sleep(300);
-    expect(counter.pages).toBe(read);
     socket.destroy();
     await Bun.sleep(100);
     expect(counter.pages).toBe(read);
@@ -501,6 +576,31 @@ describe("/health/ready", () => {
     const response = await ask(`${service.url}/health/ready`);
     return [response.status, await response.json()];
   };
+
+  test("503 with the gravest of the states that partitions are in", async () => {
+    const list = [
+      partition(0, [], { state: "suspended", hindered: "It is locked." }),
+      partition(1, [], { state: "blocked", hindered: "It has no right." }),
+      partition(2, [], { state: "halted", halted: "Do this." }),
+      partition(3, [], { hindered: "It has no leader." }),
+    ];
+    hold(list);
+    expect(await ready()).toEqual([503, expect.objectContaining({ status: "halted", reason: "It is locked." })]);
+    hold(list.filter(({ state }) => state !== "halted"));
+    expect(await ready()).toEqual([503, expect.objectContaining({ status: "blocked" })]);
+    hold(list.slice(0, 1));
+    expect(await ready()).toEqual([503, expect.objectContaining({ status: "suspended" })]);
+    expect((await ask(`${service.url}/health/live`)).status).toBe(200);
+    hold([partition(0), ...list.slice(3)]);
+    expect(await ready()).toEqual([200, expect.objectContaining({ status: "ready", reason: "It has no leader." })]);
+  });
+
+  test("not ready while none that can be read has caught up", async () => {
+    hold([partition(0, [], { state: "catching-up", hindered: "It has no leader." })]);
+    expect(await ready()).toEqual([503, expect.objectContaining({ status: "catching-up" })]);
+    hold([partition(0), partition(1, [], { state: "catching-up" })]);
+    expect(await ready()).toEqual([503, expect.objectContaining({ status: "catching-up" })]);
+  });
 
   test("200 where all held partitions run, and where none is assigned", async () => {
     hold([partition(0, [], { nextOffset: 7 })], 2);

@@ -28,6 +28,9 @@ const FETCHES = 1;
 export class Node {
   /** Before this time, on the clock, a quota asks that nothing is sent to it (KIP-219). */
   heldBackUntil_ms = Number.NEGATIVE_INFINITY;
+  /** Who sends to it now, one after the other; see `turn`. */
+  readonly #turns: (() => void)[] = [];
+  #isTaken = false;
   readonly #used = [false, false];
   #broker: Promise<Broker> | undefined;
   #isBroken = false;
@@ -66,6 +69,31 @@ export class Node {
     const connection = await connectionPool.getConnection(index);
     this.#used[index] = true;
     return connection.send(exchange);
+  }
+
+  /**
+   * Resolves with what gives the turn back; undefined where it has not come before `until_ms` on the clock. A quota counts from an answer
+   * on (KIP-219), and what was sent before it came is neither taken nor refused while it lasts.
+   */
+  async turn(clock: Clock, until_ms: number): Promise<(() => void) | undefined> {
+    const leave = () => {
+      const next = this.#turns.shift();
+      if (next) next();
+      else this.#isTaken = false;
+    };
+    if (!this.#isTaken) {
+      this.#isTaken = true;
+      return leave;
+    }
+    const { promise, resolve } = Promise.withResolvers<true>();
+    const come = () => resolve(true);
+    this.#turns.push(come);
+    if (await within(clock, until_ms - clock.now_ms(), promise)) return leave;
+    const at = this.#turns.indexOf(come);
+    // It came in the moment in which it was given up.
+    if (at < 0) leave();
+    else this.#turns.splice(at, 1);
+    return undefined;
   }
 
   /** For good: what is under way fails. */

@@ -100,9 +100,12 @@ export class KafkaFencedProducer implements Producer {
     deadline_ms: number,
   ): Promise<Map<number, number>> {
     const transaction = { transactionalId: this.fencingId, ...this.id };
-    const coordinator = await (await coordinatorOf(this.connections, this.fencingId)).broker();
     const topics = [{ topic, partitions: [...byPartition.keys()] }];
-    await onceSettled(this.clock, () => coordinator.addPartitionsToTxn({ ...transaction, topics }));
+    const coordinator = await onceSettled(this.clock, async () => {
+      const broker = await (await coordinatorOf(this.connections, this.fencingId)).broker();
+      await broker.addPartitionsToTxn({ ...transaction, topics });
+      return broker;
+    });
     const output = new BatchOutput();
     const batches = [...byPartition].map(([partition, ofPartition]) => {
       const sequence = this.#sequences.get(`${topic} ${partition}`) ?? 0;
@@ -110,32 +113,50 @@ export class KafkaFencedProducer implements Producer {
     });
     if (this.clock.now_ms() >= deadline_ms) throw new Refused(protocolError(7), "its time was over before it was sent");
     const baseOffsets = await this.#produce(topic, batches);
-    await coordinator.endTxn({ ...transaction, transactionResult: true });
+    await onceSettled(this.clock, () => coordinator.endTxn({ ...transaction, transactionResult: true }));
     return baseOffsets;
   }
 
+  /** Sends again what a leader does not take now, as while it does not know yet that the partition is part of the transaction. */
   async #produce(topic: string, batches: readonly PartitionBatch[]): Promise<Map<number, number>> {
-    const leaders = await this.#leadersOf(topic, batches);
+    const baseOffsets = new Map<number, number>();
+    for (let attempt = 1; ; attempt++) {
+      const left = batches.filter(({ partition }) => !baseOffsets.has(partition));
+      const refused = await this.#produceOnce(topic, left, baseOffsets, attempt > 1);
+      if (!refused) return baseOffsets;
+      if (refused.error.meaning !== "retry" || attempt >= SETTLING_ATTEMPTS_MAX) throw refused;
+      await this.clock.sleep(SETTLING_WAIT_MS);
+    }
+  }
+
+  /** Notes what the leaders confirm. Returns what one of them refused; a worse refusal rather than one that may pass. */
+  async #produceOnce(
+    topic: string,
+    batches: readonly PartitionBatch[],
+    baseOffsets: Map<number, number>,
+    isAgain: boolean,
+  ): Promise<Refused | undefined> {
+    const leaders = await this.#leadersOf(topic, batches, isAgain);
     const byLeader = new Map<number, PartitionBatch[]>();
+    const refusals: Refused[] = [];
     for (const batch of batches) {
       const leader = leaders.leaderOf(batch.partition);
-      if (!leader) throw new Refused(protocolError(5), `partition ${batch.partition} of ${topic} has no leader now`);
-      byLeader.set(leader.nodeId, [...(byLeader.get(leader.nodeId) ?? []), batch]);
+      if (leader) byLeader.set(leader.nodeId, [...(byLeader.get(leader.nodeId) ?? []), batch]);
+      else refusals.push(new Refused(protocolError(5), `partition ${batch.partition} of ${topic} has no leader now`));
     }
-    const baseOffsets = new Map<number, number>();
     const sends = [...byLeader].map(async ([nodeId, ofLeader]) => {
       const node = await this.connections.node(nodeId);
       await this.#afterThrottle(node);
       const answer = await node.send(produceExchange(topic, ofLeader, this.fencingId));
       if (answer.throttle_ms > 0) node.heldBackUntil_ms = this.clock.now_ms() + answer.throttle_ms;
       for (const { partition, errorCode, baseOffset } of answer.partitions) {
-        if (errorCode !== 0) throw new Refused(protocolError(errorCode), describeError(errorCode));
-        baseOffsets.set(partition, baseOffset);
+        if (errorCode === 0) baseOffsets.set(partition, baseOffset);
+        else refusals.push(new Refused(protocolError(errorCode), describeError(errorCode)));
       }
     });
     await Promise.allSettled(sends);
     await Promise.all(sends);
-    return baseOffsets;
+    return refusals.find(({ error }) => error.meaning !== "retry") ?? refusals[0];
   }
 
   async #afterThrottle(node: Node): Promise<void> {
@@ -143,10 +164,10 @@ export class KafkaFencedProducer implements Producer {
     if (held_ms > 0) await this.clock.sleep(Math.min(held_ms, TRANSACTION_TIMEOUT_MS / 2));
   }
 
-  async #leadersOf(topic: string, batches: readonly PartitionBatch[]): Promise<TopicLeaders> {
+  async #leadersOf(topic: string, batches: readonly PartitionBatch[], isAgain: boolean): Promise<TopicLeaders> {
     let leaders = this.#leaders.get(topic);
     if (!leaders) this.#leaders.set(topic, (leaders = new TopicLeaders(this.connections, topic, this.clock)));
-    if (batches.some(({ partition }) => leaders.leaderOf(partition) === undefined)) await leaders.refresh();
+    if (isAgain || batches.some(({ partition }) => leaders.leaderOf(partition) === undefined)) await leaders.refresh();
     return leaders;
   }
 

@@ -5,6 +5,7 @@ import { Backoff, type BackoffLimits } from "../backoff.ts";
 import type { IdempotentProducer, NewRecord, SendOutcome } from "../log.ts";
 import type { Connections, Node } from "./connections.ts";
 import { BatchOutput, encodeBatch } from "./encode-batch.ts";
+import { LeaderWatch } from "./leader-watch.ts";
 import { TopicLeaders } from "./leaders.ts";
 import { causeOf, describeError, kafkaErrorType, protocolError } from "./protocol/errors.ts";
 import { type PartitionAppended, produceExchange } from "./protocol/produce.ts";
@@ -22,6 +23,7 @@ interface Session {
 const BATCH_BYTES_MAX = 1_048_576;
 /** Batches are halved down to this after refusals; smaller ones cost more than they save. */
 const BATCH_BYTES_MIN = 1_024;
+const METADATA_AGE_MS_MAX = 30_000;
 /** Where the caller names no deadline. */
 const SEND_MS_MAX = 15_000;
 /** A leader that moves is found soon: these are the waits between looks, within the deadline. */
@@ -50,13 +52,16 @@ export class KafkaProducer implements IdempotentProducer {
   readonly #outputs: BatchOutput[] = [];
   readonly #batchBytesMax = new Map<string, number>();
   readonly #closing = new AbortController();
+  readonly #watch: LeaderWatch;
 
   constructor(
     private readonly connect: () => Connections,
     private readonly clock: Clock,
     private readonly random: Random,
     private readonly backoff: BackoffLimits,
-  ) {}
+  ) {
+    this.#watch = new LeaderWatch(clock);
+  }
 
   lane(topic: string, partition: number): string {
     const leader = this.#sessions.get(topic)?.leaders.leaderOf(partition);
@@ -109,12 +114,12 @@ export class KafkaProducer implements IdempotentProducer {
     for (const key of keys) this.#busy.add(key);
     const output = this.#outputs.pop() ?? new BatchOutput();
     output.clear();
+    const sending = new Sending(records, parts, deadline_ms, output);
     try {
-      const sending = new Sending(records, parts, deadline_ms, output);
       await this.#sendAll(topic, sending);
       return sending.outcomes;
     } finally {
-      this.#outputs.push(output);
+      if (sending.isOutputFree) this.#outputs.push(output);
       for (const key of keys) this.#busy.delete(key);
     }
   }
@@ -146,8 +151,7 @@ export class KafkaProducer implements IdempotentProducer {
     try {
       session = await this.#session(topic, !isFresh || parts.some(({ partition }) => this.lane(topic, partition) === "none"));
     } catch (e) {
-      for (const part of parts) part.cause = causeOf(e);
-      return;
+      return blame(parts, causeOf(e));
     }
     const byLeader = new Map<number, Part[]>();
     for (const part of parts) {
@@ -158,7 +162,6 @@ export class KafkaProducer implements IdempotentProducer {
           : `partition ${part.partition} has no leader now`;
       else byLeader.set(leader.nodeId, [...(byLeader.get(leader.nodeId) ?? []), part]);
     }
-    // Each send reads its batches when it is written to the connection, so none may be under way when their bytes are used again.
     await Promise.all([...byLeader].map(([nodeId, ofLeader]) => this.#sendTo(topic, session, nodeId, ofLeader, sending)));
   }
 
@@ -170,7 +173,12 @@ export class KafkaProducer implements IdempotentProducer {
       session = { connections, leaders: new TopicLeaders(connections, topic, this.clock) };
       this.#sessions.set(topic, session);
     }
-    if (!refresh && session.leaders.partitionCount > 0) return session;
+    if (!refresh && session.leaders.partitionCount > 0) {
+      // A leader that went and came back gives no error, but has another epoch.
+      const isOld = this.clock.now_ms() - session.leaders.refreshedAt_ms > METADATA_AGE_MS_MAX;
+      if (isOld) session.leaders.refresh().catch(() => undefined);
+      return session;
+    }
     try {
       await session.leaders.refresh();
     } catch (e) {
@@ -185,8 +193,12 @@ export class KafkaProducer implements IdempotentProducer {
   async #sendTo(topic: string, session: Session, nodeId: number, parts: readonly Part[], sending: Sending): Promise<void> {
     let node: Node | undefined;
     const sent: Part[] = [];
+    const watch = this.#watch.begin(session.leaders, nodeId, parts);
+    let leave: (() => void) | undefined;
     try {
-      node = await session.connections.node(nodeId);
+      node = await watch.orMoved(session.connections.node(nodeId));
+      leave = await node.turn(this.clock, sending.deadline_ms);
+      if (!leave) return blame(parts, `another send to ${node.name} was under way`);
       if (!(await this.#afterThrottle(node, sending, parts))) return;
       for (const part of parts) await this.#encode(topic, part, node, sending);
       // What has taken time since must not let anything out too late.
@@ -195,7 +207,7 @@ export class KafkaProducer implements IdempotentProducer {
       const epochs = new Map(ready.map(({ partition }) => [partition, session.leaders.leaderOf(partition)?.leaderEpoch ?? 0]));
       sent.push(...ready);
       const batches = ready.map(({ partition, bytes }) => ({ partition, bytes: bytes as Buffer }));
-      const answer = await node.send(produceExchange(topic, batches, null));
+      const answer = await watch.orMoved(node.send(produceExchange(topic, batches, null)));
       sent.length = 0;
       if (answer.throttle_ms > 0) node.heldBackUntil_ms = this.clock.now_ms() + answer.throttle_ms;
       for (const part of ready) {
@@ -205,8 +217,12 @@ export class KafkaProducer implements IdempotentProducer {
       }
     } catch (e) {
       if (node) session.connections.failed(node);
-      for (const part of parts) part.cause = causeOf(e);
+      blame(parts, causeOf(e));
       for (const part of sent) part.isUnsure = true;
+      if (sent.length > 0) sending.isOutputFree = false;
+    } finally {
+      leave?.();
+      watch.end();
     }
   }
 
@@ -214,7 +230,7 @@ export class KafkaProducer implements IdempotentProducer {
   async #afterThrottle(node: Node, sending: Sending, parts: readonly Part[]): Promise<boolean> {
     const held_ms = node.heldBackUntil_ms - this.clock.now_ms();
     if (held_ms <= 0) return true;
-    for (const part of parts) part.cause = `a quota of the brokers makes this program wait for ${Math.ceil(held_ms)} ms`;
+    blame(parts, `a quota of the brokers makes this program wait for ${Math.ceil(held_ms)} ms`);
     await this.clock.sleep(Math.min(held_ms, Math.max(0, sending.deadline_ms - this.clock.now_ms())), this.#closing.signal);
     return node.heldBackUntil_ms <= this.clock.now_ms();
   }
@@ -285,6 +301,10 @@ export class KafkaProducer implements IdempotentProducer {
     sending.refuse(part, new AppError("APPEND_OUTCOME_UNKNOWN", message));
   }
 }
+
+const blame = (parts: readonly Part[], cause: string): void => {
+  for (const part of parts) part.cause = cause;
+};
 
 const keyOf = (topic: string, partition: number): string => `${topic} ${partition}`;
 

@@ -14,7 +14,8 @@ import {
   unavailable,
 } from "./protocol/errors.ts";
 import { fetchExchange, type PartitionAnswer, type WantedPartition } from "./protocol/fetch.ts";
-import { decodeBatches, type UnpackBudget } from "./record-batch.ts";
+import { readAnswer } from "./read-answer.ts";
+import type { UnpackBudget } from "./record-batch.ts";
 
 /** What one answer may unpack to, beyond its last batch; what is left is fetched again. */
 const ANSWER_UNPACKED_BYTES_MAX = 64 * 1024 * 1024;
@@ -22,6 +23,9 @@ const ANSWER_UNPACKED_BYTES_MAX = 64 * 1024 * 1024;
 const REFRESH_BACKOFF = { backoff_ms_min: 50, backoff_ms_max: 1_000 };
 /** Metadata older than this are asked for again in any case. */
 const REFRESH_WAIT_MS_MAX = 30_000;
+/** How late an answer may be before it is looked whether its broker still leads, and how often from then on. */
+const PATIENCE_MS = 700;
+const LATE_WAIT_MS = 300;
 /** A partition that was refused so often in a row, by whom the metadata name as its leader, is told as unavailable. */
 const REFUSALS_MAX = 5;
 /** How long after a quota made it wait a reader still counts as held back. */
@@ -31,7 +35,8 @@ const THROTTLED_MS = 10_000;
 interface Session {
   readonly connections: Connections;
   readonly leaders: TopicLeaders;
-  readonly outstanding: Map<number, Promise<void>>;
+  /** The requests under way, by broker, and since when. */
+  readonly outstanding: Map<number, number>;
   /** The leader that each partition was last asked of. */
   readonly asked: Map<number, Leader>;
   readonly refusals: Map<number, number>;
@@ -77,7 +82,7 @@ export class KafkaReader implements Reader {
     const deadline_ms = this.clock.now_ms() + limits.wait_ms_max;
     do {
       if (this.#isClosed) throw new AppError("LOG_UNAVAILABLE", "The reader was closed by this process.");
-      const session = await this.#refreshed(positions);
+      const session = await this.#refreshed(positions, limits);
       this.#wake = Promise.withResolvers();
       const failure = this.#failure;
       this.#failure = undefined;
@@ -107,7 +112,7 @@ export class KafkaReader implements Reader {
   }
 
   /** The session with metadata that are good enough. Rejects with LOG_UNAVAILABLE where no broker answers. */
-  async #refreshed(positions: ReadonlyMap<number, number>): Promise<Session> {
+  async #refreshed(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<Session> {
     const connections = this.#session?.connections ?? this.connect();
     const session = (this.#session ??= {
       connections,
@@ -117,7 +122,12 @@ export class KafkaReader implements Reader {
       refusals: new Map(),
     });
     const now_ms = this.clock.now_ms();
-    const isOld = now_ms - session.leaders.refreshedAt_ms > REFRESH_WAIT_MS_MAX;
+    const age_ms = now_ms - session.leaders.refreshedAt_ms;
+    // A broker that stands still keeps its connections, while the cluster may have given its partitions to another.
+    const late_ms = now_ms - limits.wait_ms_max - PATIENCE_MS;
+    const isLate =
+      age_ms > LATE_WAIT_MS && !this.isThrottled && session.outstanding.values().some((since_ms) => since_ms < late_ms);
+    const isOld = isLate || age_ms > REFRESH_WAIT_MS_MAX;
     if (!isOld && !(this.#isStale && now_ms >= this.#refreshAt_ms)) return session;
     try {
       await session.leaders.refresh();
@@ -185,7 +195,8 @@ export class KafkaReader implements Reader {
       const from = this.#requests++ % wanted.length;
       // The broker fills an answer in the order asked (KIP-74), so each request begins with another partition and none starves.
       const rotated = [...wanted.slice(from), ...wanted.slice(0, from)];
-      session.outstanding.set(nodeId, this.#ask(session, nodeId, rotated, limits));
+      session.outstanding.set(nodeId, this.clock.now_ms());
+      void this.#ask(session, nodeId, rotated, limits);
     }
   }
 
@@ -263,35 +274,13 @@ export class KafkaReader implements Reader {
     if (outOfRange.length > 0) await this.#takeOutOfRange(session, node, outOfRange);
   }
 
-  #takeRecords(
-    session: Session,
-    { offset, leaderEpoch }: WantedPartition,
-    { partition, bytes, highWatermark, aborted }: PartitionAnswer,
-    budget: UnpackBudget,
-    isFirst: boolean,
-  ): void {
+  #takeRecords(session: Session, wanted: WantedPartition, answer: PartitionAnswer, budget: UnpackBudget, isFirst: boolean): void {
+    const { partition } = wanted;
     session.refusals.delete(partition);
-    const owed = this.#news.isOwed(partition);
     this.#refreshBackoff.reset();
-    if (bytes.length === 0 && !owed) return;
-    try {
-      const { records, nextOffset } = decodeBatches(bytes, offset, aborted, budget);
-      const isStuck = isFirst && bytes.length > 0 && nextOffset === offset && budget.left_bytes > 0;
-      // The broker gives at least the first batch of the first partition whole (KIP-74).
-      if (isStuck) throw new Error("the broker's answer has no whole record batch for it");
-      if (nextOffset === offset && !owed) return;
-      const batch = {
-        partition,
-        baseOffset: offset,
-        nextOffset,
-        endOffset: highWatermark,
-        leaderEpoch: Math.max(0, leaderEpoch),
-        records,
-      };
-      this.#news.tell({ partition, batch });
-    } catch (e) {
-      this.#news.tell({ partition, unreadable: e instanceof Error ? e.message : String(e) });
-    }
+    const isOwed = this.#news.isOwed(partition);
+    const result = readAnswer(wanted, answer, budget, { isFirst, isOwed });
+    if (result) this.#news.tell(result);
   }
 
   #refused(session: Session, partition: number, errorCode: number): void {

@@ -22,6 +22,8 @@ export class Sending {
   readonly outcomes: SendOutcome[] = [];
   /** Counts what has come of parts, so that it can be told whether a round got anywhere. */
   steps = 0;
+  /** False once a send was given up: its request may still be written, and reads its batch's bytes then. */
+  isOutputFree = true;
   readonly #waiting = new Map<number, Part[]>();
 
   constructor(

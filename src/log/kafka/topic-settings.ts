@@ -10,6 +10,7 @@ import {
   ERROR_TOPIC_EXISTS,
   unavailable,
 } from "./protocol/errors.ts";
+import { metadataExchange } from "./protocol/metadata.ts";
 import {
   CREATE_TOPICS_DEFAULTS_VERSION_MIN,
   createTopicExchange,
@@ -77,13 +78,27 @@ export async function describeTopic(context: TopicContext): Promise<TopicDescrip
   await leaders.refresh();
   if (leaders.isGone || leaders.partitionCount === 0) return undefined;
   const { errorCode, settings } = await connections.any((node) => node.send(describeTopicExchange(topic, REQUEST_MS_MAX)));
+  const mayWrite = await mayWriteTo(context);
   return {
+    ...(mayWrite === undefined ? {} : { mayWrite }),
     topicId: leaders.topicId,
     partitions: leaders.partitionCount,
     replicas: leastReplicas(leaders),
     brokers: leaders.brokers,
     settings: errorCode === 0 ? settings : {},
   };
+}
+
+/** The code of the operation is its bit. */
+const OPERATION_WRITE = 4;
+const API_METADATA = 3;
+
+async function mayWriteTo({ topic, connections }: TopicContext): Promise<boolean | undefined> {
+  const { topics } = await connections.any(async (node) =>
+    node.send(metadataExchange([topic], await node.version(API_METADATA), REQUEST_MS_MAX, true)),
+  );
+  const operations = topics.find((one) => one.topic === topic)?.operations;
+  return operations === undefined ? undefined : (operations & (1 << OPERATION_WRITE)) !== 0;
 }
 
 async function create({ connections, leaders }: TopicContext, topic: TopicToCreate): Promise<Refusal> {

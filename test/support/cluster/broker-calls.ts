@@ -4,7 +4,7 @@ import { BrokerError, ProtocolClient, type Request } from "./protocol.ts";
 
 export const broker_ms_max = 20_000;
 const leader_ms_max = 30_000;
-export const retry_ms = 50;
+const retry_ms = 50;
 
 /** Errors that pass by themselves: topic, leader or coordinator are not known yet or have just changed; too few replicas are in sync. */
 const PASSING = new Set([3, 5, 6, 14, 15, 16, 19, 20, 51]);

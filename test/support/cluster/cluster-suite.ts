@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, test } from "bun:test";
 import { findKafka } from "../kafka.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 
-/** For hooks and tests that wait for brokers to come back. */
-export const cluster_ms_max = 150_000;
+/** For hooks that wait for brokers to come back. */
+const cluster_ms_max = 150_000;
 
 /** One for all suites of a test run, started by the first of them. */
 let shared: Promise<Cluster> | undefined;

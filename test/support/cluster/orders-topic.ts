@@ -117,6 +117,16 @@ export async function read(program: Pick<Program, "orderUrl">, orderId: string):
   return codeOf(await orderDetails(program.orderUrl, orderId));
 }
 
+/** Waits for an answer; tells the last one where it does not come. */
+export async function answered(what: string, ask: () => Promise<string>, wanted: RegExp, wait_ms_max = 10_000): Promise<void> {
+  let last = "none";
+  await waitUntil(
+    () => `${what}: for an answer like ${String(wanted)}, the last was ${last}`,
+    async () => wanted.test((last = await ask())),
+    { wait_ms_max },
+  );
+}
+
 const codeOf = ({ status, body }: { readonly status: number; readonly body: { readonly code?: string } }): string =>
   status === 200 ? "200" : `${status} ${body.code ?? ""}`;
 

@@ -21,6 +21,8 @@ export interface TopicMetadata {
   /** 32 hexadecimal digits; undefined where the broker has no topic ids (KIP-516). */
   readonly topicId: string | undefined;
   readonly errorCode: number;
+  /** What this user may do with it, a bit for each operation; undefined where that was not asked or is not told (KIP-430). */
+  readonly operations: number | undefined;
   /** Ascending. */
   readonly partitions: readonly PartitionMetadata[];
 }
@@ -37,10 +39,18 @@ const VERSION_MAX = 12;
 const VERSION_PLAIN_MAX = 8;
 const VERSION_EPOCHS_MIN = 7;
 const VERSION_TOPIC_IDS_MIN = 10;
+const VERSION_OPERATIONS_MIN = 8;
+/** The answer where the operations were not asked for, or are not known. */
+const NO_OPERATIONS = -(2 ** 31);
 const NO_TOPIC_ID = "0".repeat(32);
 
 /** Metadata of the named topics alone (none named: of no topic), versions 5 to 12: https://kafka.apache.org/protocol#The_Messages_Metadata */
-export function metadataExchange(topics: readonly string[], brokersMax: number, timeout_ms: number): Exchange<Metadata> {
+export function metadataExchange(
+  topics: readonly string[],
+  brokersMax: number,
+  timeout_ms: number,
+  withOperations = false,
+): Exchange<Metadata> {
   const version = Math.min(VERSION_MAX, brokersMax);
   const isFlexible = version > VERSION_PLAIN_MAX;
   return {
@@ -61,9 +71,9 @@ export function metadataExchange(topics: readonly string[], brokersMax: number, 
         }
         // Topics are not made by asking for them.
         out.int8(0);
-        if (version >= 8) {
+        if (version >= VERSION_OPERATIONS_MIN) {
           if (version <= 10) out.int8(0);
-          out.int8(0);
+          out.int8(withOperations ? 1 : 0);
         }
         if (isFlexible) out.noTags();
         return out.done();
@@ -109,10 +119,11 @@ function decode(payload: Buffer, version: number): Metadata {
       tags();
       return { partition, leader, leaderEpoch, replicas };
     });
-    if (version >= 8) wire.int32();
+    const told = version >= VERSION_OPERATIONS_MIN ? wire.int32() : NO_OPERATIONS;
     tags();
     partitions.sort((a, b) => a.partition - b.partition);
-    return { topic, topicId: id === NO_TOPIC_ID ? undefined : id, errorCode, partitions };
+    const operations = told === NO_OPERATIONS ? undefined : told;
+    return { topic, topicId: id === NO_TOPIC_ID ? undefined : id, errorCode, operations, partitions };
   });
   return { brokers, clusterId, controllerId, topics };
 }

@@ -1,0 +1,109 @@
+import { describe, expect, test } from "bun:test";
+import pino from "pino";
+import { systemClock } from "../../src/clock.ts";
+import { readConfig } from "../../src/config.ts";
+import { readiness } from "../../src/http/health.ts";
+import { MemoryBroker, type MemoryFaults, noFaults } from "../../src/log/memory-log.ts";
+import type { GroupListener, Log, Membership } from "../../src/log/log.ts";
+import { OrderService } from "../../src/order-service/service.ts";
+import { Disk } from "../simulation/memory-state.ts";
+import { answerFor, eventually } from "./rig.ts";
+
+const TOPIC = "orders.events";
+const MINUTE_MS = 60_000;
+
+/** An order service on a log in memory, with what it warns of; time can be let pass. */
+function started(faults: MemoryFaults = noFaults, change: (log: Log) => void = () => undefined) {
+  const passed = { ms: 0 };
+  const sleeping = new Set<() => void>();
+  const clock = {
+    ...systemClock,
+    now_ms: () => systemClock.now_ms() + passed.ms,
+    sleep: (ms: number, signal?: AbortSignal) => {
+      const woken = new AbortController();
+      const wake = () => woken.abort();
+      sleeping.add(wake);
+      return systemClock
+        .sleep(ms, signal ? AbortSignal.any([signal, woken.signal]) : woken.signal)
+        .finally(() => sleeping.delete(wake));
+    },
+  };
+  const pass = (ms: number) => {
+    passed.ms += ms;
+    for (const wake of sleeping) wake();
+  };
+  const warnings: string[] = [];
+  const write = (line: string) => {
+    const { level, msg } = JSON.parse(line) as { level: number; msg: string };
+    if (level >= 40) warnings.push(msg);
+  };
+  let ids = 0;
+  const log: Log = new MemoryBroker({ clock: systemClock, newUuid: () => `id-${ids++}`, faults }).connect("test");
+  change(log);
+  const config = readConfig({ ORDERS_TOPIC: TOPIC, TOPIC_PARTITIONS: "2", BACKOFF_MS_MIN: "10", BACKOFF_MS_MAX: "100" });
+  const disk = new Disk();
+  const logger = pino({ level: "warn" }, { write });
+  const service = new OrderService({ config, log, claimState: () => disk, logger, clock, random: () => 0.5 });
+  const stop = async () => {
+    await service.stop();
+    await log.close();
+  };
+  return { service, set: service.partitions, warnings, pass, [Symbol.asyncDispose]: stop };
+}
+
+describe("what keeps an order service from its work is said", () => {
+  test("where the log cannot be reached: in health and to clients", async () => {
+    let isAway = true;
+    await using rig = started({ ...noFaults, away: () => isAway });
+    await eventually(() => rig.set.readFailure !== undefined);
+    expect(readiness(rig.set)).toMatchObject({ status: "joining", reason: expect.stringContaining("cannot be reached") });
+    expect(answerFor(rig.set, "ORD-1")).toBe("LOG_UNAVAILABLE");
+    isAway = false;
+    await eventually(() => readiness(rig.set).status === "ready");
+    expect(readiness(rig.set)).not.toHaveProperty("reason");
+  });
+
+  test("where the group refuses: when it begins, each minute, and no more once it is over", async () => {
+    let listener: GroupListener | undefined;
+    const membership = { state: "joining", reason: "The group refuses: grant READ on it." } as {
+      -readonly [K in keyof Membership]: Membership[K];
+    };
+    Object.assign(membership, { isOwner: () => true, commit: async () => undefined, leave: async () => undefined });
+    await using rig = started(noFaults, (log) => {
+      log.joinGroup = (options) => {
+        ({ listener } = options);
+        return membership;
+      };
+    });
+    await eventually(() => listener !== undefined);
+    listener?.lost("The group refuses: grant READ on it.");
+    const why = "Joining the group order-processing fails: The group refuses: grant READ on it.";
+    expect(readiness(rig.set)).toMatchObject({ status: "joining", reason: why, since: expect.stringMatching(/^\d{4}-.*Z$/) });
+    expect(answerFor(rig.set, "ORD-1")).toBe("LOG_UNAVAILABLE");
+    const told = () => rig.warnings.filter((warning) => warning.includes("grant READ"));
+    expect(told()).toHaveLength(1);
+    rig.pass(MINUTE_MS);
+    await eventually(() => told().length === 2);
+    membership.state = "stable";
+    membership.reason = undefined;
+    listener?.assigned([0, 1]);
+    rig.pass(1_000);
+    await eventually(() => readiness(rig.set).status === "ready");
+  });
+
+  test("where it has no right to append dead letters: before there are any, each minute, until it has", async () => {
+    let isDenied = true;
+    await using rig = started({ ...noFaults, isDenied: (_, what) => isDenied && what === `${TOPIC}.dlq.check` });
+    await eventually(() => readiness(rig.set).status === "ready" && rig.set.deadLetterFailure !== undefined);
+    const why = expect.stringMatching(/^Preparing to append to orders\.events\.dlq fails: .*right/);
+    expect(readiness(rig.set)).toMatchObject({ status: "ready", deadLetters: why });
+    const told = () => rig.warnings.filter((warning) => warning.startsWith("Preparing to append"));
+    expect(told()).toHaveLength(1);
+    rig.pass(MINUTE_MS);
+    await eventually(() => told().length === 2);
+    isDenied = false;
+    rig.pass(MINUTE_MS);
+    await eventually(() => rig.set.deadLetterFailure === undefined);
+    expect(readiness(rig.set)).not.toHaveProperty("deadLetters");
+  });
+});
