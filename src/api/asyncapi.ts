@@ -1,6 +1,6 @@
 import { type TProperties, Type } from "@sinclair/typebox";
 import { eventHeadersSchema, orderCreatedSchema, orderIdOnWire, orderStatusUpdatedSchema } from "../orders/event-schema.ts";
-import { DEAD_LETTER_HEADERS, PARKED_HEADERS, REDRIVE_HEADERS } from "../log/operation-headers.ts";
+import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, PARKED_HEADERS, REDRIVE_HEADERS } from "../log/operation-headers.ts";
 import { documented, type Json, type NamedSchemas } from "./json-schema.ts";
 
 export interface Topics {
@@ -12,12 +12,22 @@ const integer = (description: string) => Type.String({ pattern: "^[0-9]+$", desc
 
 const deadLetterProperties = {
   [DEAD_LETTER_HEADERS.reason]: Type.String({
-    description: "Why: a stable code, such as not_json, wrong_shape, invalid_date, key_mismatch, held_overflow.",
+    description:
+      "Why: a stable code, such as not_json, wrong_shape, invalid_date, key_mismatch, held_overflow, undecodable_batch.",
   }),
   [DEAD_LETTER_HEADERS.detail]: Type.String({ description: "Why: a sentence." }),
   [DEAD_LETTER_HEADERS.topic]: Type.String({ description: "Where it stands in the log: topic, partition and offset." }),
   [DEAD_LETTER_HEADERS.partition]: integer("Its partition."),
   [DEAD_LETTER_HEADERS.offset]: integer("Its offset."),
+  [DEAD_LETTER_EXTRA_HEADERS.lastOffset]: Type.Optional(
+    integer("The letter stands for all from its offset to this one: a batch that cannot be decoded (undecodable_batch)."),
+  ),
+  [DEAD_LETTER_EXTRA_HEADERS.cut]: Type.Optional(
+    Type.String({
+      description:
+        "What of the record is not all here, as it is too large for a letter, and how much it was: value=3145728;key=9000;headers=2.",
+    }),
+  ),
 };
 
 /** Written by `bun run redrive` and pipelines/redrive.yaml. */

@@ -28,6 +28,8 @@ export type KnownEnd = (partition: number) => number;
  */
 export class IndexProgress {
   readonly #ends: SharedEnds;
+  /** By partition, the last own record that could not be read back in time. Until it is, reading is known to be too slow for another. */
+  readonly #unread = new Map<number, number>();
   /** Of the topic that the log had at first; the partitions halt where it has another one. */
   #topicId: string | undefined;
   #looking: Promise<void> | undefined;
@@ -55,7 +57,15 @@ export class IndexProgress {
 
   /** Whether a create there can be decided: the index follows the partition. */
   isCurrent(partition: number): boolean {
-    return isCurrent(this.#held(partition)) && this.options.partitions.readFailure === undefined;
+    return isCurrent(this.#held(partition)) && !this.#isBehind(partition) && this.options.partitions.readFailure === undefined;
+  }
+
+  #isBehind(partition: number): boolean {
+    const unread = this.#unread.get(partition);
+    if (unread === undefined) return false;
+    if ((this.#held(partition)?.nextOffset ?? 0) <= unread) return true;
+    this.#unread.delete(partition);
+    return false;
   }
 
   untilCurrent(partition: number, deadline_ms: number): Promise<void> {
@@ -83,7 +93,10 @@ export class IndexProgress {
 
   /** Whether the record at `position` was read before `deadline_ms`, and what was read is sound. */
   async hasPassed({ partition, offset }: Position, deadline_ms: number): Promise<boolean> {
-    if (!(await this.#reached(partition, offset + 1, deadline_ms))) return false;
+    if (!(await this.#reached(partition, offset + 1, deadline_ms))) {
+      this.#unread.set(partition, offset);
+      return false;
+    }
     return this.untilSound(partition, deadline_ms).then(
       () => true,
       () => false,

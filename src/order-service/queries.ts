@@ -221,7 +221,7 @@ const requireReadable = ({ readFailure }: OrderPartitions): void => {
  * Throws unless all is known of what is held here: LOG_UNAVAILABLE, CATCHING_UP or PARTITION_BLOCKED, or PARTITION_HALTED where only an
  * operator can help.
  */
-export const requireComplete = (partitions: OrderPartitions): void => {
+const requireComplete = (partitions: OrderPartitions): void => {
   requireReadable(partitions);
   let halted: PartitionView<OrdersView> | undefined;
   for (const held of partitions.held()) {

@@ -1,7 +1,7 @@
 import { AppError } from "../../src/errors.ts";
 import type { Running, World } from "./world.ts";
 
-export const ANSWER_MS_MAX = 3_000;
+const ANSWER_MS_MAX = 3_000;
 
 /** Asks a process and waits as long as a client does: for its answer, the code of its refusal, or nothing. */
 export async function ask<T>(world: World, running: Running, request: (running: Running) => Promise<T>): Promise<T | string> {

@@ -32,11 +32,24 @@ export class Looks {
     if (!this.isCalm || partition === undefined || age_ms < AFTER_MS) return;
     if (told === "ORDER_NOT_FOUND" && !troubles.since(ofTransaction(partition), from_ms))
       this.#violated("no-false-404", `404 for ${orderId}, which the log has had for ${age_ms} ms`);
-    const isTroubled =
-      troubles.since(ofPartition(partition), from_ms) ||
-      (troubles.poisoned.has(partition) && troubles.since(OF_LETTERS, from_ms));
-    if (isHeld && told !== "found" && !isTroubled)
+    if (isHeld && told !== "found" && !this.#isTroubled(partition, from_ms))
       this.#violated("partitions-are-apart", `${told} for ${orderId} in partition ${partition}, where nothing is wrong`);
+  }
+
+  /** Of each process: what is wrong with one partition holds up no other one, not even at the start. */
+  requireRunning(): void {
+    const from_ms = this.world.scheduler.now_ms - AFTER_MS;
+    for (const { cart, orders, owner } of [...this.world.running("cart"), ...this.world.running("order-service")]) {
+      for (const { partition, state } of (cart ?? orders)?.partitions.held() ?? [])
+        if (state !== "running" && !this.#isTroubled(partition, from_ms))
+          this.#violated("partitions-are-apart", `${owner.name}'s partition ${partition}, where nothing is wrong, is ${state}`);
+    }
+  }
+
+  #isTroubled(partition: number, from_ms: number): boolean {
+    const { troubles } = this.world;
+    const isLetters = troubles.poisoned.has(partition) && troubles.since(OF_LETTERS, from_ms);
+    return isLetters || troubles.since(ofPartition(partition), from_ms);
   }
 
   /** At all of them, once nothing moves any more: nobody tells of an order that the log has lost. */

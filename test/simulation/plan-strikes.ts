@@ -76,8 +76,9 @@ export function harmlessStrikes(chances: StrikeChances): (() => Made[])[] {
     steps.flatMap((step) => Array.from({ length: 1 + upTo(3) }, () => step(at_ms + upTo(for_ms + 200))));
   return [
     () => {
-      const [at_ms, for_ms] = [chance(0.4) ? 0 : at(), lasting()];
-      const moved = { at_ms, do: "move-leader", topic: topic(), share: random(), lag_records: 1 + upTo(4), for_ms } as const;
+      const [at_ms, for_ms] = [chance(0.5) ? 0 : at(), lasting()];
+      const topicMoved = chance(0.7) ? "orders" : "dead-letters";
+      const moved = { at_ms, do: "move-leader", topic: topicMoved, share: random(), lag_records: 1 + upTo(4), for_ms } as const;
       return [moved, ...during(at_ms, for_ms, poison)];
     },
     () => {

@@ -201,10 +201,10 @@ export function makePlan(random: () => number): Plan {
   if (!isCalm && chance(0.08)) steps.push(...pick(random, harmlessStrikes(strikes))());
   if (!isCalm && chance(0.15)) steps.push(...pick(random, lossyStrikes(strikes))());
   if (isCalm) for (let n = 15; n > 0; n--) steps.push({ at_ms: at(), do: "look", order: upTo(orders) });
-  if (!isCalm && chance(0.25)) {
+  if (!isCalm && chance(0.35)) {
     const at_ms = at();
     steps.push({ at_ms, do: "add-partitions", count: 1 + upTo(3) });
-    if (chance(0.5)) {
+    if (chance(0.6)) {
       // One that may believe the time of waiting over, and another that has stood still since before. Carts are the first.
       steps.push({ at_ms: at_ms + upTo(1_200), do: "set-clock", victim: random() / 2, by_ms: 6_000 + upTo(60_000) });
       steps.push({
@@ -225,7 +225,7 @@ export function makePlan(random: () => number): Plan {
   return {
     partitions: 1 + upTo(3),
     carts: chance(0.3) ? 1 : 1 + upTo(4),
-    orderServices: 1 + upTo(4),
+    orderServices: isCalm && chance(0.5) ? 1 : 1 + upTo(4),
     isCalm,
     steps: steps.toSorted((a, b) => a.at_ms - b.at_ms),
   };

@@ -176,11 +176,6 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     find: "if (last && !this.#continuity.isKept(last, records)) {",
     replace: "if (false as boolean) {",
   },
-  "what interrupts reading goes unheard": {
-    file: "src/partitions/reading.ts",
-    find: 'if ("interrupted" in result) return this.#interrupt(result.interrupted, result.isGone === true);',
-    replace: 'if ("interrupted" in result) return;',
-  },
   "a topic made anew is not noticed": {
     file: "src/partitions/reading.ts",
     find: "position.topicId !== topicId) {",
@@ -200,11 +195,6 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     file: "src/cart/partition-standing.ts",
     find: 'held !== undefined && held.isComplete && held.doubt === undefined && held.state !== "halted"',
     replace: "held !== undefined",
-  },
-  "an acknowledged offset below what was read is taken": {
-    file: "src/cart/order-index.ts",
-    find: "if (offset >= knownEnd) return;",
-    replace: "if (offset >= 0) return;",
   },
   "one partition without a leader holds up the others' start": {
     file: "src/partitions/ends-inquiry.ts",

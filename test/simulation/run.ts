@@ -72,7 +72,7 @@ class Run {
   constructor(
     private readonly world: World,
     private readonly steps: readonly Step[],
-    isCalm: boolean,
+    private readonly isCalm: boolean,
   ) {
     this.#clients = new Clients(world, isCalm);
     this.#foreign = new ForeignPrograms(world);
@@ -125,6 +125,8 @@ class Run {
     if (isForeign(step)) this.#foreign.take(step);
     else if (isStrike(step)) this.#strikes.take(step);
     else this.#faults.take(step);
+    // Until right before it has a leader again.
+    if (this.isCalm && step.do === "move-leader") this.world.later(step.for_ms - 1, () => this.#clients.looks.requireRunning());
   }
 
   /**

@@ -23,6 +23,7 @@ interface Session {
 const BATCH_BYTES_MAX = 1_048_576;
 /** Batches are halved down to this after refusals; smaller ones cost more than they save. */
 const BATCH_BYTES_MIN = 1_024;
+const METADATA_AGE_MS_MAX = 30_000;
 /** Where the caller names no deadline. */
 const SEND_MS_MAX = 15_000;
 /** A leader that moves is found soon: these are the waits between looks, within the deadline. */
@@ -172,7 +173,12 @@ export class KafkaProducer implements IdempotentProducer {
       session = { connections, leaders: new TopicLeaders(connections, topic, this.clock) };
       this.#sessions.set(topic, session);
     }
-    if (!refresh && session.leaders.partitionCount > 0) return session;
+    if (!refresh && session.leaders.partitionCount > 0) {
+      // A leader that went and came back gives no error, but has another epoch.
+      const isOld = this.clock.now_ms() - session.leaders.refreshedAt_ms > METADATA_AGE_MS_MAX;
+      if (isOld) session.leaders.refresh().catch(() => undefined);
+      return session;
+    }
     try {
       await session.leaders.refresh();
     } catch (e) {
