@@ -21,8 +21,8 @@ export const apiKeys = {
  */
 export interface TcpProxy {
   readonly port: number;
-  /** How many connections have ended since the start, by whichever side. */
-  readonly ended: number;
+  /** How many connections have ended since the start, by whichever side, on which this API was asked for. */
+  endedAfter(apiKey: number): number;
   /** The state at the start: bytes go through. */
   pass(): void;
   /** Connections stay open and new ones are accepted, but no byte goes through until `pass`. */
@@ -57,7 +57,7 @@ export async function startTcpProxy(options: { readonly listenPort: number; read
   const traps: Trap[] = [];
   const pairs = new Set<{ readonly client: Socket; readonly broker: Socket }>();
 
-  let ended = 0;
+  const ended = new Map<number, number>();
   const server = createServer((client) => {
     if (mode === "refuse") {
       client.destroy();
@@ -66,8 +66,9 @@ export async function startTcpProxy(options: { readonly listenPort: number; read
     const broker = connect(options.targetPort, "127.0.0.1");
     const pair = { client, broker };
     pairs.add(pair);
+    const asked = new Set<number>();
     const cutPair = () => {
-      if (pairs.delete(pair)) ended++;
+      if (pairs.delete(pair)) for (const apiKey of asked) ended.set(apiKey, (ended.get(apiKey) ?? 0) + 1);
       client.destroy();
       broker.destroy();
     };
@@ -80,6 +81,7 @@ export async function startTcpProxy(options: { readonly listenPort: number; read
 
     const onRequest = (header: Buffer): Verdict => {
       const apiKey = header.readInt16BE(4);
+      asked.add(apiKey);
       const at = traps.findIndex((trap) => trap.apiKey === apiKey);
       const trap = traps[at];
       if (!trap) return "forward";
@@ -134,9 +136,7 @@ export async function startTcpProxy(options: { readonly listenPort: number; read
   });
   return {
     port: options.listenPort,
-    get ended() {
-      return ended;
-    },
+    endedAfter: (apiKey) => ended.get(apiKey) ?? 0,
     pass: () => {
       mode = "pass";
       for (const { client, broker } of pairs) {
