@@ -95,7 +95,7 @@ export class CartService {
       backoff: config,
       clock,
       random,
-      warn: (partition, message) => logger.warn({ partition }, message),
+      warn: (partition, message, level = "warn") => logger[level]({ partition }, message),
     });
     this.#refusals = new Refusals(clock, (message) => logger.warn({ topic }, `The log refuses events. ${message}`));
     this.#appender = new Appender({

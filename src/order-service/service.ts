@@ -57,7 +57,8 @@ export class OrderService {
     this.#options = options;
     this.#topics = new Topics({ owner: "The order service", config, log, clock, random, logger });
     const isOwner = () => this.#membership?.isOwner() ?? false;
-    const warn = (partition: number | undefined, message: string) => logger.warn({ partition }, message);
+    const warn = (partition: number | undefined, message: string, level: "warn" | "error" = "warn") =>
+      logger[level]({ partition }, message);
     const warnOfAll = (message: string) => logger.warn(message);
     this.#groupOutage = new Outage(`Joining the group ${config.consumer_group}`, clock, warnOfAll);
     this.#deadLetterTrial = new DeadLetterTrial({ log, deadLetterTopic: config.dead_letter_topic, clock, warn: warnOfAll });

@@ -4,8 +4,9 @@ import { isLocked } from "./store.ts";
 
 /** Why a partition is halted, or a query not answered; where somebody has to do something, it is said what. */
 
-const REBUILD =
-  "If the log is right, stop the service, move this partition's store file away and start again; it is rebuilt from the log's start.";
+/** What to do where the log has other records than the store at `path`. */
+const rebuild = (path: string): string =>
+  `If the log is right, stop the service, move ${path} and its -wal and -shm away and start again: it is rebuilt from the log's start. If it is not, keep that file, which holds what was applied, and restore the log from an archive into another topic.`;
 
 export const unreadable = (offset: number, why: string): AppError =>
   new AppError(
@@ -13,10 +14,10 @@ export const unreadable = (offset: number, why: string): AppError =>
     `The records at offset ${offset} cannot be decoded (${why}). Nothing after them is applied. Repair or remove them in the topic, then restart.`,
   );
 
-export const outOfRange = (nextOffset: number, { startOffset, endOffset }: Watermarks): AppError =>
+export const outOfRange = (nextOffset: number, { startOffset, endOffset }: Watermarks, path: string): AppError =>
   new AppError(
     "OFFSET_OUT_OF_RANGE",
-    `The store goes on at offset ${nextOffset}, but the log holds ${startOffset} to ${endOffset}: records were removed unread, or the log lost its end, or the topic was made anew. ${REBUILD}`,
+    `The store goes on at offset ${nextOffset}, but the log holds ${startOffset} to ${endOffset}: records were removed unread, or the log lost its end, or the topic was made anew. ${rebuild(path)}`,
   );
 
 export const beginsLate = (startOffset: number): AppError =>
@@ -25,16 +26,16 @@ export const beginsLate = (startOffset: number): AppError =>
     `The log begins at offset ${startOffset}: the records 0 to ${startOffset - 1} were removed before this store had read them, so what it would tell is incomplete. Bring them back from an archive into another topic, or start with LOG_START=accept to go on without them.`,
   );
 
-export const disagrees = (offset: number): AppError =>
+export const disagrees = (offset: number, path: string): AppError =>
   new AppError(
     "LOG_DISAGREES",
-    `At offset ${offset} the log holds another record than the one applied: the topic was made anew or restored differently, or the log lost its end. ${REBUILD}`,
+    `At offset ${offset} the log holds another record than the one applied: the topic was made anew or restored differently, or the log lost its end. ${rebuild(path)}`,
   );
 
-export const topicMadeAnew = (before: string, now: string): AppError =>
+export const topicMadeAnew = (before: string, now: string, path: string): AppError =>
   new AppError(
     "LOG_DISAGREES",
-    `The topic was deleted and made anew: its id is ${now}, and what is applied is from ${before}. ${REBUILD}`,
+    `The topic was deleted and made anew, by somebody or by a service that found it missing: its id is ${now}, and what is applied is from ${before}. ${rebuild(path)}`,
   );
 
 export const foldFailed = ({ baseOffset, nextOffset }: Batch, e: unknown): AppError =>

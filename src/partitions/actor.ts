@@ -190,7 +190,7 @@ export class PartitionActor<View> implements PartitionView<View> {
     this.#halted = error;
     this.#state = "halted";
     this.#end();
-    this.environment.warn(this.partition, `${error.code}: ${error.message}`);
+    this.environment.warn(this.partition, `${error.code}: ${error.message}`, "error");
   }
 
   /** Finishes the transaction under way, if any, and closes the store. */

@@ -7,6 +7,7 @@ const UNREADABLE_NAMED_MAX = 3;
 
 interface Held {
   readonly partition: number;
+  readonly state: string;
   readonly hindered: string | undefined;
   /** On the process' clock. */
   readonly unreadableSince_ms: number | undefined;
@@ -43,8 +44,14 @@ export class LogFailures {
   }
 
   tellOfSome(held: Iterable<Held>): void {
-    const unreadable = [...held].filter(({ unreadableSince_ms }) => unreadableSince_ms !== undefined);
-    if (unreadable.length === 0) return void this.#some.worked();
+    const all = [...held];
+    const unreadable = all.filter(({ unreadableSince_ms }) => unreadableSince_ms !== undefined);
+    if (unreadable.length === 0) {
+      // One that was halted for it has not become well.
+      if (all.some(({ state }) => state === "halted")) this.#some.forget();
+      else this.#some.worked();
+      return;
+    }
     const named = unreadable
       .slice(0, UNREADABLE_NAMED_MAX)
       .map(({ partition, hindered }) => `partition ${partition}: ${hindered}`);

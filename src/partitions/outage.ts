@@ -45,6 +45,11 @@ export class Outage {
     return begins;
   }
 
+  /** It is not tried any more, and nobody is told that it works. */
+  forget(): void {
+    this.#since_ms = undefined;
+  }
+
   /** Returns how long it had failed before, 0 if it had not. */
   worked(): number {
     if (this.#since_ms === undefined) return 0;

@@ -49,7 +49,7 @@ export interface PartitionSetOptions<View> extends Omit<
   /** How long records may gather between two fetches, while nobody waits for them. */
   readonly gather_ms?: number;
   /** Something a person should read; it concerns all partitions where none is named. */
-  readonly warn: (partition: number | undefined, message: string) => void;
+  readonly warn: (partition: number | undefined, message: string, level?: "warn" | "error") => void;
   readonly backoff: BackoffLimits;
   readonly clock: Clock;
   readonly random: Random;

@@ -19,6 +19,8 @@ interface Position {
   readonly last: LastRecord | undefined;
   topicId: string | undefined;
   firstOffset: number | undefined;
+  /** Of the file that holds the rows. */
+  readonly path: string;
 }
 
 export interface ReadingOptions {
@@ -53,6 +55,9 @@ export class Reading {
   #caughtUpAt: number | undefined;
   /** Everything was known when it was last heard of. */
   #wasComplete = false;
+  /** The last stable offset that was heard of while nothing more could be read, and since when; why, once that has lasted. */
+  #stuck: { readonly offset: number; readonly since_ms: number } | undefined;
+  #heldBack: string | undefined;
   /** Since when the log tells an end before what is applied, on the process' clock. */
   #cutSince_ms: number | undefined;
   /** Answers to earlier questions for the ends are of no use any more. */
@@ -87,7 +92,7 @@ export class Reading {
 
   /** Why the log does not give the partition now. */
   get hindered(): string | undefined {
-    return this.options.hindrance.unavailable ?? this.#continuity.interruption;
+    return this.options.hindrance.unavailable ?? this.#continuity.interruption ?? this.#heldBack;
   }
 
   get isComplete(): boolean {
@@ -123,7 +128,7 @@ export class Reading {
       return false;
     }
     if (topicId !== undefined && position.topicId !== undefined && position.topicId !== topicId) {
-      onHalt(errors.topicMadeAnew(position.topicId, topicId));
+      onHalt(errors.topicMadeAnew(position.topicId, topicId, position.path));
       return true;
     }
     position.topicId ??= topicId;
@@ -168,7 +173,7 @@ export class Reading {
     if (this.#continuity.isVerified) return true;
     const { last } = this.options.position;
     if (last && !this.#continuity.isKept(last, records)) {
-      this.options.onHalt(errors.disagrees(last.offset));
+      this.options.onHalt(errors.disagrees(last.offset, this.options.position.path));
       return false;
     }
     this.#continuity.verified(leaderEpoch);
@@ -210,8 +215,21 @@ export class Reading {
     this.#endOffset = Math.max(this.#endOffset, endOffset);
     // Where there is nothing to read, no batch will tell that the partition can be read again.
     if (endOffset <= this.nextOffset) hindrance.unavailable = undefined;
+    this.#noteStable(ends);
     this.#noteProgress();
     return true;
+  }
+
+  /** Another program's transaction that stays open hides what was acknowledged behind it (KIP-98); a short one is no news. */
+  #noteStable({ stableOffset, endOffset }: Exclude<PartitionEnds, { unavailable: string }>): void {
+    const isStuck = stableOffset < endOffset && this.nextOffset >= stableOffset;
+    const now_ms = this.options.clock.now_ms();
+    if (!isStuck) this.#stuck = undefined;
+    else if (this.#stuck?.offset !== stableOffset) this.#stuck = { offset: stableOffset, since_ms: now_ms };
+    const isLasting = this.#stuck !== undefined && now_ms - this.#stuck.since_ms >= OPEN_TRANSACTION_MS_MIN;
+    this.#heldBack = isLasting
+      ? `Another program's transaction is open at offset ${stableOffset}; what the log has from there to ${endOffset} can be read once it ends.`
+      : undefined;
   }
 
   /** A leader that has just begun may tell for a moment an end that it does not have (KIP-207). What it is asked for meanwhile is in doubt. */
@@ -219,7 +237,7 @@ export class Reading {
     const now_ms = this.options.clock.now_ms();
     this.#cutSince_ms ??= now_ms;
     if (now_ms - this.#cutSince_ms < CUT_MS_MIN) return false;
-    this.options.onHalt(errors.outOfRange(this.nextOffset, ends));
+    this.options.onHalt(errors.outOfRange(this.nextOffset, ends, this.options.position.path));
     return true;
   }
 
@@ -261,7 +279,7 @@ export class Reading {
       this.#readOffset = this.nextOffset;
       this.#noteProgress();
     } else {
-      this.options.onHalt(errors.outOfRange(this.nextOffset, watermarks));
+      this.options.onHalt(errors.outOfRange(this.nextOffset, watermarks, this.options.position.path));
     }
   }
 
@@ -270,6 +288,8 @@ export class Reading {
     this.#endOffset = batch.endOffset;
     this.options.hindrance.unavailable = undefined;
     if (batch.nextOffset === batch.baseOffset) return this.#noteProgress();
+    this.#stuck = undefined;
+    this.#heldBack = undefined;
     this.#accepted = batch;
     this.#readOffset = batch.nextOffset;
   }
@@ -283,6 +303,8 @@ export class Reading {
   }
 }
 
+/** Shorter transactions are no news. */
+const OPEN_TRANSACTION_MS_MIN = 3_000;
 /** For so long a log has to tell an end before what is applied, until that is taken for true. */
 const CUT_MS_MIN = 2_000;
 const NEW_LEADER = "The partition has another leader.";

@@ -183,6 +183,8 @@ export class PartitionStore<View> {
   readonly #begin: Statement;
   readonly #write: Statement;
   readonly #commit: Statement;
+  /** Of the file. */
+  readonly path: string;
 
   constructor(
     private readonly db: Database,
@@ -192,6 +194,7 @@ export class PartitionStore<View> {
     private readonly meter?: PartitionMeter,
   ) {
     this.projection = projection.open(db, partition);
+    this.path = db.filename;
     const row = db
       .query<PositionRow, [number]>(
         "SELECT next_offset, last_offset, last_checksum, last_epoch, topic_id, first_offset FROM position WHERE partition = ?",

@@ -117,3 +117,25 @@ describe("a log that lost its first records before a store read them", () => {
     expect(() => findOrder(set, () => 1, "ORD-1")).toThrow(/There is no order ORD-1\. .*partition 0 from offset 2 on/);
   });
 });
+
+describe("another program's transaction that stays open", () => {
+  test("hides what was acknowledged behind it: nothing that may be there is denied, and why is said, until it ends", async () => {
+    await using log = await threePartitions();
+    const { rig, set } = log;
+    const look = async () => set.get(0)?.hear(set.get(0)?.question, await rig.log.ends(TOPIC));
+    const transaction = rig.broker.topics.openTransaction(TOPIC, [record(0, created("ORD-5", "e"))]);
+    await rig.append(record(0, created("ORD-7", "f")));
+    await look();
+    // A short one is no news.
+    expect(set.get(0)?.hindered).toBeUndefined();
+    rig.passed_ms = 5_000;
+    await look();
+    const why = expect.stringContaining("transaction is open at offset 1");
+    expect(readiness(set)).toMatchObject({ status: "ready", partitions: [{ state: "running", reason: why }, {}, {}] });
+    expect(answerFor(set, "ORD-7", 0)).toBe("LOG_UNAVAILABLE");
+    expect(answerFor(set, "ORD-1", 0)).toBe("new");
+    transaction.end(true);
+    await eventually(() => answerFor(set, "ORD-7", 0) === "new" && answerFor(set, "ORD-5", 0) === "new");
+    expect(answerFor(set, "ORD-8", 0)).toBe("ORDER_NOT_FOUND");
+  });
+});
