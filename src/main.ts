@@ -114,8 +114,7 @@ function startOrderService(config: Config, log: Log, logger: Logger, { tracers, 
   const { partitions } = service;
   const rebuild = (partition: number) => partitions.rebuild(partition, "an operator asked for it");
   const views = viewing({ config, log, partitions, partitionOf, sampler, cart, inFlight, clock });
-  const otherRoutes = views.routes;
-  const queries = { partitions, partitionOf, rebuild, otherRoutes };
+  const queries = { partitions, partitionOf, rebuild, otherRoutes: views.routes, unread: views.unread };
   const app = orderServiceApp({ ...config, ...queries, inFlight, logger, metrics, tracer, clock });
   const http = serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock });
   const stop = () => {

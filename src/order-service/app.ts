@@ -1,4 +1,4 @@
-import { AppError } from "../errors.ts";
+import { AppError, isAppError } from "../errors.ts";
 import type { Topics } from "../api/asyncapi.ts";
 import { apiRoutes } from "../api/routes.ts";
 import { STREAM_HEADERS } from "../http/headers.ts";
@@ -13,20 +13,23 @@ import { formatMoney, shippingCost } from "../orders/money.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../orders/order-id.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { RequestTracer } from "../telemetry/tracer.ts";
+import type { Order } from "../orders/order.ts";
+import { mergedOrderIds } from "./merged-order-ids.ts";
 import { orderServiceApi } from "./operations.ts";
 import { type OperatorRoutesOptions, operatorRoutes } from "./operator-routes.ts";
 import { orderJson } from "./order-json.ts";
 import { emptyListing, orderListing, Turns } from "./order-listing.ts";
 import {
   findOrder,
-  mergedOrderIds,
   type OrderPartitions,
   type PartitionOf,
   partitionsElsewhere,
   requireAssignment,
+  unreadOf,
   requireAllTrusted,
 } from "./queries.ts";
 import { waitForRequested } from "./requested-position.ts";
+import type { UnreadRecords } from "./unread-records.ts";
 
 export interface OrderServiceAppOptions extends OperatorRoutesOptions, Topics {
   readonly partitions: OrderPartitions;
@@ -35,6 +38,7 @@ export interface OrderServiceAppOptions extends OperatorRoutesOptions, Topics {
   readonly orders_topic: string;
   readonly read_wait_ms_max: number;
   readonly inFlight: InFlight;
+  readonly unread?: UnreadRecords;
   /** Where the service listens, and what other names it is asked by. */
   readonly host: string;
   readonly allowed_hosts: readonly string[];
@@ -53,6 +57,17 @@ export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
   const listings = new Places(LISTINGS_MAX, "listings");
   const turns = new Turns(clock);
 
+  /** An order that nobody knows is looked for in what partitions have not applied, too. */
+  const find = async (orderId: string): Promise<Order> => {
+    try {
+      return findOrder(partitions, partitionOf, orderId);
+    } catch (e) {
+      const unread = unreadOf(partitions, partitionOf, orderId);
+      if (!isAppError(e) || e.code === "ORDER_NOT_FOUND" || unread.length === 0 || !options.unread) throw e;
+      return findOrder(partitions, partitionOf, orderId, await options.unread.without(orderId, unread));
+    }
+  };
+
   const orderDetails = async (request: HttpRequest): Promise<Response> => {
     const given = request.query.get("orderId");
     const orderId = given === null ? undefined : normalizeOrderId(given);
@@ -60,7 +75,7 @@ export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
       throw invalid("orderId", `be 1 to ${ORDER_ID_DIGITS_MAX} digits, with or without ORD- before them, such as ORD-123`);
     }
     await waitForRequested(request, partitions, read_wait_ms_max, inFlight.waiting);
-    const order = findOrder(partitions, partitionOf, orderId);
+    const order = await find(orderId);
     const shipping = formatMoney(shippingCost(order.total_hundredths));
     return new Response(`{"order":${orderJson(order)},"shippingCost":${shipping}}`, { headers: jsonHeaders });
   };

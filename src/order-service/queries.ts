@@ -85,10 +85,15 @@ const heldOrThrow = (partitions: OrderPartitions, partition: number): PartitionV
  * it may come from a client with another partitioner or from before partitions were added.
  *
  * Throws ORDER_NOT_FOUND only if every partition is held here, the one where the partitioner puts it is read to its end, and all that the
- * others held when they were last heard of is known; else PARTITION_ELSEWHERE, CATCHING_UP, LOG_UNAVAILABLE, PARTITION_BLOCKED or
- * PARTITION_HALTED. A row in a partition that is halted or in doubt is not answered.
+ * others held when they were last heard of is known, or was `searched` for the order; else PARTITION_ELSEWHERE, CATCHING_UP,
+ * LOG_UNAVAILABLE, PARTITION_BLOCKED or PARTITION_HALTED. A row in a partition that is halted or in doubt is not answered.
  */
-export const findOrder = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): Order => {
+export const findOrder = (
+  partitions: OrderPartitions,
+  partitionOf: PartitionOf,
+  orderId: string,
+  searched: ReadonlySet<number> = NONE,
+): Order => {
   const { partitionCount } = partitions;
   const home = partitionCount === 0 ? undefined : partitionOf(orderId, partitionCount);
   const atHome = home === undefined ? undefined : orderIn(partitions.get(home), orderId);
@@ -97,7 +102,19 @@ export const findOrder = (partitions: OrderPartitions, partitionOf: PartitionOf,
     const order = held.partition === home ? undefined : orderIn(held, orderId);
     if (order !== undefined) return order;
   }
-  throw notFound(partitions, home, orderId);
+  throw notFound(partitions, home, orderId, searched);
+};
+
+const NONE: ReadonlySet<number> = new Set();
+
+/** Whether it is known to hold records that are not applied, and will not be for the moment. */
+export const hasUnread = ({ hindered, nextOffset, endOffset }: PartitionView<OrdersView>): boolean =>
+  hindered !== undefined && nextOffset < endOffset;
+
+/** The held partitions but the order's own whose unread records may be of it. */
+export const unreadOf = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): PartitionView<OrdersView>[] => {
+  const home = partitions.partitionCount === 0 ? undefined : partitionOf(orderId, partitions.partitionCount);
+  return [...partitions.held()].filter((held) => held.partition !== home && held.isComplete && hasUnread(held));
 };
 
 /**
@@ -125,12 +142,17 @@ export const partitionsOf = (
   return found.toSorted((a, b) => a.rank - b.rank).map(({ held }) => held);
 };
 
-const notFound = (partitions: OrderPartitions, home: number | undefined, orderId: string): AppError => {
+const notFound = (
+  partitions: OrderPartitions,
+  home: number | undefined,
+  orderId: string,
+  searched: ReadonlySet<number> = NONE,
+): AppError => {
   requireAssignment(partitions);
   requireReadable(partitions);
   const atHome = home === undefined ? undefined : partitions.get(home);
   if (atHome !== undefined && !isCaughtUp(atHome)) throw causeOf(atHome);
-  requireComplete(partitions);
+  requireComplete(partitions, searched);
   const elsewhere = partitionsElsewhere(partitions);
   if (elsewhere.length === 0)
     return new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}.${begunLate(partitions)}`, { orderId });
@@ -221,12 +243,12 @@ const requireReadable = ({ readFailure }: OrderPartitions): void => {
  * Throws unless all is known of what is held here: LOG_UNAVAILABLE, CATCHING_UP or PARTITION_BLOCKED, or PARTITION_HALTED where only an
  * operator can help.
  */
-const requireComplete = (partitions: OrderPartitions): void => {
+const requireComplete = (partitions: OrderPartitions, searched: ReadonlySet<number> = NONE): void => {
   requireReadable(partitions);
   let halted: PartitionView<OrdersView> | undefined;
   for (const held of partitions.held()) {
     if (held.state === "halted") halted ??= held;
-    else if (!held.isComplete) throw causeOf(held);
+    else if (!held.isComplete || (hasUnread(held) && !searched.has(held.partition))) throw causeOf(held);
   }
   if (halted !== undefined) throw causeOf(halted);
 };
@@ -252,76 +274,3 @@ const causeOf = ({ partition, state, halted, hindered, doubt, nextOffset, endOff
     endOffset,
   });
 };
-
-/** Ids of all partitions that a listing holds in memory at once, and of one partition at most and at least. */
-const MERGE_IDS_MAX = 20_000;
-const PAGE_IDS_MAX = 1_000;
-const PAGE_IDS_MIN = 50;
-
-/**
- * The ids of all held partitions, ascending, each once though it may be in several: a merge of their sorted pages. Rejects
- * with PARTITION_ELSEWHERE if a partition is taken away meanwhile; ids that arrive meanwhile may or may not be among them.
- */
-export function* mergedOrderIds(partitions: OrderPartitions): Generator<string, void, undefined> {
-  const numbers = Array.from(partitions.held(), (held) => held.partition);
-  const page_ids = Math.max(PAGE_IDS_MIN, Math.min(PAGE_IDS_MAX, Math.floor(MERGE_IDS_MAX / Math.max(1, numbers.length))));
-  let heads = numbers.map((partition) => new SortedIds(partitions, partition, page_ids));
-  heads = heads.filter((ids) => ids.head !== undefined);
-  while (heads.length > 0) {
-    let least: string | undefined;
-    for (const { head } of heads) if (head !== undefined && (least === undefined || head < least)) least = head;
-    if (least === undefined) return;
-    yield least;
-    let oneEnded = false;
-    for (const ids of heads) {
-      if (ids.head !== least) continue;
-      ids.advance();
-      oneEnded ||= ids.head === undefined;
-    }
-    if (oneEnded) heads = heads.filter((ids) => ids.head !== undefined);
-  }
-}
-
-/** One partition's ids, a page at a time. */
-class SortedIds {
-  readonly #partitions: OrderPartitions;
-  readonly #partition: number;
-  readonly #page_ids: number;
-  #page: readonly string[] = [];
-  #index = 0;
-  /** The least id not yet passed; undefined at the end. */
-  head: string | undefined;
-
-  constructor(partitions: OrderPartitions, partition: number, page_ids: number) {
-    this.#partitions = partitions;
-    this.#partition = partition;
-    this.#page_ids = page_ids;
-    this.#readPage("");
-  }
-
-  advance(): void {
-    const passed = this.head;
-    if (passed === undefined) return;
-    if (++this.#index < this.#page.length) this.head = this.#page[this.#index];
-    else if (this.#page.length < this.#page_ids) this.head = undefined;
-    else this.#readPage(passed);
-  }
-
-  #readPage(after: string): void {
-    const held = this.#partitions.get(this.#partition);
-    if (held?.view === undefined) {
-      throw new AppError(
-        "PARTITION_ELSEWHERE",
-        `Partition ${this.#partition} was taken away while its ids were listed; ask again.`,
-        { partition: this.#partition },
-      );
-    }
-    try {
-      this.#page = held.view.orderIdsAfter(after, this.#page_ids);
-    } catch (e) {
-      throw held.failed(e);
-    }
-    this.#index = 0;
-    this.head = this.#page[0];
-  }
-}

@@ -13,6 +13,7 @@ import type { LiveSampler } from "./live-sampler.ts";
 import { LogScans } from "./log-scan.ts";
 import { type OrderPartitions, type PartitionOf, totalOf } from "./queries.ts";
 import { type CartHandle, tryRoutes } from "./try-routes.ts";
+import { UnreadRecords } from "./unread-records.ts";
 
 export interface ViewingOptions {
   readonly config: Config;
@@ -29,6 +30,7 @@ export interface ViewingOptions {
 /** What people look at, beside the contract's queries: histories, live figures and the page that shows them. */
 export function viewing({ config, log, partitions, partitionOf, sampler, cart, inFlight, clock }: ViewingOptions): {
   readonly routes: readonly Route[];
+  readonly unread: UnreadRecords;
   readonly standing: () => Standing;
   close(): void;
 } {
@@ -49,6 +51,7 @@ export function viewing({ config, log, partitions, partitionOf, sampler, cart, i
       ...tryRoutes(cart),
       ...pageRoutes(join(import.meta.dir, "page", "index.html")),
     ],
+    unread: new UnreadRecords(scans, config.orders_topic),
     standing: () => ({ ...sampler.rates, orders: totalOf(partitions)?.orders }),
     close: () => live.close(),
   };
