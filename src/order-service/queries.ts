@@ -108,7 +108,7 @@ export const findOrder = (
 const NONE: ReadonlySet<number> = new Set();
 
 /** Whether it is known to hold records that are not applied, and will not be for the moment. */
-export const hasUnread = ({ hindered, nextOffset, endOffset }: PartitionView<OrdersView>): boolean =>
+const hasUnread = ({ hindered, nextOffset, endOffset }: PartitionView<OrdersView>): boolean =>
   hindered !== undefined && nextOffset < endOffset;
 
 /** The held partitions but the order's own whose unread records may be of it. */

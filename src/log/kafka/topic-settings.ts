@@ -110,7 +110,8 @@ async function create({ connections, leaders }: TopicContext, topic: TopicToCrea
 }
 
 function refused(topic: string, { errorCode, message }: Refusal, replicas: number | undefined): AppError {
-  const why = message === null || message === "" ? describeError(errorCode) : `${describeError(errorCode)} (${message})`;
+  const described = describeError(errorCode, "CREATE");
+  const why = message === null || message === "" ? described : `${described} (${message})`;
   const advice =
     errorCode === ERROR_INVALID_REPLICATION_FACTOR
       ? replicas === undefined
