@@ -132,7 +132,9 @@ const gapAtStart = (
 };
 
 const compactedBy = (policy: string | undefined): string | undefined =>
-  policy === undefined ? undefined : `the topic is compacted (cleanup.policy=${policy}), so a record goes once a later one has its key`;
+  policy === undefined
+    ? undefined
+    : `the topic is compacted (cleanup.policy=${policy}), so a record goes once a later one has its key`;
 
 /** That the rows have more than the log, which is then not to be taken for the truth; undefined where they have not. */
 const lostByLog = ({ ordersOnlyHeld, eventsOnlyHeld }: Compared, how: string | undefined): string | undefined => {

@@ -151,7 +151,8 @@ describe("bun run audit, on the embedded log", () => {
     async () => {
       const nobody = await audit("--services", "http://127.0.0.1:9");
       expect(nobody.output).toContain("http://127.0.0.1:9 does not answer");
-      for (const args of [["--rate", "x"], ["--services", "here"], ["--fast"], ["--log-is-right"]]) expect((await audit(...args)).ok).toBe(false);
+      for (const args of [["--rate", "x"], ["--services", "here"], ["--fast"], ["--log-is-right"]])
+        expect((await audit(...args)).ok).toBe(false);
       const { OPERATOR_TOKEN: _, ...without } = env;
       const { PATH, HOME } = process.env;
       const settings = { ...without, DATA_DIR: dir.path, PATH, HOME };
