@@ -125,6 +125,14 @@ export class IndexProgress {
     );
   }
 
+  /** Why the first partition that is not followed is not. */
+  hindrance(): AppError | undefined {
+    const { partitions } = this.options;
+    for (let partition = 0; partition < partitions.partitionCount; partition++)
+      if (!isCurrent(this.#held(partition))) return whyNot(partitions, partition);
+    return undefined;
+  }
+
   async #readToEnd(partition: number, end: PartitionEnds, known: KnownEnd, deadline_ms: number): Promise<void> {
     if ("unavailable" in end) {
       const message = `What partition ${partition} holds is not known now: ${end.unavailable}`;

@@ -8,6 +8,8 @@ export interface PlacementOptions {
   readonly settle_ms: number;
   /** Resolves once every order is known that was in the log when this was called. */
   readonly caughtUp: (deadline_ms: number) => Promise<void>;
+  /** Why an index is not at its partition's end and may never be, such as one that is halted. */
+  readonly hindrance: () => AppError | undefined;
   /** Whether the topic holds nothing and has as many partitions as it is created with: no cart can have placed by another count. */
   readonly isTopicNew: (partitionCount: number) => Promise<boolean>;
   /** By how many partitions this cart's creates were placed when it ended. */
@@ -86,7 +88,7 @@ export class Placement {
       : [settled, this.#latest].map((count) => partitionFor(this.options.partitioner, orderId, count));
   }
 
-  /** Resolves with the partition once it can be said. Rejects with LOG_UNAVAILABLE or CATCHING_UP at the deadline. */
+  /** Resolves with the partition once it can be said. Rejects at the deadline, with LOG_UNAVAILABLE, CATCHING_UP or the hindrance. */
   async placeInTime(orderId: string, deadline_ms: number): Promise<number> {
     const { clock } = this.options;
     for (;;) {
@@ -102,6 +104,8 @@ export class Placement {
     const now_ms = clock.now_ms();
     if (now_ms - this.#askedAt_ms > COUNT_TRUSTED_MS_MAX)
       return new AppError("LOG_UNAVAILABLE", "The log does not tell the topic's partitions; try again.");
+    const hindrance = this.options.hindrance();
+    if (hindrance) return hindrance;
     const left_s = Math.max(1, Math.ceil((this.#latestSince_ms + settle_ms - now_ms) / 1_000));
     const why = this.#settled === undefined ? "This cart is new to the topic" : "Partitions were added to the topic";
     return new AppError("CATCHING_UP", `${why}; orders like this one can be created in about ${left_s} s.`);
@@ -126,7 +130,7 @@ export class Placement {
       this.#settled = partitionCount;
       this.#wake();
     } catch {
-      // The log or the disk is away; the next confirmation tries again.
+      // The log or the disk is away, or a partition is halted; the next confirmation tries again.
     } finally {
       this.#settling = false;
     }

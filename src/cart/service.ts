@@ -88,6 +88,7 @@ export class CartService {
       storeDamaged: (reason) => this.#indexDamaged(reason),
       openStore: (partition) => new PartitionStore(this.#openedDb(), this.#projection, partition, () => undefined, meter),
       isOwner: () => true,
+      mayBeginLate: config.log_start === "accept",
       membership: () => (this.partitions.partitionCount === 0 ? "joining" : this.#placement.isSettled ? "stable" : "settling"),
       obstacle: () => this.#topics.waiting ?? this.#opening.failure(0),
       topics: this.#topics,
@@ -118,6 +119,7 @@ export class CartService {
       partitioner: config.partitioner,
       settle_ms: config.partitions_settle_ms,
       caughtUp: (deadline_ms) => progress.toEnd(undefined, (partition) => index.knownEnd(partition), deadline_ms),
+      hindrance: () => progress.hindrance(),
       isTopicNew: async (partitionCount) =>
         partitionCount === config.topic_partitions && isEmpty(await log.ends(topic), partitionCount),
       remembered: () => readPlacement(this.#openedDb()),

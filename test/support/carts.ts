@@ -150,6 +150,7 @@ export class ListCart {
       partitioner: "murmur2",
       settle_ms: 0,
       caughtUp: () => Promise.resolve(),
+      hindrance: () => undefined,
       isTopicNew: () => Promise.resolve(true),
       remembered: () => partitionCount,
       remember: () => undefined,

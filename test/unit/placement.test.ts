@@ -43,7 +43,7 @@ const SETTLE_MS = 10_000;
 
 function setUp({ isNew = false, remembered }: { isNew?: boolean; remembered?: number } = {}) {
   const clock = new ManualClock();
-  const index = { atEnd: Promise.withResolvers<void>() };
+  const index: { atEnd: PromiseWithResolvers<void>; hindrance?: AppError } = { atEnd: Promise.withResolvers<void>() };
   index.atEnd.resolve();
   const kept: number[] = [];
   const told: string[] = [];
@@ -52,6 +52,7 @@ function setUp({ isNew = false, remembered }: { isNew?: boolean; remembered?: nu
     partitioner: "murmur2",
     settle_ms: SETTLE_MS,
     caughtUp: () => index.atEnd.promise,
+    hindrance: () => index.hindrance,
     isTopicNew: () => Promise.resolve(isNew),
     remembered: () => remembered,
     remember: (count) => kept.push(count),
@@ -173,5 +174,14 @@ describe("placement", () => {
     const held = codeOf(placement.placeInTime(moved, clock.now_ms() + 500));
     await clock.pass(500);
     expect(await held).toBe("CATCHING_UP");
+  });
+
+  test("promises no time while a partition is halted", async () => {
+    const { clock, index, placement, confirm } = setUp();
+    await confirm(4);
+    index.hindrance = new AppError("PARTITION_HALTED", "halted");
+    const held = codeOf(placement.placeInTime("ORD-1", clock.now_ms() + 500));
+    await clock.pass(500);
+    expect(await held).toBe("PARTITION_HALTED");
   });
 });

@@ -14,7 +14,10 @@ const PROTOCOL = "orders-sticky";
 const HEARTBEATS_PER_SESSION = 10;
 /** How often the leader looks whether a topic has grown. */
 const PARTITIONS_WAIT_MS = 3_000;
-const LEAVE_WAIT_MS_MAX = 1_000;
+/** About what a coordinator that ends takes to be followed by another one, which would wait a whole session for a member that did not leave. */
+const LEAVE_WAIT_MS_MAX = 3_000;
+const LEAVE_AGAIN_WAIT_MS = 250;
+const END_WAIT_MS_MAX = 1_000;
 /** What a group answers while it is set up, moved or shared anew: no news, unless a join has failed by it for `SETTLING_MS_MAX`. */
 const SETTLING = [
   "REBALANCE_IN_PROGRESS",
@@ -110,26 +113,33 @@ export class KafkaMembership implements Membership {
     if (this.#state === "left") return;
     this.#state = "left";
     this.#ending.abort();
+    const deadline_ms = this.clock.now_ms() + LEAVE_WAIT_MS_MAX;
     await within(
       this.clock,
       LEAVE_WAIT_MS_MAX,
-      Promise.resolve(this.#naming).then(() => this.#leaveGroup()),
+      Promise.resolve(this.#naming).then(() => this.#leaveInTime(deadline_ms)),
     );
     this.#generation = -1;
-    await within(this.clock, LEAVE_WAIT_MS_MAX, this.#running);
+    await within(this.clock, END_WAIT_MS_MAX, this.#running);
+  }
+
+  /** A member that the group has not let go by then loses its partitions when its session is over. */
+  async #leaveInTime(deadline_ms: number): Promise<void> {
+    if (this.#memberId === "") return;
+    while (!(await this.#hasLeft()) && this.clock.now_ms() + LEAVE_AGAIN_WAIT_MS < deadline_ms)
+      await this.clock.sleep(LEAVE_AGAIN_WAIT_MS);
   }
 
   /** On a connection of its own, since a broker answers nothing more on one on which it holds a JoinGroup back. */
-  async #leaveGroup(): Promise<void> {
+  async #hasLeft(): Promise<boolean> {
     const { group: groupId } = this.options;
-    const memberId = this.#memberId;
-    if (memberId === "") return;
     const connections = this.connect();
     try {
       const broker = await (await findCoordinator(connections, groupId, "group")).broker();
-      await broker.leaveGroup({ groupId, memberId });
-    } catch {
-      // The group gives its partitions away when its session is over.
+      await broker.leaveGroup({ groupId, memberId: this.#memberId });
+      return true;
+    } catch (e) {
+      return kafkaErrorType(e) === "UNKNOWN_MEMBER_ID";
     } finally {
       connections.close();
     }
