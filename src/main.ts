@@ -14,11 +14,11 @@ import { partitionFor } from "./log/partitioner.ts";
 import { orderServiceApp } from "./order-service/app.ts";
 import { LiveSampler } from "./order-service/live-sampler.ts";
 import { heldUpdatesOf } from "./order-service/queries.ts";
-import { OrderService } from "./order-service/service.ts";
+import { OrderService, REBUILD_ASKED } from "./order-service/service.ts";
 import type { CartHandle } from "./order-service/try-routes.ts";
 import { viewing } from "./order-service/viewing.ts";
 import type { HeldPartitions } from "./partitions/projection.ts";
-import { StateDir } from "./partitions/state-dir.ts";
+import { appliedStore, StateDir } from "./partitions/state-dir.ts";
 import { checkHost, checkOpenFiles, openToOthers, prepareDataDir, startFailure, writeForThisUserAlone } from "./start.ts";
 import { createLogger, isTerminal, type Logger, writeToStdout } from "./telemetry/logger.ts";
 import { Metrics } from "./telemetry/metrics.ts";
@@ -73,11 +73,28 @@ async function tracersFor(config: Config, logger: Logger): Promise<Tracers> {
   return (service) => new Tracing({ ...traces, service, system, topic, group, now_ms, tell: (message) => logger.warn(message) });
 }
 
+/** What was applied of the topic by any service with this data directory. */
+const stateIn =
+  ({ data_dir, orders_topic }: Config) =>
+  (logId: string) =>
+    appliedStore(data_dir, logId, orders_topic);
+
 function startCart(config: Config, log: Log, logger: Logger, tracers: Tracers): StartedRole {
   const claimState = (logId: string) => StateDir.claim(config.data_dir, logId, "cart");
   const metrics = new Metrics("cart", now_s);
   const tracer = tracers("cart-service");
-  const common = { config, log, claimState, logger, clock, random, newUuid, meter: metrics, appendMeter: metrics.appends() };
+  const common = {
+    config,
+    log,
+    claimState,
+    stateOf: stateIn(config),
+    logger,
+    clock,
+    random,
+    newUuid,
+    meter: metrics,
+    appendMeter: metrics.appends(),
+  };
   const service = new RestartingCart(
     (indexDamaged) => new CartService({ ...common, indexDamaged }),
     (message) => logger.error(message),
@@ -107,12 +124,13 @@ function startOrderService(config: Config, log: Log, logger: Logger, { tracers, 
   const tracer = tracers("order-service");
   const sampler = new LiveSampler(clock);
   const { readable } = sampler;
-  const service = new OrderService({ config, log, claimState, logger, clock, random, metrics, tracer, readable });
+  const stateOf = stateIn(config);
+  const service = new OrderService({ config, log, claimState, stateOf, logger, clock, random, metrics, tracer, readable });
   metrics.watch(() => service.partitions, heldUpdatesOf);
   const inFlight = new InFlight(config.in_flight_requests_max);
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
   const { partitions } = service;
-  const rebuild = (partition: number) => partitions.rebuild(partition, "an operator asked for it");
+  const rebuild = (partition: number) => partitions.rebuild(partition, REBUILD_ASKED);
   const views = viewing({ config, log, partitions, partitionOf, sampler, cart, inFlight, clock });
   const queries = { partitions, partitionOf, rebuild, otherRoutes: views.routes, unread: views.unread };
   const app = orderServiceApp({ ...config, ...queries, inFlight, logger, metrics, tracer, clock });
@@ -187,8 +205,9 @@ async function main(args: readonly string[]): Promise<number | undefined> {
     logger.warn({ path }, "Other users of this machine can read what is in here: close it with chmod -R go= on that path.");
   const log = openLog(config, { clock, random, newUuid, onClientMessage: (message) => logger.debug(message) });
   const tracers = await tracersFor(config, logger);
-  const cart = role === "consumer" ? undefined : startCart(config, log, logger, tracers);
-  const orders = role === "producer" ? undefined : startOrderService(config, log, logger, { tracers, cart: cart?.handle });
+  const cart = role === "consumer" ? undefined : startCart(config, log, logger.child({ component: "cart" }), tracers);
+  const ofOrders = logger.child({ component: "order-service" });
+  const orders = role === "producer" ? undefined : startOrderService(config, log, ofOrders, { tracers, cart: cart?.handle });
   const roles = [cart, orders].filter((started) => started !== undefined);
   watchEventLoop(roles);
   announce(config, logger, cart, orders);

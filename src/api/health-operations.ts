@@ -16,6 +16,7 @@ const partition = Type.Object(
       Type.String({ description: "Of the rows at this offset: instances at the same offset have the same." }),
     ),
     halted: Type.Optional(Type.String({ description: "Why it halted, and what to do." })),
+    since: Type.Optional(Type.String({ format: "date-time", description: "Since when it is halted." })),
     reason: Type.Optional(
       Type.String({ description: "Why it does not go on: halted, suspended, blocked, or the log does not give it." }),
     ),

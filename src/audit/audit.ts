@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { KnownTopic } from "../log/comparing-reader.ts";
 import type { Log, PartitionEnds } from "../log/log.ts";
-import { compareRow } from "./compare-rows.ts";
+import { compareRow, onlyHeld } from "./compare-rows.ts";
 import { FoldedPartition, type FoldedPartitionOptions } from "./folded-partition.ts";
 import type { HeldPartition, OrderServiceClient, ServiceRow } from "./order-service-client.ts";
 
@@ -31,8 +31,10 @@ export interface Finding {
   readonly differences: readonly string[];
   /** Sentences that are no difference. */
   readonly notes: readonly string[];
-  /** Whether the log has all that the partition's rows are made of: else a rebuild would lose what only they have. */
+  /** Whether the log can be folded again from its first record to where the service is. */
   readonly canRebuild: boolean;
+  /** What the rows have and the log has not, or may not have for long, a sentence: a rebuild would lose it. */
+  readonly losses: string | undefined;
   /** What differed before the partition was rebuilt. */
   readonly wasFixed?: readonly string[];
 }
@@ -50,15 +52,17 @@ export async function* audit(options: AuditOptions): AsyncGenerator<Finding> {
   let read = 0;
   const onRead = (records: number) => progress((read += records), Math.max(total, read));
   const topic = { name, topicId };
+  const description = await log.describe(name).catch(() => undefined);
+  const policy = description?.settings["cleanup.policy"];
   for (const [partition, ends] of partitions.entries())
-    yield await auditPartition(partition, ends, { ...options, topic, onRead });
+    yield await auditPartition(partition, ends, { ...options, topic, policy, onRead });
 }
 
 /** The same of one partition, for instance after it was rebuilt. */
 export async function auditPartition(
   partition: number,
   ends: PartitionEnds,
-  options: Omit<AuditOptions, "progress" | "topic"> & FoldedPartitionOptions,
+  options: Omit<AuditOptions, "progress" | "topic"> & FoldedPartitionOptions & { readonly policy?: string | undefined },
 ): Promise<Finding> {
   const nothing = {
     partition,
@@ -69,6 +73,7 @@ export async function auditPartition(
     digest: undefined,
     notes: [],
     canRebuild: false,
+    losses: undefined,
   };
   if ("unavailable" in ends) return { ...nothing, differences: [`the log does not give it now: ${ends.unavailable}`] };
   const holder = await findHolder(partition, options);
@@ -80,9 +85,11 @@ export async function auditPartition(
     await folded.to(held.offset);
     const { fold } = folded;
     const digest = fold.digest();
-    const about = { partition, service, offset: held.offset, orders: fold.orders.size, deadLetters: fold.deadLetters, digest };
+    const orders = [...fold.orders.values()].filter(({ order }) => order !== undefined).length;
+    const about = { partition, service, offset: held.offset, orders, deadLetters: fold.deadLetters, digest };
     const agrees = digest === held.digest;
-    const differences = agrees && !options.allRows ? [] : await compareRows(partition, service, folded);
+    const compared = agrees && !options.allRows ? NOTHING_COMPARED : await compareRows(partition, service, folded);
+    const differences = [...compared.differences];
     if (!agrees && differences.length === 0)
       differences.push(
         `its digest is ${held.digest} and should be ${digest}, though its rows agree: the digest it keeps is wrong`,
@@ -91,16 +98,15 @@ export async function auditPartition(
     const missing = missingBefore(startOffset, held, options.topic.name);
     // What nobody can fold again, nobody can call right, unless the operator has said that it is to be taken as it is.
     if (missing !== undefined) (differences.length > 0 || !options.acceptsLateStart ? differences : notes).unshift(missing);
-    return { ...about, differences, notes, canRebuild: missing === undefined };
+    const policy = options.policy?.includes("compact") ? options.policy : undefined;
+    const gap = gapAtStart(startOffset, folded, policy);
+    const lost = lostByLog(compared, gap ?? compactedBy(policy));
+    if (lost !== undefined) differences.unshift(lost);
+    else if (gap !== undefined) notes.push(gap);
+    return { ...about, differences, notes, canRebuild: missing === undefined, losses: lost ?? compactedBy(policy) };
   } catch (e) {
     if (!(e instanceof AppError)) throw e;
-    return {
-      ...nothing,
-      service,
-      offset: held.offset,
-      differences: [e.message],
-      canRebuild: startOffset === 0 && e.code !== "LOG_UNAVAILABLE",
-    };
+    return { ...nothing, service, offset: held.offset, differences: [e.message] };
   } finally {
     await folded.close();
   }
@@ -113,6 +119,31 @@ function missingBefore(startOffset: number, { startedAt = 0 }: HeldPartition, to
   const began = startedAt > 0 ? `it was folded from offset ${startedAt} on, and ` : "";
   return `${began}the log begins at offset ${startOffset}: what ${topic} had before offset ${first} is missing and cannot be compared`;
 }
+
+/** That the log has no records where it says that it begins; undefined where it has. */
+const gapAtStart = (
+  startOffset: number,
+  { firstRecord, offset }: FoldedPartition,
+  policy: string | undefined,
+): string | undefined => {
+  if ((firstRecord ?? offset) === startOffset) return undefined;
+  const why = policy === undefined ? "they were compacted away, or are of a transaction that was aborted" : compactedBy(policy);
+  return `the log begins at offset ${startOffset}, and has no record before offset ${firstRecord ?? offset}: ${why}`;
+};
+
+const compactedBy = (policy: string | undefined): string | undefined =>
+  policy === undefined
+    ? undefined
+    : `the topic is compacted (cleanup.policy=${policy}), so a record goes once a later one has its key`;
+
+/** That the rows have more than the log, which is then not to be taken for the truth; undefined where they have not. */
+const lostByLog = ({ ordersOnlyHeld, eventsOnlyHeld }: Compared, how: string | undefined): string | undefined => {
+  if (ordersOnlyHeld === 0 && eventsOnlyHeld === 0) return undefined;
+  const more = `the state has ${counted(ordersOnlyHeld, "order")} and ${counted(eventsOnlyHeld, "event")} that the log does not have`;
+  return `${more}: the log has lost records, or the state was changed by hand${how === undefined ? "" : `; ${how}`}`;
+};
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 /** Why the holder does not go on now, although what it has can be compared. */
 const standingOf = ({ url }: OrderServiceClient, { state, reason, halted }: HeldPartition): string[] => {
@@ -153,15 +184,26 @@ async function findHolder(
   return why;
 }
 
+/** How a partition's rows differ, and how much of it they have that the log has not. */
+interface Compared {
+  readonly differences: readonly string[];
+  readonly ordersOnlyHeld: number;
+  readonly eventsOnlyHeld: number;
+}
+
+const NOTHING_COMPARED: Compared = { differences: [], ordersOnlyHeld: 0, eventsOnlyHeld: 0 };
+
 /**
  * Row by row, a page at a time. The service goes on meanwhile, so the reference is folded on to each page's offset; orders that are new
  * since then are compared where they turn up.
  */
-async function compareRows(partition: number, service: OrderServiceClient, folded: FoldedPartition): Promise<string[]> {
+async function compareRows(partition: number, service: OrderServiceClient, folded: FoldedPartition): Promise<Compared> {
   const { orders: expected } = folded.fold;
   const ids = [...expected.keys()].toSorted();
   const differences: string[] = [];
   let found = 0;
+  let ordersOnlyHeld = 0;
+  let eventsOnlyHeld = 0;
   const take = (more: readonly string[]) => {
     found += more.length;
     differences.push(...more.slice(0, Math.max(0, DIFFERENCES_MAX - differences.length)));
@@ -171,6 +213,11 @@ async function compareRows(partition: number, service: OrderServiceClient, folde
     const { offset, orders } = await service.rows(partition, after);
     await folded.follow(offset);
     const rows = new Map<string, ServiceRow>(orders.map((row) => [row.orderId, row]));
+    for (const row of orders) {
+      const { isOrder, events } = onlyHeld(row, expected.get(row.orderId));
+      if (isOrder) ordersOnlyHeld++;
+      eventsOnlyHeld += events;
+    }
     after = orders.at(-1)?.orderId;
     const isInPage = pageEndingAt(after);
     for (let id = ids[next]; id !== undefined && isInPage(id); id = ids[++next]) {
@@ -180,7 +227,7 @@ async function compareRows(partition: number, service: OrderServiceClient, folde
     for (const row of rows.values()) take(compareRow(row.orderId, row, expected.get(row.orderId)));
   }
   if (found > differences.length) differences.push(`and ${found - differences.length} differences more`);
-  return differences;
+  return { differences, ordersOnlyHeld, eventsOnlyHeld };
 }
 
 /** Whether an id lies in the page with this last id; all do where the page is empty, which is the end. */

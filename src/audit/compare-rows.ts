@@ -20,6 +20,15 @@ export function compareRow(orderId: string, row: ServiceRow | undefined, expecte
   return differences;
 }
 
+/** What a service's row has that the reference does not: of an order that is none there, and of events. */
+export function onlyHeld(
+  row: ServiceRow,
+  expected: ReferenceOrder | undefined,
+): { readonly isOrder: boolean; readonly events: number } {
+  const events = row.eventIds.filter((id) => !expected?.eventIds.has(id)).length;
+  return { isOrder: row.order !== null && expected?.order === undefined, events };
+}
+
 const shownOrder = ({ orderId, customerId, orderDate, items, total_hundredths, currency, status }: Order): ServiceOrder => ({
   orderId,
   customerId,

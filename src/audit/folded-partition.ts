@@ -29,6 +29,8 @@ export interface FoldedPartitionOptions {
  */
 export class FoldedPartition {
   readonly fold = new ReferenceFold();
+  /** Where the first record was found: compaction leaves none where the log still begins. */
+  firstRecord: number | undefined;
   #offset: number;
   readonly #reader: ComparingReader;
   /** Why the partition cannot be read now: told once, and true until something is read. */
@@ -74,6 +76,7 @@ export class FoldedPartition {
       let read = 0;
       for (const record of result.records) {
         if (record.offset >= offset) break;
+        this.firstRecord ??= record.offset;
         this.fold.apply(record);
         read++;
       }

@@ -19,7 +19,9 @@ they differ. It only reads. Settings (KAFKA_BROKERS, ORDERS_TOPIC, DATA_DIR, …
   --services URL,…   all order services of the group (default http://<HOST>:<ORDER_PORT>)
   --rows             compare row by row also where the digests agree
   --rate N           records read a second, at most (default 100000; 0: no bound)
-  --fix              has each partition that differs set aside and rebuilt from the log; needs OPERATOR_TOKEN as the services have it
+  --fix              has each partition that differs set aside and rebuilt from the log; needs OPERATOR_TOKEN as the services have it. One whose
+                     rows have what the log has lost is not rebuilt, since they are then all that there is of it
+  --log-is-right     with --fix: rebuilds that one too. What only its rows have is then in the file that was set aside, and in no answer
 
 Exit 0: all agree. 1: something differs, or could not be compared, such as what the log has lost (with LOG_START=accept that is said only).
 2: it could not be begun.`;
@@ -44,6 +46,7 @@ function readOptions(args: string[]) {
         rows: { type: "boolean", default: false },
         rate: { type: "string", default: "100000" },
         fix: { type: "boolean", default: false },
+        "log-is-right": { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
       },
     });
@@ -60,13 +63,14 @@ function readOptions(args: string[]) {
 }
 
 async function main(args: string[]): Promise<number> {
-  const { services, rows, rate, fix, help } = readOptions(args);
+  const { services, rows, rate, fix, help, "log-is-right": logIsRight } = readOptions(args);
   if (help) {
     console.log(USAGE);
     return 0;
   }
   const config = readConfig(process.env);
   const urls = services ?? [localUrl(config.host, config.order_port)];
+  if (logIsRight && !fix) throw new AppError("CONFIG_INVALID", "--log-is-right is for --fix only.");
   if (fix && config.operator_token === undefined)
     throw new AppError("CONFIG_INVALID", "--fix needs OPERATOR_TOKEN, the one that the order services were started with.");
   checkOpenFiles();
@@ -96,7 +100,7 @@ async function main(args: string[]): Promise<number> {
   try {
     const findings: Finding[] = [];
     for await (const finding of audit(options))
-      findings.push(fix ? await fixed(finding, options, (text) => status?.show(text)) : finding);
+      findings.push(fix ? await fixed(finding, options, logIsRight, (text) => status?.show(text)) : finding);
     status?.show("");
     console.log(table(findings));
     return findings.length > 0 && findings.every(({ differences }) => differences.length === 0) ? 0 : EXIT_DIFFERENT;
@@ -107,14 +111,15 @@ async function main(args: string[]): Promise<number> {
 }
 
 /** Has a partition that differs rebuilt, and compares it once more when that is done. */
-async function fixed(finding: Finding, options: AuditOptions, show: (text: string) => void): Promise<Finding> {
-  const { partition, service, differences } = finding;
+async function fixed(
+  finding: Finding,
+  options: AuditOptions,
+  logIsRight: boolean,
+  show: (text: string) => void,
+): Promise<Finding> {
+  const { partition, service, differences, canRebuild, losses } = finding;
   if (differences.length === 0 || !service) return finding;
-  if (!finding.canRebuild)
-    return {
-      ...finding,
-      notes: [...finding.notes, "it is not rebuilt, since the log may not have all that its rows were made of"],
-    };
+  if (!canRebuild || (losses !== undefined && !logIsRight)) return { ...finding, notes: [...finding.notes, notRebuilt(finding)] };
   await service.rebuild(partition);
   const deadline_ms = clock.now_ms() + REBUILD_WAIT_MS_MAX;
   await clock.sleep(REBUILD_BEGIN_MS);
@@ -133,6 +138,14 @@ async function fixed(finding: Finding, options: AuditOptions, show: (text: strin
   const again = { ...options, topic: { name: options.topic, topicId }, onRead: () => undefined };
   return { ...(await auditPartition(partition, ends, again)), wasFixed: differences };
 }
+
+const notRebuilt = ({ partition, service, canRebuild }: Finding): string =>
+  [
+    "it is not rebuilt, since the log may not have all that its rows were made of, and they may be all that there is of it.",
+    `Copy DATA_DIR/state and keep the rows (GET ${service?.url}/partitions/${partition}/orders, page by page),`,
+    "then restore the log first: bun run archive --restore into another topic, and the services with that as ORDERS_TOPIC.",
+    ...(canRebuild ? ["If the log is right and the rows are not: --fix --log-is-right."] : []),
+  ].join(" ");
 
 writeForThisUserAlone();
 try {

@@ -28,6 +28,8 @@ export interface CartServiceOptions {
   readonly config: Config;
   readonly log: Log;
   readonly claimState: ClaimState;
+  /** A store that holds what was applied of the topic, in the log with this id. */
+  readonly stateOf?: (logId: string) => string | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
@@ -76,7 +78,7 @@ export class CartService {
     const topic = config.orders_topic;
     const ownCreates = new OwnCreates();
     this.#options = options;
-    this.#topics = new Topics({ owner: "The cart service", config, log, clock, random, logger });
+    this.#topics = new Topics({ owner: "The cart service", config, log, clock, random, logger, stateOf: options.stateOf });
     const tell = (message: string) => logger.error({ topic }, message);
     this.#opening = new Outage("STORE_FAILED: Opening the index of orders", clock, tell);
     this.#projection = indexProjection(ownCreates);

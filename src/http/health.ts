@@ -10,8 +10,10 @@ export interface PartitionHealth {
   readonly lag: number;
   /** Of the state at `offset`, where one is kept: instances at the same offset have the same. */
   readonly digest?: string;
-  /** Why it halted. */
+  /** Why it halted, and what to do. */
   readonly halted?: string;
+  /** Since when it is halted, as ISO 8601 writes it. */
+  readonly since?: string;
   /** Why it does not go on: halted, suspended, blocked, or the log does not give it. */
   readonly reason?: string;
   /** The first offset of the state, where what the log had before was lost, and that was accepted. */
@@ -46,11 +48,13 @@ export const readiness = (partitions: HeldPartitions<unknown>, refusal?: string)
   const held = [...partitions.held()];
   const { restore, standstill, deadLetterFailure, readFailure, readFailingSince_ms } = partitions;
   const reason = readFailure ?? held.map(({ halted, hindered }) => halted ?? hindered).find((why) => why !== undefined);
+  const since_ms =
+    readFailingSince_ms ?? (readFailure === undefined ? held.find(({ halted }) => halted)?.haltedSince_ms : undefined);
   const warnings = partitions.topics?.warnings ?? [];
   return {
     status: status(partitions, held),
     ...(reason === undefined ? {} : { reason }),
-    ...(readFailingSince_ms === undefined ? {} : { since: new Date(readFailingSince_ms).toISOString() }),
+    ...sinceOf(since_ms),
     ...(standstill === undefined ? {} : { standstill }),
     ...(refusal === undefined ? {} : { refusal }),
     ...(restore === undefined ? {} : { restore }),
@@ -60,10 +64,16 @@ export const readiness = (partitions: HeldPartitions<unknown>, refusal?: string)
   };
 };
 
+const sinceOf = (wall_ms: number | undefined): { readonly since?: string } =>
+  wall_ms === undefined ? {} : { since: new Date(wall_ms).toISOString() };
+
+/** Without what to do about it, which `halted` tells. */
+const reasonOf = (halted: string): string => `${halted.split(/[:.](?: |$)/, 1)[0]}.`;
+
 const healthOf = (held: PartitionView<unknown>): PartitionHealth => {
   const digest = digestOf(held);
-  const { partition, state, nextOffset, endOffset, halted, startedAt } = held;
-  const reason = halted ?? held.hindered ?? held.doubt;
+  const { partition, state, nextOffset, endOffset, halted, haltedSince_ms, startedAt } = held;
+  const reason = halted === undefined ? (held.hindered ?? held.doubt) : reasonOf(halted);
   return {
     partition,
     state,
@@ -71,7 +81,7 @@ const healthOf = (held: PartitionView<unknown>): PartitionHealth => {
     end: endOffset,
     lag: Math.max(0, endOffset - nextOffset),
     ...(digest === undefined ? {} : { digest }),
-    ...(halted === undefined ? {} : { halted }),
+    ...(halted === undefined ? {} : { halted, ...sinceOf(haltedSince_ms) }),
     ...(reason === undefined ? {} : { reason }),
     ...(startedAt > 0 ? { startedAt } : {}),
   };

@@ -1,5 +1,5 @@
 import { invalid, RATE_MAX, readCount, readList, readOptions, readOrders, readTopic, readWindow } from "./arguments.ts";
-import { type CommandContext, EXIT_FAILED, EXIT_OK, failed } from "./command.ts";
+import { type CommandContext, EXIT_FAILED, EXIT_OK, EXIT_USAGE, failed } from "./command.ts";
 import { openConnect, refuseForConnect, timeSetting } from "./connect/connect-mover.ts";
 import { connectLetterMover, directLetterMover } from "./letter-movers.ts";
 import { onlyOne } from "./only-one.ts";
@@ -76,7 +76,8 @@ export async function runRedrive(args: readonly string[], context: CommandContex
   const connect = env.log.kind === "kafka" && !given.direct ? await openConnect(context) : undefined;
   try {
     const plan = await planRedrive(env, console, order);
-    if (plan.planned.size === 0) return EXIT_OK;
+    // Who names one letter wants that one.
+    if (plan.planned.size === 0) return offset !== undefined && plan.parts > 0 ? EXIT_USAGE : EXIT_OK;
     if (connect) refuseForConnect({ extent: plan.extent, undecodable: plan.undecodable });
     await prepareRedrive(env, console, plan);
     const redriven = new Redriven(env, plan);

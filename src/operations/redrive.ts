@@ -49,6 +49,8 @@ export interface RedrivePlan {
   readonly planned: ReadonlyMap<string, Planned>;
   /** Of the letters. */
   readonly extent: Extent;
+  /** Letters that match and do not have the whole record. */
+  readonly parts: number;
   /** What of the dead letters' topic cannot be decoded, and so is left. */
   readonly undecodable: Undecodable;
   /** Ends of the two targets beforehand. */
@@ -117,7 +119,7 @@ export async function planRedrive(env: OperationEnvironment, console: Console, o
     console.say(`${lettersOf(parts)} more match, and do not have the whole record, which is in ${topic} only; they are left.`);
   if (isCut) console.say(`These are the first ${counted(LETTERS_MAX)}; run it again for the others.`);
   reportUndecodable(console, deadLetterTopic, undecodable.all);
-  return { order, deadLetters, planned, extent, undecodable: undecodable.all, starts };
+  return { order, deadLetters, planned, extent, parts, undecodable: undecodable.all, starts };
 }
 
 /** Takes the letters out that a record of the topic, or of the parking topic, was made of. Resolves with their number. */

@@ -1,8 +1,9 @@
 import { isUtf8 } from "node:buffer";
 import { AppError } from "../errors.ts";
 import type { LogRecord, Timestamp } from "../log/log.ts";
-import { DEAD_LETTER_HEADERS, REDRIVE_HEADERS } from "../log/operation-headers.ts";
+import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, REDRIVE_HEADERS } from "../log/operation-headers.ts";
 import { timeText } from "../log/timestamp.ts";
+import { UNDECODABLE_BATCH } from "../partitions/letter-record.ts";
 import type { LogScan, LogScans } from "./log-scan.ts";
 import { HeaderTexts, letterReason } from "./record-headers.ts";
 
@@ -13,7 +14,7 @@ const LETTERS_MAX = 4_096;
 const WINDOW_RECORDS_MIN = 8;
 const WINDOW_RECORDS_MAX = 64;
 
-/** Bytes of a record as what they are, text or base64, cut to SHOWN_BYTES_MAX. `bytes` is how many there are. */
+/** Bytes of a record as what they are, text or base64, cut to SHOWN_BYTES_MAX. `bytes` is how many the record has, also where its letter was cut. */
 export type ShownBytes = { readonly bytes: number; readonly isCut: boolean } & (
   { readonly text: string } | { readonly base64: string }
 );
@@ -31,8 +32,10 @@ export interface DeadLetterShown {
   readonly value: ShownBytes | null;
   /** How often it was redriven before. */
   readonly redrives: number;
-  /** The command that takes it back to where it came from; null where that is not this topic. */
+  /** The command that takes it back to where it came from; null where none does. */
   readonly redrive: string | null;
+  /** Why none does, sentences; null where one does. */
+  readonly noRedrive: string | null;
 }
 
 export interface DeadLetterPage {
@@ -159,6 +162,8 @@ function shown(record: LogRecord, partition: number, topic: string): DeadLetterS
   const { offset, timestamp_ms, key, value } = record;
   const originTopic = headers.text(DEAD_LETTER_HEADERS.topic) ?? "";
   const ofTopic = topic === "orders.events" ? "" : ` --topic ${topic}`;
+  const cut = headers.text(DEAD_LETTER_EXTRA_HEADERS.cut);
+  const noRedrive = whyNotRedriven(headers, topic);
   return {
     partition,
     offset,
@@ -170,17 +175,35 @@ function shown(record: LogRecord, partition: number, topic: string): DeadLetterS
       partition: headers.count(DEAD_LETTER_HEADERS.partition) ?? null,
       offset: headers.count(DEAD_LETTER_HEADERS.offset) ?? null,
     },
-    key: shownBytes(key),
-    value: shownBytes(value),
+    key: shownBytes(key, bytesBefore(cut, "key")),
+    value: shownBytes(value, bytesBefore(cut, "value")),
     redrives: headers.count(REDRIVE_HEADERS.count) ?? 0,
-    redrive: originTopic === topic ? `bun run redrive --partition ${partition} --offset ${offset}${ofTopic} --yes` : null,
+    redrive: noRedrive === null ? `bun run redrive --partition ${partition} --offset ${offset}${ofTopic} --yes` : null,
+    noRedrive,
   };
 }
 
-export function shownBytes(all: Buffer | null): ShownBytes | null {
+/** How many bytes the record has of what was cut, as the letter says; 0 where it does not. */
+const bytesBefore = (cut: string | undefined, part: "key" | "value"): number =>
+  Number(new RegExp(`(?:^|;)${part}=([0-9]{1,15})(?:;|$)`).exec(cut ?? "")?.[1] ?? 0);
+
+function whyNotRedriven(headers: HeaderTexts, topic: string): string | null {
+  if (headers.text(DEAD_LETTER_HEADERS.topic) !== topic)
+    return "It does not come from this topic, so no command here redrives it.";
+  const partition = headers.text(DEAD_LETTER_HEADERS.partition) ?? "";
+  const offset = headers.text(DEAD_LETTER_HEADERS.offset) ?? "";
+  const lastOffset = headers.text(DEAD_LETTER_EXTRA_HEADERS.lastOffset);
+  if (lastOffset !== undefined && headers.text(DEAD_LETTER_HEADERS.reason) === UNDECODABLE_BATCH)
+    return `It stands for a batch of ${topic}, partition ${partition}, offsets ${offset} to ${lastOffset}, that cannot be decoded: there is no record to redrive.`;
+  if (lastOffset === undefined && headers.text(DEAD_LETTER_EXTRA_HEADERS.cut) === undefined) return null;
+  return `It says that it does not have the whole record, as one that was cut to fit: that is in ${topic} only, partition ${partition}, offset ${offset}. So it is not redriven.`;
+}
+
+/** `whole_bytes`: how many there were before the letter was cut. */
+export function shownBytes(all: Buffer | null, whole_bytes = 0): ShownBytes | null {
   if (all === null) return null;
-  const bytes = all.length;
-  const isCut = bytes > SHOWN_BYTES_MAX;
+  const bytes = Math.max(all.length, whole_bytes);
+  const isCut = bytes > Math.min(all.length, SHOWN_BYTES_MAX);
   const first = all.subarray(0, SHOWN_BYTES_MAX);
   // As a stream, so that a character which the cut goes through is left out and not made another one.
   if (isUtf8(all)) return { bytes, isCut, text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(first, { stream: isCut }) };

@@ -19,6 +19,8 @@ export interface OrderServiceOptions {
   readonly config: Config;
   readonly log: Log;
   readonly claimState: ClaimState;
+  /** A store that holds what was applied of the topic, in the log with this id. */
+  readonly stateOf?: (logId: string) => string | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
@@ -31,6 +33,8 @@ export interface OrderServiceOptions {
 /** How often the group is told how far the partitions are applied. */
 const COMMIT_WAIT_MS = 1_000;
 const PARTITION_COUNT_WAIT_MS = 3_000;
+/** Why a store is made anew that nothing is wrong with. */
+export const REBUILD_ASKED = "an operator asked for it";
 
 /**
  * The order service without its HTTP side: joins the group and runs the order projection over the partitions it is assigned.
@@ -55,7 +59,7 @@ export class OrderService {
   constructor(options: OrderServiceOptions) {
     const { config, log, clock, random, logger, metrics, tracer } = options;
     this.#options = options;
-    this.#topics = new Topics({ owner: "The order service", config, log, clock, random, logger });
+    this.#topics = new Topics({ owner: "The order service", config, log, clock, random, logger, stateOf: options.stateOf });
     const isOwner = () => this.#membership?.isOwner() ?? false;
     const warn = (partition: number | undefined, message: string, level: "warn" | "error" = "warn") =>
       logger[level]({ partition }, message);
@@ -67,7 +71,10 @@ export class OrderService {
       ...common,
       deadLetterTopic: config.dead_letter_topic,
       createTopic: () => this.#topics.create(),
-      appended: (partition, letters) => metrics?.deadLettersAppended(partition, letters),
+      appended: (partition, letters, cut) => {
+        metrics?.deadLettersAppended(partition, letters, cut);
+        this.#deadLetterTrial.worked();
+      },
     });
     this.partitions = new PartitionSet({
       ...common,
@@ -161,8 +168,9 @@ export class OrderService {
     const identity = { logId: this.#logId, topic: config.orders_topic, partition };
     const damaged = damage === undefined ? undefined : { path: state.setAside(name, clock.wall_ms()), reason: damage };
     const { db, setAside = damaged } = state.open(name, orderProjection, identity, clock.wall_ms());
-    if (setAside)
-      logger.warn({ partition, ...setAside }, "The store was not usable and was set aside; it is rebuilt from the log.");
+    if (damage !== undefined) this.#deadLetters.forget(partition);
+    const why = damage === REBUILD_ASKED ? "as an operator asked for its rebuild" : "as it was not usable";
+    if (setAside) logger.warn({ partition, ...setAside }, `The store was set aside, ${why}; it is rebuilt from the log.`);
     return new PartitionStore(db, orderProjection, partition, () => db.close(), metrics);
   }
 }

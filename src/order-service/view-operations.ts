@@ -37,8 +37,8 @@ const event = Type.Object(
 const bytes = Type.Union(
   [
     Type.Object({
-      bytes: Type.Integer(),
-      isCut: Type.Boolean(),
+      bytes: Type.Integer({ description: "How many the record has, also where its letter was cut to fit." }),
+      isCut: Type.Boolean({ description: "Fewer are shown." }),
       text: text("Where it is UTF-8."),
       base64: text("Where it is not."),
     }),
@@ -62,7 +62,10 @@ const letter = Type.Object(
     key: bytes,
     value: bytes,
     redrives: Type.Integer({ minimum: 0 }),
-    redrive: Type.Union([Type.String(), Type.Null()], { description: "The command that takes it back." }),
+    redrive: Type.Union([Type.String(), Type.Null()], { description: "The command that takes it back; null where none does." }),
+    noRedrive: Type.Union([Type.String(), Type.Null()], {
+      description: "Why none does: it was cut, it stands for a batch that cannot be decoded, or it is of another topic.",
+    }),
   },
   { title: "DeadLetter" },
 );

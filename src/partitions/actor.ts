@@ -31,7 +31,7 @@ export class PartitionActor<View> implements PartitionView<View> {
   #store: PartitionStore<View> | undefined;
   /** Together with the store. */
   #reading: Reading | undefined;
-  #halted: AppError | undefined;
+  #halted: { readonly error: AppError; readonly since_ms: number } | undefined;
   #applying: Promise<void> | undefined;
   readonly #hindrance: Hindrance;
   readonly #ending = new AbortController();
@@ -53,13 +53,15 @@ export class PartitionActor<View> implements PartitionView<View> {
   get nextOffset(): number {
     return this.#store?.nextOffset ?? 0;
   }
-
   get endOffset(): number {
     return this.#reading?.endOffset ?? 0;
   }
 
   get halted(): string | undefined {
-    return this.#halted?.message;
+    return this.#halted?.error.message;
+  }
+  get haltedSince_ms(): number | undefined {
+    return this.#halted?.since_ms;
   }
 
   get hindered(): string | undefined {
@@ -74,11 +76,9 @@ export class PartitionActor<View> implements PartitionView<View> {
   get isComplete(): boolean {
     return !this.#ended() && (this.#reading?.isComplete ?? false);
   }
-
   get doubt(): string | undefined {
     return this.#ended() ? undefined : this.#reading?.doubt;
   }
-
   get leaderEpoch(): number {
     return this.#reading?.leaderEpoch ?? 0;
   }
@@ -187,7 +187,7 @@ export class PartitionActor<View> implements PartitionView<View> {
 
   halt(error: AppError): void {
     if (this.#ended()) return;
-    this.#halted = error;
+    this.#halted = { error, since_ms: this.environment.clock.wall_ms() };
     this.#state = "halted";
     this.#end();
     this.environment.warn(this.partition, `${error.code}: ${error.message}`, "error");

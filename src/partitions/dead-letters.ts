@@ -7,6 +7,7 @@ import { BATCH_HEAD_BYTES } from "../log/record-size.ts";
 import type { Random } from "../random.ts";
 import type { DeadLetter, DeliverDeadLetters } from "./actor-environment.ts";
 import { claimFor, DeliveredLetters } from "./delivered-letters.ts";
+import { letterProducer } from "./letter-producer.ts";
 import { fittingLetter, letterBytes, letterRecord } from "./letter-record.ts";
 import { searchLetters } from "./letter-search.ts";
 import { PlaceReader } from "./place-reader.ts";
@@ -15,6 +16,8 @@ import { PlaceReader } from "./place-reader.ts";
 const APPEND_BYTES_MAX = 512 * 1024;
 /** A topic that takes no letter of this size takes none. */
 const LETTER_BYTES_MIN = 2_048;
+/** How often it is said that letters are cut. */
+const TELL_AGAIN_MS = 60_000;
 
 export interface DeadLetterOptions {
   readonly log: Log;
@@ -27,8 +30,10 @@ export interface DeadLetterOptions {
   readonly backoff: BackoffLimits;
   readonly clock: Clock;
   readonly random: Random;
-  /** Told of letters that are in the topic now and were not before. */
-  readonly appended?: ((partition: number, letters: number) => void) | undefined;
+  /** Told of letters that are in the topic now and were not before, and how many of them were cut to fit. */
+  readonly appended?: ((partition: number, letters: number, cut: number) => void) | undefined;
+  /** Something a person should read. */
+  readonly warn?: ((partition: number, message: string) => void) | undefined;
 }
 
 interface Open {
@@ -61,6 +66,8 @@ export class DeadLetters {
   #told_bytes: number | undefined;
   #append_bytes_max = APPEND_BYTES_MAX;
   #letter_bytes_max = Number.POSITIVE_INFINITY;
+  /** When it was last said that letters of a partition were cut, and how many were since. */
+  readonly #cuts = new Map<number, { toldAt_ms: number; untold: number }>();
 
   constructor(private readonly options: DeadLetterOptions) {}
 
@@ -81,6 +88,11 @@ export class DeadLetters {
       }
     }
   };
+
+  /** What is in the topic is read back anew, since the partition's records are about to be applied once more. */
+  forget(partition: number): void {
+    void this.#drop(partition);
+  }
 
   async close(): Promise<void> {
     await Promise.all([...this.#partitions.keys()].map((partition) => this.#drop(partition)));
@@ -125,7 +137,24 @@ export class DeadLetters {
       return;
     }
     for (const { letter, record } of pending) open.delivered.noteAppended(claimFor(letter.record, record));
-    this.options.appended?.(partition, pending.length);
+    const cut = pending.filter(({ whole, record }) => record !== whole);
+    this.options.appended?.(partition, pending.length, cut.length);
+    const last = cut.at(-1);
+    if (last) this.#tellOfCut(partition, cut.length, last.letter.record.offset);
+  }
+
+  #tellOfCut(partition: number, letters: number, offset: number): void {
+    const { clock, topic, deadLetterTopic, warn } = this.options;
+    const { toldAt_ms, untold } = this.#cuts.get(partition) ?? { toldAt_ms: Number.NEGATIVE_INFINITY, untold: 0 };
+    const now_ms = clock.now_ms();
+    const count = untold + letters;
+    if (now_ms - toldAt_ms < TELL_AGAIN_MS) return void this.#cuts.set(partition, { toldAt_ms, untold: count });
+    this.#cuts.set(partition, { toldAt_ms: now_ms, untold: 0 });
+    const were = count === 1 ? "1 letter was" : `${count} letters were`;
+    warn?.(
+      partition,
+      `${were} cut to fit into ${deadLetterTopic}, the last at offset ${offset} of ${topic}, which alone has the whole record. Such a letter cannot be redriven; raise max.message.bytes of ${deadLetterTopic}.`,
+    );
   }
 
   async #appendSmaller(partition: number, open: Open, pending: readonly Pending[], refused: AppError): Promise<void> {
@@ -173,7 +202,7 @@ export class DeadLetters {
   async #open(partition: number): Promise<Open> {
     const { log, deadLetterTopic } = this.options;
     await this.#learnSize();
-    const producer = await log.fencedProducer(`${deadLetterTopic}.${partition}`);
+    const producer = await letterProducer(log, deadLetterTopic, partition);
     const open = { producer, delivered: new DeliveredLetters() };
     this.#partitions.set(partition, open);
     return open;

@@ -67,6 +67,8 @@ export interface PartitionView<View> {
   readonly endOffset: number;
   /** Why it halted: a sentence that says what to do. */
   readonly halted: string | undefined;
+  /** Since when, on the wall clock. */
+  readonly haltedSince_ms?: number | undefined;
   /** Why it does not go on now, though it will by itself: suspended, blocked, or the log does not give the partition. A sentence. */
   readonly hindered: string | undefined;
   /**

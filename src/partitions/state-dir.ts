@@ -1,10 +1,18 @@
-import { mkdirSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { basename, join } from "node:path";
 import { AppError } from "../errors.ts";
 import { FileLock } from "../file-lock.ts";
 import type { Projection } from "./projection.ts";
 import { openFilesShortage } from "./open-files.ts";
-import { cannotBeOpened, type Locking, moveAside, type OpenedDatabase, openDatabase, type StoreIdentity } from "./store.ts";
+import {
+  cannotBeOpened,
+  hasApplied,
+  type Locking,
+  moveAside,
+  type OpenedDatabase,
+  openDatabase,
+  type StoreIdentity,
+} from "./store.ts";
 
 /** Where a process keeps its stores: on disk, or in memory where a simulation runs many. */
 export interface State {
@@ -27,6 +35,22 @@ export interface State {
 export type ClaimState = (logId: string) => State;
 
 export const storeName = (topic: string, partition: number): string => `${topic}.${partition}.sqlite`;
+
+/**
+ * A store in the data directory that holds what was applied of the topic, by whichever role and whether or not it runs now. Nothing is
+ * claimed or changed.
+ */
+export function appliedStore(dataDir: string, logId: string, topic: string): string | undefined {
+  const state = join(dataDir, "state", logId);
+  if (!existsSync(state)) return undefined;
+  for (const name of readdirSync(state, { recursive: true, encoding: "utf8" })) {
+    const file = basename(name);
+    if (!file.startsWith(`${topic}.`) || !file.endsWith(".sqlite")) continue;
+    const path = join(state, name);
+    if (hasApplied(path, topic)) return path;
+  }
+  return undefined;
+}
 
 /** More instances of one role than this do not share one data directory. */
 const INSTANCES_MAX = 64;

@@ -55,6 +55,24 @@ export function openDatabase(
   return { db, setAside: { path: aside, reason } };
 }
 
+/** Whether the file holds what was applied of the topic; true also where it cannot be told, as while another program holds it. */
+export function hasApplied(path: string, topic: string): boolean {
+  let db: Database | undefined;
+  try {
+    db = new Database(path, { readonly: true });
+    const tables = db.query<{ count: number }, []>(
+      "SELECT count(*) AS count FROM sqlite_schema WHERE name IN ('store', 'position')",
+    );
+    if (tables.get()?.count !== 2) return false;
+    const holds = "SELECT 1 FROM store WHERE topic = ? AND EXISTS (SELECT 1 FROM position WHERE next_offset > 0)";
+    return db.query(holds).get(topic) !== null;
+  } catch {
+    return true;
+  } finally {
+    db?.close();
+  }
+}
+
 /** Gives a closed database file another name, so that the next `openDatabase` makes a new one. Returns that name. */
 export function moveAside(path: string, wall_ms: number): string {
   const aside = `${path}.set-aside-${wall_ms}`;

@@ -19,6 +19,8 @@ export interface TopicConcern {
   readonly code: (typeof TOPIC_CONCERNS)[number];
   /** False where nothing is known to be wrong. */
   readonly isWarning: boolean;
+  /** Sentences: what is set, what follows. */
+  readonly what: string;
   /** Sentences: what is set, what follows, what to do. */
   readonly message: string;
 }
@@ -29,6 +31,8 @@ export interface TopicUse {
   readonly role: "orders" | "dead-letters";
   /** The largest batch of one record that the topic must take. */
   readonly record_bytes_max: number;
+  /** Where the log is reached, for the commands that are told. */
+  readonly brokers?: string | undefined;
 }
 
 /** Records older than this are hardly ever written again, by a replay or from an archive. */
@@ -66,19 +70,20 @@ export function topicConcerns(use: TopicUse, description: TopicDescription): Top
   const concerns = CHECKS.flatMap((check): TopicConcern[] => {
     const found = check(use, description);
     if (found === undefined) return [];
-    const [code, what, change] = found;
-    return [{ code, isWarning: true, message: `The topic ${use.topic} ${what} ${advice(use.topic, change)}` }];
+    const [code, is, change] = found;
+    const what = `The topic ${use.topic} ${is}`;
+    return [{ code, isWarning: true, what, message: `${what} ${advice(use, change)}` }];
   });
   // A log without brokers has no settings.
   if (description.brokers === undefined || Object.keys(description.settings).length > 0) return concerns;
-  const message = `The settings of the topic ${use.topic} cannot be read, so nobody sees whether they keep its records. Grant DESCRIBE_CONFIGS on it.`;
-  return [...concerns, { code: "settings-unreadable", isWarning: false, message }];
+  const what = `The settings of the topic ${use.topic} cannot be read, so nobody sees whether they keep its records.`;
+  return [...concerns, { code: "settings-unreadable", isWarning: false, what, message: `${what} Grant DESCRIBE_CONFIGS on it.` }];
 }
 
-const advice = (topic: string, change: Change): string => {
+const advice = ({ topic, brokers = "BROKER" }: TopicUse, change: Change): string => {
   if (typeof change === "string") return change;
   const pairs = Object.entries(change).map(([name, value]) => `${name}=${value}`);
-  const kafka = `kafka-configs.sh --bootstrap-server BROKER --alter --entity-type topics --entity-name ${topic} --add-config ${pairs.join(",")}`;
+  const kafka = `kafka-configs.sh --bootstrap-server ${brokers} --alter --entity-type topics --entity-name ${topic} --add-config ${pairs.join(",")}`;
   return `Set it: rpk topic alter-config ${topic} ${pairs.map((pair) => `--set ${pair}`).join(" ")} (or ${kafka}).`;
 };
 

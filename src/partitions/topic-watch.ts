@@ -12,6 +12,8 @@ export interface TopicWatchOptions {
   readonly log: Log;
   readonly topic: string;
   readonly deadLetterTopic: string;
+  /** Where the log is reached, for the commands that are told. */
+  readonly brokers?: string | undefined;
   /** The largest batch that one order's event makes. */
   readonly event_bytes_max: number;
   readonly clock: Clock;
@@ -25,7 +27,8 @@ export interface TopicWatchOptions {
  */
 export class TopicWatch {
   readonly #concerns = new Map<string, readonly TopicConcern[]>();
-  readonly #told = new Map<string, { readonly message: string; readonly at_ms: number }>();
+  readonly #told = new Map<string, { readonly what: string; readonly message: string; readonly at_ms: number }>();
+  #lettersId: string | undefined;
 
   constructor(private readonly options: TopicWatchOptions) {}
 
@@ -56,9 +59,26 @@ export class TopicWatch {
     await this.#lookAt({ topic: deadLetterTopic, role: "dead-letters", record_bytes_max: letterBytesNeeded(orders) });
   }
 
-  async #lookAt(use: TopicUse): Promise<TopicDescription | undefined> {
+  /** The topic of the dead letters was deleted and made anew, by this service or another program. */
+  tellLettersGone(): void {
+    const { topic, deadLetterTopic, logger } = this.options;
+    this.#lettersId = undefined;
+    logger.warn(
+      { topic: deadLetterTopic },
+      `The topic ${deadLetterTopic} was deleted and is made anew: the letters that were in it are gone. Their records are still in ${topic}; to have their letters appended again, have the partitions rebuilt: POST /partitions/<partition>/rebuild of the order service.`,
+    );
+  }
+
+  #noteLetters({ topicId }: TopicDescription): void {
+    if (this.#lettersId !== undefined && topicId !== undefined && topicId !== this.#lettersId) this.tellLettersGone();
+    this.#lettersId = topicId;
+  }
+
+  async #lookAt(asked: Omit<TopicUse, "brokers">): Promise<TopicDescription | undefined> {
+    const use = { ...asked, brokers: this.options.brokers };
     const description = await this.options.log.describe(use.topic);
     if (description === undefined) return undefined;
+    if (use.role === "dead-letters") this.#noteLetters(description);
     const concerns = topicConcerns(use, description);
     this.#concerns.set(use.topic, concerns);
     this.#tell(use.topic, concerns);
@@ -73,14 +93,14 @@ export class TopicWatch {
       const told = this.#told.get(key);
       const concern = concerns.find((one) => one.code === code);
       if (concern === undefined) {
-        if (told !== undefined) logger.info({ topic, concern: code }, `No longer so: ${told.message}`);
+        if (told !== undefined) logger.info({ topic, concern: code }, `No longer so: ${told.what}`);
         this.#told.delete(key);
         continue;
       }
-      const { message, isWarning } = concern;
+      const { what, message, isWarning } = concern;
       const isDue = told?.message !== message || (isWarning && now_ms - told.at_ms >= TELL_AGAIN_MS);
       if (!isDue) continue;
-      this.#told.set(key, { message, at_ms: now_ms });
+      this.#told.set(key, { what, message, at_ms: now_ms });
       logger[isWarning ? "warn" : "info"]({ topic, concern: code }, message);
     }
   }

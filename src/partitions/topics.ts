@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
+import { AppError } from "../errors.ts";
 import { Backoff } from "../log/backoff.ts";
 import type { CreatedTopic, Log } from "../log/log.ts";
 import type { Random } from "../random.ts";
@@ -16,6 +17,8 @@ export interface TopicsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** A store that holds what was applied of the orders' topic in the log with this id; undefined where there is none, or none is kept. */
+  readonly stateOf?: ((logId: string) => string | undefined) | undefined;
 }
 
 /** An event's bytes are those of the request that asked for it, some written longer (a price of 1 is 1.00), and what names it. */
@@ -31,6 +34,7 @@ const ANSWER_WAIT_MS = 1_000;
  *
  * ```
  *  prepare(): waiting ──both there──▶ known      watch(): a look each minute
+ *                └─ orders' missing, with state of it: waits for a person
  * ```
  */
 export class Topics implements TopicsStanding {
@@ -39,6 +43,8 @@ export class Topics implements TopicsStanding {
   /** The same on the wall clock. */
   readonly #madeAt_ms: number;
   #isPrepared = false;
+  /** The topic of the letters was there before. */
+  #hadLetters = false;
   #cause: string | undefined;
   #toldAt_ms = Number.NEGATIVE_INFINITY;
 
@@ -50,6 +56,7 @@ export class Topics implements TopicsStanding {
       logger,
       topic: config.orders_topic,
       deadLetterTopic: config.dead_letter_topic,
+      brokers: config.kafka?.brokers.join(","),
       event_bytes_max: EVENT_BYTES_PER_BODY_BYTE * config.body_bytes_max + EVENT_HEADERS_BYTES_MAX,
     });
     this.#made_ms = clock.now_ms();
@@ -104,11 +111,31 @@ export class Topics implements TopicsStanding {
   async create(): Promise<void> {
     const { log, config } = this.options;
     const { orders_topic: topic, dead_letter_topic: deadLetterTopic, topic_replicas: replicas } = config;
+    const hasState = await this.#requireNotLost();
     this.#created(topic, await log.createTopic(topic, config.topic_partitions, { replicas }));
     const count = await log.partitionCount(topic);
     // Not knowing it is no reason to wait: what is then too small is found by the watch.
     const record_bytes_max = letterBytesMax(await log.describe(topic).catch(() => undefined));
-    this.#created(deadLetterTopic, await log.createTopic(deadLetterTopic, count, { record_bytes_max, replicas }));
+    const created = await log.createTopic(deadLetterTopic, count, { record_bytes_max, replicas });
+    this.#created(deadLetterTopic, created);
+    if (created !== undefined && (this.#hadLetters || hasState)) this.#watch.tellLettersGone();
+    this.#hadLetters = true;
+  }
+
+  /**
+   * Throws where the orders' topic is missing although there is state of it: a topic made anew in its place would hide that its orders
+   * are lost. Resolves with whether there is state.
+   */
+  async #requireNotLost(): Promise<boolean> {
+    const { log, config, stateOf } = this.options;
+    const { orders_topic: topic } = config;
+    const path = stateOf?.(await log.id());
+    // Asked after the state is found: another service may just have made both.
+    if (path === undefined || (await log.partitionCount(topic)) > 0) return path !== undefined;
+    throw new AppError(
+      "LOG_UNAVAILABLE",
+      `The topic ${topic} does not exist, and there is state of it in ${path}: was it deleted? It is not made anew, since its orders would then be unknown. Restore it from an archive into a topic of another name and set ORDERS_TOPIC to that; or, to begin without its orders, stop the services, move that state away and start again. A topic of this name that you create by hand is read, and disagrees with the state until that is moved away.`,
+    );
   }
 
   #created(topic: string, created: CreatedTopic | undefined): void {

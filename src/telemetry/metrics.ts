@@ -26,6 +26,7 @@ export interface WatchedPartitions<Held extends HeldPartition = HeldPartition> {
   held(): Iterable<Held>;
   readonly readFailure: string | undefined;
   readonly standstill: string | undefined;
+  readonly deadLetterFailure?: string | undefined;
   readonly topics?:
     { readonly findings: readonly { readonly topic: string; readonly code: string; readonly isFound: boolean }[] } | undefined;
   readonly restore:
@@ -37,6 +38,7 @@ interface PartitionCounts {
   readonly outcomes: Record<string, number>;
   storeOutages: number;
   deadLettersAppended: number;
+  deadLettersCut: number;
 }
 
 /**
@@ -112,8 +114,10 @@ export class Metrics implements PartitionMeter, RequestMeter {
     this.#of(partition).storeOutages++;
   }
 
-  deadLettersAppended(partition: number, letters: number): void {
-    this.#of(partition).deadLettersAppended += letters;
+  deadLettersAppended(partition: number, letters: number, cut: number): void {
+    const counts = this.#of(partition);
+    counts.deadLettersAppended += letters;
+    counts.deadLettersCut += cut;
   }
 
   /** What a cart's appender tells. */
@@ -225,6 +229,15 @@ export class Metrics implements PartitionMeter, RequestMeter {
       partitions,
       (counts) => counts.deadLettersAppended,
     );
+    this.#ofCounts(
+      "orders_dead_letters_cut_total",
+      "Of them those that were cut to fit: the whole record is in the orders' topic alone.",
+      partitions,
+      (counts) => counts.deadLettersCut,
+    );
+    ofSet("orders_dead_letters_hindered", "1 while dead letters could not be appended, should there be any.", (set) =>
+      flag(set.deadLetterFailure !== undefined),
+    );
     this.#counter(
       "orders_records_total",
       "Records read and committed, by what became of them.",
@@ -242,7 +255,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
     let counts = this.#partitions.get(partition);
     if (!counts) {
       const outcomes = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0]));
-      this.#partitions.set(partition, (counts = { outcomes, storeOutages: 0, deadLettersAppended: 0 }));
+      this.#partitions.set(partition, (counts = { outcomes, storeOutages: 0, deadLettersAppended: 0, deadLettersCut: 0 }));
     }
     return counts;
   }

@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { renameSync } from "node:fs";
+import { join } from "node:path";
 import { clusterSuite } from "../support/cluster/cluster-suite.ts";
 import {
   appendForeign,
@@ -112,6 +114,43 @@ await clusterSuite("topics made anew", (cluster) => {
       await again.ready();
       for (const orderId of anew.get(stopped) ?? []) await readable(again, orderId);
       expect(await read(again, old.get(stopped)?.[0] as string)).toBe("404 ORDER_NOT_FOUND");
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "one that is deleted while nothing runs is not made by the services, which say where its state is, until that is moved away",
+    async () => {
+      const orders = await ordersTopic(cluster(), { layout: LAYOUT });
+      await using dir = await tempDir();
+      const firstRun = await startProgram({ env: orders.env, dataDir: dir.path });
+      await firstRun.ready();
+      const orderId = orders.newOrder(0);
+      expect(await created(firstRun, orderId)).toBe("200");
+      await readable(firstRun, orderId);
+      firstRun.kill("SIGTERM");
+      await firstRun.exited();
+      await cluster().admin.deleteTopic(orders.topic);
+
+      const secondRun = await startProgram({ env: orders.env, dataDir: dir.path });
+      await secondRun.live();
+      for (const url of [secondRun.cartUrl, secondRun.orderUrl]) {
+        await waitUntil(
+          "health to name the state",
+          async () => ((await health(url)).reason ?? "").includes(`${orders.topic} does not exist, and there is state of it in`),
+          { wait_ms_max: NOTICED_MS_MAX },
+        );
+        expect((await health(url)).http).toBe(503);
+      }
+      expect(await read(secondRun, orderId)).toMatch(/^503 /);
+      expect(await created(secondRun, orderId)).toMatch(/^503 /);
+      expect(secondRun.output()).not.toContain("Created the topic");
+      secondRun.kill("SIGTERM");
+      await secondRun.exited();
+      renameSync(join(dir.path, "state"), join(dir.path, "state-before"));
+      await using again = await startProgram({ env: { ...orders.env, TOPIC_PARTITIONS: "1" }, dataDir: dir.path });
+      await again.ready();
+      expect(await read(again, orderId)).toBe("404 ORDER_NOT_FOUND");
     },
     TIMEOUT_MS,
   );

@@ -166,6 +166,9 @@ describe("batches that cannot be decoded", () => {
         record(2, { headers: headers(2, ["x-dead-letter-last-offset", "4"]), key: null, value: null }),
         record(3, { headers: headers(5) }),
       ]);
+    // Who names one wants that one, and it is not done.
+    const named = await rig.run(runRedrive, "--yes --partition 0 --offset 1");
+    expect([named.code, named.said]).toEqual([2, expect.stringContaining("1 letter more match")]);
     const { code, said } = await rig.run(runRedrive, "--yes");
     expect([code, said]).toEqual([0, expect.stringContaining("2 letters more match, and do not have the whole record")]);
     expect(said).toContain("1 batch of orders.events.dlq cannot be decoded");

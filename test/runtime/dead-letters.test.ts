@@ -5,6 +5,7 @@ import { readiness } from "../../src/http/health.ts";
 import { type MemoryFaults, noFaults } from "../../src/log/memory-log.ts";
 import type { NewRecord } from "../../src/log/log.ts";
 import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, REPLAY_HEADERS } from "../../src/log/operation-headers.ts";
+import { deadLetterPage } from "../../src/order-service/dead-letter-listing.ts";
 import { LogScans } from "../../src/order-service/log-scan.ts";
 import type { OrdersView } from "../../src/order-service/queries.ts";
 import { UnreadRecords } from "../../src/order-service/unread-records.ts";
@@ -115,6 +116,72 @@ describe("a letter fits", () => {
       [OFFSET]: "1",
       [LAST_OFFSET]: "5",
     });
+  });
+});
+
+describe("a letter that does not have the whole record", () => {
+  const listed = async (rig: Rig) =>
+    (await deadLetterPage(new LogScans(rig.log, systemClock), TOPIC, DEAD_LETTER_TOPIC, undefined, undefined, 9)).letters;
+
+  test("is shown as cut, with the record's sizes, and with why no command redrives it", async () => {
+    await using rig = new Rig();
+    await rig.prepare(1);
+    rig.broker.topics.setRecordBytesMax(DEAD_LETTER_TOPIC, 3_000);
+    await rig.append(
+      { ...poison(0, "z".repeat(6_000)), key: "k".repeat(4_000) },
+      poison(0, "v".repeat(2_000) + "w".repeat(2_000)),
+    );
+    rig.broker.topics.landUndecodable(TOPIC, 0, 5, "It is none.");
+    await rig.append(poison(0, "small"));
+    await applied(rig, "x");
+    const byOrigin = new Map((await listed(rig)).map((letter) => [letter.origin.offset, letter]));
+    const [both, value, batch, whole] = [0, 1, 2, 7].map((offset) => byOrigin.get(offset));
+    const cut = (offset: number) =>
+      `It says that it does not have the whole record, as one that was cut to fit: that is in ${TOPIC} only, partition 0, offset ${offset}. So it is not redriven.`;
+    expect(both).toMatchObject({
+      key: { bytes: 4_000, isCut: true },
+      value: { bytes: 6_000, isCut: true, text: "" },
+      redrive: null,
+      noRedrive: cut(0),
+    });
+    expect(value).toMatchObject({
+      key: { bytes: 5, isCut: false },
+      value: { bytes: 4_000, isCut: true },
+      redrive: null,
+      noRedrive: cut(1),
+    });
+    expect(batch).toMatchObject({
+      redrive: null,
+      noRedrive: `It stands for a batch of ${TOPIC}, partition 0, offsets 2 to 6, that cannot be decoded: there is no record to redrive.`,
+    });
+    expect(whole).toMatchObject({ redrive: expect.stringMatching(/^bun run redrive /), noRedrive: null });
+  });
+
+  test("is counted, and warned of at once and each minute at most", async () => {
+    await using rig = new Rig();
+    await rig.prepare(1);
+    rig.broker.topics.setRecordBytesMax(DEAD_LETTER_TOPIC, 3_000);
+    const told = () => rig.warnings.filter((warning) => warning.includes(" cut to fit "));
+    const set = await applied(rig, "x");
+    rig.metrics.watch(
+      () => set,
+      () => 0,
+    );
+    const large = async () => {
+      await rig.append(poison(0, "z".repeat(6_000)), poison(0, "small"));
+      const endOffset = await end(rig);
+      await eventually(() => set.get(0)?.nextOffset === endOffset);
+    };
+    await large();
+    expect(told()).toEqual([
+      `0: 1 letter was cut to fit into ${DEAD_LETTER_TOPIC}, the last at offset 0 of ${TOPIC}, which alone has the whole record. Such a letter cannot be redriven; raise max.message.bytes of ${DEAD_LETTER_TOPIC}.`,
+    ]);
+    await large();
+    expect(told()).toHaveLength(1);
+    rig.passed_ms += MINUTE_MS;
+    await large();
+    expect(told()[1]).toStartWith(`0: 2 letters were cut to fit into ${DEAD_LETTER_TOPIC}, the last at offset 4 `);
+    expect(await rig.metrics.text()).toMatch(/orders_dead_letters_cut_total\{partition="0",component="order-service"\} 3\n/);
   });
 });
 

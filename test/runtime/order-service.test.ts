@@ -5,9 +5,9 @@ import { readConfig } from "../../src/config.ts";
 import { readiness } from "../../src/http/health.ts";
 import { MemoryBroker, type MemoryFaults, noFaults } from "../../src/log/memory-log.ts";
 import type { GroupListener, Log, Membership } from "../../src/log/log.ts";
-import { OrderService } from "../../src/order-service/service.ts";
+import { OrderService, REBUILD_ASKED } from "../../src/order-service/service.ts";
 import { Disk } from "../simulation/memory-state.ts";
-import { answerFor, eventually } from "./rig.ts";
+import { answerFor, eventually, poison } from "./rig.ts";
 
 const TOPIC = "orders.events";
 const MINUTE_MS = 60_000;
@@ -38,7 +38,8 @@ function started(faults: MemoryFaults = noFaults, change: (log: Log) => void = (
     if (level >= 40) warnings.push(msg);
   };
   let ids = 0;
-  const log: Log = new MemoryBroker({ clock: systemClock, newUuid: () => `id-${ids++}`, faults }).connect("test");
+  const broker = new MemoryBroker({ clock: systemClock, newUuid: () => `id-${ids++}`, faults });
+  const log: Log = broker.connect("test");
   change(log);
   const config = readConfig({ ORDERS_TOPIC: TOPIC, TOPIC_PARTITIONS: "2", BACKOFF_MS_MIN: "10", BACKOFF_MS_MAX: "100" });
   const disk = new Disk();
@@ -48,7 +49,7 @@ function started(faults: MemoryFaults = noFaults, change: (log: Log) => void = (
     await service.stop();
     await log.close();
   };
-  return { service, set: service.partitions, warnings, pass, [Symbol.asyncDispose]: stop };
+  return { service, broker, log, set: service.partitions, warnings, pass, [Symbol.asyncDispose]: stop };
 }
 
 describe("what keeps an order service from its work is said", () => {
@@ -91,19 +92,42 @@ describe("what keeps an order service from its work is said", () => {
     await eventually(() => readiness(rig.set).status === "ready");
   });
 
-  test("where it has no right to append dead letters: before there are any, each minute, until it has", async () => {
-    let isDenied = true;
-    await using rig = started({ ...noFaults, isDenied: (_, what) => isDenied && what === `${TOPIC}.dlq.check` });
-    await eventually(() => readiness(rig.set).status === "ready" && rig.set.deadLetterFailure !== undefined);
-    const why = expect.stringMatching(/^Preparing to append to orders\.events\.dlq fails: .*right/);
-    expect(readiness(rig.set)).toMatchObject({ status: "ready", deadLetters: why });
-    const told = () => rig.warnings.filter((warning) => warning.startsWith("Preparing to append"));
-    expect(told()).toHaveLength(1);
-    rig.pass(MINUTE_MS);
-    await eventually(() => told().length === 2);
-    isDenied = false;
-    rig.pass(MINUTE_MS);
-    await eventually(() => rig.set.deadLetterFailure === undefined);
-    expect(readiness(rig.set)).not.toHaveProperty("deadLetters");
-  });
+  test.each(["check", "check2"])(
+    "where it has no right to append dead letters as %s: before there are any, each minute, until it has",
+    async (name) => {
+      let isDenied = true;
+      await using rig = started({ ...noFaults, isDenied: (_, what) => isDenied && what === `${TOPIC}.dlq.${name}` });
+      await eventually(() => readiness(rig.set).status === "ready" && rig.set.deadLetterFailure !== undefined);
+      const why = expect.stringMatching(
+        /^Preparing to append to orders\.events\.dlq fails: .*right.* grant it on all ids with the prefix "orders\.events\.dlq\."$/,
+      );
+      expect(readiness(rig.set)).toMatchObject({ status: "ready", deadLetters: why });
+      const told = () => rig.warnings.filter((warning) => warning.startsWith("Preparing to append"));
+      expect(told()).toHaveLength(1);
+      rig.pass(MINUTE_MS);
+      await eventually(() => told().length === 2);
+      isDenied = false;
+      rig.pass(MINUTE_MS);
+      await eventually(() => rig.set.deadLetterFailure === undefined);
+      expect(readiness(rig.set)).not.toHaveProperty("deadLetters");
+    },
+  );
+});
+
+test("a rebuild that an operator asked for is told as that, and appends the letters anew that went with their topic", async () => {
+  await using rig = started();
+  const letters = async () => (await rig.log.watermarks(`${TOPIC}.dlq`)).map(({ endOffset }) => endOffset);
+  await eventually(() => readiness(rig.set).status === "ready");
+  await rig.log.producer().append(TOPIC, [poison(0, "{"), poison(1, "{"), poison(1, "[")]);
+  await eventually(() => rig.set.get(0)?.nextOffset === 1 && rig.set.get(1)?.nextOffset === 2);
+  const before = await letters();
+  expect(before.every((end) => end > 0)).toBe(true);
+  rig.broker.topics.deleteTopic(`${TOPIC}.dlq`);
+  await rig.log.createTopic(`${TOPIC}.dlq`, 2);
+  rig.set.rebuild(1, REBUILD_ASKED);
+  await eventually(() => rig.set.get(1)?.state === "running" && rig.set.get(1)?.nextOffset === 2);
+  expect(await letters()).toEqual([0, before[1]!]);
+  expect(rig.warnings.filter((warning) => warning.includes("set aside"))).toEqual([
+    "The store was set aside, as an operator asked for its rebuild; it is rebuilt from the log.",
+  ]);
 });

@@ -131,7 +131,7 @@ export class Rig implements AsyncDisposable {
       ...common,
       deadLetterTopic: DEAD_LETTER_TOPIC,
       ...(this.createDeadLetterTopic ? { createTopic: this.createDeadLetterTopic } : {}),
-      appended: (partition, letters) => this.metrics.deadLettersAppended(partition, letters),
+      appended: (partition, letters, cut) => this.metrics.deadLettersAppended(partition, letters, cut),
     });
     const set = new PartitionSet({
       ...common,

@@ -65,8 +65,9 @@ function rig(there: Record<string, TopicDescription> = {}) {
     there,
     lines,
     created,
-    topics: (replicas?: number) =>
+    topics: (replicas?: number, stateOf?: (logId: string) => string | undefined) =>
       new Topics({
+        stateOf,
         owner: "The order service",
         config: { ...config, topic_replicas: replicas },
         log,
@@ -169,6 +170,62 @@ test("a topic that is created with one replica is warned of, and again once ther
   ]);
 });
 
+test("a topic that is missing although there is state of it is not created, until the state is moved away or the topic is there", async () => {
+  const { topics: make, created, warned, there } = rig();
+  let state: string | undefined = "/data/state/the log/order-service-0/orders.events.0.sqlite";
+  const topics = make(3, (logId) => (logId === "the log" ? state : undefined));
+  const preparing = topics.prepare(new AbortController().signal);
+  await eventually(() => topics.waiting !== undefined);
+  expect(topics.waiting?.sentence).toStartWith(
+    "The log cannot be used: The topic orders.events does not exist, and there is state of it in /data/state/the log/order-service-0/orders.events.0.sqlite: was it deleted?",
+  );
+  expect(warned()).toEqual([expect.stringContaining("Restore it from an archive")]);
+  await Bun.sleep(20);
+  expect([created, there]).toEqual([[], {}]);
+  state = undefined;
+  expect(await preparing).toBe("the log");
+  expect(created.map(([topic]) => topic)).toEqual(["orders.events", "orders.events.dlq"]);
+  expect(warned()).toHaveLength(1);
+});
+
+test("where there is state and the topic, it goes on", async () => {
+  const { topics: make, created } = rig({ "orders.events": described({}), "orders.events.dlq": described({}) });
+  expect(await make(3, () => "/data/state").prepare(new AbortController().signal)).toBe("the log");
+  expect(created).toEqual([]);
+});
+
+test("dead letters that are gone with their topic are told, whoever made it anew, and how to have them again", async () => {
+  const gone = (warnings: readonly string[]) =>
+    warnings.filter((warning) => warning.includes("the letters that were in it are gone"));
+  const letters = (topicId: string) => ({ ...described(ROOMY), topicId });
+  const { topics: make, there, warned, minute } = rig({ "orders.events": described({}), "orders.events.dlq": letters("a") });
+  const topics = make(3);
+  await using _ = await watched(topics);
+  await minute();
+  expect(gone(warned())).toEqual([]);
+  // By another program.
+  there["orders.events.dlq"] = letters("b");
+  await minute();
+  expect(gone(warned())).toEqual([expect.stringContaining("POST /partitions/<partition>/rebuild")]);
+  // By the service.
+  delete there["orders.events.dlq"];
+  await topics.create();
+  expect(gone(warned())).toHaveLength(2);
+  await minute();
+  expect(gone(warned())).toHaveLength(2);
+});
+
+test("so are those that are gone when a service with state starts, and none are where there is none", async () => {
+  for (const [state, warnings] of [
+    ["/data/state", 1],
+    [undefined, 0],
+  ] as const) {
+    const { topics: make, warned } = rig({ "orders.events": described({}) });
+    await make(3, () => state).prepare(new AbortController().signal);
+    expect(warned().filter((warning) => warning.includes("the letters that were in it are gone"))).toHaveLength(warnings);
+  }
+});
+
 test("the dead letters of a topic that was there have room for its largest record", async () => {
   const { topics: make, created } = rig({ "orders.events": described({ "max.message.bytes": "5242880" }) });
   await make().prepare(new AbortController().signal);
@@ -229,7 +286,11 @@ test("a setting that may cost records is warned of when it is found, when it cha
   there["orders.events"] = described({});
   await minute();
   expect(topics.warnings).toEqual([]);
-  expect(lines.at(-1)).toEqual(["info", expect.stringMatching(/^No longer so: The topic orders\.events is compacted/)]);
+  // Who reads the last line does not act once more.
+  expect(lines.at(-1)).toEqual([
+    "info",
+    "No longer so: The topic orders.events is compacted (cleanup.policy=compact,delete): a record goes once a later one has its key, so a state that is made anew lacks orders, and 404 is answered for them.",
+  ]);
 });
 
 test("settings that may not be read are told once, as no warning", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { audit, type AuditOptions, type Finding } from "../../src/audit/audit.ts";
-import type { HeldPartition, OrderServiceClient } from "../../src/audit/order-service-client.ts";
+import type { HeldPartition, OrderServiceClient, ServiceRow } from "../../src/audit/order-service-client.ts";
 import { ReferenceFold } from "../../src/audit/reference-fold.ts";
 import { table } from "../../src/audit/table.ts";
 import { systemClock } from "../../src/clock.ts";
@@ -21,7 +21,11 @@ async function opened(partitions: number, faults: Partial<MemoryFaults> = {}) {
   const log = broker.connect("audit");
   await log.createTopic(TOPIC, partitions);
   const append = (...records: NewRecord[]) => log.producer().append(TOPIC, records);
-  const run = async (held: readonly Partial<HeldPartition>[], more: Partial<AuditOptions> = {}): Promise<Finding[]> => {
+  const run = async (
+    held: readonly Partial<HeldPartition>[],
+    more: Partial<AuditOptions> = {},
+    rows: readonly ServiceRow[] = [],
+  ): Promise<Finding[]> => {
     const service: OrderServiceClient = {
       url: "http://orders",
       partitions: async () => ({
@@ -29,7 +33,7 @@ async function opened(partitions: number, faults: Partial<MemoryFaults> = {}) {
         partitionCount: partitions,
         partitions: held.map((one, partition) => ({ partition, state: "running", offset: 0, ...one })),
       }),
-      rows: async () => ({ offset: 0, orders: [] }),
+      rows: async (_, after) => ({ offset: 0, orders: after === "" ? rows : [] }),
       rebuild: async () => undefined,
     };
     const options = {
@@ -52,6 +56,22 @@ async function opened(partitions: number, faults: Partial<MemoryFaults> = {}) {
   };
   return { broker, log, append, run, digest };
 }
+
+/** As a service has the order that `created` makes. */
+const row = (orderId: string, ...eventIds: string[]): ServiceRow => ({
+  orderId,
+  order: {
+    orderId,
+    customerId: "CUST-00001",
+    orderDate: "2026-11-22T21:42:39Z",
+    items: [{ itemId: "ITEM-001", quantity: 1, price: 10 }],
+    totalAmount: 10,
+    currency: "USD",
+    status: "shipped",
+  },
+  held: [],
+  eventIds,
+});
 
 const events = [
   record(0, created("ORD-1", "c1")),
@@ -82,6 +102,53 @@ describe("an audit", () => {
     expect(await run([{ offset: 3, digest: await digest(2) }])).toMatchObject([
       { differences: [expect.stringContaining("the log begins at offset 2")] },
     ]);
+  });
+
+  test("says that the log has lost records, and what, where the state has more, and counts no order that has only updates", async () => {
+    const { broker, append, run } = await opened(1);
+    // What compaction leaves: the create is gone, and the log still begins at offset 0.
+    broker.topics.openTransaction(TOPIC, [record(0, created("ORD-1", "c1"))]).end(false);
+    await append(record(0, updated("ORD-1", "u1", "shipped")));
+    const [found] = await run([{ offset: 3, digest: "of the state" }], {}, [row("ORD-1", "c1", "u1"), row("ORD-2", "c2")]);
+    expect(found?.differences[0]).toBe(
+      "the state has 2 orders and 2 events that the log does not have: the log has lost records, or the state was changed by hand; the log begins at offset 0, and has no record before offset 2: they were compacted away, or are of a transaction that was aborted",
+    );
+    expect(found).toMatchObject({ orders: 0, canRebuild: true, losses: found?.differences[0] });
+    expect(found?.differences).toContain("ORD-2 is held and is not in the log");
+  });
+
+  test("takes a row that differs, and has no event that the log has not, for one that can be rebuilt", async () => {
+    const { append, run } = await opened(1);
+    await append(record(0, created("ORD-1", "c1")));
+    expect(await run([{ offset: 1, digest: "of the state" }], {}, [row("ORD-1", "c1")])).toMatchObject([
+      { differences: ['ORD-1 has status "shipped", and should have "new"'], canRebuild: true, losses: undefined, orders: 1 },
+    ]);
+  });
+
+  test("names a gap at the log's start where all agrees, and a topic that is compacted", async () => {
+    const { broker, log, append, run, digest } = await opened(1);
+    broker.topics.openTransaction(TOPIC, events.slice(0, 2)).end(false);
+    await append(...events);
+    const described = log.describe.bind(log);
+    log.describe = async (topic) => {
+      const description = await described(topic);
+      return description && { ...description, settings: { "cleanup.policy": "compact,delete" } };
+    };
+    expect(await run([{ offset: 6, digest: await digest() }])).toMatchObject([
+      {
+        differences: [],
+        notes: [
+          "the log begins at offset 0, and has no record before offset 3: the topic is compacted (cleanup.policy=compact,delete), so a record goes once a later one has its key",
+        ],
+        losses: expect.stringContaining("compacted"),
+      },
+    ]);
+  });
+
+  test("never has a partition rebuilt of which the log has less than was applied", async () => {
+    const { append, run } = await opened(1);
+    await append(...events);
+    expect(await run([{ offset: 5, digest: "x" }])).toMatchObject([{ canRebuild: false }]);
   });
 
   test("counts a batch that cannot be decoded as one dead letter", async () => {

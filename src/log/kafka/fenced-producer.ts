@@ -25,7 +25,7 @@ const FENCED_ERRORS = ["INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED", "INVALID_PRO
 const ADVICE: Readonly<Record<string, string>> = {
   GROUP_COORDINATOR_NOT_AVAILABLE:
     "the brokers have no transaction coordinator: does their transaction topic want more brokers than there are (transaction.state.log.replication.factor)?",
-  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "grant this user WRITE and DESCRIBE",
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "grant this user WRITE and DESCRIBE on the transactional id",
   TOPIC_AUTHORIZATION_FAILED: "grant this user WRITE on the topic",
   CLUSTER_AUTHORIZATION_FAILED: "grant this user IDEMPOTENT_WRITE on the cluster",
 };
@@ -213,12 +213,9 @@ function openingError(e: unknown, fencingId: string): AppError {
   const advice = type === undefined ? undefined : ADVICE[type];
   if (type === undefined || advice === undefined) return unavailable(e);
   const code = type.endsWith("AUTHORIZATION_FAILED") ? "APPEND_REFUSED" : "LOG_UNAVAILABLE";
-  // Each partition has an id of its own, so that a right to this one alone is only the first of many.
-  const ids = fencingId.slice(0, fencingId.lastIndexOf(".") + 1);
-  const on = type === "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" ? ` on all transactional ids that begin with ${ids}` : "";
   return new AppError(
     code,
-    `The broker does not give a producer with the transactional id ${fencingId}: ${type}: ${advice}${on}.`,
+    `The broker does not give a producer with the transactional id ${fencingId}: ${type}: ${advice}.`,
     {},
     e,
   );

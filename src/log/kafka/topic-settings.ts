@@ -5,9 +5,12 @@ import type { Connections } from "./connections.ts";
 import type { TopicLeaders } from "./leaders.ts";
 import {
   describeError,
+  ERROR_CLUSTER_AUTHORIZATION_FAILED,
   ERROR_INVALID_CONFIG,
   ERROR_INVALID_REPLICATION_FACTOR,
+  ERROR_TOPIC_AUTHORIZATION_FAILED,
   ERROR_TOPIC_EXISTS,
+  protocolError,
   unavailable,
 } from "./protocol/errors.ts";
 import { metadataExchange } from "./protocol/metadata.ts";
@@ -110,7 +113,9 @@ async function create({ connections, leaders }: TopicContext, topic: TopicToCrea
 }
 
 function refused(topic: string, { errorCode, message }: Refusal, replicas: number | undefined): AppError {
-  const described = describeError(errorCode, "CREATE");
+  const isDenied = errorCode === ERROR_TOPIC_AUTHORIZATION_FAILED || errorCode === ERROR_CLUSTER_AUTHORIZATION_FAILED;
+  const denied = `${protocolError(errorCode).type}: grant this user CREATE on the topic, or create it by hand`;
+  const described = isDenied ? denied : describeError(errorCode, "CREATE");
   const why = message === null || message === "" ? described : `${described} (${message})`;
   const advice =
     errorCode === ERROR_INVALID_REPLICATION_FACTOR

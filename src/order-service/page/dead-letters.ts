@@ -98,7 +98,7 @@ export class DeadLetterList {
 }
 
 function shownLetter(letter: DeadLetterShown): HTMLElement {
-  const { origin, redrive } = letter;
+  const { origin, redrive, noRedrive } = letter;
   const place = origin.partition === null ? "unknown" : `${origin.partition}:${count(origin.offset ?? 0)}`;
   return h(
     "li",
@@ -126,18 +126,19 @@ function shownLetter(letter: DeadLetterShown): HTMLElement {
         `From ${origin.topic || "an unknown topic"}, partition and offset ${place}; here ${letter.partition}:${count(letter.offset)}.`,
       ),
       shownValue(letter.value),
-      redrive === null ? h("p", {}, "It does not come from this topic, so no command here redrives it.") : command(redrive),
+      redrive === null ? h("p", {}, noRedrive ?? "") : command(redrive),
     ),
   );
 }
 
 const oneLine = (bytes: ShownBytes): string =>
-  ("text" in bytes ? visible(bytes.text).replaceAll(/\s/g, " ") : `base64 ${bytes.base64}`).slice(0, 80);
+  `${("text" in bytes ? visible(bytes.text).replaceAll(/\s/g, " ") : `base64 ${bytes.base64}`).slice(0, 80)}${bytes.isCut ? "…" : ""}`;
 
 function shownValue(value: ShownBytes | null): HTMLElement {
   if (value === null) return h("p", {}, "It has no value.");
   const text = "text" in value ? visible(value.text) : hexDump(Uint8Array.from(atob(value.base64), (c) => c.charCodeAt(0)));
-  const size = `${plural(value.bytes, "byte", "bytes")}${value.isCut ? ", of which the first are shown" : ""}${"text" in value ? "" : ", not UTF-8"}`;
+  const shown = text === "" ? ", of which the letter has none" : ", of which the first are shown";
+  const size = `${plural(value.bytes, "byte", "bytes")}${value.isCut ? shown : ""}${"text" in value ? "" : ", not UTF-8"}`;
   return h("figure", {}, h("figcaption", { class: "quiet" }, size), h("pre", { tabindex: 0 }, text));
 }
 

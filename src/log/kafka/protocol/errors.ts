@@ -67,6 +67,7 @@ const ERRORS: Readonly<Record<number, ProtocolError>> = {
 export const ERROR_OFFSET_OUT_OF_RANGE = 1;
 export const ERROR_UNKNOWN_TOPIC = 3;
 export const ERROR_TOPIC_AUTHORIZATION_FAILED = 29;
+export const ERROR_CLUSTER_AUTHORIZATION_FAILED = 31;
 export const ERROR_TOPIC_EXISTS = 36;
 export const ERROR_INVALID_REPLICATION_FACTOR = 38;
 export const ERROR_INVALID_CONFIG = 40;

@@ -1,0 +1,48 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { indexProjection } from "../../src/cart/index-projection.ts";
+import { OwnCreates } from "../../src/cart/own-creates.ts";
+import { orderProjection } from "../../src/order-service/order-projection.ts";
+import { appliedStore, StateDir, storeName } from "../../src/partitions/state-dir.ts";
+import { PartitionStore } from "../../src/partitions/store.ts";
+import { tempDir } from "../support/temp-dir.ts";
+
+const TOPIC = "orders.events";
+const identity = { logId: "log", topic: TOPIC };
+const found = (dir: string, topic = TOPIC, logId = "log") => appliedStore(dir, logId, topic);
+
+test("state of a topic is a store that something was applied to, of any role, and not one that was moved away", async () => {
+  await using dir = await tempDir();
+  expect(found(dir.path)).toBeUndefined();
+  const state = StateDir.claim(dir.path, "log", "order-service");
+  const { db } = state.open(storeName(TOPIC, 3), orderProjection, identity, 0);
+  const store = new PartitionStore(db, orderProjection, 3, () => db.close());
+  expect(found(dir.path)).toBeUndefined();
+  store.commit(0, undefined);
+  expect(found(dir.path)).toBeUndefined();
+  store.commit(7, undefined);
+  const path = join(dir.path, "state/log/order-service-0", `${TOPIC}.3.sqlite`);
+  expect(found(dir.path)).toBe(path);
+  store.close();
+  expect(found(dir.path)).toBe(path);
+  // Neither another log's nor another topic's, whatever the files' names.
+  expect([found(dir.path, TOPIC, "other"), found(dir.path, "orders"), found(dir.path, `${TOPIC}.3`)]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  state.setAside(storeName(TOPIC, 3), 1);
+  expect(found(dir.path)).toBeUndefined();
+  state.release();
+});
+
+test("so is one that cannot be looked into, since another program holds it", async () => {
+  await using dir = await tempDir();
+  const state = StateDir.claim(dir.path, "log", "cart");
+  const projection = indexProjection(new OwnCreates());
+  const { db } = state.open(`${TOPIC}.sqlite`, projection, identity, 0, "exclusive");
+  new PartitionStore(db, projection, 0, () => undefined).commit(1, undefined);
+  expect(found(dir.path)).toBe(join(dir.path, "state/log/cart-0", `${TOPIC}.sqlite`));
+  db.close();
+  state.release();
+});
