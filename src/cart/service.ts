@@ -10,7 +10,7 @@ import { EVENT_BYTES_MAX } from "../orders/event.ts";
 import { Outage } from "../partitions/outage.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
 import type { Projection } from "../partitions/projection.ts";
-import type { ClaimState, State } from "../partitions/state-dir.ts";
+import type { ClaimState, State, StateOf } from "../partitions/state-dir.ts";
 import { PartitionStore } from "../partitions/store.ts";
 import { Topics } from "../partitions/topics.ts";
 import type { NewUuid, Random } from "../random.ts";
@@ -28,8 +28,7 @@ export interface CartServiceOptions {
   readonly config: Config;
   readonly log: Log;
   readonly claimState: ClaimState;
-  /** A store that holds what was applied of the topic, in the log with this id. */
-  readonly stateOf?: (logId: string) => string | undefined;
+  readonly stateOf?: StateOf;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
@@ -100,13 +99,13 @@ export class CartService {
       random,
       warn: (partition, message, level = "warn") => logger[level]({ partition }, message),
     });
-    this.#refusals = new Refusals(clock, (message) => logger.warn({ topic }, `The log refuses events. ${message}`));
+    this.#refusals = new Refusals(clock, (message) => logger.warn({ topic }, `The log does not take events. ${message}`));
     this.#appender = new Appender({
       producer: log.producer(),
       topic,
       clock,
       value_bytes_max: EVENT_BYTES_MAX,
-      onRefused: (error) => this.#refusals.note(error),
+      onNotTaken: (error) => this.#refusals.note(error),
       queue_records_max: config.append_queue_records_max,
       batch_records_max: config.append_batch_records_max,
       meter: appendMeter,

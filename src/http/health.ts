@@ -29,7 +29,7 @@ export interface Readiness {
   readonly since?: string;
   /** What is not applied although the log has it. */
   readonly standstill?: string;
-  /** What the log refused to take within the last minute, of a service that appends. It changes nothing of the status. */
+  /** Why the log did not take an event within the last minute, of a service that appends. It changes nothing of the status. */
   readonly refusal?: string;
   /** While partitions are read from far behind the log's end. */
   readonly restore?: RestoreProgress;

@@ -13,8 +13,8 @@ export interface AppenderOptions {
   readonly batch_records_max: number;
   /** No reader takes a longer value. */
   readonly value_bytes_max: number;
-  /** Told of every event that the log refuses for good. */
-  readonly onRefused?: (error: AppError) => void;
+  /** Told of every event that the log has refused for good, or not taken before its deadline. */
+  readonly onNotTaken?: (error: AppError) => void;
   readonly meter?: AppendMeter | undefined;
 }
 
@@ -45,7 +45,11 @@ const AGAIN_MS = 500;
  * ```
  */
 export class Appender {
-  readonly #queues = new AppendQueues(({ reject }, { failure }) => reject(notInTime(failure)));
+  readonly #queues = new AppendQueues(({ reject }, { failure }) => {
+    const error = notInTime(failure);
+    this.#notTaken(error);
+    reject(error);
+  });
   /** By lane. */
   readonly #sends = new Map<string, Send>();
   #gathering: Promise<void> | undefined;
@@ -64,7 +68,7 @@ export class Appender {
     const recordBytes = encodedBytes(record);
     const tooLarge = this.#tooLarge(record, recordBytes);
     if (tooLarge) {
-      this.#refused(tooLarge);
+      this.#notTaken(tooLarge);
       return Promise.reject(tooLarge);
     }
     const bytes = recordBytes + IN_BATCH_EXTRA_BYTES;
@@ -112,9 +116,9 @@ export class Appender {
     return new AppError("EVENT_TOO_LARGE", message, { partition });
   }
 
-  #refused(error: AppError): void {
-    this.options.onRefused?.(error);
-    this.options.meter?.refused(error.code);
+  #notTaken(error: AppError): void {
+    this.options.onNotTaken?.(error);
+    this.options.meter?.notTaken(error.code);
   }
 
   /** What else arrives in this turn of the event loop goes with the first. */
@@ -189,9 +193,12 @@ export class Appender {
       const isUnknown = error.code === "APPEND_OUTCOME_UNKNOWN";
       if (waiting.isOverdue || isUnknown) unknown++;
       if (isUnknown || error.code === "LOG_UNAVAILABLE") queue.failure = error;
-      else this.#refused(error);
-      if (error.code === "LOG_UNAVAILABLE" && waiting.deadline_ms >= againFrom_ms) again.push(waiting);
-      else waiting.reject(error);
+      if (error.code === "LOG_UNAVAILABLE" && waiting.deadline_ms >= againFrom_ms) {
+        again.push(waiting);
+        continue;
+      }
+      if (!isUnknown) this.#notTaken(error);
+      waiting.reject(error);
     }
     if (again.length > 0) this.#queues.putBack(again);
     return { acknowledged, unknown };

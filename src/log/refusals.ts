@@ -6,7 +6,7 @@ const TELL_AGAIN_MS = 60_000;
 /** No more are told in a minute. */
 const CAUSES_MAX = 20;
 
-/** What the log refuses for good, for people: each cause is told once a minute, the latest is shown for as long. */
+/** What the log refuses, or does not take in time, for people: each cause is told once a minute, the latest is shown for as long. */
 export class Refusals {
   readonly #toldAt_ms = new Map<string, number>();
   #latest: { readonly message: string; readonly at_ms: number } | undefined;

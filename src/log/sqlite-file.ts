@@ -57,6 +57,9 @@ export interface LogFileOptions {
   readonly write_wait_ms_max: number;
 }
 
+/** Its id is a UUID (RFC 9562); a cluster's is another text. */
+export const isEmbeddedLogId = (logId: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(logId);
+
 /**
  * The SQLite file of the embedded log: one connection, its schema, its transactions. It is the truth, so every commit is synced
  * to the disk (`synchronous=FULL`); measured, that costs nothing once batches reach 100 records.

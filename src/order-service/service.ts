@@ -5,7 +5,7 @@ import { DeadLetterTrial } from "../partitions/dead-letter-trial.ts";
 import { DeadLetters } from "../partitions/dead-letters.ts";
 import { Outage } from "../partitions/outage.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
-import { type ClaimState, type State, storeName } from "../partitions/state-dir.ts";
+import { type ClaimState, type State, type StateOf, storeName } from "../partitions/state-dir.ts";
 import { PartitionStore } from "../partitions/store.ts";
 import { Topics } from "../partitions/topics.ts";
 import type { Random } from "../random.ts";
@@ -19,8 +19,7 @@ export interface OrderServiceOptions {
   readonly config: Config;
   readonly log: Log;
   readonly claimState: ClaimState;
-  /** A store that holds what was applied of the topic, in the log with this id. */
-  readonly stateOf?: (logId: string) => string | undefined;
+  readonly stateOf?: StateOf;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;

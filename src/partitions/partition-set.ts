@@ -15,6 +15,8 @@ import { RestoreMeter } from "./restore-meter.ts";
 import { Standstill } from "./standstill.ts";
 import type { PartitionStore } from "./store.ts";
 
+/** Stores opened one after the other before heartbeats and requests have their turn; each takes about a millisecond. */
+const OPENED_PER_TURN = 16;
 /** How long a fetch waits for records. A partition assigned meanwhile is first read after it. */
 const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
 /** Far from the end: larger answers make larger transactions, in which an order is read and written once for more of its events. */
@@ -205,7 +207,8 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   }
 
   async #open(partitions: readonly number[]): Promise<void> {
-    for (const partition of partitions) {
+    for (const [n, partition] of partitions.entries()) {
+      if (n > 0 && n % OPENED_PER_TURN === 0) await this.options.clock.yield();
       await this.#closing.get(partition);
       const actor = this.#actors.get(partition);
       if (!actor || actor.view) continue;

@@ -40,7 +40,7 @@ export const storeName = (topic: string, partition: number): string => `${topic}
  * A store in the data directory that holds what was applied of the topic, by whichever role and whether or not it runs now. Nothing is
  * claimed or changed.
  */
-export function appliedStore(dataDir: string, logId: string, topic: string): string | undefined {
+function appliedStore(dataDir: string, logId: string, topic: string): string | undefined {
   const state = join(dataDir, "state", logId);
   if (!existsSync(state)) return undefined;
   for (const name of readdirSync(state, { recursive: true, encoding: "utf8" })) {
@@ -48,6 +48,33 @@ export function appliedStore(dataDir: string, logId: string, topic: string): str
     if (!file.startsWith(`${topic}.`) || !file.endsWith(".sqlite")) continue;
     const path = join(state, name);
     if (hasApplied(path, topic)) return path;
+  }
+  return undefined;
+}
+
+export interface AppliedState {
+  /** Of a store. */
+  readonly path: string;
+  /** It is of a log with another id. */
+  readonly isElsewhere: boolean;
+}
+
+/** State of the orders' topic, where there is any: of the log with this id, else of another one. */
+export type StateOf = (logId: string) => AppliedState | undefined;
+
+/** `counts` tells of another log's id whether its state is looked at. */
+export function appliedState(
+  dataDir: string,
+  topic: string,
+  logId: string,
+  counts: (logId: string) => boolean,
+): AppliedState | undefined {
+  const own = appliedStore(dataDir, logId, topic);
+  if (own !== undefined) return { path: own, isElsewhere: false };
+  const state = join(dataDir, "state");
+  for (const other of existsSync(state) ? readdirSync(state) : []) {
+    const path = other === logId || !counts(other) ? undefined : appliedStore(dataDir, other, topic);
+    if (path !== undefined) return { path, isElsewhere: true };
   }
   return undefined;
 }

@@ -5,6 +5,7 @@ import { Backoff } from "../log/backoff.ts";
 import type { CreatedTopic, Log } from "../log/log.ts";
 import type { Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { StateOf } from "./state-dir.ts";
 import type { TopicFinding, TopicsStanding, TopicWarning } from "./projection.ts";
 import { letterBytesMax } from "./topic-concerns.ts";
 import { TopicWatch } from "./topic-watch.ts";
@@ -17,8 +18,8 @@ export interface TopicsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** A store that holds what was applied of the orders' topic in the log with this id; undefined where there is none, or none is kept. */
-  readonly stateOf?: ((logId: string) => string | undefined) | undefined;
+  /** None where no state is kept. */
+  readonly stateOf?: StateOf | undefined;
 }
 
 /** An event's bytes are those of the request that asked for it, some written longer (a price of 1 is 1.00), and what names it. */
@@ -129,12 +130,15 @@ export class Topics implements TopicsStanding {
   async #requireNotLost(): Promise<boolean> {
     const { log, config, stateOf } = this.options;
     const { orders_topic: topic } = config;
-    const path = stateOf?.(await log.id());
+    const state = stateOf?.(await log.id());
     // Asked after the state is found: another service may just have made both.
-    if (path === undefined || (await log.partitionCount(topic)) > 0) return path !== undefined;
+    if (state === undefined || (await log.partitionCount(topic)) > 0) return state?.isElsewhere === false;
+    const cause = state.isElsewhere
+      ? "was that cluster lost, or is KAFKA_BROKERS another one's, which then wants a DATA_DIR of its own?"
+      : "was it deleted?";
     throw new AppError(
       "LOG_UNAVAILABLE",
-      `The topic ${topic} does not exist, and there is state of it in ${path}: was it deleted? It is not made anew, since its orders would then be unknown. Restore it from an archive into a topic of another name and set ORDERS_TOPIC to that; or, to begin without its orders, stop the services, move that state away and start again. A topic of this name that you create by hand is read, and disagrees with the state until that is moved away.`,
+      `The topic ${topic} does not exist, and there is state of it in ${state.path}: ${cause} It is not made anew, since its orders would then be unknown. Restore it from an archive into a topic of another name and set ORDERS_TOPIC to that; or, to begin without its orders, stop the services, move that state away and start again. A topic of this name that you create by hand is read, and disagrees with the state until that is moved away.`,
     );
   }
 

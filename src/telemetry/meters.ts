@@ -20,8 +20,8 @@ export interface PartitionMeter extends Stopwatch {
 export interface AppendMeter extends Stopwatch {
   /** One append has settled, acknowledged at least in part; `unknown` of its records are not known to be in the log or not. */
   appended(outcome: "acknowledged" | "failed", records: number, unknown: number, took_s: number): void;
-  /** An event was refused for good, with this code of the catalogue. */
-  refused(code: string): void;
+  /** An event was refused for good, or not taken in time, with this code of the catalogue. */
+  notTaken(code: string): void;
 }
 
 export interface RequestMeter extends Stopwatch {

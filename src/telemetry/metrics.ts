@@ -140,9 +140,10 @@ export class Metrics implements PartitionMeter, RequestMeter {
       (counter) => counter.inc(unknownRecords),
     );
     // At 0 from the first look on, so that the first one shows as an increase.
-    const refused: Record<string, number> = { EVENT_TOO_LARGE: 0, APPEND_REFUSED: 0 };
-    this.#counter("orders_append_refused_total", "Events that the log refused for good, by why.", ["code"], (counter) => {
-      for (const [code, events] of Object.entries(refused)) counter.inc({ code }, events);
+    const notTaken: Record<string, number> = { EVENT_TOO_LARGE: 0, APPEND_REFUSED: 0, LOG_UNAVAILABLE: 0 };
+    const help = "Events that the log did not take, by why: refused for good, or LOG_UNAVAILABLE in time.";
+    this.#counter("orders_append_refused_total", help, ["code"], (counter) => {
+      for (const [code, events] of Object.entries(notTaken)) counter.inc({ code }, events);
     });
     return {
       now_s: this.now_s,
@@ -151,7 +152,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
         sizes.observe(records);
         unknownRecords += unknown;
       },
-      refused: (code) => void (refused[code] = (refused[code] ?? 0) + 1),
+      notTaken: (code) => void (notTaken[code] = (notTaken[code] ?? 0) + 1),
     };
   }
 

@@ -189,7 +189,7 @@ describe("each record has its own fate", () => {
   test("one that is refused leaves those beside it alone, and is told to people", async () => {
     const producer = new HeldProducer();
     const refused: string[] = [];
-    const appender = appenderOn(producer, { onRefused: ({ code }) => refused.push(code) });
+    const appender = appenderOn(producer, { onNotTaken: ({ code }) => refused.push(code) });
     const results = ["a", "large", "b"].map((value) => codeOf(appender.append(record(value), soon(5_000))));
     (await producer.next()).settle(({ value }) => (value === "large" ? failure("EVENT_TOO_LARGE") : undefined));
     expect(await Promise.all(results)).toEqual(["ok", "EVENT_TOO_LARGE", "ok"]);
@@ -372,7 +372,7 @@ describe("sizes are the encoded bytes", () => {
   test("one that no reader takes is refused before it is sent, with both sizes", async () => {
     const producer = new HeldProducer();
     const refused: string[] = [];
-    const appender = appenderOn(producer, { value_bytes_max: 300, onRefused: ({ code }) => refused.push(code) });
+    const appender = appenderOn(producer, { value_bytes_max: 300, onNotTaken: ({ code }) => refused.push(code) });
     expect(await messageOf(appender.append(record("漢".repeat(101)), soon(5_000)))).toMatch(
       /has 303 bytes.* more than 300; it was not/,
     );

@@ -105,6 +105,6 @@ test("what the log refuses is told to people, and health shows it", async () => 
   expect(readiness(cart.partitions, cart.refusal)).not.toHaveProperty("refusal");
   expect(await create(cart, order(0), "x".repeat(1_100_000))).toBe("EVENT_TOO_LARGE");
   expect(readiness(cart.partitions, cart.refusal)).toMatchObject({ status: "ready", refusal: expect.stringContaining("bytes") });
-  expect(logged.filter((line) => line.includes("The log refuses events. EVENT_TOO_LARGE"))).toHaveLength(1);
+  expect(logged.filter((line) => line.includes("The log does not take events. EVENT_TOO_LARGE"))).toHaveLength(1);
   await cart.stop();
 });

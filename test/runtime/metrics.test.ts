@@ -126,7 +126,7 @@ describe("what the appender counts", () => {
       meter: {
         now_s: () => performance.now() / 1_000,
         appended: (...counts) => void told.push(counts),
-        refused: (code) => void refused.push(code),
+        notTaken: (code) => void refused.push(code),
       },
     });
     const value = { partition: 0, key: "k", value: "v", headers: [], timestamp_ms: 0 };
@@ -145,7 +145,11 @@ describe("what the appender counts", () => {
   test("an append, its records, and those whose outcome is not known", async () => {
     const none = { records: 2, unknown: 0, refused: [] };
     expect(await counted(all(landed), 5_000)).toEqual({ ...none, outcome: "acknowledged" });
-    expect(await counted(all(failed("LOG_UNAVAILABLE")), 5_000)).toEqual({ ...none, outcome: "failed" });
+    expect(await counted(all(failed("LOG_UNAVAILABLE")), 5_000)).toEqual({
+      ...none,
+      outcome: "failed",
+      refused: ["LOG_UNAVAILABLE", "LOG_UNAVAILABLE"],
+    });
     expect(await counted(all(failed("APPEND_OUTCOME_UNKNOWN")), 5_000)).toEqual({ ...none, outcome: "failed", unknown: 2 });
   });
 
@@ -167,10 +171,11 @@ describe("what the appender counts", () => {
   test("refusals show at 0 before the first one", async () => {
     const metrics = new Metrics("cart", () => 0);
     const appends = metrics.appends();
-    appends.refused("APPEND_REFUSED");
+    appends.notTaken("APPEND_REFUSED");
     expect(await lines(metrics, "orders_append_refused_total")).toEqual([
       '{code="EVENT_TOO_LARGE"} 0',
       '{code="APPEND_REFUSED"} 1',
+      '{code="LOG_UNAVAILABLE"} 0',
     ]);
   });
 });
@@ -179,11 +184,11 @@ test("what the log refuses is counted by the error that its client got, each at 
   const metrics = new Metrics("order-service", () => 0);
   const meter = metrics.appends();
   const counted = () => lines(metrics, "orders_append_refused_total");
-  expect(await counted()).toEqual(['{code="EVENT_TOO_LARGE"} 0', '{code="APPEND_REFUSED"} 0']);
-  meter.refused("APPEND_REFUSED");
-  meter.refused("APPEND_REFUSED");
-  meter.refused("EVENT_TOO_LARGE");
-  expect(await counted()).toEqual(['{code="EVENT_TOO_LARGE"} 1', '{code="APPEND_REFUSED"} 2']);
+  expect(await counted()).toEqual(['{code="EVENT_TOO_LARGE"} 0', '{code="APPEND_REFUSED"} 0', '{code="LOG_UNAVAILABLE"} 0']);
+  meter.notTaken("APPEND_REFUSED");
+  meter.notTaken("APPEND_REFUSED");
+  meter.notTaken("EVENT_TOO_LARGE");
+  expect(await counted()).toEqual(['{code="EVENT_TOO_LARGE"} 1', '{code="APPEND_REFUSED"} 2', '{code="LOG_UNAVAILABLE"} 0']);
 });
 
 test("a partition that waits is told by why: its store, its dead letters, or the log", async () => {

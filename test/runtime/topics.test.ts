@@ -4,6 +4,7 @@ import { readConfig } from "../../src/config.ts";
 import { readiness } from "../../src/http/health.ts";
 import { AppError } from "../../src/errors.ts";
 import type { CreatedTopic, Log, TopicDescription, TopicOptions } from "../../src/log/log.ts";
+import type { StateOf } from "../../src/partitions/state-dir.ts";
 import { Topics } from "../../src/partitions/topics.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
@@ -18,6 +19,8 @@ const GOOD: Readonly<Record<string, string>> = {
 };
 /** Room for the letters of such a topic. */
 const ROOMY = { "max.message.bytes": "4194304" };
+
+const applied = (path: string | undefined, isElsewhere = false) => (path === undefined ? undefined : { path, isElsewhere });
 
 /** A log whose topics are as the test says, and a clock that the test turns. */
 function rig(there: Record<string, TopicDescription> = {}) {
@@ -65,7 +68,7 @@ function rig(there: Record<string, TopicDescription> = {}) {
     there,
     lines,
     created,
-    topics: (replicas?: number, stateOf?: (logId: string) => string | undefined) =>
+    topics: (replicas?: number, stateOf?: StateOf) =>
       new Topics({
         stateOf,
         owner: "The order service",
@@ -170,10 +173,22 @@ test("a topic that is created with one replica is warned of, and again once ther
   ]);
 });
 
+test("a topic that is missing although there is state of it from another cluster is not created either", async () => {
+  const { topics: make, created } = rig();
+  const topics = make(3, () => applied("/data/state/lost/order-service-0/orders.events.0.sqlite", true));
+  const ending = new AbortController();
+  const preparing = topics.prepare(ending.signal);
+  await eventually(() => topics.waiting !== undefined);
+  expect(topics.waiting?.sentence).toContain("was that cluster lost");
+  expect(created).toEqual([]);
+  ending.abort();
+  await preparing;
+});
+
 test("a topic that is missing although there is state of it is not created, until the state is moved away or the topic is there", async () => {
   const { topics: make, created, warned, there } = rig();
   let state: string | undefined = "/data/state/the log/order-service-0/orders.events.0.sqlite";
-  const topics = make(3, (logId) => (logId === "the log" ? state : undefined));
+  const topics = make(3, (logId) => (logId === "the log" ? applied(state) : undefined));
   const preparing = topics.prepare(new AbortController().signal);
   await eventually(() => topics.waiting !== undefined);
   expect(topics.waiting?.sentence).toStartWith(
@@ -190,7 +205,7 @@ test("a topic that is missing although there is state of it is not created, unti
 
 test("where there is state and the topic, it goes on", async () => {
   const { topics: make, created } = rig({ "orders.events": described({}), "orders.events.dlq": described({}) });
-  expect(await make(3, () => "/data/state").prepare(new AbortController().signal)).toBe("the log");
+  expect(await make(3, () => applied("/data/state")).prepare(new AbortController().signal)).toBe("the log");
   expect(created).toEqual([]);
 });
 
@@ -221,7 +236,7 @@ test("so are those that are gone when a service with state starts, and none are 
     [undefined, 0],
   ] as const) {
     const { topics: make, warned } = rig({ "orders.events": described({}) });
-    await make(3, () => state).prepare(new AbortController().signal);
+    await make(3, () => applied(state)).prepare(new AbortController().signal);
     expect(warned().filter((warning) => warning.includes("the letters that were in it are gone"))).toHaveLength(warnings);
   }
 });

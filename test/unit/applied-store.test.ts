@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { indexProjection } from "../../src/cart/index-projection.ts";
 import { OwnCreates } from "../../src/cart/own-creates.ts";
 import { orderProjection } from "../../src/order-service/order-projection.ts";
-import { appliedStore, StateDir, storeName } from "../../src/partitions/state-dir.ts";
+import { appliedState, StateDir, storeName } from "../../src/partitions/state-dir.ts";
 import { PartitionStore } from "../../src/partitions/store.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
 const TOPIC = "orders.events";
 const identity = { logId: "log", topic: TOPIC };
-const found = (dir: string, topic = TOPIC, logId = "log") => appliedStore(dir, logId, topic);
+const found = (dir: string, topic = TOPIC, logId = "log") => appliedState(dir, topic, logId, () => false)?.path;
 
 test("state of a topic is a store that something was applied to, of any role, and not one that was moved away", async () => {
   await using dir = await tempDir();
@@ -31,6 +31,9 @@ test("state of a topic is a store that something was applied to, of any role, an
     undefined,
     undefined,
   ]);
+  const elsewhere = (counts: (logId: string) => boolean) => appliedState(dir.path, TOPIC, "other", counts);
+  expect(elsewhere((logId) => logId === "log")).toEqual({ path, isElsewhere: true });
+  expect(elsewhere((logId) => logId !== "log")).toBeUndefined();
   state.setAside(storeName(TOPIC, 3), 1);
   expect(found(dir.path)).toBeUndefined();
   state.release();
