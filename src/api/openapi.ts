@@ -28,10 +28,10 @@ export interface Operation {
 
 interface Parameter {
   readonly name: string;
-  readonly in: "path" | "query";
+  readonly in: "path" | "query" | "header";
   readonly description: string;
   readonly schema: TSchema;
-  readonly example: unknown;
+  readonly example: string | number;
   readonly required?: boolean;
 }
 
@@ -60,7 +60,7 @@ export interface ServiceApi {
 }
 
 const OTHERWISE =
-  "HEAD is answered as GET, without the body; OPTIONS with 204 and Allow; any other method 405; any other path 404; a malformed Host or path 400; a name in Host that is not served 421. Every error is application/problem+json (RFC 9457) with a stable code. The topics: [AsyncAPI](asyncapi.json).";
+  "HEAD is answered as GET, without the body; OPTIONS with 204 and Allow; any other method of HTTP's 405; any other path 404; a malformed Host or path 400; a name in Host that is not served 421. Every error is application/problem+json (RFC 9457) with a stable code, but what is no HTTP: that is refused without a body. The topics: [AsyncAPI](asyncapi.json).";
 
 const OPERATOR = { type: "http", scheme: "bearer", description: "OPERATOR_TOKEN, as the service was started with." };
 
@@ -90,12 +90,8 @@ export function openApiDocument({ title, description, operations }: ServiceApi):
 function operationObject(operation: Operation, schemas: NamedSchemas): Json {
   const { id, tag, summary, description, body, answers, headers = [], operatorOnly } = operation;
   const parameters = [
-    ...(operation.parameters ?? []).map(({ schema, required, ...rest }) => ({
-      ...rest,
-      required: required ?? rest.in === "path",
-      schema: documented(schema, schemas),
-    })),
-    ...headers.map((name) => ({ name, in: "header", ...headerObject(requestHeaders[name], schemas) })),
+    ...(operation.parameters ?? []).map((parameter) => parameterObject(parameter, schemas)),
+    ...headers.map((name) => parameterObject({ name, in: "header", ...requestHeaders[name] }, schemas)),
   ];
   const responses: Record<string, Json> = {};
   for (const [status, answer] of Object.entries(answers)) responses[status] = answerObject(answer, schemas);
@@ -109,6 +105,17 @@ function operationObject(operation: Operation, schemas: NamedSchemas): Json {
     ...(body && { requestBody: requestBodyObject(body, schemas) }),
     ...(operatorOnly && { security: [{ operator: [] }] }),
     responses,
+  };
+}
+
+/** Swagger UI fills an example in for whoever tries the route out; what may be left out is to be empty then, so its example is told in words. */
+function parameterObject(parameter: Parameter, schemas: NamedSchemas): Json {
+  const { schema, description, example, required = parameter.in === "path", ...place } = parameter;
+  return {
+    ...place,
+    required,
+    ...(required ? { description, example } : { description: `${description} For example: ${example}` }),
+    schema: documented(schema, schemas),
   };
 }
 

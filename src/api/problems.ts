@@ -25,7 +25,7 @@ const members: Partial<Record<ErrorCode, TProperties>> = {
   ORDER_NOT_FOUND: { orderId },
   PARTITION_ELSEWHERE: {
     orderId,
-    partition: Type.Optional(Type.Union([Type.Integer(), Type.String()], { description: "Absent where it is not known which." })),
+    partition: Type.Optional(Type.Integer({ minimum: 0, description: "Absent where it is not known which." })),
     partitions: Type.Optional(Type.Array(Type.Integer(), { description: "Those that other instances hold." })),
   },
   LOG_UNAVAILABLE: { partition },
@@ -70,7 +70,7 @@ const examples: Partial<Record<ErrorCode, readonly [detail: string, members?: Re
   ],
   OVERLOADED: ["4096 requests are being answered already; try again soon."],
   CATCHING_UP: [
-    "Partition 3 is applied up to offset 1500 of 1712; ask again.",
+    "Partition 3 is catching up: the next offset that it applies is 1500, and the log ends at 1712; ask again.",
     { partition: 3, nextOffset: 1500, endOffset: 1712 },
   ],
   PARTITION_BLOCKED: [
@@ -82,7 +82,7 @@ const examples: Partial<Record<ErrorCode, readonly [detail: string, members?: Re
     { partition: 3 },
   ],
   POSITION_NOT_REACHED: [
-    "Partition 3 is applied up to offset 1500 and not yet 1712; ask again.",
+    "Partition 3 has not applied offset 1712 yet: the next offset that it applies is 1500; ask again.",
     { partition: 3, offset: 1712, nextOffset: 1500 },
   ],
   SHUTTING_DOWN: ["The service is stopping; ask another instance, or this one again soon."],

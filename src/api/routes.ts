@@ -50,10 +50,14 @@ export function apiRoutes(api: ServiceApi, topics: Topics): Route[] {
   return [
     renderedOnce("/openapi.json", jsonHeaders),
     renderedOnce("/docs", { "content-type": "text/html; charset=utf-8", "content-security-policy": PAGE_POLICY }),
+    { method: "GET", path: "/docs/", handle: toDocs },
     { method: "GET", path: "/docs/:file", handle: docsFile },
     { method: "GET", path: "/asyncapi.json", handle: () => new Response(asyncApi, { headers: jsonHeaders }) },
   ];
 }
+
+/** The page's links are relative to /docs, and so is this one, to be right below a proxy's prefix. */
+const toDocs = (): Response => new Response(null, { status: 308, headers: { location: "../docs" } });
 
 function docsFile(request: HttpRequest): Response {
   const path = FILES.get(request.segment(1));

@@ -1,5 +1,5 @@
 import { AppError } from "../errors.ts";
-import type { HeldPartitions, PartitionView } from "../partitions/projection.ts";
+import { endOfLog, type HeldPartitions, type PartitionView } from "../partitions/projection.ts";
 
 /** Whether what the index has of a partition may be answered: it was read to its end once, and is not known or suspected to be another log's. */
 export const isSound = (held: PartitionView<unknown> | undefined): boolean =>
@@ -27,6 +27,6 @@ export function whyNot(partitions: HeldPartitions<unknown>, partition: number): 
   }
   return error(
     "CATCHING_UP",
-    `The index of partition ${partition} is read up to offset ${nextOffset} of ${endOffset}; try again.`,
+    `The index of partition ${partition} is catching up: the next offset that it reads is ${nextOffset}, and ${endOfLog(nextOffset, endOffset)}; try again.`,
   );
 }

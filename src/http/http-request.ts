@@ -42,8 +42,12 @@ export class HttpRequest {
     return this.segments[index] ?? "";
   }
 
-  get query(): URLSearchParams {
-    return (this.#query ??= new URLSearchParams(this.search));
+  /** Of the query; undefined where it is not there. Throws INVALID_FIELD where it is there with different values. */
+  parameter(name: string): string | undefined {
+    const [value, ...others] = (this.#query ??= new URLSearchParams(this.search)).getAll(name);
+    if (others.every((other) => other === value)) return value;
+    const detail = `${name} must be given once, or with one value.`;
+    throw new AppError("INVALID_FIELD", detail, { errors: [{ field: name, detail }] });
   }
 
   /** Whom the request counts for: an IPv4 address, or the 64 bits that an IPv6 client has to itself. */

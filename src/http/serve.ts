@@ -40,7 +40,7 @@ export const serve = (app: HttpApp, options: ServeOptions): RunningService => {
   };
 };
 
-const listen = (app: HttpApp, { host, port, portSetting }: ServeOptions): Server<unknown> => {
+const listen = (app: HttpApp, { host, port, portSetting, clock }: ServeOptions): Server<unknown> => {
   try {
     return Bun.serve({
       hostname: host,
@@ -51,11 +51,20 @@ const listen = (app: HttpApp, { host, port, portSetting }: ServeOptions): Server
       idleTimeout: CONNECTION_IDLE_S_MAX,
       // Bun answers what is beyond it with an empty 413 before any handler runs; `readJson` bounds the body instead.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      fetch: (request, server) => app.handle(request, { address: () => server.requestIP(request)?.address }),
+      fetch: (request, server) => {
+        const answer = app.handle(request, { address: () => server.requestIP(request)?.address });
+        return request.method === "HEAD" ? answer.then((of) => dated(of, clock)) : answer;
+      },
     });
   } catch (e) {
     throw listenError(e, host, port, portSetting);
   }
+};
+
+/** RFC 9110, 6.6.1. Bun 1.4.5 dates every answer but those to HEAD. */
+const dated = (answer: Response, clock: Clock): Response => {
+  answer.headers.set("date", new Date(clock.wall_ms()).toUTCString());
+  return answer;
 };
 
 const listenError = (e: unknown, host: string, port: number, portSetting: string): unknown => {

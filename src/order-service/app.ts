@@ -69,8 +69,8 @@ export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
   };
 
   const orderDetails = async (request: HttpRequest): Promise<Response> => {
-    const given = request.query.get("orderId");
-    const orderId = given === null ? undefined : normalizeOrderId(given);
+    const given = request.parameter("orderId");
+    const orderId = given === undefined ? undefined : normalizeOrderId(given);
     if (orderId === undefined) {
       throw invalid("orderId", `be 1 to ${ORDER_ID_DIGITS_MAX} digits, with or without ORD- before them, such as ORD-123`);
     }
@@ -81,8 +81,9 @@ export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
   };
 
   const allOrderIds = (request: HttpRequest): Response => {
-    const topicName = request.query.get("topicName");
-    if (topicName === null || topicName === "") throw invalid("topicName", `be the name of a topic, such as ${orders_topic}`);
+    const topicName = request.parameter("topicName");
+    if (topicName === undefined || topicName === "")
+      throw invalid("topicName", `be the name of a topic, such as ${orders_topic}`);
     if (topicName !== orders_topic) return new Response(emptyListing(topicName), { headers: listingHeaders });
     requireAssignment(partitions);
     requireAllTrusted(partitions);

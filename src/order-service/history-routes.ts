@@ -34,10 +34,10 @@ export const historyRoutes = (options: HistoryRoutesOptions): Route[] => {
     const orderId = normalizeOrderId(request.segment(1));
     if (orderId === undefined)
       throw invalid("orderId", `be 1 to ${ORDER_ID_DIGITS_MAX} digits, with or without ORD- before them, such as ORD-123`);
-    const limit = limitOf(request.query, EVENTS_DEFAULT, EVENTS_MAX);
-    const after = request.query.get("after");
-    const cursor = after === null ? undefined : parseCursor(orderId, after);
-    if (after !== null && cursor === undefined) throw invalid("after", "be what the page before gave as next");
+    const limit = limitOf(request, EVENTS_DEFAULT, EVENTS_MAX);
+    const after = request.parameter("after");
+    const cursor = after === undefined ? undefined : parseCursor(orderId, after);
+    if (after !== undefined && cursor === undefined) throw invalid("after", "be what the page before gave as next");
     await waitForRequested(request, partitions, read_wait_ms_max, inFlight.waiting);
     const known = partitionsOf(partitions, partitionOf, orderId);
     const page = await timelinePage(scans, orders_topic, orderId, known, cursor, limit);
@@ -45,13 +45,13 @@ export const historyRoutes = (options: HistoryRoutesOptions): Route[] => {
     return json({ orderId, ...scanned, events: events.map(eventBody), next, isCut });
   };
 
-  const deadLetters = async ({ query }: HttpRequest): Promise<Response> => {
-    const limit = limitOf(query, LETTERS_DEFAULT, LETTERS_MAX);
-    const after = query.get("after");
+  const deadLetters = async (request: HttpRequest): Promise<Response> => {
+    const limit = limitOf(request, LETTERS_DEFAULT, LETTERS_MAX);
+    const after = request.parameter("after");
     let cursor: DeadLetterCursor | undefined;
-    if (after !== null && (cursor = parseDeadLetterCursor(after)) === undefined)
+    if (after !== undefined && (cursor = parseDeadLetterCursor(after)) === undefined)
       throw invalid("after", "be what the page before gave as next");
-    const reason = query.get("reason") ?? undefined;
+    const reason = request.parameter("reason");
     if (reason !== undefined && !/^[a-z_]{1,64}$/.test(reason))
       throw invalid("reason", "be a reason as x-dead-letter-reason gives it, such as not_json");
     const {
@@ -71,8 +71,8 @@ export const historyRoutes = (options: HistoryRoutesOptions): Route[] => {
 const eventBody = ({ total_hundredths, ...event }: TimelineEvent): object =>
   total_hundredths === undefined ? event : { ...event, totalAmount: Number(formatMoney(total_hundredths)) };
 
-const limitOf = (params: URLSearchParams, limit_default: number, limit_max: number): number => {
-  const limit = params.get("limit") ?? String(limit_default);
+const limitOf = (request: HttpRequest, limit_default: number, limit_max: number): number => {
+  const limit = request.parameter("limit") ?? String(limit_default);
   if (/^[0-9]{1,4}$/.test(limit) && Number(limit) >= 1 && Number(limit) <= limit_max) return Number(limit);
   throw invalid("limit", `be an integer from 1 to ${limit_max}`);
 };

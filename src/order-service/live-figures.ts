@@ -46,7 +46,7 @@ export interface PartitionFigures {
   readonly reason?: string;
 }
 
-/** From when an event was written to when it can be read, of those applied in the last second. */
+/** From when an event was written to when it can be read, of those that changed an order in the last second. */
 export interface ReadableLatency {
   readonly p50_ms: number;
   readonly p99_ms: number;

@@ -37,12 +37,11 @@ export class LiveSampler {
 
   constructor(private readonly clock: Clock) {}
 
-  /** Told what has become readable. Of a batch the oldest and the newest record are taken. */
+  /** Told what has become readable, of each batch. An event that counts no more, such as a replayed one, is none of it. */
   readonly readable = (records: readonly LogRecord[]): void => {
     if (this.#latencies.length >= LATENCIES_MAX) return;
     const now_ms = this.clock.wall_ms();
-    for (const record of [records[0], records.at(-1)])
-      if (record) this.#latencies.push(Math.max(0, now_ms - Number(record.timestamp_ms)));
+    for (const { timestamp_ms } of records) this.#latencies.push(Math.max(0, now_ms - Number(timestamp_ms)));
   };
 
   sample(partitions: OrderPartitions): void {

@@ -200,7 +200,7 @@ const operators: readonly Operation[] = [
         },
       }),
     },
-    errors: ["PARTITION_ELSEWHERE", "INVALID_FIELD", "CATCHING_UP"],
+    errors: ["NOT_FOUND", "PARTITION_ELSEWHERE", "INVALID_FIELD", "CATCHING_UP"],
   },
   {
     method: "POST",
@@ -218,7 +218,7 @@ const operators: readonly Operation[] = [
         example: { message: "partition 3 is rebuilt from the log", partition: 3 },
       }),
     },
-    errors: ["OPERATOR_TOKEN_NEEDED", "OPERATOR_ONLY", "PARTITION_ELSEWHERE", "OPERATOR_TOKEN_GUESSED"],
+    errors: ["OPERATOR_TOKEN_NEEDED", "OPERATOR_ONLY", "NOT_FOUND", "PARTITION_ELSEWHERE", "OPERATOR_TOKEN_GUESSED"],
   },
 ];
 

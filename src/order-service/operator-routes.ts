@@ -29,9 +29,14 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
   const heldOf = (request: HttpRequest): PartitionView<OrdersView> => {
     const segment = request.segment(1);
     const partition = /^[0-9]{1,9}$/.test(segment) ? Number(segment) : undefined;
-    const found = partition === undefined ? undefined : partitions.get(partition);
+    if (partition === undefined) throw new AppError("NOT_FOUND", "A partition is a number, such as in /partitions/3/orders.");
+    const found = partitions.get(partition);
     if (found) return found;
-    throw new AppError("PARTITION_ELSEWHERE", `Partition ${segment} is not held here.`, { partition: partition ?? segment });
+    const { partitionCount } = partitions;
+    // No other instance holds what the topic does not have. While that is not known, one may.
+    if (partitionCount > 0 && partition >= partitionCount)
+      throw new AppError("NOT_FOUND", `There is no partition ${partition}; the topic has ${partitionCount}.`);
+    throw new AppError("PARTITION_ELSEWHERE", `Partition ${partition} is not held here.`, { partition });
   };
 
   const list = (): Response =>
@@ -39,8 +44,8 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
 
   const rows = (request: HttpRequest): Response => {
     const one = heldOf(request);
-    const { query } = request;
-    const limit = query.get("limit") ?? String(ROWS_DEFAULT);
+    const after = request.parameter("after") ?? "";
+    const limit = request.parameter("limit") ?? String(ROWS_DEFAULT);
     if (!/^[0-9]{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > ROWS_MAX) {
       const detail = `limit must be an integer from 1 to ${ROWS_MAX}.`;
       throw new AppError("INVALID_FIELD", detail, { errors: [{ field: "limit", detail }] });
@@ -50,7 +55,7 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
     if (!view) throw new AppError("CATCHING_UP", `Partition ${partition} is being opened; ask again.`, { partition });
     let page: readonly OrderRow[];
     try {
-      page = view.rowsAfter(query.get("after") ?? "", Number(limit));
+      page = view.rowsAfter(after, Number(limit));
     } catch (e) {
       throw one.failed(e);
     }

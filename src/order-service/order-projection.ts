@@ -73,6 +73,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
   #counted = 0;
   /** Of the records folded since the last flush. */
   #outcomes = noOutcomes();
+  #news: LogRecord[] = [];
   readonly #select;
   readonly #insert;
   readonly #update;
@@ -141,10 +142,15 @@ class OrderStore implements ProjectionStore<OrdersView> {
     known.state = state;
     this.#count(outcome);
     if (state.eventIds.length > EVENT_IDS_CHARS_MAX) spillEventIds(known);
+    if (outcome === "created" || outcome === "updated") this.#news[this.#news.length === 0 ? 0 : 1] = record;
     if (outcome === "created" || outcome === "updated" || outcome === "held")
       this.#counted = digestSum(this.#counted, eventFact(orderId, event.eventId));
     if (outcome !== "held-overflow") return undefined;
     return { code: "held_overflow", detail: `${HELD_UPDATES_MAX} updates of ${orderId} already wait for its create` };
+  }
+
+  get news(): readonly LogRecord[] {
+    return this.#news;
   }
 
   /** Of the committed rows; kept with them in each transaction. */
@@ -191,6 +197,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
     this.#touched = new Map();
     this.#counted = 0;
     this.#outcomes = noOutcomes();
+    this.#news = [];
     this.#counts = undefined;
   }
 

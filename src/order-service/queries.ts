@@ -1,7 +1,7 @@
 import { AppError, isAppError } from "../errors.ts";
 import type { LogPosition } from "../http/headers.ts";
 import type { Order, Status } from "../orders/order.ts";
-import type { HeldPartitions, PartitionView } from "../partitions/projection.ts";
+import { endOfLog, type HeldPartitions, type PartitionView } from "../partitions/projection.ts";
 
 /** What the order service asks of one partition's committed rows. Synchronous; throws STORE_FAILED. */
 export interface OrdersView {
@@ -59,10 +59,13 @@ export const waitForPosition = async (partitions: OrderPartitions, position: Log
   // The wait also ends when the partition is taken away or halts.
   const now = heldOrThrow(partitions, partition);
   if (now.state === "halted" || now.state === "suspended" || now.state === "blocked") throw causeOf(now);
+  const { nextOffset, endOffset, hindered } = now;
+  const why =
+    endOffset > offset ? `the next offset that it applies is ${nextOffset}` : "as far as is known here the log has nothing there";
   throw new AppError(
     "POSITION_NOT_REACHED",
-    `Partition ${partition} is applied up to offset ${now.nextOffset} and not yet ${offset}; ask again.${now.hindered === undefined ? "" : ` ${now.hindered}`}`,
-    { partition, offset, nextOffset: now.nextOffset },
+    `Partition ${partition} has not applied offset ${offset} yet: ${why}; ask again.${hindered === undefined ? "" : ` ${hindered}`}`,
+    { partition, offset, nextOffset },
   );
 };
 
@@ -108,7 +111,7 @@ export const findOrder = (
 const NONE: ReadonlySet<number> = new Set();
 
 /** Whether it is known to hold records that are not applied, and will not be for the moment. */
-export const hasUnread = ({ hindered, nextOffset, endOffset }: PartitionView<OrdersView>): boolean =>
+const hasUnread = ({ hindered, nextOffset, endOffset }: PartitionView<OrdersView>): boolean =>
   hindered !== undefined && nextOffset < endOffset;
 
 /** The held partitions but the order's own whose unread records may be of it. */
@@ -268,9 +271,9 @@ const causeOf = ({ partition, state, halted, hindered, doubt, nextOffset, endOff
   if (hindered !== undefined)
     return new AppError("LOG_UNAVAILABLE", `Partition ${partition} cannot be read now. ${hindered}`, { partition });
   if (doubt !== undefined) return new AppError("CATCHING_UP", `Partition ${partition}: ${doubt} Ask again.`, { partition });
-  return new AppError("CATCHING_UP", `Partition ${partition} is applied up to offset ${nextOffset} of ${endOffset}; ask again.`, {
-    partition,
-    nextOffset,
-    endOffset,
-  });
+  return new AppError(
+    "CATCHING_UP",
+    `Partition ${partition} is catching up: the next offset that it applies is ${nextOffset}, and ${endOfLog(nextOffset, endOffset)}; ask again.`,
+    { partition, nextOffset, endOffset },
+  );
 };

@@ -165,7 +165,7 @@ export class OrderService {
     const { config, clock, logger, metrics } = this.#options;
     const state = this.#claimState();
     const name = storeName(config.orders_topic, partition);
-    const identity = { logId: this.#logId, topic: config.orders_topic };
+    const identity = { logId: this.#logId, topic: config.orders_topic, partition };
     const damaged = damage === undefined ? undefined : { path: state.setAside(name, clock.wall_ms()), reason: damage };
     const { db, setAside = damaged } = state.open(name, orderProjection, identity, clock.wall_ms());
     if (damage !== undefined) this.#deadLetters.forget(partition);

@@ -25,7 +25,7 @@ export interface ActorEnvironment {
   readonly deliverDeadLetters?: DeliverDeadLetters;
   /** Whether a new store may begin behind the log's first records, which were removed. */
   readonly mayBeginLate?: boolean;
-  /** Told what a running actor has made readable, after each transaction. */
+  /** Told after each transaction of the first and the last record that a running actor has made readable. */
   readonly readable?: (records: readonly LogRecord[]) => void;
   /** Told when somebody begins to wait for a position. */
   readonly awaited?: () => void;

@@ -281,18 +281,16 @@ export class PartitionActor<View> implements PartitionView<View> {
     }
     const record = batch.records.findLast(({ undecodable }) => !undecodable);
     const last = record && record.offset >= this.nextOffset ? lastRecordOf(record) : store.last;
+    const { news } = store.projection;
     try {
       if (batch.nextOffset > this.nextOffset || store.nextOffset === undefined) store.commit(batch.nextOffset, last);
     } catch (e) {
       store.projection.reset();
-      if (isDamage(e)) {
-        this.#damaged(String(e));
-        return true;
-      }
-      this.storeFailed(e);
-      return false;
+      if (isDamage(e)) this.#damaged(String(e));
+      else this.storeFailed(e);
+      return isDamage(e);
     }
-    if (reading.isRunning) this.environment.readable?.(batch.records);
+    if (news && reading.isRunning) this.environment.readable?.(news);
     if (this.#hindrance.storeWorked()) reading.forgetEnd();
     reading.applied(batch);
     this.#noteProgress();

@@ -27,6 +27,8 @@ export interface ProjectionStore<View> {
    * which outcome, where the projection counts them.
    */
   flush(): Outcomes | undefined;
+  /** Of the records folded since the last flush, the first and the last that changed what queries see, where the projection tells. */
+  readonly news?: readonly LogRecord[];
   /** Forgets the touched rows that were not flushed: the transaction failed and the records will be folded again. */
   reset(): void;
   /** Queries against the committed rows. */
@@ -92,6 +94,10 @@ export interface PartitionView<View> {
   /** The error to answer with when a query on `view` threw `e`: STORE_FAILED, or CATCHING_UP where the store is damaged and now rebuilt. */
   failed(e: unknown): AppError;
 }
+
+/** Where the log ends, in the words of a sentence about a partition that has not caught up. */
+export const endOfLog = (nextOffset: number, endOffset: number): string =>
+  endOffset > nextOffset ? `the log ends at ${endOffset}` : "where the log ends is not known yet";
 
 /** The partitions this process holds, and how many there are in all. */
 export interface HeldPartitions<View> {

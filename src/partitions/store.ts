@@ -9,6 +9,8 @@ import type { Projection, ProjectionStore } from "./projection.ts";
 export interface StoreIdentity {
   readonly logId: string;
   readonly topic: string;
+  /** Of a file that holds one partition only. */
+  readonly partition?: number;
 }
 
 /**
@@ -131,6 +133,12 @@ export function prepareDatabase(db: Database, projection: Projection<unknown>, i
     db.run(projection.schema);
   }).immediate();
   addColumns(db);
+  const { partition } = identity;
+  const other =
+    partition === undefined
+      ? null
+      : db.query<{ partition: number }, [number]>("SELECT partition FROM position WHERE partition <> ?").get(partition);
+  if (other) return `it is partition ${other.partition}'s, not ${partition}'s`;
   const found = db.query<typeof expected, []>("SELECT name, version, log_id, topic FROM store").get();
   for (const key of ["name", "version", "log_id", "topic"] as const) {
     if (found?.[key] !== expected[key]) return `its ${key} is ${found?.[key]}, not ${expected[key]}`;

@@ -46,4 +46,27 @@ browserSuite("the API to browse", (open) => {
     expect(await answer.first().innerText()).toContain("order created and published successfully");
     expect(complaints).toEqual([]);
   }, 60_000);
+
+  test("has nothing filled in that may be left out, so a query is answered at the first press", async () => {
+    const order = { order_id: "123", number_of_items: 3 };
+    await fetch(`${program.cartUrl}/create-order`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(order),
+    });
+    await using watched = await open();
+    const { page } = watched;
+    // With the slash that people type, too.
+    await page.goto(`${program.orderUrl}/docs/`);
+    await page.locator(`.opblock-summary:has([data-path="/order-details"])`).click();
+    const opened = page.locator(".opblock.is-open");
+    await opened.locator(".try-out__btn").click();
+    const header = opened.locator('[data-param-name="Log-Position"] input');
+    expect([await header.inputValue(), await header.getAttribute("placeholder")]).toEqual(["", "Log-Position"]);
+    await opened.locator(".execute").click();
+    const answer = opened.locator(".live-responses-table .response");
+    await answer.first().waitFor();
+    expect(await answer.first().innerText()).toContain('"orderId": "ORD-123"');
+    expect(watched.complaints).toEqual([]);
+  }, 60_000);
 });

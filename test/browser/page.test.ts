@@ -244,6 +244,31 @@ browserSuite("the order service's page", (open) => {
   );
 
   test(
+    "the cart's page below a path of a proxy's tells commands that go through the proxy, and links to nothing beside it",
+    async () => {
+      using proxy = Bun.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        // fetch names the service itself in Host, as proxies do that are not told otherwise.
+        fetch: ({ url }) => fetch(program.cartUrl + new URL(url).pathname.replace(/^\/shop\/cart/, "")),
+      });
+      await using watched = await open();
+      const { page, complaints } = watched;
+      await page.goto(`${proxy.url}shop/cart/`);
+      const commands = await page.locator("pre").innerText();
+      expect(commands).toContain(`curl -X POST ${proxy.url}shop/cart/create-order `);
+      expect(commands).toContain(`curl -X PUT ${proxy.url}shop/cart/update-order `);
+      const links = await page.locator("a").evaluateAll((all) => all.map((link) => (link as unknown as { href: string }).href));
+      expect(links.filter((link) => !link.startsWith(`${proxy.url}shop/cart/`))).toEqual([]);
+      expect(await page.locator("main").innerText()).toContain(`page (port ${new URL(program.orderUrl).port} where`);
+      await page.goto(program.cartUrl);
+      expect(await page.locator("pre").innerText()).toContain(`curl -X POST ${program.cartUrl}/create-order `);
+      expect(complaints).toEqual([]);
+    },
+    patience_ms,
+  );
+
+  test(
     "the cart's page leads to it",
     async () => {
       await using watched = await open();

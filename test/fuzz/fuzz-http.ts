@@ -4,7 +4,7 @@ import { fuzzHttp } from "./http-fuzz.ts";
 const USAGE = `Usage: bun run fuzz:http [--requests N] [--seed N]
 
 Sends N requests (default 200000), made up from a seed (default a new one), to a real program: odd methods, hosts, paths, escapes, headers, bodies and
-framing. Exit code 1 where one is answered 5xx other than 503, or not at all, or is logged as an error. A seed always gives the same requests.`;
+framing. Exit code 1 where one is answered 5xx other than 503 and Bun's own 505, or not at all, or is logged as an error. A seed always gives the same requests.`;
 
 const { values } = parseArgs({
   options: {

@@ -18,7 +18,8 @@ const notProvoked = {
 };
 
 /** What a browser alone asks for: the page, what it is made of, and its form. */
-const isOfThePage = (path: string) => path === "/" || path.startsWith("/assets/") || path.startsWith("/try/");
+const isOfThePage = (path: string) =>
+  path === "/" || path === "/docs/" || path.startsWith("/assets/") || path.startsWith("/try/");
 
 const json = (body: unknown, headers: Record<string, string> = {}) => ({
   headers: { "content-type": "application/json", ...headers },
@@ -175,6 +176,12 @@ describe("every documented answer is given, and as documented", () => {
     await onOrders(200, "GET", `/getAllOrderIdsFromTopic?topicName=${backing.topic}`);
     await onOrders(200, "GET", "/getAllOrderIdsFromTopic?topicName=other");
     await onOrders(422, "GET", "/getAllOrderIdsFromTopic");
+    // Given twice is once; given differently is neither.
+    await onOrders(200, "GET", "/order-details?orderId=7&orderId=7");
+    for (const path of ["/order-details?orderId=7&orderId=8", "/getAllOrderIdsFromTopic?topicName=a&topicName=b"])
+      await onOrders(422, "GET", path);
+    await onOrders(422, "GET", "/orders/7/events?limit=1&limit=2");
+    await onOrders(422, "GET", "/dead-letters?reason=not_json&reason=wrong_shape");
     await onOrders(503, "GET", "/getAllOrderIdsFromTopic?topicName=orders.events", {}, cutOff);
     await onOrders(200, "GET", "/orders/7/events", { headers: { "log-position": position } });
     await onOrders(400, "GET", "/orders/7/events", { headers: { "log-position": "here" } });
@@ -187,12 +194,12 @@ describe("every documented answer is given, and as documented", () => {
     await onOrders(200, "GET", "/partitions", {}, cutOff);
     await onOrders(200, "GET", `/partitions/${position.split(":")[0]}/orders?limit=1`);
     await onOrders(422, "GET", "/partitions/0/orders?limit=0");
-    await onOrders(421, "GET", "/partitions/99/orders");
+    await onOrders(404, "GET", "/partitions/99/orders");
     await onOrders(503, "GET", "/health/ready", {}, cutOff);
     const operator = { headers: { authorization: `Bearer ${OPERATOR_TOKEN}` } };
     await onOrders(401, "POST", "/partitions/0/rebuild");
     await onOrders(403, "POST", "/partitions/0/rebuild", operator, cutOff);
-    await onOrders(421, "POST", "/partitions/99/rebuild", operator);
+    await onOrders(404, "POST", "/partitions/99/rebuild", operator);
     await onOrders(202, "POST", "/partitions/0/rebuild", operator);
     await program.ready();
     const guess = { headers: { authorization: "Bearer day-shift" } };

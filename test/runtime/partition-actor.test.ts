@@ -45,6 +45,28 @@ describe("a partition's actor", () => {
     expect(row?.spilled).toBeGreaterThan(100);
   });
 
+  test("tells what has become readable: not what waits, is no event or counted before, as after a replay", async () => {
+    await using rig = new Rig();
+    await rig.prepare(1);
+    const events = [
+      record(0, created("ORD-1", "a")),
+      record(0, updated("ORD-1", "b", "shipped")),
+      record(0, updated("ORD-1", "c", "pending")),
+      record(0, updated("ORD-2", "d", "pending")),
+    ];
+    const set = rig.start("x", [0]);
+    await eventually(() => set.get(0)?.state === "running");
+    await rig.append(poison(0, "not JSON"), record(0, updated("ORD-2", "early", "pending")), ...events, poison(0, "not JSON"));
+    await eventually(() => set.get(0)?.nextOffset === 7);
+    expect(rig.readable).toEqual([2, 4]);
+    await rig.append(...events, record(0, created("ORD-1", "second create")));
+    await eventually(() => set.get(0)?.nextOffset === 12);
+    expect(rig.readable).toEqual([2, 4]);
+    await rig.append(events[0]!, record(0, updated("ORD-1", "e", "confirmed")), events[1]!);
+    await eventually(() => set.get(0)?.nextOffset === 15);
+    expect(rig.readable).toEqual([2, 4, 13]);
+  });
+
   test("halts alone when its stored offset lies before the log's start", async () => {
     await using rig = new Rig();
     await rig.prepare(2);

@@ -38,7 +38,9 @@ describe("a restore", () => {
     for (const { status, restore, applied, answer } of meanwhile) {
       expect(status).toBe("catching-up");
       expect(restore).toMatchObject({ partitions: 1, records: applied, records_total: ORDERS });
-      expect(answer).toMatch(/CATCHING_UP|applied up to offset \d+ of 20000; ask again/);
+      expect(answer).toMatch(
+        /CATCHING_UP|is catching up: the next offset that it applies is \d+, and the log ends at 20000; ask again/,
+      );
     }
     expect(answerFor(`ORD-${ORDERS - 1}`)).toBe("new");
     expect(readiness(set)).not.toHaveProperty("restore");

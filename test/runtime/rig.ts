@@ -80,6 +80,8 @@ export class Rig implements AsyncDisposable {
   readonly log: Log;
   readonly dir = mkdtempSync(join(tmpdir(), "runtime-"));
   readonly warnings: string[] = [];
+  /** What was told to have become readable, as offsets. */
+  readonly readable: number[] = [];
   readonly restoring: [message: string, progress: RestoreProgress | undefined][] = [];
   readonly metrics = new Metrics("order-service", () => performance.now() / 1_000);
   tracer: ApplyTracer | undefined;
@@ -138,6 +140,7 @@ export class Rig implements AsyncDisposable {
       tracer: this.tracer,
       deliverDeadLetters: deadLetters.deliver,
       mayBeginLate: this.mayBeginLate,
+      readable: (records) => void this.readable.push(...records.map(({ offset }) => offset)),
       restoring: (message, progress) => void this.restoring.push([message, progress]),
       openStore: (partition, damage) => {
         const path = this.storePath(name, partition);

@@ -6,6 +6,8 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { asyncApiDocument } from "../../src/api/asyncapi.ts";
 import type { ServiceApi } from "../../src/api/openapi.ts";
+import { requestHeaders } from "../../src/api/headers.ts";
+import { documented } from "../../src/api/json-schema.ts";
 import { apiRoutes } from "../../src/api/routes.ts";
 import { cartApi } from "../../src/cart/operations.ts";
 import { errorCatalogue } from "../../src/errors.ts";
@@ -72,14 +74,25 @@ describe.each([
       ...(example === undefined ? [] : [{ schema, value: example }]),
       ...Object.values(examples ?? {}).map(({ value }) => ({ schema, value })),
     ]);
-    const described = operations.flatMap(({ parameters = [], responses }) => [
-      ...parameters,
-      ...Object.values(responses).flatMap(({ headers }) => Object.values(headers)),
-    ]);
-    values.push(...described.map(({ schema, example }) => ({ schema, value: example })));
+    const headers = operations.flatMap(({ responses }) => Object.values(responses).flatMap((one) => Object.values(one.headers)));
+    values.push(...headers.map(({ schema, example }) => ({ schema, value: example })));
+    const parameters = [...api.operations.flatMap(({ parameters: all = [] }) => all), ...Object.values(requestHeaders)];
+    values.push(...parameters.map(({ schema, example }) => ({ schema: documented(schema, {}), value: example })));
     expect(values.length).toBeGreaterThan(50);
     for (const { schema, value } of values)
       expect({ value, complaints: validates(schema, value) }).toEqual({ value, complaints: [] });
+  });
+
+  test("has nothing filled in for whoever tries a route out, but what must be given: an optional parameter's example is in words", () => {
+    const parameters = operations.flatMap((operation) => operation.parameters ?? []);
+    const optional = parameters.filter(({ required }) => !required);
+    expect(optional.length).toBeGreaterThan(2);
+    for (const { name, description, example, examples, schema } of optional as ((typeof optional)[number] & Schema)[]) {
+      expect([name, example, examples, schema["example"], schema["examples"]]).toEqual([name, ...Array(4)]);
+      expect(description).toMatch(/\. For example: \S+$/);
+    }
+    for (const { name, example } of parameters.filter(({ required }) => required))
+      expect([name, example]).not.toContain(undefined);
   });
 
   test("is browsed on a page that asks nothing off the machine", async () => {
@@ -89,15 +102,18 @@ describe.each([
     expect(html).not.toMatch(/https?:|\/\/[a-z]/);
     expect(html).toContain('"validatorUrl":"none"');
     expect(page.headers.get("content-security-policy")).toStartWith("default-src 'none'; script-src 'self'");
+    // Relative, so that it leads to the page below a proxy's prefix, too.
+    const redirect = await served(api, "/docs/");
+    expect([redirect.status, redirect.headers.get("location")]).toEqual([308, "../docs"]);
   });
 });
 
 test("every error of the catalogue that reaches a client is in a document", async () => {
   const documents = await Promise.all([documentOf(cartApi), documentOf(orderServiceApi)]);
-  const documented = new Set(documents.flatMap(({ components }) => Object.keys(components.schemas)));
+  const inDocuments = new Set(documents.flatMap(({ components }) => Object.keys(components.schemas)));
   // One with status 500 is answered as INTERNAL.
   const answered = Object.entries(errorCatalogue).filter(([code, { status }]) => status !== 500 || code === "INTERNAL");
-  const missing = answered.map(([code]) => code).filter((code) => !documented.has(code));
+  const missing = answered.map(([code]) => code).filter((code) => !inDocuments.has(code));
   expect(missing).toEqual(["SERVICE_UNAVAILABLE"]); // Of the audit, about a service.
 });
 

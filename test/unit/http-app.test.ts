@@ -1,12 +1,13 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { systemClock } from "../../src/clock.ts";
-import { isAppError } from "../../src/errors.ts";
+import { AppError, isAppError } from "../../src/errors.ts";
 import { healthRoutes } from "../../src/http/health.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { serve } from "../../src/http/serve.ts";
 import { type Route, serviceApp } from "../../src/http/service.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
+import { waitUntil } from "../support/wait-until.ts";
 
 const BODY_BYTES_MAX = 65_536;
 const logger = createLogger({ level: "silent", format: "json" });
@@ -176,12 +177,72 @@ describe("a request that no route takes", () => {
     expect(await response.json()).toMatchObject({ code: "METHOD_NOT_ALLOWED" });
   });
 
-  test("OPTIONS says what there is, HEAD is GET without its body", async () => {
+  test("OPTIONS says what there is", async () => {
     const options = await ask("OPTIONS", "/health/live");
     expect([options.status, options.headers.get("allow")]).toEqual([204, "GET, HEAD, OPTIONS"]);
-    const { text } = await exchange(service.port, ["HEAD /health/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"]);
+  });
+});
+
+describe("HEAD", () => {
+  let cancelled = 0;
+  const endless = () =>
+    new ReadableStream<Uint8Array>(
+      { pull: (controller) => Bun.sleep(1).then(() => controller.enqueue(Buffer.from("x"))), cancel: () => void cancelled++ },
+      { highWaterMark: 0 },
+    );
+  const answers: Record<string, () => Response | Promise<Response>> = {
+    "/text": () => new Response("ü".repeat(5_000), { headers: { "content-type": "text/plain" } }),
+    "/json": () => Response.json({ a: 1 }),
+    "/file": () => new Response(Bun.file(import.meta.path), { headers: { "content-type": "text/x" } }),
+    "/none": () => new Response(null, { status: 202 }),
+    "/later": () => Bun.sleep(5).then(() => new Response("later", { headers: { "content-type": "text/plain" } })),
+    "/refused": () => {
+      throw new AppError("INVALID_FIELD", "No.");
+    },
+    "/defect": () => {
+      throw new Error("defect");
+    },
+    "/endless": () => new Response(endless(), { headers: { "content-type": "text/plain" } }),
+  };
+  const head = start(Object.entries(answers).map(([path, handle]) => ({ method: "GET", path, handle })));
+  afterAll(() => head.stop());
+
+  const one = async (method: string, path: string) => {
+    const { text } = await exchange(head.port, [`${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`]);
+    const [top = "", body] = text.split("\r\n\r\n", 2);
+    const [status, ...lines] = top.split("\r\n");
+    const headers = Object.fromEntries(lines.map((line) => /^([^:]*): (.*)$/.exec(line)!.slice(1) as [string, string]));
+    return { status, body, headers: new Headers(headers) };
+  };
+
+  test.each([...Object.keys(answers).filter((path) => path !== "/endless"), "/nowhere", "/%ff"])(
+    "of %s is what GET says, with its length and a date, and no body",
+    async (path) => {
+      const [ofHead, ofGet] = [await one("HEAD", path), await one("GET", path)];
+      expect(Number(ofGet.headers.get("content-length"))).toBe(Buffer.byteLength(ofGet.body!));
+      const withoutDate = ({ status, headers }: typeof ofHead) => ({ status, ...headers.toJSON(), date: undefined });
+      expect(withoutDate(ofHead)).toEqual(withoutDate(ofGet));
+      expect(Math.abs(Date.parse(ofHead.headers.get("date")!) - Date.now())).toBeLessThan(5_000);
+      expect(ofHead.body).toBe("");
+    },
+  );
+
+  test("of a stream ends it and says no length; the connection goes on", async () => {
+    const before = cancelled;
+    const asked = "HEAD /endless HTTP/1.1\r\nHost: x\r\n\r\n";
+    const connection = connect(head.port, "127.0.0.1", () => connection.write(asked));
+    let text = "";
+    connection.on("data", (data) => (text += data.toString()));
+    await waitUntil("for the answer", () => text.endsWith("\r\n\r\n"));
     expect(text).toStartWith("HTTP/1.1 200 ");
-    expect(text).toEndWith("\r\n\r\n");
+    expect(text).not.toMatch(/content-length/i);
+    expect(text).toMatch(/^date: /im);
+    await waitUntil("for the stream to be cancelled", () => cancelled === before + 1);
+    text = "";
+    connection.write("GET /json HTTP/1.1\r\nHost: x\r\n\r\n");
+    await waitUntil("for the next answer", () => text.endsWith('{"a":1}'));
+    expect(text).toStartWith("HTTP/1.1 200 ");
+    connection.destroy();
   });
 });
 

@@ -22,7 +22,7 @@ afterEach(() => expect(logged).toEqual([]));
 const routes: Route[] = [
   { method: "POST", path: "/echo", handle: ({ body }) => Response.json(body), body_bytes_max: 1_000 },
   { method: "GET", path: "/things/:id/parts", handle: (request) => Response.json(request.segments) },
-  { method: "GET", path: "/things/all/parts", handle: ({ query }) => Response.json(["all", query.get("a")]) },
+  { method: "GET", path: "/things/all/parts", handle: (request) => Response.json(["all", request.parameter("a")]) },
   { method: "GET", path: "/who", handle: ({ client }) => Response.json(client) },
 ];
 

@@ -121,7 +121,13 @@ test("a partition's rows are told a page at a time, with the offset they stand a
 test("what cannot be is refused with a sentence", async () => {
   const { ask, held } = service();
   expect((await ask("GET", "/partitions/4/orders")).body).toMatchObject({ status: 421, detail: "Partition 4 is not held here." });
-  expect((await ask("GET", "/partitions/x/orders")).status).toBe(421);
+  for (const none of ["x", "-1", "1.0", "12", "99999999999999999999"]) {
+    expect((await ask("GET", `/partitions/${none}/orders`)).body).toMatchObject({ status: 404, code: "NOT_FOUND" });
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    expect((await ask("POST", `/partitions/${none}/rebuild`, headers)).body).toMatchObject({ status: 404, code: "NOT_FOUND" });
+  }
+  for (const query of ["limit=1&limit=2", "after=ORD-1&after="])
+    expect((await ask("GET", `/partitions/3/orders?${query}`)).body).toMatchObject({ status: 422, code: "INVALID_FIELD" });
   for (const limit of ["0", "1001", "1e2", "-1"])
     expect((await ask("GET", `/partitions/3/orders?limit=${limit}`)).status).toBe(422);
   expect(await ask("PUT", "/partitions/3/rebuild")).toMatchObject({ status: 405, allow: "POST, OPTIONS" });

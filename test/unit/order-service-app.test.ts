@@ -219,8 +219,12 @@ describe("GET /order-details", () => {
     expect(problem.detail).toStartWith("orderId must be 1 to 64 digits");
   });
 
-  test("422 without an id", async () => {
+  test("422 without an id, and with two", async () => {
     await expectProblem(await ask(`${service.url}/order-details`), "INVALID_FIELD");
+    hold([partition(0, [["ORD-1", order("ORD-1")]])]);
+    expect(await expectProblem(await details("1&orderId=2"), "INVALID_FIELD")).toMatchObject({ errors: [{ field: "orderId" }] });
+    await expectProblem(await details("&orderId=1"), "INVALID_FIELD");
+    expect((await details("1&orderId=1")).status).toBe(200);
   });
 
   test("404 where all partitions are held and running", async () => {
@@ -395,6 +399,14 @@ describe("Log-Position", () => {
     });
   });
 
+  test.each([
+    [10, "Partition 1 has not applied offset 10 yet: as far as is known here the log has nothing there; ask again."],
+    [30, "Partition 1 has not applied offset 10 yet: the next offset that it applies is 9; ask again."],
+  ])("503 says whether the log has the event, where it ends at %d", async (endOffset, detail) => {
+    hold([partition(0), partition(1, [], { nextOffset: 9, endOffset })]);
+    expect((await expectProblem(await details("1", "1:10"), "POSITION_NOT_REACHED")).detail).toBe(detail);
+  });
+
   test("421 for a partition that is elsewhere, or is taken away meanwhile", async () => {
     hold([partition(1)], 2);
     expect(await expectProblem(await details("1", "0:1"), "PARTITION_ELSEWHERE")).toMatchObject({ partition: 0 });
@@ -449,8 +461,9 @@ describe("GET /getAllOrderIdsFromTopic", () => {
     expect([response.status, await response.text()]).toEqual([200, '{"topicName":"other\\"topic","orderIds":[]}']);
   });
 
-  test("422 without a topic", async () => {
+  test("422 without a topic, and with two", async () => {
     await expectProblem(await listing(""), "INVALID_FIELD");
+    await expectProblem(await listing("a&topicName=b"), "INVALID_FIELD");
     await expectProblem(await ask(`${service.url}/getAllOrderIdsFromTopic`), "INVALID_FIELD");
   });
 

@@ -48,6 +48,11 @@ export interface ConnectionPool {
 
 export interface Connection {
   isConnected(): boolean;
+  /** Called with whatever comes from the broker. */
+  processData(data: Buffer): void;
+  /** What waits for an answer fails with the error. */
+  rejectRequests(error: Error): void;
+  disconnect(): Promise<unknown>;
   send<T>(exchange: Exchange<T>): Promise<T>;
 }
 
@@ -98,7 +103,13 @@ const BROKER_PARTS = {
 } satisfies Record<Exclude<keyof Broker, "connectionPool" | "versions">, string>;
 
 const CONNECTION_POOL_PARTS = { getConnection: "function" };
-const CONNECTION_PARTS = { isConnected: "function", send: "function" };
+const CONNECTION_PARTS = {
+  isConnected: "function",
+  send: "function",
+  processData: "function",
+  rejectRequests: "function",
+  disconnect: "function",
+} satisfies Record<keyof Connection, string>;
 
 /**
  * Throws a plain Error, a defect and no outage, unless kafkajs has the private parts used here. Asked before anything connects: met
@@ -133,12 +144,24 @@ export type MakeBroker = (address: { readonly host: string; readonly port: numbe
 
 export function brokerMaker(kafka: Kafka): MakeBroker {
   const pool = brokerPool(kafka);
-  return async ({ host, port }, nodeId) =>
-    pool.createBroker({
-      logger: pool.rootLogger,
-      connectionPool: await pool.connectionPoolBuilder.build({ host, port }),
-      nodeId,
-    });
+  return async ({ host, port }, nodeId) => {
+    const connectionPool = await pool.connectionPoolBuilder.build({ host, port });
+    connectionPool.pool.forEach(endAtNonsense);
+    return pool.createBroker({ logger: pool.rootLogger, connectionPool, nodeId });
+  };
+}
+
+/** kafkajs throws at a frame that is none of Kafka's out of the socket's event, which would end the process. */
+function endAtNonsense(connection: Connection): void {
+  const processData = connection.processData.bind(connection);
+  connection.processData = (data) => {
+    try {
+      processData(data);
+    } catch (e) {
+      connection.rejectRequests(new Error("what it sends is not Kafka's protocol", { cause: e }));
+      void connection.disconnect().catch(() => undefined);
+    }
+  };
 }
 
 /** kafkajs' own encoding of a JoinGroup request, without its second try under the member id that the first one gave (KIP-394). */

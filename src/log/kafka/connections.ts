@@ -1,7 +1,7 @@
 import { type Clock, within } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { Broker, Exchange, MakeBroker } from "./cluster.ts";
-import { causeOf, unavailable } from "./protocol/errors.ts";
+import { failing, unavailable } from "./protocol/errors.ts";
 import { type Metadata, metadataExchange, type NodeAddress } from "./protocol/metadata.ts";
 
 export interface Address {
@@ -32,6 +32,7 @@ export class Node {
   readonly #turns: (() => void)[] = [];
   #isTaken = false;
   readonly #used = [false, false];
+  #controlsUnderWay = 0;
   #broker: Promise<Broker> | undefined;
   #isBroken = false;
 
@@ -44,6 +45,10 @@ export class Node {
   get name(): string {
     const { host, port } = this.address;
     return `${this.nodeId === null ? "the broker" : `broker ${this.nodeId}`} at ${host.includes(":") ? `[${host}]` : host}:${port}`;
+  }
+
+  get hasAnswered(): boolean {
+    return this.#used[CONTROL] === true;
   }
 
   get isBroken(): boolean {
@@ -63,12 +68,18 @@ export class Node {
   async send<T>(exchange: Exchange<T>, isFetch = false): Promise<T> {
     const index = isFetch ? FETCHES : CONTROL;
     const { connectionPool } = await this.broker();
-    // kafkajs would connect again by itself, and nobody would know that the broker may have been another meanwhile.
-    if (this.#isBroken || (this.#used[index] && !connectionPool.pool[index]?.isConnected()))
-      throw new Error("the connection was lost");
-    const connection = await connectionPool.getConnection(index);
-    this.#used[index] = true;
-    return connection.send(exchange);
+    // kafkajs would connect again by itself, and nobody would know that the broker may have been another meanwhile. Only where nothing was
+    // under way it does: brokers and gateways end a connection that is idle for long.
+    const isLost = this.#used[index] && !connectionPool.pool[index]?.isConnected();
+    if (this.#isBroken || (isLost && (isFetch || this.#controlsUnderWay > 0))) throw new Error("the connection was lost");
+    if (!isFetch) this.#controlsUnderWay++;
+    try {
+      const connection = await connectionPool.getConnection(index);
+      this.#used[index] = true;
+      return await connection.send(exchange);
+    } finally {
+      if (!isFetch) this.#controlsUnderWay--;
+    }
   }
 
   /**
@@ -198,7 +209,7 @@ export class Connections {
       return node;
     } catch (e) {
       this.failed(node);
-      throw new Error(`${node.name} does not answer (${causeOf(e)})`, { cause: e });
+      throw new Error(failing(node.name, e, true), { cause: e });
     }
   }
 
@@ -227,7 +238,7 @@ export class Connections {
     } catch (e) {
       if (e instanceof AppError) throw e;
       this.failed(node);
-      throw new Error(`${node.name} does not answer (${causeOf(e)})`, { cause: e });
+      throw new Error(failing(node.name, e, !node.hasAnswered), { cause: e });
     }
   }
 

@@ -151,7 +151,7 @@ export class KafkaFencedProducer implements Producer {
       if (answer.throttle_ms > 0) node.heldBackUntil_ms = this.clock.now_ms() + answer.throttle_ms;
       for (const { partition, errorCode, baseOffset } of answer.partitions) {
         if (errorCode === 0) baseOffsets.set(partition, baseOffset);
-        else refusals.push(new Refused(protocolError(errorCode), describeError(errorCode)));
+        else refusals.push(new Refused(protocolError(errorCode), describeError(errorCode, "WRITE")));
       }
     });
     await Promise.allSettled(sends);

@@ -149,7 +149,7 @@ export class KafkaLog implements Log {
     if (refused)
       throw new AppError(
         "LOG_UNAVAILABLE",
-        `The broker does not tell the offsets of ${topic}: ${describeError(refused.errorCode)}.`,
+        `The broker does not tell the offsets of ${topic}: ${describeError(refused.errorCode, "DESCRIBE")}.`,
       );
     const offsets = new Map(found.map(({ partition, offset }) => [partition, offset]));
     return ends.map(({ endOffset }, partition) => {

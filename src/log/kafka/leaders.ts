@@ -90,6 +90,6 @@ function topicIn(metadata: Metadata, topic: string): TopicMetadata {
   if (found.errorCode === ERROR_TOPIC_AUTHORIZATION_FAILED)
     throw new AppError("LOG_UNAVAILABLE", `The broker does not let this user see ${topic}; grant DESCRIBE on it.`);
   if (found.errorCode === INVALID_TOPIC)
-    throw new AppError("LOG_UNAVAILABLE", `The broker refuses the topic ${topic}: ${describeError(INVALID_TOPIC)}.`);
+    throw new AppError("LOG_UNAVAILABLE", `The broker refuses the topic ${topic}: ${describeError(INVALID_TOPIC, "DESCRIBE")}.`);
   return found;
 }

@@ -1,7 +1,7 @@
 import type { PartitionEnds, TopicEnds } from "../log.ts";
 import type { Connections, Node } from "./connections.ts";
 import type { TopicLeaders } from "./leaders.ts";
-import { causeOf, describeError } from "./protocol/errors.ts";
+import { causeOf, describeError, failing } from "./protocol/errors.ts";
 import {
   type Isolation,
   listOffsetsExchange,
@@ -76,13 +76,13 @@ export async function topicEnds(connections: Connections, topic: string, leaders
         partitions[partition] =
           "errorCode" in found
             ? {
-                unavailable: `The leader of partition ${partition} of ${topic} cannot tell its end: ${describeError(found.errorCode)}.`,
+                unavailable: `The leader of partition ${partition} of ${topic} cannot tell its end: ${describeError(found.errorCode, "DESCRIBE")}.`,
               }
             : { ...found, leaderEpoch: Math.max(0, leaderEpoch) };
       }
     } catch (e) {
       if (node) connections.failed(node);
-      const why = node ? `${node.name} does not answer (${causeOf(e)})` : causeOf(e);
+      const why = node ? failing(node.name, e) : causeOf(e);
       for (const { partition } of wanted)
         partitions[partition] = { unavailable: `The leader of partition ${partition} of ${topic} cannot be asked: ${why}.` };
     }

@@ -255,7 +255,7 @@ export class KafkaProducer implements IdempotentProducer {
       advance(sequence, part.indexes.length);
       return sending.appended(part, baseOffset, Math.max(0, leaderEpoch));
     }
-    part.cause = describeError(errorCode);
+    part.cause = describeError(errorCode, "WRITE");
     const { meaning } = protocolError(errorCode);
     if (meaning === "retry") return;
     if (meaning === "unsure") {

@@ -222,7 +222,7 @@ export class KafkaReader implements Reader {
         this.#throttledAt_ms = this.clock.now_ms() + answer.throttle_ms;
         node.heldBackUntil_ms = this.#throttledAt_ms;
       }
-      if (answer.errorCode !== 0) throw new Error(describeError(answer.errorCode));
+      if (answer.errorCode !== 0) throw new Error(describeError(answer.errorCode, "READ"));
       await this.#takeAnswers(session, node, wanted, answer.partitions);
     } catch (e) {
       this.#nodeFailed(session, node, nodeId, e);
@@ -288,7 +288,7 @@ export class KafkaReader implements Reader {
     const refusals = (session.refusals.get(partition) ?? 0) + 1;
     session.refusals.set(partition, refusals);
     if (refusals >= REFUSALS_MAX)
-      this.#news.hinder(partition, `Partition ${partition} cannot be read: ${describeError(errorCode)}.`);
+      this.#news.hinder(partition, `Partition ${partition} cannot be read: ${describeError(errorCode, "READ")}.`);
   }
 
   /** The broker's "out of range" carries no range; it is asked for, and a partition that is in range after all is fetched again. */

@@ -115,7 +115,7 @@ async function create({ connections, leaders }: TopicContext, topic: TopicToCrea
 function refused(topic: string, { errorCode, message }: Refusal, replicas: number | undefined): AppError {
   const isDenied = errorCode === ERROR_TOPIC_AUTHORIZATION_FAILED || errorCode === ERROR_CLUSTER_AUTHORIZATION_FAILED;
   const denied = `${protocolError(errorCode).type}: grant this user CREATE on the topic, or create it by hand`;
-  const described = isDenied ? denied : describeError(errorCode);
+  const described = isDenied ? denied : describeError(errorCode, "CREATE");
   const why = message === null || message === "" ? described : `${described} (${message})`;
   const advice =
     errorCode === ERROR_INVALID_REPLICATION_FACTOR

@@ -120,7 +120,7 @@ export class Picture {
     row.flow.classList.toggle("flowing", one.applied_per_s > 0);
     setText(
       row.title,
-      `Partition ${one.partition}: ${one.state}, applied up to ${count(one.offset)} of ${count(one.end)}, ${countOr(one.orders)} orders. ${one.reason ?? ""}`,
+      `Partition ${one.partition}: ${one.state}, next offset ${count(one.offset)}, log's end ${count(one.end)}, ${countOr(one.orders)} orders. ${one.reason ?? ""}`,
     );
   }
 }

@@ -34,7 +34,7 @@ const ERRORS: Readonly<Record<number, ProtocolError>> = {
   18: { type: "RECORD_LIST_TOO_LARGE", meaning: "too-large" },
   19: { type: "NOT_ENOUGH_REPLICAS", meaning: "retry", advice: "fewer replicas are in sync than min.insync.replicas asks" },
   20: { type: "NOT_ENOUGH_REPLICAS_AFTER_APPEND", meaning: "unsure" },
-  29: { type: "TOPIC_AUTHORIZATION_FAILED", meaning: "refused", advice: "grant this user WRITE on the topic" },
+  29: { type: "TOPIC_AUTHORIZATION_FAILED", meaning: "refused" },
   31: { type: "CLUSTER_AUTHORIZATION_FAILED", meaning: "refused", advice: "grant this user IDEMPOTENT_WRITE on the cluster" },
   32: {
     type: "INVALID_TIMESTAMP",
@@ -74,9 +74,10 @@ export const ERROR_INVALID_CONFIG = 40;
 
 export const protocolError = (code: number): ProtocolError => ERRORS[code] ?? { type: `error code ${code}`, meaning: "refused" };
 
-/** "TYPE", or "TYPE: what to do". */
-export const describeError = (code: number): string => {
-  const { type, advice } = protocolError(code);
+/** "TYPE", or "TYPE: what to do", where `right` is what the request needs on its topic. */
+export const describeError = (code: number, right: "READ" | "WRITE" | "CREATE" | "DESCRIBE"): string => {
+  const { type, advice = code === ERROR_TOPIC_AUTHORIZATION_FAILED ? `grant this user ${right} on the topic` : undefined } =
+    protocolError(code);
   return advice === undefined ? type : `${type}: ${advice}`;
 };
 
@@ -91,8 +92,33 @@ export function kafkaErrorType(e: unknown): string | undefined {
   return cause === undefined ? undefined : kafkaErrorType(cause);
 }
 
+/** How it shows that a broker is asked in another way than it expects; the rest are outages. */
+const MISTAKEN: readonly (readonly [sign: RegExp, what: string])[] = [
+  [
+    /SASL|[Aa]uthentication|username or password/,
+    "refuses the login; see KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD",
+  ],
+  [/before secure TLS|wrong version number|packet length too long|SSL routines/, "speaks no TLS on this port; see KAFKA_TLS"],
+  [/certificate|altnames|issuer|CERT_/, "has a certificate that is not trusted; see KAFKA_TLS_CA_FILE"],
+  [
+    /out of range|outside buffer bounds|not Kafka's protocol/,
+    "answers, but not in Kafka's protocol; does KAFKA_BROKERS name the right port?",
+  ],
+];
+
+/** A sentence's end, as in "does not answer (Closed connection)". `isNew`: the broker has not answered on this connection yet. */
+export function failing(name: string, e: unknown, isNew = false): string {
+  const cause = causeOf(e);
+  const what = MISTAKEN.find(([sign]) => sign.test(cause))?.[1] ?? "does not answer";
+  const hint =
+    isNew && /Closed connection|closed/.test(cause) && what === "does not answer"
+      ? "; if this lasts, see whether KAFKA_TLS and KAFKA_SASL_MECHANISM are what the port expects"
+      : "";
+  return `${name} ${what} (${cause})${hint}`;
+}
+
 export const unavailable = (e: unknown): AppError =>
-  e instanceof AppError ? e : new AppError("LOG_UNAVAILABLE", `The broker cannot be reached or refused: ${causeOf(e)}`, {}, e);
+  e instanceof AppError ? e : new AppError("LOG_UNAVAILABLE", `The log cannot be asked: ${causeOf(e)}`, {}, e);
 
 /** kafkajs' errors about several topics say in their message only that there are some; what they are stands in `errors`. */
 export function causeOf(e: unknown): string {
