@@ -8,6 +8,7 @@ import {
   created,
   health,
   live,
+  namedTopic,
   type OrdersTopic,
   ordersTopicWithLogin,
   read,
@@ -190,6 +191,26 @@ await clusterSuite("rights", (cluster) => {
       await causeIsInHealth(program, cause);
       await prepared.giveBack();
       await again(one, cluster());
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "to create the topics is missing: that is what is asked for, and once it is given they are created",
+    async () => {
+      const { name, password } = CLUSTER_USER;
+      const login = { KAFKA_SASL_MECHANISM: "plain", KAFKA_SASL_USERNAME: name, KAFKA_SASL_PASSWORD: password };
+      const orders = namedTopic(2, { KAFKA_BROKERS: cluster().secured, ...login });
+      await cluster().admin.allow(name, Object.values(rightsOf(orders)).flat());
+      await using program = await startProgram({ env: orders.env });
+      await program.live();
+      await causeIsLogged(program, /cannot be created: TOPIC_AUTHORIZATION_FAILED: grant this user CREATE on the topic/);
+      const create = [orders.topic, orders.deadLetterTopic].map(
+        (topic) => ({ resource: "topic", name: topic, operation: "create" }) as const,
+      );
+      await cluster().admin.allow(name, create);
+      await program.ready();
+      expect(await created(program, orders.newOrder(0))).toBe("200");
     },
     TIMEOUT_MS,
   );

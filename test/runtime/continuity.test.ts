@@ -33,7 +33,16 @@ describe("a new leader", () => {
     expect(set.get(0)?.halted).toContain("At offset 1 the log holds another record than the one applied");
     expect(set.get(0)?.view?.order("ORD-3")).toBeUndefined();
     expect(["ORD-2", "ORD-3", "ORD-7"].map((orderId) => answerFor(set, orderId))).toEqual(Array(3).fill("PARTITION_HALTED"));
-    expect(readiness(set).status).toBe("halted");
+    const { status, since, partitions } = readiness(set);
+    expect(status).toBe("halted");
+    expect(Date.now() - Date.parse(since ?? "")).toBeWithin(0, 60_000);
+    // What to do is told once.
+    expect(partitions[0]).toMatchObject({
+      since,
+      halted: expect.stringContaining("If the log is right, stop the service"),
+      reason: "At offset 1 the log holds another record than the one applied.",
+    });
+    expect(partitions[1]).not.toHaveProperty("since");
   });
 
   test("that has the same bytes there from another leader's time halts it too", async () => {

@@ -121,3 +121,19 @@ test("a dead letter has room for the largest record of its topic, and what it ad
   expect(of({ "max.message.bytes": "2147483647" })).toBe(2147483647);
   expect(letterBytesNeeded(undefined)).toBe(0);
 });
+
+test("the command that sets it right is for the brokers that the service knows", () => {
+  const use = { topic: "orders.events", role: "orders", record_bytes_max: 1 } as const;
+  const description = {
+    topicId: undefined,
+    partitions: 1,
+    replicas: 3,
+    brokers: 3,
+    settings: { ...wellSetUp, "retention.ms": "1" },
+  };
+  const told = (brokers?: string) => topicConcerns({ ...use, brokers }, description).map(({ message }) => message);
+  expect(told("10.0.0.5:9092,10.0.0.6:9092")).toEqual([
+    expect.stringContaining("--bootstrap-server 10.0.0.5:9092,10.0.0.6:9092 --alter"),
+  ]);
+  expect(told()).toEqual([expect.stringContaining("--bootstrap-server BROKER --alter")]);
+});
