@@ -74,7 +74,9 @@ export const readinessProperties = {
   reason: Type.Optional(Type.String({ description: "Why the log cannot be used." })),
   since: Type.Optional(Type.String({ format: "date-time", description: "Since when that is so." })),
   standstill: Type.Optional(Type.String({ description: "What is not applied although the log has it." })),
-  refusal: Type.Optional(Type.String({ description: "Why the log did not take an event within the last minute (cart service)." })),
+  refusal: Type.Optional(
+    Type.String({ description: "Why the log did not take an event within the last minute (cart service)." }),
+  ),
   restore: Type.Optional(restore),
   deadLetters: Type.Optional(Type.String({ description: "Why dead letters could not be appended, should there be any." })),
   warnings: Type.Optional(

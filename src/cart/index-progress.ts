@@ -115,7 +115,9 @@ export class IndexProgress {
     if (ends.partitions.length === 0) throw new AppError("CATCHING_UP", "The topic is not there yet; try again.");
     this.#topicId ??= ends.topicId;
     if (ends.topicId !== this.#topicId)
-      throw new AppError("LOG_UNAVAILABLE", "The topic was made anew; what the index has read is of another one.");
+      throw (
+        this.hindrance() ?? new AppError("LOG_UNAVAILABLE", "The topic was made anew; what the index has read is of another one.")
+      );
     await Promise.all(
       ends.partitions.map((end, partition) =>
         !homes || homes.includes(partition)

@@ -110,9 +110,9 @@ export const findOrder = (
 
 const NONE: ReadonlySet<number> = new Set();
 
-/** Whether it is known to hold records that are not applied, and will not be for the moment. */
-const hasUnread = ({ hindered, nextOffset, endOffset }: PartitionView<OrdersView>): boolean =>
-  hindered !== undefined && nextOffset < endOffset;
+/** Whether it is known to hold records that are not applied, and were not for a while or will not be. */
+const hasUnread = ({ hindered, isLagging, nextOffset, endOffset }: PartitionView<OrdersView>): boolean =>
+  isLagging || (hindered !== undefined && nextOffset < endOffset);
 
 /** The held partitions but the order's own whose unread records may be of it. */
 export const unreadOf = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): PartitionView<OrdersView>[] => {

@@ -63,7 +63,6 @@ export class PartitionActor<View> implements PartitionView<View> {
   get haltedSince_ms(): number | undefined {
     return this.#halted?.since_ms;
   }
-
   get hindered(): string | undefined {
     return this.#ended() ? undefined : (this.#hindrance.own ?? this.#reading?.hindered);
   }
@@ -75,6 +74,9 @@ export class PartitionActor<View> implements PartitionView<View> {
 
   get isComplete(): boolean {
     return !this.#ended() && (this.#reading?.isComplete ?? false);
+  }
+  get isLagging(): boolean {
+    return this.#reading?.isLagging ?? false;
   }
   get doubt(): string | undefined {
     return this.#ended() ? undefined : this.#reading?.doubt;

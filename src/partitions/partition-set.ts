@@ -199,11 +199,8 @@ export class PartitionSet<View> implements HeldPartitions<View> {
 
   /** Next offsets of the partitions held, for the group's lag. */
   positions(): Map<number, number> {
-    return new Map(
-      [...this.#actors]
-        .filter(([, actor]) => actor.view !== undefined)
-        .map(([partition, actor]) => [partition, actor.nextOffset]),
-    );
+    const opened = [...this.#actors].filter(([, actor]) => actor.view !== undefined);
+    return new Map(opened.map(([partition, actor]) => [partition, actor.nextOffset]));
   }
 
   async #open(partitions: readonly number[]): Promise<void> {

@@ -76,6 +76,8 @@ export interface PartitionView<View> {
    * something hinders it; for one that cannot be read, from where its store ended before. False where it halted.
    */
   readonly isComplete: boolean;
+  /** What the log was heard to have seconds ago is not applied yet. */
+  readonly isLagging: boolean;
   /**
    * Why what is applied may not be what the log has: its leader changed or the topic is not known, and the last record applied was
    * not compared yet. A sentence; nothing is to be answered from the view then.

@@ -53,6 +53,8 @@ export class Reading {
   #readOffset: number;
   #accepted: Batch | undefined;
   #caughtUpAt: number | undefined;
+  /** An end that was heard of, and when, to be reached before the next one is noted. */
+  #goal: { readonly offset: number; readonly heard_ms: number } | undefined;
   /** Everything was known when it was last heard of. */
   #wasComplete = false;
   /** The last stable offset that was heard of while nothing more could be read, and since when; why, once that has lasted. */
@@ -98,6 +100,12 @@ export class Reading {
   get isComplete(): boolean {
     if (this.#isRunning || !this.#wasComplete) return this.#isRunning;
     return this.hindered !== undefined || this.options.hindrance.own !== undefined;
+  }
+
+  /** Whether what the log was heard to have some time ago is not applied yet. */
+  get isLagging(): boolean {
+    const goal = this.#goal;
+    return goal !== undefined && this.nextOffset < goal.offset && this.options.clock.now_ms() - goal.heard_ms >= LAG_MS_MIN;
   }
 
   /** How many records lie before the end that is to be reached; 0 once it is. */
@@ -212,12 +220,18 @@ export class Reading {
     this.#caughtUpAt =
       leaderEpoch < this.leaderEpoch ? (this.#caughtUpAt ?? endOffset) : Math.min(this.#caughtUpAt ?? endOffset, endOffset);
     if (this.#caughtUpAt > this.nextOffset) this.#wasComplete = false;
-    this.#endOffset = Math.max(this.#endOffset, endOffset);
+    this.#noteEnd(Math.max(this.#endOffset, endOffset));
     // Where there is nothing to read, no batch will tell that the partition can be read again.
     if (endOffset <= this.nextOffset) hindrance.unavailable = undefined;
     this.#noteStable(ends);
     this.#noteProgress();
     return true;
+  }
+
+  #noteEnd(endOffset: number): void {
+    this.#endOffset = endOffset;
+    if (this.#goal === undefined || this.nextOffset >= this.#goal.offset || endOffset < this.#goal.offset)
+      this.#goal = { offset: endOffset, heard_ms: this.options.clock.now_ms() };
   }
 
   /** Another program's transaction that stays open hides what was acknowledged behind it (KIP-98); a short one is no news. */
@@ -285,7 +299,7 @@ export class Reading {
 
   #acceptBatch(batch: Batch): void {
     if (!this.#continuity.isSameLeader(batch.leaderEpoch)) return this.#interrupt(NEW_LEADER, true);
-    this.#endOffset = batch.endOffset;
+    this.#noteEnd(batch.endOffset);
     this.options.hindrance.unavailable = undefined;
     if (batch.nextOffset === batch.baseOffset) return this.#noteProgress();
     this.#stuck = undefined;
@@ -303,6 +317,8 @@ export class Reading {
   }
 }
 
+/** Longer than what is fetched takes to be applied, also on a busy machine. */
+const LAG_MS_MIN = 2_000;
 /** Shorter transactions are no news. */
 const OPEN_TRANSACTION_MS_MIN = 3_000;
 /** For so long a log has to tell an end before what is applied, until that is taken for true. */

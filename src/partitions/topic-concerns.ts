@@ -185,7 +185,7 @@ const tooManyInSyncReplicas: Check = (_, description) => {
   if (!(inSync(description) > replicas)) return undefined;
   return [
     "too-many-in-sync-replicas",
-    `wants ${inSync(description)} replicas for each record (min.insync.replicas) and has ${replicas}: it takes nothing.`,
+    `wants ${inSync(description)} replicas for each record (min.insync.replicas) and has ${replicas}: brokers that hold to it take nothing.`,
     { "min.insync.replicas": String(Math.max(1, replicas - 1)) },
   ];
 };

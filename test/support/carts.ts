@@ -65,6 +65,7 @@ export class ListPartition implements PartitionView<IndexView> {
   halted: string | undefined;
   hindered: string | undefined;
   isComplete = true;
+  isLagging = false;
   doubt: string | undefined;
   leaderEpoch = 0;
   isHeld = false;

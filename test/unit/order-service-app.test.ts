@@ -65,6 +65,7 @@ const partition = (
   halted: undefined,
   hindered: undefined,
   isComplete: (more.state ?? "running") === "running",
+  isLagging: false,
   doubt: undefined,
   leaderEpoch: 0,
   startedAt: 0,
@@ -279,6 +280,7 @@ describe("GET /order-details", () => {
     ["PARTITION_BLOCKED", { state: "suspended", hindered: "It waits.", isComplete: true }],
     ["PARTITION_BLOCKED", { state: "blocked", hindered: "It waits.", isComplete: true }],
     ["LOG_UNAVAILABLE", { hindered: "It waits." }],
+    ["CATCHING_UP", { isLagging: true, nextOffset: 3 }],
     ["CATCHING_UP", { doubt: "It waits." }],
   ])("503 %s where the order's own partition waits, with the cause; what is found in another is answered", async (code, more) => {
     hold([partition(0), partition(1, [], more)]);
