@@ -276,11 +276,15 @@ describe("GET /order-details", () => {
     await expectProblem(await details("1"), "LOG_UNAVAILABLE");
   });
 
+  test("503 CATCHING_UP where what the log was heard to have seconds ago is not applied", async () => {
+    hold([partition(0), partition(1, [], { isLagging: true, nextOffset: 3 })]);
+    expect(await expectProblem(await details("1"), "CATCHING_UP")).toMatchObject({ partition: 1, nextOffset: 3, endOffset: 10 });
+  });
+
   test.each<[ErrorCode, Partial<FakePartition>]>([
     ["PARTITION_BLOCKED", { state: "suspended", hindered: "It waits.", isComplete: true }],
     ["PARTITION_BLOCKED", { state: "blocked", hindered: "It waits.", isComplete: true }],
     ["LOG_UNAVAILABLE", { hindered: "It waits." }],
-    ["CATCHING_UP", { isLagging: true, nextOffset: 3 }],
     ["CATCHING_UP", { doubt: "It waits." }],
   ])("503 %s where the order's own partition waits, with the cause; what is found in another is answered", async (code, more) => {
     hold([partition(0), partition(1, [], more)]);
