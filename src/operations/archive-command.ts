@@ -1,8 +1,16 @@
 import { join, resolve } from "node:path";
 import { AppError } from "../errors.ts";
-import { archivedTopic, type Archiver, compareArchive, directArchiver, moveToFiles, planArchive } from "./archive.ts";
+import {
+  archivedTopic,
+  type Archiver,
+  compareArchive,
+  directArchiver,
+  moveToFiles,
+  planArchive,
+  recordsSince,
+} from "./archive.ts";
 import { ArchiveFiles } from "./archive-files.ts";
-import { type ArchivePlan, writeManifest } from "./archive-manifest.ts";
+import { type ArchivePlan, earlierManifest, writeManifest } from "./archive-manifest.ts";
 import { invalid, RATE_MAX, readCount, readOptions, readTopic } from "./arguments.ts";
 import { type CommandContext, EXIT_FAILED, EXIT_OK, failed } from "./command.ts";
 import { offsetsOf, reportComparison } from "./comparison-report.ts";
@@ -19,7 +27,8 @@ export const ARCHIVE_USAGE = `Usage: bun run archive --dir PATH [--topic TOPIC] 
 
 Writes all records of a topic, up to its end as of now, to gzip-compressed JSON lines, compares them with the log, and notes in a manifest what
 there is. --restore holds the files to the manifest, makes a topic of them, and compares that with the files. The same command again goes on with
-an interrupted run. Exit code 0: all of it is there; 1: not; 2: nothing was done.
+an interrupted run; an archive that was finished takes no more, so the next one needs a --dir of its own. Exit code 0: all of it is there;
+1: not; 2: nothing was done.
 
   --dir      directory of the archive; one for each
   --topic    topic that is archived (default: ORDERS_TOPIC)
@@ -79,6 +88,7 @@ interface Run {
 async function archive({ context, directory, topic, rate, connect, skipsUndecodable }: Run): Promise<boolean> {
   const { env, console } = context;
   const plan = await planArchive(env, console, directory, topic, connect ? refuseForConnect : () => undefined);
+  const earlier = earlierManifest(directory, topic);
   const files = new ArchiveFiles(directory, topic);
   const archiver = connect
     ? connectArchiver(connect, directory, topic, rate)
@@ -87,7 +97,18 @@ async function archive({ context, directory, topic, rate, connect, skipsUndecoda
   const { compared, sums } = await compareArchive(env, console, plan, files);
   const planned = plan.partitions.map((range) => ({ ...range, offsets: offsetsOf(range) }));
   if (!reportComparison(console, compared, { planned, source: topic, target: join(directory, topic) })) return false;
-  writeManifest(directory, plan, sums);
+  const finishedAt = earlier ? earlier.finishedAt : new Date(env.clock.wall_ms()).toISOString();
+  // Again too: a file that was damaged since has been written anew.
+  writeManifest(directory, { ...plan, finishedAt, files: sums });
+  const more = earlier ? await recordsSince(env, console, plan) : 0;
+  if (more > 0) {
+    console.say(
+      `The archive in ${directory} was finished ${finishedAt === undefined ? "before" : `at ${finishedAt}`} with ` +
+        `${records(recordsIn(plan))} of ${topic}, and still has them; the topic has ${records(more)} more by now, ` +
+        "not in this archive: give another --dir.",
+    );
+    return false;
+  }
   console.say(`All of ${records(recordsIn(plan))} of ${topic} are in ${directory}, in ${sums.length} files.`);
   if (plan.undecodable) reportUndecodable(console, topic, plan.undecodable);
   return skipsUndecodable || (plan.undecodable?.batches ?? 0) === 0;

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { AppError } from "../errors.ts";
+import { AppError, isAppError } from "../errors.ts";
 import type { FileSum } from "./archive-files.ts";
 import type { SurveyedRange } from "./survey.ts";
 import type { Undecodable } from "./undecodable.ts";
@@ -24,14 +24,15 @@ export interface ArchivePlan {
 
 /** What it holds, written when all of it was compared with the log: `<directory>/<topic>.manifest.json`. */
 export interface Manifest extends ArchivePlan {
+  /** ISO 8601; manifests of earlier versions do not have it. */
+  readonly finishedAt?: string | undefined;
   readonly files: readonly FileSum[];
 }
 
 const manifestPath = (directory: string, topic: string): string => join(directory, `${topic}.manifest.json`);
 
-export function writeManifest(directory: string, plan: ArchivePlan, files: readonly FileSum[]): void {
-  const manifest: Manifest = { ...plan, files };
-  writeDurably(manifestPath(directory, plan.topic), JSON.stringify(manifest, undefined, 2));
+export function writeManifest(directory: string, manifest: Manifest): void {
+  writeDurably(manifestPath(directory, manifest.topic), JSON.stringify(manifest, undefined, 2));
 }
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
@@ -40,6 +41,7 @@ const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const manifestSchema = Type.Object({
   version: Type.Integer(),
   topic: Type.String(),
+  finishedAt: Type.Optional(Type.String()),
   undecodable: Type.Optional(
     Type.Object({
       batches: count,
@@ -52,6 +54,16 @@ const manifestSchema = Type.Object({
 
 export type ReadManifest = Static<typeof manifestSchema>;
 
+/** The manifest of an archive that was finished before; undefined where it was not, or its manifest has to be written again. */
+export function earlierManifest(directory: string, topic: string): ReadManifest | undefined {
+  try {
+    return readManifest(directory, topic);
+  } catch (e) {
+    if (isAppError(e, "OPERATION_REFUSED")) return undefined;
+    throw e;
+  }
+}
+
 /** Throws OPERATION_REFUSED where there is none, or it is not ours. */
 export function readManifest(directory: string, topic: string): ReadManifest {
   const path = manifestPath(directory, topic);
@@ -61,7 +73,7 @@ export function readManifest(directory: string, topic: string): ReadManifest {
       `${path} is missing: the archive was not finished, or is another topic's (see --topic).`,
     );
   }
-  const manifest: unknown = JSON.parse(readFileSync(path, "utf8"));
+  const manifest = parsed(readFileSync(path, "utf8"));
   if (!Value.Check(manifestSchema, manifest) || manifest.version !== FORMAT_VERSION || manifest.topic !== topic) {
     throw new AppError(
       "OPERATION_REFUSED",
@@ -69,4 +81,13 @@ export function readManifest(directory: string, topic: string): ReadManifest {
     );
   }
   return manifest;
+}
+
+/** Undefined where it is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -57,6 +57,18 @@ export async function planArchive(
   return plan;
 }
 
+/** How many records the topic has by now behind those of the plan, batches that cannot be decoded counted as one each. */
+export async function recordsSince(env: OperationEnvironment, console: Console, plan: ArchivePlan): Promise<number> {
+  const now = await sameTopic(env, archivedTopic(plan), plan.partitions);
+  const planned = new Map(plan.partitions.map(({ partition, read }) => [partition, read.to]));
+  const windows = (await windowsOf(env, now, {})).map((window) => ({
+    ...window,
+    from: Math.max(window.from, planned.get(window.partition) ?? 0),
+  }));
+  const { ranges, undecodable } = await survey(env, console, now, windows, () => true);
+  return ranges.reduce((sum, { matching }) => sum + matching, undecodable.batches);
+}
+
 /** What writes the files: Redpanda Connect, or `directArchiver`. */
 export type Archiver = (ranges: readonly OffsetRange[], progress: MoveProgress) => Promise<void>;
 

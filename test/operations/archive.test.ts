@@ -87,6 +87,30 @@ test("a topic goes to files and back exactly, while it is written; restored agai
   expect(await rig.read("orders.restored")).toHaveLength(500);
 });
 
+test("a finished archive, asked for again: nothing less than the topic as it is then is called all of it", async () => {
+  await using rig = await operationsRig(PARTITIONS);
+  await rig.append(...some(30));
+  await archive(rig);
+  const manifest = readFileSync(join(rig.dataDir, "archive", `${TOPIC}.manifest.json`), "utf8");
+  const { finishedAt } = JSON.parse(manifest) as { finishedAt: string };
+  expect(await archive(rig)).toEqual({ code: 0, said: expect.stringContaining("All of 30 records of orders.events are in ") });
+  await rig.append(...some(2));
+  const again = await archive(rig);
+  expect(again.code).toBe(1);
+  expect(again.said).toContain(`was finished at ${finishedAt} with 30 records of orders.events, and still has them;`);
+  expect(again.said).toContain("the topic has 2 records more by now, not in this archive: give another --dir.");
+  expect(again.said).not.toMatch(/All of|To go on/);
+  expect(readFileSync(join(rig.dataDir, "archive", `${TOPIC}.manifest.json`), "utf8")).toBe(manifest);
+  const [file = ""] = filesOf(rig);
+  writeFileSync(file, gzipSync(gunzipSync(readFileSync(file)), { level: 1 }));
+  expect((await archive(rig)).code).toBe(1);
+  expect((await restore(rig)).code).toBe(0);
+  expect(await rig.run(runArchive, `--dir ${join(rig.dataDir, "next")}`)).toEqual({
+    code: 0,
+    said: expect.stringContaining("All of 32 records of orders.events are in "),
+  });
+});
+
 test("deleted records before it and markers in it are no records; empty partitions are archived too", async () => {
   await using rig = await operationsRig(PARTITIONS);
   const fenced = await rig.log.fencedProducer("someone");
