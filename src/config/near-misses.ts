@@ -1,3 +1,5 @@
+import type { SettingName } from "./settings.ts";
+
 /** From this length on a name of several words may differ by two slips; a shorter one would be another word. */
 const TWO_SLIPS_CHARS_MIN = 10;
 /** A name as short as HOST is one slip away from too many others. */
@@ -6,6 +8,24 @@ const NAME_CHARS_MIN = 6;
 const STEM_CHARS_MIN = 4;
 /** Of a name whose last word was left out: KAFKA_TLS_CA for KAFKA_TLS_CA_FILE. */
 const WORDS_MIN = 3;
+
+/**
+ * What others call the same. Only names that can hardly mean anything else: SESSION_TIMEOUT is as often a web site's, KAFKA_GROUP_ID any
+ * consumer's. A program beside this one may well have them, so they count only while the setting itself is not set.
+ */
+const OTHER_NAMES: Readonly<Record<string, SettingName>> = {
+  KAFKA_BOOTSTRAP_SERVERS: "KAFKA_BROKERS",
+  KAFKA_BOOTSTRAP_SERVER: "KAFKA_BROKERS",
+  BOOTSTRAP_SERVERS: "KAFKA_BROKERS",
+  BOOTSTRAP_SERVER: "KAFKA_BROKERS",
+  KAFKA_BROKER_LIST: "KAFKA_BROKERS",
+  CONSUMER_GROUP_ID: "CONSUMER_GROUP",
+  KAFKA_CONSUMER_GROUP: "CONSUMER_GROUP",
+  KAFKA_CONSUMER_GROUP_ID: "CONSUMER_GROUP",
+  KAFKA_SESSION_TIMEOUT: "SESSION_TIMEOUT_MS",
+  KAFKA_SESSION_TIMEOUT_MS: "SESSION_TIMEOUT_MS",
+  DATA_DIRECTORY: "DATA_DIR",
+};
 
 /** What Kubernetes and Docker set for a service beside this one, such as CART_PORT=tcp://10.0.0.1:8000. */
 export const isServiceLink = (value: string): boolean => /^(?:tcp|udp|sctp):\/\//.test(value);
@@ -16,8 +36,8 @@ export const isServiceLink = (value: string): boolean => /^(?:tcp|udp|sctp):\/\/
  */
 export function nearMisses(env: Readonly<Record<string, string | undefined>>, settings: readonly string[]): string[] {
   return Object.entries(env).flatMap(([name, value = ""]) => {
-    if (value.trim() === "" || settings.includes(name) || isServiceLink(value)) return [];
-    const meant = nearest(name, settings);
+    if (isBlank(value) || settings.includes(name) || isServiceLink(value)) return [];
+    const meant = nearest(name, settings) ?? meantByOtherName(name, env);
     if (meant === undefined) return [];
     return [`${name} is no setting; did you mean ${meant}? If it is another program's, start this one without it.`];
   });
@@ -28,6 +48,12 @@ function nearest(name: string, settings: readonly string[]): string | undefined 
   if (/[0-9]/.test(name)) return undefined;
   const near = settings.filter((setting) => isNear(name.toUpperCase(), setting));
   return near.toSorted((a, b) => slips(name.toUpperCase(), a) - slips(name.toUpperCase(), b))[0];
+}
+
+function meantByOtherName(name: string, env: Readonly<Record<string, string | undefined>>): string | undefined {
+  const letters = lettersOf(name.toUpperCase());
+  const setting = Object.entries(OTHER_NAMES).find(([other]) => lettersOf(other) === letters)?.[1];
+  return setting === undefined || !isBlank(env[setting]) ? undefined : setting;
 }
 
 function isNear(name: string, setting: string): boolean {
@@ -42,6 +68,7 @@ function isNear(name: string, setting: string): boolean {
   return isCutShort(name.split("_"), words);
 }
 
+const isBlank = (value = ""): boolean => value.trim() === "";
 const isLong = (name: string): boolean => name.length >= TWO_SLIPS_CHARS_MIN;
 const lettersOf = (name: string): string => name.replace(/[^A-Z]/g, "");
 

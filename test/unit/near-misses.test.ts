@@ -33,8 +33,23 @@ describe("a variable that is nearly a setting is refused, and the setting named"
     ["the last word left out", "APPEND_WAIT_MS", "APPEND_WAIT_MS_MAX"],
     ["one of OpenTelemetry's", "OTEL_SERVICENAME", "OTEL_SERVICE_NAME"],
     ["one of OpenTelemetry's", "OTEL_EXPORTER_OTLP_ENDPONT", "OTEL_EXPORTER_OTLP_ENDPOINT"],
+    ["what others call it", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_BROKERS"],
+    ["what others call it", "BOOTSTRAP_SERVERS", "KAFKA_BROKERS"],
+    ["what others call it", "bootstrap.servers", "KAFKA_BROKERS"],
+    ["what others call it", "KAFKA_BROKER_LIST", "KAFKA_BROKERS"],
+    ["what others call it", "CONSUMER_GROUP_ID", "CONSUMER_GROUP"],
+    ["what others call it", "KAFKA_SESSION_TIMEOUT_MS", "SESSION_TIMEOUT_MS"],
+    ["what others call it", "DATA_DIRECTORY", "DATA_DIR"],
   ])("%s: %s", (_, name, meant) => {
     expect(meantBy(name)).toEqual([meant]);
+  });
+
+  test("what others call it, beside the setting itself, is for another program", () => {
+    const others = { KAFKA_BOOTSTRAP_SERVERS: "b:1", CONSUMER_GROUP_ID: "theirs" };
+    expect(nearMisses({ ...others, KAFKA_BROKERS: "a:1", CONSUMER_GROUP: "ours" }, settings)).toEqual([]);
+    expect(nearMisses({ ...others, KAFKA_BROKERS: " ", CONSUMER_GROUP: "ours" }, settings)).toEqual([
+      expect.stringContaining("KAFKA_BOOTSTRAP_SERVERS is no setting; did you mean KAFKA_BROKERS?"),
+    ]);
   });
 
   test("beside the right one too, among all other problems, and without its value", () => {
@@ -55,7 +70,10 @@ describe("a variable that is only related to a setting, or another program's, is
       "another program's Kafka",
       "KAFKA_HOME KAFKA_OPTS KAFKA_HEAP_OPTS KAFKA_BROKER_ID KAFKA_PORT KAFKA_HOST KAFKA_URL KAFKA_SSL",
     ],
-    ["another program's Kafka", "KAFKA_TOPIC KAFKA_GROUP_ID KAFKA_BOOTSTRAP_SERVERS KAFKA_LOG_DIRS KAFKA_TLS_KEY_FILE"],
+    [
+      "another program's Kafka",
+      "KAFKA_TOPIC KAFKA_GROUP_ID GROUP_ID SPRING_KAFKA_BOOTSTRAP_SERVERS KAFKA_LOG_DIRS KAFKA_TLS_KEY_FILE",
+    ],
     [
       "the other programs of a shop",
       "ORDERS_DB_PASSWORD MY_ORDER_TOPIC ORDERS_TOPIC_DLQ ORDER_HOST CART_HOST CART_URL USERS_TOPIC",
