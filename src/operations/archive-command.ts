@@ -66,12 +66,14 @@ export async function runArchive(args: readonly string[], context: CommandContex
   const rate = new Rate(readCount("rate", given.rate, RATE_MAX) ?? RATE_MAX, env.clock);
   using _ = onlyOne(config.data_dir, given.restore ? `restore-${target}` : `archive-${topic}`);
   const connect = env.log.kind === "kafka" && !given.direct ? await openConnect(context) : undefined;
-  const run = { context, directory, topic, rate, connect, skipsUndecodable: given["skip-undecodable"] === true };
+  let isBegun = false;
+  const begin = () => void (isBegun = true);
+  const run = { context, directory, topic, rate, connect, skipsUndecodable: given["skip-undecodable"] === true, begin };
   try {
     return (await (given.restore ? restore(run, target) : archive(run))) ? EXIT_OK : EXIT_FAILED;
   } catch (e) {
     const beginAgain = `the command with another ${given.restore ? "--target" : "--dir"}`;
-    return failed(console, e, { goOn: `bun run archive ${args.join(" ")}`, beginAgain });
+    return failed(console, e, { isBegun, goOn: `bun run archive ${args.join(" ")}`, beginAgain });
   }
 }
 
@@ -83,11 +85,14 @@ interface Run {
   /** Undefined: this program moves by itself. */
   readonly connect: Connect | undefined;
   readonly skipsUndecodable: boolean;
+  /** Called before the first change. */
+  readonly begin: () => void;
 }
 
-async function archive({ context, directory, topic, rate, connect, skipsUndecodable }: Run): Promise<boolean> {
+async function archive({ context, directory, topic, rate, connect, skipsUndecodable, begin }: Run): Promise<boolean> {
   const { env, console } = context;
   const plan = await planArchive(env, console, directory, topic, connect ? refuseForConnect : () => undefined);
+  begin();
   const earlier = earlierManifest(directory, topic);
   const files = new ArchiveFiles(directory, topic);
   const archiver = connect
@@ -114,7 +119,7 @@ async function archive({ context, directory, topic, rate, connect, skipsUndecoda
   return skipsUndecodable || (plan.undecodable?.batches ?? 0) === 0;
 }
 
-async function restore({ context, directory, topic, rate, connect }: Run, target: string): Promise<boolean> {
+async function restore({ context, directory, topic, rate, connect, begin }: Run, target: string): Promise<boolean> {
   const { env, console } = context;
   const found = await openArchive(console, directory, topic);
   const undecodable = found.manifest.undecodable ?? { batches: 0, kept: [] };
@@ -122,11 +127,12 @@ async function restore({ context, directory, topic, rate, connect }: Run, target
   const prepared = await prepareRestore(env, console, found, target, !connect);
   const count = prepared.already.reduce((sum, one) => sum + one, 0);
   if (count > 0) console.say(`${records(count)} are in ${target} already.`);
-  if (!connect) await restoreDirectly(env, console, found, prepared, rate);
-  else if (count === 0) await restoreByConnect(context, connect, found, target, rate);
-  else if (count < found.records) {
+  if (connect && count > 0 && count < found.records) {
     throw new AppError("OPERATION_REFUSED", `${target} is not empty, and Redpanda Connect begins anew: take another --target.`);
   }
+  begin();
+  if (!connect) await restoreDirectly(env, console, found, prepared, rate);
+  else if (count === 0) await restoreByConnect(context, connect, found, target, rate);
   const compared = await compareRestore(env, console, found, prepared.topic, !connect);
   const planned = found.manifest.partitions.map(({ partition, matching }) => ({
     partition,

@@ -1,4 +1,4 @@
-import { AppError, type ErrorCode, isAppError } from "../errors.ts";
+import { AppError } from "../errors.ts";
 import type { Config } from "../config.ts";
 import type { NewUuid } from "../random.ts";
 import type { OperationEnvironment } from "./environment.ts";
@@ -7,6 +7,7 @@ import type { Console } from "./progress.ts";
 export const EXIT_OK = 0;
 /** Not all that should have arrived did, or it was given up. */
 export const EXIT_FAILED = 1;
+/** Nothing was done. */
 export const EXIT_USAGE = 2;
 /** As a shell says it of a process that SIGINT ended. */
 export const EXIT_INTERRUPTED = 130;
@@ -21,21 +22,24 @@ export interface CommandContext {
   readonly programEnv: Readonly<Record<string, string | undefined>>;
 }
 
-const NOTHING_DONE: readonly ErrorCode[] = ["OPTION_INVALID", "CONFIG_INVALID", "CONNECT_NOT_FOUND"];
-
 /** What can be done after a failure, for people. */
 export interface NextSteps {
+  /** Whether this run has changed anything. */
+  readonly isBegun: boolean;
   /** The command that goes on with what was interrupted. */
   readonly goOn: string;
   /** Where the log is not what it was, and nothing can go on: what to do instead. */
   readonly beginAgain: string;
 }
 
-/** The exit code for a failure; with `next`, what to do is said too. */
+/** The exit code for a failure; with `next`, what to do is said too, where that can help. Without it nothing was done. */
 export function failed(console: Console, e: unknown, next?: NextSteps): number {
   if (!(e instanceof AppError)) throw e;
   console.say(e.message);
-  if (NOTHING_DONE.includes(e.code)) return EXIT_USAGE;
-  if (next) console.say(e.code === "LOG_DISAGREES" ? `To begin again: ${next.beginAgain}` : `To go on: ${next.goOn}`);
-  return isAppError(e, "INTERRUPTED") ? EXIT_INTERRUPTED : EXIT_FAILED;
+  const isBegun = next?.isBegun === true;
+  if (next && e.code === "LOG_DISAGREES") console.say(`To begin again: ${next.beginAgain}`);
+  // What was refused is refused again; its message says what to do.
+  else if (isBegun && e.code !== "OPERATION_REFUSED") console.say(`To go on: ${next.goOn}`);
+  if (e.code === "INTERRUPTED") return EXIT_INTERRUPTED;
+  return isBegun || e.code === "LOG_DISAGREES" ? EXIT_FAILED : EXIT_USAGE;
 }

@@ -74,12 +74,14 @@ export async function runRedrive(args: readonly string[], context: CommandContex
   // Two at a time would each take the same letters.
   using _ = onlyOne(config.data_dir, `redrive-${topic}`);
   const connect = env.log.kind === "kafka" && !given.direct ? await openConnect(context) : undefined;
+  let isBegun = false;
   try {
     const plan = await planRedrive(env, console, order);
     // Who names one letter wants that one.
     if (plan.planned.size === 0) return offset !== undefined && plan.parts > 0 ? EXIT_USAGE : EXIT_OK;
     if (connect) refuseForConnect({ extent: plan.extent, undecodable: plan.undecodable });
     await prepareRedrive(env, console, plan);
+    isBegun = true;
     const redriven = new Redriven(env, plan);
     const mover = connect ? connectLetterMover(connect, order, rate) : directLetterMover(env, plan, rate);
     try {
@@ -100,7 +102,7 @@ export async function runRedrive(args: readonly string[], context: CommandContex
     return reportRedrive(console, plan) ? EXIT_OK : EXIT_FAILED;
   } catch (e) {
     const goOn = resumeCommand(given, order, started_ms);
-    return failed(console, e, { goOn, beginAgain: goOn });
+    return failed(console, e, { isBegun, goOn, beginAgain: goOn });
   }
 }
 

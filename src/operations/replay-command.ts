@@ -112,7 +112,7 @@ export async function runReplay(args: readonly string[], context: CommandContext
     const compared = await compareReplay(env, console, plan, mover.headersInOrder);
     return reportReplay(console, plan, compared, given["skip-undecodable"] === true) ? EXIT_OK : EXIT_FAILED;
   } catch (e) {
-    return failed(console, e, { goOn: resume, beginAgain: "the command without --id, or with another one" });
+    return failed(console, e, { isBegun: true, goOn: resume, beginAgain: "the command without --id, or with another one" });
   } finally {
     await mover.close();
   }

@@ -68,7 +68,7 @@ function archiveSuite(way: Way): void {
       await killed([...archive, "--rate", "1000"], async () => (await files()).length > 1);
       expect(
         await runOperation("archive", [...archive, "--restore", "--target", `${backing.topic}.early`], way.env(backing)),
-      ).toMatchObject({ code: 1 });
+      ).toMatchObject({ code: 2 });
       await run(archive);
 
       const target = `${backing.topic}.restored`;
@@ -79,10 +79,10 @@ function archiveSuite(way: Way): void {
       });
       if (way.kind === "connect") {
         const refused = await runOperation("archive", restore, way.env(backing));
-        expect(refused).toEqual({ code: 1, output: expect.stringContaining("take another --target") });
+        expect(refused).toEqual({ code: 2, output: expect.stringContaining("take another --target") });
         // Its part of the topic has headers out of order, so it cannot become exact any more.
         const direct = await runOperation("archive", [...restore, "--direct"], way.env(backing));
-        expect(direct).toEqual({ code: 1, output: expect.stringContaining("another record than what the archive has") });
+        expect(direct).toEqual({ code: 2, output: expect.stringContaining("another record than what the archive has") });
         await run([...archive, "--restore", "--target", `${target}.2`]);
         expect(contents(await readExact(backing.log, `${target}.2`))).toEqual(contents(source));
         await run([...archive, "--restore", "--target", `${target}.3`, "--direct"]);

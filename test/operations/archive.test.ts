@@ -210,7 +210,10 @@ test("an archive that is not what its manifest says is not restored: a file miss
     rmSync(archived, { recursive: true });
     await cp(join(rig.dataDir, "good"), archived, { recursive: true });
     damage(filesOf(rig)[0]!);
-    expect(await restore(rig)).toEqual({ code: 1, said: expect.stringContaining(why) });
+    const refused = await restore(rig);
+    expect(refused).toEqual({ code: 2, said: expect.stringContaining(why) });
+    // The same again would end the same.
+    expect(refused.said).not.toContain("To go on");
     expect(await rig.log.partitionCount("orders.restored")).toBe(0);
   }
 });
@@ -221,10 +224,12 @@ test("a restore into a topic that holds anything else is refused, and adds nothi
   await archive(rig);
   expect((await restore(rig, `--target ${TOPIC}`)).code).toBe(2);
   await rig.append(nth(0));
-  expect(await restore(rig, `--target ${TOPIC} --yes`)).toEqual({
-    code: 1,
+  const refused = await restore(rig, `--target ${TOPIC} --yes`);
+  expect(refused).toEqual({
+    code: 2,
     said: expect.stringContaining("orders.events holds at 0:10 another record than what the archive has"),
   });
+  expect(refused.said).not.toContain("To go on");
   expect(await rig.read(TOPIC)).toHaveLength(31);
 });
 
@@ -270,10 +275,15 @@ test("without --dir, into another archive's directory, of no topic: refused", as
   await rig.append(...some(3));
   expect((await rig.run(runArchive, "")).code).toBe(2);
   expect((await archive(rig, "--target x")).code).toBe(2);
-  expect((await archive(rig, "--topic nowhere")).said).toContain("There is no topic nowhere.");
+  expect(await archive(rig, "--topic nowhere")).toEqual({ code: 2, said: "There is no topic nowhere.\n" });
+  expect(await restore(rig, "--topic nowhere")).toEqual({
+    code: 2,
+    said: expect.stringMatching(/nowhere\.manifest\.json is missing: .*\(see --topic\)\.\n$/),
+  });
   expect((await archive(rig)).code).toBe(0);
   await using other = await operationsRig(PARTITIONS);
-  expect((await archive(rig, "", { log: other.log })).said).toContain("is of another log");
+  const ofAnother = await archive(rig, "", { log: other.log });
+  expect(ofAnother).toEqual({ code: 2, said: expect.stringMatching(/is of another log or program: take another --dir\.\n$/) });
   rmSync(join(rig.dataDir, "archive", `${TOPIC}.plan.json`));
   expect((await archive(rig)).said).toContain("has files of another archive");
 });

@@ -155,7 +155,7 @@ test("a topic that does not exist, a target with fewer partitions, a run of anot
   await using rig = await operationsRig(3);
   await rig.append({ ...nth(0), partition: 0 });
   await rig.log.createTopic("narrow", 2);
-  expect(await replay(rig, "--topic nowhere")).toEqual({ code: 1, said: "There is no topic nowhere.\n" });
+  expect(await replay(rig, "--topic nowhere")).toEqual({ code: 2, said: "There is no topic nowhere.\n" });
   expect((await replay(rig, "--target narrow")).said).toContain("narrow has 2 partitions, and 3 are needed");
   expect((await replay(rig, "--id r")).code).toBe(0);
   expect((await replay(rig, "--id r --orders 1")).said).toContain("goes on as it was: leave --orders out");
@@ -299,7 +299,7 @@ test("a log that gives nothing although there is something, as behind an open tr
   const clock = { ...systemClock, now_ms: () => systemClock.now_ms() * 300 };
   const { code, said } = await replay(rig, "", { clock });
   expect([code, said]).toEqual([
-    1,
+    2,
     "orders.events gave no record for 60 s at 1:0 (partition:offset). A transaction may be open there.\n",
   ]);
 });
@@ -308,5 +308,5 @@ test("a run that another process has in hand is refused", async () => {
   await using rig = await operationsRig(1);
   await rig.append({ ...nth(0), partition: 0 });
   using _ = new PlanFile(rig.dataDir, "replay", "r");
-  expect(await replay(rig, "--id r")).toEqual({ code: 1, said: "Another process runs replay-r now.\n" });
+  expect(await replay(rig, "--id r")).toEqual({ code: 2, said: "Another process runs replay-r now.\n" });
 });

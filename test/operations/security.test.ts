@@ -37,7 +37,7 @@ function securedReplay(kafka: () => SecuredKafka, args: readonly string[]): void
         ...settings,
         KAFKA_SASL_PASSWORD: "another-password",
       });
-      expect(wrong).toEqual({ code: 1, output: expect.stringMatching(/authentication failed/i) });
+      expect(wrong).toEqual({ code: 2, output: expect.stringMatching(/authentication failed/i) });
     },
     TIMEOUT_MS,
   );

@@ -201,7 +201,7 @@ describe("what a target takes", () => {
     await using rig = await rigWith([old, record(1, { timestamp_ms: Date.now() + 7_200_000, value: "1234567890" })]);
     await rig.log.createTopic("made", 1);
     const refused = {
-      code: 1,
+      code: 2,
       said: expect.stringMatching(new RegExp(`^made would not take or keep what is to be written: .*${why}`, "m")),
     };
     expect(await archive(rig)).toMatchObject({ code: 0 });
@@ -353,13 +353,13 @@ describe("a log that changes under an operation", () => {
     });
     await rig.log.createTopic(SOURCE, 3);
     const { code, said } = await replay(rig, "", { clock: fast });
-    expect([code, said]).toEqual([1, expect.stringContaining("partition 2: The partition foreign-2 has no leader now.")]);
+    expect([code, said]).toEqual([2, expect.stringContaining("partition 2: The partition foreign-2 has no leader now.")]);
     leader = "ok";
     await rig.log.producer().append(SOURCE, [record(0), record(1, { partition: 2 })]);
     const log = beforeFetch(rig.broker.connect("operation"), SOURCE, 1, () => void (leader = "none"));
     const during = await replay(rig, "--id during", { log, clock: fast });
     expect([during.code, during.said]).toEqual([
-      1,
+      2,
       expect.stringContaining("at 2:0 (partition:offset). The partition foreign-2 has no leader"),
     ]);
   });
@@ -390,7 +390,7 @@ describe("archives that were not made here", () => {
     writeFileSync(file, Buffer.concat(Array.from({ length: 2_000 }, () => megabyte)));
     const before = process.memoryUsage().rss;
     expect(await archive(rig, "--restore")).toEqual({
-      code: 1,
+      code: 2,
       said: expect.stringMatching(/cannot be used: a line has more than 134217728 bytes/),
     });
     expect(process.memoryUsage().rss - before).toBeLessThan(500 * 1024 * 1024);
@@ -401,7 +401,7 @@ describe("archives that were not made here", () => {
     mkdirSync(join(rig.dataDir, "archive"));
     for (const manifest of ["null", "[]", `{"version":1,"topic":"${SOURCE}","partitions":1,"files":[]}`]) {
       writeFileSync(join(rig.dataDir, "archive", `${SOURCE}.manifest.json`), manifest);
-      expect(await archive(rig, "--restore")).toEqual({ code: 1, said: expect.stringContaining("is no manifest of foreign") });
+      expect(await archive(rig, "--restore")).toEqual({ code: 2, said: expect.stringContaining("is no manifest of foreign") });
     }
   });
 
