@@ -1,12 +1,14 @@
+import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { systemClock } from "../clock.ts";
 import { localUrl } from "../config/addresses.ts";
 import { readConfig } from "../config.ts";
 import { AppError } from "../errors.ts";
-import { openLog } from "../log/open-log.ts";
+import { embeddedLogPath, openLog } from "../log/open-log.ts";
 import { checkOpenFiles, prepareDataDir, startFailure, writeForThisUserAlone } from "../start.ts";
 import { isTerminal, writeToStdout } from "../telemetry/logger.ts";
 import { progressBar, StatusLine } from "../telemetry/status-line.ts";
+import { absentTopic } from "./absent-topic.ts";
 import { audit, auditPartition, type AuditOptions, type Finding } from "./audit.ts";
 import { orderServiceClient } from "./order-service-client.ts";
 import { table } from "./table.ts";
@@ -24,7 +26,7 @@ they differ. It only reads. Settings (KAFKA_BROKERS, ORDERS_TOPIC, DATA_DIR, …
   --log-is-right     with --fix: rebuilds that one too. What only its rows have is then in the file that was set aside, and in no answer
 
 Exit 0: all agree. 1: something differs, or could not be compared, such as what the log has lost (with LOG_START=accept that is said only).
-2: it could not be begun.`;
+2: it could not be begun, such as without the topic.`;
 
 const EXIT_DIFFERENT = 1;
 const EXIT_USAGE = 2;
@@ -74,7 +76,11 @@ async function main(args: string[]): Promise<number> {
   if (fix && config.operator_token === undefined)
     throw new AppError("CONFIG_INVALID", "--fix needs OPERATOR_TOKEN, the one that the order services were started with.");
   checkOpenFiles();
-  if (!config.kafka) prepareDataDir(config.data_dir);
+  if (!config.kafka) {
+    prepareDataDir(config.data_dir);
+    // To open it would make it.
+    if (!existsSync(embeddedLogPath(config))) throw absentTopic(config);
+  }
   const log = openLog(config, {
     clock,
     random: Math.random,
@@ -102,8 +108,9 @@ async function main(args: string[]): Promise<number> {
     for await (const finding of audit(options))
       findings.push(fix ? await fixed(finding, options, logIsRight, (text) => status?.show(text)) : finding);
     status?.show("");
+    if (findings.length === 0) throw absentTopic(config);
     console.log(table(findings));
-    return findings.length > 0 && findings.every(({ differences }) => differences.length === 0) ? 0 : EXIT_DIFFERENT;
+    return findings.every(({ differences }) => differences.length === 0) ? 0 : EXIT_DIFFERENT;
   } finally {
     status?.show("");
     await log.close();

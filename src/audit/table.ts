@@ -26,5 +26,5 @@ export function table(findings: readonly Finding[]): string {
   const wrong = findings.filter(({ differences }) => differences.length > 0).length;
   const orders = findings.reduce((sum, finding) => sum + finding.orders, 0);
   const result = wrong === 0 ? "all agree" : `${wrong} of them differ or could not be compared`;
-  return `${lines.join("\n")}\n\n${findings.length} partitions, ${orders} orders: ${findings.length === 0 ? "the topic does not exist" : result}.`;
+  return `${lines.join("\n")}\n\n${findings.length} partitions, ${orders} orders: ${result}.`;
 }

@@ -15,11 +15,14 @@ export interface OpenLogOptions {
   readonly onClientMessage: (message: string) => void;
 }
 
+/** Where the embedded log is, while KAFKA_BROKERS is not set. */
+export const embeddedLogPath = ({ data_dir }: Pick<Config, "data_dir">): string => join(data_dir, "log.sqlite");
+
 /** The log that the settings name: the brokers', or the embedded one in the data directory, which must be there. */
 export function openLog(config: Config, { clock, random, newUuid, onClientMessage }: OpenLogOptions): Log {
   if (!config.kafka) {
     return openSqliteLog({
-      path: join(config.data_dir, "log.sqlite"),
+      path: embeddedLogPath(config),
       clock,
       newUuid,
       owner: `the process with pid ${process.pid} on ${hostname()}`,

@@ -3,6 +3,8 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSyn
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { systemClock } from "../../src/clock.ts";
+import { openSqliteLog } from "../../src/log/sqlite-log.ts";
 import { createOrder, orderDetails } from "../support/http.ts";
 import { freePort } from "../support/ports.ts";
 import { startProgram } from "../support/processes.ts";
@@ -205,6 +207,21 @@ test("to listen on an IPv6 address, and to be healthy and audited there", async 
     code: 0,
     output: expect.stringContaining(`http://[::1]:${CART_PORT}`),
   });
+}, 60_000);
+
+test("an audit of a topic that is not there names it, and the log that it looked in, and makes none", async () => {
+  await using dir = await tempDir();
+  const path = join(dir.path, "log.sqlite");
+  const absent = (topic: string) => ({
+    code: 2,
+    output: `There is no topic ${topic} in the embedded log ${path}, which is used as KAFKA_BROKERS is not set: nothing was compared.`,
+  });
+  expect(await run(programs.audit, { DATA_DIR: dir.path })).toEqual(absent("orders.events"));
+  expect(readdirSync(dir.path)).toEqual([]);
+  const log = openSqliteLog({ path, clock: systemClock, newUuid: () => crypto.randomUUID(), owner: "test" });
+  await log.createTopic("orders.events", 1);
+  await log.close();
+  expect(await run(programs.audit, { DATA_DIR: dir.path, ORDERS_TOPIC: "nowhere" })).toEqual(absent("nowhere"));
 }, 60_000);
 
 test("the health check of a container whose settings are wrong says which", () => {

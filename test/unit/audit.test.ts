@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { absentTopic } from "../../src/audit/absent-topic.ts";
 import { audit, type AuditOptions, type Finding } from "../../src/audit/audit.ts";
 import type { HeldPartition, OrderServiceClient, ServiceRow } from "../../src/audit/order-service-client.ts";
 import { ReferenceFold } from "../../src/audit/reference-fold.ts";
 import { table } from "../../src/audit/table.ts";
 import { systemClock } from "../../src/clock.ts";
+import { readConfig } from "../../src/config.ts";
 import type { NewRecord } from "../../src/log/log.ts";
 import { MemoryBroker, type MemoryFaults, noFaults } from "../../src/log/memory-log.ts";
 import { created, record, updated } from "../runtime/rig.ts";
@@ -233,4 +235,10 @@ describe("an audit", () => {
       { differences: ["orders.events-0 gives nothing at offset 3, before 5, which was applied."] },
     ]);
   });
+});
+
+test("an absent topic is named with the brokers that do not have it", () => {
+  expect(absentTopic(readConfig({ KAFKA_BROKERS: "a:1,b:2", ORDERS_TOPIC: "nowhere" })).message).toBe(
+    "There is no topic nowhere on the brokers a:1,b:2: nothing was compared.",
+  );
 });
