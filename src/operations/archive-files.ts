@@ -108,12 +108,7 @@ export class ArchiveFiles {
       }
       if (before !== file.last) throw new Error("its records are not those of its name");
     } catch (e) {
-      throw new AppError(
-        "OPERATION_REFUSED",
-        `${join(this.directory, file.name)} cannot be used: ${e instanceof Error ? e.message : String(e)}.`,
-        {},
-        e,
-      );
+      throw this.#unusable(file, e);
     }
     whole?.({ name: file.name, records, bytes: read.bytes, sha256: hash.digest("hex") });
   }
@@ -125,6 +120,17 @@ export class ArchiveFiles {
     return found as FileSum;
   }
 
+  /** Of its bytes as they are on the disk, whether or not they are records. Throws OPERATION_REFUSED where they cannot be read. */
+  async sha256(file: ArchiveFile): Promise<string> {
+    const hash = createHash("sha256");
+    try {
+      for await (const chunk of createReadStream(join(this.directory, file.name))) hash.update(chunk as Buffer);
+    } catch (e) {
+      throw this.#unusable(file, e);
+    }
+    return hash.digest("hex");
+  }
+
   /** What another program wrote last may not be on the disk yet, and be open to others. */
   secure({ name }: ArchiveFile): void {
     const path = join(this.directory, name);
@@ -133,6 +139,11 @@ export class ArchiveFiles {
     fsyncSync(file);
     closeSync(file);
     for (const directory of [dirname(path), dirname(dirname(path))]) chmodSync(directory, DIRECTORY_MODE);
+  }
+
+  #unusable({ name }: ArchiveFile, e: unknown): AppError {
+    const why = e instanceof Error ? e.message : String(e);
+    return new AppError("OPERATION_REFUSED", `${join(this.directory, name)} cannot be used: ${why}.`, {}, e);
   }
 
   #text({ name }: ArchiveFile, hash: Hash, read: { bytes: number }): AsyncIterable<Buffer> {

@@ -25,6 +25,8 @@ export interface Archive {
   readonly extent: Extent;
 }
 
+const INSTEAD = ". Put a good copy of it back, or archive the topic again into another --dir";
+
 /** Reads every file and holds it to the manifest. Throws OPERATION_REFUSED where one is missing, damaged or too much. */
 export async function openArchive(console: Console, directory: string, topic: string): Promise<Archive> {
   const manifest = readManifest(directory, topic);
@@ -40,11 +42,15 @@ export async function openArchive(console: Console, directory: string, topic: st
   let records = 0;
   for (const expected of manifest.files) {
     const file = there.get(expected.name);
-    if (!file) throw refuse(`${expected.name} is missing`);
+    if (!file) throw refuse(`${expected.name} is missing${INSTEAD}`);
     there.delete(expected.name);
+    // Before its records, since damage shows itself in them as anything.
+    if ((await files.sha256(file)) !== expected.sha256)
+      throw refuse(`${expected.name} is damaged or was changed, as its checksum is another one${INSTEAD}`);
     let sum: FileSum | undefined;
     for await (const { record, partition } of files.records(file, (found) => (sum = found))) extent.add(record, partition);
-    if (sum?.sha256 !== expected.sha256 || sum.records !== expected.records) throw refuse(`${expected.name} is another file`);
+    if (sum?.records !== expected.records)
+      throw refuse(`${expected.name} has ${recordsOf(sum?.records ?? 0)}, not ${expected.records}`);
     counts.set(file.partition, (counts.get(file.partition) ?? 0) + sum.records);
     progress.show((records += sum.records));
   }

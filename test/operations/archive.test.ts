@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -52,6 +52,7 @@ function nth(n: number): NewRecord {
   ];
   return { ...kinds[n % kinds.length]!, partition: n % PARTITIONS, timestamp_ms: 1_795_000_000_000 - n };
 }
+const sha256 = (path: string) => new Bun.CryptoHasher("sha256").update(readFileSync(path)).digest("hex");
 const some = (count: number) => Array.from({ length: count }, (_, n) => nth(n));
 
 const archive = (rig: OperationsRig, args = "", more: Parameters<OperationsRig["run"]>[2] = {}) =>
@@ -196,13 +197,25 @@ test("an archive that is not what its manifest says is not restored: a file miss
   await cp(archived, join(rig.dataDir, "good"), { recursive: true });
   const altered = (path: string, alter: (text: string) => string) =>
     writeFileSync(path, gzipSync(alter(gunzipSync(readFileSync(path)).toString())));
+  /** The manifest says the same of the file. */
+  const forged = (path: string, alter: (text: string) => string) => {
+    const before = sha256(path);
+    altered(path, alter);
+    const manifest = join(archived, `${TOPIC}.manifest.json`);
+    writeFileSync(manifest, readFileSync(manifest, "utf8").replace(before, sha256(path)));
+  };
+  const damaged =
+    "0000/00000000000000000000-00000000000000000009.jsonl.gz is damaged or was changed, as its checksum is another one. Put ";
   const damages: [damage: (file: string) => void, why: string][] = [
     [(file) => rmSync(file), "is missing"],
-    [(file) => truncateSync(file, 50), "cannot be used"],
-    [(file) => altered(file, (text) => text.replace('"timestamp_ms":1', '"timestamp_ms":2')), "is another file"],
-    [(file) => altered(file, (text) => text.split("\n").slice(1).join("\n")), "its records are not those of its name"],
-    [(file) => altered(file, (text) => text.replace('"offset":3', '"offset":0')), "offset 0 is misplaced"],
-    [(file) => altered(file, (text) => text.replaceAll(TOPIC, "other")), "it is no record of orders.events"],
+    [(file) => truncateSync(file, 50), damaged],
+    [(file) => (rmSync(file), mkdirSync(file)), "cannot be used"],
+    [(file) => altered(file, (text) => text.replace('"timestamp_ms":1', '"timestamp_ms":2')), damaged],
+    [(file) => altered(file, (text) => text.replace('"offset":3', '"offset":0')), damaged],
+    [(file) => forged(file, (text) => text.split("\n").slice(1).join("\n")), "its records are not those of its name"],
+    [(file) => forged(file, (text) => text.split("\n").toSpliced(1, 1).join("\n")), "has 9 records, not 10"],
+    [(file) => forged(file, (text) => text.replace('"offset":3', '"offset":0')), "offset 0 is misplaced"],
+    [(file) => forged(file, (text) => text.replaceAll(TOPIC, "other")), "it is no record of orders.events"],
     [(file) => writeFileSync(file.replace(/-[0-9]{20}/, `-${"9".repeat(15).padStart(20, "0")}`), ""), "is not in it"],
     [() => rmSync(join(archived, `${TOPIC}.manifest.json`)), "the archive was not finished"],
   ];

@@ -387,7 +387,11 @@ describe("archives that were not made here", () => {
     expect((await archive(rig)).code).toBe(0);
     const file = join(rig.dataDir, "archive", SOURCE, "0000", `${"0".repeat(20)}-${"0".repeat(20)}.jsonl.gz`);
     const megabyte = gzipSync("x".repeat(1024 * 1024));
+    const sha256 = () => new Bun.CryptoHasher("sha256").update(readFileSync(file)).digest("hex");
+    const manifest = join(rig.dataDir, "archive", `${SOURCE}.manifest.json`);
+    const original = sha256();
     writeFileSync(file, Buffer.concat(Array.from({ length: 2_000 }, () => megabyte)));
+    writeFileSync(manifest, readFileSync(manifest, "utf8").replace(original, sha256()));
     const before = process.memoryUsage().rss;
     expect(await archive(rig, "--restore")).toEqual({
       code: 2,
