@@ -15,7 +15,7 @@ import {
 } from "./letter.ts";
 import type { Console } from "./progress.ts";
 import type { Place } from "./replayed-record.ts";
-import { scan } from "./scan.ts";
+import { type OffsetRange, scan } from "./scan.ts";
 import { windowsOf } from "./survey.ts";
 import { counted, letters as lettersOf, table } from "./table.ts";
 import { objectionsToSize, prepareTarget } from "./target.ts";
@@ -73,19 +73,70 @@ export const placeOf = ({ partition, offset }: Place): string => `${partition}:$
  * the log: a redriven record names its letter, so the topic is read from where the oldest of the letters came from, and the parking
  * topic whole. A letter is taken once, by whichever run.
  */
-export async function planRedrive(env: OperationEnvironment, console: Console, order: RedriveOrder): Promise<RedrivePlan> {
-  const { topic, deadLetterTopic, parkingTopic, selection, redrives_max } = order;
+export async function planRedrive(
+  env: OperationEnvironment,
+  console: Console,
+  order: RedriveOrder,
+  letters_max = LETTERS_MAX,
+): Promise<RedrivePlan> {
+  const { topic, deadLetterTopic, parkingTopic, selection } = order;
   const partitions = (await existingTopic(env, topic)).marks.length;
   const deadLetters = await existingTopic(env, deadLetterTopic);
+  const find = (ranges: readonly OffsetRange[]) => findLetters(env, order, deadLetters, partitions, ranges, letters_max);
+  const first = await find(await windowsOf(env, deadLetters, selection));
+  const starts = await targetsOf(env, order);
+  let found = first;
+  let done = await forgetDone(env, console, order, starts, found);
+  // Those that earlier runs took may be as many as one run takes.
+  while (found.planned.size === 0 && found.further.length > 0) {
+    found = await find(found.further);
+    done += await forgetDone(env, console, order, starts, found);
+  }
+  const { planned, extent } = found;
+  const { left, parts, undecodable } = first;
+  const parked = [...planned.values()].filter(({ letter }) => letter.isParked).length;
+  console.say(`${lettersOf(planned.size - parked)} of ${deadLetterTopic} to ${topic}, ${lettersOf(parked)} to ${parkingTopic}.`);
+  if (done > 0) console.say(`${lettersOf(done)} more match, and were redriven or parked before.`);
+  if (left > 0)
+    console.say(`${lettersOf(left)} more match, and do not say that they come from a partition of ${topic}; they are left.`);
+  if (parts > 0)
+    console.say(`${lettersOf(parts)} more match, and do not have the whole record, which is in ${topic} only; they are left.`);
+  if (found.further.length > 0)
+    console.say("There are more than these: once these were redriven, the same command again takes the others.");
+  reportUndecodable(console, deadLetterTopic, undecodable);
+  return { order, deadLetters, planned, extent, parts, undecodable, starts };
+}
+
+/** The first letters that match in some ranges of their topic. */
+interface FoundLetters {
+  readonly planned: Map<string, Planned>;
+  /** Of each partition that they come from, the offset of the oldest. */
+  readonly oldest: ReadonlyMap<number, number>;
+  readonly extent: Extent;
+  /** Letters that match and do not say where they come from, or do not have the whole record. */
+  readonly left: number;
+  readonly parts: number;
+  readonly undecodable: Undecodable;
+  /** Where there are more, from the first of them on. */
+  readonly further: readonly OffsetRange[];
+}
+
+async function findLetters(
+  env: OperationEnvironment,
+  { topic, deadLetterTopic, selection, redrives_max }: RedriveOrder,
+  deadLetters: KnownTopic,
+  partitions: number,
+  ranges: readonly OffsetRange[],
+  letters_max: number,
+): Promise<FoundLetters> {
   const planned = new Map<string, Planned>();
   const oldest = new Map<number, number>();
+  const cuts = new Map<number, number>();
   let left = 0;
   let parts = 0;
-  let isCut = false;
   const extent = new ExtentSoFar();
   const undecodable = new UndecodableSoFar();
-  const windows = await windowsOf(env, deadLetters, selection);
-  for await (const batches of scan(env, deadLetters, windows)) {
+  for await (const batches of scan(env, deadLetters, ranges)) {
     for (const { partition, records } of batches) {
       for (const record of records) {
         undecodable.add(record, partition);
@@ -96,7 +147,7 @@ export async function planRedrive(env: OperationEnvironment, console: Console, o
         }
         const letter = readLetter(record, partition, topic, partitions, redrives_max);
         if (!letter) left++;
-        else if (planned.size === LETTERS_MAX) isCut = true;
+        else if (planned.size === letters_max) cuts.set(partition, cuts.get(partition) ?? record.offset);
         else {
           // The time it will be written is not part of it.
           const digest = digestOf(redrivenRecord(record, letter, deadLetterTopic, 0), letter.isParked);
@@ -108,18 +159,11 @@ export async function planRedrive(env: OperationEnvironment, console: Console, o
       }
     }
   }
-  const starts = await targetsOf(env, order);
-  const done = await forgetDone(env, console, order, starts, oldest, planned);
-  const parked = [...planned.values()].filter(({ letter }) => letter.isParked).length;
-  console.say(`${lettersOf(planned.size - parked)} of ${deadLetterTopic} to ${topic}, ${lettersOf(parked)} to ${parkingTopic}.`);
-  if (done > 0) console.say(`${lettersOf(done)} more match, and were redriven or parked before.`);
-  if (left > 0)
-    console.say(`${lettersOf(left)} more match, and do not say that they come from a partition of ${topic}; they are left.`);
-  if (parts > 0)
-    console.say(`${lettersOf(parts)} more match, and do not have the whole record, which is in ${topic} only; they are left.`);
-  if (isCut) console.say(`These are the first ${counted(LETTERS_MAX)}; run it again for the others.`);
-  reportUndecodable(console, deadLetterTopic, undecodable.all);
-  return { order, deadLetters, planned, extent, parts, undecodable: undecodable.all, starts };
+  const further = ranges.flatMap((range) => {
+    const from = cuts.get(range.partition);
+    return from === undefined ? [] : [{ ...range, from }];
+  });
+  return { planned, oldest, extent, left, parts, undecodable: undecodable.all, further };
 }
 
 /** Takes the letters out that a record of the topic, or of the parking topic, was made of. Resolves with their number. */
@@ -128,8 +172,7 @@ async function forgetDone(
   console: Console,
   { deadLetterTopic }: RedriveOrder,
   targets: readonly Target[],
-  oldest: ReadonlyMap<number, number>,
-  planned: Map<string, Planned>,
+  { planned, oldest }: FoundLetters,
 ): Promise<number> {
   let done = 0;
   for (const { topic, isParked, firsts, ends } of targets) {

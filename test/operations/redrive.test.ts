@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import type { NewHeader, NewRecord } from "../../src/log/log.ts";
 import { noFaults } from "../../src/log/memory-log.ts";
 import { encodeEvent } from "../../src/orders/event.ts";
+import { planRedrive } from "../../src/operations/redrive.ts";
 import { runRedrive } from "../../src/operations/redrive-command.ts";
 import { updated } from "../runtime/rig.ts";
 import type { ExactRecord } from "../support/records.ts";
@@ -200,4 +201,22 @@ test("a mover that loses, alters, misplaces or doubles a letter is found out; an
     const ran = await redrive(rig, "--yes", { log: spoiled(rig.broker.connect("operation"), spoil) });
     expect(ran).toEqual({ code, said: expect.stringContaining(said) });
   }
+});
+
+test("letters that earlier runs took do not hide the others, although they are as many as one run takes", async () => {
+  await using rig = await rigWith([0, 1, 2].map((n) => letter(n * PARTITIONS)));
+  expect((await redrive(rig)).code).toBe(0);
+  await rig.log.producer().append(
+    DLQ,
+    [3, 4, 5, 6].map((n) => letter(n * PARTITIONS)),
+  );
+  const order = { topic: TOPIC, deadLetterTopic: DLQ, parkingTopic: PARKED, selection: {}, redrives_max: 3 };
+  let places: string[] = [];
+  const { said } = await rig.run(async (_, { env, console }) => {
+    places = [...(await planRedrive(env, console, order, 2)).planned.keys()];
+    return 0;
+  }, "");
+  expect(places).toEqual(["0:3"]);
+  expect(said).toContain("3 letters more match, and were redriven or parked before.");
+  expect(said).toContain("There are more than these: once these were redriven, the same command again takes the others.");
 });
