@@ -51,7 +51,7 @@ export const cartApp = (options: CartAppOptions): HttpApp => {
       { method: "PUT", path: "/update-order", handle: updateOrder, body_bytes_max },
       cartPage(order_port),
       ...healthRoutes(health),
-      ...metricsRoutes(metrics),
+      ...metricsRoutes(metrics, clock),
       ...apiRoutes(cartApi, options),
     ],
     inFlight,

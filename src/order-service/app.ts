@@ -101,7 +101,7 @@ export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
       ...operatorRoutes(options),
       ...(options.otherRoutes ?? []),
       ...healthRoutes(() => readiness(partitions)),
-      ...metricsRoutes(metrics),
+      ...metricsRoutes(metrics, clock),
       ...apiRoutes(orderServiceApi, options),
     ],
     inFlight,

@@ -4,7 +4,7 @@ import type { LogRecord, Timestamp } from "../log/log.ts";
 import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, REDRIVE_HEADERS } from "../log/operation-headers.ts";
 import { timeText } from "../log/timestamp.ts";
 import { UNDECODABLE_BATCH } from "../partitions/letter-record.ts";
-import type { LogScan, LogScans } from "./log-scan.ts";
+import type { LogScan, Scans } from "./log-scan.ts";
 import { HeaderTexts, letterReason } from "./record-headers.ts";
 
 /** Of a key or a value, what is shown of it. */
@@ -60,7 +60,7 @@ export const parseDeadLetterCursor = (text: string): DeadLetterCursor | undefine
  * LOG_UNAVAILABLE where no partition can be read.
  */
 export async function deadLetterPage(
-  scans: LogScans,
+  scans: Scans,
   topic: string,
   deadLetterTopic: string,
   cursor: DeadLetterCursor | undefined,

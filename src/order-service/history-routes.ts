@@ -40,7 +40,7 @@ export const historyRoutes = (options: HistoryRoutesOptions): Route[] => {
     if (after !== undefined && cursor === undefined) throw invalid("after", "be what the page before gave as next");
     await waitForRequested(request, partitions, read_wait_ms_max, inFlight.waiting);
     const known = partitionsOf(partitions, partitionOf, orderId);
-    const page = await timelinePage(scans, orders_topic, orderId, known, cursor, limit);
+    const page = await timelinePage(scans.of(request.client), orders_topic, orderId, known, cursor, limit);
     const { events, next = null, isCut, ...scanned } = page;
     return json({ orderId, ...scanned, events: events.map(eventBody), next, isCut });
   };
@@ -58,7 +58,7 @@ export const historyRoutes = (options: HistoryRoutesOptions): Route[] => {
       letters,
       unavailable,
       next = null,
-    } = await deadLetterPage(scans, orders_topic, dead_letter_topic, cursor, reason, limit);
+    } = await deadLetterPage(scans.of(request.client), orders_topic, dead_letter_topic, cursor, reason, limit);
     return json({ topicName: dead_letter_topic, letters, unavailable, next });
   };
 

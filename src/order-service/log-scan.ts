@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
+import { Places } from "../http/places.ts";
 import type { Batch, FetchResult, Log, LogRecord, PartitionEnds, Reader, Watermarks } from "../log/log.ts";
 
 /** Of one request; what is left is read by the next, from its cursor on. */
@@ -13,6 +14,15 @@ const FETCH = { wait_ms_max: 100, partition_bytes_max: 1024 * 1024 };
 /** Answers without a record in a row, before the log is taken to have nothing there now. */
 const EMPTY_ANSWERS_MAX = 5;
 
+export interface Scans {
+  /** Rejects with OVERLOADED where too many wait, of this client or of all, or LOG_UNAVAILABLE. */
+  run<T>(topic: string, body: (scan: LogScan) => Promise<T>): Promise<T>;
+  /** By partition, each for itself. Rejects with LOG_UNAVAILABLE where none can be told. */
+  ends(topic: string): Promise<readonly PartitionEnds[]>;
+  /** Of one partition. Rejects with LOG_UNAVAILABLE where they cannot be told now. */
+  endsOf(topic: string, partition: number): Promise<Watermarks>;
+}
+
 /**
  * Searches of the log on a request's behalf, a few at a time, in the order asked. Readers are kept and used again: each has connections of its own.
  *
@@ -20,7 +30,8 @@ const EMPTY_ANSWERS_MAX = 5;
  *  idle reader (or a new one) ──run──▶ scanning ──▶ idle again, also after a failure: a reader mends its connections by itself
  * ```
  */
-export class LogScans {
+export class LogScans implements Scans {
+  readonly #places = new Places(SCANS_MAX + SCANS_WAITING_MAX, "searches of the log");
   #running = 0;
   readonly #waiting: (() => void)[] = [];
   readonly #idle = new Map<string, Reader[]>();
@@ -30,8 +41,29 @@ export class LogScans {
     private readonly clock: Clock,
   ) {}
 
-  /** Rejects with OVERLOADED where too many wait, or LOG_UNAVAILABLE. */
-  async run<T>(topic: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
+  /** Those of one client, which cannot take all turns. */
+  of(client: string): Scans {
+    return {
+      run: (topic, body) => this.#run(topic, client, body),
+      ends: (topic) => this.ends(topic),
+      endsOf: (topic, partition) => this.endsOf(topic, partition),
+    };
+  }
+
+  run<T>(topic: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
+    return this.#run(topic, "", body);
+  }
+
+  async #run<T>(topic: string, client: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
+    const leave = this.#places.take(client);
+    try {
+      return await this.#inTurn(topic, body);
+    } finally {
+      leave();
+    }
+  }
+
+  async #inTurn<T>(topic: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
     await this.#enter();
     const idle = this.#idle.get(topic) ?? [];
     this.#idle.set(topic, idle);
@@ -49,8 +81,6 @@ export class LogScans {
       this.#running++;
       return;
     }
-    if (this.#waiting.length >= SCANS_WAITING_MAX)
-      throw new AppError("OVERLOADED", `${SCANS_MAX} searches of the log run and ${SCANS_WAITING_MAX} wait; try again soon.`);
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
@@ -61,12 +91,10 @@ export class LogScans {
     else this.#running--;
   }
 
-  /** By partition, each for itself. Rejects with LOG_UNAVAILABLE where none can be told. */
   async ends(topic: string): Promise<readonly PartitionEnds[]> {
     return (await this.log.ends(topic)).partitions;
   }
 
-  /** Of one partition. Rejects with LOG_UNAVAILABLE where they cannot be told now. */
   async endsOf(topic: string, partition: number): Promise<Watermarks> {
     const ends = (await this.ends(topic))[partition] ?? { unavailable: "It does not exist." };
     if ("unavailable" in ends)

@@ -1,10 +1,12 @@
 import { AppError } from "../errors.ts";
 import { readiness } from "../http/health.ts";
 import type { HttpRequest } from "../http/http-request.ts";
+import { Places } from "../http/places.ts";
 import type { Route } from "../http/service.ts";
 import type { PartitionView } from "../partitions/projection.ts";
 import { OperatorGuard, type OperatorGuardOptions } from "./operator-guard.ts";
 import { orderJson } from "./order-json.ts";
+import { Turns } from "./order-listing.ts";
 import type { OrderPartitions, OrderRow, OrdersView } from "./queries.ts";
 
 export interface OperatorRoutesOptions extends OperatorGuardOptions {
@@ -17,6 +19,8 @@ export interface OperatorRoutesOptions extends OperatorGuardOptions {
 /** Rows of one answer. */
 export const ROWS_DEFAULT = 200;
 export const ROWS_MAX = 1_000;
+/** Pages of rows at the same time: each is read in one turn of the event loop, in which nothing else is done. */
+export const ROW_PAGES_MAX = 8;
 
 /**
  * What an operator and `bun run audit` ask an instance: which partitions it holds, at which offset and digest; their rows, a page at a
@@ -25,6 +29,8 @@ export const ROWS_MAX = 1_000;
 export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
   const { partitions, orders_topic, rebuild } = options;
   const guard = new OperatorGuard(options);
+  const pages = new Places(ROW_PAGES_MAX, "pages of rows");
+  const turns = new Turns(options.clock);
 
   const heldOf = (request: HttpRequest): PartitionView<OrdersView> => {
     const segment = request.segment(1);
@@ -42,7 +48,17 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
   const list = (): Response =>
     json({ topicName: orders_topic, partitionCount: partitions.partitionCount, ...readiness(partitions) });
 
-  const rows = (request: HttpRequest): Response => {
+  const rows = async (request: HttpRequest): Promise<Response> => {
+    const leave = pages.take(request.client);
+    try {
+      await turns.next();
+      return rowsOf(request);
+    } finally {
+      leave();
+    }
+  };
+
+  const rowsOf = (request: HttpRequest): Response => {
     const one = heldOf(request);
     const after = request.parameter("after") ?? "";
     const limit = request.parameter("limit") ?? String(ROWS_DEFAULT);

@@ -5,7 +5,7 @@ import { timeText } from "../log/timestamp.ts";
 import { decodeEvent, isPoison } from "../orders/event.ts";
 import { evolve, HELD_UPDATES_MAX, initialState, type OrderState, type Outcome, type Status } from "../orders/order.ts";
 import type { PartitionView } from "../partitions/projection.ts";
-import { type LogScan, type LogScans } from "./log-scan.ts";
+import type { LogScan, Scans } from "./log-scan.ts";
 import type { OrdersView } from "./queries.ts";
 import { HeaderTexts } from "./record-headers.ts";
 import { eventIdHash, formatCursor, TIMELINE_EVENTS_MAX, type TimelineCursor } from "./timeline-cursor.ts";
@@ -60,7 +60,7 @@ export interface TimelinePage {
  * more, CATCHING_UP, LOG_UNAVAILABLE or OVERLOADED.
  */
 export async function timelinePage(
-  scans: LogScans,
+  scans: Scans,
   topic: string,
   orderId: string,
   known: readonly PartitionView<OrdersView>[],

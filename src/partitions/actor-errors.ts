@@ -20,10 +20,10 @@ export const outOfRange = (nextOffset: number, { startOffset, endOffset }: Water
     `The store goes on at offset ${nextOffset}, but the log holds ${startOffset} to ${endOffset}: records were removed unread, or the log lost its end, or the topic was made anew. ${rebuild(path)}`,
   );
 
-export const beginsLate = (startOffset: number): AppError =>
+export const beginsLate = (startOffset: number, path: string): AppError =>
   new AppError(
     "OFFSET_OUT_OF_RANGE",
-    `The log begins at offset ${startOffset}: the records 0 to ${startOffset - 1} were removed before this store had read them, so what it would tell is incomplete. Bring them back from an archive into another topic, or start with LOG_START=accept to go on without them.`,
+    `The log begins at offset ${startOffset}: the records 0 to ${startOffset - 1} were removed before this store had read them, so what it would tell is incomplete. Bring them back from an archive into another topic, or start with LOG_START=accept to go on without them. A store that an earlier version made and this one set aside may have them, as ${path}.set-aside-<time>: that version still answers from it.`,
   );
 
 export const disagrees = (offset: number, path: string): AppError =>

@@ -273,7 +273,7 @@ export class Reading {
   #beginLate(startOffset: number): boolean {
     const { mayBeginLate, position, onHalt, warn } = this.options;
     if (!mayBeginLate) {
-      onHalt(errors.beginsLate(startOffset));
+      onHalt(errors.beginsLate(startOffset, position.path));
       return false;
     }
     warn(`The log begins at offset ${startOffset}; a new store starts there, without what was removed before.`);

@@ -7,6 +7,7 @@ import { serviceApp } from "../../src/http/service.ts";
 import type { NewRecord } from "../../src/log/log.ts";
 import { type DeadLetterShown, shownBytes } from "../../src/order-service/dead-letter-listing.ts";
 import { historyRoutes } from "../../src/order-service/history-routes.ts";
+import { AppError } from "../../src/errors.ts";
 import { LogScans, SCANS_MAX, SCANS_WAITING_MAX } from "../../src/order-service/log-scan.ts";
 import type { TimelineEvent } from "../../src/order-service/timeline.ts";
 import { STATUSES } from "../../src/orders/order.ts";
@@ -168,8 +169,8 @@ describe("an order's timeline", () => {
   test("searches the log no more than so often at a time: some wait, more are refused", async () => {
     const held = Array.from({ length: SCANS_MAX + SCANS_WAITING_MAX }, () => Promise.withResolvers<void>());
     let under_way = 0;
-    const running = held.map(({ promise }) =>
-      scans.run(TOPIC, () => {
+    const running = held.map(({ promise }, n) =>
+      scans.of(`client ${n % 2}`).run(TOPIC, () => {
         under_way++;
         return promise;
       }),
@@ -183,6 +184,23 @@ describe("an order's timeline", () => {
     await Promise.all(running);
     expect(under_way).toBe(held.length);
     expect((await ask("/orders/1/events")).status).toBe(200);
+  });
+
+  test("leaves others room where one client searches as often as it can", async () => {
+    const held = Promise.withResolvers<void>();
+    const greedy = Array.from({ length: SCANS_MAX + SCANS_WAITING_MAX }, () =>
+      scans
+        .of("192.0.2.1")
+        .run(TOPIC, () => held.promise)
+        .then(
+          () => "done",
+          (e: unknown) => (e instanceof AppError ? e.code : String(e)),
+        ),
+    );
+    const answer = ask("/orders/1/events");
+    held.resolve();
+    expect((await answer).status).toBe(200);
+    expect((await Promise.all(greedy)).filter((outcome) => outcome === "OVERLOADED")).toHaveLength(greedy.length / 2);
   });
 
   test("refuses with a problem what cannot be", async () => {

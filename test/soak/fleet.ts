@@ -37,6 +37,8 @@ export interface FleetOptions {
 export class Member implements Disposable {
   /** The fault it is under at the moment; disposing of it frees it for the next one. */
   claimedBy: string | undefined;
+  /** When its last fault ended, by `performance.now()`. */
+  freedAt_ms = Number.NEGATIVE_INFINITY;
   isReady = false;
   #process: TiedProcess | undefined;
   #startedAt_ms = 0;
@@ -132,6 +134,7 @@ export class Member implements Disposable {
 
   [Symbol.dispose](): void {
     this.claimedBy = undefined;
+    this.freedAt_ms = performance.now();
   }
 
   #forget(): TiedProcess | undefined {

@@ -6,7 +6,7 @@ import { type RunningService, serve } from "../../src/http/serve.ts";
 import { serviceApp } from "../../src/http/service.ts";
 import { HttpRequest } from "../../src/http/http-request.ts";
 import { GUESS_WINDOW_MS, GUESSES_MAX, OperatorGuard } from "../../src/order-service/operator-guard.ts";
-import { operatorRoutes } from "../../src/order-service/operator-routes.ts";
+import { operatorRoutes, ROW_PAGES_MAX } from "../../src/order-service/operator-routes.ts";
 import type { OrderPartitions, OrderRow } from "../../src/order-service/queries.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 
@@ -65,7 +65,7 @@ function service(operator_token: string | undefined = TOKEN) {
     operator_token,
     rebuild: (partition) => rebuilt.push(partition),
   });
-  const inFlight = new InFlight(10);
+  const inFlight = new InFlight(100);
   const server = serve(serviceApp(routes, inFlight, logger), {
     host: "127.0.0.1",
     port: 0,
@@ -116,6 +116,14 @@ test("a partition's rows are told a page at a time, with the offset they stand a
     ["ORD-0", 2],
     ["", 200],
   ]);
+});
+
+test("no more pages of rows are read at a time than others have room beside", async () => {
+  const { ask } = service();
+  const answers = await Promise.all(Array.from({ length: 10 * ROW_PAGES_MAX }, () => ask("GET", "/partitions/3/orders")));
+  const statuses = new Set(answers.map(({ status }) => status));
+  expect([...statuses].toSorted()).toEqual([200, 503]);
+  expect((await ask("GET", "/partitions/3/orders")).status).toBe(200);
 });
 
 test("what cannot be is refused with a sentence", async () => {
