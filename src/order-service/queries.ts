@@ -151,9 +151,11 @@ const notFound = (
   orderId: string,
   searched: ReadonlySet<number> = NONE,
 ): AppError => {
+  const atHome = home === undefined ? undefined : partitions.get(home);
+  // What only a person can end is told before what passes by itself.
+  if (atHome?.state === "halted") throw causeOf(atHome);
   requireAssignment(partitions);
   requireReadable(partitions);
-  const atHome = home === undefined ? undefined : partitions.get(home);
   if (atHome !== undefined && !isCaughtUp(atHome)) throw causeOf(atHome);
   requireComplete(partitions, searched);
   const elsewhere = partitionsElsewhere(partitions);
