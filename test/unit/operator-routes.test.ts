@@ -121,8 +121,8 @@ test("a partition's rows are told a page at a time, with the offset they stand a
 test("no more pages of rows are read at a time than others have room beside", async () => {
   const { ask } = service();
   const answers = await Promise.all(Array.from({ length: 10 * ROW_PAGES_MAX }, () => ask("GET", "/partitions/3/orders")));
-  const statuses = new Set(answers.map(({ status }) => status));
-  expect([...statuses].toSorted()).toEqual([200, 503]);
+  const statuses = answers.map(({ status }) => status);
+  expect([statuses.includes(200), statuses.includes(503)]).toEqual([true, true]);
   expect((await ask("GET", "/partitions/3/orders")).status).toBe(200);
 });
 
