@@ -152,8 +152,10 @@ const notFound = (
   searched: ReadonlySet<number> = NONE,
 ): AppError => {
   const atHome = home === undefined ? undefined : partitions.get(home);
-  // What only a person can end is told before what passes by itself.
-  if (atHome?.state === "halted") throw causeOf(atHome);
+  // What only a person can end is told before what passes by itself, such as that the count is not known yet.
+  const mayHold = home === undefined ? [...partitions.held()] : [atHome];
+  const halted = mayHold.find((held) => held?.state === "halted");
+  if (halted) throw causeOf(halted);
   requireAssignment(partitions);
   requireReadable(partitions);
   if (atHome !== undefined && !isCaughtUp(atHome)) throw causeOf(atHome);
