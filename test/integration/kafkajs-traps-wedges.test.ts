@@ -19,7 +19,7 @@ const FLOWS_AGAIN_MS_MAX = 25_000;
 const HANGS_MS_MAX = 60_000;
 const PARTITIONS = 6;
 const IDLE_MS = 3_000;
-const IDLE_TIMERS_PER_S_MAX = 50;
+const IDLE_TIMERS_PER_S_MAX = 100;
 
 interface Member extends AsyncDisposable {
   readonly state: () => MembershipState;
