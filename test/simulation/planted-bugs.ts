@@ -117,9 +117,9 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   },
   "an end that goes back halts the partition": {
     file: "src/partitions/reading.ts",
-    find: "    this.#endOffset = batch.endOffset;\n",
+    find: "    this.#noteEnd(batch.endOffset);\n",
     replace: `    if (batch.endOffset < this.#endOffset) return this.options.onHalt(errors.disagrees(batch.endOffset));
-    this.#endOffset = batch.endOffset;\n`,
+    this.#noteEnd(batch.endOffset);\n`,
   },
   "a failed transaction stays open": {
     file: "src/partitions/store.ts",
