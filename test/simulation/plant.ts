@@ -8,17 +8,19 @@ const name = process.env["PLANTED_BUG"] ?? "";
 const bug = PLANTED_BUGS[name];
 if (!bug) throw new Error(`There is no planted bug "${name}".`);
 
-const path = join(import.meta.dir, "../..", bug.file);
-const parts = readFileSync(path, "utf8").split(bug.find);
-// Code that moved must take its planted bug along, or the check it stands for is gone.
-if (parts.length !== 2) throw new Error(`"${name}": its place is ${parts.length - 1} times in ${bug.file}, not once.`);
+const texts = new Map<string, string>();
+for (const { file, find, replace } of [bug, ...(bug.also ?? [])]) {
+  const text = texts.get(file) ?? readFileSync(join(import.meta.dir, "../..", file), "utf8");
+  const parts = text.split(find);
+  // Code that moved must take its planted bug along, or the check it stands for is gone.
+  if (parts.length !== 2) throw new Error(`"${name}": its place is ${parts.length - 1} times in ${file}, not once.`);
+  texts.set(file, parts.join(replace));
+}
 
 plugin({
   name: "plant",
   setup: (build) => {
-    build.onLoad({ filter: new RegExp(`${bug.file.replaceAll(".", "\\.")}$`) }, () => ({
-      contents: parts.join(bug.replace),
-      loader: "ts",
-    }));
+    for (const [file, contents] of texts)
+      build.onLoad({ filter: new RegExp(`${file.replaceAll(".", "\\.")}$`) }, () => ({ contents, loader: "ts" }));
   },
 });

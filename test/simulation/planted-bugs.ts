@@ -2,10 +2,15 @@
  * Mistakes in src, as a change of its text. `plant.ts` makes one of them while a file is loaded, and the simulator must find it:
  * that is how we know that it can fail.
  */
-export interface PlantedBug {
+interface Change {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+}
+
+export interface PlantedBug extends Change {
+  /** Where a second guard would catch what the first one let through. */
+  readonly also?: readonly Change[];
 }
 
 export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
@@ -163,7 +168,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   },
   "a 404 while the partition waits": {
     file: "src/order-service/queries.ts",
-    find: "if (atHome !== undefined && !isCaughtUp(atHome)) throw causeOf(atHome);",
+    find: "if (atHome !== undefined && !isCaughtUp(atHome)) throw causeOf(atHome);\n  requireComplete(partitions, searched);",
     replace: "",
   },
   "a batch's fate is each record's": {
@@ -180,6 +185,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     file: "src/partitions/reading.ts",
     find: "position.topicId !== topicId) {",
     replace: "position.topicId === topicId + topicId) {",
+    also: [{ file: "src/cart/index-progress.ts", find: "if (ends.topicId !== this.#topicId)", replace: "if (false as boolean)" }],
   },
   "an end is waited for that the log has lost": {
     file: "src/partitions/reading.ts",
@@ -205,5 +211,6 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     file: "src/partitions/standstill.ts",
     find: "told.stableOffset : 0",
     replace: "told.endOffset : 0",
+    also: [{ file: "src/partitions/standstill.ts", find: " && hindered === undefined;", replace: ";" }],
   },
 };
