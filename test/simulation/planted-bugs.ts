@@ -174,7 +174,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   "a batch's fate is each record's": {
     file: "src/log/appender.ts",
     find: "const outcome = outcomes[i] as SendOutcome;",
-    replace: 'const outcome = (outcomes.find((each) => "error" in each) ?? outcomes[i]) as SendOutcome;',
+    replace: 'const outcome = (outcomes.find((each) => !("error" in each)) ?? outcomes[i]) as SendOutcome;',
   },
   "the last record applied is not compared after a change of leader": {
     file: "src/partitions/reading.ts",
@@ -185,7 +185,14 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     file: "src/partitions/reading.ts",
     find: "position.topicId !== topicId) {",
     replace: "position.topicId === topicId + topicId) {",
-    also: [{ file: "src/cart/index-progress.ts", find: "if (ends.topicId !== this.#topicId)", replace: "if (false as boolean)" }],
+    also: [
+      { file: "src/cart/index-progress.ts", find: "if (ends.topicId !== this.#topicId)", replace: "if (false as boolean)" },
+      {
+        file: "src/partitions/reading.ts",
+        find: "if (last && !this.#continuity.isKept(last, records)) {",
+        replace: "if (false as boolean) {",
+      },
+    ],
   },
   "an end is waited for that the log has lost": {
     file: "src/partitions/reading.ts",

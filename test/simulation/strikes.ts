@@ -69,7 +69,10 @@ export class Strikes {
     const partition = this.#partitionOf(share);
     const found = broker.topics.topic(TOPIC)[partition];
     if (!found || found.entries.length === 0) return;
-    const endOffset = Math.max(0, found.entries.length - lost_records);
+    const cut = Math.max(0, found.entries.length - lost_records);
+    // A replica has a batch or has it not.
+    const halved = found.entries.find((entry) => entry?.undecodable && entry.offset < cut && cut <= entry.undecodable.lastOffset);
+    const endOffset = halved?.offset ?? cut;
     losses.note(partition, endOffset, found.entries.slice(endOffset));
     broker.topics.elect(TOPIC, partition, endOffset);
     creates.forget();
