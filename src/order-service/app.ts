@@ -58,13 +58,13 @@ export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
   const turns = new Turns(clock);
 
   /** An order that nobody knows is looked for in what partitions have not applied, too. */
-  const find = async (orderId: string): Promise<Order> => {
+  const find = async (orderId: string, client: string): Promise<Order> => {
     try {
       return findOrder(partitions, partitionOf, orderId);
     } catch (e) {
       const unread = unreadOf(partitions, partitionOf, orderId);
       if (!isAppError(e) || e.code === "ORDER_NOT_FOUND" || unread.length === 0 || !options.unread) throw e;
-      return findOrder(partitions, partitionOf, orderId, await options.unread.without(orderId, unread));
+      return findOrder(partitions, partitionOf, orderId, await options.unread.without(orderId, unread, client));
     }
   };
 
@@ -75,7 +75,7 @@ export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
       throw invalid("orderId", `be 1 to ${ORDER_ID_DIGITS_MAX} digits, with or without ORD- before them, such as ORD-123`);
     }
     await waitForRequested(request, partitions, read_wait_ms_max, inFlight.waiting);
-    const order = await find(orderId);
+    const order = await find(orderId, request.client);
     const shipping = formatMoney(shippingCost(order.total_hundredths));
     return new Response(`{"order":${orderJson(order)},"shippingCost":${shipping}}`, { headers: jsonHeaders });
   };

@@ -12,17 +12,17 @@ export class UnreadRecords {
   ) {}
 
   /** Those of the partitions of which all unread records were read, and none is of the order. What cannot be read is left out. */
-  async without(orderId: string, partitions: readonly PartitionView<unknown>[]): Promise<Set<number>> {
+  async without(orderId: string, partitions: readonly PartitionView<unknown>[], client: string): Promise<Set<number>> {
     const without = new Set<number>();
     for (const { partition, nextOffset } of partitions)
-      if (await this.#isWithout(orderId, partition, nextOffset).catch(() => false)) without.add(partition);
+      if (await this.#isWithout(orderId, partition, nextOffset, client).catch(() => false)) without.add(partition);
     return without;
   }
 
-  async #isWithout(orderId: string, partition: number, from: number): Promise<boolean> {
+  async #isWithout(orderId: string, partition: number, from: number, client: string): Promise<boolean> {
     const { endOffset } = await this.scans.endsOf(this.topic, partition);
     const key = Buffer.from(orderId);
-    return this.scans.run(this.topic, async (scan) => {
+    return this.scans.of(client).run(this.topic, async (scan) => {
       let isFound = false;
       const reached = await scan.read(partition, from, endOffset, (record) => {
         isFound = record.key?.equals(key) ?? false;

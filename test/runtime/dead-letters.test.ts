@@ -218,8 +218,8 @@ describe("a letter that cannot be appended", () => {
       expect(answerFor(set, "ORD-7", 1)).toBe("PARTITION_BLOCKED");
       const unread = new UnreadRecords(new LogScans(rig.log, systemClock), TOPIC);
       const blocked = [set.get(0) as PartitionView<OrdersView>];
-      expect(answerFor(set, "ORD-1", 1, await unread.without("ORD-1", blocked))).toBe("PARTITION_BLOCKED");
-      expect(answerFor(set, "ORD-7", 1, await unread.without("ORD-7", blocked))).toBe("ORDER_NOT_FOUND");
+      expect(answerFor(set, "ORD-1", 1, await unread.without("ORD-1", blocked, "192.0.2.1"))).toBe("PARTITION_BLOCKED");
+      expect(answerFor(set, "ORD-7", 1, await unread.without("ORD-7", blocked, "192.0.2.1"))).toBe("ORDER_NOT_FOUND");
       const told = () => rig.warnings.filter((warning) => warning.startsWith("0: Appending its dead letters fails"));
       expect(told()).toHaveLength(1);
       rig.passed_ms = MINUTE_MS;

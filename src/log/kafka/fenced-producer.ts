@@ -6,7 +6,15 @@ import type { Connections, Node } from "./connections.ts";
 import { findCoordinator } from "./coordinator.ts";
 import { BatchOutput, encodeBatch } from "./encode-batch.ts";
 import { TopicLeaders } from "./leaders.ts";
-import { causeOf, describeError, kafkaErrorType, type ProtocolError, protocolError, unavailable } from "./protocol/errors.ts";
+import {
+  adviceOn,
+  causeOf,
+  describeError,
+  kafkaErrorType,
+  type ProtocolError,
+  protocolError,
+  unavailable,
+} from "./protocol/errors.ts";
 import { type PartitionBatch, produceExchange } from "./protocol/produce.ts";
 import type { ProducerId } from "./sequences.ts";
 
@@ -22,13 +30,15 @@ const SETTLING_ERRORS = [
   "NOT_COORDINATOR_FOR_GROUP",
 ];
 const FENCED_ERRORS = ["INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED", "INVALID_PRODUCER_ID_MAPPING"];
+/** kafkajs' name for COORDINATOR_NOT_AVAILABLE, and what only an append to a topic needs. */
 const ADVICE: Readonly<Record<string, string>> = {
   GROUP_COORDINATOR_NOT_AVAILABLE:
     "the brokers have no transaction coordinator: does their transaction topic want more brokers than there are (transaction.state.log.replication.factor)?",
-  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "grant this user WRITE and DESCRIBE on the transactional id",
   TOPIC_AUTHORIZATION_FAILED: "grant this user WRITE on the topic",
-  CLUSTER_AUTHORIZATION_FAILED: "grant this user IDEMPOTENT_WRITE on the cluster",
 };
+
+const advise = (type: string | undefined): string | undefined =>
+  type === undefined ? undefined : (ADVICE[type] ?? adviceOn(type));
 
 /** A partition's leader said no. */
 class Refused extends Error {
@@ -200,7 +210,8 @@ const fenced = (e: unknown) => new AppError("PRODUCER_FENCED", "Another holder o
 function refusal(e: unknown): AppError {
   const type = kafkaErrorType(e);
   const meaning = e instanceof Refused ? e.error.meaning : "refused";
-  const cause = type !== undefined && ADVICE[type] !== undefined ? `${type}: ${ADVICE[type]}` : causeOf(e);
+  const advice = advise(type);
+  const cause = advice === undefined ? causeOf(e) : `${type}: ${advice}`;
   if (meaning === "too-large")
     return new AppError("EVENT_TOO_LARGE", `The batch is larger than the topic takes (${cause}); nothing was appended.`, {}, e);
   if (meaning === "refused" || meaning === "record")
@@ -210,7 +221,7 @@ function refusal(e: unknown): AppError {
 
 function openingError(e: unknown, fencingId: string): AppError {
   const type = kafkaErrorType(e);
-  const advice = type === undefined ? undefined : ADVICE[type];
+  const advice = advise(type);
   if (type === undefined || advice === undefined) return unavailable(e);
   const code = type.endsWith("AUTHORIZATION_FAILED") ? "APPEND_REFUSED" : "LOG_UNAVAILABLE";
   return new AppError(

@@ -256,9 +256,10 @@ export class KafkaReader implements Reader {
   ): Promise<void> {
     const budget: UnpackBudget = { left_bytes: ANSWER_UNPACKED_BYTES_MAX };
     const outOfRange: WantedPartition[] = [];
+    const wantedOf = new Map(wanted.map((one) => [one.partition, one]));
     let isFirst = true;
     for (const answer of answers) {
-      const one = wanted.find(({ partition }) => partition === answer.partition);
+      const one = wantedOf.get(answer.partition);
       const asked = session.asked.get(answer.partition);
       // Another leader may have been found meanwhile, and what this one says does not count any more.
       if (!one || this.#session !== session || asked?.nodeId !== node.nodeId || asked.leaderEpoch !== one.leaderEpoch) continue;

@@ -74,6 +74,11 @@ export const ERROR_INVALID_CONFIG = 40;
 
 export const protocolError = (code: number): ProtocolError => ERRORS[code] ?? { type: `error code ${code}`, meaning: "refused" };
 
+const ADVICE_BY_TYPE = new Map(Object.values(ERRORS).map(({ type, advice }) => [type, advice]));
+
+/** What a person can do about an error that kafkajs gives by its type. */
+export const adviceOn = (type: string): string | undefined => ADVICE_BY_TYPE.get(type);
+
 /** "TYPE", or "TYPE: what to do", where `right` is what the request needs on its topic. */
 export const describeError = (code: number, right: "READ" | "WRITE" | "CREATE" | "DESCRIBE"): string => {
   const { type, advice = code === ERROR_TOPIC_AUTHORIZATION_FAILED ? `grant this user ${right} on the topic` : undefined } =
