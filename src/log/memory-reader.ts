@@ -35,15 +35,15 @@ export class MemoryReader implements Reader {
         await broker.clock.sleep(broker.request_wait_ms_max);
         this.#connection++;
       }
-      if (fault === "empty" || fault === "hang") return [];
+      const isEmpty = fault === "empty" || fault === "hang";
       const bytes_max = fault === "partial" ? 1 : limits.partition_bytes_max;
       const results: FetchResult[] = [];
       for (const [partition, position] of positions) {
-        const result = this.#read(partition, position, bytes_max);
+        const result = this.#interrupted(partition) ?? (isEmpty ? undefined : this.#read(partition, position, bytes_max));
         if (result) results.push(result);
       }
       const left_ms = deadline_ms - broker.clock.now_ms();
-      if (results.length > 0 || left_ms <= 0) return results;
+      if (isEmpty || results.length > 0 || left_ms <= 0) return results;
       await broker.topics.arrival(left_ms);
     }
   }
@@ -65,8 +65,6 @@ export class MemoryReader implements Reader {
 
   #read(partition: number, position: number, bytes_max: number): FetchResult | undefined {
     const { topics, faults } = this.log.broker;
-    const interrupted = this.#interrupted(partition);
-    if (interrupted) return interrupted;
     const known = this.#known.get(partition);
     if (!known?.partition) return undefined;
     const leader = faults.leader(this.topic, partition);

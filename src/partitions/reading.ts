@@ -210,7 +210,8 @@ export class Reading {
     // A leader that was replaced and does not know it yet may tell an older end.
     const isCut = endOffset < asked.nextOffset && leaderEpoch >= this.leaderEpoch;
     if (isCut && !asked.isVerified) return this.#isCutForGood(ends);
-    this.#cutSince_ms = undefined;
+    // The last record alone does not tell: it lies before the cut where what was applied after it cannot be decoded.
+    if (!isCut) this.#cutSince_ms = undefined;
     if (isCut || (isNewLeader && this.#continuity.isVerified)) {
       const why = isCut ? `The log ends at offset ${endOffset}, before what is applied.` : NEW_LEADER;
       this.#interrupt(why, true);

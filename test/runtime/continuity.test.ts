@@ -67,6 +67,20 @@ describe("a new leader", () => {
     expect(answerFor(set, "ORD-9", 1)).toBe("new");
   });
 
+  test("that ends right behind the last record that could be decoded halts it too", async () => {
+    await using log = await applied();
+    const { rig, set } = log;
+    rig.broker.topics.landUndecodable(TOPIC, 0, 3, "Nobody can decode it.");
+    await eventually(() => set.get(0)?.nextOffset === 5);
+    rig.broker.topics.elect(TOPIC, 0, 2);
+    await eventually(() => set.get(0)?.doubt !== undefined);
+    for (let looks = 0; looks < 40 && set.get(0)?.state !== "halted"; looks++) {
+      rig.passed_ms += 200;
+      await Bun.sleep(50);
+    }
+    expect(set.get(0)?.halted).toContain("goes on at offset 5, but the log holds 0 to 2");
+  });
+
   test("of which nothing was heard while letters were appended: what was folded before it is not committed", async () => {
     const leaders = { letters: "ok" as LeaderFault };
     await using log = await applied({ ...noFaults, leader: (topic) => (topic === DEAD_LETTER_TOPIC ? leaders.letters : "ok") });

@@ -7,18 +7,25 @@ import { operationOf } from "./records.ts";
  */
 export class Losses {
   readonly #from = new Map<number, number>();
+  readonly #at_ms = new Map<number, number>();
   readonly #records = new Set<string>();
   readonly #orders = new Set<string>();
 
   /** All that the partition had from `offset` on. */
-  note(partition: number, offset: number, lost: readonly (LogRecord | null)[]): void {
+  note(partition: number, offset: number, lost: readonly (LogRecord | null)[], now_ms: number): void {
     this.#from.set(partition, Math.min(offset, this.from(partition)));
+    this.#at_ms.set(partition, now_ms);
     for (const record of lost) {
       if (!record) continue;
       const operation = operationOf(record);
       if (operation) this.#records.add(`${operation} ${partition}:${record.offset}`);
       if (String(record.value).includes('"ORDER_CREATED"')) this.#orders.add(String(record.key));
     }
+  }
+
+  /** When the partition lost records last. */
+  lastAt_ms(partition: number): number {
+    return this.#at_ms.get(partition) ?? Number.NEGATIVE_INFINITY;
   }
 
   get isEmpty(): boolean {

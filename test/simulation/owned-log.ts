@@ -1,14 +1,18 @@
 import type { FetchLimits, GroupOptions, IdempotentProducer, Log, Membership, Producer, Reader } from "../../src/log/log.ts";
 import type { MemoryLog } from "../../src/log/memory-log.ts";
-import type { Owner } from "./scheduler.ts";
+import type { Owner, Scheduler } from "./scheduler.ts";
 
 /** A process's view of the log in memory: every answer reaches it as an event of its own. */
 export class OwnedLog implements Log {
   readonly kind = "memory";
+  /** When the latest fetch of the orders' topic was asked that was answered. */
+  heardSince_ms = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly log: MemoryLog,
     private readonly owner: Owner,
+    private readonly scheduler: Scheduler,
+    private readonly topic: string,
   ) {}
 
   id = (): Promise<string> => this.owner.receive(this.log.id());
@@ -45,8 +49,12 @@ export class OwnedLog implements Log {
       get isThrottled() {
         return reader.isThrottled;
       },
-      fetch: (positions: ReadonlyMap<number, number>, limits: FetchLimits) =>
-        this.owner.receive(reader.fetch(new Map(positions), limits)),
+      fetch: async (positions: ReadonlyMap<number, number>, limits: FetchLimits) => {
+        const asked_ms = this.scheduler.now_ms;
+        const results = await this.owner.receive(reader.fetch(new Map(positions), limits));
+        if (topic === this.topic) this.heardSince_ms = Math.max(this.heardSince_ms, asked_ms);
+        return results;
+      },
       close: () => this.owner.receive(reader.close()),
     };
   }

@@ -65,7 +65,7 @@ export class Strikes {
   }
 
   #loseRecords({ share, lost_records, regrown_records }: Extract<StrikeStep, { do: "lose-records" }>): void {
-    const { broker, losses, creates } = this.world;
+    const { broker, losses, creates, scheduler } = this.world;
     const partition = this.#partitionOf(share);
     const found = broker.topics.topic(TOPIC)[partition];
     if (!found || found.entries.length === 0) return;
@@ -73,7 +73,7 @@ export class Strikes {
     // A replica has a batch or has it not.
     const halved = found.entries.find((entry) => entry?.undecodable && entry.offset < cut && cut <= entry.undecodable.lastOffset);
     const endOffset = halved?.offset ?? cut;
-    losses.note(partition, endOffset, found.entries.slice(endOffset));
+    losses.note(partition, endOffset, found.entries.slice(endOffset), scheduler.now_ms);
     broker.topics.elect(TOPIC, partition, endOffset);
     creates.forget();
     this.#regrow(partition, regrown_records);
@@ -85,7 +85,7 @@ export class Strikes {
     const count = broker.topics.topic(name).length;
     if (count === 0) return;
     for (const [partition, { entries }] of broker.topics.topic(name).entries()) {
-      if (topic === "orders") losses.note(partition, 0, entries);
+      if (topic === "orders") losses.note(partition, 0, entries, scheduler.now_ms);
       else lettersOfOld.push(...entries);
     }
     const trouble = topic === "orders" ? OF_APPENDS : OF_LETTERS;

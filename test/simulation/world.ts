@@ -51,6 +51,7 @@ export interface Instance {
 export interface Running {
   readonly owner: Owner;
   readonly log: MemoryLog;
+  readonly owned: OwnedLog;
   readonly cart?: CartService;
   readonly orders?: OrderService;
 }
@@ -174,6 +175,7 @@ export class World {
     instance.generation++;
     const owner = new Owner(this.scheduler, instance.name, instance.wallClock);
     const log = this.broker.connect(`${instance.name}#${instance.generation}`, owner);
+    const owned = new OwnedLog(log, owner, this.scheduler, TOPIC);
     const { random, newUuid, config } = this;
     const claimState = () => instance.disk;
     const indexDamaged = (reason: string): never => {
@@ -181,7 +183,7 @@ export class World {
     };
     const options = {
       config,
-      log: new OwnedLog(log, owner),
+      log: owned,
       claimState,
       logger: silent,
       clock: owner,
@@ -191,8 +193,8 @@ export class World {
     };
     instance.running =
       instance.role === "cart"
-        ? { owner, log, cart: new CartService(options) }
-        : { owner, log, orders: new OrderService(options) };
+        ? { owner, log, owned, cart: new CartService(options) }
+        : { owner, log, owned, orders: new OrderService(options) };
     this.trace(`${instance.name} starts`);
   }
 
