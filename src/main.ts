@@ -9,7 +9,7 @@ import { readiness } from "./http/health.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { type RunningService, serve } from "./http/serve.ts";
 import type { Log } from "./log/log.ts";
-import { openLog } from "./log/open-log.ts";
+import { logName, openLog } from "./log/open-log.ts";
 import { partitionFor } from "./log/partitioner.ts";
 import { isEmbeddedLogId } from "./log/sqlite-file.ts";
 import { orderServiceApp } from "./order-service/app.ts";
@@ -103,7 +103,17 @@ function startCart(config: Config, log: Log, logger: Logger, tracers: Tracers): 
   metrics.watch(() => service.partitions);
   const inFlight = new InFlight(config.in_flight_requests_max);
   const health = () => readiness(service.partitions, service.refusal);
-  const app = cartApp({ ...config, commands: service.commands, health, inFlight, logger, metrics, tracer, clock });
+  const app = cartApp({
+    ...config,
+    log_name: logName(config),
+    commands: service.commands,
+    health,
+    inFlight,
+    logger,
+    metrics,
+    tracer,
+    clock,
+  });
   return {
     what: "index",
     service,
@@ -134,7 +144,7 @@ function startOrderService(config: Config, log: Log, logger: Logger, { tracers, 
   const rebuild = (partition: number) => partitions.rebuild(partition, REBUILD_ASKED);
   const views = viewing({ config, log, partitions, partitionOf, sampler, cart, inFlight, clock });
   const queries = { partitions, partitionOf, rebuild, otherRoutes: views.routes, unread: views.unread };
-  const app = orderServiceApp({ ...config, ...queries, inFlight, logger, metrics, tracer, clock });
+  const app = orderServiceApp({ ...config, log_name: logName(config), ...queries, inFlight, logger, metrics, tracer, clock });
   const http = serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock });
   const stop = () => {
     views.close();
@@ -145,10 +155,9 @@ function startOrderService(config: Config, log: Log, logger: Logger, { tracers, 
 
 function announce(config: Config, logger: Logger, cart: StartedRole | undefined, orders: StartedRole | undefined): void {
   const data = resolve(config.data_dir);
-  const log = config.kafka ? `Kafka at ${config.kafka.brokers.join(",")}` : `embedded in ${join(data, "log.sqlite")}`;
   if (cart) logger.info(`The cart service listens on ${cart.http.url}`);
   if (orders) logger.info(`The order service listens on ${orders.http.url}`);
-  logger.info(`The log: ${log}; topic ${config.orders_topic}. The state: ${join(data, "state")}`);
+  logger.info(`The log: ${logName(config)}; topic ${config.orders_topic}. The state: ${join(data, "state")}`);
   const example = cart
     ? `curl -X POST ${cart.http.url}/create-order -H 'content-type: application/json' -d '{"order_id":"123","number_of_items":3}'`
     : `curl '${orders?.http.url}/order-details?orderId=ORD-123'`;

@@ -71,6 +71,7 @@ export const readinessProperties = {
     ],
     description: "Anything but ready is a 503 of /health/ready.",
   }),
+  log: Type.String({ description: "Which log it is: the brokers, or the embedded log's file." }),
   reason: Type.Optional(Type.String({ description: "Why the log cannot be used." })),
   since: Type.Optional(Type.String({ format: "date-time", description: "Since when that is so." })),
   standstill: Type.Optional(Type.String({ description: "What is not applied although the log has it." })),
@@ -90,8 +91,13 @@ export const readinessProperties = {
 const readiness = Type.Object(readinessProperties, { title: "Readiness" });
 
 export const partitionExample = { partition: 3, state: "running", offset: 1712, end: 1712, lag: 0, digest: "09b1c2d3e4f50617" };
-const ready = { status: "ready", partitions: [partitionExample] };
-const catchingUp = { status: "catching-up", partitions: [{ ...partitionExample, state: "catching-up", end: 9000, lag: 7288 }] };
+const log = "Kafka at redpanda-0:9092";
+const ready = { status: "ready", log, partitions: [partitionExample] };
+const catchingUp = {
+  status: "catching-up",
+  log,
+  partitions: [{ ...partitionExample, state: "catching-up", end: 9000, lag: 7288 }],
+};
 
 export const healthOperations: readonly Operation[] = [
   {

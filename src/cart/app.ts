@@ -19,6 +19,7 @@ import { canonicalCreateOrder, canonicalUpdateOrder, parseCreateOrder, parseUpda
 export interface CartAppOptions extends Topics {
   readonly commands: CartCommands;
   readonly health: () => Readiness;
+  readonly log_name: string;
   readonly inFlight: InFlight;
   readonly body_bytes_max: number;
   /** Where the service listens, and what other names it is asked by. */
@@ -50,7 +51,7 @@ export const cartApp = (options: CartAppOptions): HttpApp => {
       { method: "POST", path: "/create-order", handle: createOrder, body_bytes_max },
       { method: "PUT", path: "/update-order", handle: updateOrder, body_bytes_max },
       cartPage(order_port),
-      ...healthRoutes(health),
+      ...healthRoutes(options.log_name, health),
       ...metricsRoutes(metrics, clock),
       ...apiRoutes(cartApi, options),
     ],

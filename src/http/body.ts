@@ -30,13 +30,14 @@ export const readJson = async (
 ): Promise<unknown> => {
   const { headers } = request;
   requireJsonType(headers.get("content-type"));
+  requireNoCoding(headers.get("content-encoding"));
   const expectation = headers.get("expect");
   const reading = readBytes(request.raw, body_bytes_max);
   const bytes = await bodies.arrived(
     request.client,
     expectation === null || expectation === HEEDED_EXPECTATION ? reading : unlessExpecting(reading, clock),
   );
-  const value = parseJson(bytes, headers);
+  const value = parseJson(bytes);
   if (!isNestedWithin(value, JSON_DEPTH_MAX)) throw new AppError("INVALID_FIELD", tooDeep);
   return value;
 };
@@ -49,6 +50,14 @@ const unlessExpecting = async (reading: Promise<Uint8Array>, clock: Clock): Prom
 };
 
 const tooDeep = `The body must not be nested deeper than ${JSON_DEPTH_MAX} levels.`;
+
+/** A coded body that happens to be JSON as it stands was labelled wrongly; what it was meant to be is not guessed (RFC 9110, 8.4). */
+const requireNoCoding = (coding: string | null): void => {
+  if (coding === null || coding.trim().toLowerCase() === "identity" || coding.trim() === "") return;
+  throw new AppError("NOT_JSON_TYPE", "The body must be sent as it is, without a Content-Encoding.", {
+    accept_encoding: "identity",
+  });
+};
 
 const requireJsonType = (contentType: string | null): void => {
   if (contentType === "application/json") return;
@@ -85,14 +94,12 @@ const readChunks = async (body: ReadableStream<Uint8Array> | null, body_bytes_ma
   return Buffer.concat(chunks, length_bytes);
 };
 
-const parseJson = (bytes: Uint8Array, headers: Headers): unknown => {
+const parseJson = (bytes: Uint8Array): unknown => {
   if (bytes.byteLength === 0) throw new AppError("NOT_JSON", "The body is empty; it must be a JSON object.");
   let text: string;
   try {
     text = utf8.decode(bytes);
   } catch {
-    const coding = headers.get("content-encoding");
-    if (coding !== null) throw new AppError("NOT_JSON_TYPE", "The body must be sent as it is, without a Content-Encoding.");
     throw new AppError("NOT_JSON", "The body is not valid UTF-8.");
   }
   try {

@@ -118,7 +118,7 @@ const RETRY_AFTER_S = "1";
  * `/health/live`: the process answers, and what it does gets somewhere; 503 where only a restart may help. `/health/ready`: it can do its
  * work; 503 until then. Both also under overload.
  */
-export const healthRoutes = (health: () => Readiness): Route[] => [
+export const healthRoutes = (log_name: string, health: () => Readiness): Route[] => [
   {
     method: "GET",
     path: "/health/live",
@@ -134,8 +134,8 @@ export const healthRoutes = (health: () => Readiness): Route[] => [
     path: "/health/ready",
     always: true,
     handle: () => {
-      const now = health();
-      return json(JSON.stringify(now), now.status === "ready" ? 200 : 503);
+      const { status, ...rest } = health();
+      return json(JSON.stringify({ status, log: log_name, ...rest }), status === "ready" ? 200 : 503);
     },
   },
 ];

@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import type { NewUuid, Random } from "../random.ts";
@@ -17,6 +17,10 @@ export interface OpenLogOptions {
 
 /** Where the embedded log is, while KAFKA_BROKERS is not set. */
 export const embeddedLogPath = ({ data_dir }: Pick<Config, "data_dir">): string => join(data_dir, "log.sqlite");
+
+/** Which log it is, for people: who forgets KAFKA_BROKERS has another one. */
+export const logName = ({ kafka, data_dir }: Pick<Config, "kafka" | "data_dir">): string =>
+  kafka ? `Kafka at ${kafka.brokers.join(",")}` : `embedded in ${resolve(embeddedLogPath({ data_dir }))}`;
 
 /** The log that the settings name: the brokers', or the embedded one in the data directory, which must be there. */
 export function openLog(config: Config, { clock, random, newUuid, onClientMessage }: OpenLogOptions): Log {

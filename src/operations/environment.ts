@@ -6,6 +6,8 @@ import type { Random } from "../random.ts";
 /** What every operation works with. */
 export interface OperationEnvironment {
   readonly log: Log;
+  /** For people. */
+  readonly log_name: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly backoff: BackoffLimits;

@@ -1,7 +1,9 @@
+import { existsSync } from "node:fs";
 import { type Config, readConfig } from "../config.ts";
 import { systemClock } from "../clock.ts";
+import { AppError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
-import { openLog } from "../log/open-log.ts";
+import { embeddedLogPath, logName, openLog } from "../log/open-log.ts";
 import { checkOpenFiles, prepareDataDir, startFailure, writeForThisUserAlone } from "../start.ts";
 import { isTerminal, writeToStdout } from "../telemetry/logger.ts";
 import { ARCHIVE_USAGE, runArchive } from "./archive-command.ts";
@@ -12,13 +14,15 @@ import { REPLAY_USAGE, runReplay } from "./replay-command.ts";
 
 interface Command {
   readonly usage: string;
+  /** Whether it has something to do where there is no log yet. */
+  mayMakeLog?(args: readonly string[]): boolean;
   run(args: readonly string[], context: CommandContext): Promise<number>;
 }
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   replay: { usage: REPLAY_USAGE, run: runReplay },
   redrive: { usage: REDRIVE_USAGE, run: runRedrive },
-  archive: { usage: ARCHIVE_USAGE, run: runArchive },
+  archive: { usage: ARCHIVE_USAGE, run: runArchive, mayMakeLog: (args) => args.includes("--restore") },
 };
 
 const clock = systemClock;
@@ -35,10 +39,12 @@ function untilInterrupted(): AbortSignal {
   return interrupting.signal;
 }
 
-function begin(): { readonly config: Config; readonly log: Log } {
+function begin(mayMakeLog: boolean): { readonly config: Config; readonly log: Log } {
   const config = readConfig(process.env);
   checkOpenFiles();
   prepareDataDir(config.data_dir);
+  if (!config.kafka && !mayMakeLog && !existsSync(embeddedLogPath(config)))
+    throw new AppError("OPERATION_REFUSED", `There is no log ${logName(config)}, which is used as KAFKA_BROKERS is not set.`);
   return { config, log: openLog(config, { clock, random: Math.random, newUuid, onClientMessage: () => undefined }) };
 }
 
@@ -52,7 +58,7 @@ async function main([name = "", ...args]: readonly string[]): Promise<number> {
   const console = new Console({ write: writeToStdout, columns: isTerminal() ? () => process.stdout.columns : undefined }, clock);
   let begun: { readonly config: Config; readonly log: Log };
   try {
-    begun = begin();
+    begun = begin(command.mayMakeLog?.(args) ?? false);
   } catch (e) {
     console.say(startFailure(e));
     return EXIT_USAGE;
@@ -63,6 +69,7 @@ async function main([name = "", ...args]: readonly string[]): Promise<number> {
     try {
       const env = {
         log,
+        log_name: logName(config),
         clock,
         random: Math.random,
         backoff: config,

@@ -100,7 +100,7 @@ export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
       { method: "GET", path: "/getAllOrderIdsFromTopic", handle: allOrderIds },
       ...operatorRoutes(options),
       ...(options.otherRoutes ?? []),
-      ...healthRoutes(() => readiness(partitions)),
+      ...healthRoutes(options.log_name, () => readiness(partitions)),
       ...metricsRoutes(metrics, clock),
       ...apiRoutes(orderServiceApi, options),
     ],

@@ -71,6 +71,8 @@ export interface LiveHistory {
 
 /** `about`, once, before that. */
 export interface LiveAbout {
+  /** Which log it is, for people. */
+  readonly log: string;
   readonly topicName: string;
   readonly deadLetterTopic: string;
   /** The cart runs in the same process, so the page can try it through /try. Else `cartPort` is where one listens by its settings. */

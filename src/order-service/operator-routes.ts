@@ -11,6 +11,7 @@ import type { OrderPartitions, OrderRow, OrdersView } from "./queries.ts";
 
 export interface OperatorRoutesOptions extends OperatorGuardOptions {
   readonly partitions: OrderPartitions;
+  readonly log_name: string;
   readonly orders_topic: string;
   /** Sets the partition's store aside and rebuilds it from the log. */
   readonly rebuild: (partition: number) => void;
@@ -27,7 +28,7 @@ export const ROW_PAGES_MAX = 8;
  * time; and to rebuild one.
  */
 export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
-  const { partitions, orders_topic, rebuild } = options;
+  const { partitions, log_name, orders_topic, rebuild } = options;
   const guard = new OperatorGuard(options);
   const pages = new Places(ROW_PAGES_MAX, "pages of rows");
   const turns = new Turns(options.clock);
@@ -46,7 +47,7 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
   };
 
   const list = (): Response =>
-    json({ topicName: orders_topic, partitionCount: partitions.partitionCount, ...readiness(partitions) });
+    json({ log: log_name, topicName: orders_topic, partitionCount: partitions.partitionCount, ...readiness(partitions) });
 
   const rows = async (request: HttpRequest): Promise<Response> => {
     const leave = pages.take(request.client);

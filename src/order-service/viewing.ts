@@ -5,6 +5,7 @@ import { pageRoutes } from "../http/page.ts";
 import type { InFlight } from "../http/in-flight.ts";
 import type { Route } from "../http/service.ts";
 import type { Log } from "../log/log.ts";
+import { logName } from "../log/open-log.ts";
 import type { Standing } from "../telemetry/status-line.ts";
 import { DeadLetterTally } from "./dead-letter-tally.ts";
 import { historyRoutes } from "./history-routes.ts";
@@ -36,6 +37,7 @@ export function viewing({ config, log, partitions, partitionOf, sampler, cart, i
 } {
   const scans = new LogScans(log, clock);
   const about = {
+    log: logName(config),
     topicName: config.orders_topic,
     deadLetterTopic: config.dead_letter_topic,
     isCartHere: cart !== undefined,

@@ -50,7 +50,13 @@ browserSuite("the page's head", (open) => {
     ofPartition: () => 0,
     read: () => Promise.resolve(),
   } as unknown as DeadLetterTally;
-  const about = { topicName: "orders.events", deadLetterTopic: "orders.events.dlq", isCartHere: false, cartPort: 8_000 };
+  const about = {
+    log: "in memory",
+    topicName: "orders.events",
+    deadLetterTopic: "orders.events.dlq",
+    isCartHere: false,
+    cartPort: 8_000,
+  };
   const live = new Live({ partitions, sampler: new LiveSampler(systemClock), tally, about, clock: systemClock });
   const inFlight = new InFlight(10);
   const entry = join(import.meta.dir, "../../src/order-service/page/index.html");

@@ -214,7 +214,7 @@ test("an audit of a topic that is not there names it, and the log that it looked
   const path = join(dir.path, "log.sqlite");
   const absent = (topic: string) => ({
     code: 2,
-    output: `There is no topic ${topic} in the embedded log ${path}, which is used as KAFKA_BROKERS is not set: nothing was compared.`,
+    output: `There is no topic ${topic} in the log, embedded in ${path}, which is used as KAFKA_BROKERS is not set: nothing was compared.`,
   });
   expect(await run(programs.audit, { DATA_DIR: dir.path })).toEqual(absent("orders.events"));
   expect(readdirSync(dir.path)).toEqual([]);
@@ -223,6 +223,19 @@ test("an audit of a topic that is not there names it, and the log that it looked
   await log.close();
   expect(await run(programs.audit, { DATA_DIR: dir.path, ORDERS_TOPIC: "nowhere" })).toEqual(absent("nowhere"));
 }, 60_000);
+
+test.each(["replay", "redrive", "archive"] as const)(
+  "%s without any log says which it looked for, and makes none",
+  async (name) => {
+    await using dir = await tempDir();
+    const path = join(dir.path, "log.sqlite");
+    expect(await run(programs[name], { DATA_DIR: dir.path })).toEqual({
+      code: 2,
+      output: `There is no log embedded in ${path}, which is used as KAFKA_BROKERS is not set.`,
+    });
+    expect(readdirSync(dir.path)).toEqual([]);
+  },
+);
 
 test("the health check of a container whose settings are wrong says which", () => {
   const { PATH } = process.env;

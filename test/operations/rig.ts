@@ -57,6 +57,7 @@ export async function operationsRig(partitions: number, faults?: MemoryFaults): 
         clock: more.clock ?? systemClock,
         random: Math.random,
         backoff: config,
+        log_name: "in memory",
         topic_replicas: undefined,
         signal: more.signal ?? new AbortController().signal,
       };

@@ -28,6 +28,7 @@ const service = serve(
     order_port: 8_001,
     commands,
     health: () => health,
+    log_name: "in memory",
     inFlight,
     body_bytes_max: BODY_BYTES_MAX,
     host: "127.0.0.1",
@@ -346,7 +347,7 @@ describe("health", () => {
     const response = await ask(`${service.url}/health/ready`);
     expect(response.status).toBe(503);
     expect(response.headers.get("retry-after")).toBe("1");
-    expect(await response.json()).toEqual(health);
+    expect(await response.json()).toEqual({ ...health, log: "in memory" });
   });
 });
 

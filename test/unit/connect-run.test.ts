@@ -8,6 +8,7 @@ const env = {
   clock: systemClock,
   random: Math.random,
   backoff: { backoff_ms_min: 1, backoff_ms_max: 5 },
+  log_name: "in memory",
   topic_replicas: undefined,
   signal: new AbortController().signal,
 };

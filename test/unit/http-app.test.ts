@@ -24,7 +24,7 @@ const echo: Route = {
   handle: ({ body }) => Response.json(body),
   body_bytes_max: BODY_BYTES_MAX,
 };
-const service = start([echo, ...healthRoutes(() => ({ status: "ready", partitions: [] }))]);
+const service = start([echo, ...healthRoutes("in memory", () => ({ status: "ready", partitions: [] }))]);
 afterAll(() => service.stop());
 
 const post = (
@@ -113,6 +113,10 @@ describe("a body", () => {
     const response = await post(Bun.gzipSync('{"a":1}'), "application/json", { "content-encoding": "gzip" });
     expect(response.status).toBe(415);
     expect(await response.text()).toContain("Content-Encoding");
+    expect(response.headers.get("accept-encoding")).toBe("identity");
+    const plain = await post('{"a":1}', "application/json", { "content-encoding": "br" });
+    expect(plain.status).toBe(415);
+    expect((await post('{"a":1}', "application/json", { "content-encoding": "identity" })).status).toBe(200);
   });
 
   const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);

@@ -76,7 +76,7 @@ function start(topicName = "orders.events") {
     read: () => Promise.resolve(void reads.count++),
   } as unknown as DeadLetterTally;
   const sampler = new LiveSampler(clock);
-  const about = { topicName, deadLetterTopic: `${topicName}.dlq`, isCartHere: true, cartPort: 8_000 };
+  const about = { log: "in memory", topicName, deadLetterTopic: `${topicName}.dlq`, isCartHere: true, cartPort: 8_000 };
   const live = new Live({ partitions, sampler, tally, about, clock });
   const inFlight = new InFlight(10);
   const service: RunningService = serve(serviceApp(live.routes, inFlight, createLogger({ level: "silent", format: "json" })), {

@@ -61,6 +61,7 @@ function service(operator_token: string | undefined = TOKEN) {
     clock,
     logger,
     partitions,
+    log_name: "in memory",
     orders_topic: "orders.events",
     operator_token,
     rebuild: (partition) => rebuilt.push(partition),
@@ -92,6 +93,7 @@ function service(operator_token: string | undefined = TOKEN) {
 
 test("the partitions held here are told with offset and digest", async () => {
   expect((await service().ask("GET", "/partitions")).body).toEqual({
+    log: "in memory",
     topicName: "orders.events",
     partitionCount: 12,
     status: "ready",
@@ -165,6 +167,7 @@ test("a rebuild is taken with the operator's token alone, and of a partition hel
   expect(rebuilt).toEqual([3]);
   const unset = operatorRoutes({
     partitions: {} as OrderPartitions,
+    log_name: "in memory",
     orders_topic: "t",
     operator_token: undefined,
     rebuild: () => undefined,

@@ -130,6 +130,7 @@ const service = serve(
   orderServiceApp({
     partitions,
     partitionOf,
+    log_name: "in memory",
     orders_topic: "orders.events",
     dead_letter_topic: "orders.events.dlq",
     operator_token: undefined,
@@ -625,10 +626,10 @@ describe("/health/ready", () => {
     hold([partition(0, [], { nextOffset: 7 })], 2);
     expect(await ready()).toEqual([
       200,
-      { status: "ready", partitions: [{ partition: 0, state: "running", offset: 7, end: 10, lag: 3 }] },
+      { status: "ready", log: "in memory", partitions: [{ partition: 0, state: "running", offset: 7, end: 10, lag: 3 }] },
     ]);
     hold([], 2);
-    expect(await ready()).toEqual([200, { status: "ready", partitions: [] }]);
+    expect(await ready()).toEqual([200, { status: "ready", log: "in memory", partitions: [] }]);
   });
 
   test("503 with the reason while the log cannot be read, whatever else there is to say", async () => {

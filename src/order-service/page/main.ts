@@ -43,10 +43,10 @@ listen({
   stale: () => standing.showStale(),
 });
 
-function showFoot({ topicName, deadLetterTopic }: LiveAbout): void {
+function showFoot({ log, topicName, deadLetterTopic }: LiveAbout): void {
   const link = (path: string) => h("a", { href: path }, path);
   byId("foot").replaceChildren(
-    `Topic ${topicName}, dead letters in ${deadLetterTopic}. As JSON: `,
+    `The log: ${log}; topic ${topicName}, dead letters in ${deadLetterTopic}. As JSON: `,
     link("partitions"),
     " ",
     link("dead-letters"),
