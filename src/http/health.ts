@@ -134,8 +134,8 @@ export const healthRoutes = (log_name: string, health: () => Readiness): Route[]
     path: "/health/ready",
     always: true,
     handle: () => {
-      const { status, ...rest } = health();
-      return json(JSON.stringify({ status, log: log_name, ...rest }), status === "ready" ? 200 : 503);
+      const now = health();
+      return json(JSON.stringify({ log: log_name, ...now }), now.status === "ready" ? 200 : 503);
     },
   },
 ];

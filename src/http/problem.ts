@@ -35,7 +35,7 @@ const toResponse = (error: AppError): Response => {
   if (status === 503 || status === 429) headers["retry-after"] = String(retryAfter_s(error));
   if (status === 401) headers["www-authenticate"] = String(error.extra.challenge);
   if (error.code === "METHOD_NOT_ALLOWED") headers.allow = String(error.extra.allow);
-  if (error.extra.accept_encoding !== undefined) headers["accept-encoding"] = String(error.extra.accept_encoding);
+  if (typeof error.extra.accept_encoding === "string") headers["accept-encoding"] = error.extra.accept_encoding;
   // What is left of a refused body is not read, so the connection cannot serve another request.
   if (status === 413 || status === 408 || status === 417) headers.connection = "close";
   return new Response(JSON.stringify(body), { status, headers });

@@ -182,9 +182,11 @@ await clusterSuite("rights", (cluster) => {
       await program.ready();
 
       const known = Array.from({ length: KNOWN }, (_, i) => prepared.orders.newOrder(i % 2));
+      const one: Case = { ...prepared, program, known };
+      // Each broker learns of a right by itself.
+      await createsAgain(one, cluster());
       for (const orderId of known) expect(await created(program, orderId)).toBe("200");
       for (const orderId of known) await readable(program, orderId);
-      const one: Case = { ...prepared, program, known };
       await prepared.take();
       await refused(one, cluster());
       await causeIsLogged(program, cause);
