@@ -25,7 +25,7 @@ export interface CartAppOptions extends Topics {
   /** Where the service listens, and what other names it is asked by. */
   readonly host: string;
   readonly allowed_hosts: readonly string[];
-  readonly clock?: Clock;
+  readonly clock: Clock;
   readonly logger: Logger;
   /** Of the order service, whose page the cart's own links to. */
   readonly order_port: number;
@@ -57,7 +57,7 @@ export const cartApp = (options: CartAppOptions): HttpApp => {
     ],
     inFlight,
     logger,
-    { meter: metrics, tracer, hosts: new ServedHosts(options.host, options.allowed_hosts), ...(clock && { clock }) },
+    { meter: metrics, tracer, hosts: new ServedHosts(options.host, options.allowed_hosts), clock },
   );
 };
 

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Route } from "./service.ts";
 
@@ -6,7 +6,7 @@ import type { Route } from "./service.ts";
 const KEPT_MS = 250;
 
 /** `/metrics` in Prometheus' text format, also under overload. */
-export const metricsRoutes = (metrics: Metrics | undefined, clock: Clock = systemClock): Route[] => {
+export const metricsRoutes = (metrics: Metrics | undefined, clock: Clock): Route[] => {
   if (metrics === undefined) return [];
   const headers = { "content-type": metrics.contentType, "cache-control": "no-store" };
   let text: Promise<string> | undefined;

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { RequestMeter } from "../telemetry/meters.ts";
@@ -33,7 +33,7 @@ export interface ServiceAppOptions {
   readonly tracer?: RequestTracer | undefined;
   /** Without it every Host header is served. */
   readonly hosts?: ServedHosts | undefined;
-  readonly clock?: Clock;
+  readonly clock: Clock;
 }
 
 /** A service's HTTP side without the network. */
@@ -55,7 +55,7 @@ export const serviceApp = (
   routes: readonly Route[],
   inFlight: InFlight,
   logger: Logger,
-  { meter, tracer, hosts, clock = systemClock }: ServiceAppOptions = {},
+  { meter, tracer, hosts, clock }: ServiceAppOptions,
 ): HttpApp => {
   const bodies = new UnreadBodies(inFlight.requests_max, clock);
   void inFlight.stopped.then(() => bodies.close());

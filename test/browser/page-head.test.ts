@@ -61,7 +61,9 @@ browserSuite("the page's head", (open) => {
   const inFlight = new InFlight(10);
   const entry = join(import.meta.dir, "../../src/order-service/page/index.html");
   const service = serve(
-    serviceApp([...live.routes, ...pageRoutes(entry)], inFlight, createLogger({ level: "silent", format: "json" })),
+    serviceApp([...live.routes, ...pageRoutes(entry)], inFlight, createLogger({ level: "silent", format: "json" }), {
+      clock: systemClock,
+    }),
     { host: "127.0.0.1", port: 0, portSetting: "ORDER_PORT", shutdown_wait_ms_max: 1_000, inFlight, clock: systemClock },
   );
   afterAll(async () => {

@@ -101,7 +101,7 @@ beforeAll(async () => {
     read_wait_ms_max: 100,
     inFlight,
   });
-  service = serve(serviceApp(routes, inFlight, createLogger({ level: "silent", format: "json" })), {
+  service = serve(serviceApp(routes, inFlight, createLogger({ level: "silent", format: "json" }), { clock: systemClock }), {
     host: "127.0.0.1",
     port: 0,
     portSetting: "ORDER_PORT",

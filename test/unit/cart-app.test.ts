@@ -29,6 +29,7 @@ const service = serve(
     commands,
     health: () => health,
     log_name: "in memory",
+    clock: systemClock,
     inFlight,
     body_bytes_max: BODY_BYTES_MAX,
     host: "127.0.0.1",

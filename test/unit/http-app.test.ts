@@ -14,7 +14,7 @@ const logger = createLogger({ level: "silent", format: "json" });
 
 const start = (routes: readonly Route[], { port = 0, shutdown_wait_ms_max = 2_000 } = {}) => {
   const inFlight = new InFlight(100);
-  const app = serviceApp(routes, inFlight, logger);
+  const app = serviceApp(routes, inFlight, logger, { clock: systemClock });
   return serve(app, { host: "127.0.0.1", port, portSetting: "CART_PORT", shutdown_wait_ms_max, inFlight, clock: systemClock });
 };
 

@@ -79,14 +79,17 @@ function start(topicName = "orders.events") {
   const about = { log: "in memory", topicName, deadLetterTopic: `${topicName}.dlq`, isCartHere: true, cartPort: 8_000 };
   const live = new Live({ partitions, sampler, tally, about, clock });
   const inFlight = new InFlight(10);
-  const service: RunningService = serve(serviceApp(live.routes, inFlight, createLogger({ level: "silent", format: "json" })), {
-    host: "127.0.0.1",
-    port: 0,
-    portSetting: "ORDER_PORT",
-    shutdown_wait_ms_max: 5_000,
-    inFlight,
-    clock: systemClock,
-  });
+  const service: RunningService = serve(
+    serviceApp(live.routes, inFlight, createLogger({ level: "silent", format: "json" }), { clock }),
+    {
+      host: "127.0.0.1",
+      port: 0,
+      portSetting: "ORDER_PORT",
+      shutdown_wait_ms_max: 5_000,
+      inFlight,
+      clock: systemClock,
+    },
+  );
   closers.push(async () => {
     live.close();
     await service.stop();

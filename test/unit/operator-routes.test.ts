@@ -67,7 +67,7 @@ function service(operator_token: string | undefined = TOKEN) {
     rebuild: (partition) => rebuilt.push(partition),
   });
   const inFlight = new InFlight(100);
-  const server = serve(serviceApp(routes, inFlight, logger), {
+  const server = serve(serviceApp(routes, inFlight, logger, { clock: systemClock }), {
     host: "127.0.0.1",
     port: 0,
     portSetting: "ORDER_PORT",

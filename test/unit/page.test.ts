@@ -24,7 +24,9 @@ const cart = async (request: Request, { path = "", address }: Origin = {}) => {
 };
 const inFlight = new InFlight(10);
 const service = serve(
-  serviceApp([...pageRoutes(entry), ...tryRoutes(cart)], inFlight, createLogger({ level: "silent", format: "json" })),
+  serviceApp([...pageRoutes(entry), ...tryRoutes(cart)], inFlight, createLogger({ level: "silent", format: "json" }), {
+    clock: systemClock,
+  }),
   { host: "127.0.0.1", port: 0, portSetting: "ORDER_PORT", shutdown_wait_ms_max: 1_000, inFlight, clock: systemClock },
 );
 afterAll(() => service.stop());
