@@ -5,8 +5,8 @@ import { DeadLetterTrial } from "../partitions/dead-letter-trial.ts";
 import { DeadLetters } from "../partitions/dead-letters.ts";
 import { Outage } from "../partitions/outage.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
-import { type ClaimState, type State, type StateOf, storeName } from "../partitions/state-dir.ts";
-import { PartitionStore } from "../partitions/store.ts";
+import { type ClaimState, type State, statePath, type StateOf, storeName } from "../partitions/state-dir.ts";
+import { PartitionStore, type Unusable } from "../partitions/store.ts";
 import { Topics } from "../partitions/topics.ts";
 import type { Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -77,7 +77,9 @@ export class OrderService {
     });
     this.partitions = new PartitionSet({
       ...common,
-      openStore: (partition, damage) => this.#openStore(partition, damage),
+      openStore: (partition) => this.#openStore(partition),
+      storePath: (partition) => this.#storePath(partition),
+      setStoreAside: (partition, reason) => this.#setStoreAside(partition, reason),
       restoring: (message, restore) => logger.info({ restore }, message),
       deliverDeadLetters: this.#deadLetters.deliver,
       mayBeginLate: config.log_start === "accept",
@@ -120,7 +122,7 @@ export class OrderService {
     this.#membership = log.joinGroup({
       group: config.consumer_group,
       topic,
-      localPartitions: () => this.#claimState().partitions(topic),
+      localPartitions: () => this.#localPartitions(),
       listener: {
         assigned: (partitions) => {
           logger.info({ partitions }, `${partitions.length} partitions assigned`);
@@ -160,16 +162,35 @@ export class OrderService {
     return (this.#state ??= this.#options.claimState(this.#logId));
   }
 
-  #openStore(partition: number, damage: string | undefined): PartitionStore<OrdersView> {
-    const { config, clock, logger, metrics } = this.#options;
-    const state = this.#claimState();
+  /** A disk that fails is told of by the partitions that are assigned, and is no reason not to be in the group. */
+  #localPartitions(): number[] {
+    try {
+      return this.#claimState().partitions(this.#options.config.orders_topic);
+    } catch {
+      return [];
+    }
+  }
+
+  #storePath(partition: number): string {
+    const { data_dir, orders_topic } = this.#options.config;
+    const name = storeName(orders_topic, partition);
+    return this.#state?.path(name) ?? statePath(data_dir, this.#logId);
+  }
+
+  #openStore(partition: number): PartitionStore<OrdersView> | Unusable {
+    const { config, metrics } = this.#options;
     const name = storeName(config.orders_topic, partition);
     const identity = { logId: this.#logId, topic: config.orders_topic, partition };
-    const damaged = damage === undefined ? undefined : { path: state.setAside(name, clock.wall_ms()), reason: damage };
-    const { db, setAside = damaged } = state.open(name, orderProjection, identity, clock.wall_ms());
-    if (damage !== undefined) this.#deadLetters.forget(partition);
-    const why = damage === REBUILD_ASKED ? "as an operator asked for its rebuild" : "as it was not usable";
-    if (setAside) logger.warn({ partition, ...setAside }, `The store was set aside, ${why}; it is rebuilt from the log.`);
-    return new PartitionStore(db, orderProjection, partition, () => db.close(), metrics);
+    const opened = this.#claimState().open(name, orderProjection, identity);
+    if ("unusable" in opened) return opened;
+    return new PartitionStore(opened.db, orderProjection, partition, () => opened.db.close(), metrics);
+  }
+
+  #setStoreAside(partition: number, reason: string): void {
+    const { config, clock, logger } = this.#options;
+    const path = this.#claimState().setAside(storeName(config.orders_topic, partition), clock.wall_ms());
+    this.#deadLetters.forget(partition);
+    const why = reason === REBUILD_ASKED ? "as an operator asked for its rebuild" : "as it was not usable";
+    logger.warn({ partition, path, reason }, `The store was set aside, ${why}; it is rebuilt from the log.`);
   }
 }

@@ -13,7 +13,7 @@ const TOPIC = "orders.events";
 const MINUTE_MS = 60_000;
 
 /** An order service on a log in memory, with what it warns of; time can be let pass. */
-function started(faults: MemoryFaults = noFaults, change: (log: Log) => void = () => undefined) {
+function started(faults: MemoryFaults = noFaults, change: (log: Log) => void = () => undefined, onClaim = () => {}) {
   const passed = { ms: 0 };
   const sleeping = new Set<() => void>();
   const clock = {
@@ -43,8 +43,12 @@ function started(faults: MemoryFaults = noFaults, change: (log: Log) => void = (
   change(log);
   const config = readConfig({ ORDERS_TOPIC: TOPIC, TOPIC_PARTITIONS: "2", BACKOFF_MS_MIN: "10", BACKOFF_MS_MAX: "100" });
   const disk = new Disk();
+  const claimState = () => {
+    onClaim();
+    return disk;
+  };
   const logger = pino({ level: "warn" }, { write });
-  const service = new OrderService({ config, log, claimState: () => disk, logger, clock, random: () => 0.5 });
+  const service = new OrderService({ config, log, claimState, logger, clock, random: () => 0.5 });
   const stop = async () => {
     await service.stop();
     await log.close();
@@ -112,6 +116,21 @@ describe("what keeps an order service from its work is said", () => {
       expect(readiness(rig.set)).not.toHaveProperty("deadLetters");
     },
   );
+});
+
+test("a state that cannot be claimed suspends the partitions, and is not told as the group's failure", async () => {
+  let isFull = true;
+  const full = Object.assign(new Error("database or disk is full"), { code: "SQLITE_FULL" });
+  await using rig = started(noFaults, undefined, () => {
+    if (isFull) throw full;
+  });
+  await eventually(() => rig.set.get(0)?.state === "suspended" && rig.set.get(1)?.state === "suspended");
+  expect(readiness(rig.set)).toMatchObject({ status: "suspended", reason: expect.stringContaining("STORE_FAILED") });
+  expect(rig.set.get(0)?.hindered).toMatch(/STORE_FAILED: .*data\/state\S+: database or disk is full\. Make room/);
+  expect(rig.warnings.filter((warning) => warning.includes("Joining the group"))).toEqual([]);
+  isFull = false;
+  rig.pass(1_000);
+  await eventually(() => readiness(rig.set).status === "ready");
 });
 
 test("a rebuild that an operator asked for is told as that, and appends the letters anew that went with their topic", async () => {
