@@ -7,6 +7,7 @@ import type { ApplyTracer } from "../telemetry/tracer.ts";
 import { PartitionActor } from "./actor.ts";
 import type { ActorEnvironment } from "./actor-environment.ts";
 import { type Asker, EndsInquiry } from "./ends-inquiry.ts";
+import { lostHeads } from "./lost-heads.ts";
 import { LogFailures } from "./log-failures.ts";
 import type { Failure } from "./outage.ts";
 import type { HeldPartitions, RestoreProgress, TopicsStanding } from "./projection.ts";
@@ -271,6 +272,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
         const ends = await within(clock, LOOK_WAIT_MS, log.ends(topic));
         if (!ends) throw new Error(`no answer within ${LOOK_WAIT_MS} ms`);
         this.#failures.ends.worked();
+        if (!this.options.mayBeginLate) this.options.topics?.noteLostHeads(lostHeads(this.held(), ends.partitions));
         for (const { actor, question } of asked) if (this.#holds(actor) && !actor.hear(question, ends)) this.#inquiry.ask(actor);
         // Who is made to wait by a quota gets on, if slowly.
         if (!this.#standstill.look(this.#reader.isThrottled ? [] : this.held(), ends.partitions)) continue;
