@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import type { Log, LogRecord, Membership } from "../log/log.ts";
 import { DeadLetterTrial } from "../partitions/dead-letter-trial.ts";
 import { DeadLetters } from "../partitions/dead-letters.ts";
+import { LetterNews } from "../partitions/letter-news.ts";
 import { Outage } from "../partitions/outage.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
 import { type ClaimState, type State, statePath, type StateOf, storeName } from "../partitions/state-dir.ts";
@@ -49,6 +50,7 @@ export class OrderService {
   readonly #topics: Topics;
   readonly #groupOutage: Outage;
   readonly #deadLetterTrial: DeadLetterTrial;
+  readonly #letterNews: LetterNews;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
   #membership: Membership | undefined;
@@ -65,13 +67,15 @@ export class OrderService {
     const warnOfAll = (message: string) => logger.warn(message);
     this.#groupOutage = new Outage(`Joining the group ${config.consumer_group}`, clock, warnOfAll);
     this.#deadLetterTrial = new DeadLetterTrial({ log, deadLetterTopic: config.dead_letter_topic, clock, warn: warnOfAll });
+    this.#letterNews = new LetterNews(config.dead_letter_topic, clock, warn);
     const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, warn };
     this.#deadLetters = new DeadLetters({
       ...common,
       deadLetterTopic: config.dead_letter_topic,
       createTopic: () => this.#topics.create(),
       appended: (partition, letters, cut) => {
-        metrics?.deadLettersAppended(partition, letters, cut);
+        metrics?.deadLettersAppended(partition, letters.length, cut);
+        this.#letterNews.note(partition, letters);
         this.#deadLetterTrial.worked();
       },
     });
@@ -99,6 +103,7 @@ export class OrderService {
     await this.#commit();
     await this.partitions.close();
     await this.#deadLetters.close();
+    this.#letterNews.tellTheRest();
     await this.#membership?.leave();
     await this.#running;
     this.#state?.release();
@@ -140,6 +145,7 @@ export class OrderService {
       }
       await clock.sleep(COMMIT_WAIT_MS, this.#ending.signal);
       this.#lookAtGroup();
+      this.#letterNews.tellWhatIsDue();
       await this.#commit();
     }
     await watching;

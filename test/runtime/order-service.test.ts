@@ -172,6 +172,20 @@ describe("a topic that loses its first records while the state has them", () => 
   });
 });
 
+test("records that go to the dead letters are told of, and a minute later how many there were since", async () => {
+  await using rig = started();
+  await eventually(() => readiness(rig.set).status === "ready");
+  await rig.log.producer().append(TOPIC, [poison(0, "{")]);
+  const told = () => rig.warnings.filter((warning) => warning.includes("went to the dead letters"));
+  await eventually(() => told().length === 1);
+  await rig.log.producer().append(TOPIC, [poison(0, "{"), poison(0, "{")]);
+  await eventually(() => rig.set.get(0)?.nextOffset === 3);
+  expect(told()).toEqual([expect.stringContaining("1 record went")]);
+  rig.pass(MINUTE_MS);
+  await eventually(() => told().length === 2);
+  expect(told()[1]).toMatch(/^2 records went .*: the reason is not_json, the last was at offset 2\./);
+});
+
 test("a rebuild that an operator asked for is told as that, and appends the letters anew that went with their topic", async () => {
   await using rig = started();
   const letters = async () => (await rig.log.watermarks(`${TOPIC}.dlq`)).map(({ endOffset }) => endOffset);

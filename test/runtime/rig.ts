@@ -132,7 +132,7 @@ export class Rig implements AsyncDisposable {
       ...common,
       deadLetterTopic: DEAD_LETTER_TOPIC,
       ...(this.createDeadLetterTopic ? { createTopic: this.createDeadLetterTopic } : {}),
-      appended: (partition, letters, cut) => this.metrics.deadLettersAppended(partition, letters, cut),
+      appended: (partition, letters, cut) => this.metrics.deadLettersAppended(partition, letters.length, cut),
     });
     const set = new PartitionSet<OrdersView>({
       ...common,
