@@ -126,17 +126,18 @@ export function prepareDatabase(db: Database, projection: Projection<unknown>, i
     ) STRICT`);
     db.run(projection.schema);
   }).immediate();
-  addColumns(db);
+  const found = db.query<typeof expected, []>("SELECT name, version, log_id, topic FROM store").get();
+  for (const key of ["name", "version", "log_id", "topic"] as const) {
+    if (found?.[key] !== expected[key]) return `its ${key} is ${found?.[key]}, not ${expected[key]}`;
+  }
   const { partition } = identity;
   const other =
     partition === undefined
       ? null
       : db.query<{ partition: number }, [number]>("SELECT partition FROM position WHERE partition <> ?").get(partition);
   if (other) return `it is partition ${other.partition}'s, not ${partition}'s`;
-  const found = db.query<typeof expected, []>("SELECT name, version, log_id, topic FROM store").get();
-  for (const key of ["name", "version", "log_id", "topic"] as const) {
-    if (found?.[key] !== expected[key]) return `its ${key} is ${found?.[key]}, not ${expected[key]}`;
-  }
+  // Only now: what is not to be used is left as it was made.
+  addColumns(db);
   return undefined;
 }
 
@@ -150,8 +151,6 @@ function addColumns(db: Database): void {
       .all()
       .map(({ name }) => name),
   );
-  // No position at all: the file is none of ours, and is about to be set aside.
-  if (there.size === 0) return;
   for (const [name, type] of Object.entries(ADDED_COLUMNS))
     if (!there.has(name)) db.run(`ALTER TABLE position ADD COLUMN ${name} ${type}`);
 }
