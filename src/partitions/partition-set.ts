@@ -185,11 +185,14 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   }
 
   #damaged(partition: number, reason: string): void {
-    const { storeDamaged, warn } = this.options;
+    const { storeDamaged, storePath, warn } = this.options;
     if (storeDamaged) return storeDamaged(reason);
     const rebuilds = (this.#rebuilds.get(partition) ?? 0) + 1;
     if (rebuilds > REBUILDS_MAX)
-      return warn(partition, `The store is damaged again, after ${REBUILDS_MAX} new ones. Look at the disk, then restart.`);
+      return warn(
+        partition,
+        `The store ${storePath(partition)} is damaged again, after ${REBUILDS_MAX} new ones. Look at the disk, then restart.`,
+      );
     this.#rebuilds.set(partition, rebuilds);
     this.#replace(partition, reason, false);
   }
