@@ -97,7 +97,7 @@ function startCart(config: Config, log: Log, logger: Logger, tracers: Tracers): 
     appendMeter: metrics.appends(),
   };
   const service = new RestartingCart(
-    (indexDamaged) => new CartService({ ...common, indexDamaged }),
+    (indexDamaged, damage) => new CartService({ ...common, indexDamaged, damage }),
     (message) => logger.error(message),
   );
   metrics.watch(() => service.partitions);

@@ -74,7 +74,7 @@ const examples: Partial<Record<ErrorCode, readonly [detail: string, members?: Re
     { partition: 3, nextOffset: 1500, endOffset: 1712 },
   ],
   PARTITION_BLOCKED: [
-    "Partition 3 waits. STORE_FAILED: Its store fails: database or disk is full. Make room or mend the disk; the partition then goes on by itself",
+    "Partition 3 waits. STORE_FAILED: Its store fails: data/state/9f2c/order-service-0/orders.events.3.sqlite: database or disk is full. Make room or mend the disk; the partition then goes on by itself",
     { partition: 3 },
   ],
   PARTITION_HALTED: [

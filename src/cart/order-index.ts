@@ -111,7 +111,7 @@ export class OrderIndex {
         throw held.failed(e);
       }
     }
-    if (partitions.readFailure !== undefined) throw whyNot(partitions, 0);
+    if (partitions.readFailure !== undefined || partitions.get(0)?.state === "halted") throw whyNot(partitions, 0);
     throw new AppError("CATCHING_UP", "The index of orders is not open yet; try again.");
   }
 }

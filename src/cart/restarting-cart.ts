@@ -26,12 +26,14 @@ export class RestartingCart implements CartCommands, Cart {
   readonly commands = this;
   #current: Cart;
   #restarts = 0;
+  /** Of the index that the next service finds. */
+  #damage: string | undefined;
   #isStopped = false;
   #restarting: Promise<void> | undefined;
 
-  /** `start` makes a service and hands it what to call when its index is damaged. */
+  /** `start` makes a service, and is handed what to call when the index is damaged, and why the one that is there is not to be used. */
   constructor(
-    private readonly start: (indexDamaged: (reason: string) => void) => Cart,
+    private readonly start: (indexDamaged: (reason: string) => void, damage: string | undefined) => Cart,
     private readonly tell: (message: string) => void,
   ) {
     this.#current = this.#started();
@@ -67,8 +69,9 @@ export class RestartingCart implements CartCommands, Cart {
         return;
       }
       this.tell(`The index of orders is damaged (${reason}); the cart service begins anew and rebuilds it from the log.`);
+      this.#damage = reason;
       this.#restarting = this.#restart();
-    });
+    }, this.#damage);
   }
 
   async #restart(): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
-import type { AppError } from "../errors.ts";
+import { AppError, isAppError } from "../errors.ts";
 import { Appender } from "../log/appender.ts";
 import { Backoff } from "../log/backoff.ts";
 import type { Log, TopicEnds } from "../log/log.ts";
@@ -9,8 +9,7 @@ import { Refusals } from "../log/refusals.ts";
 import { EVENT_BYTES_MAX } from "../orders/event.ts";
 import { Outage } from "../partitions/outage.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
-import type { Projection } from "../partitions/projection.ts";
-import type { ClaimState, State, StateOf } from "../partitions/state-dir.ts";
+import type { ClaimState, StateOf } from "../partitions/state-dir.ts";
 import { PartitionStore } from "../partitions/store.ts";
 import { Topics } from "../partitions/topics.ts";
 import type { NewUuid, Random } from "../random.ts";
@@ -19,6 +18,7 @@ import type { AppendMeter, PartitionMeter } from "../telemetry/meters.ts";
 import { LogCartCommands } from "./cart-commands.ts";
 import type { CartCommands } from "./commands.ts";
 import { indexProjection, type IndexView, readPlacement, writePlacement } from "./index-projection.ts";
+import { IndexFile } from "./index-file.ts";
 import { IndexProgress } from "./index-progress.ts";
 import { OrderIndex } from "./order-index.ts";
 import { OwnCreates } from "./own-creates.ts";
@@ -35,6 +35,8 @@ export interface CartServiceOptions {
   readonly newUuid: NewUuid;
   /** The index turned out to be damaged: this service is to be stopped, with the reason, and another one started. */
   readonly indexDamaged: (reason: string) => void;
+  /** Why the index that is there is not to be used, as one before this service found. */
+  readonly damage?: string | undefined;
   readonly meter?: PartitionMeter;
   readonly appendMeter?: AppendMeter;
 }
@@ -45,9 +47,6 @@ const PARTITION_COUNT_WAIT_MS = 1_000;
 const INDEX_GATHER_MS = 20;
 /** When stopping, the requests have been answered before; what is still queued has a client that was told it is not known. */
 const FLUSH_WAIT_MS_MAX = 1_000;
-
-const indexName = (topic: string): string => `${topic}.sqlite`;
-const INDEX_SET_ASIDE = "The index was not usable and was set aside; it is rebuilt from the log.";
 
 /**
  * The cart service without its HTTP side: reads the whole topic into the index of orders, appends the commands' events.
@@ -60,17 +59,17 @@ export class CartService {
   readonly partitions: PartitionSet<IndexView>;
   readonly commands: CartCommands;
   readonly #options: CartServiceOptions;
-  readonly #projection: Projection<IndexView>;
+  readonly #file: IndexFile;
   readonly #placement: Placement;
   readonly #appender: Appender;
   readonly #refusals: Refusals;
   readonly #topics: Topics;
   readonly #opening: Outage;
+  readonly #askingForStart: Outage;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
-  #state: State | undefined;
   #db: Database | undefined;
-  #damage: string | undefined;
+  #isDamaged = false;
 
   constructor(options: CartServiceOptions) {
     const { config, log, clock, random, newUuid, logger, meter, appendMeter } = options;
@@ -78,18 +77,21 @@ export class CartService {
     const ownCreates = new OwnCreates();
     this.#options = options;
     this.#topics = new Topics({ owner: "The cart service", config, log, clock, random, logger, stateOf: options.stateOf });
-    const tell = (message: string) => logger.error({ topic }, message);
-    this.#opening = new Outage("STORE_FAILED: Opening the index of orders", clock, tell);
-    this.#projection = indexProjection(ownCreates);
+    const tell = (message: string, isOver: boolean) => logger[isOver ? "info" : "error"]({ topic }, message);
+    this.#opening = new Outage("Opening the index of orders", clock, tell, "STORE_FAILED");
+    this.#askingForStart = new Outage(`Asking where ${topic} begins`, clock, tell);
+    const projection = indexProjection(ownCreates);
+    this.#file = new IndexFile({ ...options, projection });
     this.partitions = new PartitionSet({
       log,
       topic,
       storeDamaged: (reason) => this.#indexDamaged(reason),
-      openStore: (partition) => new PartitionStore(this.#openedDb(), this.#projection, partition, () => undefined, meter),
+      openStore: (partition) => new PartitionStore(this.#openedDb(), projection, partition, () => undefined, meter),
+      storePath: () => this.#file.path,
       isOwner: () => true,
       mayBeginLate: config.log_start === "accept",
       membership: () => (this.partitions.partitionCount === 0 ? "joining" : this.#placement.isSettled ? "stable" : "settling"),
-      obstacle: () => this.#topics.waiting ?? this.#opening.failure(0),
+      obstacle: () => this.#topics.waiting ?? this.#opening.failure(0) ?? this.#askingForStart.failure(0),
       topics: this.#topics,
       gather_ms: INDEX_GATHER_MS,
       meter,
@@ -152,21 +154,14 @@ export class CartService {
     await this.partitions.close();
     await this.#running;
     this.#db?.close();
-    if (this.#damage !== undefined) this.#setAside(this.#damage);
-    this.#state?.release();
+    this.#file.release();
   }
 
   #indexDamaged(reason: string): void {
     // All partitions are in one file, and each notices it.
-    if (this.#damage !== undefined) return;
-    this.#damage = reason;
+    if (this.#isDamaged) return;
+    this.#isDamaged = true;
     this.#options.indexDamaged(reason);
-  }
-
-  #setAside(reason: string): void {
-    const { clock, config, logger } = this.#options;
-    const path = this.#state?.setAside(indexName(config.orders_topic), clock.wall_ms());
-    logger.warn({ path, reason }, INDEX_SET_ASIDE);
   }
 
   async #run(): Promise<void> {
@@ -176,15 +171,7 @@ export class CartService {
     if (logId === undefined || this.#ending.signal.aborted) return;
     const watching = this.#topics.watch(this.#ending.signal);
     const backoff = new Backoff(config, random);
-    while (!this.#ending.signal.aborted && !this.#db) {
-      try {
-        this.#db = this.#openDb(logId);
-        this.#opening.worked();
-      } catch (e) {
-        this.#opening.failed(e);
-        await clock.sleep(backoff.next_ms(), this.#ending.signal);
-      }
-    }
+    const useless = await this.#open(logId, backoff);
     backoff.reset();
     while (!this.#ending.signal.aborted) {
       try {
@@ -194,7 +181,8 @@ export class CartService {
           this.partitions.partitionCount = count;
           this.partitions.assign(Array.from({ length: count }, (_, partition) => partition));
         }
-        this.#placement.confirm(count, askedAt_ms);
+        if (useless) for (const held of this.partitions.held()) held.halt(useless);
+        else this.#placement.confirm(count, askedAt_ms);
         backoff.reset();
         await clock.sleep(PARTITION_COUNT_WAIT_MS, this.#ending.signal);
       } catch {
@@ -204,13 +192,23 @@ export class CartService {
     await watching;
   }
 
-  #openDb(logId: string): Database {
-    const { clock, claimState, config, logger } = this.#options;
-    const topic = config.orders_topic;
-    this.#state ??= claimState(logId);
-    const { db, setAside } = this.#state.open(indexName(topic), this.#projection, { logId, topic }, clock.wall_ms(), "exclusive");
-    if (setAside) logger.warn(setAside, INDEX_SET_ASIDE);
-    return db;
+  /** For as long as it takes. Resolves with why there is none, where only a person can tell what is right. */
+  async #open(logId: string, backoff: Backoff): Promise<AppError | undefined> {
+    while (!this.#ending.signal.aborted) {
+      try {
+        const opened = await this.#file.open(logId);
+        this.#opening.worked();
+        this.#askingForStart.worked();
+        if (opened instanceof AppError) return opened;
+        this.#db = opened;
+        return undefined;
+      } catch (e) {
+        if (isAppError(e, "LOG_UNAVAILABLE")) this.#askingForStart.failed(e);
+        else this.#opening.failed(`${this.#file.path}: ${e instanceof Error ? e.message : String(e)}`);
+        await this.#options.clock.sleep(backoff.next_ms(), this.#ending.signal);
+      }
+    }
+    return undefined;
   }
 
   #openedDb(): Database {

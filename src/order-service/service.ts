@@ -3,10 +3,11 @@ import type { Config } from "../config.ts";
 import type { Log, LogRecord, Membership } from "../log/log.ts";
 import { DeadLetterTrial } from "../partitions/dead-letter-trial.ts";
 import { DeadLetters } from "../partitions/dead-letters.ts";
+import { LetterNews } from "../partitions/letter-news.ts";
 import { Outage } from "../partitions/outage.ts";
 import { PartitionSet } from "../partitions/partition-set.ts";
-import { type ClaimState, type State, type StateOf, storeName } from "../partitions/state-dir.ts";
-import { PartitionStore } from "../partitions/store.ts";
+import { type ClaimState, type State, statePath, type StateOf, storeName } from "../partitions/state-dir.ts";
+import { PartitionStore, type Unusable } from "../partitions/store.ts";
 import { Topics } from "../partitions/topics.ts";
 import type { Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -49,6 +50,7 @@ export class OrderService {
   readonly #topics: Topics;
   readonly #groupOutage: Outage;
   readonly #deadLetterTrial: DeadLetterTrial;
+  readonly #letterNews: LetterNews;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
   #membership: Membership | undefined;
@@ -65,19 +67,23 @@ export class OrderService {
     const warnOfAll = (message: string) => logger.warn(message);
     this.#groupOutage = new Outage(`Joining the group ${config.consumer_group}`, clock, warnOfAll);
     this.#deadLetterTrial = new DeadLetterTrial({ log, deadLetterTopic: config.dead_letter_topic, clock, warn: warnOfAll });
+    this.#letterNews = new LetterNews(config.dead_letter_topic, clock, warn);
     const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, warn };
     this.#deadLetters = new DeadLetters({
       ...common,
       deadLetterTopic: config.dead_letter_topic,
       createTopic: () => this.#topics.create(),
       appended: (partition, letters, cut) => {
-        metrics?.deadLettersAppended(partition, letters, cut);
+        metrics?.deadLettersAppended(partition, letters.length, cut);
+        this.#letterNews.note(partition, letters);
         this.#deadLetterTrial.worked();
       },
     });
     this.partitions = new PartitionSet({
       ...common,
-      openStore: (partition, damage) => this.#openStore(partition, damage),
+      openStore: (partition) => this.#openStore(partition),
+      storePath: (partition) => this.#storePath(partition),
+      setStoreAside: (partition, reason) => this.#setStoreAside(partition, reason),
       restoring: (message, restore) => logger.info({ restore }, message),
       deliverDeadLetters: this.#deadLetters.deliver,
       mayBeginLate: config.log_start === "accept",
@@ -97,6 +103,7 @@ export class OrderService {
     await this.#commit();
     await this.partitions.close();
     await this.#deadLetters.close();
+    this.#letterNews.tellTheRest();
     await this.#membership?.leave();
     await this.#running;
     this.#state?.release();
@@ -120,7 +127,7 @@ export class OrderService {
     this.#membership = log.joinGroup({
       group: config.consumer_group,
       topic,
-      localPartitions: () => this.#claimState().partitions(topic),
+      localPartitions: () => this.#localPartitions(),
       listener: {
         assigned: (partitions) => {
           logger.info({ partitions }, `${partitions.length} partitions assigned`);
@@ -138,6 +145,7 @@ export class OrderService {
       }
       await clock.sleep(COMMIT_WAIT_MS, this.#ending.signal);
       this.#lookAtGroup();
+      this.#letterNews.tellWhatIsDue();
       await this.#commit();
     }
     await watching;
@@ -160,16 +168,35 @@ export class OrderService {
     return (this.#state ??= this.#options.claimState(this.#logId));
   }
 
-  #openStore(partition: number, damage: string | undefined): PartitionStore<OrdersView> {
-    const { config, clock, logger, metrics } = this.#options;
-    const state = this.#claimState();
+  /** A disk that fails is told of by the partitions that are assigned, and is no reason not to be in the group. */
+  #localPartitions(): number[] {
+    try {
+      return this.#claimState().partitions(this.#options.config.orders_topic);
+    } catch {
+      return [];
+    }
+  }
+
+  #storePath(partition: number): string {
+    const { data_dir, orders_topic } = this.#options.config;
+    const name = storeName(orders_topic, partition);
+    return this.#state?.path(name) ?? statePath(data_dir, this.#logId);
+  }
+
+  #openStore(partition: number): PartitionStore<OrdersView> | Unusable {
+    const { config, metrics } = this.#options;
     const name = storeName(config.orders_topic, partition);
     const identity = { logId: this.#logId, topic: config.orders_topic, partition };
-    const damaged = damage === undefined ? undefined : { path: state.setAside(name, clock.wall_ms()), reason: damage };
-    const { db, setAside = damaged } = state.open(name, orderProjection, identity, clock.wall_ms());
-    if (damage !== undefined) this.#deadLetters.forget(partition);
-    const why = damage === REBUILD_ASKED ? "as an operator asked for its rebuild" : "as it was not usable";
-    if (setAside) logger.warn({ partition, ...setAside }, `The store was set aside, ${why}; it is rebuilt from the log.`);
-    return new PartitionStore(db, orderProjection, partition, () => db.close(), metrics);
+    const opened = this.#claimState().open(name, orderProjection, identity);
+    if ("unusable" in opened) return opened;
+    return new PartitionStore(opened.db, orderProjection, partition, () => opened.db.close(), metrics);
+  }
+
+  #setStoreAside(partition: number, reason: string): void {
+    const { config, clock, logger } = this.#options;
+    const path = this.#claimState().setAside(storeName(config.orders_topic, partition), clock.wall_ms());
+    this.#deadLetters.forget(partition);
+    const why = reason === REBUILD_ASKED ? "as an operator asked for its rebuild" : "as it was not usable";
+    logger.warn({ partition, path, reason }, `The store was set aside, ${why}; it is rebuilt from the log.`);
   }
 }

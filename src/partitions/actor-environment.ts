@@ -19,6 +19,8 @@ export type DeliverDeadLetters = (
 /** What an actor is given: the time, and what it asks and tells around it. */
 export interface ActorEnvironment {
   readonly clock: Clock;
+  /** Of the file that holds the partition. */
+  readonly storePath: () => string;
   /** Asked synchronously right before each transaction: whether this process may still act for the partition. */
   readonly isOwner: () => boolean;
   /** Absent where poison is only skipped. */

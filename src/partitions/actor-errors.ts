@@ -26,6 +26,17 @@ export const beginsLate = (startOffset: number, path: string): AppError =>
     `The log begins at offset ${startOffset}: the records 0 to ${startOffset - 1} were removed before this store had read them, so what it would tell is incomplete. Bring them back from an archive into another topic, or start with LOG_START=accept to go on without them. A store that an earlier version made and this one set aside may have them, as ${path}.set-aside-<time>: that version still answers from it.`,
   );
 
+/** A store that is of no use, which the log cannot replace: `from` is where the log begins, as in "begins at offset 7". */
+export const cannotBeRebuilt = (path: string, reason: string, from: string): AppError =>
+  new AppError(
+    "OFFSET_OUT_OF_RANGE",
+    `The store ${path} cannot be used (${reason}), and the log cannot rebuild it, as it ${from}: what was before that is only in the store, which was left where it is. If another version of the program made it, start that version, which still answers from it; or bring the records back from an archive into another topic; or start with LOG_START=accept, which sets the store aside and goes on without what the log has lost.`,
+  );
+
+/** For an operator who wants a store rebuilt that the log cannot replace. */
+export const keptInstead = (path: string, startOffset: number): string =>
+  `The store ${path} is not rebuilt, and the partition goes on with it: the log begins at offset ${startOffset}, and what was before that is only in the store. To have it rebuilt all the same, start with LOG_START=accept.`;
+
 export const disagrees = (offset: number, path: string): AppError =>
   new AppError(
     "LOG_DISAGREES",
@@ -41,10 +52,11 @@ export const topicMadeAnew = (before: string, now: string, path: string): AppErr
 export const foldFailed = ({ baseOffset, nextOffset }: Batch, e: unknown): AppError =>
   new AppError("FOLD_FAILED", `The fold threw between offsets ${baseOffset} and ${nextOffset}: ${String(e)}.`, {}, e);
 
-export const storeDamaged = (reason: string): AppError => new AppError("STORE_FAILED", `The store is damaged (${reason}).`);
+export const storeDamaged = (path: string, reason: string): AppError =>
+  new AppError("STORE_FAILED", `The store ${path} is damaged (${reason}).`);
 
 /** For a query on a store that another program has locked, or that fails. */
-export const storeFailed = (partition: number, e: unknown): AppError =>
+export const storeFailed = (partition: number, e: unknown, path: string): AppError =>
   isLocked(e)
     ? new AppError(
         "PARTITION_BLOCKED",
@@ -52,7 +64,7 @@ export const storeFailed = (partition: number, e: unknown): AppError =>
         { partition },
         e,
       )
-    : new AppError("STORE_FAILED", `The store of partition ${partition} cannot be read: ${messageOf(e)}`, {}, e);
+    : new AppError("STORE_FAILED", `The store of partition ${partition}, ${path}, cannot be read: ${messageOf(e)}`, {}, e);
 
 export const storeRebuilt = (partition: number, e: unknown): AppError =>
   new AppError(
@@ -63,11 +75,11 @@ export const storeRebuilt = (partition: number, e: unknown): AppError =>
   );
 
 /** For a store that is tried until it works. */
-export const storeAdvice = (e: unknown): string =>
+export const storeAdvice = (e: unknown, path: string): string =>
   isAppError(e)
-    ? `${e.message}; the partition then goes on by itself`
+    ? `${path}: ${e.message}; the partition then goes on by itself`
     : isLocked(e)
-      ? `${messageOf(e)}: another program holds its lock. Once that one lets go, the partition goes on by itself`
-      : `${messageOf(e)}. Make room or mend the disk; the partition then goes on by itself`;
+      ? `${path}: ${messageOf(e)}: another program holds its lock. Once that one lets go, the partition goes on by itself`
+      : `${path}: ${messageOf(e)}. Make room or mend the disk; the partition then goes on by itself`;
 
 const messageOf = (e: unknown): string => (e instanceof Error ? e.message : String(e));

@@ -2,8 +2,8 @@ import type { AppError } from "../errors.ts";
 import type { Batch, FetchResult, TopicEnds } from "../log/log.ts";
 import type { ActorEnvironment, DeadLetter } from "./actor-environment.ts";
 import * as errors from "./actor-errors.ts";
+import { foldBatch } from "./fold-batch.ts";
 import { Hindrance } from "./hindrance.ts";
-import { UNDECODABLE_BATCH } from "./letter-record.ts";
 import type { ActorState, PartitionView } from "./projection.ts";
 import { PositionWaiters } from "./position-waiters.ts";
 import { type Question, Reading } from "./reading.ts";
@@ -64,7 +64,8 @@ export class PartitionActor<View> implements PartitionView<View> {
     return this.#halted?.since_ms;
   }
   get hindered(): string | undefined {
-    return this.#ended() ? undefined : (this.#hindrance.own ?? this.#reading?.hindered);
+    if (this.#ended()) return undefined;
+    return this.#hindrance.own ?? (this.#reading === undefined ? this.#hindrance.unavailable : this.#reading.hindered);
   }
 
   /** Since when the log does not give it, on the process' clock. */
@@ -96,7 +97,13 @@ export class PartitionActor<View> implements PartitionView<View> {
 
   /** The store could not be opened or written, and is tried again. */
   storeFailed(e: unknown): void {
-    if (this.#hindrance.storeFailed(errors.storeAdvice(e))) this.environment.meter?.storeFailed(this.partition);
+    if (this.#hindrance.storeFailed(errors.storeAdvice(e, this.environment.storePath())))
+      this.environment.meter?.storeFailed(this.partition);
+  }
+
+  /** The log does not tell of the partition, before its store can be opened. */
+  unavailable(why: string): void {
+    this.#hindrance.unavailable = why;
   }
 
   /** Synchronous, so that the position is known before anything is read. */
@@ -182,7 +189,7 @@ export class PartitionActor<View> implements PartitionView<View> {
   }
 
   failed(e: unknown): AppError {
-    if (!isDamage(e)) return errors.storeFailed(this.partition, e);
+    if (!isDamage(e)) return errors.storeFailed(this.partition, e, this.environment.storePath());
     this.#damaged(e.message);
     return errors.storeRebuilt(this.partition, e);
   }
@@ -224,14 +231,9 @@ export class PartitionActor<View> implements PartitionView<View> {
   #fold(batch: Batch): DeadLetter[] | undefined {
     const store = this.#store;
     if (!store || !this.#open()?.isKept(batch)) return undefined;
-    const letters: DeadLetter[] = [];
     try {
-      for (const record of batch.records) {
-        const { undecodable } = record;
-        if ((undecodable?.lastOffset ?? record.offset) < this.nextOffset) continue;
-        const reason = undecodable ? { code: UNDECODABLE_BATCH, detail: undecodable.reason } : store.projection.fold(record);
-        if (reason && this.environment.deliverDeadLetters) letters.push({ ...reason, record });
-      }
+      const letters = foldBatch(batch, this.nextOffset, store.projection);
+      return this.environment.deliverDeadLetters ? letters : [];
     } catch (e) {
       store.projection.reset();
       if (isDamage(e)) this.#damaged(String(e));
@@ -239,7 +241,6 @@ export class PartitionActor<View> implements PartitionView<View> {
       else this.halt(errors.foldFailed(batch, e));
       return undefined;
     }
-    return letters;
   }
 
   async #applySlowly(batch: Batch, folded: readonly DeadLetter[] | undefined): Promise<void> {
@@ -257,15 +258,14 @@ export class PartitionActor<View> implements PartitionView<View> {
 
   /** False where the partition is given up. */
   async #deliver(letters: readonly DeadLetter[]): Promise<boolean> {
-    this.#hindrance.delivering();
+    const { deliverDeadLetters } = this.environment;
     try {
-      await this.environment.deliverDeadLetters?.(this.partition, letters, this.#ending.signal, (e) =>
-        this.#hindrance.lettersFailed(e),
+      const wasBlocked = await this.#hindrance.whileDelivering((onFailed) =>
+        deliverDeadLetters?.(this.partition, letters, this.#ending.signal, onFailed),
       );
-      if (this.#hindrance.delivered()) this.forgetEnd();
+      if (wasBlocked) this.forgetEnd();
       return true;
     } catch (e) {
-      this.#hindrance.delivered();
       this.#forget();
       if (!this.#ending.signal.aborted) throw e;
       return false;
@@ -301,7 +301,7 @@ export class PartitionActor<View> implements PartitionView<View> {
 
   #damaged(reason: string): void {
     if (this.#ended()) return;
-    this.halt(errors.storeDamaged(reason));
+    this.halt(errors.storeDamaged(this.environment.storePath(), reason));
     this.environment.damaged(reason);
   }
 

@@ -31,7 +31,7 @@ export interface DeadLetterOptions {
   readonly clock: Clock;
   readonly random: Random;
   /** Told of letters that are in the topic now and were not before, and how many of them were cut to fit. */
-  readonly appended?: ((partition: number, letters: number, cut: number) => void) | undefined;
+  readonly appended?: ((partition: number, letters: readonly DeadLetter[], cut: number) => void) | undefined;
   /** Something a person should read. */
   readonly warn?: ((partition: number, message: string) => void) | undefined;
 }
@@ -138,7 +138,11 @@ export class DeadLetters {
     }
     for (const { letter, record } of pending) open.delivered.noteAppended(claimFor(letter.record, record));
     const cut = pending.filter(({ whole, record }) => record !== whole);
-    this.options.appended?.(partition, pending.length, cut.length);
+    this.options.appended?.(
+      partition,
+      pending.map(({ letter }) => letter),
+      cut.length,
+    );
     const last = cut.at(-1);
     if (last) this.#tellOfCut(partition, cut.length, last.letter.record.offset);
   }

@@ -5,7 +5,7 @@ import type { Random } from "../random.ts";
 import type { Outage } from "./outage.ts";
 
 /** Who has to hear of the ends. */
-interface Asker<Question> {
+export interface Asker<Question> {
   readonly question: Question;
   /** False where the answer is of no use. */
   hear(asked: Question, ends: TopicEnds): boolean;

@@ -21,7 +21,7 @@ export class Hindrance {
     private readonly clock: Clock,
     tell: (message: string) => void,
   ) {
-    this.#store = new Outage("STORE_FAILED: Its store", clock, tell);
+    this.#store = new Outage("Its store", clock, tell, "STORE_FAILED");
     this.#letters = new Outage("Appending its dead letters", clock, tell);
   }
 
@@ -47,19 +47,17 @@ export class Hindrance {
     return failed;
   }
 
-  delivering(): void {
+  /** Has dead letters delivered, which blocks the partition where it takes long. Resolves with whether it did. */
+  async whileDelivering(deliver: (onFailed: (e: unknown) => void) => Promise<void> | undefined): Promise<boolean> {
     this.#deliveringSince_ms = this.clock.now_ms();
-  }
-
-  lettersFailed(e: unknown): void {
-    this.#letters.failed(e);
-  }
-
-  /** Returns true where the partition was blocked by it. */
-  delivered(): boolean {
-    const wasBlocked = this.#isBlocked;
-    this.#letters.worked();
-    this.#deliveringSince_ms = undefined;
+    let wasBlocked = false;
+    try {
+      await deliver((e) => void this.#letters.failed(e));
+    } finally {
+      wasBlocked = this.#isBlocked;
+      this.#letters.worked();
+      this.#deliveringSince_ms = undefined;
+    }
     return wasBlocked;
   }
 

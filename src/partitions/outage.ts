@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { ErrorCode } from "../errors.ts";
 
 /** While something fails, people are told again after so long. */
 const TELL_AGAIN_MS = 60_000;
@@ -22,8 +23,14 @@ export class Outage {
   constructor(
     private readonly what: string,
     private readonly clock: Clock,
-    private readonly tell: (message: string) => void,
+    private readonly tell: (message: string, isOver: boolean) => void,
+    /** Of the catalogue, before what is told while it fails, and not before what is told when it works. */
+    private readonly code?: ErrorCode,
   ) {}
+
+  get #named(): string {
+    return this.code === undefined ? this.what : `${this.code}: ${this.what}`;
+  }
 
   get isUnderWay(): boolean {
     return this.#since_ms !== undefined;
@@ -40,7 +47,7 @@ export class Outage {
     }
     if (begins || now_ms - this.#toldAt_ms >= TELL_AGAIN_MS) {
       this.#toldAt_ms = now_ms;
-      this.tell(`${this.what} fails and is tried until it works: ${this.#cause}`);
+      this.tell(`${this.#named} fails and is tried until it works: ${this.#cause}`, false);
     }
     return begins;
   }
@@ -55,7 +62,7 @@ export class Outage {
     if (this.#since_ms === undefined) return 0;
     const lasted_ms = this.clock.now_ms() - this.#since_ms;
     this.#since_ms = undefined;
-    this.tell(`${this.what} works again, after ${lasted_ms} ms.`);
+    this.tell(`${this.what} works again, after ${lasted_ms} ms.`, true);
     return lasted_ms;
   }
 
@@ -66,6 +73,6 @@ export class Outage {
 
   failure(failing_ms: number): Failure | undefined {
     const isLasting = this.#since_ms !== undefined && this.clock.now_ms() - this.#since_ms >= failing_ms;
-    return isLasting ? { sentence: `${this.what} fails: ${this.#cause}`, since_ms: this.#sinceWall_ms } : undefined;
+    return isLasting ? { sentence: `${this.#named} fails: ${this.#cause}`, since_ms: this.#sinceWall_ms } : undefined;
   }
 }

@@ -4,19 +4,18 @@ import { Backoff, type BackoffLimits } from "../log/backoff.ts";
 import type { Batch, FetchResult, Log, Reader } from "../log/log.ts";
 import type { Random } from "../random.ts";
 import type { ApplyTracer } from "../telemetry/tracer.ts";
-import { PartitionActor, STORE_RETRY_WAIT_MS } from "./actor.ts";
+import { PartitionActor } from "./actor.ts";
 import type { ActorEnvironment } from "./actor-environment.ts";
-import { EndsInquiry } from "./ends-inquiry.ts";
+import { type Asker, EndsInquiry } from "./ends-inquiry.ts";
+import { lostHeads } from "./lost-heads.ts";
 import { LogFailures } from "./log-failures.ts";
 import type { Failure } from "./outage.ts";
 import type { HeldPartitions, RestoreProgress, TopicsStanding } from "./projection.ts";
 import type { Question } from "./reading.ts";
 import { RestoreMeter } from "./restore-meter.ts";
 import { Standstill } from "./standstill.ts";
-import type { PartitionStore } from "./store.ts";
+import { StoreOpening, type Stores } from "./store-opening.ts";
 
-/** Stores opened one after the other before heartbeats and requests have their turn; each takes about a millisecond. */
-const OPENED_PER_TURN = 16;
 /** How long a fetch waits for records. A partition assigned meanwhile is first read after it. */
 const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
 /** Far from the end: larger answers make larger transactions, in which an order is read and written once for more of its events. */
@@ -28,14 +27,10 @@ const LOOK_WAIT_MS = 5_000;
 /** A disk that damages a store more often than this is not to be trusted with another one. */
 const REBUILDS_MAX = 3;
 
-export interface PartitionSetOptions<View> extends Omit<
-  ActorEnvironment,
-  "clock" | "awaited" | "endWanted" | "damaged" | "warn"
-> {
+export interface PartitionSetOptions<View>
+  extends Omit<ActorEnvironment, "clock" | "awaited" | "endWanted" | "damaged" | "warn" | "storePath">, Stores<View> {
   readonly log: Log;
   readonly topic: string;
-  /** `damage`: why the store that is there is not to be used any more. */
-  readonly openStore: (partition: number, damage: string | undefined) => PartitionStore<View>;
   /** Told of a damaged store, where not the set but its owner makes it anew; the partition stays halted until then. */
   readonly storeDamaged?: (reason: string) => void;
   readonly tracer?: ApplyTracer | undefined;
@@ -65,20 +60,20 @@ export interface PartitionSetOptions<View> extends Omit<
  *  assign(partitions): opens the gained ones, closes the lost ones ──▶ fetch at every actor's `wanted` ─▶ accept ─▶ apply ─┐
  *                                                                        ▲───────────────────────────────────────────────┘
  *  look: ends asked ─▶ a partition stands still ─▶ the reader is replaced, the fetch under way forgotten
- *  a damaged store: its actor closed ─▶ the store set aside ─▶ a new actor, from the log's start
+ *  a damaged store: its actor closed ─▶ a new actor, which gets a new store from the log's start (StoreOpening)
  * ```
  */
 export class PartitionSet<View> implements HeldPartitions<View> {
   partitionCount = 0;
   readonly #actors = new Map<number, PartitionActor<View>>();
   readonly #closing = new Map<number, Promise<void>>();
-  /** Stores that must not be opened again, and why; how often each partition had one. */
-  readonly #damage = new Map<number, string>();
+  readonly #opening: StoreOpening<View>;
+  /** How often each partition had a damaged store. */
   readonly #rebuilds = new Map<number, number>();
   readonly #ending = new AbortController();
   #gathering: AbortController | undefined;
   readonly #failures: LogFailures;
-  readonly #inquiry: EndsInquiry<Question | undefined, PartitionActor<View>>;
+  readonly #inquiry: EndsInquiry<Question | undefined, Asker<Question | undefined>>;
   readonly #restoreMeter: RestoreMeter;
   readonly #standstill = new Standstill(LOOK_WAIT_MS);
   #reader: Reader;
@@ -94,6 +89,12 @@ export class PartitionSet<View> implements HeldPartitions<View> {
       ...options,
       outage: this.#failures.ends,
       onHeard: () => this.#restoreMeter.note(this.#actors.values()),
+    });
+    this.#opening = new StoreOpening({
+      ...options,
+      ending: this.#ending.signal,
+      holds: (actor) => this.#holds(actor),
+      ask: (asker) => this.#inquiry.ask(asker),
     });
     this.#reader = options.log.reader(topic);
     this.#running = Promise.all([this.#read(), this.#look()]);
@@ -149,16 +150,19 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   }
 
   #add(partitions: readonly number[]): void {
+    const added: PartitionActor<View>[] = [];
     for (const partition of partitions) {
       const actor: PartitionActor<View> = new PartitionActor<View>(partition, {
         ...this.options,
+        storePath: () => this.options.storePath(partition),
         awaited: () => this.#gathering?.abort(),
         endWanted: () => this.#inquiry.ask(actor),
         damaged: (reason) => this.#damaged(partition, reason),
       });
       this.#actors.set(partition, actor);
+      added.push(actor);
     }
-    void this.#open(partitions);
+    void this.#opening.open(added, (partition) => this.#closing.get(partition));
   }
 
   #remove(partition: number): void {
@@ -168,22 +172,29 @@ export class PartitionSet<View> implements HeldPartitions<View> {
     if (closed) this.#closing.set(partition, closed);
   }
 
-  /** Sets the partition's store aside, and rebuilds it from the log's start. */
+  /** Sets the partition's store aside, and rebuilds it from the log's start; goes on with it where the log cannot rebuild it. */
   rebuild(partition: number, reason: string): void {
+    this.#replace(partition, reason, true);
+  }
+
+  #replace(partition: number, reason: string, isUsable: boolean): void {
     if (this.#ending.signal.aborted || !this.#actors.has(partition)) return;
-    this.#damage.set(partition, reason);
+    this.#opening.condemn(partition, { reason, isUsable });
     this.#remove(partition);
     this.#add([partition]);
   }
 
   #damaged(partition: number, reason: string): void {
-    const { storeDamaged, warn } = this.options;
+    const { storeDamaged, storePath, warn } = this.options;
     if (storeDamaged) return storeDamaged(reason);
     const rebuilds = (this.#rebuilds.get(partition) ?? 0) + 1;
     if (rebuilds > REBUILDS_MAX)
-      return warn(partition, `The store is damaged again, after ${REBUILDS_MAX} new ones. Look at the disk, then restart.`);
+      return warn(
+        partition,
+        `The store ${storePath(partition)} is damaged again, after ${REBUILDS_MAX} new ones. Look at the disk, then restart.`,
+      );
     this.#rebuilds.set(partition, rebuilds);
-    this.rebuild(partition, reason);
+    this.#replace(partition, reason, false);
   }
 
   async close(): Promise<void> {
@@ -201,33 +212,6 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   positions(): Map<number, number> {
     const opened = [...this.#actors].filter(([, actor]) => actor.view !== undefined);
     return new Map(opened.map(([partition, actor]) => [partition, actor.nextOffset]));
-  }
-
-  async #open(partitions: readonly number[]): Promise<void> {
-    for (const [n, partition] of partitions.entries()) {
-      if (n > 0 && n % OPENED_PER_TURN === 0) await this.options.clock.yield();
-      await this.#closing.get(partition);
-      const actor = this.#actors.get(partition);
-      if (!actor || actor.view) continue;
-      if (!this.#tryOpen(actor)) void this.#openLater(actor);
-    }
-  }
-
-  #tryOpen(actor: PartitionActor<View>): boolean {
-    const { partition } = actor;
-    try {
-      actor.open(this.options.openStore(partition, this.#damage.get(partition)));
-      this.#damage.delete(partition);
-      return true;
-    } catch (e) {
-      actor.storeFailed(e);
-      return false;
-    }
-  }
-
-  async #openLater(actor: PartitionActor<View>): Promise<void> {
-    do await this.options.clock.sleep(STORE_RETRY_WAIT_MS, this.#ending.signal);
-    while (this.#holds(actor) && !this.#tryOpen(actor));
   }
 
   #holds(actor: PartitionActor<View>): boolean {
@@ -291,6 +275,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
         const ends = await within(clock, LOOK_WAIT_MS, log.ends(topic));
         if (!ends) throw new Error(`no answer within ${LOOK_WAIT_MS} ms`);
         this.#failures.ends.worked();
+        if (!this.options.mayBeginLate) this.options.topics?.noteLostHeads(lostHeads(this.held(), ends.partitions));
         for (const { actor, question } of asked) if (this.#holds(actor) && !actor.hear(question, ends)) this.#inquiry.ask(actor);
         // Who is made to wait by a quota gets on, if slowly.
         if (!this.#standstill.look(this.#reader.isThrottled ? [] : this.held(), ends.partitions)) continue;

@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import type { AppError } from "../errors.ts";
 import type { LogRecord } from "../log/log.ts";
+import type { LostHead } from "./lost-heads.ts";
 import type { Outcomes } from "../telemetry/meters.ts";
 
 /**
@@ -132,6 +133,8 @@ export interface TopicsStanding {
   readonly warnings: readonly TopicWarning[];
   /** Of each topic that was looked at, every concern that there can be. */
   readonly findings: readonly TopicFinding[];
+  /** Told now and then of which partitions the log has lost records that the state has, where that was not accepted. */
+  noteLostHeads(heads: readonly LostHead[]): void;
 }
 
 export interface TopicWarning {

@@ -16,14 +16,10 @@ import {
 
 /** Where a process keeps its stores: on disk, or in memory where a simulation runs many. */
 export interface State {
-  /** Opens a store, or makes it. */
-  open(
-    name: string,
-    projection: Projection<unknown>,
-    identity: StoreIdentity,
-    wall_ms: number,
-    locking?: Locking,
-  ): OpenedDatabase;
+  /** Opens a store, or makes it. One that cannot be used is left as it is. */
+  open(name: string, projection: Projection<unknown>, identity: StoreIdentity, locking?: Locking): OpenedDatabase;
+  /** Where the store is, whether or not it is there. */
+  path(name: string): string;
   /** Gives a store that is closed another name, so that the next `open` makes a new one. Returns that name. */
   setAside(name: string, wall_ms: number): string;
   /** The partitions of the topic that have a store of their own here, named by `storeName`. */
@@ -34,6 +30,9 @@ export interface State {
 /** The state for the log with this id. */
 export type ClaimState = (logId: string) => State;
 
+/** Of all stores for the log with this id. */
+export const statePath = (dataDir: string, logId: string): string => join(dataDir, "state", logId);
+
 export const storeName = (topic: string, partition: number): string => `${topic}.${partition}.sqlite`;
 
 /**
@@ -41,7 +40,7 @@ export const storeName = (topic: string, partition: number): string => `${topic}
  * claimed or changed.
  */
 function appliedStore(dataDir: string, logId: string, topic: string): string | undefined {
-  const state = join(dataDir, "state", logId);
+  const state = statePath(dataDir, logId);
   if (!existsSync(state)) return undefined;
   for (const name of readdirSync(state, { recursive: true, encoding: "utf8" })) {
     const file = basename(name);
@@ -88,14 +87,14 @@ const INSTANCES_MAX = 64;
  */
 export class StateDir implements State {
   private constructor(
-    private readonly path: string,
+    private readonly directory: string,
     private readonly lock: FileLock,
   ) {}
 
   /** Throws DATA_DIR_IN_USE when all are held. */
   static claim(dataDir: string, logId: string, role: string): StateDir {
     for (let n = 0; n < INSTANCES_MAX; n++) {
-      const path = join(dataDir, "state", logId, `${role}-${n}`);
+      const path = join(statePath(dataDir, logId), `${role}-${n}`);
       mkdirSync(path, { recursive: true });
       const lock = new FileLock(join(path, "lock"));
       if (lock.tryTake()) return new StateDir(path, lock);
@@ -106,30 +105,28 @@ export class StateDir implements State {
     );
   }
 
-  open(
-    name: string,
-    projection: Projection<unknown>,
-    identity: StoreIdentity,
-    wall_ms: number,
-    locking?: Locking,
-  ): OpenedDatabase {
+  open(name: string, projection: Projection<unknown>, identity: StoreIdentity, locking?: Locking): OpenedDatabase {
     const before = openFilesShortage();
     if (before !== undefined) throw new AppError("STORE_FAILED", before);
     try {
-      return openDatabase(join(this.path, name), projection, identity, wall_ms, locking);
+      return openDatabase(this.path(name), projection, identity, locking);
     } catch (e) {
       const shortage = cannotBeOpened(e) ? openFilesShortage() : undefined;
       throw shortage === undefined ? e : new AppError("STORE_FAILED", shortage, {}, e);
     }
   }
 
+  path(name: string): string {
+    return join(this.directory, name);
+  }
+
   setAside(name: string, wall_ms: number): string {
-    return moveAside(join(this.path, name), wall_ms);
+    return moveAside(this.path(name), wall_ms);
   }
 
   partitions(topic: string): number[] {
     const partitions: number[] = [];
-    for (const name of readdirSync(this.path)) {
+    for (const name of readdirSync(this.directory)) {
       if (!name.startsWith(`${topic}.`) || !name.endsWith(".sqlite")) continue;
       const partition = Number(name.slice(topic.length + 1, -".sqlite".length));
       if (Number.isInteger(partition)) partitions.push(partition);

@@ -22,37 +22,31 @@ const BUSY_WAIT_MS_MAX = 5;
 /** shared: other processes may look in, which costs each query two locks. exclusive: none may (measured: 6 % of a cart's time). */
 export type Locking = "shared" | "exclusive";
 
-export interface OpenedDatabase {
-  readonly db: Database;
-  /** Where an unusable file was moved, and why. */
-  readonly setAside: { readonly path: string; readonly reason: string } | undefined;
+/** A file that is not to be used, and why; it is where it was. */
+export interface Unusable {
+  readonly unusable: string;
 }
+
+export type OpenedDatabase = { readonly db: Database } | Unusable;
 
 /**
  * Opens a projection's database file, making it if it is missing. A file that is damaged, or that holds another projection, another
- * version or another log's rows, is moved aside (the log can rebuild it) and a new one is made.
+ * version or another log's rows, is left where it is: whoever knows that the log can rebuild it moves it aside and opens again.
  */
 export function openDatabase(
   path: string,
   projection: Projection<unknown>,
   identity: StoreIdentity,
-  wall_ms: number,
   locking: Locking = "shared",
 ): OpenedDatabase {
   mkdirSync(dirname(path), { recursive: true });
-  let reason: string;
   try {
     const db = openFile(path, projection, identity, locking);
-    if (typeof db !== "string") return { db, setAside: undefined };
-    reason = db;
+    return typeof db === "string" ? { unusable: db } : { db };
   } catch (e) {
     if (!isDamage(e)) throw e;
-    reason = `it is damaged (${e.code})`;
+    return { unusable: `it is damaged (${e.code})` };
   }
-  const aside = moveAside(path, wall_ms);
-  const db = openFile(path, projection, identity, locking);
-  if (typeof db === "string") throw new Error(`a new store is not usable: ${db}`);
-  return { db, setAside: { path: aside, reason } };
 }
 
 /** Whether the file holds what was applied of the topic; true also where it cannot be told, as while another program holds it. */
@@ -132,17 +126,18 @@ export function prepareDatabase(db: Database, projection: Projection<unknown>, i
     ) STRICT`);
     db.run(projection.schema);
   }).immediate();
-  addColumns(db);
+  const found = db.query<typeof expected, []>("SELECT name, version, log_id, topic FROM store").get();
+  for (const key of ["name", "version", "log_id", "topic"] as const) {
+    if (found?.[key] !== expected[key]) return `its ${key} is ${found?.[key]}, not ${expected[key]}`;
+  }
   const { partition } = identity;
   const other =
     partition === undefined
       ? null
       : db.query<{ partition: number }, [number]>("SELECT partition FROM position WHERE partition <> ?").get(partition);
   if (other) return `it is partition ${other.partition}'s, not ${partition}'s`;
-  const found = db.query<typeof expected, []>("SELECT name, version, log_id, topic FROM store").get();
-  for (const key of ["name", "version", "log_id", "topic"] as const) {
-    if (found?.[key] !== expected[key]) return `its ${key} is ${found?.[key]}, not ${expected[key]}`;
-  }
+  // Only now: what is not to be used is left as it was made.
+  addColumns(db);
   return undefined;
 }
 
@@ -156,8 +151,6 @@ function addColumns(db: Database): void {
       .all()
       .map(({ name }) => name),
   );
-  // No position at all: the file is none of ours, and is about to be set aside.
-  if (there.size === 0) return;
   for (const [name, type] of Object.entries(ADDED_COLUMNS))
     if (!there.has(name)) db.run(`ALTER TABLE position ADD COLUMN ${name} ${type}`);
 }

@@ -1,9 +1,10 @@
 import type { TopicDescription } from "../log/log.ts";
 
-/** What can be wrong with a topic's set-up; stable, as metrics and alerts name them. */
+/** What can be wrong with a topic, its set-up or what it has lost already; stable, as metrics and alerts name them. */
 export const TOPIC_CONCERNS = [
   "compacted",
   "retention",
+  "first-records-lost",
   "log-append-time",
   "timestamps-refused",
   "batch-bytes",

@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import type { Log, TopicDescription } from "../log/log.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { TopicFinding, TopicWarning } from "./projection.ts";
+import { type LostHead, lostHeadConcern } from "./lost-heads.ts";
 import { letterBytesNeeded, TOPIC_CONCERNS, type TopicConcern, topicConcerns, type TopicUse } from "./topic-concerns.ts";
 
 const LOOK_WAIT_MS = 60_000;
@@ -26,7 +27,9 @@ export interface TopicWatchOptions {
  * (decision 14): a look that fails leaves what the last one found.
  */
 export class TopicWatch {
+  /** About its settings, by topic. */
   readonly #concerns = new Map<string, readonly TopicConcern[]>();
+  #lostHead: TopicConcern | undefined;
   readonly #told = new Map<string, { readonly what: string; readonly message: string; readonly at_ms: number }>();
   #lettersId: string | undefined;
 
@@ -41,16 +44,34 @@ export class TopicWatch {
   }
 
   get warnings(): TopicWarning[] {
-    return [...this.#concerns].flatMap(([topic, concerns]) =>
+    return this.#found.flatMap(([topic, concerns]) =>
       concerns.filter(({ isWarning }) => isWarning).map(({ code, message }) => ({ topic, code, detail: message })),
     );
   }
 
   /** For each topic that was looked at, every concern that there can be. */
   get findings(): TopicFinding[] {
-    return [...this.#concerns].flatMap(([topic, concerns]) =>
+    return this.#found.flatMap(([topic, concerns]) =>
       TOPIC_CONCERNS.map((code) => ({ topic, code, isFound: concerns.some((concern) => concern.code === code) })),
     );
+  }
+
+  get #found(): (readonly [topic: string, concerns: readonly TopicConcern[]])[] {
+    const topics = new Set(this.#concerns.keys());
+    if (this.#lostHead) topics.add(this.options.topic);
+    return Array.from(topics, (topic) => [topic, this.#concernsOf(topic)]);
+  }
+
+  #concernsOf(topic: string): readonly TopicConcern[] {
+    const concerns = this.#concerns.get(topic) ?? [];
+    return this.#lostHead === undefined || topic !== this.options.topic ? concerns : [...concerns, this.#lostHead];
+  }
+
+  /** Of which partitions the orders' topic has lost records that the state has. */
+  noteLostHeads(heads: readonly LostHead[]): void {
+    const { topic } = this.options;
+    this.#lostHead = lostHeadConcern(topic, heads);
+    this.#tell(topic);
   }
 
   async look(): Promise<void> {
@@ -79,14 +100,14 @@ export class TopicWatch {
     const description = await this.options.log.describe(use.topic);
     if (description === undefined) return undefined;
     if (use.role === "dead-letters") this.#noteLetters(description);
-    const concerns = topicConcerns(use, description);
-    this.#concerns.set(use.topic, concerns);
-    this.#tell(use.topic, concerns);
+    this.#concerns.set(use.topic, topicConcerns(use, description));
+    this.#tell(use.topic);
     return description;
   }
 
-  #tell(topic: string, concerns: readonly TopicConcern[]): void {
+  #tell(topic: string): void {
     const { clock, logger } = this.options;
+    const concerns = this.#concernsOf(topic);
     const now_ms = clock.now_ms();
     for (const code of TOPIC_CONCERNS) {
       const key = `${code} ${topic}`;

@@ -5,6 +5,7 @@ import { Backoff } from "../log/backoff.ts";
 import type { CreatedTopic, Log } from "../log/log.ts";
 import type { Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { LostHead } from "./lost-heads.ts";
 import type { StateOf } from "./state-dir.ts";
 import type { TopicFinding, TopicsStanding, TopicWarning } from "./projection.ts";
 import { letterBytesMax } from "./topic-concerns.ts";
@@ -75,6 +76,10 @@ export class Topics implements TopicsStanding {
 
   get warnings(): readonly TopicWarning[] {
     return this.#watch.warnings;
+  }
+
+  noteLostHeads(heads: readonly LostHead[]): void {
+    this.#watch.noteLostHeads(heads);
   }
 
   get findings(): readonly TopicFinding[] {

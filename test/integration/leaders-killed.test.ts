@@ -5,6 +5,7 @@ import { CreateLoad } from "../support/cluster/create-load.ts";
 import {
   appendForeign,
   created,
+  health,
   live,
   type OrdersTopic,
   ordersTopic,
@@ -150,6 +151,19 @@ await clusterSuite("leaders fail under load", (cluster) => {
       const denied = (await Promise.all(known.map((orderId) => read(program, orderId)))).filter((code) => code.startsWith("404"));
       expect(denied).toEqual([]);
       expect(await live(program)).toEqual([200, 200]);
+      const away = [1, 2].map((node) => cluster().brokers.split(",")[node - 1] as string);
+      for (const url of [program.cartUrl, program.orderUrl]) {
+        let reason = "";
+        await waitUntil(
+          () => `for both brokers that are away to be named; it was said: ${reason}`,
+          async () => {
+            reason = (await health(url)).reason ?? "";
+            return away.every((address) => reason.includes(address));
+          },
+        );
+        expect(reason).not.toContain("replication.factor");
+      }
+      expect(program.output()).not.toContain("replication.factor");
       await cluster().heal();
       for (const partition of known.keys())
         await waitUntil("creates again", async () => (await created(program, orders.newOrder(partition))) === "200", {

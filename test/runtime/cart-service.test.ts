@@ -1,4 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
+import { Database } from "bun:sqlite";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { CartService } from "../../src/cart/service.ts";
 import { systemClock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
@@ -22,11 +25,12 @@ async function rig() {
   const broker = new MemoryBroker({ clock: systemClock, newUuid: () => crypto.randomUUID(), faults });
   const { path: dir } = await tempDir();
   const env = { DATA_DIR: dir, TOPIC_PARTITIONS: `${PARTITIONS}`, APPEND_WAIT_MS_MAX: "1000", PARTITIONS_SETTLE_MS: "60000" };
-  const config = readConfig(env);
+  let config = readConfig(env);
   const logged: string[] = [];
   let claims = (id: string) => StateDir.claim(dir, id, "cart");
-  const start = () =>
+  const start = (damage?: string) =>
     new CartService({
+      damage,
       config,
       log: broker.connect("cart"),
       claimState: (id) => claims(id),
@@ -36,7 +40,17 @@ async function rig() {
       newUuid: () => crypto.randomUUID(),
       indexDamaged: () => undefined,
     });
-  return { leaders, logged, start, refuseState: (refuse: typeof claims) => void (claims = refuse), claims };
+  const acceptLateStart = () => void (config = readConfig({ ...env, LOG_START: "accept" }));
+  return {
+    broker,
+    dir,
+    acceptLateStart,
+    leaders,
+    logged,
+    start,
+    refuseState: (refuse: typeof claims) => void (claims = refuse),
+    claims,
+  };
 }
 
 const order = (partition: number, n = 0) => orderIn(partition, PARTITIONS, n);
@@ -84,18 +98,70 @@ test("a topic of which a partition cannot be asked is not taken for new: carts m
 });
 
 test("an index that cannot be opened: health and clients are told why", async () => {
-  const { start, refuseState, claims } = await rig();
+  const { logged, start, refuseState, claims } = await rig();
   refuseState(() => {
     throw new Error("ENOSPC: no space left on device");
   });
   const cart = start();
   await waitUntil("health tells", () => readiness(cart.partitions).reason !== undefined);
-  expect(readiness(cart.partitions).reason).toMatch(/index of orders fails: ENOSPC/);
+  expect(readiness(cart.partitions).reason).toMatch(/STORE_FAILED: Opening the index of orders fails: \S+: ENOSPC/);
   expect(await create(cart, order(0))).toBe("LOG_UNAVAILABLE");
   refuseState(claims);
   await ready(cart);
   expect(readiness(cart.partitions).reason).toBeUndefined();
+  const allClear = logged.find((line) => line.includes("works again"));
+  expect(allClear).toContain('"level":"info"');
+  expect(allClear).not.toContain("STORE_FAILED");
   await cart.stop();
+});
+
+test("an index of another version is left where it is where the log cannot rebuild it, and set aside where that is accepted", async () => {
+  const { broker, dir, leaders, start, acceptLateStart } = await rig();
+  const first = start();
+  await ready(first);
+  expect(await create(first, order(1))).toBe("ok");
+  expect(await create(first, order(1, 1))).toBe("ok");
+  await first.stop();
+  const path = join(dir, "state", broker.id, "cart-0", "orders.events.sqlite");
+  const db = new Database(path);
+  db.run("UPDATE store SET version = 99");
+  db.close();
+  await broker.connect("operator").deleteRecords("orders.events", 1, 1);
+  const files = () =>
+    readdirSync(join(dir, "state", broker.id, "cart-0")).filter((name) => /sqlite(\.set-aside-\d+)?$/.test(name));
+  leaders.set(2, "none");
+  const second = start();
+  await waitUntil("it is said that it waits", () => readiness(second.partitions).reason !== undefined);
+  expect(readiness(second.partitions).reason).toMatch(/^Asking where orders\.events begins fails: .*has no leader/);
+  leaders.clear();
+  await waitUntil("it halts", () => readiness(second.partitions).status === "halted");
+  const { partitions } = readiness(second.partitions);
+  const why = partitions.map(({ halted }) => halted);
+  expect(why).toEqual(Array(PARTITIONS).fill(expect.stringContaining(`${path} cannot be used (its version is 99, not `)));
+  expect(why[0]).toMatch(/begins at offset 1 in partition 1.*left where it is/);
+  expect(await create(second, order(1))).toBe("PARTITION_HALTED");
+  await second.stop();
+  expect(files()).toEqual(["orders.events.sqlite"]);
+  acceptLateStart();
+  const third = start();
+  await waitUntil("it is rebuilt", () => third.partitions.get(1)?.nextOffset === 2);
+  expect(third.partitions.get(1)?.startedAt).toBe(1);
+  await third.stop();
+  expect(files()).toHaveLength(2);
+});
+
+test("an index that was found damaged is not opened again, though it can be", async () => {
+  const { start, logged } = await rig();
+  const first = start();
+  await ready(first);
+  expect(await create(first, order(0))).toBe("ok");
+  await first.stop();
+  const again = start("a row of it cannot be read");
+  await waitUntil("it is rebuilt", () => again.partitions.get(0)?.nextOffset === 1);
+  await again.stop();
+  expect(logged.filter((line) => line.includes("was set aside"))).toEqual([
+    expect.stringContaining("a row of it cannot be read"),
+  ]);
 });
 
 test("what the log refuses is told to people, and health shows it", async () => {

@@ -13,7 +13,7 @@ const TOPIC = "orders.events";
 const MINUTE_MS = 60_000;
 
 /** An order service on a log in memory, with what it warns of; time can be let pass. */
-function started(faults: MemoryFaults = noFaults, change: (log: Log) => void = () => undefined) {
+function started(faults: MemoryFaults = noFaults, change: (log: Log) => void = () => undefined, onClaim = () => {}, env = {}) {
   const passed = { ms: 0 };
   const sleeping = new Set<() => void>();
   const clock = {
@@ -41,10 +41,14 @@ function started(faults: MemoryFaults = noFaults, change: (log: Log) => void = (
   const broker = new MemoryBroker({ clock: systemClock, newUuid: () => `id-${ids++}`, faults });
   const log: Log = broker.connect("test");
   change(log);
-  const config = readConfig({ ORDERS_TOPIC: TOPIC, TOPIC_PARTITIONS: "2", BACKOFF_MS_MIN: "10", BACKOFF_MS_MAX: "100" });
+  const config = readConfig({ ORDERS_TOPIC: TOPIC, TOPIC_PARTITIONS: "2", BACKOFF_MS_MIN: "10", BACKOFF_MS_MAX: "100", ...env });
   const disk = new Disk();
+  const claimState = () => {
+    onClaim();
+    return disk;
+  };
   const logger = pino({ level: "warn" }, { write });
-  const service = new OrderService({ config, log, claimState: () => disk, logger, clock, random: () => 0.5 });
+  const service = new OrderService({ config, log, claimState, logger, clock, random: () => 0.5 });
   const stop = async () => {
     await service.stop();
     await log.close();
@@ -112,6 +116,74 @@ describe("what keeps an order service from its work is said", () => {
       expect(readiness(rig.set)).not.toHaveProperty("deadLetters");
     },
   );
+});
+
+test("a state that cannot be claimed suspends the partitions, and is not told as the group's failure", async () => {
+  let isFull = true;
+  const full = Object.assign(new Error("database or disk is full"), { code: "SQLITE_FULL" });
+  await using rig = started(noFaults, undefined, () => {
+    if (isFull) throw full;
+  });
+  await eventually(() => rig.set.get(0)?.state === "suspended" && rig.set.get(1)?.state === "suspended");
+  expect(readiness(rig.set)).toMatchObject({ status: "suspended", reason: expect.stringContaining("STORE_FAILED") });
+  expect(rig.set.get(0)?.hindered).toMatch(/STORE_FAILED: .*data\/state\S+: database or disk is full\. Make room/);
+  expect(rig.warnings.filter((warning) => warning.includes("Joining the group"))).toEqual([]);
+  isFull = false;
+  rig.pass(1_000);
+  await eventually(() => readiness(rig.set).status === "ready");
+});
+
+describe("a topic that loses its first records while the state has them", () => {
+  const lost = (set: { readonly topics?: unknown }) =>
+    ((set as OrderService["partitions"]).topics?.warnings ?? []).filter(({ code }) => code === "first-records-lost");
+
+  test("is a concern: in the log once, in health and for the metric, until it has them again", async () => {
+    await using rig = started();
+    await eventually(() => readiness(rig.set).status === "ready");
+    await rig.log.producer().append(TOPIC, [poison(0, "{"), poison(0, "["), poison(1, "{")]);
+    await eventually(() => rig.set.get(0)?.nextOffset === 2);
+    rig.pass(5_000);
+    await Bun.sleep(50);
+    expect(lost(rig.set)).toEqual([]);
+    await rig.log.deleteRecords(TOPIC, 0, 1);
+    rig.pass(5_000);
+    await eventually(() => lost(rig.set).length === 1);
+    expect(lost(rig.set)[0]?.detail).toMatch(/partition 0 begins at offset 1\).*the state could not be rebuilt from it/);
+    expect(readiness(rig.set)).toMatchObject({ status: "ready", warnings: lost(rig.set) });
+    expect(rig.set.topics?.findings).toContainEqual({ topic: TOPIC, code: "first-records-lost", isFound: true });
+    rig.pass(5_000);
+    await Bun.sleep(50);
+    expect(rig.warnings.filter((warning) => warning.includes("has lost its first records"))).toHaveLength(1);
+    rig.pass(MINUTE_MS);
+    await Bun.sleep(50);
+    // The look at the settings leaves it as it is.
+    expect(lost(rig.set)).toHaveLength(1);
+  });
+
+  test("is none where that is accepted", async () => {
+    await using rig = started(noFaults, undefined, undefined, { LOG_START: "accept" });
+    await eventually(() => readiness(rig.set).status === "ready");
+    await rig.log.producer().append(TOPIC, [poison(0, "{"), poison(0, "[")]);
+    await eventually(() => rig.set.get(0)?.nextOffset === 2);
+    await rig.log.deleteRecords(TOPIC, 0, 1);
+    rig.pass(5_000);
+    await Bun.sleep(50);
+    expect(lost(rig.set)).toEqual([]);
+  });
+});
+
+test("records that go to the dead letters are told of, and a minute later how many there were since", async () => {
+  await using rig = started();
+  await eventually(() => readiness(rig.set).status === "ready");
+  await rig.log.producer().append(TOPIC, [poison(0, "{")]);
+  const told = () => rig.warnings.filter((warning) => warning.includes("went to the dead letters"));
+  await eventually(() => told().length === 1);
+  await rig.log.producer().append(TOPIC, [poison(0, "{"), poison(0, "{")]);
+  await eventually(() => rig.set.get(0)?.nextOffset === 3);
+  expect(told()).toEqual([expect.stringContaining("1 record went")]);
+  rig.pass(MINUTE_MS);
+  await eventually(() => told().length === 2);
+  expect(told()[1]).toMatch(/^2 records went .*: the reason is not_json, the last was at offset 2\./);
 });
 
 test("a rebuild that an operator asked for is told as that, and appends the letters anew that went with their topic", async () => {

@@ -13,7 +13,7 @@ import type { Status } from "../../src/orders/order.ts";
 import { DeadLetters } from "../../src/partitions/dead-letters.ts";
 import { PartitionSet } from "../../src/partitions/partition-set.ts";
 import type { RestoreProgress } from "../../src/partitions/projection.ts";
-import { moveAside, openDatabase, PartitionStore } from "../../src/partitions/store.ts";
+import { moveAside, openDatabase, PartitionStore, type Unusable } from "../../src/partitions/store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { ApplyTracer } from "../../src/telemetry/tracer.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -88,6 +88,7 @@ export class Rig implements AsyncDisposable {
   readonly #sets: PartitionSet<OrdersView>[] = [];
   owner = true;
   mayBeginLate = false;
+  beforeSettingAside = (): void => undefined;
   createDeadLetterTopic: (() => Promise<unknown>) | undefined;
   /** Added to what the partition set takes for the time, so that a test need not wait for it. */
   passed_ms = 0;
@@ -131,9 +132,9 @@ export class Rig implements AsyncDisposable {
       ...common,
       deadLetterTopic: DEAD_LETTER_TOPIC,
       ...(this.createDeadLetterTopic ? { createTopic: this.createDeadLetterTopic } : {}),
-      appended: (partition, letters, cut) => this.metrics.deadLettersAppended(partition, letters, cut),
+      appended: (partition, letters, cut) => this.metrics.deadLettersAppended(partition, letters.length, cut),
     });
-    const set = new PartitionSet({
+    const set = new PartitionSet<OrdersView>({
       ...common,
       membership: () => "stable",
       meter: this.metrics,
@@ -142,10 +143,15 @@ export class Rig implements AsyncDisposable {
       mayBeginLate: this.mayBeginLate,
       readable: (records) => void this.readable.push(...records.map(({ offset }) => offset)),
       restoring: (message, progress) => void this.restoring.push([message, progress]),
-      openStore: (partition, damage) => {
-        const path = this.storePath(name, partition);
-        if (damage !== undefined) moveAside(path, 0);
-        const { db } = openDatabase(path, orderProjection, { logId: "log", topic: TOPIC }, 0);
+      storePath: (partition) => this.storePath(name, partition),
+      setStoreAside: (partition) => {
+        this.beforeSettingAside();
+        moveAside(this.storePath(name, partition), 0);
+      },
+      openStore: (partition): PartitionStore<OrdersView> | Unusable => {
+        const opened = openDatabase(this.storePath(name, partition), orderProjection, { logId: "log", topic: TOPIC });
+        if ("unusable" in opened) return opened;
+        const { db } = opened;
         const store = new PartitionStore(db, orderProjection, partition, () => db.close(), this.metrics);
         beforeOpen(store, db);
         return store;

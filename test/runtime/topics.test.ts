@@ -339,7 +339,7 @@ test("each concern that there can be is a series, 1 where it is found", async ()
   const set = { partitionCount: 4, held: () => [], readFailure: undefined, standstill: undefined, restore: undefined, topics };
   metrics.watch(() => set);
   const series = (await metrics.text()).split("\n").filter((line) => line.startsWith("orders_topic_concern{"));
-  expect(series).toHaveLength(22);
+  expect(series).toHaveLength(24);
   expect(series.filter((line) => line.endsWith(" 1"))).toEqual([
     'orders_topic_concern{topic="orders.events",concern="retention",component="cart"} 1',
   ]);

@@ -52,7 +52,7 @@ export class Disk implements State {
   /** Older states of the files, each whole, as a power cut may leave them. */
   #older = new Map<string, Uint8Array>();
 
-  open(name: string, projection: Projection<unknown>, identity: StoreIdentity): OpenedDatabase {
+  open(name: string, projection: Projection<unknown>, identity: StoreIdentity): OpenedDatabase & { readonly db: Database } {
     const kind = JSON.stringify([projection.name, projection.version, identity]);
     const file = this.#files.get(name) ?? {
       kind,
@@ -62,7 +62,11 @@ export class Disk implements State {
     this.#files.set(name, file);
     if (file.kind !== kind) throw new Error(`${name} is ${file.kind}, not ${kind}`);
     if (file.db.inTransaction) file.db.run("ROLLBACK");
-    return { db: file.db, setAside: undefined };
+    return { db: file.db };
+  }
+
+  path(name: string): string {
+    return name;
   }
 
   setAside(name: string): string {

@@ -162,9 +162,9 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     replace: " !== undefined",
   },
   "an undecodable batch halts its partition": {
-    file: "src/partitions/actor.ts",
-    find: "        const { undecodable } = record;\n",
-    replace: "        const { undecodable } = record;\n        if (undecodable) throw new Error(undecodable.reason);\n",
+    file: "src/partitions/fold-batch.ts",
+    find: "    const { undecodable } = record;\n",
+    replace: "    const { undecodable } = record;\n    if (undecodable) throw new Error(undecodable.reason);\n",
   },
   "a 404 while the partition waits": {
     file: "src/order-service/queries.ts",

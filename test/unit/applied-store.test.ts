@@ -5,6 +5,7 @@ import { OwnCreates } from "../../src/cart/own-creates.ts";
 import { orderProjection } from "../../src/order-service/order-projection.ts";
 import { appliedState, StateDir, storeName } from "../../src/partitions/state-dir.ts";
 import { PartitionStore } from "../../src/partitions/store.ts";
+import { openedDb } from "../support/opened-db.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
 const TOPIC = "orders.events";
@@ -15,7 +16,7 @@ test("state of a topic is a store that something was applied to, of any role, an
   await using dir = await tempDir();
   expect(found(dir.path)).toBeUndefined();
   const state = StateDir.claim(dir.path, "log", "order-service");
-  const { db } = state.open(storeName(TOPIC, 3), orderProjection, identity, 0);
+  const db = openedDb(state.open(storeName(TOPIC, 3), orderProjection, identity));
   const store = new PartitionStore(db, orderProjection, 3, () => db.close());
   expect(found(dir.path)).toBeUndefined();
   store.commit(0, undefined);
@@ -43,7 +44,7 @@ test("so is one that cannot be looked into, since another program holds it", asy
   await using dir = await tempDir();
   const state = StateDir.claim(dir.path, "log", "cart");
   const projection = indexProjection(new OwnCreates());
-  const { db } = state.open(`${TOPIC}.sqlite`, projection, identity, 0, "exclusive");
+  const db = openedDb(state.open(`${TOPIC}.sqlite`, projection, identity, "exclusive"));
   new PartitionStore(db, projection, 0, () => undefined).commit(1, undefined);
   expect(found(dir.path)).toBe(join(dir.path, "state/log/cart-0", `${TOPIC}.sqlite`));
   db.close();

@@ -20,14 +20,16 @@ async function toldWithin(passing_ms: number, type: string): Promise<string[]> {
     },
   };
   const refusal = Object.assign(new Error(`refused by ${type}`), { type });
-  const connections: Pick<Connections, "any" | "close"> = { any: () => Promise.reject(refusal), close: () => undefined };
+  const away = "broker 2 at b:1, broker 3 at c:1";
+  const reach = { tryAll: () => Promise.resolve(), unreachable: () => away, beside: (cause: string) => cause };
+  const connections = { any: () => Promise.reject(refusal), close: () => undefined, reach } as unknown as Connections;
   const listener = {
     assigned: () => undefined,
     lost: (reason: string) => void told.push(reason),
     waiting: () => undefined,
   };
   const membership = new KafkaMembership(
-    () => connections as Connections,
+    () => connections,
     { group: "g", topic: "t", localPartitions: () => [], listener },
     { session_timeout_ms: 6_000, backoff_ms_min: 100, backoff_ms_max: 100 },
     clock,
@@ -54,3 +56,9 @@ test.each(["REBALANCE_IN_PROGRESS", "GROUP_LOAD_IN_PROGRESS", "GROUP_COORDINATOR
     expect(await toldWithin(60_000, type)).toEqual(told(type));
   },
 );
+
+test("a coordinator that is missing while brokers are away is told with their names, and no advice about replicas", async () => {
+  const [reason = ""] = await toldWithin(60_000, "GROUP_COORDINATOR_NOT_AVAILABLE");
+  expect(reason).toContain("broker 2 at b:1, broker 3 at c:1");
+  expect(reason).not.toContain("replication.factor");
+});

@@ -1,18 +1,16 @@
 import { type Clock, within } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
+import { type Address, type BrokerReach, nameOf } from "./broker-reach.ts";
 import type { Broker, Exchange, MakeBroker } from "./cluster.ts";
 import { failing, unavailable } from "./protocol/errors.ts";
 import { type Metadata, metadataExchange, type NodeAddress } from "./protocol/metadata.ts";
-
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
 
 export interface ConnectionsOptions {
   readonly seeds: readonly Address[];
   readonly makeBroker: MakeBroker;
   readonly clock: Clock;
+  /** Shared by all instances. */
+  readonly reach: BrokerReach;
 }
 
 const METADATA_MS_MAX = 2_000;
@@ -39,12 +37,11 @@ export class Node {
   constructor(
     readonly address: Address,
     readonly nodeId: number | null,
-    private readonly makeBroker: MakeBroker,
+    private readonly options: Pick<ConnectionsOptions, "makeBroker" | "reach">,
   ) {}
 
   get name(): string {
-    const { host, port } = this.address;
-    return `${this.nodeId === null ? "the broker" : `broker ${this.nodeId}`} at ${host.includes(":") ? `[${host}]` : host}:${port}`;
+    return nameOf(this.address, this.nodeId);
   }
 
   get hasAnswered(): boolean {
@@ -115,8 +112,15 @@ export class Node {
   }
 
   async #connect(): Promise<Broker> {
-    const broker = await this.makeBroker(this.address, this.nodeId);
-    await broker.connect();
+    const { makeBroker, reach } = this.options;
+    const broker = await makeBroker(this.address, this.nodeId);
+    try {
+      await broker.connect();
+    } catch (e) {
+      if (!this.#isBroken) reach.tried(this.address, e);
+      throw e;
+    }
+    reach.tried(this.address);
     this.#used[CONTROL] = true;
     if (this.#isBroken) {
       void broker.disconnect().catch(() => undefined);
@@ -143,7 +147,11 @@ export class Connections {
   #isClosed = false;
 
   constructor(private readonly options: ConnectionsOptions) {
-    this.#seeds = options.seeds.map((address) => new Node(address, null, options.makeBroker));
+    this.#seeds = options.seeds.map((address) => new Node(address, null, options));
+  }
+
+  get reach(): BrokerReach {
+    return this.options.reach;
   }
 
   /** Metadata of the named topics, from whichever broker answers first. Rejects with LOG_UNAVAILABLE when none does. */
@@ -152,6 +160,7 @@ export class Connections {
       const version = await node.version(API_METADATA);
       return node.send(metadataExchange(topics, version, METADATA_MS_MAX));
     });
+    this.options.reach.named(metadata.brokers);
     this.#addresses = new Map(metadata.brokers.map((address) => [address.nodeId, address]));
     for (const [nodeId, node] of this.#nodes) {
       const address = this.#addresses.get(nodeId);
@@ -185,7 +194,7 @@ export class Connections {
     this.#failedAt_ms.set(node.name, this.options.clock.now_ms());
     if (node.nodeId !== null && this.#nodes.get(node.nodeId) === node) this.#nodes.delete(node.nodeId);
     const seed = this.#seeds.indexOf(node);
-    if (seed >= 0) this.#seeds[seed] = new Node(node.address, null, this.options.makeBroker);
+    if (seed >= 0) this.#seeds[seed] = new Node(node.address, null, this.options);
     node.break();
   }
 
@@ -202,14 +211,14 @@ export class Connections {
       node.break();
       node = undefined;
     }
-    node ??= new Node(address, nodeId, this.options.makeBroker);
+    node ??= new Node(address, nodeId, this.options);
     this.#nodes.set(nodeId, node);
     try {
       await node.broker();
       return node;
     } catch (e) {
       this.failed(node);
-      throw new Error(failing(node.name, e, true), { cause: e });
+      throw new Error(this.reach.beside(failing(node.name, e, true)), { cause: e });
     }
   }
 
@@ -228,7 +237,9 @@ export class Connections {
     try {
       return await Promise.any(asked);
     } catch {
-      throw unavailable(failures.find((e) => e instanceof AppError) ?? failures[0]);
+      const first = failures[0];
+      const cause = first instanceof Error ? new Error(this.reach.beside(first.message), { cause: first }) : first;
+      throw unavailable(failures.find((e) => e instanceof AppError) ?? cause);
     }
   }
 
@@ -244,10 +255,10 @@ export class Connections {
 
   /** Connected ones first, then those that did not fail of late; the seeds after the brokers that the cluster names. */
   #candidates(): Node[] {
-    const { clock, makeBroker } = this.options;
+    const { clock } = this.options;
     const now_ms = clock.now_ms();
     for (const [nodeId, address] of this.#addresses)
-      if (!this.#nodes.has(nodeId)) this.#nodes.set(nodeId, new Node(address, nodeId, makeBroker));
+      if (!this.#nodes.has(nodeId)) this.#nodes.set(nodeId, new Node(address, nodeId, this.options));
     const rank = (node: Node): number => {
       const failedAt_ms = this.#failedAt_ms.get(node.name) ?? Number.NEGATIVE_INFINITY;
       return (now_ms - failedAt_ms < AVOIDED_MS ? 2 : 0) + (node.heldBackUntil_ms > now_ms ? 1 : 0);

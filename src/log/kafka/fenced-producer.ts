@@ -3,7 +3,7 @@ import { AppError } from "../../errors.ts";
 import type { NewRecord, Producer } from "../log.ts";
 import { requireTimestamps } from "../timestamp.ts";
 import type { Connections, Node } from "./connections.ts";
-import { findCoordinator } from "./coordinator.ts";
+import { findCoordinator, noCoordinator } from "./coordinator.ts";
 import { BatchOutput, encodeBatch } from "./encode-batch.ts";
 import { TopicLeaders } from "./leaders.ts";
 import {
@@ -30,15 +30,11 @@ const SETTLING_ERRORS = [
   "NOT_COORDINATOR_FOR_GROUP",
 ];
 const FENCED_ERRORS = ["INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED", "INVALID_PRODUCER_ID_MAPPING"];
-/** kafkajs' name for COORDINATOR_NOT_AVAILABLE, and what only an append to a topic needs. */
-const ADVICE: Readonly<Record<string, string>> = {
-  GROUP_COORDINATOR_NOT_AVAILABLE:
-    "the brokers have no transaction coordinator: does their transaction topic want more brokers than there are (transaction.state.log.replication.factor)?",
-  TOPIC_AUTHORIZATION_FAILED: "grant this user WRITE on the topic",
-};
+/** What only an append to a topic needs. */
+const ADVICE: Readonly<Record<string, string>> = { TOPIC_AUTHORIZATION_FAILED: "grant this user WRITE on the topic" };
 
-const advise = (type: string | undefined): string | undefined =>
-  type === undefined ? undefined : (ADVICE[type] ?? adviceOn(type));
+const advise = (type: string | undefined, { reach }: Connections): string | undefined =>
+  type === undefined ? undefined : (noCoordinator(type, "transaction", reach.unreachable()) ?? ADVICE[type] ?? adviceOn(type));
 
 /** A partition's leader said no. */
 class Refused extends Error {
@@ -77,7 +73,8 @@ export class KafkaFencedProducer implements Producer {
       return new KafkaFencedProducer(connections, fencingId, { producerId: Number(producerId), producerEpoch }, clock);
     } catch (e) {
       connections.close();
-      throw openingError(e, fencingId);
+      if (noCoordinator(kafkaErrorType(e) ?? "", "transaction", "") !== undefined) await connections.reach.tryAll();
+      throw openingError(e, fencingId, connections);
     }
   }
 
@@ -190,7 +187,7 @@ export class KafkaFencedProducer implements Producer {
     if (isFenced) return this.#broken;
     if (e instanceof Refused || type?.endsWith("AUTHORIZATION_FAILED")) {
       await this.#abort();
-      return refusal(e);
+      return refusal(e, this.connections);
     }
     return new AppError("APPEND_OUTCOME_UNKNOWN", `The transaction was not confirmed: ${causeOf(e)}`, {}, e);
   }
@@ -207,21 +204,26 @@ export class KafkaFencedProducer implements Producer {
 
 const fenced = (e: unknown) => new AppError("PRODUCER_FENCED", "Another holder of this producer's id took over.", {}, e);
 
-function refusal(e: unknown): AppError {
+function refusal(e: unknown, connections: Connections): AppError {
   const type = kafkaErrorType(e);
   const meaning = e instanceof Refused ? e.error.meaning : "refused";
-  const advice = advise(type);
+  const advice = advise(type, connections);
   const cause = advice === undefined ? causeOf(e) : `${type}: ${advice}`;
   if (meaning === "too-large")
     return new AppError("EVENT_TOO_LARGE", `The batch is larger than the topic takes (${cause}); nothing was appended.`, {}, e);
   if (meaning === "refused" || meaning === "record")
     return new AppError("APPEND_REFUSED", `The broker refused the append, and nothing was appended: ${cause}.`, {}, e);
-  return new AppError("LOG_UNAVAILABLE", `The broker cannot take the append now, and nothing was appended: ${cause}.`, {}, e);
+  return new AppError(
+    "LOG_UNAVAILABLE",
+    `The broker cannot take the append now, and nothing was appended: ${connections.reach.beside(cause)}.`,
+    {},
+    e,
+  );
 }
 
-function openingError(e: unknown, fencingId: string): AppError {
+function openingError(e: unknown, fencingId: string, connections: Connections): AppError {
   const type = kafkaErrorType(e);
-  const advice = advise(type);
+  const advice = advise(type, connections);
   if (type === undefined || advice === undefined) return unavailable(e);
   const code = type.endsWith("AUTHORIZATION_FAILED") ? "APPEND_REFUSED" : "LOG_UNAVAILABLE";
   return new AppError(

@@ -16,8 +16,9 @@ import type {
   TopicOptions,
   Watermarks,
 } from "../log.ts";
+import { type Address, BrokerReach } from "./broker-reach.ts";
 import { brokerMaker, checkPrivateParts } from "./cluster.ts";
-import { type Address, Connections } from "./connections.ts";
+import { Connections } from "./connections.ts";
 import { KafkaFencedProducer } from "./fenced-producer.ts";
 import { TopicLeaders } from "./leaders.ts";
 import { KafkaMembership } from "./membership.ts";
@@ -59,6 +60,7 @@ interface TopicSession {
 export class KafkaLog implements Log {
   readonly kind = "kafka";
   readonly #connect: () => Connections;
+  readonly #reach: BrokerReach;
   readonly #topics = new Map<string, TopicSession>();
   readonly #producers = new Set<KafkaProducer>();
   readonly #open = new Set<{ close(): Promise<void> }>();
@@ -79,7 +81,8 @@ export class KafkaLog implements Log {
     checkPrivateParts(kafka);
     const seeds = options.brokers.map(addressOf);
     const makeBroker = brokerMaker(kafka);
-    this.#connect = () => new Connections({ seeds, makeBroker, clock });
+    this.#reach = new BrokerReach(seeds, makeBroker, clock);
+    this.#connect = () => new Connections({ seeds, makeBroker, clock, reach: this.#reach });
   }
 
   async id(): Promise<string> {
@@ -188,7 +191,7 @@ export class KafkaLog implements Log {
     if (beforeOffset <= startOffset) return;
     await this.#onTopic(topic, async ({ connections, leaders }) => {
       const leader = leaders.leaderOf(partition);
-      if (!leader) throw new Error(`partition ${partition} of ${topic} has no leader now`);
+      if (!leader) throw new Error(this.#reach.beside(`partition ${partition} of ${topic} has no leader now`));
       const broker = await (await connections.node(leader.nodeId)).broker();
       await broker.deleteRecords({ topics: [{ topic, partitions: [{ partition, offset: String(beforeOffset) }] }] });
     });
@@ -196,6 +199,7 @@ export class KafkaLog implements Log {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#reach.close();
     await Promise.allSettled([...this.#open].map((part) => part.close()));
     for (const { connections } of this.#topics.values()) connections.close();
     this.#topics.clear();

@@ -7,7 +7,8 @@ import type { GroupOptions, Membership, MembershipState } from "../log.ts";
 import { type Broker, type JoinedGroup, joinGroupExchange } from "./cluster.ts";
 import type { Connections, Node } from "./connections.ts";
 import { findCoordinator } from "./coordinator.ts";
-import { causeOf, kafkaErrorType } from "./protocol/errors.ts";
+import { isSettling, SETTLING_MS_MAX, whyNotJoined } from "./join-failures.ts";
+import { kafkaErrorType } from "./protocol/errors.ts";
 
 /** The name under which our members agree on an assignment; a member with another protocol cannot join the same group. */
 const PROTOCOL = "orders-sticky";
@@ -18,26 +19,6 @@ const PARTITIONS_WAIT_MS = 3_000;
 const LEAVE_WAIT_MS_MAX = 3_000;
 const LEAVE_AGAIN_WAIT_MS = 250;
 const END_WAIT_MS_MAX = 1_000;
-/** What a group answers while it is set up, moved or shared anew: no news, unless a join has failed by it for `SETTLING_MS_MAX`. */
-const SETTLING = [
-  "REBALANCE_IN_PROGRESS",
-  "GROUP_LOAD_IN_PROGRESS",
-  "GROUP_COORDINATOR_NOT_AVAILABLE",
-  "NOT_COORDINATOR_FOR_GROUP",
-];
-const SETTLING_MS_MAX = 5_000;
-/** What a person can do about a refusal. */
-const ADVICE: Readonly<Record<string, string>> = {
-  GROUP_AUTHORIZATION_FAILED: "grant this user READ on the group",
-  TOPIC_AUTHORIZATION_FAILED: "grant this user READ on the topic",
-  INCONSISTENT_GROUP_PROTOCOL:
-    "another program's consumers are in this group, and share it by another protocol; set CONSUMER_GROUP to a name of its own",
-  INVALID_SESSION_TIMEOUT:
-    "set SESSION_TIMEOUT_MS within the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms",
-  GROUP_COORDINATOR_NOT_AVAILABLE:
-    "the brokers have no group coordinator: does their offsets topic want more brokers than there are (offsets.topic.replication.factor)?",
-};
-
 export interface MembershipSettings extends BackoffLimits {
   readonly session_timeout_ms: number;
 }
@@ -160,7 +141,7 @@ export class KafkaMembership implements Membership {
       } catch (e) {
         this.#coordinator = undefined;
         if (!this.#left()) {
-          this.#fallOut(e);
+          await this.#fallOut(e, connections);
           await this.clock.sleep(backoff.next_ms(), this.#ending.signal);
         }
       } finally {
@@ -287,7 +268,7 @@ export class KafkaMembership implements Membership {
     this.#assignedCounts = new Map();
   }
 
-  #fallOut(e: unknown): void {
+  async #fallOut(e: unknown, { reach }: Connections): Promise<void> {
     const type = kafkaErrorType(e);
     const forgotten = type === "UNKNOWN_MEMBER_ID" || type === "ILLEGAL_GENERATION" || type === "FENCED_INSTANCE_ID";
     if (forgotten) {
@@ -298,19 +279,18 @@ export class KafkaMembership implements Membership {
     this.#rejoin();
     const now_ms = this.clock.now_ms();
     this.#outSince_ms ??= now_ms;
-    const isSettling = !wasStable && SETTLING.includes(type ?? "") && now_ms - this.#outSince_ms < SETTLING_MS_MAX;
-    if (isSettling) return;
-    this.#reason = `The group ${this.options.group} cannot be joined: ${adviceFor(type, e)}.`;
+    const isLasting = now_ms - this.#outSince_ms >= SETTLING_MS_MAX;
+    if (!wasStable && isSettling(type) && !isLasting) return;
+    // It takes a moment where brokers are away, and before they are back the group can hardly be joined.
+    if (isSettling(type) && isLasting) await reach.tryAll();
+    if (this.#left()) return;
+    const why = whyNotJoined(type, e, reach.unreachable());
+    this.#reason = reach.beside(`The group ${this.options.group} cannot be joined: ${why}.`);
     if (this.#toldLost) return;
     this.#toldLost = true;
     this.options.listener.lost(this.#reason);
   }
 }
-
-const adviceFor = (type: string | undefined, e: unknown): string => {
-  const advice = type === undefined ? undefined : ADVICE[type];
-  return advice === undefined ? causeOf(e) : `${type}: ${advice}`;
-};
 
 type MemberMetadata = Omit<AssignmentMember, "id"> & { readonly topics: readonly string[] };
 

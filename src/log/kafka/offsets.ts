@@ -65,7 +65,8 @@ export function byLeader(leaders: TopicLeaders): { led: Map<number, PartitionAt[
 export async function topicEnds(connections: Connections, topic: string, leaders: TopicLeaders): Promise<TopicEnds> {
   const partitions: PartitionEnds[] = [];
   const { led, lost } = byLeader(leaders);
-  for (const partition of lost) partitions[partition] = { unavailable: `Partition ${partition} of ${topic} has no leader now.` };
+  for (const partition of lost)
+    partitions[partition] = { unavailable: connections.reach.beside(`Partition ${partition} of ${topic} has no leader now.`) };
   const asks = [...led].map(async ([nodeId, wanted]) => {
     let node: Node | undefined;
     try {
@@ -76,13 +77,15 @@ export async function topicEnds(connections: Connections, topic: string, leaders
         partitions[partition] =
           "errorCode" in found
             ? {
-                unavailable: `The leader of partition ${partition} of ${topic} cannot tell its end: ${describeError(found.errorCode, "DESCRIBE")}.`,
+                unavailable: connections.reach.beside(
+                  `The leader of partition ${partition} of ${topic} cannot tell its end: ${describeError(found.errorCode, "DESCRIBE")}.`,
+                ),
               }
             : { ...found, leaderEpoch: Math.max(0, leaderEpoch) };
       }
     } catch (e) {
       if (node) connections.failed(node);
-      const why = node ? failing(node.name, e) : causeOf(e);
+      const why = connections.reach.beside(node ? failing(node.name, e) : causeOf(e));
       for (const { partition } of wanted)
         partitions[partition] = { unavailable: `The leader of partition ${partition} of ${topic} cannot be asked: ${why}.` };
     }

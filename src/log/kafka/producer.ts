@@ -287,7 +287,9 @@ export class KafkaProducer implements IdempotentProducer {
   }
 
   #giveUp(topic: string, sending: Sending): void {
+    const { reach } = this.#sessions.get(topic)?.connections ?? {};
     for (const part of sending.heads()) {
+      part.cause = reach?.beside(part.cause) ?? part.cause;
       if (part.isUnsure) this.#unknown(topic, part, sending);
       else sending.refuse(part, notAppended(part.cause));
     }

@@ -182,7 +182,8 @@ export class KafkaReader implements Reader {
       const leader = session.leaders.leaderOf(partition);
       if (leader === undefined) {
         this.#isStale = true;
-        if (!session.leaders.isGone) this.#news.hinder(partition, `Partition ${partition} of ${this.topic} has no leader now.`);
+        if (!session.leaders.isGone)
+          this.#hinder(session, partition, `Partition ${partition} of ${this.topic} has no leader now.`);
         continue;
       }
       if (told.has(partition) || this.#isChanged(session, partition, leader)) later.add(leader.nodeId);
@@ -206,7 +207,7 @@ export class KafkaReader implements Reader {
     session.asked.set(partition, leader);
     if (!before || (before.nodeId === leader.nodeId && before.leaderEpoch === leader.leaderEpoch)) return false;
     const why = `Partition ${partition} has another leader: broker ${leader.nodeId}, epoch ${leader.leaderEpoch}.`;
-    this.#news.interrupt(partition, why);
+    this.#news.interrupt(partition, session.connections.reach.beside(why));
     return true;
   }
 
@@ -244,7 +245,7 @@ export class KafkaReader implements Reader {
     for (const [partition, leader] of session.asked) {
       if (leader.nodeId !== nodeId) continue;
       if (node) this.#interrupt(session, partition, why);
-      else this.#news.hinder(partition, why);
+      else this.#hinder(session, partition, why);
     }
   }
 
@@ -289,7 +290,7 @@ export class KafkaReader implements Reader {
     const refusals = (session.refusals.get(partition) ?? 0) + 1;
     session.refusals.set(partition, refusals);
     if (refusals >= REFUSALS_MAX)
-      this.#news.hinder(partition, `Partition ${partition} cannot be read: ${describeError(errorCode, "READ")}.`);
+      this.#hinder(session, partition, `Partition ${partition} cannot be read: ${describeError(errorCode, "READ")}.`);
   }
 
   /** The broker's "out of range" carries no range; it is asked for, and a partition that is in range after all is fetched again. */
@@ -309,6 +310,10 @@ export class KafkaReader implements Reader {
         this.#news.tell({ partition, batch: { partition, ...nothing } });
       }
     }
+  }
+
+  #hinder({ connections }: Session, partition: number, why: string): void {
+    this.#news.hinder(partition, connections.reach.beside(why));
   }
 
   #interrupt(session: Session, partition: number, why: string): void {

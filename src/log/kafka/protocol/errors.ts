@@ -111,6 +111,9 @@ const MISTAKEN: readonly (readonly [sign: RegExp, what: string])[] = [
   ],
 ];
 
+/** Whether it is no sign that a broker answers in another way than expected. */
+export const isOutage = (e: unknown): boolean => !MISTAKEN.some(([sign]) => sign.test(causeOf(e)));
+
 /** A sentence's end, as in "does not answer (Closed connection)". `isNew`: the broker has not answered on this connection yet. */
 export function failing(name: string, e: unknown, isNew = false): string {
   const cause = causeOf(e);

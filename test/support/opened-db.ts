@@ -1,0 +1,8 @@
+import type { Database } from "bun:sqlite";
+import type { OpenedDatabase } from "../../src/partitions/store.ts";
+
+/** Of a store that can be used. */
+export function openedDb(opened: OpenedDatabase): Database {
+  if ("unusable" in opened) throw new Error(opened.unusable);
+  return opened.db;
+}
