@@ -20,8 +20,8 @@ export interface IndexFileOptions {
 }
 
 /**
- * The one file that holds the index of all partitions. A file that cannot be used is set aside only once the log has told that it can
- * rebuild it; until then it is the only one that has what the log may have lost.
+ * The one file that holds the index of all partitions. A file that cannot be used is left where it is while the log can rebuild nothing of
+ * it. Where it can rebuild some partitions the file is set aside, as those must not wait; the others then halt, and say where the file is.
  */
 export class IndexFile {
   #damage: string | undefined;
@@ -69,21 +69,20 @@ export class IndexFile {
     return state.open(this.#name, projection, { logId: this.#logId, topic: config.orders_topic }, "exclusive");
   }
 
-  /** Where the log begins too late for the index to be rebuilt from it; undefined where it does not, or that is accepted. */
+  /** Where the log begins, if every partition that can be asked begins too late to be rebuilt and that is not accepted. */
   async #lateStart(): Promise<string | undefined> {
     const { log, config } = this.options;
     if (config.log_start === "accept") return undefined;
     const starts = startsOf(await log.ends(config.orders_topic));
-    const partition = starts.findIndex((startOffset) => startOffset > 0);
-    return partition < 0 ? undefined : `begins at offset ${starts[partition]} in partition ${partition}`;
+    if (starts.some((startOffset) => startOffset === 0)) return undefined;
+    return `begins at ${starts.length === 1 ? "offset" : "the offsets"} ${starts.join(", ")}`;
   }
 }
 
-/** Rejects where one is not known. */
+/** Of the partitions that can be asked. Throws where there is none. */
 const startsOf = ({ partitions }: TopicEnds): number[] => {
-  if (partitions.length === 0) throw new AppError("LOG_UNAVAILABLE", "The log does not know the topic.");
-  return partitions.map((ends) => {
-    if ("unavailable" in ends) throw new AppError("LOG_UNAVAILABLE", `It is not known where the log begins: ${ends.unavailable}`);
-    return ends.startOffset;
-  });
+  const starts = partitions.flatMap((ends) => ("unavailable" in ends ? [] : ends.startOffset));
+  if (starts.length > 0) return starts;
+  const why = partitions.map((ends) => ("unavailable" in ends ? ends.unavailable : ""))[0] ?? "The log does not know the topic.";
+  throw new AppError("LOG_UNAVAILABLE", `It is not known where the log begins: ${why}`);
 };

@@ -1,4 +1,4 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -115,39 +115,65 @@ test("an index that cannot be opened: health and clients are told why", async ()
   await cart.stop();
 });
 
-test("an index of another version is left where it is where the log cannot rebuild it, and set aside where that is accepted", async () => {
-  const { broker, dir, leaders, start, acceptLateStart } = await rig();
-  const first = start();
-  await ready(first);
-  expect(await create(first, order(1))).toBe("ok");
-  expect(await create(first, order(1, 1))).toBe("ok");
-  await first.stop();
-  const path = join(dir, "state", broker.id, "cart-0", "orders.events.sqlite");
-  const db = new Database(path);
-  db.run("UPDATE store SET version = 99");
-  db.close();
-  await broker.connect("operator").deleteRecords("orders.events", 1, 1);
-  const files = () =>
-    readdirSync(join(dir, "state", broker.id, "cart-0")).filter((name) => /sqlite(\.set-aside-\d+)?$/.test(name));
-  leaders.set(2, "none");
-  const second = start();
-  await waitUntil("it is said that it waits", () => readiness(second.partitions).reason !== undefined);
-  expect(readiness(second.partitions).reason).toMatch(/^Asking where orders\.events begins fails: .*has no leader/);
-  leaders.clear();
-  await waitUntil("it halts", () => readiness(second.partitions).status === "halted");
-  const { partitions } = readiness(second.partitions);
-  const why = partitions.map(({ halted }) => halted);
-  expect(why).toEqual(Array(PARTITIONS).fill(expect.stringContaining(`${path} cannot be used (its version is 99, not `)));
-  expect(why[0]).toMatch(/begins at offset 1 in partition 1.*left where it is/);
-  expect(await create(second, order(1))).toBe("PARTITION_HALTED");
-  await second.stop();
-  expect(files()).toEqual(["orders.events.sqlite"]);
-  acceptLateStart();
-  const third = start();
-  await waitUntil("it is rebuilt", () => third.partitions.get(1)?.nextOffset === 2);
-  expect(third.partitions.get(1)?.startedAt).toBe(1);
-  await third.stop();
-  expect(files()).toHaveLength(2);
+describe("an index of another version", () => {
+  /** Each partition has records 0 and 1; the index has read them, and another version of the program made it. */
+  async function ofAnotherVersion() {
+    const given = await rig();
+    const { broker, dir, start } = given;
+    const cart = start();
+    await ready(cart);
+    for (let n = 0; n < 2 * PARTITIONS; n++) expect(await create(cart, order(n % PARTITIONS, n))).toBe("ok");
+    await cart.stop();
+    const directory = join(dir, "state", broker.id, "cart-0");
+    const path = join(directory, "orders.events.sqlite");
+    const db = new Database(path);
+    db.run("UPDATE store SET version = 99");
+    db.close();
+    const files = () => readdirSync(directory).filter((name) => /sqlite(\.set-aside-\d+)?$/.test(name));
+    const loseFirst = (partition: number) => broker.connect("operator").deleteRecords("orders.events", partition, 1);
+    return { ...given, path, files, loseFirst };
+  }
+  const standing = (cart: CartService) => readiness(cart.partitions).partitions.map(({ state, halted }) => ({ state, halted }));
+
+  test("is left where it is while the log can rebuild nothing of it, and set aside where that is accepted", async () => {
+    const { leaders, start, acceptLateStart, path, files, loseFirst } = await ofAnotherVersion();
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      await loseFirst(partition);
+      leaders.set(partition, "none");
+    }
+    const second = start();
+    await waitUntil("it is said that it waits", () => readiness(second.partitions).reason !== undefined);
+    expect(readiness(second.partitions).reason).toMatch(/^Asking where orders\.events begins fails: .*has no leader/);
+    leaders.clear();
+    await waitUntil("it halts", () => readiness(second.partitions).status === "halted");
+    const why = standing(second).map(({ halted }) => halted);
+    expect(why).toEqual(Array(PARTITIONS).fill(expect.stringContaining(`${path} cannot be used (its version is 99, not `)));
+    expect(why[0]).toMatch(/begins at the offsets 1, 1, 1: .*left where it is/);
+    expect(await create(second, order(1))).toBe("PARTITION_HALTED");
+    await second.stop();
+    expect(files()).toEqual(["orders.events.sqlite"]);
+    acceptLateStart();
+    const third = start();
+    await waitUntil("it is rebuilt", () => third.partitions.get(1)?.nextOffset === 2);
+    expect(third.partitions.get(1)?.startedAt).toBe(1);
+    await third.stop();
+    expect(files()).toHaveLength(2);
+  });
+
+  test("is set aside where the log can rebuild some partitions: the others alone halt, and say where it is", async () => {
+    const { leaders, start, path, files, loseFirst } = await ofAnotherVersion();
+    await loseFirst(1);
+    leaders.set(2, "none");
+    const second = start();
+    await waitUntil("partition 0 is rebuilt", () => second.partitions.get(0)?.state === "running");
+    await waitUntil("partition 1 halts", () => second.partitions.get(1)?.state === "halted");
+    expect(standing(second)[1]?.halted).toContain(`${path}.set-aside-`);
+    leaders.clear();
+    await waitUntil("partition 2 is rebuilt", () => second.partitions.get(2)?.nextOffset === 2);
+    expect(await create(second, order(0, 0))).toBe("ORDER_EXISTS");
+    await second.stop();
+    expect(files()).toHaveLength(2);
+  });
 });
 
 test("an index that was found damaged is not opened again, though it can be", async () => {
