@@ -134,8 +134,8 @@ export const healthRoutes = (log_name: string, health: () => Readiness): Route[]
     path: "/health/ready",
     always: true,
     handle: () => {
-      const now = health();
-      return json(JSON.stringify({ log: log_name, ...now }), now.status === "ready" ? 200 : 503);
+      const { status: standing, ...rest } = health();
+      return json(JSON.stringify({ status: standing, log: log_name, ...rest }), standing === "ready" ? 200 : 503);
     },
   },
 ];

@@ -54,6 +54,9 @@ export interface Connection {
   rejectRequests(error: Error): void;
   disconnect(): Promise<unknown>;
   send<T>(exchange: Exchange<T>): Promise<T>;
+  /** Of the answer that is under way. Only a connection that was made has this, and what follows. */
+  readonly bytesNeeded?: number;
+  readonly socket?: { destroy(): void } | null;
 }
 
 interface Transaction {
@@ -109,7 +112,7 @@ const CONNECTION_PARTS = {
   processData: "function",
   rejectRequests: "function",
   disconnect: "function",
-} satisfies Record<keyof Connection, string>;
+} satisfies Record<Exclude<keyof Connection, "bytesNeeded" | "socket">, string>;
 
 /**
  * Throws a plain Error, a defect and no outage, unless kafkajs has the private parts used here. Asked before anything connects: met
@@ -151,17 +154,34 @@ export function brokerMaker(kafka: Kafka): MakeBroker {
   };
 }
 
-/** kafkajs throws at a frame that is none of Kafka's out of the socket's event, which would end the process. */
+/** More than a broker takes in one request by its default (socket.request.max.bytes, 100 MiB), and so than the largest batch it has. */
+const ANSWER_BYTES_MAX = 128 * 1024 * 1024;
+
+/**
+ * kafkajs throws at a frame that is none of Kafka's out of the socket's event, which would end the process; and it gathers whatever comes
+ * until a frame is whole, of up to 2 GiB: the first bytes of most other protocols are such a length.
+ */
 function endAtNonsense(connection: Connection): void {
   const processData = connection.processData.bind(connection);
+  const send: Connection["send"] = connection.send.bind(connection);
+  let nonsense: Error | undefined;
+  const end = (cause: unknown) => {
+    nonsense = new Error("what it sends is not Kafka's protocol", { cause });
+    connection.rejectRequests(nonsense);
+    void connection.disconnect().catch(() => undefined);
+    // kafkajs closes its own side alone.
+    connection.socket?.destroy();
+  };
   connection.processData = (data) => {
+    if (nonsense) return;
     try {
       processData(data);
+      if ((connection.bytesNeeded ?? 0) > ANSWER_BYTES_MAX) end(`it announces ${connection.bytesNeeded} bytes`);
     } catch (e) {
-      connection.rejectRequests(new Error("what it sends is not Kafka's protocol", { cause: e }));
-      void connection.disconnect().catch(() => undefined);
+      end(e);
     }
   };
+  connection.send = (exchange) => (nonsense ? Promise.reject(nonsense) : send(exchange));
 }
 
 /** kafkajs' own encoding of a JoinGroup request, without its second try under the member id that the first one gave (KIP-394). */

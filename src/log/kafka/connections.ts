@@ -30,6 +30,7 @@ export class Node {
   readonly #turns: (() => void)[] = [];
   #isTaken = false;
   readonly #used = [false, false];
+  #hasAnswered = false;
   #controlsUnderWay = 0;
   #broker: Promise<Broker> | undefined;
   #isBroken = false;
@@ -44,8 +45,9 @@ export class Node {
     return nameOf(this.address, this.nodeId);
   }
 
+  /** More than its versions. */
   get hasAnswered(): boolean {
-    return this.#used[CONTROL] === true;
+    return this.#hasAnswered;
   }
 
   get isBroken(): boolean {
@@ -73,7 +75,9 @@ export class Node {
     try {
       const connection = await connectionPool.getConnection(index);
       this.#used[index] = true;
-      return await connection.send(exchange);
+      const answer = await connection.send(exchange);
+      this.#hasAnswered = true;
+      return answer;
     } finally {
       if (!isFetch) this.#controlsUnderWay--;
     }

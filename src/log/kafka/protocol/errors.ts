@@ -107,20 +107,26 @@ const MISTAKEN: readonly (readonly [sign: RegExp, what: string])[] = [
   [/certificate|altnames|issuer|CERT_/, "has a certificate that is not trusted; see KAFKA_TLS_CA_FILE"],
   [
     /out of range|outside buffer bounds|not Kafka's protocol/,
-    "answers, but not in Kafka's protocol; does KAFKA_BROKERS name the right port?",
+    "answers, but not in Kafka's protocol; see whether KAFKA_BROKERS names the right port, and KAFKA_TLS is what it expects",
   ],
 ];
 
 /** Whether it is no sign that a broker answers in another way than expected. */
 export const isOutage = (e: unknown): boolean => !MISTAKEN.some(([sign]) => sign.test(causeOf(e)));
 
-/** A sentence's end, as in "does not answer (Closed connection)". `isNew`: the broker has not answered on this connection yet. */
+/** How it shows that something listens there. */
+const LISTENING = /[Cc]losed|ECONNRESET|EPIPE|socket hang up|timed out/;
+
+/**
+ * A sentence's end, as in "does not answer (Closed connection)". `isNew`: nothing but its versions was answered on this connection yet,
+ * which a broker answers also to those whom it will not serve.
+ */
 export function failing(name: string, e: unknown, isNew = false): string {
   const cause = causeOf(e);
   const what = MISTAKEN.find(([sign]) => sign.test(cause))?.[1] ?? "does not answer";
   const hint =
-    isNew && /Closed connection|closed/.test(cause) && what === "does not answer"
-      ? "; if this lasts, see whether KAFKA_TLS and KAFKA_SASL_MECHANISM are what the port expects"
+    isNew && LISTENING.test(cause) && what === "does not answer"
+      ? "; if this lasts, see whether KAFKA_BROKERS names the right port, and KAFKA_TLS and KAFKA_SASL_MECHANISM are what it expects"
       : "";
   return `${name} ${what} (${cause})${hint}`;
 }
