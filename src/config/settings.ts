@@ -7,6 +7,8 @@ import { openTelemetrySettings } from "./open-telemetry.ts";
 const topicPattern = "^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,245}$";
 /** As many entries as anybody needs, each as long as a name may be. */
 const listPattern = "^[^,]{1,300}(?:,[^,]{1,300}){0,63}$";
+const credentialMust = "have 1 to 1024 characters, the last one no line end, as a file has";
+const credentialPattern = "^[^]{0,1023}[^\\r\\n]$";
 const nameCharacters = "letters, digits, dots, underscores and hyphens";
 
 /** Every setting there is, in the order of the help. */
@@ -42,10 +44,8 @@ const settingsSchema = Type.Object({
   KAFKA_SASL_MECHANISM: Type.Optional(
     choice(["plain", "scram-sha-256", "scram-sha-512"], undefined, "how to log in; unset: no login"),
   ),
-  KAFKA_SASL_USERNAME: Type.Optional(text("have 1 to 1024 characters", "^[^]{1,1024}$", "name to log in with")),
-  KAFKA_SASL_PASSWORD: Type.Optional(
-    text("have 1 to 1024 characters", "^[^]{1,1024}$", "password to log in with", { secret: true }),
-  ),
+  KAFKA_SASL_USERNAME: Type.Optional(text(credentialMust, credentialPattern, "name to log in with")),
+  KAFKA_SASL_PASSWORD: Type.Optional(text(credentialMust, credentialPattern, "password to log in with", { secret: true })),
 
   ORDERS_TOPIC: text(
     `have 1 to 245 ${nameCharacters}, but not . or .. alone`,
@@ -108,8 +108,8 @@ const settingsSchema = Type.Object({
 
   OPERATOR_TOKEN: Type.Optional(
     text(
-      "have 8 to 1024 characters",
-      "^[^]{8,1024}$",
+      "have 8 to 1024 visible ASCII characters: no space, and no line end as a file has",
+      "^[!-~]{8,1024}$",
       "what an operator's requests carry as a bearer token; unset: none is taken",
       {
         secret: true,

@@ -148,6 +148,7 @@ describe("readConfig", () => {
     ]);
   });
 
+  const LOGIN = { KAFKA_BROKERS: "a:1", KAFKA_SASL_MECHANISM: "plain", KAFKA_SASL_USERNAME: "u" };
   const refused: [why: string, env: Env][] = [
     ["a number with a unit", { BODY_BYTES_MAX: "64k" }],
     ["a fraction", { BODY_BYTES_MAX: "100.5" }],
@@ -161,6 +162,10 @@ describe("readConfig", () => {
     ["a topic whose dead-letter topic is too long", { ORDERS_TOPIC: "a".repeat(246) }],
     ["half a login", { KAFKA_BROKERS: "a:1", KAFKA_SASL_USERNAME: "u" }],
     ["a login without brokers", { KAFKA_SASL_MECHANISM: "plain", KAFKA_SASL_USERNAME: "u", KAFKA_SASL_PASSWORD: "p" }],
+    ["a token with a file's line end", { OPERATOR_TOKEN: "night-shift\n" }],
+    ["a token with spaces around it", { OPERATOR_TOKEN: " night-shift " }],
+    ["a token that no header can have", { OPERATOR_TOKEN: "night-shift€" }],
+    ["a password with a file's line end", { ...LOGIN, KAFKA_SASL_PASSWORD: "secret\n" }],
     ["TLS without brokers", { KAFKA_TLS: "true" }],
     ["a certificate authority without TLS", { KAFKA_BROKERS: "a:1", KAFKA_TLS_CA_FILE: "/ca.pem" }],
     ["a batch longer than the queue", { APPEND_QUEUE_RECORDS_MAX: "10", APPEND_BATCH_RECORDS_MAX: "11" }],
