@@ -202,8 +202,8 @@ describe("what lies behind the last record applied", () => {
   /** As one was that did not count batches that nobody can decode. */
   async function storeFromBefore(rig: Rig, count: number) {
     const db = new Database(rig.storePath("x", 0));
-    const record = await rig.log.reader(TOPIC).fetch(new Map([[0, 0]]), { wait_ms_max: 0, partition_bytes_max: 1_000 });
-    const [first] = record.flatMap((result) => ("batch" in result ? result.batch.records : []));
+    const results = await rig.log.reader(TOPIC).fetch(new Map([[0, 0]]), { wait_ms_max: 0, partition_bytes_max: 1_000 });
+    const [first] = results.flatMap((result) => ("batch" in result ? result.batch.records : []));
     const last = count === 0 || !first ? undefined : lastRecordOf(first);
     db.run("UPDATE position SET last_offset = ?, last_checksum = ?", [last?.offset ?? null, last?.checksum ?? null]);
     db.run("ALTER TABLE position DROP COLUMN last_of_all");
