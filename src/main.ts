@@ -11,15 +11,15 @@ import { type RunningService, serve } from "./http/serve.ts";
 import type { Log } from "./log/log.ts";
 import { logName, openLog } from "./log/open-log.ts";
 import { partitionFor } from "./log/partitioner.ts";
-import { isEmbeddedLogId } from "./log/sqlite-file.ts";
 import { orderServiceApp } from "./order-service/app.ts";
 import { LiveSampler } from "./order-service/live-sampler.ts";
 import { heldUpdatesOf } from "./order-service/queries.ts";
 import { OrderService, REBUILD_ASKED } from "./order-service/service.ts";
 import type { CartHandle } from "./order-service/try-routes.ts";
 import { viewing } from "./order-service/viewing.ts";
+import { stateIn } from "./partitions/lost-logs.ts";
 import type { HeldPartitions } from "./partitions/projection.ts";
-import { appliedState, StateDir, type StateOf } from "./partitions/state-dir.ts";
+import { StateDir } from "./partitions/state-dir.ts";
 import { checkHost, checkOpenFiles, openToOthers, prepareDataDir, startFailure, writeForThisUserAlone } from "./start.ts";
 import { createLogger, isTerminal, type Logger, writeToStdout } from "./telemetry/logger.ts";
 import { Metrics } from "./telemetry/metrics.ts";
@@ -73,12 +73,6 @@ async function tracersFor(config: Config, logger: Logger): Promise<Tracers> {
   const now_ms = () => performance.timeOrigin + performance.now();
   return (service) => new Tracing({ ...traces, service, system, topic, group, now_ms, tell: (message) => logger.warn(message) });
 }
-
-/** What was applied of the topic by any service with this data directory. A cluster that was lost comes back under another id. */
-const stateIn =
-  ({ data_dir, orders_topic, kafka }: Config): StateOf =>
-  (logId) =>
-    appliedState(data_dir, orders_topic, logId, (other) => kafka !== undefined && !isEmbeddedLogId(other));
 
 function startCart(config: Config, log: Log, logger: Logger, tracers: Tracers): StartedRole {
   const claimState = (logId: string) => StateDir.claim(config.data_dir, logId, "cart");

@@ -19,17 +19,21 @@ interface Given {
 
 /**
  * Reads through interruptions, so that all it gives is of one log. After an interruption the topic must have the id it had, and
- * the last record that was given is read again and must be the same, before anything behind it is given.
+ * the last record that was given, else where it began, is read again: that record must be the same, and none may lie between it and
+ * where the caller reads on, before anything more is given.
  *
  * ```
- *  sure ──interrupted──▶ in doubt, reads on at the last record given ──it is the same──▶ sure
- *                                                     └── another, or none ──▶ rejects with LOG_DISAGREES
+ *  sure ──interrupted──▶ in doubt, reads on at the last record given ──all is the same up to the caller's offset──▶ sure
+ *                                                     └── another, none, or one more ──▶ rejects with LOG_DISAGREES
  * ```
  */
 export class ComparingReader {
   readonly #reader: Reader;
+  /** The first offset that was asked for of a partition. */
+  readonly #begun = new Map<number, number>();
   readonly #given = new Map<number, Given>();
-  readonly #inDoubt = new Set<number>();
+  /** Up to where what was given is known to be the same. */
+  readonly #inDoubt = new Map<number, number>();
   #isTopicInDoubt = false;
 
   constructor(
@@ -47,9 +51,9 @@ export class ComparingReader {
   async fetch(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<ComparedResult[]> {
     if (this.#isTopicInDoubt) await this.#compareTopic();
     const asked = new Map(positions);
-    for (const partition of this.#inDoubt) {
-      const given = this.#given.get(partition);
-      if (given && asked.has(partition)) asked.set(partition, given.offset);
+    for (const [partition, offset] of positions) {
+      if (!this.#begun.has(partition)) this.#begun.set(partition, offset);
+      asked.set(partition, this.#inDoubt.get(partition) ?? offset);
     }
     const results = await this.#reader.fetch(asked, limits);
     return results.flatMap((result) => this.#compared(result, positions) ?? []);
@@ -63,7 +67,7 @@ export class ComparingReader {
     const { partition } = result;
     if ("interrupted" in result) {
       this.#isTopicInDoubt = true;
-      if (this.#given.has(partition)) this.#inDoubt.add(partition);
+      this.#inDoubt.set(partition, this.#given.get(partition)?.offset ?? this.#begun.get(partition) ?? 0);
       return undefined;
     }
     if ("unavailable" in result) return result;
@@ -73,25 +77,30 @@ export class ComparingReader {
       throw this.#disagrees(partition, `it ends at offset ${result.outOfRange.endOffset} and had more`);
     }
     if (!("batch" in result)) return result;
-    const batch = this.#inDoubt.has(partition) ? this.#resumed(result.batch, positions) : result.batch;
+    const position = positions.get(partition) ?? 0;
+    const batch = this.#inDoubt.has(partition) ? this.#resumed(result.batch, position) : result.batch;
     const last = batch?.records.at(-1);
     if (last) this.#given.set(partition, givenOf(last));
     return batch && { partition, batch };
   }
 
-  /** The batch behind the record that was given before; undefined where it is not to be used. */
-  #resumed(batch: Batch, positions: ReadonlyMap<number, number>): Batch | undefined {
+  /** What of the batch lies behind what was given before, where the caller reads on; undefined where it is not to be used. */
+  #resumed(batch: Batch, position: number): Batch | undefined {
     const { partition, records, nextOffset } = batch;
     const given = this.#given.get(partition);
-    if (!given || nextOffset <= given.offset) return undefined;
-    const again = records[0] && givenOf(records[0]);
-    if (again?.offset !== given.offset || again.checksum !== given.checksum || again.leaderEpoch !== given.leaderEpoch)
+    if (nextOffset <= batch.baseOffset) return undefined;
+    if (given && batch.baseOffset <= given.offset && !isSame(given, records[0]))
       throw this.#disagrees(partition, `it has another record at offset ${given.offset} than it had`);
+    const added = records.find(({ offset }) => offset !== given?.offset && offset < position);
+    if (added) throw this.#disagrees(partition, `it has a record at offset ${added.offset} and had none`);
+    if (nextOffset < position) {
+      this.#inDoubt.set(partition, nextOffset);
+      return undefined;
+    }
     this.#inDoubt.delete(partition);
-    const baseOffset = positions.get(partition) ?? 0;
     // Who left a part of a batch unused reads on before the record that was compared.
-    if (baseOffset <= given.offset) return undefined;
-    return { ...batch, baseOffset, nextOffset: Math.max(baseOffset, nextOffset), records: records.slice(1) };
+    if (given && position <= given.offset) return undefined;
+    return { ...batch, baseOffset: position, records: records.filter(({ offset }) => offset >= position) };
   }
 
   async #compareTopic(): Promise<void> {
@@ -118,6 +127,11 @@ export const madeAnew = (topic: string): AppError =>
     "LOG_DISAGREES",
     `The topic ${topic} was deleted and made anew since this began: what was read of it is not what it has. Begin again.`,
   );
+
+const isSame = (given: Given, record: LogRecord | undefined): boolean => {
+  const again = record && givenOf(record);
+  return again?.offset === given.offset && again.checksum === given.checksum && again.leaderEpoch === given.leaderEpoch;
+};
 
 const givenOf = ({ offset, leaderEpoch, key, value, undecodable }: LogRecord): Given => ({
   offset,

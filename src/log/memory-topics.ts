@@ -200,7 +200,8 @@ export class MemoryTopics {
     const endOffset = Math.max(startOffset, heldEnd - lag_records);
     const visibleEnd = Math.min(endOffset, stableOffset(found));
     if (position >= visibleEnd) return undefined;
-    const records: LogRecord[] = [];
+    const begun = batchAround(found, position);
+    const records: LogRecord[] = begun ? [{ ...begun, offset: position }] : [];
     let bytes = 0;
     let nextOffset = position;
     for (; nextOffset < visibleEnd; nextOffset++) {
@@ -219,6 +220,14 @@ export const ends = ({ startOffset, entries }: MemoryPartition): Watermarks => (
   startOffset,
   endOffset: startOffset + entries.length,
 });
+
+/** The batch that cannot be decoded in whose midst the offset lies. */
+function batchAround({ startOffset, entries }: MemoryPartition, offset: number): LogRecord | undefined {
+  let at = offset - startOffset;
+  while (entries[at] === CONTROL && at > 0) at--;
+  const entry = entries[at];
+  return entry && entry.offset < offset && (entry.undecodable?.lastOffset ?? 0) >= offset ? entry : undefined;
+}
 
 export const stableOffset = (partition: MemoryPartition): number => Math.min(ends(partition).endOffset, ...partition.openAt);
 

@@ -185,7 +185,7 @@ export class LogFile {
     // What is written to a file without a name ends with the process.
     this.db.fileControl(SQLITE_FCNTL_HAS_MOVED, this.#hasMoved);
     if (this.#hasMoved[0] === 0) return;
-    const message = `The embedded log ${this.#options.path} was removed or replaced. Put it back, or start this process again.`;
+    const message = `The embedded log ${this.#options.path} was removed or replaced. Put it back; to put a copy in its place, stop this process first.`;
     throw new AppError("LOG_UNAVAILABLE", message);
   }
 

@@ -43,6 +43,12 @@ export const disagrees = (offset: number, path: string): AppError =>
     `At offset ${offset} the log holds another record than the one applied: the topic was made anew or restored differently, or the log lost its end. ${rebuild(path)}`,
   );
 
+export const holdsMore = (offset: number, nextOffset: number, path: string): AppError =>
+  new AppError(
+    "LOG_DISAGREES",
+    `At offset ${offset} the log holds a record, and held none there when all before offset ${nextOffset} was applied: the topic was made anew or restored differently, or the log lost its end. ${rebuild(path)}`,
+  );
+
 export const topicMadeAnew = (before: string, now: string, path: string): AppError =>
   new AppError(
     "LOG_DISAGREES",

@@ -7,7 +7,7 @@ import { Hindrance } from "./hindrance.ts";
 import type { ActorState, PartitionView } from "./projection.ts";
 import { PositionWaiters } from "./position-waiters.ts";
 import { type Question, Reading } from "./reading.ts";
-import { isDamage, isStoreFailure, lastRecordOf, type PartitionStore } from "./store.ts";
+import { isDamage, isStoreFailure, lastOffsetOf, lastRecordOf, type PartitionStore } from "./store.ts";
 
 /** How long to wait before a store that failed is tried again. */
 export const STORE_RETRY_WAIT_MS = 1_000;
@@ -281,8 +281,8 @@ export class PartitionActor<View> implements PartitionView<View> {
       this.#forget();
       return true;
     }
-    const record = batch.records.findLast(({ undecodable }) => !undecodable);
-    const last = record && record.offset >= this.nextOffset ? lastRecordOf(record) : store.last;
+    const record = batch.records.at(-1);
+    const last = record && lastOffsetOf(record) >= this.nextOffset ? lastRecordOf(record) : store.last;
     const { news } = store.projection;
     try {
       if (batch.nextOffset > this.nextOffset || store.nextOffset === undefined) store.commit(batch.nextOffset, last);

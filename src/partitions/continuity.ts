@@ -1,12 +1,24 @@
-import type { LogRecord } from "../log/log.ts";
+import type { AppError } from "../errors.ts";
+import type { Batch, LogRecord } from "../log/log.ts";
+import * as errors from "./actor-errors.ts";
 import { isSameRecord, type LastRecord } from "./store.ts";
+
+/** What is applied of the partition: everything before `nextOffset`. */
+export interface Applied {
+  readonly nextOffset: number;
+  readonly last: LastRecord | undefined;
+  readonly isLastOfAll: boolean;
+  /** Of the file that holds the rows. */
+  readonly path: string;
+}
 
 /**
  * Whether what is applied is still what the log has (I7). At the opening, and after each interruption, first the log has to tell which
- * topic it has under the name (KIP-516), then the last record applied is read again and compared (KIP-320); nothing is applied before.
+ * topic it has under the name (KIP-516). Then all is read again from the last record applied to the position: that record is compared
+ * (KIP-320), and none may follow it, as none did when what lies there was aborted or compacted away. Nothing is applied before.
  *
  * ```
- *  unconfirmed ──confirm()──▶ uncompared ──isKept()──▶ verified ──interrupt()──▶ unconfirmed
+ *  unconfirmed ──confirm()──▶ uncompared ──compare(), up to the position──▶ verified ──interrupt()──▶ unconfirmed
  * ```
  */
 export class Continuity {
@@ -16,6 +28,8 @@ export class Continuity {
   #isDoubted: boolean;
   /** Of the leader that the records are read from; undefined before any was. */
   #leaderEpoch: number | undefined;
+  /** Of the leader that is compared with; undefined while that has not begun. */
+  #comparedEpoch: number | undefined;
   /** The newest that was heard of: each new one interrupts once. */
   #heardEpoch = 0;
 
@@ -48,15 +62,16 @@ export class Continuity {
 
   interrupt(why: string, isDoubtful: boolean): void {
     this.#state = "unconfirmed";
+    this.#comparedEpoch = undefined;
     this.#why = why;
     this.#isDoubted ||= isDoubtful;
   }
 
-  /** The log has the same topic as ever. Without a last record there is nothing to compare. */
-  confirm(hasLast: boolean, leaderEpoch: number | undefined): void {
+  /** The log has the same topic as ever. */
+  confirm(isToBeCompared: boolean, leaderEpoch: number | undefined): void {
     if (this.#state !== "unconfirmed") return;
     this.#state = "uncompared";
-    if (!hasLast) this.verified(leaderEpoch);
+    if (!isToBeCompared) this.verified(leaderEpoch);
   }
 
   /** Notes who leads, as the log tells it. Returns true where that is a leader not heard of before. */
@@ -67,15 +82,22 @@ export class Continuity {
     return isNew;
   }
 
-  /** Whether what is read comes from the leader that the last record was compared with. */
+  /** Whether what is read comes from the leader that what is applied was compared with, or is. */
   isSameLeader(leaderEpoch: number): boolean {
-    return !this.isVerified || this.#leaderEpoch === undefined || this.#leaderEpoch === leaderEpoch;
+    const known = this.isVerified ? this.#leaderEpoch : this.#comparedEpoch;
+    return known === undefined || known === leaderEpoch;
   }
 
-  /** Whether the log still has the last record applied, by what was read from its offset on. */
-  isKept(last: LastRecord, records: readonly LogRecord[]): boolean {
-    const found = records.find(({ offset }) => offset >= last.offset);
-    return found !== undefined && isSameRecord(last, found);
+  /** Compares with a batch, each read where the one before ended, the first at the last record applied. Returns what is wrong. */
+  compare(applied: Applied, batch: Batch): AppError | undefined {
+    const { last, nextOffset, path } = applied;
+    if (last && batch.baseOffset <= last.offset && !(batch.records[0] && isSameRecord(last, batch.records[0])))
+      return errors.disagrees(last.offset, path);
+    const added = batch.records.find((record) => record.offset < nextOffset && !wasApplied(applied, record));
+    if (added) return errors.holdsMore(added.offset, nextOffset, path);
+    this.#comparedEpoch = batch.leaderEpoch;
+    if (batch.nextOffset >= nextOffset) this.verified(batch.leaderEpoch);
+    return undefined;
   }
 
   verified(leaderEpoch = this.#leaderEpoch): void {
@@ -85,3 +107,7 @@ export class Continuity {
     this.#why = undefined;
   }
 }
+
+/** Of a record from the last one applied on, before the position. */
+const wasApplied = ({ last, isLastOfAll }: Applied, record: LogRecord): boolean =>
+  (last !== undefined && isSameRecord(last, record)) || (!isLastOfAll && record.undecodable !== undefined);

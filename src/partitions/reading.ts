@@ -2,9 +2,8 @@ import type { Clock } from "../clock.ts";
 import type { AppError } from "../errors.ts";
 import type { Batch, FetchResult, PartitionEnds, TopicEnds, Watermarks } from "../log/log.ts";
 import * as errors from "./actor-errors.ts";
-import { Continuity } from "./continuity.ts";
+import { type Applied, Continuity } from "./continuity.ts";
 import type { Hindrance } from "./hindrance.ts";
-import type { LastRecord } from "./store.ts";
 
 /** When the log was asked for its ends, and what was known then. */
 export interface Question {
@@ -14,13 +13,10 @@ export interface Question {
 }
 
 /** What the store says of where it stands. */
-interface Position {
+interface Position extends Omit<Applied, "nextOffset"> {
   nextOffset: number | undefined;
-  readonly last: LastRecord | undefined;
   topicId: string | undefined;
   firstOffset: number | undefined;
-  /** Of the file that holds the rows. */
-  readonly path: string;
 }
 
 export interface ReadingOptions {
@@ -69,7 +65,7 @@ export class Reading {
   constructor(private readonly options: ReadingOptions) {
     const { position } = options;
     this.#continuity = new Continuity(position.nextOffset !== undefined);
-    this.#readOffset = position.last?.offset ?? this.nextOffset;
+    this.#readOffset = this.#comparedFrom;
   }
 
   get isRunning(): boolean {
@@ -141,7 +137,7 @@ export class Reading {
     }
     position.topicId ??= topicId;
     const ends = partitions[partition] ?? { unavailable: "The log does not know the partition yet." };
-    this.#continuity.confirm(position.last !== undefined, "unavailable" in ends ? undefined : ends.leaderEpoch);
+    this.#continuity.confirm(this.#comparedFrom < this.nextOffset, "unavailable" in ends ? undefined : ends.leaderEpoch);
     if (!("unavailable" in ends)) return this.#hearEnds(asked, ends);
     this.#unavailable(ends.unavailable);
     return false;
@@ -174,32 +170,34 @@ export class Reading {
   }
 
   /**
-   * Whether the log still holds the last record applied, by the batch that was read from there on: to be asked before anything of the
-   * batch is applied. False where the partition had to be halted.
+   * Whether the log still holds what was applied, and nothing more, by the batch that was read from there on: to be asked before anything
+   * of the batch is applied. False where the partition had to be halted.
    */
-  isKept({ records, leaderEpoch }: Batch): boolean {
+  isKept(batch: Batch): boolean {
     if (this.#continuity.isVerified) return true;
-    const { last } = this.options.position;
-    if (last && !this.#continuity.isKept(last, records)) {
-      this.options.onHalt(errors.disagrees(last.offset, this.options.position.path));
-      return false;
-    }
-    this.#continuity.verified(leaderEpoch);
-    return true;
+    const { last, isLastOfAll, path } = this.options.position;
+    const wrong = this.#continuity.compare({ last, isLastOfAll, path, nextOffset: this.nextOffset }, batch);
+    if (wrong) this.options.onHalt(wrong);
+    return wrong === undefined;
   }
 
-  /** What was accepted is committed. */
+  /** What was accepted is committed, or compared where nothing of it was to be. */
   applied({ leaderEpoch }: Batch): void {
     this.#accepted = undefined;
-    this.#continuity.verified(leaderEpoch);
+    if (this.#continuity.isVerified) this.#continuity.verified(leaderEpoch);
     this.#noteProgress();
   }
 
   /** What was accepted and not applied is read again. */
   forget(): void {
     this.#accepted = undefined;
-    const last = this.#continuity.isVerified ? undefined : this.options.position.last;
-    this.#readOffset = last?.offset ?? this.nextOffset;
+    this.#readOffset = this.#continuity.isVerified ? this.nextOffset : this.#comparedFrom;
+  }
+
+  /** Where what is applied is compared from: the last record, or where the store began. */
+  get #comparedFrom(): number {
+    const { last, firstOffset } = this.options.position;
+    return last?.offset ?? Math.min(firstOffset ?? 0, this.nextOffset);
   }
 
   #hearEnds(asked: Question, ends: Exclude<PartitionEnds, { unavailable: string }>): boolean {
@@ -289,9 +287,9 @@ export class Reading {
     if (this.options.position.nextOffset === undefined && this.#readOffset < startOffset) {
       if (this.#beginLate(startOffset)) this.#noteProgress();
     } else if (startOffset <= this.nextOffset && this.nextOffset <= endOffset) {
-      // Only the last record applied is gone from the log, so it cannot be compared; nothing unread is missing.
-      this.#continuity.verified();
-      this.#readOffset = this.nextOffset;
+      // Only what was applied is gone from the log's start, so it cannot be compared; nothing unread is missing.
+      this.#readOffset = Math.max(this.#readOffset, startOffset);
+      if (this.#readOffset === this.nextOffset) this.#continuity.verified();
       this.#noteProgress();
     } else {
       this.options.onHalt(errors.outOfRange(this.nextOffset, watermarks, this.options.position.path));

@@ -54,8 +54,8 @@ function appliedStore(dataDir: string, logId: string, topic: string): string | u
 export interface AppliedState {
   /** Of a store. */
   readonly path: string;
-  /** It is of a log with another id. */
-  readonly isElsewhere: boolean;
+  /** Of the log that it is of. */
+  readonly logId: string;
 }
 
 /** State of the orders' topic, where there is any: of the log with this id, else of another one. */
@@ -69,11 +69,11 @@ export function appliedState(
   counts: (logId: string) => boolean,
 ): AppliedState | undefined {
   const own = appliedStore(dataDir, logId, topic);
-  if (own !== undefined) return { path: own, isElsewhere: false };
+  if (own !== undefined) return { path: own, logId };
   const state = join(dataDir, "state");
   for (const other of existsSync(state) ? readdirSync(state) : []) {
     const path = other === logId || !counts(other) ? undefined : appliedStore(dataDir, other, topic);
-    if (path !== undefined) return { path, isElsewhere: true };
+    if (path !== undefined) return { path, logId: other };
   }
   return undefined;
 }

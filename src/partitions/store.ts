@@ -142,7 +142,7 @@ export function prepareDatabase(db: Database, projection: Projection<unknown>, i
 }
 
 /** What a position has beside what it had at first; a store from then gets it here, empty. */
-const ADDED_COLUMNS = { last_epoch: "INTEGER", topic_id: "TEXT", first_offset: "INTEGER" };
+const ADDED_COLUMNS = { last_epoch: "INTEGER", topic_id: "TEXT", first_offset: "INTEGER", last_of_all: "INTEGER" };
 
 function addColumns(db: Database): void {
   const there = new Set(
@@ -155,7 +155,10 @@ function addColumns(db: Database): void {
     if (!there.has(name)) db.run(`ALTER TABLE position ADD COLUMN ${name} ${type}`);
 }
 
-/** The last record applied, kept so that a log that holds another one there is noticed. */
+/**
+ * The last record applied, kept so that a log that holds another one there is noticed. A batch that cannot be decoded is one, too, at its
+ * last offset and without bytes.
+ */
 export interface LastRecord {
   readonly offset: number;
   readonly checksum: number;
@@ -164,16 +167,18 @@ export interface LastRecord {
 }
 
 export const lastRecordOf = (record: LogRecord): LastRecord => ({
-  offset: record.offset,
+  offset: lastOffsetOf(record),
   checksum: checksum(record),
   leaderEpoch: record.leaderEpoch,
 });
 
 /** Whether the log's record at the offset is the one that was applied: offset and leader epoch name it, the checksum proves it. */
 export const isSameRecord = (last: LastRecord, record: LogRecord): boolean =>
-  record.offset === last.offset &&
+  lastOffsetOf(record) === last.offset &&
   (last.leaderEpoch === undefined || record.leaderEpoch === last.leaderEpoch) &&
   checksum(record) === last.checksum;
+
+export const lastOffsetOf = ({ offset, undecodable }: LogRecord): number => undecodable?.lastOffset ?? offset;
 
 /** CRC-32 of key and value. */
 function checksum(record: LogRecord): number {
@@ -187,6 +192,7 @@ interface PositionRow {
   readonly last_epoch: number | null;
   readonly topic_id: string | null;
   readonly first_offset: number | null;
+  readonly last_of_all: number | null;
 }
 
 /** One partition's rows and its position, which move together. */
@@ -195,6 +201,8 @@ export class PartitionStore<View> {
   /** Everything before it is in the rows; undefined before the first commit. */
   nextOffset: number | undefined;
   last: LastRecord | undefined;
+  /** Whether `last` is the last of all that was applied: a store from before may have had batches behind it that cannot be decoded. */
+  isLastOfAll = false;
   /** Of the topic that the rows are of; undefined until the log has told it. Kept with the next commit. */
   topicId: string | undefined;
   /** Where the rows begin; what the log had before is not in them. Kept with the next commit. */
@@ -216,22 +224,24 @@ export class PartitionStore<View> {
     this.path = db.filename;
     const row = db
       .query<PositionRow, [number]>(
-        "SELECT next_offset, last_offset, last_checksum, last_epoch, topic_id, first_offset FROM position WHERE partition = ?",
+        "SELECT next_offset, last_offset, last_checksum, last_epoch, topic_id, first_offset, last_of_all FROM position WHERE partition = ?",
       )
       .get(partition);
     if (row) {
       this.nextOffset = row.next_offset;
       this.topicId = row.topic_id ?? undefined;
       this.firstOffset = row.first_offset ?? undefined;
+      this.isLastOfAll = row.last_of_all === 1;
       if (row.last_offset !== null && row.last_checksum !== null)
         this.last = { offset: row.last_offset, checksum: row.last_checksum, leaderEpoch: row.last_epoch ?? undefined };
     }
     this.#begin = db.query("BEGIN IMMEDIATE");
     this.#commit = db.query("COMMIT");
     this.#write = db.query(`INSERT INTO position
-      (partition, next_offset, last_offset, last_checksum, last_epoch, topic_id, first_offset) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+      (partition, next_offset, last_offset, last_checksum, last_epoch, topic_id, first_offset, last_of_all)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
       ON CONFLICT (partition) DO UPDATE SET next_offset = ?2, last_offset = ?3, last_checksum = ?4, last_epoch = ?5, topic_id = ?6,
-      first_offset = ?7`);
+      first_offset = ?7, last_of_all = ?8`);
   }
 
   /** Writes the touched rows and the position in one transaction, or throws and has written nothing. */
@@ -239,6 +249,7 @@ export class PartitionStore<View> {
     const began_s = this.meter?.now_s() ?? 0;
     let outcomes: Outcomes | undefined;
     if (this.nextOffset === undefined) this.firstOffset ??= 0;
+    const isLastOfAll = this.isLastOfAll || this.nextOffset === undefined || last !== this.last;
     this.#begin.run();
     try {
       outcomes = this.projection.flush();
@@ -250,6 +261,7 @@ export class PartitionStore<View> {
         last?.leaderEpoch ?? null,
         this.topicId ?? null,
         this.firstOffset ?? null,
+        isLastOfAll ? 1 : null,
       );
       this.#commit.run();
     } catch (e) {
@@ -258,6 +270,7 @@ export class PartitionStore<View> {
     }
     this.nextOffset = nextOffset;
     this.last = last;
+    this.isLastOfAll = isLastOfAll;
     this.meter?.committed(this.partition, outcomes, this.meter.now_s() - began_s);
   }
 

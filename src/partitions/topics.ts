@@ -6,6 +6,7 @@ import type { CreatedTopic, Log } from "../log/log.ts";
 import type { Random } from "../random.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { LostHead } from "./lost-heads.ts";
+import { isExchanged, lostLog } from "./lost-logs.ts";
 import type { StateOf } from "./state-dir.ts";
 import type { TopicFinding, TopicsStanding, TopicWarning } from "./projection.ts";
 import { letterBytesMax } from "./topic-concerns.ts";
@@ -36,7 +37,7 @@ const ANSWER_WAIT_MS = 1_000;
  *
  * ```
  *  prepare(): waiting ──both there──▶ known      watch(): a look each minute
- *                └─ orders' missing, with state of it: waits for a person
+ *                └─ orders' missing, with state of it, or the embedded log exchanged: waits for a person
  * ```
  */
 export class Topics implements TopicsStanding {
@@ -129,22 +130,18 @@ export class Topics implements TopicsStanding {
   }
 
   /**
-   * Throws where the orders' topic is missing although there is state of it: a topic made anew in its place would hide that its orders
-   * are lost. Resolves with whether there is state.
+   * Throws where the orders' topic is missing although there is state of it, or the embedded log is another one than it was: to go on
+   * would hide that its orders are lost. Resolves with whether there is state of this log.
    */
   async #requireNotLost(): Promise<boolean> {
     const { log, config, stateOf } = this.options;
-    const { orders_topic: topic } = config;
-    const state = stateOf?.(await log.id());
+    const logId = await log.id();
+    const state = stateOf?.(logId);
+    if (state === undefined) return false;
     // Asked after the state is found: another service may just have made both.
-    if (state === undefined || (await log.partitionCount(topic)) > 0) return state?.isElsewhere === false;
-    const cause = state.isElsewhere
-      ? "was that cluster lost, or is KAFKA_BROKERS another one's, which then wants a DATA_DIR of its own?"
-      : "was it deleted?";
-    throw new AppError(
-      "LOG_UNAVAILABLE",
-      `The topic ${topic} does not exist, and there is state of it in ${state.path}: ${cause} It is not made anew, since its orders would then be unknown. Restore it from an archive into a topic of another name and set ORDERS_TOPIC to that; or, to begin without its orders, stop the services, move that state away and start again. A topic of this name that you create by hand is read, and disagrees with the state until that is moved away.`,
-    );
+    const isThere = !isExchanged(config, state, logId) && (await log.partitionCount(config.orders_topic)) > 0;
+    if (isThere) return state.logId === logId;
+    throw new AppError("LOG_UNAVAILABLE", lostLog(config, state, logId));
   }
 
   #created(topic: string, created: CreatedTopic | undefined): void {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { copyFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { damageFrom } from "../support/damaged-store.ts";
 import { createOrder, orderDetails } from "../support/http.ts";
@@ -57,6 +57,53 @@ test.each(["the first page", "the pages behind the tables' first ones"] as const
     expect(aside.filter((name) => /\.sqlite\.set-aside-\d+$/.test(name))).toHaveLength(3);
     expect(program.output().match(/set aside(, as it was not usable)?; it is rebuilt from the log/g)).toHaveLength(3);
     await dir[Symbol.asyncDispose]();
+  },
+  TIMEOUT_MS,
+);
+
+test.each(["removed", "emptied", "exchanged for another"])(
+  "an embedded log that was %s while its state is there: nothing is denied or created again, and all is as before once it is back",
+  async (how) => {
+    await using dir = await tempDir();
+    await using other = await tempDir();
+    const run = async (dataDir: string, body: (program: Program) => Promise<void>) => {
+      await using program = await startProgram({ env, dataDir });
+      await body(program);
+      program.kill("SIGTERM");
+      await program.exited();
+    };
+    const creating = (...orderIds: string[]) => {
+      return async (program: Program) => {
+        await program.ready();
+        for (const id of orderIds) expect(await created(program, id)).toBe(200);
+        for (const id of orderIds) await readable(program, id);
+      };
+    };
+    await run(dir.path, creating("ORD-1", "ORD-2"));
+    await run(other.path, creating("ORD-3"));
+    const log = join(dir.path, "log.sqlite");
+    renameSync(log, `${log}.kept`);
+    if (how === "emptied") writeFileSync(log, "");
+    if (how === "exchanged for another") copyFileSync(join(other.path, "log.sqlite"), log);
+    await run(dir.path, async (program) => {
+      await program.live();
+      await waitUntil(
+        "it is said",
+        () => program.output().split("is another one than that of which there is state").length === 3,
+      );
+      expect(program.output()).toContain("put the other's in their place");
+      for (const id of ["ORD-1", "ORD-2"])
+        expect([await created(program, id), (await orderDetails(program.orderUrl, id)).status]).toEqual([503, 503]);
+    });
+    renameSync(`${log}.kept`, log);
+    await run(dir.path, async (program) => {
+      await program.ready();
+      expect(await created(program, "ORD-1")).toBe(409);
+      expect((await orderDetails(program.orderUrl, "ORD-2")).status).toBe(200);
+    });
+    rmSync(log);
+    rmSync(join(dir.path, "state"), { recursive: true });
+    await run(dir.path, creating("ORD-1"));
   },
   TIMEOUT_MS,
 );

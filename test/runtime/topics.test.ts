@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
 import { readiness } from "../../src/http/health.ts";
@@ -20,7 +20,9 @@ const GOOD: Readonly<Record<string, string>> = {
 /** Room for the letters of such a topic. */
 const ROOMY = { "max.message.bytes": "4194304" };
 
-const applied = (path: string | undefined, isElsewhere = false) => (path === undefined ? undefined : { path, isElsewhere });
+const applied = (path: string | undefined, logId = "the log") => (path === undefined ? undefined : { path, logId });
+
+const ON_KAFKA = { KAFKA_BROKERS: "127.0.0.1:9092" };
 
 /** A log whose topics are as the test says, and a clock that the test turns. */
 function rig(there: Record<string, TopicDescription> = {}) {
@@ -62,17 +64,16 @@ function rig(there: Record<string, TopicDescription> = {}) {
   } as unknown as Log;
   const say = (level: string) => (_: unknown, message: string) => void lines.push([level, message]);
   const logger = { info: say("info"), warn: say("warn"), debug: () => undefined } as unknown as Logger;
-  const config = { ...readConfig({ BACKOFF_MS_MIN: "1", BACKOFF_MS_MAX: "2" }), topic_replicas: undefined as number | undefined };
   return {
     state,
     there,
     lines,
     created,
-    topics: (replicas?: number, stateOf?: StateOf) =>
+    topics: (replicas?: number, stateOf?: StateOf, settings: Record<string, string> = {}) =>
       new Topics({
         stateOf,
         owner: "The order service",
-        config: { ...config, topic_replicas: replicas },
+        config: { ...readConfig({ BACKOFF_MS_MIN: "1", BACKOFF_MS_MAX: "2", ...settings }), topic_replicas: replicas },
         log,
         clock,
         random: () => 0.5,
@@ -175,7 +176,7 @@ test("a topic that is created with one replica is warned of, and again once ther
 
 test("a topic that is missing although there is state of it from another cluster is not created either", async () => {
   const { topics: make, created } = rig();
-  const topics = make(3, () => applied("/data/state/lost/order-service-0/orders.events.0.sqlite", true));
+  const topics = make(3, () => applied("/data/state/lost/order-service-0/orders.events.0.sqlite", "lost"), ON_KAFKA);
   const ending = new AbortController();
   const preparing = topics.prepare(ending.signal);
   await eventually(() => topics.waiting !== undefined);
@@ -183,6 +184,46 @@ test("a topic that is missing although there is state of it from another cluster
   expect(created).toEqual([]);
   ending.abort();
   await preparing;
+});
+
+describe("on an embedded log", () => {
+  const OTHER = "0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f";
+  const path = `/data/state/${OTHER}/order-service-0/orders.events.0.sqlite`;
+
+  async function waiting(topics: Topics) {
+    const ending = new AbortController();
+    const preparing = topics.prepare(ending.signal);
+    await eventually(() => topics.waiting !== undefined);
+    ending.abort();
+    await preparing;
+    return topics.waiting?.sentence;
+  }
+
+  test.each([
+    ["has nothing", {}],
+    ["has the topic, as another's has", { "orders.events": described({}), "orders.events.dlq": described({}) }],
+  ])("in the place of the one that there is state of, nothing is begun: it %s", async (_, there) => {
+    const { topics: make, created } = rig(there);
+    const sentence = await waiting(make(3, () => applied(path, OTHER), { DATA_DIR: "/data" }));
+    expect(sentence).toContain(`/data/log.sqlite is another one than that of which there is state in ${path}`);
+    expect(sentence).toContain("put the other's in their place");
+    expect(sentence).toContain(`move /data/state/${OTHER} away`);
+    expect(created).toEqual([]);
+  });
+
+  test("without the topic, where there is state of it from brokers, it is asked whether KAFKA_BROKERS was forgotten", async () => {
+    const { topics: make, created } = rig();
+    const sentence = await waiting(
+      make(3, () => applied("/data/state/a-cluster/order-service-0/orders.events.0.sqlite", "a-cluster")),
+    );
+    expect(sentence).toContain("was KAFKA_BROKERS forgotten?");
+    expect(created).toEqual([]);
+  });
+
+  test("with the topic, state from brokers is no hindrance", async () => {
+    const { topics: make } = rig({ "orders.events": described({}), "orders.events.dlq": described({}) });
+    expect(await make(3, () => applied("/data/a-store", "a-cluster")).prepare(new AbortController().signal)).toBe("the log");
+  });
 });
 
 test("a topic that is missing although there is state of it is not created, until the state is moved away or the topic is there", async () => {

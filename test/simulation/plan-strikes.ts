@@ -16,6 +16,16 @@ export type StrikeStep = At &
         /** Another program's records, there at once, so that the end tells nothing. */
         readonly regrown_records: number;
       }
+    /** The same of what holds no record that anybody applied: a batch that cannot be decoded, else a transaction that was aborted. */
+    | {
+        readonly do: "lose-unapplied";
+        readonly share: number;
+        readonly count: number;
+        readonly isUndecodable: boolean;
+        readonly regrown_records: number;
+        /** From when it is there until it is lost. */
+        readonly for_ms: number;
+      }
     /** Deleted, and made anew under its name. */
     | {
         readonly do: "remake-topic";
@@ -135,6 +145,18 @@ export function lossyStrikes({ random, upTo, chance, at, orders, status }: Strik
     () => {
       const lost_records = 1 + upTo(4);
       return [lost(at(), lost_records, chance(0.3) ? 0 : Math.max(0, lost_records - 1 + upTo(4)))];
+    },
+    // Behind the last record applied, so that this one is still there.
+    () => {
+      const [count, isUndecodable] = [1 + upTo(4), chance(0.3)];
+      const unapplied = {
+        do: "lose-unapplied",
+        share: random(),
+        count,
+        isUndecodable,
+        regrown_records: count + upTo(4),
+      } as const;
+      return [{ at_ms: chance(0.3) ? upTo(500) : at(), ...unapplied, for_ms: 50 + upTo(300) }];
     },
     // Before a cart has noticed, the same orders are created through several.
     () => {

@@ -41,7 +41,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   },
   "reading goes on one record late after a restart": {
     file: "src/partitions/reading.ts",
-    find: "this.#readOffset = position.last?.offset ?? this.nextOffset;",
+    find: "this.#readOffset = this.#comparedFrom;",
     replace: "this.#readOffset = this.nextOffset === 0 ? 0 : this.nextOffset + 1;",
   },
   "dead letters leave after the commit": {
@@ -178,8 +178,13 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   },
   "the last record applied is not compared after a change of leader": {
     file: "src/partitions/reading.ts",
-    find: "if (last && !this.#continuity.isKept(last, records)) {",
-    replace: "if (false as boolean) {",
+    find: "if (wrong) this.options.onHalt(wrong);\n    return wrong === undefined;",
+    replace: "this.#continuity.verified(batch.leaderEpoch);\n    return true;",
+  },
+  "what lies between the last record applied and the position is not looked at": {
+    file: "src/partitions/continuity.ts",
+    find: "record.offset < nextOffset && !wasApplied",
+    replace: "record.offset <= (last?.offset ?? -1) && !wasApplied",
   },
   "a topic made anew is not noticed": {
     file: "src/partitions/reading.ts",
@@ -189,8 +194,8 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
       { file: "src/cart/index-progress.ts", find: "if (ends.topicId !== this.#topicId)", replace: "if (false as boolean)" },
       {
         file: "src/partitions/reading.ts",
-        find: "if (last && !this.#continuity.isKept(last, records)) {",
-        replace: "if (false as boolean) {",
+        find: "if (wrong) this.options.onHalt(wrong);\n    return wrong === undefined;",
+        replace: "this.#continuity.verified(batch.leaderEpoch);\n    return true;",
       },
     ],
   },

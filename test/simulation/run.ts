@@ -53,6 +53,7 @@ const FOREIGN: readonly Step["do"][] = ["foreign-update", "poison", "replay", "a
 const isForeign = (step: Step): step is ForeignStep => FOREIGN.includes(step.do);
 const STRIKES: readonly Step["do"][] = [
   "lose-records",
+  "lose-unapplied",
   "remake-topic",
   "deny",
   "shrink-batches",

@@ -27,6 +27,8 @@ export class Strikes {
     switch (step.do) {
       case "lose-records":
         return this.#loseRecords(step);
+      case "lose-unapplied":
+        return this.#loseUnapplied(step);
       case "remake-topic":
         return this.#remake(step);
       case "deny":
@@ -65,15 +67,34 @@ export class Strikes {
   }
 
   #loseRecords({ share, lost_records, regrown_records }: Extract<StrikeStep, { do: "lose-records" }>): void {
-    const { broker, losses, creates, scheduler } = this.world;
     const partition = this.#partitionOf(share);
-    const found = broker.topics.topic(TOPIC)[partition];
+    const found = this.world.broker.topics.topic(TOPIC)[partition];
     if (!found || found.entries.length === 0) return;
     const cut = Math.max(0, found.entries.length - lost_records);
     // A replica has a batch or has it not.
     const halved = found.entries.find((entry) => entry?.undecodable && entry.offset < cut && cut <= entry.undecodable.lastOffset);
-    const endOffset = halved?.offset ?? cut;
-    losses.note(partition, endOffset, found.entries.slice(endOffset), scheduler.now_ms);
+    this.#loseFrom(partition, halved?.offset ?? cut, regrown_records);
+  }
+
+  #loseUnapplied({ share, count, isUndecodable, regrown_records, for_ms }: Extract<StrikeStep, { do: "lose-unapplied" }>): void {
+    const { topics } = this.world.broker;
+    const partition = this.#partitionOf(share);
+    const found = topics.topic(TOPIC)[partition];
+    if (!found) return;
+    const endOffset = found.entries.length;
+    if (isUndecodable) this.#landUndecodable(partition, count);
+    else topics.openTransaction(TOPIC, this.#foreignRecords(partition, count)).end(false);
+    // Not where the topic was deleted or has lost more meanwhile.
+    this.#repairAfter(for_ms, () => {
+      if (topics.topic(TOPIC)[partition] === found && found.entries.length > endOffset)
+        this.#loseFrom(partition, endOffset, regrown_records);
+    });
+  }
+
+  #loseFrom(partition: number, endOffset: number, regrown_records: number): void {
+    const { broker, losses, creates, scheduler } = this.world;
+    const lost = broker.topics.partition(TOPIC, partition).entries.slice(endOffset);
+    losses.note(partition, endOffset, lost, scheduler.now_ms);
     broker.topics.elect(TOPIC, partition, endOffset);
     creates.forget();
     this.#regrow(partition, regrown_records);
@@ -102,14 +123,17 @@ export class Strikes {
 
   /** Another program's records, in whatever partition. */
   #regrow(partition: number, count: number): void {
-    const records = Array.from({ length: count }, (): NewRecord => {
+    if (count > 0) this.world.append(TOPIC, this.#foreignRecords(partition, count));
+  }
+
+  #foreignRecords(partition: number, count: number): NewRecord[] {
+    return Array.from({ length: count }, (): NewRecord => {
       const id = `f1000000-0000-4000-9000-${(++this.#foreign).toString(16).padStart(12, "0")}`;
       const order_id = `ORD-${this.#foreign % 5}`;
       const times = { timestamp: "2026-01-01T00:00:00", order_id, status: "shipped" };
       const value = JSON.stringify({ event_id: id, event_type: "ORDER_STATUS_UPDATED", ...times });
       return { partition, key: order_id, value, headers: [], timestamp_ms: 0 };
     });
-    if (count > 0) this.world.append(TOPIC, records);
   }
 
   #deny({ topic, for_ms }: Extract<StrikeStep, { do: "deny" }>): void {
@@ -168,9 +192,12 @@ export class Strikes {
   }
 
   #undecodable({ share, count }: Extract<StrikeStep, { do: "undecodable" }>): void {
-    const { broker, troubles } = this.world;
     const partition = this.#partitionOf(share);
-    if (!broker.topics.topic(TOPIC)[partition]) return;
+    if (this.world.broker.topics.topic(TOPIC)[partition]) this.#landUndecodable(partition, count);
+  }
+
+  #landUndecodable(partition: number, count: number): void {
+    const { broker, troubles } = this.world;
     troubles.poisoned.add(partition);
     broker.topics.landUndecodable(TOPIC, partition, count, "The batch's bytes are none that its checksum is of.");
   }

@@ -1,8 +1,11 @@
 import { expect, test } from "bun:test";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { indexProjection } from "../../src/cart/index-projection.ts";
 import { OwnCreates } from "../../src/cart/own-creates.ts";
+import { type Config, readConfig } from "../../src/config.ts";
 import { orderProjection } from "../../src/order-service/order-projection.ts";
+import { stateIn } from "../../src/partitions/lost-logs.ts";
 import { appliedState, StateDir, storeName } from "../../src/partitions/state-dir.ts";
 import { PartitionStore } from "../../src/partitions/store.ts";
 import { openedDb } from "../support/opened-db.ts";
@@ -33,11 +36,34 @@ test("state of a topic is a store that something was applied to, of any role, an
     undefined,
   ]);
   const elsewhere = (counts: (logId: string) => boolean) => appliedState(dir.path, TOPIC, "other", counts);
-  expect(elsewhere((logId) => logId === "log")).toEqual({ path, isElsewhere: true });
+  expect(elsewhere((logId) => logId === "log")).toEqual({ path, logId: "log" });
   expect(elsewhere((logId) => logId !== "log")).toBeUndefined();
   state.setAside(storeName(TOPIC, 3), 1);
   expect(found(dir.path)).toBeUndefined();
   state.release();
+});
+
+test("on an embedded log that of an embedded one comes first, then that of a cluster; on brokers that of clusters alone", async () => {
+  await using dir = await tempDir();
+  const EMBEDDED = "0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f";
+  const embedded = readConfig({ DATA_DIR: dir.path });
+  const onBrokers = readConfig({ DATA_DIR: dir.path, KAFKA_BROKERS: "127.0.0.1:9092" });
+  const foundIn = (config: Config, logId: string) => stateIn(config)(logId)?.logId;
+  const apply = (logId: string) => {
+    const state = StateDir.claim(dir.path, logId, "order-service");
+    const db = openedDb(state.open(storeName(TOPIC, 0), orderProjection, { logId, topic: TOPIC }));
+    new PartitionStore(db, orderProjection, 0, () => undefined).commit(1, undefined);
+    db.close();
+    state.release();
+  };
+  expect([foundIn(embedded, "new"), foundIn(onBrokers, "new")]).toEqual([undefined, undefined]);
+  apply("a-cluster");
+  expect([foundIn(embedded, "new"), foundIn(onBrokers, "new")]).toEqual(["a-cluster", "a-cluster"]);
+  apply(EMBEDDED);
+  expect([foundIn(embedded, "new"), foundIn(onBrokers, "new")]).toEqual([EMBEDDED, "a-cluster"]);
+  expect([foundIn(embedded, EMBEDDED), foundIn(onBrokers, "a-cluster")]).toEqual([EMBEDDED, "a-cluster"]);
+  rmSync(join(dir.path, "state", "a-cluster"), { recursive: true });
+  expect(foundIn(onBrokers, "new")).toBeUndefined();
 });
 
 test("so is one that cannot be looked into, since another program holds it", async () => {

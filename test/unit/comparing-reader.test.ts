@@ -58,6 +58,50 @@ describe("reading through interruptions", () => {
     });
   });
 
+  describe("what was passed over", () => {
+    /** So many records were given, and then the caller went on over an aborted transaction of two. */
+    async function passedOver(count: number) {
+      const opening = await opened();
+      const { append, broker, reader, read } = opening;
+      if (count > 0) await append(...["a", "b"].slice(0, count).map((value) => record(value)));
+      await read(0, count);
+      broker.topics.openTransaction(TOPIC, [record("t"), record("u")]).end(false);
+      for (let at = count; at < count + 3;) {
+        for (const result of await reader.fetch(new Map([[0, at]]), LIMITS)) if ("batch" in result) at = result.batch.nextOffset;
+      }
+      return opening;
+    }
+
+    test.each([0, 1, 2])("is no hindrance where it still is there, behind %d records", async (count) => {
+      const { broker, append, read } = await passedOver(count);
+      broker.topics.elect(TOPIC, 0);
+      await append(record("c"));
+      expect(await read(count + 3, 1)).toEqual(["c"]);
+    });
+
+    test.each([0, 1, 2])("and is other records now, behind %d, is found out", async (count) => {
+      const { broker, append, read } = await passedOver(count);
+      broker.topics.elect(TOPIC, 0, count);
+      await append(...["v", "w", "x", "y"].map((value) => record(value)));
+      await expect(read(count + 3, 1)).rejects.toMatchObject({
+        code: "LOG_DISAGREES",
+        message: expect.stringContaining(`it has a record at offset ${count} and had none`),
+      });
+    });
+
+    test("is looked at up to where the caller reads on, in as many fetches as it takes", async () => {
+      const { broker, append, read } = await passedOver(1);
+      broker.topics.elect(TOPIC, 0, 1);
+      // The last of the three has another record than before, and is not read together with the first.
+      broker.topics.openTransaction(TOPIC, [record("v")]).end(false);
+      await append(record("w".repeat(LIMITS.partition_bytes_max)), record("x"));
+      await expect(read(4, 1)).rejects.toMatchObject({
+        code: "LOG_DISAGREES",
+        message: expect.stringContaining("it has a record at offset 3 and had none"),
+      });
+    });
+  });
+
   test("a log that ends before what was given is found out", async () => {
     const { broker, append, read } = await opened();
     await append(record("a"), record("b"), record("c"));
