@@ -185,6 +185,8 @@ export interface Batch {
   readonly nextOffset: number;
   /** The partition's end when it was read. */
   readonly endOffset: number;
+  /** The same of what readers of committed records see; see `StableEnd`. */
+  readonly stableOffset: number;
   /** Of the leader that it was read from; 0 where the log has no leaders. */
   readonly leaderEpoch: number;
   readonly records: readonly LogRecord[];
@@ -207,7 +209,8 @@ export type FetchResult =
 export interface Reader {
   /**
    * Reads on at the given offsets (partition → offset). Resolves as soon as any of the partitions has something to tell, and
-   * at the latest after `wait_ms_max`, possibly with nothing. A batch may be empty of records and still move `nextOffset`.
+   * at the latest after `wait_ms_max`, possibly with nothing. A batch may be empty of records and still move `nextOffset`; one that does
+   * not even do that may tell, after `wait_ms_max`, of an end beyond: what is before it cannot be read yet.
    * One fetch at a time. At most about `partition_bytes_max` of each partition, but always at least one record.
    */
   fetch(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<FetchResult[]>;

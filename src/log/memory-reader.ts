@@ -43,7 +43,7 @@ export class MemoryReader implements Reader {
         if (result) results.push(result);
       }
       const left_ms = deadline_ms - broker.clock.now_ms();
-      if (isEmpty || results.length > 0 || left_ms <= 0) return results;
+      if (isEmpty || results.some(movesOn) || left_ms <= 0) return results;
       await broker.topics.arrival(left_ms);
     }
   }
@@ -94,3 +94,6 @@ export class MemoryReader implements Reader {
     return { partition: number, interrupted: `${cause}: what it holds of ${this.topic}-${number} may be other than before.` };
   }
 }
+
+/** Whether it is to be told at once: not so that there is more, which cannot be read yet. */
+const movesOn = (result: FetchResult): boolean => !("batch" in result) || result.batch.nextOffset > result.batch.baseOffset;

@@ -192,14 +192,14 @@ export class MemoryTopics {
     return this.clock.sleep(ms, this.#arrived.signal);
   }
 
-  /** Undefined where there is nothing to read yet. The last `lag_records` are held and not shown. */
+  /** Undefined at the end, a batch without records where nothing before it can be read yet. The last `lag_records` are held and not shown. */
   read(topic: string, partition: number, position: number, bytes_max: number, lag_records: number): FetchResult | undefined {
     const found = this.partition(topic, partition);
     const { startOffset, endOffset: heldEnd } = ends(found);
     if (position < startOffset || position > heldEnd) return { partition, outOfRange: { startOffset, endOffset: heldEnd } };
     const endOffset = Math.max(startOffset, heldEnd - lag_records);
     const visibleEnd = Math.min(endOffset, stableOffset(found));
-    if (position >= visibleEnd) return undefined;
+    if (position >= endOffset) return undefined;
     const records: LogRecord[] = [];
     let bytes = 0;
     let nextOffset = position;
@@ -211,7 +211,8 @@ export class MemoryTopics {
       records.push(entry);
     }
     const { leaderEpoch } = found;
-    return { partition, batch: { partition, baseOffset: position, nextOffset, endOffset, leaderEpoch, records } };
+    const told = { endOffset, stableOffset: visibleEnd, leaderEpoch };
+    return { partition, batch: { partition, baseOffset: position, nextOffset, ...told, records } };
   }
 }
 

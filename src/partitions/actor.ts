@@ -111,16 +111,8 @@ export class PartitionActor<View> implements PartitionView<View> {
     const { partition, environment } = this;
     this.#hindrance.storeWorked();
     this.#store = store;
-    this.#reading = new Reading({
-      partition,
-      position: store,
-      hindrance: this.#hindrance,
-      clock: environment.clock,
-      mayBeginLate: environment.mayBeginLate ?? false,
-      onEndWanted: () => environment.endWanted?.(),
-      onHalt: (error) => this.halt(error),
-      warn: (message) => environment.warn(partition, message),
-    });
+    const [hindrance, onHalt] = [this.#hindrance, (error: AppError) => this.halt(error)];
+    this.#reading = new Reading({ partition, position: store, hindrance, environment, onHalt });
     this.#state = "open";
     this.#reading.askForEnd();
   }

@@ -305,9 +305,9 @@ export class KafkaReader implements Reader {
         this.#news.isOwed(partition);
         this.#news.tell({ partition, outOfRange: { startOffset, endOffset } satisfies Watermarks });
       } else if (this.#news.isOwed(partition)) {
-        const { endOffset } = watermarks;
-        const nothing = { baseOffset: offset, nextOffset: offset, endOffset, leaderEpoch: Math.max(0, leaderEpoch), records: [] };
-        this.#news.tell({ partition, batch: { partition, ...nothing } });
+        const { endOffset, stableOffset } = watermarks;
+        const nothing = { baseOffset: offset, nextOffset: offset, endOffset, stableOffset, records: [] };
+        this.#news.tell({ partition, batch: { partition, ...nothing, leaderEpoch: Math.max(0, leaderEpoch) } });
       }
     }
   }

@@ -18,6 +18,7 @@ export interface PartitionAnswer {
   readonly partition: number;
   readonly errorCode: number;
   readonly highWatermark: number;
+  readonly stableOffset: number;
   /** In ascending `firstOffset`. */
   readonly aborted: readonly AbortedTransaction[];
   /** Record batches; the last one may be cut. */
@@ -64,12 +65,13 @@ function decode(payload: Buffer): FetchAnswer {
         const partition = wire.int32();
         const partitionError = wire.int16();
         const highWatermark = wire.int64();
-        // Last stable offset, log start offset.
-        wire.at += 16;
+        const stableOffset = wire.int64();
+        // Log start offset.
+        wire.at += 8;
         const aborted = wire.array((): AbortedTransaction => ({ producerId: wire.int64(), firstOffset: wire.int64() }));
         aborted.sort((a, b) => a.firstOffset - b.firstOffset);
         wire.int32();
-        return { partition, errorCode: partitionError, highWatermark, aborted, bytes: wire.bytes() };
+        return { partition, errorCode: partitionError, highWatermark, stableOffset, aborted, bytes: wire.bytes() };
       });
     })
     .flat();
