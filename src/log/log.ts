@@ -41,12 +41,15 @@ export interface Log {
    * any more, and what its last append left undecided is decided (KIP-98's transactional.id).
    */
   fencedProducer(fencingId: string): Promise<Producer>;
-  reader(topic: string): Reader;
+  reader(topic: string, isolation?: Isolation): Reader;
   joinGroup(options: GroupOptions): Membership;
   /** Removes the records before `beforeOffset`; the partition then starts there (Kafka's DeleteRecords). */
   deleteRecords(topic: string, partition: number, beforeOffset: number): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Whether also what lies in and behind open transactions, and in aborted ones, is read (KIP-98). Else, and by default, it is not. */
+export type Isolation = "committed" | "uncommitted";
 
 export interface TopicOptions {
   /** The largest batch the topic takes, where the log has such a bound (Kafka's max.message.bytes). */
@@ -176,7 +179,7 @@ export interface IdempotentProducer extends Producer {
   batchBytesMax(topic: string): number;
 }
 
-/** What was read of one partition: committed records only, from `baseOffset` on, without a gap but those the log itself has. */
+/** What was read of one partition: committed records only, unless all were asked for, from `baseOffset` on, without a gap but those the log itself has. */
 export interface Batch {
   readonly partition: number;
   /** The offset that was asked for. */

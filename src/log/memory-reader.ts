@@ -1,5 +1,5 @@
 import { AppError } from "../errors.ts";
-import type { FetchLimits, FetchResult, Reader } from "./log.ts";
+import type { FetchLimits, FetchResult, Isolation, Reader } from "./log.ts";
 import type { MemoryLog } from "./memory-log.ts";
 import type { MemoryPartition } from "./memory-topics.ts";
 
@@ -22,6 +22,7 @@ export class MemoryReader implements Reader {
   constructor(
     readonly log: MemoryLog,
     readonly topic: string,
+    readonly isolation: Isolation,
   ) {}
 
   async fetch(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<FetchResult[]> {
@@ -70,7 +71,8 @@ export class MemoryReader implements Reader {
     const leader = faults.leader(this.topic, partition);
     if (leader !== "none") {
       known.isLeaderless = false;
-      return topics.read(this.topic, partition, position, bytes_max, leader === "ok" ? 0 : leader);
+      const [isolation, lag_records] = [this.isolation, leader === "ok" ? 0 : leader];
+      return topics.read(this.topic, partition, position, { bytes_max, lag_records, isolation });
     }
     if (known.isLeaderless) return undefined;
     known.isLeaderless = true;

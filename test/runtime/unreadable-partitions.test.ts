@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { readiness } from "../../src/http/health.ts";
 import { type FetchFault, type LeaderFault, noFaults } from "../../src/log/memory-log.ts";
+import { LogScans } from "../../src/order-service/log-scan.ts";
 import { findOrder, requireAllTrusted } from "../../src/order-service/queries.ts";
+import { UnreadRecords } from "../../src/order-service/unread-records.ts";
 import { answerFor, created, eventually, record, Rig, TOPIC, updated } from "./rig.ts";
 
 /** ORD-1 in partition 0, ORD-9 in partition 1, nothing in partition 2; `leaders` may take a partition's leader away. */
@@ -149,6 +151,11 @@ describe("another program's transaction that stays open", () => {
     expect(again.get(0)?.isComplete).toBe(true);
     expect(answerFor(again, "ORD-2", 0)).toBe("new");
     expect(answerFor(again, "ORD-5", 0)).toBe("CATCHING_UP");
+    // Of an order of another partition it is looked at.
+    const unread = new UnreadRecords(new LogScans(rig.log, rig.clock), TOPIC);
+    const answerAt1 = async (orderId: string) =>
+      answerFor(again, orderId, 1, await unread.without(orderId, [again.get(0)!], "192.0.2.1"));
+    expect([await answerAt1("ORD-5"), await answerAt1("ORD-7")]).toEqual(["CATCHING_UP", "ORDER_NOT_FOUND"]);
     transaction.end(true);
     await eventually(() => answerFor(again, "ORD-5", 0) === "new");
   });

@@ -24,7 +24,11 @@ export function readAnswer(
     const isStuck = isFirst && hasBudget && bytes.length > 0 && nextOffset === offset;
     if (isStuck) return { partition, unreadable: "the broker's answer has no whole record batch for it" };
     if (nextOffset === offset && !isNews) return undefined;
-    const ends = { endOffset: highWatermark, stableOffset, leaderEpoch: Math.max(0, leaderEpoch) };
+    const ends = {
+      endOffset: highWatermark,
+      stableOffset: stableOffset < 0 ? highWatermark : stableOffset,
+      leaderEpoch: Math.max(0, leaderEpoch),
+    };
     return { partition, batch: { partition, baseOffset: offset, nextOffset, ...ends, records } };
   } catch (e) {
     return { partition, unreadable: e instanceof Error ? e.message : String(e) };
