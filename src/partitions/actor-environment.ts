@@ -40,5 +40,5 @@ export interface ActorEnvironment {
   /** Counts what happens. Nothing depends on it. */
   readonly meter?: PartitionMeter | undefined;
   /** Something a person should read. */
-  readonly warn: (partition: number, message: string, level?: "warn" | "error") => void;
+  readonly warn: (partition: number, message: string, level?: "info" | "warn" | "error") => void;
 }

@@ -42,7 +42,7 @@ export class PartitionActor<View> implements PartitionView<View> {
   ) {
     const { clock, warn } = environment;
     this.#waiters = new PositionWaiters(clock, this.#ending.signal);
-    this.#hindrance = new Hindrance(clock, (message) => warn(partition, message));
+    this.#hindrance = new Hindrance(clock, (message, isOver) => warn(partition, message, isOver ? "info" : "warn"));
   }
 
   get state(): ActorState {
@@ -60,8 +60,9 @@ export class PartitionActor<View> implements PartitionView<View> {
   get halted(): string | undefined {
     return this.#halted?.error.message;
   }
-  get haltedSince_ms(): number | undefined {
-    return this.#halted?.since_ms;
+  get since_ms(): number | undefined {
+    if (this.#ended()) return this.#halted?.since_ms;
+    return this.#hindrance.since_ms;
   }
   get hindered(): string | undefined {
     if (this.#ended()) return undefined;

@@ -48,7 +48,7 @@ export interface PartitionSetOptions<View>
   /** How long records may gather between two fetches, while nobody waits for them. */
   readonly gather_ms?: number;
   /** Something a person should read; it concerns all partitions where none is named. */
-  readonly warn: (partition: number | undefined, message: string, level?: "warn" | "error") => void;
+  readonly warn: (partition: number | undefined, message: string, level?: "info" | "warn" | "error") => void;
   readonly backoff: BackoffLimits;
   readonly clock: Clock;
   readonly random: Random;

@@ -149,9 +149,16 @@ test("an index that cannot be opened: health and clients are told why", async ()
     throw new Error("ENOSPC: no space left on device");
   });
   const cart = start();
-  await waitUntil("health tells", () => readiness(cart.partitions).reason !== undefined);
-  expect(readiness(cart.partitions).reason).toMatch(/STORE_FAILED: Opening the index of orders fails: \S+: ENOSPC/);
-  expect(await create(cart, order(0))).toBe("LOG_UNAVAILABLE");
+  await waitUntil("health tells", () => readiness(cart.partitions).status === "suspended");
+  expect(readiness(cart.partitions)).toMatchObject({
+    status: "suspended",
+    reason: expect.stringMatching(/STORE_FAILED: Its store fails: \S+: ENOSPC/),
+    since: expect.any(String),
+    partitions: Array(PARTITIONS).fill(expect.objectContaining({ state: "suspended", since: expect.any(String) })),
+  });
+  // It is not the log that fails.
+  expect(cart.partitions.readFailure).toBeUndefined();
+  expect(await create(cart, order(0))).toBe("PARTITION_BLOCKED");
   refuseState(claims);
   await ready(cart);
   expect(readiness(cart.partitions).reason).toBeUndefined();
