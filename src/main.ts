@@ -20,7 +20,15 @@ import { viewing } from "./order-service/viewing.ts";
 import { stateIn } from "./partitions/lost-logs.ts";
 import type { HeldPartitions } from "./partitions/projection.ts";
 import { StateDir } from "./partitions/state-dir.ts";
-import { checkHost, checkOpenFiles, openToOthers, prepareDataDir, startFailure, writeForThisUserAlone } from "./start.ts";
+import {
+  checkHost,
+  checkOpenFiles,
+  checkState,
+  openToOthers,
+  prepareDataDir,
+  startFailure,
+  writeForThisUserAlone,
+} from "./start.ts";
 import { createLogger, isTerminal, type Logger, writeToStdout } from "./telemetry/logger.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 import { progressBar, type Standing, standingLine, StatusLine } from "./telemetry/status-line.ts";
@@ -195,6 +203,7 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   checkOpenFiles();
   await checkHost(config.host);
   prepareDataDir(config.data_dir);
+  checkState(config.data_dir, config.kafka === undefined);
   const status = isTerminal() ? new StatusLine(writeToStdout, () => process.stdout.columns) : undefined;
   const write = status?.line ?? writeToStdout;
   const logger = createLogger({ level: config.log_level, format: config.log_format, secrets: config.secrets, write });

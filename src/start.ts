@@ -1,8 +1,9 @@
 import { lookup } from "node:dns/promises";
-import { accessSync, closeSync, constants, mkdirSync, openSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, mkdirSync, openSync, readdirSync, statSync } from "node:fs";
 import { devNull } from "node:os";
 import { join, resolve } from "node:path";
 import { AppError } from "./errors.ts";
+import { givingIt, noAccess, thisUser } from "./file-access.ts";
 
 /** What every program here does before it begins, and how it says that it cannot. A wrong surrounding is answered like a wrong setting. */
 
@@ -50,6 +51,30 @@ export function prepareDataDir(dataDir: string): void {
   }
 }
 
+/**
+ * Throws CONFIG_INVALID where this user may not use what earlier runs made below DATA_DIR, as another user's: the embedded log, the
+ * directories of each log and of each process, and the locks in these. All are looked into before it is known which are this process' own.
+ * A store that is another user's concerns its partition alone, and is told of by whoever opens it.
+ */
+export function checkState(dataDir: string, hasEmbeddedLog: boolean): void {
+  if (hasEmbeddedLog) requireAccess(...["", "-wal", "-shm"].map((suffix) => join(dataDir, `log.sqlite${suffix}`)));
+  for (const log of directoriesIn(join(dataDir, "state")))
+    for (const claim of directoriesIn(log)) requireAccess(claim, join(claim, "lock"));
+}
+
+function directoriesIn(path: string): string[] {
+  requireAccess(path);
+  if (!statSync(path, { throwIfNoEntry: false })) return [];
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(path, name));
+}
+
+function requireAccess(...paths: readonly string[]): void {
+  const why = noAccess(...paths);
+  if (why !== undefined) throw new AppError("CONFIG_INVALID", `DATA_DIR cannot be used: ${why}`, { setting: "DATA_DIR" });
+}
+
 /** `setting` is what names the directory, for the message. */
 export function prepareDirectory(path: string, setting: string): void {
   try {
@@ -81,14 +106,13 @@ const isTooManyFiles = (e: unknown): boolean => ["EMFILE", "ENFILE"].includes(co
 const sentence = (e: unknown): string => (e instanceof Error ? e.message : String(e));
 
 const whyNot = (e: unknown, path: string): string => {
-  const user = process.getuid === undefined ? "this user" : `this user (uid ${process.getuid()})`;
   switch (codeOf(e)) {
     case "EEXIST":
     case "ENOTDIR":
       return `${path} is a file, lies in one, or is a link that leads nowhere; name a directory.`;
     case "EACCES":
     case "EPERM":
-      return `${user} may not write in ${path}; give it to this user, or name another directory.`;
+      return `${thisUser()} may not write in ${path}; name another directory, or ${givingIt(path, true)}`;
     case "EROFS":
       return `${path} lies on a file system that is read-only; name a directory that can be written.`;
     case "ENOENT":

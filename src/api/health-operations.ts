@@ -16,10 +16,10 @@ const partition = Type.Object(
       Type.String({ description: "Of the rows at this offset: instances at the same offset have the same." }),
     ),
     halted: Type.Optional(Type.String({ description: "Why it halted, and what to do." })),
-    since: Type.Optional(Type.String({ format: "date-time", description: "Since when it is halted." })),
     reason: Type.Optional(
       Type.String({ description: "Why it does not go on: halted, suspended, blocked, or the log does not give it." }),
     ),
+    since: Type.Optional(Type.String({ format: "date-time", description: "Since when." })),
     startedAt: Type.Optional(
       Type.Integer({
         description: "The first offset of the state, where LOG_START=accept took a log that had lost what was before.",

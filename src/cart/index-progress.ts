@@ -14,8 +14,8 @@ export interface IndexProgressOptions {
 
 /** How often it is looked whether a partition can answer by now; one timer for all that wait. */
 const LOOK_WAIT_MS = 20;
-/** A partition that the log does not give may have a new leader soon; beyond that its requests would only take others' places. */
-const LEADERLESS_WAIT_MS_MAX = 1_000;
+/** What hinders a partition may be over soon, as where it gets a new leader; beyond that its requests would only take others' places. */
+const HINDERED_WAIT_MS_MAX = 1_000;
 /** How long to wait for the newest records of partitions that need not be read to their ends. */
 const OTHERS_WAIT_MS_MAX = 250;
 
@@ -51,8 +51,13 @@ export class IndexProgress {
     return this.#until(
       () => this.isComplete,
       () => this.#firstUnread() ?? 0,
-      deadline_ms,
+      this.#patience(this.#firstUnread() ?? 0, deadline_ms),
     );
+  }
+
+  #patience(partition: number, deadline_ms: number): number {
+    const isHindered = this.#held(partition)?.hindered !== undefined;
+    return isHindered ? Math.min(deadline_ms, this.options.clock.now_ms() + HINDERED_WAIT_MS_MAX) : deadline_ms;
   }
 
   /** Whether a create there can be decided: the index follows the partition. */
@@ -69,12 +74,10 @@ export class IndexProgress {
   }
 
   untilCurrent(partition: number, deadline_ms: number): Promise<void> {
-    const isLeaderless = this.#held(partition)?.hindered !== undefined;
-    const soon_ms = this.options.clock.now_ms() + LEADERLESS_WAIT_MS_MAX;
     return this.#until(
       () => this.isCurrent(partition),
       () => partition,
-      isLeaderless ? Math.min(deadline_ms, soon_ms) : deadline_ms,
+      this.#patience(partition, deadline_ms),
     );
   }
 

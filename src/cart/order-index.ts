@@ -111,7 +111,9 @@ export class OrderIndex {
         throw held.failed(e);
       }
     }
-    if (partitions.readFailure !== undefined || partitions.get(0)?.state === "halted") throw whyNot(partitions, 0);
+    const first = partitions.get(0);
+    if (partitions.readFailure !== undefined || first?.state === "halted" || first?.hindered !== undefined)
+      throw whyNot(partitions, 0);
     throw new AppError("CATCHING_UP", "The index of orders is not open yet; try again.");
   }
 }

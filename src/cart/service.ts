@@ -64,11 +64,12 @@ export class CartService {
   readonly #appender: Appender;
   readonly #refusals: Refusals;
   readonly #topics: Topics;
-  readonly #opening: Outage;
   readonly #askingForStart: Outage;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
   #db: Database | undefined;
+  /** Why the index cannot be opened now: all partitions' stores are in it, and each tells of that. */
+  #notOpen: unknown = new Error("the index is not open");
   #isDamaged = false;
 
   constructor(options: CartServiceOptions) {
@@ -78,7 +79,6 @@ export class CartService {
     this.#options = options;
     this.#topics = new Topics({ owner: "The cart service", config, log, clock, random, logger, stateOf: options.stateOf });
     const tell = (message: string, isOver: boolean) => logger[isOver ? "info" : "error"]({ topic }, message);
-    this.#opening = new Outage("Opening the index of orders", clock, tell, "STORE_FAILED");
     this.#askingForStart = new Outage(`Asking where ${topic} begins`, clock, tell);
     const projection = indexProjection(ownCreates);
     this.#file = new IndexFile({ ...options, projection });
@@ -91,7 +91,7 @@ export class CartService {
       isOwner: () => true,
       mayBeginLate: config.log_start === "accept",
       membership: () => (this.partitions.partitionCount === 0 ? "joining" : this.#placement.isSettled ? "stable" : "settling"),
-      obstacle: () => this.#topics.waiting ?? this.#opening.failure(0) ?? this.#askingForStart.failure(0),
+      obstacle: () => this.#topics.waiting ?? this.#askingForStart.failure(0),
       topics: this.#topics,
       gather_ms: INDEX_GATHER_MS,
       meter,
@@ -171,10 +171,10 @@ export class CartService {
     if (logId === undefined || this.#ending.signal.aborted) return;
     const watching = this.#topics.watch(this.#ending.signal);
     const backoff = new Backoff(config, random);
-    const useless = await this.#open(logId, backoff);
-    backoff.reset();
+    let useless: AppError | undefined;
     while (!this.#ending.signal.aborted) {
       try {
+        if (!this.#db && !useless) useless = await this.#tryOpen(logId);
         const askedAt_ms = clock.now_ms();
         const count = await log.partitionCount(topic);
         if (count > this.partitions.partitionCount) {
@@ -182,7 +182,7 @@ export class CartService {
           this.partitions.assign(Array.from({ length: count }, (_, partition) => partition));
         }
         if (useless) for (const held of this.partitions.held()) held.halt(useless);
-        else this.#placement.confirm(count, askedAt_ms);
+        else if (this.#db) this.#placement.confirm(count, askedAt_ms);
         backoff.reset();
         await clock.sleep(PARTITION_COUNT_WAIT_MS, this.#ending.signal);
       } catch {
@@ -192,27 +192,24 @@ export class CartService {
     await watching;
   }
 
-  /** For as long as it takes. Resolves with why there is none, where only a person can tell what is right. */
-  async #open(logId: string, backoff: Backoff): Promise<AppError | undefined> {
-    while (!this.#ending.signal.aborted) {
-      try {
-        const opened = await this.#file.open(logId);
-        this.#opening.worked();
-        this.#askingForStart.worked();
-        if (opened instanceof AppError) return opened;
-        this.#db = opened;
-        return undefined;
-      } catch (e) {
-        if (isAppError(e, "LOG_UNAVAILABLE")) this.#askingForStart.failed(e);
-        else this.#opening.failed(`${this.#file.path}: ${e instanceof Error ? e.message : String(e)}`);
-        await this.#options.clock.sleep(backoff.next_ms(), this.#ending.signal);
-      }
+  /** Resolves with why there is no index, where only a person can tell what is right. Rejects where the log does not tell where it begins. */
+  async #tryOpen(logId: string): Promise<AppError | undefined> {
+    try {
+      const opened = await this.#file.open(logId);
+      this.#askingForStart.worked();
+      if (opened instanceof AppError) return opened;
+      this.#db = opened;
+    } catch (e) {
+      this.#notOpen = e;
+      if (!isAppError(e, "LOG_UNAVAILABLE")) return undefined;
+      this.#askingForStart.failed(e);
+      throw e;
     }
     return undefined;
   }
 
   #openedDb(): Database {
-    if (!this.#db) throw new Error("the index is not open");
+    if (!this.#db) throw this.#notOpen;
     return this.#db;
   }
 }

@@ -12,10 +12,10 @@ export interface PartitionHealth {
   readonly digest?: string;
   /** Why it halted, and what to do. */
   readonly halted?: string;
-  /** Since when it is halted, as ISO 8601 writes it. */
-  readonly since?: string;
   /** Why it does not go on: halted, suspended, blocked, or the log does not give it. */
   readonly reason?: string;
+  /** Since when, as ISO 8601 writes it. */
+  readonly since?: string;
   /** The first offset of the state, where what the log had before was lost, and that was accepted. */
   readonly startedAt?: number;
 }
@@ -47,9 +47,9 @@ export interface Readiness {
 export const readiness = (partitions: HeldPartitions<unknown>, refusal?: string): Readiness => {
   const held = [...partitions.held()];
   const { restore, standstill, deadLetterFailure, readFailure, readFailingSince_ms } = partitions;
-  const reason = readFailure ?? held.map(({ halted, hindered }) => halted ?? hindered).find((why) => why !== undefined);
-  const since_ms =
-    readFailingSince_ms ?? (readFailure === undefined ? held.find(({ halted }) => halted)?.haltedSince_ms : undefined);
+  const first = held.find(({ halted, hindered }) => halted !== undefined || hindered !== undefined);
+  const reason = readFailure ?? first?.halted ?? first?.hindered;
+  const since_ms = readFailure === undefined ? first?.since_ms : readFailingSince_ms;
   const warnings = partitions.topics?.warnings ?? [];
   return {
     status: status(partitions, held),
@@ -72,7 +72,7 @@ const reasonOf = (halted: string): string => `${halted.split(/[:.](?: |$)/, 1)[0
 
 const healthOf = (held: PartitionView<unknown>): PartitionHealth => {
   const digest = digestOf(held);
-  const { partition, state, nextOffset, endOffset, halted, haltedSince_ms, startedAt } = held;
+  const { partition, state, nextOffset, endOffset, halted, since_ms, startedAt } = held;
   const reason = halted === undefined ? (held.hindered ?? held.doubt) : reasonOf(halted);
   return {
     partition,
@@ -81,8 +81,8 @@ const healthOf = (held: PartitionView<unknown>): PartitionHealth => {
     end: endOffset,
     lag: Math.max(0, endOffset - nextOffset),
     ...(digest === undefined ? {} : { digest }),
-    ...(halted === undefined ? {} : { halted, ...sinceOf(haltedSince_ms) }),
-    ...(reason === undefined ? {} : { reason }),
+    ...(halted === undefined ? {} : { halted }),
+    ...(reason === undefined ? {} : { reason, ...sinceOf(since_ms) }),
     ...(startedAt > 0 ? { startedAt } : {}),
   };
 };
@@ -102,7 +102,8 @@ const HINDERED_STATES = ["halted", "blocked", "suspended"] as const;
 
 const status = (partitions: HeldPartitions<unknown>, held: readonly PartitionView<unknown>[]): string => {
   const hindered = HINDERED_STATES.find((state) => held.some((one) => one.state === state));
-  if (hindered === "halted" || (hindered !== undefined && partitions.membership === "stable")) return hindered;
+  const isMember = partitions.membership === "stable" || partitions.membership === "settling";
+  if (hindered === "halted" || (hindered !== undefined && isMember)) return hindered;
   if (partitions.membership !== "stable") return partitions.membership;
   if (partitions.readFailure !== undefined) return "unreadable";
   if (partitions.standstill !== undefined) return "standing-still";

@@ -41,12 +41,15 @@ export interface Log {
    * any more, and what its last append left undecided is decided (KIP-98's transactional.id).
    */
   fencedProducer(fencingId: string): Promise<Producer>;
-  reader(topic: string): Reader;
+  reader(topic: string, isolation?: Isolation): Reader;
   joinGroup(options: GroupOptions): Membership;
   /** Removes the records before `beforeOffset`; the partition then starts there (Kafka's DeleteRecords). */
   deleteRecords(topic: string, partition: number, beforeOffset: number): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Whether also what lies in and behind open transactions, and in aborted ones, is read (KIP-98). Else, and by default, it is not. */
+export type Isolation = "committed" | "uncommitted";
 
 export interface TopicOptions {
   /** The largest batch the topic takes, where the log has such a bound (Kafka's max.message.bytes). */
@@ -176,7 +179,7 @@ export interface IdempotentProducer extends Producer {
   batchBytesMax(topic: string): number;
 }
 
-/** What was read of one partition: committed records only, from `baseOffset` on, without a gap but those the log itself has. */
+/** What was read of one partition: committed records only, unless all were asked for, from `baseOffset` on, without a gap but those the log itself has. */
 export interface Batch {
   readonly partition: number;
   /** The offset that was asked for. */
@@ -185,6 +188,8 @@ export interface Batch {
   readonly nextOffset: number;
   /** The partition's end when it was read. */
   readonly endOffset: number;
+  /** The same of what readers of committed records see; see `StableEnd`. */
+  readonly stableOffset: number;
   /** Of the leader that it was read from; 0 where the log has no leaders. */
   readonly leaderEpoch: number;
   readonly records: readonly LogRecord[];
@@ -207,7 +212,8 @@ export type FetchResult =
 export interface Reader {
   /**
    * Reads on at the given offsets (partition → offset). Resolves as soon as any of the partitions has something to tell, and
-   * at the latest after `wait_ms_max`, possibly with nothing. A batch may be empty of records and still move `nextOffset`.
+   * at the latest after `wait_ms_max`, possibly with nothing. A batch may be empty of records and still move `nextOffset`; one that does
+   * not even do that may tell, after `wait_ms_max`, of an end beyond: what is before it cannot be read yet.
    * One fetch at a time. At most about `partition_bytes_max` of each partition, but always at least one record.
    */
   fetch(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<FetchResult[]>;

@@ -5,6 +5,7 @@ import type {
   CreatedTopic,
   GroupOptions,
   IdempotentProducer,
+  Isolation,
   Log,
   Membership,
   NewRecord,
@@ -232,8 +233,8 @@ export class MemoryLog implements Log {
     });
   }
 
-  reader(topic: string): Reader {
-    return new MemoryReader(this, topic);
+  reader(topic: string, isolation: Isolation = "committed"): Reader {
+    return new MemoryReader(this, topic, isolation);
   }
 
   joinGroup(options: GroupOptions): Membership {

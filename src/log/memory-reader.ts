@@ -1,5 +1,5 @@
 import { AppError } from "../errors.ts";
-import type { FetchLimits, FetchResult, Reader } from "./log.ts";
+import type { FetchLimits, FetchResult, Isolation, Reader } from "./log.ts";
 import type { MemoryLog } from "./memory-log.ts";
 import type { MemoryPartition } from "./memory-topics.ts";
 
@@ -22,6 +22,7 @@ export class MemoryReader implements Reader {
   constructor(
     readonly log: MemoryLog,
     readonly topic: string,
+    readonly isolation: Isolation,
   ) {}
 
   async fetch(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<FetchResult[]> {
@@ -43,7 +44,7 @@ export class MemoryReader implements Reader {
         if (result) results.push(result);
       }
       const left_ms = deadline_ms - broker.clock.now_ms();
-      if (isEmpty || results.length > 0 || left_ms <= 0) return results;
+      if (isEmpty || results.some(movesOn) || left_ms <= 0) return results;
       await broker.topics.arrival(left_ms);
     }
   }
@@ -70,7 +71,8 @@ export class MemoryReader implements Reader {
     const leader = faults.leader(this.topic, partition);
     if (leader !== "none") {
       known.isLeaderless = false;
-      return topics.read(this.topic, partition, position, bytes_max, leader === "ok" ? 0 : leader);
+      const [isolation, lag_records] = [this.isolation, leader === "ok" ? 0 : leader];
+      return topics.read(this.topic, partition, position, { bytes_max, lag_records, isolation });
     }
     if (known.isLeaderless) return undefined;
     known.isLeaderless = true;
@@ -94,3 +96,6 @@ export class MemoryReader implements Reader {
     return { partition: number, interrupted: `${cause}: what it holds of ${this.topic}-${number} may be other than before.` };
   }
 }
+
+/** Whether it is to be told at once: not so that there is more, which cannot be read yet. */
+const movesOn = (result: FetchResult): boolean => !("batch" in result) || result.batch.nextOffset > result.batch.baseOffset;

@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { NewUuid } from "../random.ts";
-import type { FetchResult, Header, LogRecord, NewRecord, TopicOptions, Watermarks } from "./log.ts";
+import type { FetchResult, Header, Isolation, LogRecord, NewRecord, TopicOptions, Watermarks } from "./log.ts";
 import { invalidTimestamp, isTimestamp, timestampOf } from "./timestamp.ts";
 
 /** Takes the place of a record where a transaction's marker lies, or a record of an aborted one: an offset that no reader gets. */
@@ -40,6 +40,13 @@ export interface MemoryPartition {
 export interface Fence {
   readonly fencingId: string;
   readonly epoch: number;
+}
+
+interface ReadOptions {
+  readonly bytes_max: number;
+  /** So many of the last are held and not shown. */
+  readonly lag_records: number;
+  readonly isolation: Isolation;
 }
 
 /** Another program's transaction: its records are there, and no reader sees them, or what follows, before it ends (KIP-98). */
@@ -192,15 +199,20 @@ export class MemoryTopics {
     return this.clock.sleep(ms, this.#arrived.signal);
   }
 
-  /** Undefined where there is nothing to read yet. The last `lag_records` are held and not shown. */
-  read(topic: string, partition: number, position: number, bytes_max: number, lag_records: number): FetchResult | undefined {
+  /** Undefined at the end, a batch without records where nothing before it can be read yet. */
+  read(
+    topic: string,
+    partition: number,
+    position: number,
+    { bytes_max, lag_records, isolation }: ReadOptions,
+  ): FetchResult | undefined {
     const found = this.partition(topic, partition);
     const { startOffset, endOffset: heldEnd } = ends(found);
     if (position < startOffset || position > heldEnd) return { partition, outOfRange: { startOffset, endOffset: heldEnd } };
     const endOffset = Math.max(startOffset, heldEnd - lag_records);
-    const visibleEnd = Math.min(endOffset, stableOffset(found));
-    if (position >= visibleEnd) return undefined;
-    const begun = batchAround(found, position);
+    const visibleEnd = isolation === "committed" ? Math.min(endOffset, stableOffset(found)) : endOffset;
+    if (position >= endOffset) return undefined;
+    const begun = position < visibleEnd ? batchAround(found, position) : undefined;
     const records: LogRecord[] = begun ? [{ ...begun, offset: position }] : [];
     let bytes = 0;
     let nextOffset = position;
@@ -212,7 +224,8 @@ export class MemoryTopics {
       records.push(entry);
     }
     const { leaderEpoch } = found;
-    return { partition, batch: { partition, baseOffset: position, nextOffset, endOffset, leaderEpoch, records } };
+    const told = { endOffset, stableOffset: visibleEnd, leaderEpoch };
+    return { partition, batch: { partition, baseOffset: position, nextOffset, ...told, records } };
   }
 }
 

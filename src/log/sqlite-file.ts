@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
+import { noAccessToDatabase } from "../file-access.ts";
 import type { NewUuid } from "../random.ts";
 
 const FORMAT_VERSION = 1;
@@ -208,9 +209,12 @@ export class LogFile {
   }
 
   #unavailable(done: string, error: unknown): AppError {
+    const denied = noAccessToDatabase(this.#options.path);
     const hint = codeOf(error).startsWith("SQLITE_FULL")
       ? "Free some space on its disk."
-      : "Check the file, its directory and disk.";
+      : denied === undefined
+        ? "Check the file, its directory and disk."
+        : `What is the matter: ${denied}`;
     const message = isBusy(error)
       ? `The embedded log ${this.#options.path} is being written by another process. Try again.`
       : `The embedded log ${this.#options.path} cannot be ${done}: ${error instanceof Error ? error.message : String(error)}. ${hint}`;

@@ -165,7 +165,8 @@ export class SqliteReader implements Reader {
       return { partition: partition.partition, unreadable };
     }
     const { partition: number, next_offset: endOffset } = partition;
-    return { partition: number, batch: { partition: number, baseOffset, nextOffset, endOffset, leaderEpoch: 0, records } };
+    const ends = { endOffset, stableOffset: endOffset, leaderEpoch: 0 };
+    return { partition: number, batch: { partition: number, baseOffset, nextOffset, ...ends, records } };
   }
 
   #exactTimestamp(id: number): Timestamp {

@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { Places } from "../http/places.ts";
-import type { Batch, FetchResult, Log, LogRecord, PartitionEnds, Reader, Watermarks } from "../log/log.ts";
+import type { Batch, FetchResult, Isolation, Log, LogRecord, PartitionEnds, Reader, Watermarks } from "../log/log.ts";
 
 /** Of one request; what is left is read by the next, from its cursor on. */
 const SCAN_RECORDS_MAX = 500_000;
@@ -14,9 +14,14 @@ const FETCH = { wait_ms_max: 100, partition_bytes_max: 1024 * 1024 };
 /** Answers without a record in a row, before the log is taken to have nothing there now. */
 const EMPTY_ANSWERS_MAX = 5;
 
+interface Asked {
+  readonly topic: string;
+  readonly isolation?: Isolation | undefined;
+}
+
 export interface Scans {
   /** Rejects with OVERLOADED where too many wait, of this client or of all, or LOG_UNAVAILABLE. */
-  run<T>(topic: string, body: (scan: LogScan) => Promise<T>): Promise<T>;
+  run<T>(topic: string, body: (scan: LogScan) => Promise<T>, isolation?: Isolation): Promise<T>;
   /** By partition, each for itself. Rejects with LOG_UNAVAILABLE where none can be told. */
   ends(topic: string): Promise<readonly PartitionEnds[]>;
   /** Of one partition. Rejects with LOG_UNAVAILABLE where they cannot be told now. */
@@ -44,30 +49,31 @@ export class LogScans implements Scans {
   /** Those of one client, which cannot take all turns. */
   of(client: string): Scans {
     return {
-      run: (topic, body) => this.#run(topic, client, body),
+      run: (topic, body, isolation) => this.#run({ topic, client, isolation }, body),
       ends: (topic) => this.ends(topic),
       endsOf: (topic, partition) => this.endsOf(topic, partition),
     };
   }
 
   run<T>(topic: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
-    return this.#run(topic, "", body);
+    return this.#run({ topic, client: "" }, body);
   }
 
-  async #run<T>(topic: string, client: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
-    const leave = this.#places.take(client);
+  async #run<T>(asked: Asked & { readonly client: string }, body: (scan: LogScan) => Promise<T>): Promise<T> {
+    const leave = this.#places.take(asked.client);
     try {
-      return await this.#inTurn(topic, body);
+      return await this.#inTurn(asked, body);
     } finally {
       leave();
     }
   }
 
-  async #inTurn<T>(topic: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
+  async #inTurn<T>({ topic, isolation = "committed" }: Asked, body: (scan: LogScan) => Promise<T>): Promise<T> {
     await this.#enter();
-    const idle = this.#idle.get(topic) ?? [];
-    this.#idle.set(topic, idle);
-    const reader = idle.pop() ?? this.log.reader(topic);
+    const kind = `${isolation} ${topic}`;
+    const idle = this.#idle.get(kind) ?? [];
+    this.#idle.set(kind, idle);
+    const reader = idle.pop() ?? this.log.reader(topic, isolation);
     try {
       return await body(new LogScan(topic, reader, this.clock));
     } finally {

@@ -62,7 +62,7 @@ export class OrderService {
     this.#options = options;
     this.#topics = new Topics({ owner: "The order service", config, log, clock, random, logger, stateOf: options.stateOf });
     const isOwner = () => this.#membership?.isOwner() ?? false;
-    const warn = (partition: number | undefined, message: string, level: "warn" | "error" = "warn") =>
+    const warn = (partition: number | undefined, message: string, level: "info" | "warn" | "error" = "warn") =>
       logger[level]({ partition }, message);
     const warnOfAll = (message: string) => logger.warn(message);
     this.#groupOutage = new Outage(`Joining the group ${config.consumer_group}`, clock, warnOfAll);

@@ -1,9 +1,10 @@
 import type { PartitionView } from "../partitions/projection.ts";
-import type { LogScans } from "./log-scan.ts";
+import type { LogScan, LogScans } from "./log-scan.ts";
 
 /**
  * Looks in the log for an order among what partitions have not applied: where one is blocked or suspended, an order that another program
- * put there would else be 404, or every unknown order of the other partitions 503.
+ * put there would else be 404, or every unknown order of the other partitions 503. What a transaction hides is looked at, too, be it committed
+ * later or not: behind it may be what was acknowledged.
  */
 export class UnreadRecords {
   constructor(
@@ -22,13 +23,14 @@ export class UnreadRecords {
   async #isWithout(orderId: string, partition: number, from: number, client: string): Promise<boolean> {
     const { endOffset } = await this.scans.endsOf(this.topic, partition);
     const key = Buffer.from(orderId);
-    return this.scans.of(client).run(this.topic, async (scan) => {
+    const search = async (scan: LogScan): Promise<boolean> => {
       let isFound = false;
       const reached = await scan.read(partition, from, endOffset, (record) => {
         isFound = record.key?.equals(key) ?? false;
         return !isFound;
       });
       return !isFound && reached >= endOffset;
-    });
+    };
+    return this.scans.of(client).run(this.topic, search, "uncommitted");
   }
 }

@@ -27,6 +27,8 @@ export interface ActorEnvironment {
   readonly deliverDeadLetters?: DeliverDeadLetters;
   /** Whether a new store may begin behind the log's first records, which were removed. */
   readonly mayBeginLate?: boolean;
+  /** Whether the log makes this process wait with reading, by a quota. */
+  readonly isThrottled?: () => boolean;
   /** Told after each transaction of the first and the last record that a running actor has made readable. */
   readonly readable?: (records: readonly LogRecord[]) => void;
   /** Told when somebody begins to wait for a position. */
@@ -38,5 +40,5 @@ export interface ActorEnvironment {
   /** Counts what happens. Nothing depends on it. */
   readonly meter?: PartitionMeter | undefined;
   /** Something a person should read. */
-  readonly warn: (partition: number, message: string, level?: "warn" | "error") => void;
+  readonly warn: (partition: number, message: string, level?: "info" | "warn" | "error") => void;
 }

@@ -83,7 +83,7 @@ export const storeRebuilt = (partition: number, e: unknown): AppError =>
 /** For a store that is tried until it works. */
 export const storeAdvice = (e: unknown, path: string): string =>
   isAppError(e)
-    ? `${path}: ${e.message}; the partition then goes on by itself`
+    ? `${e.message.includes(path) ? "" : `${path}: `}${e.message}; the partition then goes on by itself`
     : isLocked(e)
       ? `${path}: ${messageOf(e)}: another program holds its lock. Once that one lets go, the partition goes on by itself`
       : `${path}: ${messageOf(e)}. Make room or mend the disk; the partition then goes on by itself`;

@@ -42,7 +42,7 @@ export class PartitionActor<View> implements PartitionView<View> {
   ) {
     const { clock, warn } = environment;
     this.#waiters = new PositionWaiters(clock, this.#ending.signal);
-    this.#hindrance = new Hindrance(clock, (message) => warn(partition, message));
+    this.#hindrance = new Hindrance(clock, (message, isOver) => warn(partition, message, isOver ? "info" : "warn"));
   }
 
   get state(): ActorState {
@@ -60,8 +60,9 @@ export class PartitionActor<View> implements PartitionView<View> {
   get halted(): string | undefined {
     return this.#halted?.error.message;
   }
-  get haltedSince_ms(): number | undefined {
-    return this.#halted?.since_ms;
+  get since_ms(): number | undefined {
+    if (this.#ended()) return this.#halted?.since_ms;
+    return this.#hindrance.since_ms;
   }
   get hindered(): string | undefined {
     if (this.#ended()) return undefined;
@@ -111,16 +112,8 @@ export class PartitionActor<View> implements PartitionView<View> {
     const { partition, environment } = this;
     this.#hindrance.storeWorked();
     this.#store = store;
-    this.#reading = new Reading({
-      partition,
-      position: store,
-      hindrance: this.#hindrance,
-      clock: environment.clock,
-      mayBeginLate: environment.mayBeginLate ?? false,
-      onEndWanted: () => environment.endWanted?.(),
-      onHalt: (error) => this.halt(error),
-      warn: (message) => environment.warn(partition, message),
-    });
+    const [hindrance, onHalt] = [this.#hindrance, (error: AppError) => this.halt(error)];
+    this.#reading = new Reading({ partition, position: store, hindrance, environment, onHalt });
     this.#state = "open";
     this.#reading.askForEnd();
   }

@@ -19,7 +19,7 @@ export class Hindrance {
 
   constructor(
     private readonly clock: Clock,
-    tell: (message: string) => void,
+    tell: (message: string, isOver: boolean) => void,
   ) {
     this.#store = new Outage("Its store", clock, tell, "STORE_FAILED");
     this.#letters = new Outage("Appending its dead letters", clock, tell);
@@ -33,6 +33,14 @@ export class Hindrance {
   get own(): string | undefined {
     const why = this.#store.lasting(0) ?? this.#letters.lasting(0);
     return why ?? (this.#isBlocked ? `Appending its dead letters takes longer than ${DELIVERY_MS_MAX / 1_000} s.` : undefined);
+  }
+
+  /** Since when it keeps the partition from going on, on the wall clock; undefined where nothing does. */
+  get since_ms(): number | undefined {
+    const failure = this.#store.failure(0) ?? this.#letters.failure(0);
+    const since_ms = (this.#isBlocked ? this.#deliveringSince_ms : undefined) ?? this.#unreadableSince_ms;
+    if (failure !== undefined || since_ms === undefined) return failure?.since_ms;
+    return this.clock.wall_ms() - (this.clock.now_ms() - since_ms);
   }
 
   /** Returns true where it failed for the first time. */

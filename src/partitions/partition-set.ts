@@ -28,7 +28,9 @@ const LOOK_WAIT_MS = 5_000;
 const REBUILDS_MAX = 3;
 
 export interface PartitionSetOptions<View>
-  extends Omit<ActorEnvironment, "clock" | "awaited" | "endWanted" | "damaged" | "warn" | "storePath">, Stores<View> {
+  extends
+    Omit<ActorEnvironment, "clock" | "awaited" | "endWanted" | "isThrottled" | "damaged" | "warn" | "storePath">,
+    Stores<View> {
   readonly log: Log;
   readonly topic: string;
   /** Told of a damaged store, where not the set but its owner makes it anew; the partition stays halted until then. */
@@ -46,7 +48,7 @@ export interface PartitionSetOptions<View>
   /** How long records may gather between two fetches, while nobody waits for them. */
   readonly gather_ms?: number;
   /** Something a person should read; it concerns all partitions where none is named. */
-  readonly warn: (partition: number | undefined, message: string, level?: "warn" | "error") => void;
+  readonly warn: (partition: number | undefined, message: string, level?: "info" | "warn" | "error") => void;
   readonly backoff: BackoffLimits;
   readonly clock: Clock;
   readonly random: Random;
@@ -157,6 +159,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
         storePath: () => this.options.storePath(partition),
         awaited: () => this.#gathering?.abort(),
         endWanted: () => this.#inquiry.ask(actor),
+        isThrottled: () => this.#reader.isThrottled,
         damaged: (reason) => this.#damaged(partition, reason),
       });
       this.#actors.set(partition, actor);

@@ -68,10 +68,10 @@ export interface PartitionView<View> {
   readonly endOffset: number;
   /** Why it halted: a sentence that says what to do. */
   readonly halted: string | undefined;
-  /** Since when, on the wall clock. */
-  readonly haltedSince_ms?: number | undefined;
   /** Why it does not go on now, though it will by itself: suspended, blocked, or the log does not give the partition. A sentence. */
   readonly hindered: string | undefined;
+  /** Since when it is halted, suspended, blocked or not given by the log, on the wall clock. */
+  readonly since_ms?: number | undefined;
   /**
    * Whether everything is known that the partition held when it was last heard of. True once it has caught up, and then also while
    * something hinders it; for one that cannot be read, from where its store ended before. False where it halted.

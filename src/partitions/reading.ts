@@ -1,8 +1,9 @@
-import type { Clock } from "../clock.ts";
 import type { AppError } from "../errors.ts";
 import type { Batch, FetchResult, PartitionEnds, TopicEnds, Watermarks } from "../log/log.ts";
+import type { ActorEnvironment } from "./actor-environment.ts";
 import * as errors from "./actor-errors.ts";
 import { type Applied, Continuity } from "./continuity.ts";
+import { HiddenTail } from "./hidden-tail.ts";
 import type { Hindrance } from "./hindrance.ts";
 
 /** When the log was asked for its ends, and what was known then. */
@@ -19,18 +20,16 @@ interface Position extends Omit<Applied, "nextOffset"> {
   firstOffset: number | undefined;
 }
 
+/** `endWanted` is told when the log has to be asked for its ends. */
+type ReadingEnvironment = Pick<ActorEnvironment, "clock" | "mayBeginLate" | "isThrottled" | "endWanted" | "warn">;
+
 export interface ReadingOptions {
   readonly partition: number;
   readonly position: Position;
   readonly hindrance: Hindrance;
-  readonly clock: Clock;
-  /** Whether a new store may begin behind the log's first records, which were removed. */
-  readonly mayBeginLate: boolean;
-  /** Told when the log has to be asked for its ends. */
-  readonly onEndWanted: () => void;
+  readonly environment: ReadingEnvironment;
   /** Told what only a person can mend; nothing is to be told to this object any more. */
   readonly onHalt: (error: AppError) => void;
-  readonly warn: (message: string) => void;
 }
 
 /**
@@ -38,7 +37,7 @@ export interface ReadingOptions {
  * reached. Records come in through `accept`, what the log tells of its ends through `hear`.
  *
  * ```
- *  catching-up ──everything before the end heard of is applied──▶ running ──forgetEnd()──▶ catching-up
+ *  catching-up ──everything that could be read when the end was heard of is applied──▶ running ──forgetEnd()──▶ catching-up
  *       beside it: Continuity (nothing is applied before the last record is compared) and Hindrance
  * ```
  */
@@ -53,18 +52,17 @@ export class Reading {
   #goal: { readonly offset: number; readonly heard_ms: number } | undefined;
   /** Everything was known when it was last heard of. */
   #wasComplete = false;
-  /** The last stable offset that was heard of while nothing more could be read, and since when; why, once that has lasted. */
-  #stuck: { readonly offset: number; readonly since_ms: number } | undefined;
-  #heldBack: string | undefined;
   /** Since when the log tells an end before what is applied, on the process' clock. */
   #cutSince_ms: number | undefined;
   /** Answers to earlier questions for the ends are of no use any more. */
   #questions = 0;
   readonly #continuity: Continuity;
+  readonly #hidden: HiddenTail;
 
   constructor(private readonly options: ReadingOptions) {
-    const { position } = options;
+    const { position, environment } = options;
     this.#continuity = new Continuity(position.nextOffset !== undefined);
+    this.#hidden = new HiddenTail(environment.clock);
     this.#readOffset = this.#comparedFrom;
   }
 
@@ -90,7 +88,7 @@ export class Reading {
 
   /** Why the log does not give the partition now. */
   get hindered(): string | undefined {
-    return this.options.hindrance.unavailable ?? this.#continuity.interruption ?? this.#heldBack;
+    return this.options.hindrance.unavailable ?? this.#continuity.interruption ?? this.#hidden.reason(this.nextOffset);
   }
 
   get isComplete(): boolean {
@@ -98,10 +96,12 @@ export class Reading {
     return this.hindered !== undefined || this.options.hindrance.own !== undefined;
   }
 
-  /** Whether what the log was heard to have some time ago is not applied yet. */
+  /** Whether what the log was heard to have is not applied yet, and was not for some time or cannot be now. */
   get isLagging(): boolean {
     const goal = this.#goal;
-    return goal !== undefined && this.nextOffset < goal.offset && this.options.clock.now_ms() - goal.heard_ms >= LAG_MS_MIN;
+    if (this.#hidden.isNext(this.nextOffset)) return true;
+    if (goal === undefined || this.nextOffset >= goal.offset) return false;
+    return this.options.environment.isThrottled?.() || this.options.environment.clock.now_ms() - goal.heard_ms >= LAG_MS_MIN;
   }
 
   /** How many records lie before the end that is to be reached; 0 once it is. */
@@ -152,7 +152,7 @@ export class Reading {
 
   askForEnd(): void {
     this.#questions++;
-    this.options.onEndWanted();
+    this.options.environment.endWanted?.();
   }
 
   /** Takes what was read at `wanted`, and what is told of the partition; anything else is dropped. */
@@ -202,7 +202,7 @@ export class Reading {
 
   #hearEnds(asked: Question, ends: Exclude<PartitionEnds, { unavailable: string }>): boolean {
     const { position, hindrance } = this.options;
-    const { startOffset, endOffset, leaderEpoch } = ends;
+    const { startOffset, endOffset, stableOffset, leaderEpoch } = ends;
     if (position.nextOffset === undefined && startOffset > this.#readOffset && !this.#beginLate(startOffset)) return true;
     const isNewLeader = this.#continuity.isNewLeader(leaderEpoch);
     // A leader that was replaced and does not know it yet may tell an older end.
@@ -216,13 +216,14 @@ export class Reading {
       return false;
     }
     // A leader that lacks what another one had ends before what was heard of that one.
-    this.#caughtUpAt =
-      leaderEpoch < this.leaderEpoch ? (this.#caughtUpAt ?? endOffset) : Math.min(this.#caughtUpAt ?? endOffset, endOffset);
+    // What an open transaction hides nobody can read, however long that takes: it is no reason to wait (see `isLagging`).
+    const goal = this.#caughtUpAt ?? stableOffset;
+    this.#caughtUpAt = leaderEpoch < this.leaderEpoch ? goal : Math.min(goal, stableOffset);
     if (this.#caughtUpAt > this.nextOffset) this.#wasComplete = false;
     this.#noteEnd(Math.max(this.#endOffset, endOffset));
     // Where there is nothing to read, no batch will tell that the partition can be read again.
-    if (endOffset <= this.nextOffset) hindrance.unavailable = undefined;
-    this.#noteStable(ends);
+    if (stableOffset <= this.nextOffset) hindrance.unavailable = undefined;
+    this.#hidden.note(ends);
     this.#noteProgress();
     return true;
   }
@@ -230,24 +231,12 @@ export class Reading {
   #noteEnd(endOffset: number): void {
     this.#endOffset = endOffset;
     if (this.#goal === undefined || this.nextOffset >= this.#goal.offset || endOffset < this.#goal.offset)
-      this.#goal = { offset: endOffset, heard_ms: this.options.clock.now_ms() };
-  }
-
-  /** Another program's transaction that stays open hides what was acknowledged behind it (KIP-98); a short one is no news. */
-  #noteStable({ stableOffset, endOffset }: Exclude<PartitionEnds, { unavailable: string }>): void {
-    const isStuck = stableOffset < endOffset && this.nextOffset >= stableOffset;
-    const now_ms = this.options.clock.now_ms();
-    if (!isStuck) this.#stuck = undefined;
-    else if (this.#stuck?.offset !== stableOffset) this.#stuck = { offset: stableOffset, since_ms: now_ms };
-    const isLasting = this.#stuck !== undefined && now_ms - this.#stuck.since_ms >= OPEN_TRANSACTION_MS_MIN;
-    this.#heldBack = isLasting
-      ? `Another program's transaction is open at offset ${stableOffset}; what the log has from there to ${endOffset} can be read once it ends.`
-      : undefined;
+      this.#goal = { offset: endOffset, heard_ms: this.options.environment.clock.now_ms() };
   }
 
   /** A leader that has just begun may tell for a moment an end that it does not have (KIP-207). What it is asked for meanwhile is in doubt. */
   #isCutForGood(ends: Watermarks): boolean {
-    const now_ms = this.options.clock.now_ms();
+    const now_ms = this.options.environment.clock.now_ms();
     this.#cutSince_ms ??= now_ms;
     if (now_ms - this.#cutSince_ms < CUT_MS_MIN) return false;
     this.options.onHalt(errors.outOfRange(this.nextOffset, ends, this.options.position.path));
@@ -270,12 +259,15 @@ export class Reading {
 
   /** False where the partition had to be halted. */
   #beginLate(startOffset: number): boolean {
-    const { mayBeginLate, position, onHalt, warn } = this.options;
-    if (!mayBeginLate) {
+    const { partition, environment, position, onHalt } = this.options;
+    if (!environment.mayBeginLate) {
       onHalt(errors.beginsLate(startOffset, position.path));
       return false;
     }
-    warn(`The log begins at offset ${startOffset}; a new store starts there, without what was removed before.`);
+    environment.warn(
+      partition,
+      `The log begins at offset ${startOffset}; a new store starts there, without what was removed before.`,
+    );
     this.#readOffset = startOffset;
     position.nextOffset = startOffset;
     position.firstOffset = startOffset;
@@ -299,10 +291,9 @@ export class Reading {
   #acceptBatch(batch: Batch): void {
     if (!this.#continuity.isSameLeader(batch.leaderEpoch)) return this.#interrupt(NEW_LEADER, true);
     this.#noteEnd(batch.endOffset);
+    this.#hidden.note(batch);
     this.options.hindrance.unavailable = undefined;
     if (batch.nextOffset === batch.baseOffset) return this.#noteProgress();
-    this.#stuck = undefined;
-    this.#heldBack = undefined;
     this.#accepted = batch;
     this.#readOffset = batch.nextOffset;
   }
@@ -318,8 +309,6 @@ export class Reading {
 
 /** Longer than what is fetched takes to be applied, also on a busy machine. */
 const LAG_MS_MIN = 2_000;
-/** Shorter transactions are no news. */
-const OPEN_TRANSACTION_MS_MIN = 3_000;
 /** For so long a log has to tell an end before what is applied, until that is taken for true. */
 const CUT_MS_MIN = 2_000;
 const NEW_LEADER = "The partition has another leader.";

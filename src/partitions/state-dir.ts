@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { AppError } from "../errors.ts";
+import { noAccess, noAccessToDatabase } from "../file-access.ts";
 import { FileLock } from "../file-lock.ts";
 import type { Projection } from "./projection.ts";
 import { openFilesShortage } from "./open-files.ts";
@@ -42,6 +43,8 @@ export const storeName = (topic: string, partition: number): string => `${topic}
 function appliedStore(dataDir: string, logId: string, topic: string): string | undefined {
   const state = statePath(dataDir, logId);
   if (!existsSync(state)) return undefined;
+  // Where it cannot be told there may be one, as of a store that cannot be read.
+  if (noAccess(state) !== undefined) return state;
   for (const name of readdirSync(state, { recursive: true, encoding: "utf8" })) {
     const file = basename(name);
     if (!file.startsWith(`${topic}.`) || !file.endsWith(".sqlite")) continue;
@@ -95,9 +98,14 @@ export class StateDir implements State {
   static claim(dataDir: string, logId: string, role: string): StateDir {
     for (let n = 0; n < INSTANCES_MAX; n++) {
       const path = join(statePath(dataDir, logId), `${role}-${n}`);
-      mkdirSync(path, { recursive: true });
       const lock = new FileLock(join(path, "lock"));
-      if (lock.tryTake()) return new StateDir(path, lock);
+      try {
+        mkdirSync(path, { recursive: true });
+        if (lock.tryTake()) return new StateDir(path, lock);
+      } catch (e) {
+        const why = noAccess(dirname(path), path, lock.path);
+        throw why === undefined ? e : new AppError("STORE_FAILED", why, {}, e);
+      }
     }
     throw new AppError(
       "DATA_DIR_IN_USE",
@@ -106,7 +114,8 @@ export class StateDir implements State {
   }
 
   open(name: string, projection: Projection<unknown>, identity: StoreIdentity, locking?: Locking): OpenedDatabase {
-    const before = openFilesShortage();
+    // SQLite would open a file that it may only read, and would not notice when it is given to this user.
+    const before = noAccessToDatabase(this.path(name)) ?? openFilesShortage();
     if (before !== undefined) throw new AppError("STORE_FAILED", before);
     try {
       return openDatabase(this.path(name), projection, identity, locking);

@@ -143,6 +143,14 @@ export function hindranceContract({ harness, open }: ContractContext): void {
           expect(await log.watermarks(topic)).toEqual([{ startOffset: 0, endOffset: 4 }]);
           const [result] = await fetchSome(log, topic, new Map([[0, 0]]));
           expect(values(batchOf(result!).records)).toEqual(["before"]);
+          expect(batchOf(result!).stableOffset).toBe(1);
+          // Who waits there for more is told that there is, and that nobody can read it yet.
+          const [hidden] = await fetchSome(log, topic, new Map([[0, 1]]));
+          expect(batchOf(hidden!)).toMatchObject({ nextOffset: 1, endOffset: 4, stableOffset: 1, records: [] });
+          const all = log.reader(topic, "uncommitted");
+          const [begun] = await fetchOn(all, new Map([[0, 1]]));
+          expect(values(batchOf(begun!).records).slice(0, 2)).toEqual(["in-0", "in-1"]);
+          await all.close();
           await end(isCommitted);
           await eventually("the stable offset at the end", async () => {
             const [ends] = (await log.ends(topic)).partitions;

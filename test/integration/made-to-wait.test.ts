@@ -140,8 +140,10 @@ await clusterSuite("made to wait", (cluster) => {
             { key: changed, value: pythonUpdate(changed, "shipped") },
           ],
         });
-        await appendForeign(cluster(), orders, 0, behind);
         await readable(program, changed);
+        await appendForeign(cluster(), orders, 0, behind);
+        await Bun.sleep(1_000);
+        expect(await read(program, behind)).toBe("503 CATCHING_UP");
         await Bun.sleep(LONG_MS);
         expect(watched.failures).toEqual([]);
         for (const url of [program.cartUrl, program.orderUrl]) expect((await health(url)).http).toBe(200);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { chmodSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/clock.ts";
 import { openSqliteLog } from "../../src/log/sqlite-log.ts";
@@ -91,18 +91,72 @@ describe("a data directory that cannot be used", () => {
 
   test.each(names)("%s says so", async (name) => expectRefused(name, { DATA_DIR: "/dev/null/data" }, "DATA_DIR"), 30_000);
 
-  test("belongs to another user", async () => {
-    await using dir = await tempDir();
-    chmodSync(dir.path, 0o500);
-    // Root may write anywhere, so it becomes nobody for this, if it may.
-    const asNobody = process.getuid?.() === 0 ? `exec setpriv --reuid=65534 --clear-groups` : undefined;
-    if (asNobody && (await run(programs["the services"], {}, `${asNobody} test -x "$1" && exec true`)).code !== 0) {
+  // Root may write anywhere, so it becomes nobody for this, if it may.
+  const asNobody = process.getuid?.() === 0 ? `exec setpriv --reuid=65534 --clear-groups` : undefined;
+  const before = asNobody ? `${asNobody} "$@"` : ":";
+
+  async function nobodyMayRun(): Promise<boolean> {
+    const mayRun = !asNobody || (await run(programs["the services"], {}, `${asNobody} test -x "$1" && exec true`)).code === 0;
+    if (!mayRun)
       console.warn("\n!!! SKIPPED: a data directory that belongs to another user: nobody may not run Bun from here.\n");
-      return;
-    }
+    return mayRun;
+  }
+
+  test("belongs to another user", async () => {
+    if (!(await nobodyMayRun())) return;
+    await using dir = await tempDir();
     chmodSync(dir.path, asNobody ? 0o700 : 0o500);
-    const before = asNobody ? `${asNobody} "$@"` : ":";
     await expectRefused("the services", { DATA_DIR: dir.path }, "may not write in", before);
+  }, 30_000);
+
+  const left = ["state/log", "state/log/cart-0", "state/log/cart-0/lock", "log.sqlite"];
+  test.each(left)(
+    "has %s of another user: it is named, and what to do",
+    async (name) => {
+      if (!(await nobodyMayRun())) return;
+      await using dir = await tempDir();
+      const path = join(dir.path, name);
+      const isDirectory = !/lock|log\.sqlite/.test(name);
+      mkdirSync(isDirectory ? path : dirname(path), { recursive: true });
+      if (!isDirectory) writeFileSync(path, "");
+      if (asNobody)
+        for (const own of [dir.path, ...["state", "state/log", "state/log/cart-0"].map((below) => join(dir.path, below))])
+          if (existsSync(own)) chownSync(own, 65534, 65534);
+      if (asNobody) chownSync(path, 0, 0);
+      chmodSync(path, asNobody ? 0o600 : 0o000);
+      const asked = asNobody
+        ? `give it to this user: chown ${isDirectory ? "-R " : ""}65534 ${path}`
+        : `chmod u+rw${isDirectory ? "x" : ""} ${path}`;
+      const { code, output } = await run(programs["the services"], { DATA_DIR: dir.path }, before);
+      expect({ code, output }).toEqual({ code: 2, output: expect.stringContaining(asked) });
+      chmodSync(path, 0o700);
+    },
+    30_000,
+  );
+
+  test("has a store of another user: its partition says so, and goes on when it is given to this one", async () => {
+    if (!(await nobodyMayRun())) return;
+    await using dir = await tempDir();
+    const script = `
+      import { StateDir } from "./src/partitions/state-dir.ts";
+      import { storeAdvice } from "./src/partitions/actor-errors.ts";
+      const state = StateDir.claim(process.env.DATA_DIR, "log", "x");
+      const projection = { name: "p", version: 1, schema: "CREATE TABLE t (x INTEGER)", open: () => ({}) };
+      try { state.open("x.sqlite", projection, { logId: "log", topic: "t" }); console.log("opened"); }
+      catch (e) { console.log(storeAdvice(e, state.path("x.sqlite"))); }`;
+    const opened = () => run(["-e", script], { DATA_DIR: dir.path }, before);
+    if (asNobody) chownSync(dir.path, 65534, 65534);
+    expect(await opened()).toEqual({ code: 0, output: "opened" });
+    const path = join(dir.path, "state", "log", "x-0", "x.sqlite");
+    if (asNobody) chownSync(path, 0, 0);
+    chmodSync(path, asNobody ? 0o644 : 0o400);
+    const { output } = await opened();
+    expect(output).toStartWith("this user (uid ");
+    expect(output).toContain(` may not read and write ${path}, `);
+    expect(output).toEndWith("; the partition then goes on by itself");
+    if (asNobody) chownSync(path, 65534, 65534);
+    chmodSync(path, 0o600);
+    expect(await opened()).toEqual({ code: 0, output: "opened" });
   }, 30_000);
 });
 

@@ -13,6 +13,7 @@ import { createLogger } from "../../src/telemetry/logger.ts";
 import { orderIn } from "../support/carts.ts";
 import { removeAllTempDirs, tempDir } from "../support/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";
+import { created, record as rigRecord } from "./rig.ts";
 
 afterAll(() => removeAllTempDirs());
 
@@ -41,10 +42,12 @@ async function rig() {
       indexDamaged: () => undefined,
     });
   const acceptLateStart = () => void (config = readConfig({ ...env, LOG_START: "accept" }));
+  const shortenSettling = () => void (config = readConfig({ ...env, PARTITIONS_SETTLE_MS: "100" }));
   return {
     broker,
     dir,
     acceptLateStart,
+    shortenSettling,
     leaders,
     logged,
     start,
@@ -88,6 +91,49 @@ test("started anew while a partition has no leader, a cart serves the others, an
   await again.stop();
 });
 
+describe("another program's transaction that is open in a partition", () => {
+  const event = (partition: number, orderId: string) => rigRecord(partition, created(orderId, crypto.randomUUID()));
+
+  test("does not keep a cart that is started anew from creating in the others, where it knows all that can be read", async () => {
+    const { broker, start } = await rig();
+    const first = start();
+    await ready(first);
+    expect(await create(first, order(0))).toBe("ok");
+    await first.stop();
+    // By a program with another partitioner, while no cart ran.
+    const stray = order(1, 7);
+    await broker
+      .connect("stranger")
+      .producer()
+      .append("orders.events", [event(0, stray)]);
+    const transaction = broker.topics.openTransaction("orders.events", [event(0, order(0, 8))]);
+    const again = start();
+    await ready(again);
+    const ids = [order(1), order(2), order(0), stray];
+    expect(await Promise.all(ids.map((id) => create(again, id)))).toEqual(["ok", "ok", "ORDER_EXISTS", "ORDER_EXISTS"]);
+    // What is hidden from it may be of any order of that partition.
+    expect(await create(again, order(0, 8))).toBe("APPEND_OUTCOME_UNKNOWN");
+    transaction.end(true);
+    await waitUntil("it is read", async () => (await create(again, order(0, 8))) === "ORDER_EXISTS");
+    expect(await create(again, order(0, 9))).toBe("ok");
+    await again.stop();
+  });
+
+  test("is waited for by a cart that is new to the topic, as it may hide what others placed by another count", async () => {
+    const { broker, start, shortenSettling } = await rig();
+    await broker.connect("operator").createTopic("orders.events", PARTITIONS);
+    const transaction = broker.topics.openTransaction("orders.events", [event(0, order(0))]);
+    shortenSettling();
+    const cart = start();
+    await waitUntil("it has read what it can", () => cart.partitions.get(0)?.state === "running");
+    await Bun.sleep(500);
+    expect(await create(cart, order(1))).toBe("CATCHING_UP");
+    transaction.end(true);
+    await waitUntil("it places", async () => (await create(cart, order(1))) === "ok");
+    await cart.stop();
+  });
+});
+
 test("a topic of which a partition cannot be asked is not taken for new: carts may have placed there by another count", async () => {
   const { leaders, logged, start } = await rig();
   leaders.set(2, "none");
@@ -103,9 +149,16 @@ test("an index that cannot be opened: health and clients are told why", async ()
     throw new Error("ENOSPC: no space left on device");
   });
   const cart = start();
-  await waitUntil("health tells", () => readiness(cart.partitions).reason !== undefined);
-  expect(readiness(cart.partitions).reason).toMatch(/STORE_FAILED: Opening the index of orders fails: \S+: ENOSPC/);
-  expect(await create(cart, order(0))).toBe("LOG_UNAVAILABLE");
+  await waitUntil("health tells", () => readiness(cart.partitions).status === "suspended");
+  expect(readiness(cart.partitions)).toMatchObject({
+    status: "suspended",
+    reason: expect.stringMatching(/STORE_FAILED: Its store fails: \S+: ENOSPC/),
+    since: expect.any(String),
+    partitions: Array(PARTITIONS).fill(expect.objectContaining({ state: "suspended", since: expect.any(String) })),
+  });
+  // It is not the log that fails.
+  expect(cart.partitions.readFailure).toBeUndefined();
+  expect(await create(cart, order(0))).toBe("PARTITION_BLOCKED");
   refuseState(claims);
   await ready(cart);
   expect(readiness(cart.partitions).reason).toBeUndefined();

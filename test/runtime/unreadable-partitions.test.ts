@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { readiness } from "../../src/http/health.ts";
-import { type LeaderFault, noFaults } from "../../src/log/memory-log.ts";
+import { type FetchFault, type LeaderFault, noFaults } from "../../src/log/memory-log.ts";
+import { LogScans } from "../../src/order-service/log-scan.ts";
 import { findOrder, requireAllTrusted } from "../../src/order-service/queries.ts";
+import { UnreadRecords } from "../../src/order-service/unread-records.ts";
 import { answerFor, created, eventually, record, Rig, TOPIC, updated } from "./rig.ts";
 
 /** ORD-1 in partition 0, ORD-9 in partition 1, nothing in partition 2; `leaders` may take a partition's leader away. */
@@ -122,14 +124,13 @@ describe("another program's transaction that stays open", () => {
   test("hides what was acknowledged behind it: nothing that may be there is denied, and why is said, until it ends", async () => {
     await using log = await threePartitions();
     const { rig, set } = log;
-    const look = async () => set.get(0)?.hear(set.get(0)?.question, await rig.log.ends(TOPIC));
     const transaction = rig.broker.topics.openTransaction(TOPIC, [record(0, created("ORD-5", "e"))]);
     await rig.append(record(0, created("ORD-7", "f")));
-    await look();
+    // The reader hears of it; nobody has to ask for the ends.
+    await eventually(() => answerFor(set, "ORD-7", 0) === "CATCHING_UP");
     // A short one is no news.
     expect(set.get(0)?.hindered).toBeUndefined();
     rig.passed_ms = 5_000;
-    await look();
     const why = expect.stringContaining("transaction is open at offset 1");
     expect(readiness(set)).toMatchObject({ status: "ready", partitions: [{ state: "running", reason: why }, {}, {}] });
     expect(answerFor(set, "ORD-7", 0)).toBe("LOG_UNAVAILABLE");
@@ -138,4 +139,45 @@ describe("another program's transaction that stays open", () => {
     await eventually(() => answerFor(set, "ORD-7", 0) === "new" && answerFor(set, "ORD-5", 0) === "new");
     expect(answerFor(set, "ORD-8", 0)).toBe("ORDER_NOT_FOUND");
   });
+
+  test("is not waited for after a restart: what can be read is read, and what is hidden is not denied", async () => {
+    await using log = await threePartitions();
+    const { rig, set } = log;
+    await set.close();
+    await rig.append(record(0, created("ORD-2", "g")));
+    const transaction = rig.broker.topics.openTransaction(TOPIC, [record(0, created("ORD-5", "e"))]);
+    const again = rig.start("x", [0, 1, 2]);
+    await eventually(() => readiness(again).status === "ready");
+    expect(again.get(0)?.isComplete).toBe(true);
+    expect(answerFor(again, "ORD-2", 0)).toBe("new");
+    expect(answerFor(again, "ORD-5", 0)).toBe("CATCHING_UP");
+    // Of an order of another partition it is looked at.
+    const unread = new UnreadRecords(new LogScans(rig.log, rig.clock), TOPIC);
+    const answerAt1 = async (orderId: string) =>
+      answerFor(again, orderId, 1, await unread.without(orderId, [again.get(0)!], "192.0.2.1"));
+    expect([await answerAt1("ORD-5"), await answerAt1("ORD-7")]).toEqual(["CATCHING_UP", "ORDER_NOT_FOUND"]);
+    transaction.end(true);
+    await eventually(() => answerFor(again, "ORD-5", 0) === "new");
+  });
+});
+
+test("what a quota keeps from being read is not denied, from when it is heard of", async () => {
+  const faults = { fetch: "ok" as FetchFault };
+  await using rig = new Rig({ ...noFaults, onFetch: () => faults.fetch });
+  await rig.prepare(1);
+  const quota = { isThrottled: false };
+  const reader = rig.log.reader.bind(rig.log);
+  rig.log.reader = (topic) => Object.defineProperty(reader(topic), "isThrottled", { get: () => quota.isThrottled });
+  const set = rig.start("x", [0]);
+  await eventually(() => readiness(set).status === "ready");
+  faults.fetch = "empty";
+  await rig.append(record(0, created("ORD-1", "a")));
+  set.get(0)?.hear(set.get(0)?.question, await rig.log.ends(TOPIC));
+  // What is fetched is applied soon.
+  expect(answerFor(set, "ORD-1")).toBe("ORDER_NOT_FOUND");
+  quota.isThrottled = true;
+  expect(answerFor(set, "ORD-1")).toBe("CATCHING_UP");
+  faults.fetch = "ok";
+  await eventually(() => answerFor(set, "ORD-1") === "new");
+  expect(answerFor(set, "ORD-2")).toBe("ORDER_NOT_FOUND");
 });

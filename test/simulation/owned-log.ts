@@ -1,4 +1,13 @@
-import type { FetchLimits, GroupOptions, IdempotentProducer, Log, Membership, Producer, Reader } from "../../src/log/log.ts";
+import type {
+  FetchLimits,
+  GroupOptions,
+  IdempotentProducer,
+  Isolation,
+  Log,
+  Membership,
+  Producer,
+  Reader,
+} from "../../src/log/log.ts";
 import type { MemoryLog } from "../../src/log/memory-log.ts";
 import type { Owner, Scheduler } from "./scheduler.ts";
 
@@ -43,8 +52,8 @@ export class OwnedLog implements Log {
     return this.#owned(await this.owner.receive(this.log.fencedProducer(fencingId)));
   }
 
-  reader(topic: string): Reader {
-    const reader = this.log.reader(topic);
+  reader(topic: string, isolation?: Isolation): Reader {
+    const reader = this.log.reader(topic, isolation);
     return {
       get isThrottled() {
         return reader.isThrottled;

@@ -201,8 +201,8 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   },
   "an end is waited for that the log has lost": {
     file: "src/partitions/reading.ts",
-    find: "Math.min(this.#caughtUpAt ?? endOffset, endOffset)",
-    replace: "(this.#caughtUpAt ?? endOffset)",
+    find: ": Math.min(goal, stableOffset)",
+    replace: ": goal",
   },
   "rows are answered that the log has lost": {
     file: "src/order-service/queries.ts",

@@ -9,7 +9,7 @@ import { join, posix } from "node:path";
 type Tree = ReadonlyMap<string, string>;
 type Rule = (tree: Tree) => string[];
 
-const bottom = ["clock", "random", "errors", "file-lock"];
+const bottom = ["clock", "random", "errors", "file-access", "file-lock"];
 const services = ["cart", "order-service", "http"];
 
 /**
@@ -20,6 +20,7 @@ const mayImport: Record<string, readonly string[]> = {
   clock: [],
   random: [],
   errors: [],
+  "file-access": [],
   "file-lock": [],
   orders: bottom,
   log: bottom,
@@ -30,7 +31,7 @@ const mayImport: Record<string, readonly string[]> = {
   api: ["http", "partitions", "log", "orders", ...bottom],
   cart: ["api", "http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
   "order-service": ["api", "http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
-  start: ["errors"],
+  start: ["errors", "file-access"],
   operations: ["start", "config", "telemetry", "log", "orders", ...bottom],
   audit: ["start", "config", "telemetry", "log", "orders", ...bottom],
   healthcheck: ["start", "config"],

@@ -7,6 +7,7 @@ import type {
   CreatedTopic,
   GroupOptions,
   IdempotentProducer,
+  Isolation,
   Log,
   Membership,
   Producer,
@@ -173,9 +174,9 @@ export class KafkaLog implements Log {
     return this.#track(await KafkaFencedProducer.open(this.#connect(), fencingId, this.options.clock));
   }
 
-  reader(topic: string): Reader {
+  reader(topic: string, isolation: Isolation = "committed"): Reader {
     const { clock, random } = this.options;
-    return this.#track(new KafkaReader(this.#connect, topic, clock, random));
+    return this.#track(new KafkaReader(this.#connect, topic, clock, random, isolation));
   }
 
   joinGroup(options: GroupOptions): Membership {

@@ -12,19 +12,24 @@ export interface AnswerContext {
 /** What a leader gave of one partition; undefined where there is nothing to tell. */
 export function readAnswer(
   { offset, leaderEpoch }: WantedPartition,
-  { partition, bytes, highWatermark, aborted }: PartitionAnswer,
+  { partition, bytes, highWatermark, stableOffset, aborted }: PartitionAnswer,
   budget: UnpackBudget,
   { isFirst, isOwed }: AnswerContext,
 ): FetchResult | undefined {
-  if (bytes.length === 0 && !isOwed) return undefined;
+  const isNews = isOwed || (bytes.length === 0 && highWatermark > offset);
+  if (bytes.length === 0 && !isNews) return undefined;
   const hasBudget = budget.left_bytes > 0;
   try {
     const { records, nextOffset } = decodeBatches(bytes, offset, aborted, budget);
     const isStuck = isFirst && hasBudget && bytes.length > 0 && nextOffset === offset;
     if (isStuck) return { partition, unreadable: "the broker's answer has no whole record batch for it" };
-    if (nextOffset === offset && !isOwed) return undefined;
-    const read = { baseOffset: offset, nextOffset, endOffset: highWatermark, leaderEpoch: Math.max(0, leaderEpoch), records };
-    return { partition, batch: { partition, ...read } };
+    if (nextOffset === offset && !isNews) return undefined;
+    const ends = {
+      endOffset: highWatermark,
+      stableOffset: stableOffset < 0 ? highWatermark : stableOffset,
+      leaderEpoch: Math.max(0, leaderEpoch),
+    };
+    return { partition, batch: { partition, baseOffset: offset, nextOffset, ...ends, records } };
   } catch (e) {
     return { partition, unreadable: e instanceof Error ? e.message : String(e) };
   }

@@ -1,7 +1,7 @@
 import { AppError } from "../../errors.ts";
 import type { Clock } from "../../clock.ts";
 import { Backoff } from "../backoff.ts";
-import type { FetchLimits, FetchResult, Reader, Watermarks } from "../log.ts";
+import type { FetchLimits, FetchResult, Isolation, Reader, Watermarks } from "../log.ts";
 import type { Connections, Node } from "./connections.ts";
 import { type Leader, TopicLeaders } from "./leaders.ts";
 import { listEnds } from "./offsets.ts";
@@ -43,7 +43,7 @@ interface Session {
 }
 
 /**
- * Reads partitions without a consumer group (Fetch, version 11, isolation read_committed): one outstanding request per leader, so that
+ * Reads partitions without a consumer group (Fetch, version 11): one outstanding request per leader, so that
  * a slow broker delays only its own partitions, and a broker that fails only interrupts them.
  *
  * ```
@@ -70,6 +70,7 @@ export class KafkaReader implements Reader {
     private readonly topic: string,
     private readonly clock: Clock,
     random: () => number,
+    private readonly isolation: Isolation,
   ) {
     this.#refreshBackoff = new Backoff(REFRESH_BACKOFF, random);
   }
@@ -218,7 +219,7 @@ export class KafkaReader implements Reader {
       const held_ms = node.heldBackUntil_ms - this.clock.now_ms();
       if (held_ms > 0) await this.clock.sleep(Math.min(held_ms, limits.wait_ms_max));
       if (node.heldBackUntil_ms > this.clock.now_ms()) return;
-      const answer = await node.send(fetchExchange(this.topic, wanted, limits), true);
+      const answer = await node.send(fetchExchange(this.topic, wanted, limits, this.isolation), true);
       if (answer.throttle_ms > 0) {
         this.#throttledAt_ms = this.clock.now_ms() + answer.throttle_ms;
         node.heldBackUntil_ms = this.#throttledAt_ms;
@@ -305,9 +306,9 @@ export class KafkaReader implements Reader {
         this.#news.isOwed(partition);
         this.#news.tell({ partition, outOfRange: { startOffset, endOffset } satisfies Watermarks });
       } else if (this.#news.isOwed(partition)) {
-        const { endOffset } = watermarks;
-        const nothing = { baseOffset: offset, nextOffset: offset, endOffset, leaderEpoch: Math.max(0, leaderEpoch), records: [] };
-        this.#news.tell({ partition, batch: { partition, ...nothing } });
+        const { endOffset, stableOffset } = watermarks;
+        const nothing = { baseOffset: offset, nextOffset: offset, endOffset, stableOffset, records: [] };
+        this.#news.tell({ partition, batch: { partition, ...nothing, leaderEpoch: Math.max(0, leaderEpoch) } });
       }
     }
   }

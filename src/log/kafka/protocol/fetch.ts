@@ -1,4 +1,4 @@
-import type { FetchLimits } from "../../log.ts";
+import type { FetchLimits, Isolation } from "../../log.ts";
 import type { Exchange } from "../cluster.ts";
 import type { AbortedTransaction } from "../record-batch.ts";
 import { WireReader, WireWriter } from "./wire.ts";
@@ -6,7 +6,7 @@ import { WireReader, WireWriter } from "./wire.ts";
 /** A fetch answer is at most about this large, whatever the number of partitions. */
 const RESPONSE_BYTES_MAX = 8 * 1024 * 1024;
 const REQUEST_SLACK_MS = 3_000;
-const READ_COMMITTED = 1;
+const ISOLATION = { uncommitted: 0, committed: 1 } as const;
 
 export interface WantedPartition {
   readonly partition: number;
@@ -18,6 +18,8 @@ export interface PartitionAnswer {
   readonly partition: number;
   readonly errorCode: number;
   readonly highWatermark: number;
+  /** Negative where that was not asked for. */
+  readonly stableOffset: number;
   /** In ascending `firstOffset`. */
   readonly aborted: readonly AbortedTransaction[];
   /** Record batches; the last one may be cut. */
@@ -30,15 +32,21 @@ export interface FetchAnswer {
   readonly partitions: readonly PartitionAnswer[];
 }
 
-/** Fetch, version 11, isolation read_committed: https://kafka.apache.org/protocol#The_Messages_Fetch */
-export function fetchExchange(topic: string, wanted: readonly WantedPartition[], limits: FetchLimits): Exchange<FetchAnswer> {
+/** Fetch, version 11: https://kafka.apache.org/protocol#The_Messages_Fetch */
+export function fetchExchange(
+  topic: string,
+  wanted: readonly WantedPartition[],
+  limits: FetchLimits,
+  isolation: Isolation,
+): Exchange<FetchAnswer> {
   return {
     request: {
       apiKey: 1,
       apiVersion: 11,
       apiName: "Fetch",
       encode: async () => {
-        const out = new WireWriter().int32(-1).int32(limits.wait_ms_max).int32(1).int32(RESPONSE_BYTES_MAX).int8(READ_COMMITTED);
+        const out = new WireWriter().int32(-1).int32(limits.wait_ms_max).int32(1).int32(RESPONSE_BYTES_MAX);
+        out.int8(ISOLATION[isolation]);
         // No session (KIP-227).
         out.int32(0).int32(-1).int32(1).string(topic);
         out.array(wanted, ({ partition, offset, leaderEpoch }) => {
@@ -64,12 +72,13 @@ function decode(payload: Buffer): FetchAnswer {
         const partition = wire.int32();
         const partitionError = wire.int16();
         const highWatermark = wire.int64();
-        // Last stable offset, log start offset.
-        wire.at += 16;
+        const stableOffset = wire.int64();
+        // Log start offset.
+        wire.at += 8;
         const aborted = wire.array((): AbortedTransaction => ({ producerId: wire.int64(), firstOffset: wire.int64() }));
         aborted.sort((a, b) => a.firstOffset - b.firstOffset);
         wire.int32();
-        return { partition, errorCode: partitionError, highWatermark, aborted, bytes: wire.bytes() };
+        return { partition, errorCode: partitionError, highWatermark, stableOffset, aborted, bytes: wire.bytes() };
       });
     })
     .flat();
