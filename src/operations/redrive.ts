@@ -10,11 +10,11 @@ import {
   letterOf,
   type LetterSelection,
   matchesLetter,
+  placeOf,
   readLetter,
   redrivenRecord,
 } from "./letter.ts";
 import type { Console } from "./progress.ts";
-import type { Place } from "./replayed-record.ts";
 import { type OffsetRange, scan } from "./scan.ts";
 import { windowsOf } from "./survey.ts";
 import { counted, letters as lettersOf, table } from "./table.ts";
@@ -64,9 +64,6 @@ interface Target {
   readonly firsts: readonly number[];
   readonly ends: readonly number[];
 }
-
-/** `<partition>:<offset>` */
-export const placeOf = ({ partition, offset }: Place): string => `${partition}:${offset}`;
 
 /**
  * Finds the letters that match and have not been redriven yet. The letters themselves do not tell, and nothing is written down beside
@@ -189,8 +186,8 @@ async function forgetDone(
       for await (const batches of scan(env, topic, ranges)) {
         for (const { records, baseOffset, nextOffset } of batches) {
           for (const record of records) {
-            const from = letterOf(record, deadLetterTopic, isParked);
-            if (from && planned.delete(placeOf(from))) done++;
+            const found = letterOf(record, deadLetterTopic, isParked, planned);
+            if (found && planned.delete(placeOf(found.letter))) done++;
           }
           read += nextOffset - baseOffset;
         }
@@ -250,8 +247,7 @@ export class Redriven {
       for await (const batches of scan(this.env, topic, ranges)) {
         for (const { partition, records, nextOffset } of batches) {
           for (const record of records) {
-            const from = letterOf(record, order.deadLetterTopic, isParked);
-            const found = from && planned.get(placeOf(from));
+            const found = letterOf(record, order.deadLetterTopic, isParked, planned);
             if (!found || found.letter.isParked !== isParked) continue;
             const target = isParked ? found.letter.partition : found.letter.origin.partition;
             if (target !== partition || digestOf(record, isParked) !== found.digest) found.isChanged = true;
