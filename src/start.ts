@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import { accessSync, closeSync, constants, mkdirSync, openSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, lstatSync, mkdirSync, openSync, statSync } from "node:fs";
 import { devNull } from "node:os";
 import { join, resolve } from "node:path";
 import { AppError } from "./errors.ts";
@@ -47,6 +47,20 @@ export function prepareDataDir(dataDir: string): void {
   for (const name of DIRECTORIES) {
     const path = join(dataDir, name);
     if (statSync(path, { throwIfNoEntry: false })) prepareDirectory(path, "DATA_DIR");
+  }
+}
+
+/** The same for programs that may have nothing to write there: one that is missing, since its name is mistyped, is not made. */
+export function checkDataDir(dataDir: string): void {
+  if (mayBeThere(dataDir)) prepareDataDir(dataDir);
+}
+
+function mayBeThere(path: string): boolean {
+  try {
+    lstatSync(path);
+    return true;
+  } catch (e) {
+    return codeOf(e) !== "ENOENT";
   }
 }
 
