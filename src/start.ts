@@ -90,6 +90,10 @@ export function startFailure(e: unknown): string {
   throw e;
 }
 
+/** Of a file or a directory that cannot be used, for people. */
+export const fileSentence = (e: unknown, path: string): string =>
+  isTooManyFiles(e) ? TOO_FEW_FILES : `A file cannot be used: ${whyNot(e, resolve(path))}`;
+
 const codeOf = (e: unknown): string => String((e as NodeJS.ErrnoException | null)?.code);
 const isTooManyFiles = (e: unknown): boolean => ["EMFILE", "ENFILE"].includes(codeOf(e));
 const sentence = (e: unknown): string => (e instanceof Error ? e.message : String(e));
@@ -104,12 +108,14 @@ const whyNot = (e: unknown, path: string): string => {
     case "EPERM":
       return `${user} may not write in ${path}; give it to this user, or name another directory.`;
     case "EROFS":
+    case "SQLITE_READONLY":
       return `${path} lies on a file system that is read-only; name a directory that can be written.`;
     case "ENOENT":
     case "ELOOP":
       return `${path} cannot be made; name another directory.`;
     case "ENOSPC":
     case "EDQUOT":
+    case "SQLITE_FULL":
       return `there is no room left for ${path}; make some, or name another directory.`;
     default:
       return `${path}: ${sentence(e)}.`;
