@@ -12,6 +12,9 @@ export const DEAD_LETTER_HEADERS = {
   offset: "x-dead-letter-offset",
 } as const;
 
+/** The reason of a letter that stands for a batch which cannot be decoded. */
+export const UNDECODABLE_BATCH = "undecodable_batch";
+
 /**
  * Of some dead letters. Last offset: the letter stands for all from its offset to that one, which are no records. Cut: what of the
  * record is not all there, as it is too large for a letter; the whole of it is in the topic.

@@ -1,6 +1,8 @@
 import { AppError } from "../errors.ts";
-import { decodeEvent, isPoison } from "../orders/event.ts";
+import { decodeEvent, isPoison, POISON_CODES } from "../orders/event.ts";
+import { HELD_OVERFLOW } from "../orders/order.ts";
 import { isMadeAnew, type KnownTopic, madeAnew } from "../log/comparing-reader.ts";
+import { DEAD_LETTER_HEADERS, UNDECODABLE_BATCH } from "../log/operation-headers.ts";
 import type { OperationEnvironment } from "./environment.ts";
 import { type Extent, ExtentSoFar } from "./extent.ts";
 import {
@@ -14,8 +16,10 @@ import {
   readLetter,
   redrivenRecord,
 } from "./letter.ts";
+import { NamesSeen } from "./names-seen.ts";
 import type { Console } from "./progress.ts";
 import { type OffsetRange, scan } from "./scan.ts";
+import { headerText } from "./selection.ts";
 import { windowsOf } from "./survey.ts";
 import { counted, letters as lettersOf, table } from "./table.ts";
 import { objectionsToSize, prepareTarget } from "./target.ts";
@@ -33,6 +37,8 @@ export interface RedriveOrder {
 /** Letters of one run; some hundred bytes of memory each. */
 const LETTERS_MAX = 100_000;
 const SHOWN_MAX = 10;
+/** Those that this version of the program gives. */
+const LETTER_REASONS = [...POISON_CODES, HELD_OVERFLOW, UNDECODABLE_BATCH];
 
 /** A letter and what is to become of it. */
 interface Planned {
@@ -79,8 +85,10 @@ export async function planRedrive(
   const { topic, deadLetterTopic, parkingTopic, selection } = order;
   const partitions = (await existingTopic(env, topic)).marks.length;
   const deadLetters = await existingTopic(env, deadLetterTopic);
-  const find = (ranges: readonly OffsetRange[]) => findLetters(env, order, deadLetters, partitions, ranges, letters_max);
+  const reasons = new NamesSeen(selection.reasons, LETTER_REASONS);
+  const find = (ranges: readonly OffsetRange[]) => findLetters(env, order, deadLetters, partitions, ranges, letters_max, reasons);
   const first = await find(await windowsOf(env, deadLetters, selection));
+  reasons.require("reason", deadLetterTopic);
   const starts = await targetsOf(env, order);
   let found = first;
   let done = await forgetDone(env, console, order, starts, found);
@@ -125,6 +133,7 @@ async function findLetters(
   partitions: number,
   ranges: readonly OffsetRange[],
   letters_max: number,
+  reasons: NamesSeen,
 ): Promise<FoundLetters> {
   const planned = new Map<string, Planned>();
   const oldest = new Map<number, number>();
@@ -137,6 +146,7 @@ async function findLetters(
     for (const { partition, records } of batches) {
       for (const record of records) {
         undecodable.add(record, partition);
+        if (reasons.isLooking) reasons.note(headerText(record.headers(), DEAD_LETTER_HEADERS.reason));
         if (!matchesLetter(selection, record, partition)) continue;
         if (!isWholeLetter(record)) {
           parts++;

@@ -151,7 +151,7 @@ test("all, or by reason, order, time, and place, together", async () => {
     ["--partition 2", [2, 6, 10]],
     ["--partition 2 --offset 1", [6]],
     [`--reason not_json --orders ORD-0,ORD-2 --from ${at(2)}`, [2, 3, 5]],
-    ["--reason no_such", []],
+    ["--reason invalid_status", []],
   ];
   for (const [args, taken] of cases) {
     await using rig = await rigWith(letters);
@@ -159,6 +159,17 @@ test("all, or by reason, order, time, and place, together", async () => {
     const found = values(await redriven(rig)).map((value) => Number(value?.slice("poison ".length)));
     expect({ args, taken: found.toSorted((a, b) => a - b) }).toEqual({ args, taken });
   }
+});
+
+test("a reason that no letter has, and that this program does not give, is refused, and told which there are", async () => {
+  await using rig = await rigWith([letter(0), letter(1, { reason: "of_another_program" }), letter(2)]);
+  for (const args of ["--yes --reason nope", "--yes --reason not_json,nope", "--dry-run --reason nope"]) {
+    const { code, said } = await redrive(rig, args);
+    expect([code, said]).toEqual([2, expect.stringMatching(/^--reason has nope, .* not_json, .*, of_another_program\.\n$/)]);
+  }
+  expect(await redriven(rig)).toEqual([]);
+  expect((await redrive(rig, "--yes --reason of_another_program")).code).toBe(0);
+  expect(values(await redriven(rig))).toEqual(["poison 1"]);
 });
 
 test("a letter that does not say it came from a partition of the topic is left, and that is said", async () => {
