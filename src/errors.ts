@@ -46,6 +46,7 @@ export const errorCatalogue = {
   OPTION_INVALID: { status: 500, title: "The command's options are invalid" },
   CONNECT_NOT_FOUND: { status: 500, title: "Redpanda Connect was not found" },
   CONNECT_FAILED: { status: 500, title: "Redpanda Connect failed" },
+  FILE_UNUSABLE: { status: 500, title: "A file or directory cannot be used" },
   OPERATION_REFUSED: { status: 500, title: "The operation cannot go on" },
   INTERRUPTED: { status: 500, title: "The operation was interrupted" },
 } as const satisfies Record<string, { status: number; title: string }>;

@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import { accessSync, closeSync, constants, mkdirSync, openSync, readdirSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, lstatSync, mkdirSync, openSync, readdirSync, statSync } from "node:fs";
 import { devNull } from "node:os";
 import { join, resolve } from "node:path";
 import { AppError } from "./errors.ts";
@@ -48,6 +48,20 @@ export function prepareDataDir(dataDir: string): void {
   for (const name of DIRECTORIES) {
     const path = join(dataDir, name);
     if (statSync(path, { throwIfNoEntry: false })) prepareDirectory(path, "DATA_DIR");
+  }
+}
+
+/** The same for programs that may have nothing to write there: one that is missing, since its name is mistyped, is not made. */
+export function checkDataDir(dataDir: string): void {
+  if (mayBeThere(dataDir)) prepareDataDir(dataDir);
+}
+
+function mayBeThere(path: string): boolean {
+  try {
+    lstatSync(path);
+    return true;
+  } catch (e) {
+    return codeOf(e) !== "ENOENT";
   }
 }
 
@@ -101,6 +115,10 @@ export function startFailure(e: unknown): string {
   throw e;
 }
 
+/** Of a file or a directory that cannot be used, for people. */
+export const fileSentence = (e: unknown, path: string): string =>
+  isTooManyFiles(e) ? TOO_FEW_FILES : `A file cannot be used: ${whyNot(e, resolve(path))}`;
+
 const codeOf = (e: unknown): string => String((e as NodeJS.ErrnoException | null)?.code);
 const isTooManyFiles = (e: unknown): boolean => ["EMFILE", "ENFILE"].includes(codeOf(e));
 const sentence = (e: unknown): string => (e instanceof Error ? e.message : String(e));
@@ -114,12 +132,14 @@ const whyNot = (e: unknown, path: string): string => {
     case "EPERM":
       return `${thisUser()} may not write in ${path}; name another directory, or ${givingIt(path, true)}`;
     case "EROFS":
+    case "SQLITE_READONLY":
       return `${path} lies on a file system that is read-only; name a directory that can be written.`;
     case "ENOENT":
     case "ELOOP":
       return `${path} cannot be made; name another directory.`;
     case "ENOSPC":
     case "EDQUOT":
+    case "SQLITE_FULL":
       return `there is no room left for ${path}; make some, or name another directory.`;
     default:
       return `${path}: ${sentence(e)}.`;

@@ -36,12 +36,14 @@ const redriveProperties = {
   [REDRIVE_HEADERS.topic]: Type.Optional(Type.String({ description: "Where the letter of the last redrive stands." })),
   [REDRIVE_HEADERS.partition]: Type.Optional(integer("Its partition.")),
   [REDRIVE_HEADERS.offset]: Type.Optional(integer("Its offset.")),
+  [REDRIVE_HEADERS.timestamp]: Type.Optional(integer("Its time, in ms since the Unix epoch.")),
 };
 
 const parkedProperties = {
   [PARKED_HEADERS.topic]: Type.String({ description: "Where the letter stands." }),
   [PARKED_HEADERS.partition]: integer("Its partition."),
   [PARKED_HEADERS.offset]: integer("Its offset."),
+  [PARKED_HEADERS.timestamp]: Type.Optional(integer("Its time, in ms since the Unix epoch.")),
 };
 
 const headersOf = (title: string, ...properties: TProperties[]) =>
@@ -145,6 +147,7 @@ export function asyncApiDocument({ orders_topic, dead_letter_topic }: Topics): J
         [PARKED_HEADERS.topic]: "orders.events.dlq",
         [PARKED_HEADERS.partition]: "3",
         [PARKED_HEADERS.offset]: "17",
+        [PARKED_HEADERS.timestamp]: "1795613603669",
       },
     ),
   };

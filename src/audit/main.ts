@@ -5,7 +5,7 @@ import { localUrl } from "../config/addresses.ts";
 import { readConfig } from "../config.ts";
 import { AppError } from "../errors.ts";
 import { embeddedLogPath, openLog } from "../log/open-log.ts";
-import { checkOpenFiles, prepareDataDir, startFailure, writeForThisUserAlone } from "../start.ts";
+import { checkDataDir, checkOpenFiles, startFailure, writeForThisUserAlone } from "../start.ts";
 import { isTerminal, writeToStdout } from "../telemetry/logger.ts";
 import { progressBar, StatusLine } from "../telemetry/status-line.ts";
 import { absentTopic } from "./absent-topic.ts";
@@ -55,13 +55,19 @@ function readOptions(args: string[]) {
     const rate = Number(values.rate);
     if (!Number.isInteger(rate) || rate < 0 || rate > RATE_MAX)
       throw new Error(`--rate is ${values.rate}; it must be an integer from 0 to ${RATE_MAX}.`);
-    const services = values.services?.split(",").map((url) => url.trim().replace(/\/+$/, ""));
-    for (const url of services ?? [])
-      if (!URL.canParse(url)) throw new Error(`--services has ${url}; it must have URLs, such as http://127.0.0.1:8001.`);
-    return { ...values, rate, services };
+    return { ...values, rate, services: values.services === undefined ? undefined : readServices(values.services) };
   } catch (e) {
     throw new AppError("CONFIG_INVALID", e instanceof Error ? e.message : String(e));
   }
+}
+
+/** One that is named twice would be asked twice, and be told of as two that hold the same partitions. */
+function readServices(given: string): string[] {
+  const services = given.split(",").map((url) => {
+    if (!URL.canParse(url.trim())) throw new Error(`--services has ${url}; it must have URLs, such as http://127.0.0.1:8001.`);
+    return new URL(url.trim()).href.replace(/\/+$/, "");
+  });
+  return [...new Set(services)];
 }
 
 async function main(args: string[]): Promise<number> {
@@ -77,7 +83,7 @@ async function main(args: string[]): Promise<number> {
     throw new AppError("CONFIG_INVALID", "--fix needs OPERATOR_TOKEN, the one that the order services were started with.");
   checkOpenFiles();
   if (!config.kafka) {
-    prepareDataDir(config.data_dir);
+    checkDataDir(config.data_dir);
     // To open it would make it.
     if (!existsSync(embeddedLogPath(config))) throw absentTopic(config);
   }
@@ -155,9 +161,12 @@ const notRebuilt = ({ partition, service, canRebuild }: Finding): string =>
   ].join(" ");
 
 writeForThisUserAlone();
+let exitCode: number;
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  exitCode = await main(process.argv.slice(2));
 } catch (e) {
   console.error(startFailure(e));
-  process.exitCode = EXIT_USAGE;
+  exitCode = EXIT_USAGE;
 }
+// What a broker that does not answer leaves open would keep the process.
+process.exit(exitCode);

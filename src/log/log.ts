@@ -107,6 +107,7 @@ export interface Watermarks {
  */
 export type Timestamp = number | bigint;
 
+/** A name that is no UTF-8 keeps its bytes, as header-names.ts has it. */
 export type Header = readonly [name: string, value: Uint8Array | null];
 
 /** One record as read from the log. Key and value are views on the batch's bytes; who keeps them longer than the batch copies them. */

@@ -12,6 +12,9 @@ export const DEAD_LETTER_HEADERS = {
   offset: "x-dead-letter-offset",
 } as const;
 
+/** The reason of a letter that stands for a batch which cannot be decoded. */
+export const UNDECODABLE_BATCH = "undecodable_batch";
+
 /**
  * Of some dead letters. Last offset: the letter stands for all from its offset to that one, which are no records. Cut: what of the
  * record is not all there, as it is too large for a letter; the whole of it is in the topic.
@@ -29,17 +32,22 @@ export const REPLAY_HEADERS = {
   offset: "x-replayed-from-offset",
 } as const;
 
-/** Of what a redrive wrote: how often the record was redriven, and where its last letter stands. */
+/**
+ * Of what a redrive wrote: how often the record was redriven, where its last letter stands, and the time of that letter, since a
+ * dead-letter topic that is made anew gives the same places to others. Redrives of earlier versions gave no time.
+ */
 export const REDRIVE_HEADERS = {
   count: "x-redrive-count",
   topic: "x-redriven-from-topic",
   partition: "x-redriven-from-partition",
   offset: "x-redriven-from-offset",
+  timestamp: "x-redriven-from-timestamp",
 } as const;
 
-/** Of a letter that was redriven as often as allowed: where it stands in the dead-letter topic. */
+/** Of a letter that was redriven as often as allowed: where it stands in the dead-letter topic, and its time, as above. */
 export const PARKED_HEADERS = {
   topic: "x-parked-from-topic",
   partition: "x-parked-from-partition",
   offset: "x-parked-from-offset",
+  timestamp: "x-parked-from-timestamp",
 } as const;

@@ -1,3 +1,4 @@
+import { bytesOfName, nameOf } from "./header-names.ts";
 import type { Header, NewHeader } from "./log.ts";
 
 /**
@@ -7,8 +8,10 @@ import type { Header, NewHeader } from "./log.ts";
 export function encodeHeaders(headers: readonly NewHeader[]): Buffer | null {
   if (headers.length === 0) return null;
   const length = (text: string | Uint8Array) => (typeof text === "string" ? Buffer.byteLength(text) : text.length);
+  // A name that is no UTF-8 keeps its bytes (header-names.ts).
+  const parts = headers.map(([name, value]) => [name.isWellFormed() ? name : bytesOfName(name), value] as const);
   let size = 0;
-  for (const [name, value] of headers) size += 8 + Buffer.byteLength(name) + (value === null ? 0 : length(value));
+  for (const [name, value] of parts) size += 8 + length(name) + (value === null ? 0 : length(value));
   const bytes = Buffer.allocUnsafe(size);
   let at = 0;
   const put = (text: string | Uint8Array): void => {
@@ -19,7 +22,7 @@ export function encodeHeaders(headers: readonly NewHeader[]): Buffer | null {
       at += text.length;
     }
   };
-  for (const [name, value] of headers) {
+  for (const [name, value] of parts) {
     put(name);
     if (value === null) at = bytes.writeInt32BE(-1, at);
     else put(value);
@@ -32,7 +35,7 @@ export function decodeHeaders(bytes: Buffer | null): Header[] {
   if (bytes === null) return headers;
   for (let at = 0; at < bytes.length;) {
     const nameEnd = at + 4 + bytes.readInt32BE(at);
-    const name = bytes.toString("utf8", at + 4, nameEnd);
+    const name = nameOf(bytes.subarray(at + 4, nameEnd));
     const valueLength = bytes.readInt32BE(nameEnd);
     at = nameEnd + 4 + Math.max(valueLength, 0);
     headers.push([name, valueLength < 0 ? null : bytes.subarray(nameEnd + 4, at)]);

@@ -11,7 +11,7 @@ import {
 } from "./archive.ts";
 import { ArchiveFiles } from "./archive-files.ts";
 import { type ArchivePlan, earlierManifest, writeManifest } from "./archive-manifest.ts";
-import { invalid, RATE_MAX, readCount, readOptions, readTopic } from "./arguments.ts";
+import { invalid, RATE_MAX, readCount, readOptions, readTopic, requireYes } from "./arguments.ts";
 import { type CommandContext, EXIT_FAILED, EXIT_OK, failed } from "./command.ts";
 import { offsetsOf, reportComparison } from "./comparison-report.ts";
 import { type Connect, openConnect, refuseForConnect, setting } from "./connect/connect-mover.ts";
@@ -34,7 +34,7 @@ an interrupted run; an archive that was finished takes no more, so the next one 
   --topic    topic that is archived (default: ORDERS_TOPIC)
   --target   topic that is restored to (default: orders.restored); made if it is missing, and empty
   --rate     records a second, at most
-  --yes      needed where the target is the live topic
+  --yes      needed where the target is the live topic, or that of its dead letters
   --skip-undecodable  ends with 0 although batches that cannot be decoded, which are named, were left out; the manifest names them too
   --direct   on a broker: without Redpanda Connect
 `;
@@ -60,9 +60,7 @@ export async function runArchive(args: readonly string[], context: CommandContex
   const directory = resolve(given.dir);
   const topic = readTopic("topic", given.topic ?? config.orders_topic);
   const target = readTopic("target", given.target ?? DEFAULT_TARGET);
-  if (given.restore && target === config.orders_topic && !given.yes) {
-    throw invalid(`${target} is the live topic; with --yes it is written to.`);
-  }
+  if (given.restore) requireYes(target, given.yes, config);
   const rate = new Rate(readCount("rate", given.rate, RATE_MAX) ?? RATE_MAX, env.clock);
   using _ = onlyOne(config.data_dir, given.restore ? `restore-${target}` : `archive-${topic}`);
   const connect = env.log.kind === "kafka" && !given.direct ? await openConnect(context) : undefined;

@@ -4,17 +4,18 @@ import {
   closeSync,
   createReadStream,
   existsSync,
-  fchmodSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readdirSync,
   rmSync,
+  statSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { createGunzip, gzipSync } from "node:zlib";
 import { AppError } from "../errors.ts";
 import { type ArchivedRecord, parseArchiveLine } from "./archive-line.ts";
+import { withFile } from "./file-failures.ts";
 import { linesOf } from "./lines.ts";
 import { writeDurably } from "./write-durably.ts";
 
@@ -42,6 +43,7 @@ const FILE_TEXT_BYTES_MAX = 512 * 1024 * 1024;
 /** For their owner alone, whatever the program that wrote them was told: orders are customers' data. */
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
+const ANY_MODE = 0o777;
 
 const NAME = /^(?<first>[0-9]{20})-(?<last>[0-9]{20})\.jsonl\.gz$/;
 const digits = (n: number, width: number): string => String(n).padStart(width, "0");
@@ -79,7 +81,7 @@ export class ArchiveFiles {
   /** Whole, and on the disk, when this returns. */
   write(partition: number, first: number, last: number, lines: readonly string[]): void {
     const directory = join(this.directory, this.topic, digits(partition, 4));
-    mkdirSync(directory, { recursive: true });
+    withFile(directory, () => mkdirSync(directory, { recursive: true }));
     const path = join(directory, `${digits(first, 20)}-${digits(last, 20)}.jsonl.gz`);
     writeDurably(path, gzipSync(`${lines.join("\n")}\n`));
   }
@@ -134,11 +136,23 @@ export class ArchiveFiles {
   /** What another program wrote last may not be on the disk yet, and be open to others. */
   secure({ name }: ArchiveFile): void {
     const path = join(this.directory, name);
-    const file = openSync(path, "r");
-    fchmodSync(file, FILE_MODE);
-    fsyncSync(file);
-    closeSync(file);
-    for (const directory of [dirname(path), dirname(dirname(path))]) chmodSync(directory, DIRECTORY_MODE);
+    withFile(path, () => {
+      const file = openSync(path, "r");
+      try {
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+    });
+    const modes = [
+      [path, FILE_MODE] as const,
+      ...[dirname(path), dirname(dirname(path))].map((one) => [one, DIRECTORY_MODE] as const),
+    ];
+    // What is as it should be may lie on a disk that cannot be written any more.
+    for (const [one, mode] of modes)
+      withFile(one, () => {
+        if ((statSync(one).mode & ANY_MODE) !== mode) chmodSync(one, mode);
+      });
   }
 
   #unusable({ name }: ArchiveFile, e: unknown): AppError {

@@ -3,11 +3,17 @@ import { AppError } from "../errors.ts";
 import { normalizeDateTime } from "../orders/date-time.ts";
 import { normalizeOrderId } from "../orders/order-id.ts";
 import { OPERATION_ID } from "./plan-file.ts";
+import type { Config } from "../config.ts";
 import type { Selection } from "./selection.ts";
 
 export const RATE_MAX = 1_000_000;
 /** Ids, types or reasons in one list: what Connect gets of them in one variable of its environment has a bound (Linux: 128 KiB). */
 const LIST_MAX = 1_000;
+
+type LiveTopics = Pick<Config, "orders_topic" | "dead_letter_topic">;
+
+/** What an option may name. */
+export const NAME = /^[A-Za-z0-9._-]{1,128}$/;
 
 type Kind = "text" | "flag";
 type Values<Kinds extends Readonly<Record<string, Kind>>> = {
@@ -66,7 +72,7 @@ export function readList(name: string, given: string | undefined): string[] | un
   if (given === undefined) return undefined;
   const list = [...new Set(given.split(",").map((one) => one.trim()))];
   if (list.includes("") || list.length > LIST_MAX) throw invalid(`--${name} must be 1 to ${LIST_MAX} names separated by commas.`);
-  const bad = list.find((one) => !/^[A-Za-z0-9._-]{1,128}$/.test(one));
+  const bad = list.find((one) => !NAME.test(one));
   if (bad !== undefined)
     throw invalid(`--${name} has ${JSON.stringify(bad)}; names are letters, digits, dots, underscores and hyphens.`);
   return list;
@@ -84,6 +90,14 @@ export function readOrders(given: string | undefined): string[] | undefined {
 export function readTopic(name: string, given: string): string {
   if (/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/.test(given)) return given;
   throw invalid(`--${name} is ${given}; a topic has 1 to 249 letters, digits, dots, underscores and hyphens.`);
+}
+
+/** Throws OPTION_INVALID where the target is one that services read and --yes was not given. */
+export function requireYes(target: string, yes: boolean | undefined, { orders_topic, dead_letter_topic }: LiveTopics): void {
+  if (yes) return;
+  if (target === orders_topic) throw invalid(`${target} is the live topic; with --yes it is written to.`);
+  if (target === dead_letter_topic)
+    throw invalid(`${target} is the live dead-letter topic, where each record is a letter; with --yes it is written to.`);
 }
 
 export function readCount(name: string, given: string | undefined, most: number): number | undefined {

@@ -2,6 +2,7 @@ import { AppError } from "../errors.ts";
 import type { Config } from "../config.ts";
 import type { NewUuid } from "../random.ts";
 import type { OperationEnvironment } from "./environment.ts";
+import { fileFailure } from "./file-failures.ts";
 import type { Console } from "./progress.ts";
 
 export const EXIT_OK = 0;
@@ -33,8 +34,9 @@ export interface NextSteps {
 }
 
 /** The exit code for a failure; with `next`, what to do is said too, where that can help. Without it nothing was done. */
-export function failed(console: Console, e: unknown, next?: NextSteps): number {
-  if (!(e instanceof AppError)) throw e;
+export function failed(console: Console, thrown: unknown, next?: NextSteps): number {
+  const e = thrown instanceof AppError ? thrown : fileFailure(thrown);
+  if (!e) throw thrown;
   console.say(e.message);
   const isBegun = next?.isBegun === true;
   if (next && e.code === "LOG_DISAGREES") console.say(`To begin again: ${next.beginAgain}`);

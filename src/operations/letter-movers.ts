@@ -1,10 +1,10 @@
 import { type Connect, setting } from "./connect/connect-mover.ts";
 import { DirectMover } from "./direct-mover.ts";
 import type { OperationEnvironment } from "./environment.ts";
-import { type Letter, redrivenRecord } from "./letter.ts";
+import { type Letter, placeOf, redrivenRecord } from "./letter.ts";
 import type { MoveProgress } from "./mover.ts";
 import type { Rate } from "./rate.ts";
-import { placeOf, type RedriveOrder, type RedrivePlan } from "./redrive.ts";
+import type { RedriveOrder, RedrivePlan } from "./redrive.ts";
 import type { OffsetRange } from "./scan.ts";
 
 /** As `Mover`, for letters, which go to two topics. */

@@ -14,6 +14,10 @@ export interface LetterSelection extends Selection {
 
 /** A dead letter to be redriven, by where it stands in the dead-letter topic. */
 export interface Letter extends Place {
+  /** Its time: with its place it names this letter alone, also where the topic was made anew. */
+  readonly timestamp: string;
+  /** A digest of its key and value. */
+  readonly content: string;
   /** Where it came from in the topic. */
   readonly origin: Place;
   /** Redriven as often as allowed: it goes to the parking topic. */
@@ -41,7 +45,15 @@ export function readLetter(
   const headers = record.headers();
   const origin = placeIn(headers, DEAD_LETTER_HEADERS.partition, DEAD_LETTER_HEADERS.offset);
   if (!origin || origin.partition >= partitions || headerText(headers, DEAD_LETTER_HEADERS.topic) !== topic) return undefined;
-  return { partition, offset: record.offset, origin, isParked: redrivesOf(record) >= redrives_max };
+  const isParked = redrivesOf(record) >= redrives_max;
+  return {
+    partition,
+    offset: record.offset,
+    timestamp: String(record.timestamp_ms),
+    content: contentOf(record),
+    origin,
+    isParked,
+  };
 }
 
 function redrivesOf(record: LogRecord): number {
@@ -52,10 +64,11 @@ function redrivesOf(record: LogRecord): number {
 /** What becomes of a letter, the same as pipelines/redrive.yaml makes of it. */
 export function redrivenRecord(record: LogRecord, letter: Letter, deadLetterTopic: string, wall_ms: number): NewRecord {
   const { key, value } = record;
-  const at = (names: { readonly topic: string; readonly partition: string; readonly offset: string }): NewHeader[] => [
+  const at = (names: Omit<typeof REDRIVE_HEADERS, "count"> | typeof PARKED_HEADERS): NewHeader[] => [
     [names.topic, deadLetterTopic],
     [names.partition, String(letter.partition)],
     [names.offset, String(letter.offset)],
+    [names.timestamp, letter.timestamp],
   ];
   const without = (...names: readonly string[]) => record.headers().filter(([name]) => !names.includes(name));
   if (letter.isParked) {
@@ -70,12 +83,36 @@ export function redrivenRecord(record: LogRecord, letter: Letter, deadLetterTopi
   return { partition: letter.origin.partition, key, value, timestamp_ms: wall_ms, headers };
 }
 
-/** The letter that a record of the topic, or of the parking topic, was made of; undefined where it was not made of one. */
-export function letterOf(record: LogRecord, deadLetterTopic: string, isParked: boolean): Place | undefined {
+/** `<partition>:<offset>` */
+export const placeOf = ({ partition, offset }: Place): string => `${partition}:${offset}`;
+
+/** Which of the letters, by their places, a record of the topic, or of the parking topic, was made of; undefined where of none. */
+export function letterOf<Found extends { readonly letter: Letter }>(
+  record: LogRecord,
+  deadLetterTopic: string,
+  isParked: boolean,
+  letters: ReadonlyMap<string, Found>,
+): Found | undefined {
   const names = isParked ? PARKED_HEADERS : REDRIVE_HEADERS;
   const headers = record.headers();
-  return headerText(headers, names.topic) === deadLetterTopic ? placeIn(headers, names.partition, names.offset) : undefined;
+  if (headerText(headers, names.topic) !== deadLetterTopic) return undefined;
+  const place = placeIn(headers, names.partition, names.offset);
+  const found = place && letters.get(placeOf(place));
+  if (!found) return undefined;
+  const { timestamp, content } = found.letter;
+  const named = headerText(headers, names.timestamp);
+  // An earlier version gave no time: it is then the letter of that place that has the record's bytes.
+  const isOfIt = named === undefined ? contentOf(record) === content : named === timestamp;
+  return isOfIt ? found : undefined;
 }
+
+const contentOf = ({ key, value }: LogRecord): string => {
+  const hash = createHash("sha256").update(`${key?.length ?? "null"} ${value?.length ?? "null"} `);
+  return hash
+    .update(key ?? "")
+    .update(value ?? "")
+    .digest("base64");
+};
 
 /**
  * Tells two records apart by all but where they stand, in 32 bytes, so that many can be remembered. Headers in any order, as Redpanda

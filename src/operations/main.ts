@@ -4,7 +4,7 @@ import { systemClock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
 import { embeddedLogPath, logName, openLog } from "../log/open-log.ts";
-import { checkOpenFiles, prepareDataDir, startFailure, writeForThisUserAlone } from "../start.ts";
+import { checkDataDir, checkOpenFiles, prepareDataDir, startFailure, writeForThisUserAlone } from "../start.ts";
 import { isTerminal, writeToStdout } from "../telemetry/logger.ts";
 import { ARCHIVE_USAGE, runArchive } from "./archive-command.ts";
 import { type CommandContext, EXIT_INTERRUPTED, EXIT_USAGE, failed } from "./command.ts";
@@ -42,7 +42,8 @@ function untilInterrupted(): AbortSignal {
 function begin(mayMakeLog: boolean): { readonly config: Config; readonly log: Log } {
   const config = readConfig(process.env);
   checkOpenFiles();
-  prepareDataDir(config.data_dir);
+  if (mayMakeLog) prepareDataDir(config.data_dir);
+  else checkDataDir(config.data_dir);
   if (!config.kafka && !mayMakeLog && !existsSync(embeddedLogPath(config)))
     throw new AppError("OPERATION_REFUSED", `There is no log ${logName(config)}, which is used as KAFKA_BROKERS is not set.`);
   return { config, log: openLog(config, { clock, random: Math.random, newUuid, onClientMessage: () => undefined }) };

@@ -22,15 +22,18 @@ export interface Moving {
 
 /** Longest time without a record more in the target while the log cannot be reached. */
 const OUTAGE_MS_MAX = 120_000;
+/** Of the embedded log, which has no leaders to elect: its disk is full, or another program keeps it locked. */
+const EMBEDDED_OUTAGE_MS_MAX = 30_000;
 /** Tries without a record more in the target that failed for another reason. */
 const ATTEMPTS_MAX = 5;
 const MENDABLE = ["APPEND_OUTCOME_UNKNOWN", "PRODUCER_FENCED", "CONNECT_FAILED"];
 
-/** Moves until all is there. Rejects with the last failure after OUTAGE_MS_MAX or ATTEMPTS_MAX in vain, and with INTERRUPTED. */
+/** Moves until all is there. Rejects with the last failure after such an outage or ATTEMPTS_MAX in vain, and with INTERRUPTED. */
 export async function moveAll(env: OperationEnvironment, console: Console, moving: Moving): Promise<void> {
   const { clock, random, signal } = env;
   const { target, total } = moving;
   const backoff = new Backoff(env.backoff, random);
+  const outage_ms_max = env.log.kind === "sqlite" ? EMBEDDED_OUTAGE_MS_MAX : OUTAGE_MS_MAX;
   let best = -1;
   let progressAt_ms = clock.now_ms();
   let said = "";
@@ -38,13 +41,14 @@ export async function moveAll(env: OperationEnvironment, console: Console, movin
     try {
       await moving.settle();
       const before = await moving.look();
-      if (before > best) {
+      const isMore = before > best;
+      if (isMore) {
         best = before;
         attempts = 0;
         progressAt_ms = clock.now_ms();
       }
       if (moving.isWhole()) return;
-      if (before > 0) console.say(`${counted(before)} of ${records(total)} are in ${target} already.`);
+      if (before > 0 && isMore) console.say(`${counted(before)} of ${records(total)} are in ${target} already.`);
       await moveOnce(console, moving, before);
       // What a mover says is not taken for granted: it is looked up, and what is still missing is moved again.
       const after = await moving.look();
@@ -53,7 +57,7 @@ export async function moveAll(env: OperationEnvironment, console: Console, movin
     } catch (e) {
       if (signal.aborted) throw interrupted();
       if (!isAppError(e)) throw e;
-      const isOutage = e.code === "LOG_UNAVAILABLE" && clock.now_ms() - progressAt_ms < OUTAGE_MS_MAX;
+      const isOutage = e.code === "LOG_UNAVAILABLE" && clock.now_ms() - progressAt_ms < outage_ms_max;
       if (!isOutage && (!MENDABLE.includes(e.code) || ++attempts >= ATTEMPTS_MAX)) throw e;
       if (e.message !== said) console.say(`It is tried again: ${e.message}`);
       said = e.message;

@@ -2,12 +2,13 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../errors.ts";
 import { FileLock } from "../file-lock.ts";
+import { withFile } from "./file-failures.ts";
 
 /** Held while an operation runs. Throws OPERATION_REFUSED while another process of this data directory runs the same. */
 export function onlyOne(dataDir: string, what: string): Disposable {
   const directory = join(dataDir, "operations");
-  mkdirSync(directory, { recursive: true });
+  withFile(directory, () => mkdirSync(directory, { recursive: true }));
   const lock = new FileLock(join(directory, `${what}.lock`));
-  if (!lock.tryTake()) throw new AppError("OPERATION_REFUSED", `Another process runs ${what} now.`);
+  if (!withFile(lock.path, () => lock.tryTake())) throw new AppError("OPERATION_REFUSED", `Another process runs ${what} now.`);
   return { [Symbol.dispose]: () => lock.release() };
 }

@@ -1,6 +1,8 @@
 import { AppError } from "../errors.ts";
-import { decodeEvent, isPoison } from "../orders/event.ts";
+import { decodeEvent, isPoison, POISON_CODES } from "../orders/event.ts";
+import { HELD_OVERFLOW } from "../orders/order.ts";
 import { isMadeAnew, type KnownTopic, madeAnew } from "../log/comparing-reader.ts";
+import { DEAD_LETTER_HEADERS, UNDECODABLE_BATCH } from "../log/operation-headers.ts";
 import type { OperationEnvironment } from "./environment.ts";
 import { type Extent, ExtentSoFar } from "./extent.ts";
 import {
@@ -10,12 +12,14 @@ import {
   letterOf,
   type LetterSelection,
   matchesLetter,
+  placeOf,
   readLetter,
   redrivenRecord,
 } from "./letter.ts";
+import { NamesSeen } from "./names-seen.ts";
 import type { Console } from "./progress.ts";
-import type { Place } from "./replayed-record.ts";
 import { type OffsetRange, scan } from "./scan.ts";
+import { headerText } from "./selection.ts";
 import { windowsOf } from "./survey.ts";
 import { counted, letters as lettersOf, table } from "./table.ts";
 import { objectionsToSize, prepareTarget } from "./target.ts";
@@ -33,6 +37,8 @@ export interface RedriveOrder {
 /** Letters of one run; some hundred bytes of memory each. */
 const LETTERS_MAX = 100_000;
 const SHOWN_MAX = 10;
+/** Those that this version of the program gives. */
+const LETTER_REASONS = [...POISON_CODES, HELD_OVERFLOW, UNDECODABLE_BATCH];
 
 /** A letter and what is to become of it. */
 interface Planned {
@@ -65,9 +71,6 @@ interface Target {
   readonly ends: readonly number[];
 }
 
-/** `<partition>:<offset>` */
-export const placeOf = ({ partition, offset }: Place): string => `${partition}:${offset}`;
-
 /**
  * Finds the letters that match and have not been redriven yet. The letters themselves do not tell, and nothing is written down beside
  * the log: a redriven record names its letter, so the topic is read from where the oldest of the letters came from, and the parking
@@ -82,8 +85,10 @@ export async function planRedrive(
   const { topic, deadLetterTopic, parkingTopic, selection } = order;
   const partitions = (await existingTopic(env, topic)).marks.length;
   const deadLetters = await existingTopic(env, deadLetterTopic);
-  const find = (ranges: readonly OffsetRange[]) => findLetters(env, order, deadLetters, partitions, ranges, letters_max);
+  const reasons = new NamesSeen(selection.reasons, LETTER_REASONS);
+  const find = (ranges: readonly OffsetRange[]) => findLetters(env, order, deadLetters, partitions, ranges, letters_max, reasons);
   const first = await find(await windowsOf(env, deadLetters, selection));
+  reasons.require("reason", deadLetterTopic);
   const starts = await targetsOf(env, order);
   let found = first;
   let done = await forgetDone(env, console, order, starts, found);
@@ -128,6 +133,7 @@ async function findLetters(
   partitions: number,
   ranges: readonly OffsetRange[],
   letters_max: number,
+  reasons: NamesSeen,
 ): Promise<FoundLetters> {
   const planned = new Map<string, Planned>();
   const oldest = new Map<number, number>();
@@ -140,6 +146,7 @@ async function findLetters(
     for (const { partition, records } of batches) {
       for (const record of records) {
         undecodable.add(record, partition);
+        if (reasons.isLooking) reasons.note(headerText(record.headers(), DEAD_LETTER_HEADERS.reason));
         if (!matchesLetter(selection, record, partition)) continue;
         if (!isWholeLetter(record)) {
           parts++;
@@ -189,8 +196,8 @@ async function forgetDone(
       for await (const batches of scan(env, topic, ranges)) {
         for (const { records, baseOffset, nextOffset } of batches) {
           for (const record of records) {
-            const from = letterOf(record, deadLetterTopic, isParked);
-            if (from && planned.delete(placeOf(from))) done++;
+            const found = letterOf(record, deadLetterTopic, isParked, planned);
+            if (found && planned.delete(placeOf(found.letter))) done++;
           }
           read += nextOffset - baseOffset;
         }
@@ -250,8 +257,7 @@ export class Redriven {
       for await (const batches of scan(this.env, topic, ranges)) {
         for (const { partition, records, nextOffset } of batches) {
           for (const record of records) {
-            const from = letterOf(record, order.deadLetterTopic, isParked);
-            const found = from && planned.get(placeOf(from));
+            const found = letterOf(record, order.deadLetterTopic, isParked, planned);
             if (!found || found.letter.isParked !== isParked) continue;
             const target = isParked ? found.letter.partition : found.letter.origin.partition;
             if (target !== partition || digestOf(record, isParked) !== found.digest) found.isChanged = true;

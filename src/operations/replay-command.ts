@@ -1,4 +1,15 @@
-import { invalid, RATE_MAX, readCount, readId, readList, readOptions, readOrders, readTopic, readWindow } from "./arguments.ts";
+import {
+  invalid,
+  RATE_MAX,
+  readCount,
+  readId,
+  readList,
+  readOptions,
+  readOrders,
+  readTopic,
+  readWindow,
+  requireYes,
+} from "./arguments.ts";
 import { type CommandContext, EXIT_FAILED, EXIT_OK, failed } from "./command.ts";
 import { connectMover, openConnect, refuseForConnect, setting, timeSetting } from "./connect/connect-mover.ts";
 import { DirectMover } from "./direct-mover.ts";
@@ -30,7 +41,7 @@ what should have. A topic that is made takes what the source had; one that is th
   --target       where it goes (default: orders.replay); made if it is missing
   --rate         records a second, at most
   --dry-run      counts and shows what would go, and changes nothing
-  --yes          needed where the target is the live topic or the one that is read
+  --yes          needed where the target is the live topic, that of its dead letters, or the one that is read
   --id           a name for the run; the same name again goes on with an interrupted run
   --skip-undecodable  ends with 0 although batches that cannot be decoded, which are named, were left out
   --direct       on a broker: moves with this program's own producer, without Redpanda Connect
@@ -87,9 +98,8 @@ export async function runReplay(args: readonly string[], context: CommandContext
     throw invalid(`The replay ${id} was begun ${earlier.isDirect ? "with" : "without"} --direct, and goes on like that.`);
   }
   const { topic, target } = earlier ?? order;
-  if (!given.yes && (target === config.orders_topic || target === topic)) {
-    throw invalid(`${target} is ${target === topic ? "what is read" : "the live topic"}; with --yes it is written to.`);
-  }
+  if (!given.yes && target === topic) throw invalid(`${target} is what is read; with --yes it is written to.`);
+  requireYes(target, given.yes, config);
   // Found before anything is made.
   const connect = isDirect ? undefined : await openConnect(context);
   const plan =

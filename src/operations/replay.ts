@@ -1,5 +1,5 @@
 import type { LogRecord } from "../log/log.ts";
-import { decodeEvent, isPoison } from "../orders/event.ts";
+import { decodeEvent, EVENT_TYPES, isPoison } from "../orders/event.ts";
 import type { KnownTopic } from "../log/comparing-reader.ts";
 import { Arrivals } from "./arrivals.ts";
 import { type Arrived, comparePartition, type Expected, type PartitionComparison } from "./comparison.ts";
@@ -7,11 +7,12 @@ import { offsetsOf, reportComparison } from "./comparison-report.ts";
 import type { OperationEnvironment } from "./environment.ts";
 import { moveAll } from "./move-all.ts";
 import type { Mover } from "./mover.ts";
+import { NamesSeen } from "./names-seen.ts";
 import type { PlanFile, PlanHead } from "./plan-file.ts";
 import type { Console } from "./progress.ts";
 import { replayedFrom, replayedRecord } from "./replayed-record.ts";
 import { type OffsetRange, scan } from "./scan.ts";
-import { matches, type Selection } from "./selection.ts";
+import { eventType, matches, type Selection } from "./selection.ts";
 import { type Survey, survey, type SurveyedRange, windowsOf } from "./survey.ts";
 import { records, table } from "./table.ts";
 import { prepareTarget } from "./target.ts";
@@ -86,8 +87,16 @@ export async function planReplay(
   return plan;
 }
 
-const surveyOf = async (env: OperationEnvironment, console: Console, order: ReplayOrder, topic: TopicNow): Promise<Survey> =>
-  survey(env, console, topic, await windowsOf(env, topic, order.selection), (record) => isWanted(order, record));
+/** Throws OPTION_INVALID where a type was asked for that there is not. */
+async function surveyOf(env: OperationEnvironment, console: Console, order: ReplayOrder, topic: TopicNow): Promise<Survey> {
+  const types = new NamesSeen(order.selection.types, EVENT_TYPES);
+  const surveyed = await survey(env, console, topic, await windowsOf(env, topic, order.selection), (record) => {
+    if (types.isLooking) types.note(eventType(record));
+    return isWanted(order, record);
+  });
+  types.require("types", topic.name);
+  return surveyed;
+}
 
 export const sourceOf = ({ topic, topicId }: ReplayPlan): KnownTopic => ({ name: topic, topicId });
 const targetOf = ({ target, targetId }: ReplayPlan): KnownTopic => ({ name: target, topicId: targetId });

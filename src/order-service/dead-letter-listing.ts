@@ -1,9 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import { AppError } from "../errors.ts";
 import type { LogRecord, Timestamp } from "../log/log.ts";
-import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, REDRIVE_HEADERS } from "../log/operation-headers.ts";
+import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, REDRIVE_HEADERS, UNDECODABLE_BATCH } from "../log/operation-headers.ts";
 import { timeText } from "../log/timestamp.ts";
-import { UNDECODABLE_BATCH } from "../partitions/letter-record.ts";
 import type { LogScan, Scans } from "./log-scan.ts";
 import { HeaderTexts, letterReason } from "./record-headers.ts";
 

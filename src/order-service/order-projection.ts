@@ -4,6 +4,7 @@ import { createdFact, DIGEST_MODULUS, digestSum, eventFact, formatDigest, heldFa
 import { decodeEvent, isPoison } from "../orders/event.ts";
 import {
   evolve,
+  HELD_OVERFLOW,
   HELD_UPDATES_MAX,
   initialState,
   type Item,
@@ -146,7 +147,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
     if (outcome === "created" || outcome === "updated" || outcome === "held")
       this.#counted = digestSum(this.#counted, eventFact(orderId, event.eventId));
     if (outcome !== "held-overflow") return undefined;
-    return { code: "held_overflow", detail: `${HELD_UPDATES_MAX} updates of ${orderId} already wait for its create` };
+    return { code: HELD_OVERFLOW, detail: `${HELD_UPDATES_MAX} updates of ${orderId} already wait for its create` };
   }
 
   get news(): readonly LogRecord[] {

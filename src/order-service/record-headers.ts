@@ -1,5 +1,5 @@
 import type { LogRecord } from "../log/log.ts";
-import { DEAD_LETTER_HEADERS } from "../log/operation-headers.ts";
+import { DEAD_LETTER_HEADERS, UNDECODABLE_BATCH } from "../log/operation-headers.ts";
 
 const HEADER_CHARS_MAX = 512;
 
@@ -25,4 +25,4 @@ export class HeaderTexts {
 
 /** Why a record of the dead-letter topic is there, a code. */
 export const letterReason = ({ undecodable }: LogRecord, headers: HeaderTexts): string =>
-  undecodable ? "undecodable_batch" : (headers.text(DEAD_LETTER_HEADERS.reason) ?? "unknown");
+  undecodable ? UNDECODABLE_BATCH : (headers.text(DEAD_LETTER_HEADERS.reason) ?? "unknown");

@@ -3,7 +3,15 @@ import type { LogRecord } from "../log/log.ts";
 import { REDRIVE_HEADERS, REPLAY_HEADERS } from "../log/operation-headers.ts";
 import { timeText } from "../log/timestamp.ts";
 import { decodeEvent, isPoison } from "../orders/event.ts";
-import { evolve, HELD_UPDATES_MAX, initialState, type OrderState, type Outcome, type Status } from "../orders/order.ts";
+import {
+  evolve,
+  HELD_OVERFLOW,
+  HELD_UPDATES_MAX,
+  initialState,
+  type OrderState,
+  type Outcome,
+  type Status,
+} from "../orders/order.ts";
 import type { PartitionView } from "../partitions/projection.ts";
 import type { LogScan, Scans } from "./log-scan.ts";
 import type { OrdersView } from "./queries.ts";
@@ -181,7 +189,7 @@ class TimelineFold {
       ...(outcome === "held" ? { isWaiting: this.isWaiting } : {}),
       ...(outcome === "created" ? { heldApplied: heldBefore } : {}),
       ...(outcome === "held-overflow"
-        ? { reason: "held_overflow", detail: `${HELD_UPDATES_MAX} updates of ${orderId} already waited for its create` }
+        ? { reason: HELD_OVERFLOW, detail: `${HELD_UPDATES_MAX} updates of ${orderId} already waited for its create` }
         : {}),
     };
   }

@@ -31,21 +31,26 @@ export interface OrderStatusUpdated {
 
 export type OrderEvent = OrderCreated | OrderStatusUpdated;
 
-export type PoisonCode =
-  | "null_value"
-  | "empty_value"
-  | "value_too_large"
-  | "invalid_utf8"
-  | "not_json"
-  | "wrong_shape"
-  | "unknown_event_type"
-  | "missing_event_id"
-  | "invalid_order_id"
-  | "key_mismatch"
-  | "invalid_number"
-  | "invalid_date"
-  | "invalid_status"
-  | "invalid_currency";
+export const EVENT_TYPES = ["ORDER_CREATED", "ORDER_STATUS_UPDATED"] as const satisfies readonly OrderEvent["type"][];
+
+export const POISON_CODES = [
+  "null_value",
+  "empty_value",
+  "value_too_large",
+  "invalid_utf8",
+  "not_json",
+  "wrong_shape",
+  "unknown_event_type",
+  "missing_event_id",
+  "invalid_order_id",
+  "key_mismatch",
+  "invalid_number",
+  "invalid_date",
+  "invalid_status",
+  "invalid_currency",
+] as const;
+
+export type PoisonCode = (typeof POISON_CODES)[number];
 
 /** Why a record is no event: a stable code and a sentence. Both depend on the record's bytes alone. */
 export interface Poison {

@@ -13,6 +13,8 @@ export const QUANTITY_MAX = 1_000_000;
 export const ID_CHARS_MAX = 128;
 /** Held updates per order. A constant and never a setting: the state is a function of the log alone. */
 export const HELD_UPDATES_MAX = 100;
+/** Why an update beyond that is a dead letter. */
+export const HELD_OVERFLOW = "held_overflow";
 
 export const isStatus = (value: unknown): value is Status => (STATUSES as readonly unknown[]).includes(value);
 

@@ -10,12 +10,9 @@ import { claimFor, DeliveredLetters } from "./delivered-letters.ts";
 import { letterProducer } from "./letter-producer.ts";
 import { fittingLetter, letterBytes, letterRecord } from "./letter-record.ts";
 import { searchLetters } from "./letter-search.ts";
+import { LetterSize } from "./letter-size.ts";
 import { PlaceReader } from "./place-reader.ts";
 
-/** One append stays below it, where the topic takes as much: it is held in memory, and is one transaction. */
-const APPEND_BYTES_MAX = 512 * 1024;
-/** A topic that takes no letter of this size takes none. */
-const LETTER_BYTES_MIN = 2_048;
 /** How often it is said that letters are cut. */
 const TELL_AGAIN_MS = 60_000;
 
@@ -62,14 +59,13 @@ interface Pending {
  */
 export class DeadLetters {
   readonly #partitions = new Map<number, Open>();
-  /** What the topic takes, as it says itself or as is learned from what it refuses. */
-  #told_bytes: number | undefined;
-  #append_bytes_max = APPEND_BYTES_MAX;
-  #letter_bytes_max = Number.POSITIVE_INFINITY;
+  readonly #size: LetterSize;
   /** When it was last said that letters of a partition were cut, and how many were since. */
   readonly #cuts = new Map<number, { toldAt_ms: number; untold: number }>();
 
-  constructor(private readonly options: DeadLetterOptions) {}
+  constructor(private readonly options: DeadLetterOptions) {
+    this.#size = new LetterSize(options);
+  }
 
   /** Resolves once all letters (ascending offsets) are in the topic; rejects only when `signal` aborts or the partition has another owner. */
   readonly deliver: DeliverDeadLetters = async (partition, letters, signal, onFailed) => {
@@ -101,6 +97,7 @@ export class DeadLetters {
   async #deliver(partition: number, letters: readonly DeadLetter[]): Promise<void> {
     const { topic, clock } = this.options;
     const open = this.#partitions.get(partition) ?? (await this.#open(partition));
+    await this.#size.lookIfDue();
     const target = await this.#targetPartition(partition);
     let pending: Pending[] = [];
     let bytes = BATCH_HEAD_BYTES;
@@ -117,7 +114,7 @@ export class DeadLetters {
       }
       if (open.delivered.has(letter.record)) continue;
       const next = this.#fitting(letter, letterRecord(letter, { topic, partition, target, wall_ms: clock.wall_ms() }));
-      if (bytes + next.bytes > this.#append_bytes_max) await flush();
+      if (bytes + next.bytes > this.#size.append_bytes_max) await flush();
       pending.push(next);
       bytes += next.bytes;
     }
@@ -164,20 +161,21 @@ export class DeadLetters {
   async #appendSmaller(partition: number, open: Open, pending: readonly Pending[], refused: AppError): Promise<void> {
     const half_bytes = Math.floor(pending.reduce((sum, { bytes }) => sum + bytes, BATCH_HEAD_BYTES) / 2);
     if (pending.length > 1) {
-      this.#append_bytes_max = Math.min(this.#append_bytes_max, half_bytes);
+      this.#size.append_bytes_max = Math.min(this.#size.append_bytes_max, half_bytes);
       const half = pending.length >> 1;
       await this.#append(partition, open, pending.slice(0, half));
       await this.#append(partition, open, pending.slice(half));
       return;
     }
-    if (half_bytes < LETTER_BYTES_MIN) throw refused;
-    this.#letter_bytes_max = Math.min(this.#letter_bytes_max, half_bytes);
-    const smaller = pending.map(({ letter, whole }) => this.#fitting(letter, whole));
+    const smaller = pending.map(({ letter, whole }) => this.#fitting(letter, whole, half_bytes));
+    // It is as small as a letter can be, its own headers alone, and that is refused.
+    if (smaller.some(({ bytes }, index) => bytes >= (pending[index]?.bytes ?? 0))) throw refused;
+    this.#size.letter_bytes_max = Math.min(this.#size.letter_bytes_max, half_bytes);
     await this.#append(partition, open, smaller);
   }
 
-  #fitting(letter: DeadLetter, whole: NewRecord): Pending {
-    const record = fittingLetter(whole, this.#letter_bytes_max - BATCH_HEAD_BYTES);
+  #fitting(letter: DeadLetter, whole: NewRecord, letter_bytes_max = this.#size.letter_bytes_max): Pending {
+    const record = fittingLetter(whole, letter_bytes_max - BATCH_HEAD_BYTES);
     return { letter, whole, record, bytes: letterBytes(record) };
   }
 
@@ -205,7 +203,7 @@ export class DeadLetters {
 
   async #open(partition: number): Promise<Open> {
     const { log, deadLetterTopic } = this.options;
-    await this.#learnSize();
+    await this.#size.look();
     const producer = await letterProducer(log, deadLetterTopic, partition);
     const open = { producer, delivered: new DeliveredLetters() };
     this.#partitions.set(partition, open);
@@ -216,17 +214,6 @@ export class DeadLetters {
     const open = this.#partitions.get(partition);
     this.#partitions.delete(partition);
     await open?.producer.close().catch(() => undefined);
-  }
-
-  async #learnSize(): Promise<void> {
-    const { log, deadLetterTopic } = this.options;
-    // Without the right to ask, what the topic takes shows when it is given it.
-    const description = await log.describe(deadLetterTopic).catch(() => undefined);
-    const told = Number(description?.settings["max.message.bytes"]);
-    if (!(told > 0) || told === this.#told_bytes) return;
-    this.#told_bytes = told;
-    this.#append_bytes_max = Math.min(APPEND_BYTES_MAX, told);
-    this.#letter_bytes_max = told;
   }
 
   async #targetPartition(partition: number): Promise<number> {

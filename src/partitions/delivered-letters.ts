@@ -1,6 +1,5 @@
 import type { Header, LogRecord, NewRecord } from "../log/log.ts";
-import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS } from "../log/operation-headers.ts";
-import { UNDECODABLE_BATCH } from "./letter-record.ts";
+import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, UNDECODABLE_BATCH } from "../log/operation-headers.ts";
 
 /** Letters that are remembered of one partition; beyond it those that are needed last are forgotten, and read back once they are. */
 export const LETTERS_KNOWN_MAX = 100_000;

@@ -1,6 +1,6 @@
 import type { Batch } from "../log/log.ts";
 import type { DeadLetter } from "./actor-environment.ts";
-import { UNDECODABLE_BATCH } from "./letter-record.ts";
+import { UNDECODABLE_BATCH } from "../log/operation-headers.ts";
 import type { ProjectionStore } from "./projection.ts";
 import { lastOffsetOf } from "./store.ts";
 

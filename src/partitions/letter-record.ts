@@ -3,9 +3,6 @@ import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS } from "../log/operation
 import { encodedBytes, IN_BATCH_EXTRA_BYTES } from "../log/record-size.ts";
 import type { DeadLetter } from "./actor-environment.ts";
 
-/** The reason of a letter that stands for a batch which cannot be decoded. */
-export const UNDECODABLE_BATCH = "undecodable_batch";
-
 /** For the header that says what was cut. */
 const CUT_HEADER_BYTES_MAX = 200;
 const DETAIL_CHARS_MAX = 1_000;

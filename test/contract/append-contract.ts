@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { nameOf } from "../../src/log/header-names.ts";
 import type { Header, NewHeader } from "../../src/log/log.ts";
 import { newRecord, newRecords, readAll, rejection, TEST_TIMEOUT_MS, values } from "./harness.ts";
 import type { ContractContext } from "./log-contract.ts";
@@ -101,6 +102,7 @@ export function appendContract({ harness, open }: ContractContext): void {
         ["empty", ""],
         ["name-ü-注", Buffer.from([0, 255, 128])],
         ["", "no name"],
+        [nameOf(Buffer.from([0x6e, 0xff, 0x80])), "a name that is no UTF-8"],
       ];
       await log
         .producer()

@@ -82,6 +82,15 @@ describe("bun run audit, on the embedded log", () => {
   });
 
   test(
+    "a service that is named twice is one",
+    async () => {
+      const { ok, output } = await audit("--services", `${program.orderUrl},${program.orderUrl}/`);
+      expect([ok, output]).toEqual([true, expect.stringContaining("3 partitions, 120 orders: all agree.")]);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
     "agrees with a service that is right, by digests and row by row, also while it is written to",
     async () => {
       const load = { on: true };

@@ -12,7 +12,7 @@ import { spawnTied } from "../support/tied-process.ts";
 import { type TempDir, tempDir } from "../support/temp-dir.ts";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
-const run_ms_max = 15_000;
+const run_ms_max = 30_000;
 const noBroker = { KAFKA_BROKERS: "127.0.0.1:1" };
 
 const programs = {
@@ -272,6 +272,9 @@ test("an audit of a topic that is not there names it, and the log that it looked
   });
   expect(await run(programs.audit, { DATA_DIR: dir.path })).toEqual(absent("orders.events"));
   expect(readdirSync(dir.path)).toEqual([]);
+  const mistyped = join(dir.path, "dta");
+  expect((await run(programs.audit, { DATA_DIR: mistyped })).output).toContain(join(mistyped, "log.sqlite"));
+  expect(readdirSync(dir.path)).toEqual([]);
   const log = openSqliteLog({ path, clock: systemClock, newUuid: () => crypto.randomUUID(), owner: "test" });
   await log.createTopic("orders.events", 1);
   await log.close();
@@ -288,7 +291,25 @@ test.each(["replay", "redrive", "archive"] as const)(
       output: `There is no log embedded in ${path}, which is used as KAFKA_BROKERS is not set.`,
     });
     expect(readdirSync(dir.path)).toEqual([]);
+    const mistyped = join(dir.path, "dta");
+    expect((await run(programs[name], { DATA_DIR: mistyped })).output).toContain(join(mistyped, "log.sqlite"));
+    expect(readdirSync(dir.path)).toEqual([]);
   },
+);
+
+test.each(["replay", "redrive", "archive", "audit"] as const)(
+  "%s: a broker that takes connections and never answers: it is said, and it ends with 2",
+  async (name) => {
+    await using dir = await tempDir();
+    using silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+    const args = { replay: ["--dry-run"], redrive: ["--dry-run"], archive: ["--direct"], audit: [] }[name];
+    const env = { DATA_DIR: dir.path, KAFKA_BROKERS: `127.0.0.1:${silent.port}` };
+    expect(await run([...programs[name], ...args], env)).toEqual({
+      code: 2,
+      output: expect.stringContaining(`127.0.0.1:${silent.port}`),
+    });
+  },
+  60_000,
 );
 
 test("the health check of a container whose settings are wrong says which", () => {

@@ -236,6 +236,7 @@ test("a restore into a topic that holds anything else is refused, and adds nothi
   await rig.append(...some(30));
   await archive(rig);
   expect((await restore(rig, `--target ${TOPIC}`)).code).toBe(2);
+  expect(await restore(rig, `--target ${TOPIC}.dlq`)).toEqual({ code: 2, said: expect.stringContaining("with --yes") });
   await rig.append(nth(0));
   const refused = await restore(rig, `--target ${TOPIC} --yes`);
   expect(refused).toEqual({

@@ -79,6 +79,7 @@ test("letters go back to where they came from as they were, with the count and t
       ["x-redriven-from-topic", DLQ],
       ["x-redriven-from-partition", String(n % PARTITIONS)],
       ["x-redriven-from-offset", String(Math.floor(n / PARTITIONS))],
+      ["x-redriven-from-timestamp", String(FIRST_MS + n * 1_000)],
     ]);
   }
   const again = await redrive(rig);
@@ -97,11 +98,47 @@ test("one that was redriven as often as allowed is parked with all its headers, 
     ["x-parked-from-topic", DLQ],
     ["x-parked-from-partition", "0"],
     ["x-parked-from-offset", "0"],
+    ["x-parked-from-timestamp", String(FIRST_MS)],
   ] as const;
   expect({ parked, more }).toEqual({ parked: { ...original!, headers: [...original!.headers, ...added] }, more: [] });
   expect((await redrive(rig)).code).toBe(0);
   expect(await rig.read(PARKED)).toHaveLength(1);
   expect(await redriven(rig)).toHaveLength(2);
+});
+
+test("letters of a dead-letter topic that was made anew are not those that had their places before: each is taken, once", async () => {
+  await using rig = await rigWith([letter(0), letter(PARTITIONS, { redrives: "3" }), letter(1)]);
+  expect((await redrive(rig)).code).toBe(0);
+  rig.broker.topics.deleteTopic(DLQ);
+  await rig.log.createTopic(DLQ, PARTITIONS);
+  // The same poison again, and the same poison parked again, an hour later; another one.
+  const later = [letter(0), letter(PARTITIONS, { redrives: "3" })].map((one) => ({ ...one, timestamp_ms: FIRST_MS + 3_600_000 }));
+  await rig.log.producer().append(DLQ, [...later, letter(13)]);
+  expect(await redrive(rig)).toMatchObject({ code: 0 });
+  expect(values(await redriven(rig))).toEqual(["poison 0", "poison 0", "poison 1", "poison 13"]);
+  expect(values(await rig.read(PARKED))).toEqual(["poison 4", "poison 4"]);
+  expect((await redrive(rig)).said).toContain("3 letters more match, and were redriven or parked before.");
+});
+
+test("what an earlier version redrove or parked, which told no time, is known by the letter's place and bytes", async () => {
+  await using rig = await rigWith([letter(0), letter(1), letter(PARTITIONS, { redrives: "3" }), letter(2)]);
+  await redrive(rig);
+  const asBefore = (records: readonly ExactRecord[]) =>
+    records.map(({ partition, key, value, timestamp_ms, headers }) => ({
+      partition,
+      key,
+      // Of another letter, at the place of this one in a topic that was there before.
+      value: value === "poison 2" ? "poison of before" : value,
+      timestamp_ms,
+      headers: headers.filter(([name]) => !name.endsWith("-timestamp")),
+    }));
+  const [went, parked] = [asBefore(await redriven(rig)), asBefore(await rig.read(PARKED))];
+  await using other = await rigWith([letter(0), letter(1), letter(PARTITIONS, { redrives: "3" }), letter(2)]);
+  await other.log.createTopic(PARKED, PARTITIONS);
+  await other.append(...went);
+  await other.log.producer().append(PARKED, parked);
+  expect((await redrive(other)).said).toContain("1 letter of orders.events.dlq to orders.events, 0 letters to");
+  expect(values(await redriven(other))).toEqual(["poison 0", "poison 1", "poison of before", "poison 2"]);
 });
 
 test("all, or by reason, order, time, and place, together", async () => {
@@ -114,7 +151,7 @@ test("all, or by reason, order, time, and place, together", async () => {
     ["--partition 2", [2, 6, 10]],
     ["--partition 2 --offset 1", [6]],
     [`--reason not_json --orders ORD-0,ORD-2 --from ${at(2)}`, [2, 3, 5]],
-    ["--reason no_such", []],
+    ["--reason invalid_status", []],
   ];
   for (const [args, taken] of cases) {
     await using rig = await rigWith(letters);
@@ -122,6 +159,17 @@ test("all, or by reason, order, time, and place, together", async () => {
     const found = values(await redriven(rig)).map((value) => Number(value?.slice("poison ".length)));
     expect({ args, taken: found.toSorted((a, b) => a - b) }).toEqual({ args, taken });
   }
+});
+
+test("a reason that no letter has, and that this program does not give, is refused, and told which there are", async () => {
+  await using rig = await rigWith([letter(0), letter(1, { reason: "of_another_program" }), letter(2)]);
+  for (const args of ["--yes --reason nope", "--yes --reason not_json,nope", "--dry-run --reason nope"]) {
+    const { code, said } = await redrive(rig, args);
+    expect([code, said]).toEqual([2, expect.stringMatching(/^--reason has nope, .* not_json, .*, of_another_program\.\n$/)]);
+  }
+  expect(await redriven(rig)).toEqual([]);
+  expect((await redrive(rig, "--yes --reason of_another_program")).code).toBe(0);
+  expect(values(await redriven(rig))).toEqual(["poison 1"]);
 });
 
 test("a letter that does not say it came from a partition of the topic is left, and that is said", async () => {

@@ -139,6 +139,33 @@ test("the live topic and the source are written to only with --yes; then each re
   expect(await rig.read(TOPIC)).toHaveLength(300);
 });
 
+test("the live dead letters' topic is written to only with --yes, as each record there is a letter", async () => {
+  await using rig = await operationsRig(PARTITIONS);
+  await rig.append(...some(10));
+  expect(await replay(rig, `--target ${TOPIC}.dlq`)).toEqual({
+    code: 2,
+    said: expect.stringContaining("each record is a letter"),
+  });
+  expect(await rig.log.partitionCount(`${TOPIC}.dlq`)).toBe(0);
+  expect((await replay(rig, `--target ${TOPIC}.dlq --yes`)).code).toBe(0);
+});
+
+test("a type that no record has, and that this program does not write, is refused, and told which there are", async () => {
+  await using rig = await operationsRig(PARTITIONS);
+  const other = { partition: 0, key: "ORD-1", value: "{}", timestamp_ms: 1, headers: [["ce_type", "ORDER_REFUNDED"]] as const };
+  await rig.append(other);
+  for (const args of ["--types ORDER_MADE --target other", "--types ORDER_MADE --dry-run"]) {
+    const { code, said } = await replay(rig, args);
+    expect([code, said]).toEqual([
+      2,
+      expect.stringMatching(/^--types has ORDER_MADE, .* ORDER_CREATED, .*, ORDER_REFUNDED\.\n$/),
+    ]);
+  }
+  expect(await rig.log.partitionCount("other")).toBe(0);
+  expect(await replay(rig, "--types ORDER_CREATED --target other")).toMatchObject({ code: 0 });
+  expect((await replay(rig, "--types ORDER_REFUNDED --target refunds")).said).toContain("All of 1 record ");
+});
+
 test("a range that ends with transactions' markers, with deleted records before it, ends all the same", async () => {
   await using rig = await operationsRig(1);
   const fenced = await rig.log.fencedProducer("someone");

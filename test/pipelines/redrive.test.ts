@@ -68,6 +68,7 @@ await connectSuite("redrive", (connect) =>
             "x-redrive-count",
             "x-redriven-from-offset",
             "x-redriven-from-partition",
+            "x-redriven-from-timestamp",
             "x-redriven-from-topic",
           ]),
         ]);
@@ -78,9 +79,10 @@ await connectSuite("redrive", (connect) =>
           expect(headerOf(record, "x-redrive-count")).toBe(String(i));
           expect(headerOf(record, "x-redriven-from-topic")).toBe(deadLetterTopic);
           const letter = letters[i - 1]!;
-          expect([headerOf(record, "x-redriven-from-partition"), headerOf(record, "x-redriven-from-offset")]).toEqual([
+          expect(["partition", "offset", "timestamp"].map((name) => headerOf(record, `x-redriven-from-${name}`))).toEqual([
             String(letter.partition),
             String(letter.offset),
+            String(letter.timestamp_ms),
           ]);
         }
         expect(letters).toHaveLength(3);
@@ -95,6 +97,7 @@ await connectSuite("redrive", (connect) =>
         expect(headersByName(only!).filter(([name]) => name.startsWith("x-parked-"))).toEqual([
           ["x-parked-from-offset", String(last.offset)],
           ["x-parked-from-partition", String(last.partition)],
+          ["x-parked-from-timestamp", String(last.timestamp_ms)],
           ["x-parked-from-topic", deadLetterTopic],
         ]);
 

@@ -69,6 +69,46 @@ describe("a letter fits", () => {
     expect(letters.at(-1)!.headers.get(CUT)).toBe("value=30000");
   });
 
+  test("also into one that does not tell what it takes, and takes little more than a letter's own headers", async () => {
+    await using rig = new Rig();
+    await rig.prepare(1);
+    rig.log.describe = () => Promise.reject(new Error("no right to describe"));
+    rig.broker.topics.setRecordBytesMax(DEAD_LETTER_TOPIC, 700);
+    await rig.append(poison(0, "x".repeat(9_000)), record(0, created("ORD-9", "a")));
+    const set = await applied(rig, "x");
+    expect(answerFor(set, "ORD-9")).toBe("new");
+    expect((await lettersOnce(rig)).map(({ headers }) => headers.get(CUT))).toEqual([expect.stringContaining("value=9000")]);
+  });
+
+  test.each([
+    ["says", true],
+    ["does not say", false],
+  ])(
+    "into what the topic takes by now, a minute after that was lowered or raised, where it %s what it takes",
+    async (_, says) => {
+      await using rig = new Rig();
+      await rig.prepare(1);
+      if (!says) rig.log.describe = () => Promise.reject(new Error("no right to describe"));
+      rig.broker.topics.setRecordBytesMax(DEAD_LETTER_TOPIC, 20_000);
+      const set = await applied(rig, "x");
+      const lengths: number[] = [];
+      for (const takes of [20_000, 4_000, 100_000]) {
+        rig.broker.topics.setRecordBytesMax(DEAD_LETTER_TOPIC, takes);
+        rig.passed_ms += MINUTE_MS;
+        await rig.append(poison(0, "x".repeat(50_000)));
+        const endOffset = await end(rig);
+        await eventually(() => set.get(0)?.nextOffset === endOffset);
+        lengths.push((await rig.deadLetters()).at(-1)!.value?.length ?? -1);
+      }
+      const [first, lowered, raised] = lengths;
+      // Of half at least of what the topic takes there is a value, and of most where it says how much that is.
+      const least = says ? 0.8 : 0.4;
+      expect(first).toBeWithin(20_000 * least, 20_000);
+      expect(lowered).toBeWithin(4_000 * least, 4_000);
+      expect(raised).toBe(50_000);
+    },
+  );
+
   test("one that is too large by itself is cut, value first, then key, then headers, and says so", async () => {
     await using rig = new Rig();
     await rig.prepare(1);

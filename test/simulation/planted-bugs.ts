@@ -153,8 +153,8 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   },
   "a letter that is too large is tried for ever": {
     file: "src/partitions/dead-letters.ts",
-    find: "    this.#letter_bytes_max = told;\n",
-    replace: "",
+    find: "fittingLetter(whole, letter_bytes_max - BATCH_HEAD_BYTES)",
+    replace: "whole",
   },
   "a letter that somebody else wrote silences ours": {
     file: "src/partitions/delivered-letters.ts",

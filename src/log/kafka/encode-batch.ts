@@ -1,4 +1,5 @@
 import { crc32c } from "./crc32c.ts";
+import { bytesOfName } from "../header-names.ts";
 import type { NewHeader, NewRecord, Timestamp } from "../log.ts";
 
 /** Who appends, for the broker's duplicate detection (KIP-98): the batch's first record has sequence number `sequence`. */
@@ -156,7 +157,7 @@ function shortHeaders(headers: readonly NewHeader[]): string | undefined {
 function longHeaders(headers: readonly NewHeader[]): Uint8Array {
   const chunks = [varint(headers.length)];
   for (const [name, value] of headers) {
-    for (const part of [Buffer.from(name), toBytes(value)]) {
+    for (const part of [bytesOfName(name), toBytes(value)]) {
       chunks.push(varint(part === null ? -1 : part.length));
       if (part !== null) chunks.push(part);
     }

@@ -1,4 +1,5 @@
 import type { Header, LogRecord, Timestamp, UndecodableBatch } from "../log.ts";
+import { nameOf } from "../header-names.ts";
 import { decompress } from "./compression.ts";
 import { timestampOf } from "../timestamp.ts";
 import { readInt64 } from "./protocol/wire.ts";
@@ -198,7 +199,10 @@ class KafkaRecord implements LogRecord {
     cursor.at = this.headersAt;
     const count = cursor.varint();
     const headers: Header[] = [];
-    for (let i = 0; i < count; i++) headers.push([cursor.bytes()?.toString() ?? "", cursor.bytes()]);
+    for (let i = 0; i < count; i++) {
+      const name = cursor.bytes();
+      headers.push([name === null ? "" : nameOf(name), cursor.bytes()]);
+    }
     return headers;
   }
 }
