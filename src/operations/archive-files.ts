@@ -100,6 +100,7 @@ export class ArchiveFiles {
     let records = 0;
     let before = -1;
     try {
+      this.#requireFile(file);
       for await (const line of linesOf(this.#text(file, hash, read), LINE_BYTES_MAX, FILE_TEXT_BYTES_MAX)) {
         const archived = parseArchiveLine(line, this.topic);
         const { offset } = archived.record;
@@ -126,6 +127,7 @@ export class ArchiveFiles {
   async sha256(file: ArchiveFile): Promise<string> {
     const hash = createHash("sha256");
     try {
+      this.#requireFile(file);
       for await (const chunk of createReadStream(join(this.directory, file.name))) hash.update(chunk as Buffer);
     } catch (e) {
       throw this.#unusable(file, e);
@@ -153,6 +155,11 @@ export class ArchiveFiles {
       withFile(one, () => {
         if ((statSync(one).mode & ANY_MODE) !== mode) chmodSync(one, mode);
       });
+  }
+
+  /** To open a pipe would wait for somebody who writes to it. */
+  #requireFile({ name }: ArchiveFile): void {
+    if (!statSync(join(this.directory, name)).isFile()) throw new Error("it is no file");
   }
 
   #unusable({ name }: ArchiveFile, e: unknown): AppError {

@@ -209,7 +209,8 @@ test("an archive that is not what its manifest says is not restored: a file miss
   const damages: [damage: (file: string) => void, why: string][] = [
     [(file) => rmSync(file), "is missing"],
     [(file) => truncateSync(file, 50), damaged],
-    [(file) => (rmSync(file), mkdirSync(file)), "cannot be used"],
+    [(file) => (rmSync(file), mkdirSync(file)), "it is no file"],
+    [(file) => (rmSync(file), void Bun.spawnSync(["mkfifo", file])), "it is no file"],
     [(file) => altered(file, (text) => text.replace('"timestamp_ms":1', '"timestamp_ms":2')), damaged],
     [(file) => altered(file, (text) => text.replace('"offset":3', '"offset":0')), damaged],
     [(file) => forged(file, (text) => text.split("\n").slice(1).join("\n")), "its records are not those of its name"],
