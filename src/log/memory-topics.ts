@@ -219,6 +219,8 @@ export class MemoryTopics {
     for (; nextOffset < visibleEnd; nextOffset++) {
       const entry = found.entries[nextOffset - startOffset];
       if (entry === undefined || entry === CONTROL) continue;
+      // Replicas have a batch or have it not.
+      if (entry.undecodable && entry.undecodable.lastOffset >= visibleEnd) break;
       bytes += (entry.key?.length ?? 0) + (entry.value?.length ?? 0);
       if (records.length > 0 && bytes > bytes_max) break;
       records.push(entry);
