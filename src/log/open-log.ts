@@ -18,9 +18,11 @@ export interface OpenLogOptions {
 /** Where the embedded log is, while KAFKA_BROKERS is not set. */
 export const embeddedLogPath = ({ data_dir }: Pick<Config, "data_dir">): string => join(data_dir, "log.sqlite");
 
-/** Which log it is, for people: who forgets KAFKA_BROKERS has another one. */
+/** Which log it is, and why, for people: who forgets KAFKA_BROKERS looks into another one. */
 export const logName = ({ kafka, data_dir }: Pick<Config, "kafka" | "data_dir">): string =>
-  kafka ? `Kafka at ${kafka.brokers.join(",")}` : `embedded in ${resolve(embeddedLogPath({ data_dir }))}`;
+  kafka
+    ? `Kafka at ${kafka.brokers.join(",")}`
+    : `embedded in ${resolve(embeddedLogPath({ data_dir }))}, as KAFKA_BROKERS is not set`;
 
 /** The log that the settings name: the brokers', or the embedded one in the data directory, which must be there. */
 export function openLog(config: Config, { clock, random, newUuid, onClientMessage }: OpenLogOptions): Log {

@@ -45,7 +45,7 @@ function begin(mayMakeLog: boolean): { readonly config: Config; readonly log: Lo
   if (mayMakeLog) prepareDataDir(config.data_dir);
   else checkDataDir(config.data_dir);
   if (!config.kafka && !mayMakeLog && !existsSync(embeddedLogPath(config)))
-    throw new AppError("OPERATION_REFUSED", `There is no log ${logName(config)}, which is used as KAFKA_BROKERS is not set.`);
+    throw new AppError("OPERATION_REFUSED", `There is no log (${logName(config)}).`);
   return { config, log: openLog(config, { clock, random: Math.random, newUuid, onClientMessage: () => undefined }) };
 }
 

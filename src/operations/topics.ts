@@ -49,7 +49,7 @@ const some = (list: readonly string[]): string =>
 export async function existingTopic(env: OperationEnvironment, name: string): Promise<TopicNow> {
   const topic = await patiently(env, START_WAIT_MS_MAX, () => topicNow(env, name));
   if (topic.marks.length > 0) return topic;
-  throw new AppError("OPERATION_REFUSED", `There is no topic ${name} in the log, ${env.log_name}.`);
+  throw new AppError("OPERATION_REFUSED", `There is no topic ${name} in the log (${env.log_name}).`);
 }
 
 /**

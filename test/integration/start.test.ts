@@ -268,7 +268,7 @@ test("an audit of a topic that is not there names it, and the log that it looked
   const path = join(dir.path, "log.sqlite");
   const absent = (topic: string) => ({
     code: 2,
-    output: `There is no topic ${topic} in the log, embedded in ${path}, which is used as KAFKA_BROKERS is not set: nothing was compared.`,
+    output: `There is no topic ${topic} in the log (embedded in ${path}, as KAFKA_BROKERS is not set): nothing was compared.`,
   });
   expect(await run(programs.audit, { DATA_DIR: dir.path })).toEqual(absent("orders.events"));
   expect(readdirSync(dir.path)).toEqual([]);
@@ -288,7 +288,7 @@ test.each(["replay", "redrive", "archive"] as const)(
     const path = join(dir.path, "log.sqlite");
     expect(await run(programs[name], { DATA_DIR: dir.path })).toEqual({
       code: 2,
-      output: `There is no log embedded in ${path}, which is used as KAFKA_BROKERS is not set.`,
+      output: `There is no log (embedded in ${path}, as KAFKA_BROKERS is not set).`,
     });
     expect(readdirSync(dir.path)).toEqual([]);
     const mistyped = join(dir.path, "dta");

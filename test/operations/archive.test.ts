@@ -290,7 +290,7 @@ test("without --dir, into another archive's directory, of no topic: refused", as
   await rig.append(...some(3));
   expect((await rig.run(runArchive, "")).code).toBe(2);
   expect((await archive(rig, "--target x")).code).toBe(2);
-  expect(await archive(rig, "--topic nowhere")).toEqual({ code: 2, said: "There is no topic nowhere in the log, in memory.\n" });
+  expect(await archive(rig, "--topic nowhere")).toEqual({ code: 2, said: "There is no topic nowhere in the log (in memory).\n" });
   expect(await restore(rig, "--topic nowhere")).toEqual({
     code: 2,
     said: expect.stringMatching(/nowhere\.manifest\.json is missing: .*\(see --topic\)\.\n$/),

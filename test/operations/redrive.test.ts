@@ -194,7 +194,7 @@ test("it needs --yes; --dry-run changes nothing; options that make no sense are 
   expect((await redrive(rig, "--yes --offset 1")).said).toBe("--offset needs --partition.\n");
   expect(await redrive(rig, "--yes --topic nowhere")).toEqual({
     code: 2,
-    said: "There is no topic nowhere in the log, in memory.\n",
+    said: "There is no topic nowhere in the log (in memory).\n",
   });
   expect(await redriven(rig)).toEqual([]);
   expect(await rig.log.partitionCount(PARKED)).toBe(0);

@@ -182,7 +182,7 @@ test("a topic that does not exist, a target with fewer partitions, a run of anot
   await using rig = await operationsRig(3);
   await rig.append({ ...nth(0), partition: 0 });
   await rig.log.createTopic("narrow", 2);
-  expect(await replay(rig, "--topic nowhere")).toEqual({ code: 2, said: "There is no topic nowhere in the log, in memory.\n" });
+  expect(await replay(rig, "--topic nowhere")).toEqual({ code: 2, said: "There is no topic nowhere in the log (in memory).\n" });
   expect((await replay(rig, "--target narrow")).said).toContain("narrow has 2 partitions, and 3 are needed");
   expect((await replay(rig, "--id r")).code).toBe(0);
   expect((await replay(rig, "--id r --orders 1")).said).toContain("goes on as it was: leave --orders out");

@@ -239,6 +239,6 @@ describe("an audit", () => {
 
 test("an absent topic is named with the brokers that do not have it", () => {
   expect(absentTopic(readConfig({ KAFKA_BROKERS: "a:1,b:2", ORDERS_TOPIC: "nowhere" })).message).toBe(
-    "There is no topic nowhere in the log, Kafka at a:1,b:2: nothing was compared.",
+    "There is no topic nowhere in the log (Kafka at a:1,b:2): nothing was compared.",
   );
 });
