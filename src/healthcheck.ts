@@ -1,6 +1,6 @@
 import { localUrl } from "./config/addresses.ts";
-import { readConfig } from "./config.ts";
-import { startFailure } from "./start.ts";
+import { readConfig } from "./config/config.ts";
+import { startFailure } from "./system/before-start.ts";
 
 /** Shorter than the time that the image gives the whole check. */
 const ANSWER_MS_MAX = 3_000;

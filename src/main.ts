@@ -1,25 +1,26 @@
 import { join, resolve } from "node:path";
-import { cartApp } from "./cart/app.ts";
-import { RestartingCart } from "./cart/restarting-cart.ts";
-import { CartService } from "./cart/service.ts";
-import { systemClock, within } from "./clock.ts";
+import { cartApp } from "./services/cart/app.ts";
+import { RestartingCart } from "./services/cart/restarting-cart.ts";
+import { CartService } from "./services/cart/service.ts";
+import { systemClock, within } from "./system/clock.ts";
 import { settingsHelp } from "./config/settings.ts";
-import { type Config, readConfig } from "./config.ts";
+import { type Config, readConfig } from "./config/config.ts";
 import { readiness } from "./http/health.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { type RunningService, serve } from "./http/serve.ts";
-import type { Log } from "./log/log.ts";
-import { logName, openLog } from "./log/open-log.ts";
+import type { Log } from "./log/port.ts";
+import { logName } from "./log/log-name.ts";
+import { openLog } from "./log/open-log.ts";
 import { partitionFor } from "./log/partitioner.ts";
-import { orderServiceApp } from "./order-service/app.ts";
-import { LiveSampler } from "./order-service/live-sampler.ts";
-import { heldUpdatesOf } from "./order-service/queries.ts";
-import { OrderService, REBUILD_ASKED } from "./order-service/service.ts";
-import type { CartHandle } from "./order-service/try-routes.ts";
-import { viewing } from "./order-service/viewing.ts";
-import { stateIn } from "./partitions/lost-logs.ts";
-import type { HeldPartitions } from "./partitions/projection.ts";
-import { StateDir } from "./partitions/state-dir.ts";
+import { orderServiceApp } from "./services/orders/app.ts";
+import { LiveSampler } from "./services/orders/live/live-sampler.ts";
+import { heldUpdatesOf } from "./services/orders/query/queries.ts";
+import { OrderService, REBUILD_ASKED } from "./services/orders/service.ts";
+import type { CartHandle } from "./services/orders/page/try-routes.ts";
+import { viewing } from "./services/orders/viewing.ts";
+import { stateIn } from "./runtime/store/lost-logs.ts";
+import type { HeldPartitions } from "./runtime/projection.ts";
+import { StateDir } from "./runtime/store/state-dir.ts";
 import {
   checkHost,
   checkOpenFiles,
@@ -28,7 +29,7 @@ import {
   prepareDataDir,
   startFailure,
   writeForThisUserAlone,
-} from "./start.ts";
+} from "./system/before-start.ts";
 import { createLogger, isTerminal, type Logger, writeToStdout } from "./telemetry/logger.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 import { progressBar, type Standing, standingLine, StatusLine } from "./telemetry/status-line.ts";

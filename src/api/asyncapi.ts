@@ -1,6 +1,6 @@
 import { type TProperties, Type } from "@sinclair/typebox";
 import { eventHeadersSchema, orderCreatedSchema, orderIdOnWire, orderStatusUpdatedSchema } from "../orders/event-schema.ts";
-import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, PARKED_HEADERS, REDRIVE_HEADERS } from "../log/operation-headers.ts";
+import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, PARKED_HEADERS, REDRIVE_HEADERS } from "../log/record-headers.ts";
 import { documented, type Json, type NamedSchemas } from "./json-schema.ts";
 
 export interface Topics {

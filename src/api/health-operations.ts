@@ -1,5 +1,5 @@
 import { Type } from "@sinclair/typebox";
-import { TOPIC_CONCERNS } from "../partitions/topic-concerns.ts";
+import { TOPIC_CONCERNS } from "../runtime/topics/topic-concerns.ts";
 import type { Operation } from "./openapi.ts";
 
 const partition = Type.Object(

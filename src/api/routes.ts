@@ -24,7 +24,7 @@ const PAGE_POLICY =
 
 /**
  * `/openapi.json`, `/docs` to browse it, and `/asyncapi.json`. The Elysia plugin renders document and page on an app of its own, once, the
- * first time they are asked for; the routes answer what it rendered. See src/decisions/0012-the-documented-api.md.
+ * first time they are asked for; the routes answer what it rendered. See docs/decisions/0012-the-documented-api.md.
  */
 export function apiRoutes(api: ServiceApi, topics: Topics): Route[] {
   const rendered = new Elysia().use(

@@ -1,4 +1,4 @@
-import { type Clock, within } from "../clock.ts";
+import { type Clock, within } from "../system/clock.ts";
 import { AppError } from "../errors.ts";
 import type { HttpRequest } from "./http-request.ts";
 import type { UnreadBodies } from "./unread-bodies.ts";

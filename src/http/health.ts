@@ -1,4 +1,4 @@
-import type { ActorState, HeldPartitions, PartitionView, RestoreProgress, TopicWarning } from "../partitions/projection.ts";
+import type { ActorState, HeldPartitions, PartitionView, RestoreProgress, TopicWarning } from "../runtime/projection.ts";
 import type { Route } from "./service.ts";
 
 export interface PartitionHealth {

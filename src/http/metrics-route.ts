@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../system/clock.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Route } from "./service.ts";
 

@@ -1,5 +1,5 @@
 import type { Server } from "bun";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../system/clock.ts";
 import { AppError } from "../errors.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { HttpApp } from "./service.ts";

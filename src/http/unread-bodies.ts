@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../system/clock.ts";
 import { AppError } from "../errors.ts";
 import { clientShare } from "./places.ts";
 

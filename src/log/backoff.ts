@@ -1,4 +1,4 @@
-import type { Random } from "../random.ts";
+import type { Random } from "../system/random.ts";
 
 export interface BackoffLimits {
   readonly backoff_ms_min: number;

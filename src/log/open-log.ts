@@ -1,11 +1,11 @@
 import { hostname } from "node:os";
-import { join, resolve } from "node:path";
-import type { Clock } from "../clock.ts";
-import type { Config } from "../config.ts";
-import type { NewUuid, Random } from "../random.ts";
+import type { Clock } from "../system/clock.ts";
+import type { Config } from "../config/config.ts";
+import type { NewUuid, Random } from "../system/random.ts";
 import { KafkaLog } from "./kafka/kafka-log.ts";
-import type { Log } from "./log.ts";
-import { openSqliteLog } from "./sqlite-log.ts";
+import { embeddedLogPath } from "./log-name.ts";
+import type { Log } from "./port.ts";
+import { openSqliteLog } from "./sqlite/sqlite-log.ts";
 
 export interface OpenLogOptions {
   readonly clock: Clock;
@@ -14,15 +14,6 @@ export interface OpenLogOptions {
   /** Where kafkajs' own messages go. */
   readonly onClientMessage: (message: string) => void;
 }
-
-/** Where the embedded log is, while KAFKA_BROKERS is not set. */
-export const embeddedLogPath = ({ data_dir }: Pick<Config, "data_dir">): string => join(data_dir, "log.sqlite");
-
-/** Which log it is, and why, for people: who forgets KAFKA_BROKERS looks into another one. */
-export const logName = ({ kafka, data_dir }: Pick<Config, "kafka" | "data_dir">): string =>
-  kafka
-    ? `Kafka at ${kafka.brokers.join(",")}`
-    : `embedded in ${resolve(embeddedLogPath({ data_dir }))}, as KAFKA_BROKERS is not set`;
 
 /** The log that the settings name: the brokers', or the embedded one in the data directory, which must be there. */
 export function openLog(config: Config, { clock, random, newUuid, onClientMessage }: OpenLogOptions): Log {

@@ -1,5 +1,5 @@
 import { AppError } from "../errors.ts";
-import type { NewRecord, Timestamp } from "./log.ts";
+import type { NewRecord, Timestamp } from "./port.ts";
 
 /** A number where that is exact. */
 export const timestampOf = (value: number | bigint): Timestamp => {

@@ -1,4 +1,4 @@
-import type { Random } from "../random.ts";
+import type { Random } from "../system/random.ts";
 import type { Cart, Item } from "./order.ts";
 
 /** A cart of `items` made-up items, for a client that names only how many it wants. */

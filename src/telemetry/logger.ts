@@ -2,7 +2,7 @@ import { isatty } from "node:tty";
 import { writeSync } from "node:fs";
 import pino from "pino";
 import { prettyFactory } from "pino-pretty";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 
 export type Logger = pino.Logger;
 

@@ -1,4 +1,4 @@
-import type { Log, NewRecord } from "../../src/log/log.ts";
+import type { Log, NewRecord } from "../../src/log/port.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 
 /** What a topic is filled with: order i is ORD-i, first its ORDER_CREATED, then its updates. The content depends on nothing else. */

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { KafkaLog } from "../../src/log/kafka/kafka-log.ts";
-import type { Log } from "../../src/log/log.ts";
-import { openSqliteLog } from "../../src/log/sqlite-log.ts";
+import type { Log } from "../../src/log/port.ts";
+import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { eventCount, fillTopic, type Load, recordCount } from "./load.ts";

@@ -2,16 +2,16 @@ import { afterAll, expect, test } from "bun:test";
 import axe from "axe-core";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { pageRoutes } from "../../src/http/page.ts";
 import { serve } from "../../src/http/serve.ts";
 import { serviceApp } from "../../src/http/service.ts";
-import type { DeadLetterTally } from "../../src/order-service/dead-letter-tally.ts";
-import { Live } from "../../src/order-service/live.ts";
-import { LiveSampler } from "../../src/order-service/live-sampler.ts";
-import type { OrderPartitions } from "../../src/order-service/queries.ts";
-import type { TopicWarning } from "../../src/partitions/projection.ts";
+import type { DeadLetterTally } from "../../src/services/orders/dead-letters/dead-letter-tally.ts";
+import { Live } from "../../src/services/orders/live/live.ts";
+import { LiveSampler } from "../../src/services/orders/live/live-sampler.ts";
+import type { OrderPartitions } from "../../src/services/orders/query/queries.ts";
+import type { TopicWarning } from "../../src/runtime/projection.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { browserSuite } from "../support/browser.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -59,7 +59,7 @@ browserSuite("the page's head", (open) => {
   };
   const live = new Live({ partitions, sampler: new LiveSampler(systemClock), tally, about, clock: systemClock });
   const inFlight = new InFlight(10);
-  const entry = join(import.meta.dir, "../../src/order-service/page/index.html");
+  const entry = join(import.meta.dir, "../../src/services/orders/page/index.html");
   const service = serve(
     serviceApp([...live.routes, ...pageRoutes(entry)], inFlight, createLogger({ level: "silent", format: "json" }), {
       clock: systemClock,

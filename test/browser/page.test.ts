@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import axe from "axe-core";
 import type { Page } from "playwright-core";
-import type { Log } from "../../src/log/log.ts";
+import type { Log } from "../../src/log/port.ts";
 import { browserSuite, type OpenPage } from "../support/browser.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { tempDir } from "../support/temp-dir.ts";

@@ -6,7 +6,7 @@ import { keepBusy, logIn, STORY_ORDER, tellStory } from "./story.ts";
 
 /** Writes the README's pictures of the page, light and dark, from a run of the real program: `bun test/browser/screenshots.ts`. */
 const RUN_MS = 75_000;
-const folder = join(import.meta.dir, "../../src/order-service/page");
+const folder = join(import.meta.dir, "../../docs/pictures");
 
 const program = await startProgram({ env: { TOPIC_PARTITIONS: "12", PARTITIONS_SETTLE_MS: "0" } });
 await program.ready();

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { systemClock } from "../../src/clock.ts";
-import type { Log, NewRecord } from "../../src/log/log.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import type { Log, NewRecord } from "../../src/log/port.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
-import { openSqliteLog } from "../../src/log/sqlite-log.ts";
+import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
 import { encodeEvent } from "../../src/orders/event.ts";
 import { STATUSES, type Status } from "../../src/orders/order.ts";
 

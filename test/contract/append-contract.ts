@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { nameOf } from "../../src/log/header-names.ts";
-import type { Header, NewHeader } from "../../src/log/log.ts";
+import type { Header, NewHeader } from "../../src/log/port.ts";
 import { newRecord, newRecords, readAll, rejection, TEST_TIMEOUT_MS, values } from "./harness.ts";
 import type { ContractContext } from "./log-contract.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { Log, Membership } from "../../src/log/log.ts";
+import type { Log, Membership } from "../../src/log/port.ts";
 import { eventually, TEST_TIMEOUT_MS } from "./harness.ts";
 import type { ContractContext } from "./log-contract.ts";
 

@@ -1,4 +1,4 @@
-import type { Batch, FetchResult, Log, LogRecord, NewRecord, Reader } from "../../src/log/log.ts";
+import type { Batch, FetchResult, Log, LogRecord, NewRecord, Reader } from "../../src/log/port.ts";
 
 /** What an adapter of the `Log` port brings to the contract suite. */
 export interface LogHarness {

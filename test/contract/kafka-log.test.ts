@@ -1,8 +1,8 @@
 import { test, expect } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
 import { KafkaLog } from "../../src/log/kafka/kafka-log.ts";
-import type { Log } from "../../src/log/log.ts";
+import type { Log } from "../../src/log/port.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { apiKeys, startTcpProxy } from "../support/tcp-proxy.ts";
 import { newRecord, readAll, values } from "./harness.ts";

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, describe } from "bun:test";
-import type { Log } from "../../src/log/log.ts";
+import type { Log } from "../../src/log/port.ts";
 import { appendContract } from "./append-contract.ts";
 import { fencingContract } from "./fencing-contract.ts";
 import { groupContract } from "./group-contract.ts";

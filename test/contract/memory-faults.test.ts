@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import type { AppendFault, FetchFault, LeaderFault, MemoryFaults } from "../../src/log/memory-log.ts";
-import { MemoryBroker } from "../../src/log/memory-log.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import type { AppendFault, FetchFault, LeaderFault, MemoryFaults } from "../log/memory/memory-log.ts";
+import { MemoryBroker } from "../log/memory/memory-log.ts";
 import { batchOf, eventually, newRecord, newRecords, readAll, rejection, values } from "./harness.ts";
 
 /** A broker whose faults are set by name of the process: away and stalled last, the others hit the next call. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { FetchResult } from "../../src/log/log.ts";
+import type { FetchResult } from "../../src/log/port.ts";
 import { batchOf, eventually, fetchSome, newRecord, newRecords, readAll, rejection, TEST_TIMEOUT_MS, values } from "./harness.ts";
 import type { ContractContext } from "./log-contract.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import type { NewRecord, SendOutcome } from "../../src/log/log.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import type { NewRecord, SendOutcome } from "../../src/log/port.ts";
 import { newRecord, newRecords, readAll, rejection, TEST_TIMEOUT_MS, values } from "./harness.ts";
 import type { ContractContext } from "./log-contract.ts";
 

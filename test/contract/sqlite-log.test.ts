@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../src/clock.ts";
-import type { Log } from "../../src/log/log.ts";
-import { openSqliteLog } from "../../src/log/sqlite-log.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import type { Log } from "../../src/log/port.ts";
+import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
 import { batchOf, eventually, fetchSome, newRecord, newRecords, readAll, rejection, TEST_TIMEOUT_MS, values } from "./harness.ts";
 
 let directory: string;

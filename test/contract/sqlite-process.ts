@@ -3,8 +3,8 @@
  * <group>`, `<path> open <at_ms> <count>`. It says what it was told, line by line, at once.
  */
 import { writeSync } from "node:fs";
-import { systemClock } from "../../src/clock.ts";
-import { openSqliteLog } from "../../src/log/sqlite-log.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
 import { newRecord } from "./harness.ts";
 
 const [path, role, name, count] = process.argv.slice(2);

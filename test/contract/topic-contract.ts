@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { Log, TopicDescription } from "../../src/log/log.ts";
+import type { Log, TopicDescription } from "../../src/log/port.ts";
 import { batchOf, eventually, fetchOn, newRecord, newRecords, readAll, rejection, TEST_TIMEOUT_MS, values } from "./harness.ts";
 import type { ContractContext } from "./log-contract.ts";
 

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv } from "ajv";
 import { settingsHelp } from "../../src/config/settings.ts";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/config.ts";
 import { runBounded } from "../support/tied-process.ts";
 import { bindMounts, composeSchema, parseFile, type Project, readProject, type Service } from "./compose.ts";
 

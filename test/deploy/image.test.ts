@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "n
 import { join } from "node:path";
 import { validate } from "dockerfile-utils";
 import manifest from "../../package.json";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/config.ts";
 import { type TempDir, tempDir } from "../support/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { readProject } from "./compose.ts";

@@ -1,4 +1,4 @@
-import type { Random } from "../../src/random.ts";
+import type { Random } from "../../src/system/random.ts";
 
 /** Bytes for a connection, as a client that is careless, broken or hostile may send them. */
 export interface RawRequest {

@@ -2,8 +2,8 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../src/clock.ts";
-import { openSqliteLog } from "../../src/log/sqlite-log.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
 import { createOrder, updateOrder } from "../support/http.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { tempDir, type TempDir } from "../support/temp-dir.ts";
@@ -46,7 +46,7 @@ describe("bun run audit, on the embedded log", () => {
   const audit = (...args: string[]) => {
     const { PATH, HOME } = process.env;
     const settings = { ...env, DATA_DIR: dir.path, ORDER_PORT: new URL(program.orderUrl).port, PATH, HOME };
-    return runBounded([process.execPath, "src/audit/main.ts", ...args], AUDIT_MS_MAX, settings);
+    return runBounded([process.execPath, "src/tools/audit/main.ts", ...args], AUDIT_MS_MAX, settings);
   };
 
   beforeAll(async () => {
@@ -165,7 +165,7 @@ describe("bun run audit, on the embedded log", () => {
       const { OPERATOR_TOKEN: _, ...without } = env;
       const { PATH, HOME } = process.env;
       const settings = { ...without, DATA_DIR: dir.path, PATH, HOME };
-      const refused = await runBounded([process.execPath, "src/audit/main.ts", "--fix"], AUDIT_MS_MAX, settings);
+      const refused = await runBounded([process.execPath, "src/tools/audit/main.ts", "--fix"], AUDIT_MS_MAX, settings);
       expect(refused.output).toContain("--fix needs OPERATOR_TOKEN");
       expect((await audit("--help")).output).toContain("Usage: bun run audit");
       await waitUntil("the service to be as it was", async () => (await audit()).ok, { wait_ms_max: AUDIT_MS_MAX });

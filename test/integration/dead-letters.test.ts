@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { DEAD_LETTER_HEADERS } from "../../src/log/operation-headers.ts";
+import { DEAD_LETTER_HEADERS } from "../../src/log/record-headers.ts";
 import { HELD_UPDATES_MAX } from "../../src/orders/order.ts";
 import { brokerSuite } from "../support/broker.ts";
 import {

@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { GUESSES_MAX } from "../../src/order-service/operator-guard.ts";
+import { GUESSES_MAX } from "../../src/services/orders/operator/operator-guard.ts";
 import { ApiDocument, type Schema, schemaCheck } from "../support/api-document.ts";
 import { type Backing, embeddedBacking, readAll } from "../support/foreign.ts";
 import { freePorts } from "../support/ports.ts";

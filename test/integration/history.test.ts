@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { DeadLetterShown } from "../../src/order-service/dead-letter-listing.ts";
-import type { TimelineEvent } from "../../src/order-service/timeline.ts";
+import type { DeadLetterShown } from "../../src/services/orders/dead-letters/dead-letter-listing.ts";
+import type { TimelineEvent } from "../../src/services/orders/history/timeline.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { type Backing, brokerBacking, embeddedBacking } from "../support/foreign.ts";
 import { createOrder, updateOrder } from "../support/http.ts";

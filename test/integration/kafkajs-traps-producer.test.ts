@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { Kafka, logLevel, Partitioners } from "kafkajs";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
-import { Appender } from "../../src/log/appender.ts";
-import type { Log } from "../../src/log/log.ts";
+import { Appender } from "../../src/log/append/appender.ts";
+import type { Log } from "../../src/log/port.ts";
 import { newRecord, newRecords, readAll, values } from "../contract/harness.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { kafkaLogs } from "../support/kafka-log.ts";

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { type AddressInfo, createServer } from "node:net";
-import { type Clock, systemClock, within } from "../../src/clock.ts";
+import { type Clock, systemClock, within } from "../../src/system/clock.ts";
 import { Backoff } from "../../src/log/backoff.ts";
-import type { Log, MembershipState } from "../../src/log/log.ts";
+import type { Log, MembershipState } from "../../src/log/port.ts";
 import { newRecord, values } from "../contract/harness.ts";
 import { broker_start_ms_max, brokerSuite } from "../support/broker.ts";
 import { BACKOFF, kafkaLogs, openKafkaLog, SESSION_MS } from "../support/kafka-log.ts";

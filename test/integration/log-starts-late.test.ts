@@ -36,7 +36,7 @@ async function bothHalted(program: Program): Promise<void> {
 async function audit(program: Program, env: Readonly<Record<string, string>>) {
   const { PATH, HOME } = process.env;
   const settings = { ...env, DATA_DIR: program.dataDir, PATH, HOME };
-  return runBounded([process.execPath, "src/audit/main.ts", "--services", program.orderUrl], AUDIT_MS_MAX, settings);
+  return runBounded([process.execPath, "src/tools/audit/main.ts", "--services", program.orderUrl], AUDIT_MS_MAX, settings);
 }
 
 await clusterSuite("a log that starts late", (cluster) => {

@@ -3,8 +3,8 @@ import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readdirSync, sy
 import { networkInterfaces } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { systemClock } from "../../src/clock.ts";
-import { openSqliteLog } from "../../src/log/sqlite-log.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
 import { createOrder, orderDetails } from "../support/http.ts";
 import { freePort } from "../support/ports.ts";
 import { startProgram } from "../support/processes.ts";
@@ -19,10 +19,10 @@ const programs = {
   "the services": ["src/main.ts", "both"],
   "the cart": ["src/main.ts", "producer"],
   "the order service": ["src/main.ts", "consumer"],
-  replay: ["src/operations/main.ts", "replay"],
-  redrive: ["src/operations/main.ts", "redrive"],
-  archive: ["src/operations/main.ts", "archive", "--dir", "/nowhere"],
-  audit: ["src/audit/main.ts"],
+  replay: ["src/tools/main.ts", "replay"],
+  redrive: ["src/tools/main.ts", "redrive"],
+  archive: ["src/tools/main.ts", "archive", "--dir", "/nowhere"],
+  audit: ["src/tools/audit/main.ts"],
 } as const;
 type ProgramName = keyof typeof programs;
 const names = Object.keys(programs) as ProgramName[];
@@ -211,7 +211,7 @@ describe("files are for their user alone", () => {
     const read = await orderDetails(program.orderUrl, "1", { "log-position": created.headers.get("log-position")! });
     expect(read.status).toBe(200);
     const archive = join(dir.path, "archive");
-    const command = ["src/operations/main.ts", "archive", "--dir", archive];
+    const command = ["src/tools/main.ts", "archive", "--dir", archive];
     const { code, output } = await withOpenUmask(() => run(command, { DATA_DIR }));
     expect({ code, output }).toMatchObject({ code: 0 });
     for (const top of [DATA_DIR, archive]) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { TracesConfig } from "../../src/config/open-telemetry.ts";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/config.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { createOrder, orderDetails } from "../support/http.ts";
 import { type ReceivedSpan, startOtlpReceiver } from "../support/otlp-receiver.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import type { NewRecord } from "../../src/log/log.ts";
+import type { NewRecord } from "../../src/log/port.ts";
 import { type Backing, pythonCreate, pythonUpdate } from "../support/foreign.ts";
 import { eachWay, type Way } from "../support/operation-ways.ts";
 import { runOperation, startOperation } from "../support/operations.ts";

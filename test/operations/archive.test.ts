@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, t
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
-import type { NewRecord } from "../../src/log/log.ts";
-import { noFaults } from "../../src/log/memory-log.ts";
-import { runArchive } from "../../src/operations/archive-command.ts";
+import type { NewRecord } from "../../src/log/port.ts";
+import { noFaults } from "../log/memory/memory-log.ts";
+import { runArchive } from "../../src/tools/archive/archive-command.ts";
 import type { ExactRecord } from "../support/records.ts";
 import { type OperationsRig, operationsRig, spoiled, TOPIC } from "./rig.ts";
 

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
-import { runArchive } from "../../src/operations/archive-command.ts";
-import { runRedrive } from "../../src/operations/redrive-command.ts";
-import { runReplay } from "../../src/operations/replay-command.ts";
+import { runArchive } from "../../src/tools/archive/archive-command.ts";
+import { runRedrive } from "../../src/tools/redrive/redrive-command.ts";
+import { runReplay } from "../../src/tools/replay/replay-command.ts";
 import { operationsRig } from "./rig.ts";
 
 test("a log that cannot be reached from the start on: nothing was done, and there is nothing to go on with", async () => {

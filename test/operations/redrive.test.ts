@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import type { NewHeader, NewRecord } from "../../src/log/log.ts";
-import { noFaults } from "../../src/log/memory-log.ts";
+import type { NewHeader, NewRecord } from "../../src/log/port.ts";
+import { noFaults } from "../log/memory/memory-log.ts";
 import { encodeEvent } from "../../src/orders/event.ts";
-import { planRedrive } from "../../src/operations/redrive.ts";
-import { runRedrive } from "../../src/operations/redrive-command.ts";
+import { planRedrive } from "../../src/tools/redrive/redrive.ts";
+import { runRedrive } from "../../src/tools/redrive/redrive-command.ts";
 import { updated } from "../runtime/rig.ts";
 import type { ExactRecord } from "../support/records.ts";
 import { type OperationsRig, operationsRig, spoiled, TOPIC } from "./rig.ts";

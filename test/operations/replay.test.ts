@@ -1,13 +1,13 @@
 import { expect, test } from "bun:test";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
-import type { NewRecord } from "../../src/log/log.ts";
-import { noFaults } from "../../src/log/memory-log.ts";
+import type { NewRecord } from "../../src/log/port.ts";
+import { noFaults } from "../log/memory/memory-log.ts";
 import { encodeEvent } from "../../src/orders/event.ts";
-import { PlanFile } from "../../src/operations/plan-file.ts";
-import { runReplay } from "../../src/operations/replay-command.ts";
+import { PlanFile } from "../../src/tools/files/plan-file.ts";
+import { runReplay } from "../../src/tools/replay/replay-command.ts";
 import { created, updated } from "../runtime/rig.ts";
 import { type ExactRecord, headerOf } from "../support/records.ts";
 import { contentOf, type OperationsRig, operationsRig, spoiled, TOPIC } from "./rig.ts";

@@ -1,11 +1,11 @@
-import { type Clock, systemClock } from "../../src/clock.ts";
-import { readConfig } from "../../src/config.ts";
+import { type Clock, systemClock } from "../../src/system/clock.ts";
+import { readConfig } from "../../src/config/config.ts";
 import { AppError } from "../../src/errors.ts";
-import type { Log, NewRecord, Producer } from "../../src/log/log.ts";
-import { MemoryBroker, type MemoryFaults } from "../../src/log/memory-log.ts";
-import type { CommandContext } from "../../src/operations/command.ts";
-import { failed } from "../../src/operations/command.ts";
-import { Console } from "../../src/operations/progress.ts";
+import type { Log, NewRecord, Producer } from "../../src/log/port.ts";
+import { MemoryBroker, type MemoryFaults } from "../log/memory/memory-log.ts";
+import type { CommandContext } from "../../src/tools/command.ts";
+import { failed } from "../../src/tools/command.ts";
+import { Console } from "../../src/tools/terminal/progress.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { type ExactRecord, readExact } from "../support/records.ts";
 

@@ -2,12 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { systemClock } from "../../src/clock.ts";
-import { noFaults } from "../../src/log/memory-log.ts";
-import type { Log, NewRecord, TopicDescription } from "../../src/log/log.ts";
-import { runArchive } from "../../src/operations/archive-command.ts";
-import { runRedrive } from "../../src/operations/redrive-command.ts";
-import { runReplay } from "../../src/operations/replay-command.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { noFaults } from "../log/memory/memory-log.ts";
+import type { Log, NewRecord, TopicDescription } from "../../src/log/port.ts";
+import { runArchive } from "../../src/tools/archive/archive-command.ts";
+import { runRedrive } from "../../src/tools/redrive/redrive-command.ts";
+import { runReplay } from "../../src/tools/replay/replay-command.ts";
 import { contentOf, type OperationsRig, operationsRig, TOPIC } from "./rig.ts";
 
 /** Topics as other people's programs and brokers make them. */

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { runArchive } from "../../src/operations/archive-command.ts";
-import type { CommandContext } from "../../src/operations/command.ts";
-import { runRedrive } from "../../src/operations/redrive-command.ts";
-import { runReplay } from "../../src/operations/replay-command.ts";
+import { runArchive } from "../../src/tools/archive/archive-command.ts";
+import type { CommandContext } from "../../src/tools/command.ts";
+import { runRedrive } from "../../src/tools/redrive/redrive-command.ts";
+import { runReplay } from "../../src/tools/replay/replay-command.ts";
 import { smallDisk } from "../support/small-disk.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { type OperationsRig, operationsRig, TOPIC } from "./rig.ts";

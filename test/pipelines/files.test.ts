@@ -7,7 +7,7 @@ import {
   PARKED_HEADERS,
   REDRIVE_HEADERS,
   REPLAY_HEADERS,
-} from "../../src/log/operation-headers.ts";
+} from "../../src/log/record-headers.ts";
 
 const directory = join(import.meta.dir, "../../pipelines");
 const pipelines = readdirSync(directory)

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { DEAD_LETTER_HEADERS } from "../../src/log/operation-headers.ts";
-import type { NewHeader, NewRecord } from "../../src/log/log.ts";
+import { DEAD_LETTER_HEADERS } from "../../src/log/record-headers.ts";
+import type { NewHeader, NewRecord } from "../../src/log/port.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { connectSuite, startPipeline } from "../support/connect.ts";
 import { type Backing, brokerBacking, pythonCreate } from "../support/foreign.ts";

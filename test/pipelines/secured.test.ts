@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Partitioners } from "kafkajs";
-import { boundedPipeline } from "../../src/operations/connect/bounded-pipeline.ts";
+import { boundedPipeline } from "../../src/tools/move/connect/bounded-pipeline.ts";
 import { connectSuite, runConnect } from "../support/connect.ts";
 import { securedSuite, users } from "../support/secured-kafka.ts";
 import { tempDir } from "../support/temp-dir.ts";

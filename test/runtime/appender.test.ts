@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
-import { Appender, type AppenderOptions } from "../../src/log/appender.ts";
-import { encodeBatch, BatchOutput } from "../../src/log/kafka/encode-batch.ts";
-import type { IdempotentProducer, NewRecord, SendOutcome } from "../../src/log/log.ts";
-import { BATCH_HEAD_BYTES, encodedBytes, IN_BATCH_EXTRA_BYTES } from "../../src/log/record-size.ts";
+import { Appender, type AppenderOptions } from "../../src/log/append/appender.ts";
+import { encodeBatch, BatchOutput } from "../../src/log/kafka/records/encode-batch.ts";
+import type { IdempotentProducer, NewRecord, SendOutcome } from "../../src/log/port.ts";
+import { BATCH_HEAD_BYTES, encodedBytes, IN_BATCH_EXTRA_BYTES } from "../../src/log/append/record-size.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const record = (value: string, partition = 0): NewRecord => ({ partition, key: "k", value, headers: [], timestamp_ms: 0 });

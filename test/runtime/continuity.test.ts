@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { readiness } from "../../src/http/health.ts";
-import { type LeaderFault, noFaults } from "../../src/log/memory-log.ts";
-import { lastRecordOf } from "../../src/partitions/store.ts";
+import { type LeaderFault, noFaults } from "../log/memory/memory-log.ts";
+import { lastRecordOf } from "../../src/runtime/store/store.ts";
 import { answerFor, created, DEAD_LETTER_TOPIC, eventually, poison, record, Rig, TOPIC, updated } from "./rig.ts";
 
 /** ORD-1 and ORD-2 applied in partition 0, ORD-9 in partition 1. */

@@ -1,15 +1,15 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { readiness } from "../../src/http/health.ts";
-import { type MemoryFaults, noFaults } from "../../src/log/memory-log.ts";
-import type { NewRecord } from "../../src/log/log.ts";
-import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, REPLAY_HEADERS } from "../../src/log/operation-headers.ts";
-import { deadLetterPage } from "../../src/order-service/dead-letter-listing.ts";
-import { LogScans } from "../../src/order-service/log-scan.ts";
-import type { OrdersView } from "../../src/order-service/queries.ts";
-import { UnreadRecords } from "../../src/order-service/unread-records.ts";
-import type { PartitionView } from "../../src/partitions/projection.ts";
+import { type MemoryFaults, noFaults } from "../log/memory/memory-log.ts";
+import type { NewRecord } from "../../src/log/port.ts";
+import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, REPLAY_HEADERS } from "../../src/log/record-headers.ts";
+import { deadLetterPage } from "../../src/services/orders/dead-letters/dead-letter-listing.ts";
+import { LogScans } from "../../src/services/orders/query/log-scan.ts";
+import type { OrdersView } from "../../src/services/orders/query/queries.ts";
+import { UnreadRecords } from "../../src/services/orders/query/unread-records.ts";
+import type { PartitionView } from "../../src/runtime/projection.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { answerFor, created, DEAD_LETTER_TOPIC, eventually, poison, record, Rig, TOPIC } from "./rig.ts";
 

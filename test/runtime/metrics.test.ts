@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { AppError, type ErrorCode } from "../../src/errors.ts";
-import { Appender } from "../../src/log/appender.ts";
-import type { SendOutcome } from "../../src/log/log.ts";
+import { Appender } from "../../src/log/append/appender.ts";
+import type { SendOutcome } from "../../src/log/port.ts";
 import { HELD_UPDATES_MAX } from "../../src/orders/order.ts";
-import { heldUpdatesOf } from "../../src/order-service/queries.ts";
+import { heldUpdatesOf } from "../../src/services/orders/query/queries.ts";
 import type { AppendMeter } from "../../src/telemetry/meters.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { created, eventually, poison, record, Rig, updated } from "./rig.ts";

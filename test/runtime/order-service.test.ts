@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import pino from "pino";
-import { systemClock } from "../../src/clock.ts";
-import { readConfig } from "../../src/config.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { readConfig } from "../../src/config/config.ts";
 import { readiness } from "../../src/http/health.ts";
-import { MemoryBroker, type MemoryFaults, noFaults } from "../../src/log/memory-log.ts";
-import type { GroupListener, Log, Membership } from "../../src/log/log.ts";
-import { OrderService, REBUILD_ASKED } from "../../src/order-service/service.ts";
+import { MemoryBroker, type MemoryFaults, noFaults } from "../log/memory/memory-log.ts";
+import type { GroupListener, Log, Membership } from "../../src/log/port.ts";
+import { OrderService, REBUILD_ASKED } from "../../src/services/orders/service.ts";
 import { Disk } from "../simulation/memory-state.ts";
 import { answerFor, eventually, poison } from "./rig.ts";
 

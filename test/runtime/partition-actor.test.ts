@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { noFaults } from "../../src/log/memory-log.ts";
+import { noFaults } from "../log/memory/memory-log.ts";
 import { created, DEAD_LETTER_TOPIC, eventually, poison, record, Rig, TOPIC, updated } from "./rig.ts";
 
 const states = ["confirmed", "shipped", "pending"] as const;

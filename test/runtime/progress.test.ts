@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { readiness } from "../../src/http/health.ts";
-import type { Log, Reader } from "../../src/log/log.ts";
-import { findOrder } from "../../src/order-service/queries.ts";
+import type { Log, Reader } from "../../src/log/port.ts";
+import { findOrder } from "../../src/services/orders/query/queries.ts";
 import { created, eventually, record, Rig } from "./rig.ts";
 
 const ORDERS = 20_000;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readiness } from "../../src/http/health.ts";
-import { type FetchFault, noFaults } from "../../src/log/memory-log.ts";
-import { findOrder, type OrderPartitions } from "../../src/order-service/queries.ts";
+import { type FetchFault, noFaults } from "../log/memory/memory-log.ts";
+import { findOrder, type OrderPartitions } from "../../src/services/orders/query/queries.ts";
 import { answerFor, created, eventually, record, Rig, updated } from "./rig.ts";
 
 /** Longer than a failure of reading may last without consequences. */

@@ -3,8 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readiness } from "../../src/http/health.ts";
 
-import { findOrder, type OrdersView } from "../../src/order-service/queries.ts";
-import type { PartitionSet } from "../../src/partitions/partition-set.ts";
+import { findOrder, type OrdersView } from "../../src/services/orders/query/queries.ts";
+import type { PartitionSet } from "../../src/runtime/partition-set.ts";
 import { damageFrom } from "../support/damaged-store.ts";
 import { created, eventually, record, Rig, updated } from "./rig.ts";
 

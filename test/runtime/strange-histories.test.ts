@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import type { NewRecord, Timestamp } from "../../src/log/log.ts";
-import { MemoryBroker, type MemoryFaults, noFaults } from "../../src/log/memory-log.ts";
-import { deadLetterPage } from "../../src/order-service/dead-letter-listing.ts";
-import { DeadLetterTally } from "../../src/order-service/dead-letter-tally.ts";
-import { LogScans } from "../../src/order-service/log-scan.ts";
-import { timelinePage } from "../../src/order-service/timeline.ts";
-import type { OrdersView } from "../../src/order-service/queries.ts";
-import type { PartitionView } from "../../src/partitions/projection.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import type { NewRecord, Timestamp } from "../../src/log/port.ts";
+import { MemoryBroker, type MemoryFaults, noFaults } from "../log/memory/memory-log.ts";
+import { deadLetterPage } from "../../src/services/orders/dead-letters/dead-letter-listing.ts";
+import { DeadLetterTally } from "../../src/services/orders/dead-letters/dead-letter-tally.ts";
+import { LogScans } from "../../src/services/orders/query/log-scan.ts";
+import { timelinePage } from "../../src/services/orders/history/timeline.ts";
+import type { OrdersView } from "../../src/services/orders/query/queries.ts";
+import type { PartitionView } from "../../src/runtime/projection.ts";
 import { created, record, updated } from "./rig.ts";
 
 /** Histories of topics as other people's programs and brokers make them. */

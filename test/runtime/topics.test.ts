@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { type Clock, systemClock } from "../../src/clock.ts";
-import { readConfig } from "../../src/config.ts";
+import { type Clock, systemClock } from "../../src/system/clock.ts";
+import { readConfig } from "../../src/config/config.ts";
 import { readiness } from "../../src/http/health.ts";
 import { AppError } from "../../src/errors.ts";
-import type { CreatedTopic, Log, TopicDescription, TopicOptions } from "../../src/log/log.ts";
-import type { StateOf } from "../../src/partitions/state-dir.ts";
-import { Topics } from "../../src/partitions/topics.ts";
+import type { CreatedTopic, Log, TopicDescription, TopicOptions } from "../../src/log/port.ts";
+import type { StateOf } from "../../src/runtime/store/state-dir.ts";
+import { Topics } from "../../src/runtime/topics/topics.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { eventually } from "./rig.ts";

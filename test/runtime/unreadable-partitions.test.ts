@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { readiness } from "../../src/http/health.ts";
-import { type FetchFault, type LeaderFault, noFaults } from "../../src/log/memory-log.ts";
-import { LogScans } from "../../src/order-service/log-scan.ts";
-import { findOrder, requireAllTrusted } from "../../src/order-service/queries.ts";
-import { UnreadRecords } from "../../src/order-service/unread-records.ts";
+import { type FetchFault, type LeaderFault, noFaults } from "../log/memory/memory-log.ts";
+import { LogScans } from "../../src/services/orders/query/log-scan.ts";
+import { findOrder, requireAllTrusted } from "../../src/services/orders/query/queries.ts";
+import { UnreadRecords } from "../../src/services/orders/query/unread-records.ts";
 import { answerFor, created, eventually, record, Rig, TOPIC, updated } from "./rig.ts";
 
 /** ORD-1 in partition 0, ORD-9 in partition 1, nothing in partition 2; `leaders` may take a partition's leader away. */

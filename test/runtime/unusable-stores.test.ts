@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { readiness } from "../../src/http/health.ts";
-import { type LeaderFault, noFaults } from "../../src/log/memory-log.ts";
+import { type LeaderFault, noFaults } from "../log/memory/memory-log.ts";
 import { answerFor, created, eventually, record, Rig, TOPIC } from "./rig.ts";
 
 const TRIMMED = 2;

@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
-import { FINGERPRINT_HEADER } from "../../src/cart/index-projection.ts";
-import type { LogRecord } from "../../src/log/log.ts";
+import { FINGERPRINT_HEADER } from "../../src/services/cart/index/index-projection.ts";
+import type { LogRecord } from "../../src/log/port.ts";
 import type { LoggedRecord } from "../reference/reference.ts";
 import { compareRows } from "../reference/violation.ts";
 

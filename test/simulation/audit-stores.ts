@@ -1,8 +1,8 @@
 import { drainMicrotasks } from "bun:jsc";
 import type { Database } from "bun:sqlite";
-import type { LogRecord } from "../../src/log/log.ts";
-import { orderProjection } from "../../src/order-service/order-projection.ts";
-import { PartitionStore } from "../../src/partitions/store.ts";
+import type { LogRecord } from "../../src/log/port.ts";
+import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
+import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { foldPartition, type ReferencePartition } from "../reference/reference.ts";
 import { compareRows, Violation } from "../reference/violation.ts";
 import { auditIndex, type Stored } from "./audit-index.ts";

@@ -1,5 +1,5 @@
-import type { LogRecord } from "../../src/log/log.ts";
-import { DEAD_LETTER_HEADERS } from "../../src/log/operation-headers.ts";
+import type { LogRecord } from "../../src/log/port.ts";
+import { DEAD_LETTER_HEADERS } from "../../src/log/record-headers.ts";
 import { auditClaims, type Claim } from "../reference/claims.ts";
 import { foldPartition, type LoggedRecord, type ReferencePartition } from "../reference/reference.ts";
 import { Violation } from "../reference/violation.ts";

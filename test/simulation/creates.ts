@@ -1,4 +1,4 @@
-import type { MemoryTopics } from "../../src/log/memory-topics.ts";
+import type { MemoryTopics } from "../log/memory/memory-topics.ts";
 
 /** Which orders the log has a create of. Each record is looked at once. */
 export class Creates {

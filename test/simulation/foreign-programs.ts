@@ -1,4 +1,4 @@
-import type { Timestamp } from "../../src/log/log.ts";
+import type { Timestamp } from "../../src/log/port.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import type { ForeignStep } from "./plan.ts";
 import { TOPIC, type World } from "./world.ts";

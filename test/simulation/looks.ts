@@ -1,5 +1,5 @@
 import { partitionFor } from "../../src/log/partitioner.ts";
-import { findOrder, waitForPosition } from "../../src/order-service/queries.ts";
+import { findOrder, waitForPosition } from "../../src/services/orders/query/queries.ts";
 import { asViolation, Violation } from "../reference/violation.ts";
 import { ask } from "./ask.ts";
 import { OF_LETTERS, ofPartition, ofTransaction } from "./troubles.ts";

@@ -1,4 +1,4 @@
-import type { LogRecord } from "../../src/log/log.ts";
+import type { LogRecord } from "../../src/log/port.ts";
 import { operationOf } from "./records.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
 import { drainMicrotasks } from "bun:jsc";
-import type { Projection } from "../../src/partitions/projection.ts";
-import type { State } from "../../src/partitions/state-dir.ts";
-import { type OpenedDatabase, prepareDatabase, type StoreIdentity } from "../../src/partitions/store.ts";
+import type { Projection } from "../../src/runtime/projection.ts";
+import type { State } from "../../src/runtime/store/state-dir.ts";
+import { type OpenedDatabase, prepareDatabase, type StoreIdentity } from "../../src/runtime/store/store.ts";
 
 /** A database that lives as long as the disk it is on, whoever closes it. */
 function kept(db: Database): Database {

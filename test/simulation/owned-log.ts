@@ -7,8 +7,8 @@ import type {
   Membership,
   Producer,
   Reader,
-} from "../../src/log/log.ts";
-import type { MemoryLog } from "../../src/log/memory-log.ts";
+} from "../../src/log/port.ts";
+import type { MemoryLog } from "../log/memory/memory-log.ts";
 import type { Owner, Scheduler } from "./scheduler.ts";
 
 /** A process's view of the log in memory: every answer reaches it as an event of its own. */

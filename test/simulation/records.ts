@@ -1,4 +1,4 @@
-import type { LogRecord } from "../../src/log/log.ts";
+import type { LogRecord } from "../../src/log/port.ts";
 
 /** The client's operation that the record comes from: a request's traceparent here is its operation and attempt. */
 export function operationOf(record: Pick<LogRecord, "headers">): string | undefined {

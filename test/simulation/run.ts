@@ -1,4 +1,4 @@
-import type { PartitionView } from "../../src/partitions/projection.ts";
+import type { PartitionView } from "../../src/runtime/projection.ts";
 import { asViolation, Violation } from "../reference/violation.ts";
 import { audit } from "./audit.ts";
 import { auditRefused } from "./audit-refused.ts";

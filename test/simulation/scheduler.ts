@@ -1,5 +1,5 @@
 import { drainMicrotasks } from "bun:jsc";
-import { type Clock, steadyTime } from "../../src/clock.ts";
+import { type Clock, steadyTime } from "../../src/system/clock.ts";
 
 /** Numbers in [0, 1) from a seed: sfc32 of PractRand, seeded by splitmix32. The same seed gives the same numbers for ever. */
 export function seededRandom(seed: number): () => number {

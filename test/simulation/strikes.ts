@@ -1,5 +1,5 @@
-import type { NewRecord } from "../../src/log/log.ts";
-import { DEAD_LETTER_HEADERS } from "../../src/log/operation-headers.ts";
+import type { NewRecord } from "../../src/log/port.ts";
+import { DEAD_LETTER_HEADERS } from "../../src/log/record-headers.ts";
 import { Violation } from "../reference/violation.ts";
 import type { StrikeStep } from "./plan-strikes.ts";
 import { OF_APPENDS, OF_LETTERS, OF_SIZE, ofPartition, ofTransaction } from "./troubles.ts";

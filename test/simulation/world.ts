@@ -1,7 +1,7 @@
 import pino from "pino";
-import { CartService } from "../../src/cart/service.ts";
-import { type Config, readConfig } from "../../src/config.ts";
-import type { LogRecord, NewRecord } from "../../src/log/log.ts";
+import { CartService } from "../../src/services/cart/service.ts";
+import { type Config, readConfig } from "../../src/config/config.ts";
+import type { LogRecord, NewRecord } from "../../src/log/port.ts";
 import {
   type AppendFault,
   type FetchFault,
@@ -9,9 +9,9 @@ import {
   MemoryBroker,
   type MemoryFaults,
   type MemoryLog,
-} from "../../src/log/memory-log.ts";
-import { OrderService } from "../../src/order-service/service.ts";
-import { PartitionStore } from "../../src/partitions/store.ts";
+} from "../log/memory/memory-log.ts";
+import { OrderService } from "../../src/services/orders/service.ts";
+import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { Creates } from "./creates.ts";
 import { Losses } from "./losses.ts";
 import { Disk } from "./memory-state.ts";

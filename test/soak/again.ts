@@ -1,5 +1,5 @@
 import type { Message } from "kafkajs";
-import type { Reader } from "../../src/log/log.ts";
+import type { Reader } from "../../src/log/port.ts";
 import type { Position } from "../reference/claims.ts";
 
 const REMEMBERED_MAX = 2_000;

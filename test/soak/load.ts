@@ -1,5 +1,5 @@
 import type { Message } from "kafkajs";
-import type { Log } from "../../src/log/log.ts";
+import type { Log } from "../../src/log/port.ts";
 import type { Claim, Position } from "../reference/claims.ts";
 import { Violation } from "../reference/violation.ts";
 import { Again } from "./again.ts";

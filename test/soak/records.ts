@@ -1,4 +1,4 @@
-import type { Log } from "../../src/log/log.ts";
+import type { Log } from "../../src/log/port.ts";
 import type { LoggedRecord } from "../reference/reference.ts";
 import { eachRecord, type ForeignRecord } from "../support/foreign.ts";
 

@@ -1,4 +1,4 @@
-import type { Log } from "../../src/log/log.ts";
+import type { Log } from "../../src/log/port.ts";
 import { Violation } from "../reference/violation.ts";
 import { auditListings, auditOrder, type Expected } from "./audit.ts";
 import { ask } from "./client.ts";

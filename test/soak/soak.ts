@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Log } from "../../src/log/log.ts";
+import type { Log } from "../../src/log/port.ts";
 import { Violation } from "../reference/violation.ts";
 import { seededRandom } from "../simulation/scheduler.ts";
 import { startCluster } from "../support/cluster/cluster.ts";

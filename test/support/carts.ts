@@ -1,16 +1,16 @@
 import { Database } from "bun:sqlite";
-import { LogCartCommands } from "../../src/cart/cart-commands.ts";
-import { indexProjection, type IndexView } from "../../src/cart/index-projection.ts";
-import { IndexProgress } from "../../src/cart/index-progress.ts";
-import { OrderIndex } from "../../src/cart/order-index.ts";
-import { OwnCreates } from "../../src/cart/own-creates.ts";
-import { Placement } from "../../src/cart/placement.ts";
-import { systemClock } from "../../src/clock.ts";
+import { LogCartCommands } from "../../src/services/cart/commands/cart-commands.ts";
+import { indexProjection, type IndexView } from "../../src/services/cart/index/index-projection.ts";
+import { IndexProgress } from "../../src/services/cart/index/index-progress.ts";
+import { OrderIndex } from "../../src/services/cart/index/order-index.ts";
+import { OwnCreates } from "../../src/services/cart/index/own-creates.ts";
+import { Placement } from "../../src/services/cart/placement/placement.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
-import { Appender } from "../../src/log/appender.ts";
-import type { IdempotentProducer, LogRecord, NewRecord, PartitionEnds, SendOutcome } from "../../src/log/log.ts";
+import { Appender } from "../../src/log/append/appender.ts";
+import type { IdempotentProducer, LogRecord, NewRecord, PartitionEnds, SendOutcome } from "../../src/log/port.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
-import type { ActorState, HeldPartitions, PartitionView, ProjectionStore } from "../../src/partitions/projection.ts";
+import type { ActorState, HeldPartitions, PartitionView, ProjectionStore } from "../../src/runtime/projection.ts";
 
 const bytes = (text: string | Uint8Array | null): Buffer | null => (text === null ? null : Buffer.from(text as string));
 

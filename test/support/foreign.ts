@@ -5,10 +5,10 @@ import { createZstdCompress } from "node:zlib";
 import { type CompressionCodecs, CompressionTypes, Kafka, logLevel, type Message, Partitioners } from "kafkajs";
 import { compressFrameSync } from "lz4-napi";
 import { compressSync } from "snappy";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { KafkaLog } from "../../src/log/kafka/kafka-log.ts";
-import type { Log } from "../../src/log/log.ts";
-import { openSqliteLog } from "../../src/log/sqlite-log.ts";
+import type { Log } from "../../src/log/port.ts";
+import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
 import { tempDir } from "./temp-dir.ts";
 
 /**

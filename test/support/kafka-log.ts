@@ -1,6 +1,6 @@
-import { type Clock, systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/system/clock.ts";
 import { KafkaLog } from "../../src/log/kafka/kafka-log.ts";
-import type { Random } from "../../src/random.ts";
+import type { Random } from "../../src/system/random.ts";
 import type { TestBroker } from "./broker.ts";
 import { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
 

@@ -19,7 +19,7 @@ export function startOperation(
   env: Readonly<Record<string, string>>,
 ): Operation {
   const { PATH, HOME, TMPDIR } = process.env;
-  const tied = spawnTied([process.execPath, "src/operations/main.ts", command, ...args], {
+  const tied = spawnTied([process.execPath, "src/tools/main.ts", command, ...args], {
     cwd: repository,
     env: { PATH, HOME, TMPDIR, ...env },
   });

@@ -1,4 +1,4 @@
-import type { Log, Timestamp } from "../../src/log/log.ts";
+import type { Log, Timestamp } from "../../src/log/port.ts";
 
 /** A record as it lies in the log, every byte as Latin-1, null apart from empty, so that records can be compared and printed. */
 export interface ExactRecord {

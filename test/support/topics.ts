@@ -1,5 +1,5 @@
-import type { Log } from "../../src/log/log.ts";
-import type { BoundedRange } from "../../src/operations/connect/bounded-pipeline.ts";
+import type { Log } from "../../src/log/port.ts";
+import type { BoundedRange } from "../../src/tools/move/connect/bounded-pipeline.ts";
 import { waitUntil } from "./wait-until.ts";
 
 /** Creates a topic and waits until each partition has a leader, which on a busy broker takes a moment. */

@@ -1,18 +1,18 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { LogCartCommands } from "../../src/cart/cart-commands.ts";
-import type { IndexProgress } from "../../src/cart/index-progress.ts";
-import type { OrderIndex } from "../../src/cart/order-index.ts";
-import { OwnCreates } from "../../src/cart/own-creates.ts";
-import type { Placement } from "../../src/cart/placement.ts";
-import { parseCreateOrder, parseUpdateOrder } from "../../src/cart/requests.ts";
-import { systemClock } from "../../src/clock.ts";
+import { LogCartCommands } from "../../src/services/cart/commands/cart-commands.ts";
+import type { IndexProgress } from "../../src/services/cart/index/index-progress.ts";
+import type { OrderIndex } from "../../src/services/cart/index/order-index.ts";
+import { OwnCreates } from "../../src/services/cart/index/own-creates.ts";
+import type { Placement } from "../../src/services/cart/placement/placement.ts";
+import { parseCreateOrder, parseUpdateOrder } from "../../src/services/cart/endpoints/requests.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { isAppError } from "../../src/errors.ts";
 import { readJson } from "../../src/http/body.ts";
 import { HttpRequest } from "../../src/http/http-request.ts";
 import { UnreadBodies } from "../../src/http/unread-bodies.ts";
-import type { Appender } from "../../src/log/appender.ts";
-import type { NewRecord } from "../../src/log/log.ts";
+import type { Appender } from "../../src/log/append/appender.ts";
+import type { NewRecord } from "../../src/log/port.ts";
 import { decodeEvent, encodeEvent, EVENT_BYTES_MAX, isPoison } from "../../src/orders/event.ts";
 import { isEventId, isName, NAME_PATTERN, PLAIN_NAME_PATTERN, STATUSES } from "../../src/orders/order.ts";
 

@@ -9,10 +9,10 @@ import type { ServiceApi } from "../../src/api/openapi.ts";
 import { requestHeaders } from "../../src/api/headers.ts";
 import { documented } from "../../src/api/json-schema.ts";
 import { apiRoutes } from "../../src/api/routes.ts";
-import { cartApi } from "../../src/cart/operations.ts";
+import { cartApi } from "../../src/services/cart/endpoints/operations.ts";
 import { errorCatalogue } from "../../src/errors.ts";
 import { HttpRequest } from "../../src/http/http-request.ts";
-import { orderServiceApi } from "../../src/order-service/operations.ts";
+import { orderServiceApi } from "../../src/services/orders/operations.ts";
 import { type OpenApi, type Schema, schemaCheck } from "../support/api-document.ts";
 
 const topics = { orders_topic: "orders.events", dead_letter_topic: "orders.events.dlq" };

@@ -1,13 +1,13 @@
 import { expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { indexProjection } from "../../src/cart/index-projection.ts";
-import { OwnCreates } from "../../src/cart/own-creates.ts";
-import { type Config, readConfig } from "../../src/config.ts";
-import { orderProjection } from "../../src/order-service/order-projection.ts";
-import { stateIn } from "../../src/partitions/lost-logs.ts";
-import { appliedState, StateDir, storeName } from "../../src/partitions/state-dir.ts";
-import { PartitionStore } from "../../src/partitions/store.ts";
+import { indexProjection } from "../../src/services/cart/index/index-projection.ts";
+import { OwnCreates } from "../../src/services/cart/index/own-creates.ts";
+import { type Config, readConfig } from "../../src/config/config.ts";
+import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
+import { stateIn } from "../../src/runtime/store/lost-logs.ts";
+import { appliedState, StateDir, storeName } from "../../src/runtime/store/state-dir.ts";
+import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { openedDb } from "../support/opened-db.ts";
 import { tempDir } from "../support/temp-dir.ts";
 

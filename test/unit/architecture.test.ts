@@ -9,44 +9,58 @@ import { join, posix } from "node:path";
 type Tree = ReadonlyMap<string, string>;
 type Rule = (tree: Tree) => string[];
 
-const bottom = ["clock", "random", "errors", "file-access", "file-lock"];
-const services = ["cart", "order-service", "http"];
+const bottom = ["system", "errors"];
+const log = ["log", "log/append", "log/read", "log/group"];
+const logs = [...log, "log/open-log", "log/kafka", "log/sqlite"];
 
 /**
- * What each part of src may import besides itself. Whole imports: the services and main may use settings and telemetry; the
+ * The parts of src, and what each may import besides itself. Whole imports: the services and main may use settings and telemetry; the
  * pure and the reusable parts below are given values and functions, and know of both at most their types.
  */
 const mayImport: Record<string, readonly string[]> = {
-  clock: [],
-  random: [],
   errors: [],
-  "file-access": [],
-  "file-lock": [],
+  system: ["errors"],
   orders: bottom,
   log: bottom,
-  partitions: ["log", ...bottom],
+  "log/append": ["log", ...bottom],
+  "log/read": ["log", ...bottom],
+  "log/group": ["log", ...bottom],
+  "log/kafka": [...log, ...bottom],
+  "log/sqlite": [...log, ...bottom],
+  "log/open-log": [...logs, ...bottom],
+  runtime: [...log, ...bottom],
   config: bottom,
   telemetry: ["config", ...bottom],
-  http: ["config", "telemetry", "log", "partitions", ...bottom],
-  api: ["http", "partitions", "log", "orders", ...bottom],
-  cart: ["api", "http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
-  "order-service": ["api", "http", "config", "telemetry", "partitions", "log", "orders", ...bottom],
-  start: ["errors", "file-access"],
-  operations: ["start", "config", "telemetry", "log", "orders", ...bottom],
-  audit: ["start", "config", "telemetry", "log", "orders", ...bottom],
-  healthcheck: ["start", "config"],
-  main: ["start", "config", "telemetry", "partitions", "log", "orders", ...services, ...bottom],
+  http: ["config", "telemetry", "log", "runtime", ...bottom],
+  api: ["http", "runtime", "log", "orders", ...bottom],
+  "services/cart": ["api", "http", "config", "telemetry", "runtime", ...log, "orders", ...bottom],
+  "services/orders": ["api", "http", "config", "telemetry", "runtime", ...logs, "orders", ...bottom],
+  tools: ["config", "telemetry", ...logs, "orders", ...bottom],
+  healthcheck: ["system", "config"],
+  main: ["services/cart", "services/orders", "http", "config", "telemetry", "runtime", ...logs, "orders", ...bottom],
 };
 const mayImportTypes: Record<string, readonly string[]> = {
   log: ["config", "telemetry"],
-  partitions: ["config", "telemetry"],
+  "log/append": ["config", "telemetry"],
+  "log/kafka": ["config", "telemetry"],
+  "log/open-log": ["config", "telemetry"],
+  runtime: ["config", "telemetry"],
   config: ["log"],
 };
 
 const lines_max = 330;
+const files_max = 15;
 
-/** The first folder under src, or the file's name without its ending. */
-const partOf = (path: string) => path.split("/")[1]!.replace(/\.ts$/, "");
+/** The longest name of a part that the path begins with; of what is in none, the first folder under src or the file's name. */
+const partOf = (path: string): string => {
+  const below = path.replace(/^src\//, "").replace(/\.ts$/, "");
+  const names = below.split("/");
+  for (let n = names.length; n > 0; n--) {
+    const name = names.slice(0, n).join("/");
+    if (name in mayImport) return name;
+  }
+  return names[0] ?? "";
+};
 
 const importPattern =
   /^\s*(?:import|export)\s+(?<type>type\s)?(?:[^"';]*?\sfrom\s+)?"(?<from>\.[^"]+)"|\bimport\(\s*"(?<lazy>\.[^"]+)"\s*\)/gm;
@@ -71,6 +85,13 @@ const filesAreShort: Rule = (tree) =>
     return lines > lines_max ? [`${path} has ${lines} lines, more than ${lines_max}: split it where its ideas part.`] : [];
   });
 
+const foldersAreSmall: Rule = (tree) =>
+  [...Map.groupBy(tree.keys(), (path) => posix.dirname(path))]
+    .filter(([, paths]) => paths.length > files_max)
+    .map(
+      ([folder, paths]) => `${folder} holds ${paths.length} files, more than ${files_max}: it answers more than one question.`,
+    );
+
 const namesSayWhatIsInside: Rule = (tree) =>
   [...tree.keys()]
     .filter((path) => path.split("/").some((name) => /^(utils?|helpers?|common|misc)(\.ts)?$/.test(name) || name === "index.ts"))
@@ -78,10 +99,10 @@ const namesSayWhatIsInside: Rule = (tree) =>
 
 const mayAskTheWorld = [
   "src/main.ts",
-  "src/operations/main.ts",
-  "src/audit/main.ts",
-  "src/order-service/page/main.ts",
-  "src/clock.ts",
+  "src/tools/main.ts",
+  "src/tools/audit/main.ts",
+  "src/services/orders/page/main.ts",
+  "src/system/clock.ts",
 ];
 const worldPattern = /\bDate\.now\b|\bperformance\b|\bnew Date\b(?:\(\)|(?!\s*\())|\bMath\.random\b|\brandomUUID\b/g;
 const typescript = new Bun.Transpiler({ loader: "ts" });
@@ -113,20 +134,22 @@ const rules: { name: string; rule: Rule; breaks: Tree[]; keeps: Tree[] }[] = [
     name: "dependencies point one way",
     rule: dependenciesPointOneWay,
     breaks: [
-      one("src/orders/order.ts", `import { decode } from "../log/log.ts";`),
-      one("src/orders/order.ts", `import type { Config } from "../config.ts";`),
-      one("src/log/kafka/reader.ts", `import { a } from "../log.ts";\nimport {\n  b,\n  c,\n} from "../../telemetry/logger.ts";`),
-      one("src/partitions/actor.ts", `const money = await import("../orders/money.ts");`),
-      one("src/partitions/actor.ts", `export * from "../cart/app.ts";`),
-      one("src/partitions/actor.ts", `import "../main.ts";`),
-      one("src/cart/app.ts", `import { query } from "../order-service/queries.ts";`),
-      one("src/clock.ts", `import { fail } from "./errors.ts";`),
+      one("src/orders/order.ts", `import { decode } from "../log/port.ts";`),
+      one("src/orders/order.ts", `import type { Config } from "../config/config.ts";`),
+      one("src/log/kafka/log.ts", `import { a } from "../port.ts";\nimport {\n  b,\n  c,\n} from "../../telemetry/logger.ts";`),
+      one("src/log/append/appender.ts", `import { KafkaLog } from "../kafka/kafka-log.ts";`),
+      one("src/runtime/actor/actor.ts", `const money = await import("../../orders/money.ts");`),
+      one("src/runtime/partition-set.ts", `export * from "../services/cart/app.ts";`),
+      one("src/runtime/partition-set.ts", `import "../main.ts";`),
+      one("src/services/cart/app.ts", `import { query } from "../orders/query/queries.ts";`),
+      one("src/errors.ts", `import { systemClock } from "./system/clock.ts";`),
       one("src/shiny/new.ts", ""),
+      one("src/services/shiny/new.ts", ""),
     ],
     keeps: [
-      one("src/orders/order.ts", `import { money } from "./money.ts";\nimport type { Clock } from "../clock.ts";`),
-      one("src/log/kafka/reader.ts", `import type { Config } from "../../config.ts";`),
-      one("src/main.ts", `import { app } from "./cart/app.ts";`),
+      one("src/orders/order.ts", `import { money } from "./money.ts";\nimport type { Clock } from "../system/clock.ts";`),
+      one("src/log/kafka/read/reader.ts", `import type { Config } from "../../../config/config.ts";`),
+      one("src/main.ts", `import { app } from "./services/cart/app.ts";`),
     ],
   },
   {
@@ -134,6 +157,12 @@ const rules: { name: string; rule: Rule; breaks: Tree[]; keeps: Tree[] }[] = [
     rule: filesAreShort,
     breaks: [one("src/orders/order.ts", "\n".repeat(lines_max + 1))],
     keeps: [one("src/orders/order.ts", "\n".repeat(lines_max))],
+  },
+  {
+    name: `no folder holds more than ${files_max} files`,
+    rule: foldersAreSmall,
+    breaks: [new Map(Array.from({ length: files_max + 1 }, (_, n) => [`src/orders/n${n}.ts`, ""]))],
+    keeps: [new Map(Array.from({ length: files_max + 1 }, (_, n) => [`src/${n === 0 ? "orders" : "log"}/n${n}.ts`, ""]))],
   },
   {
     name: "no utils, no barrels",
@@ -144,15 +173,15 @@ const rules: { name: string; rule: Rule; breaks: Tree[]; keeps: Tree[] }[] = [
       one("src/orders/index.ts", ""),
       one("src/log/helpers.ts", ""),
     ],
-    keeps: [one("src/partitions/order-index.ts", ""), one("src/cart/utilisation.ts", "")],
+    keeps: [one("src/runtime/order-index.ts", ""), one("src/services/cart/utilisation.ts", "")],
   },
   {
     name: "tracing is loaded when it is asked for",
     rule: tracingIsLoadedWhenAskedFor,
     breaks: [
       one("src/main.ts", `import { Tracing } from "./telemetry/tracing.ts";`),
-      one("src/cart/app.ts", `import {\n  trace,\n} from "@opentelemetry/api";`),
-      one("src/cart/app.ts", `import "@opentelemetry/sdk-trace";`),
+      one("src/services/cart/app.ts", `import {\n  trace,\n} from "@opentelemetry/api";`),
+      one("src/services/cart/app.ts", `import "@opentelemetry/sdk-trace";`),
     ],
     keeps: [
       one("src/main.ts", `import type { Tracing } from "./telemetry/tracing.ts";`),
@@ -168,9 +197,9 @@ const rules: { name: string; rule: Rule; breaks: Tree[]; keeps: Tree[] }[] = [
       one("src/orders/order.ts", "export const at = performance.now();"),
       one("src/orders/order.ts", "export const at = new Date();"),
       one("src/orders/order.ts", "export const at = new Date;"),
-      one("src/cart/app.ts", "export const n = Math.random();"),
-      one("src/cart/app.ts", "export const newId = crypto.randomUUID;"),
-      one("src/cart/app.ts", `import { randomUUID } from "node:crypto";\nexport const id = randomUUID();`),
+      one("src/services/cart/app.ts", "export const n = Math.random();"),
+      one("src/services/cart/app.ts", "export const newId = crypto.randomUUID;"),
+      one("src/services/cart/app.ts", `import { randomUUID } from "node:crypto";\nexport const id = randomUUID();`),
     ],
     keeps: [
       one("src/orders/order.ts", "export const at = new DateTime();"),
@@ -178,7 +207,7 @@ const rules: { name: string; rule: Rule; breaks: Tree[]; keeps: Tree[] }[] = [
         "src/orders/order.ts",
         "// Date.now() is not asked here.\n/* nor Math.random() */\nexport const at = (ms: number) => new Date(ms);",
       ),
-      one("src/clock.ts", "export const now = () => Date.now();"),
+      one("src/system/clock.ts", "export const now = () => Date.now();"),
       one("src/main.ts", "export const newId = () => crypto.randomUUID();"),
     ],
   },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { assign } from "../../src/log/assignment.ts";
-import type { AssignmentMember } from "../../src/log/assignment.ts";
+import { assign } from "../../src/log/group/assignment.ts";
+import type { AssignmentMember } from "../../src/log/group/assignment.ts";
 
 const member = (id: string, owned: number[] = [], local: number[] = []): AssignmentMember => ({ id, owned, local });
 const plain = (assignment: Map<string, number[]>) => Object.fromEntries(assignment);

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { absentTopic } from "../../src/audit/absent-topic.ts";
-import { audit, type AuditOptions, type Finding } from "../../src/audit/audit.ts";
-import type { HeldPartition, OrderServiceClient, ServiceRow } from "../../src/audit/order-service-client.ts";
-import { ReferenceFold } from "../../src/audit/reference-fold.ts";
-import { table } from "../../src/audit/table.ts";
-import { systemClock } from "../../src/clock.ts";
-import { readConfig } from "../../src/config.ts";
-import type { NewRecord } from "../../src/log/log.ts";
-import { MemoryBroker, type MemoryFaults, noFaults } from "../../src/log/memory-log.ts";
+import { absentTopic } from "../../src/tools/audit/absent-topic.ts";
+import { audit, type AuditOptions, type Finding } from "../../src/tools/audit/audit.ts";
+import type { HeldPartition, OrderServiceClient, ServiceRow } from "../../src/tools/audit/order-service-client.ts";
+import { ReferenceFold } from "../../src/tools/audit/reference-fold.ts";
+import { table } from "../../src/tools/audit/table.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { readConfig } from "../../src/config/config.ts";
+import type { NewRecord } from "../../src/log/port.ts";
+import { MemoryBroker, type MemoryFaults, noFaults } from "../log/memory/memory-log.ts";
 import { created, record, updated } from "../runtime/rig.ts";
 
 const TOPIC = "orders.events";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { boundedPipeline } from "../../src/operations/connect/bounded-pipeline.ts";
+import { boundedPipeline } from "../../src/tools/move/connect/bounded-pipeline.ts";
 
 const pipelines = join(import.meta.dir, "../../pipelines");
 const ranges = [

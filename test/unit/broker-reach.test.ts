@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import { BrokerReach } from "../../src/log/kafka/broker-reach.ts";
-import type { Broker } from "../../src/log/kafka/cluster.ts";
-import { noCoordinator } from "../../src/log/kafka/coordinator.ts";
-import { whyNotJoined } from "../../src/log/kafka/join-failures.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { BrokerReach } from "../../src/log/kafka/connection/broker-reach.ts";
+import type { Broker } from "../../src/log/kafka/connection/cluster.ts";
+import { noCoordinator } from "../../src/log/kafka/connection/coordinator.ts";
+import { whyNotJoined } from "../../src/log/kafka/group/join-failures.ts";
 
 const at = (n: number) => ({ host: `kafka-${n}`, port: 9092 });
 const broker = (nodeId: number) => ({ nodeId, ...at(nodeId) });

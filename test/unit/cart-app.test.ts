@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { cartApp } from "../../src/cart/app.ts";
-import type { CartCommands, CreateOrder, RequestContext, UpdateStatus } from "../../src/cart/commands.ts";
-import { systemClock } from "../../src/clock.ts";
+import { cartApp } from "../../src/services/cart/app.ts";
+import type { CartCommands, CreateOrder, RequestContext, UpdateStatus } from "../../src/services/cart/commands/commands.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { AppError, type ErrorCode, errorCatalogue } from "../../src/errors.ts";
 import type { Readiness } from "../../src/http/health.ts";
 import { InFlight } from "../../src/http/in-flight.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { steadyTime, systemClock } from "../../src/clock.ts";
+import { steadyTime, systemClock } from "../../src/system/clock.ts";
 
 /** Sources that move as the test says. */
 function sources() {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import { ComparingReader } from "../../src/log/comparing-reader.ts";
-import type { NewRecord } from "../../src/log/log.ts";
-import { MemoryBroker } from "../../src/log/memory-log.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { ComparingReader } from "../../src/log/read/comparing-reader.ts";
+import type { NewRecord } from "../../src/log/port.ts";
+import { MemoryBroker } from "../log/memory/memory-log.ts";
 
 const TOPIC = "t";
 const LIMITS = { wait_ms_max: 5, partition_bytes_max: 1024 };

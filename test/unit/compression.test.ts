@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { compressFrameSync } from "lz4-napi";
 import { compressSync } from "snappy";
-import { CannotUnpack, decompress, UNPACKED_BYTES_MAX } from "../../src/log/kafka/compression.ts";
+import { CannotUnpack, decompress, UNPACKED_BYTES_MAX } from "../../src/log/kafka/records/compression.ts";
 
 const CODECS = [
   ["gzip", 1, (bytes: Buffer) => gzipSync(bytes)],

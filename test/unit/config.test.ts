@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { settingsHelp } from "../../src/config/settings.ts";
-import { type Env, readConfig } from "../../src/config.ts";
+import { type Env, readConfig } from "../../src/config/config.ts";
 import { isAppError } from "../../src/errors.ts";
 
 const pem = "-----BEGIN CERTIFICATE-----";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import { runConnect } from "../../src/operations/connect/connect-run.ts";
-import { MemoryBroker } from "../../src/log/memory-log.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { runConnect } from "../../src/tools/move/connect/connect-run.ts";
+import { MemoryBroker } from "../log/memory/memory-log.ts";
 
 const env = {
   log: new MemoryBroker({ clock: systemClock, newUuid: () => crypto.randomUUID() }).connect("test"),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { crc32c } from "../../src/log/kafka/crc32c.ts";
+import { crc32c } from "../../src/log/kafka/records/crc32c.ts";
 
 const bitByBit = (bytes: Uint8Array): number => {
   let crc = 0xffffffff;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import type { Header, LogRecord } from "../../src/log/log.ts";
-import { DEAD_LETTER_HEADERS } from "../../src/log/operation-headers.ts";
-import { type Claim, claimFor, DeliveredLetters, LETTERS_KNOWN_MAX } from "../../src/partitions/delivered-letters.ts";
-import { fittingLetter, letterBytes, letterRecord } from "../../src/partitions/letter-record.ts";
-import { targetsOf } from "../../src/partitions/letter-search.ts";
+import type { Header, LogRecord } from "../../src/log/port.ts";
+import { DEAD_LETTER_HEADERS } from "../../src/log/record-headers.ts";
+import { type Claim, claimFor, DeliveredLetters, LETTERS_KNOWN_MAX } from "../../src/runtime/dead-letters/delivered-letters.ts";
+import { fittingLetter, letterBytes, letterRecord } from "../../src/runtime/dead-letters/letter-record.ts";
+import { targetsOf } from "../../src/runtime/dead-letters/letter-search.ts";
 
 const record = (offset: number, more: Partial<LogRecord> = {}): LogRecord => ({
   offset,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
 import fc from "fast-check";
-import type { LogRecord } from "../../src/log/log.ts";
-import { orderProjection } from "../../src/order-service/order-projection.ts";
+import type { LogRecord } from "../../src/log/port.ts";
+import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
 import {
   createdFact,
   DIGEST_MODULUS,

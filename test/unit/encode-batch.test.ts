@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { BatchOutput, encodeBatch } from "../../src/log/kafka/encode-batch.ts";
-import { decodeBatches } from "../../src/log/kafka/record-batch.ts";
-import type { NewRecord } from "../../src/log/log.ts";
+import { BatchOutput, encodeBatch } from "../../src/log/kafka/records/encode-batch.ts";
+import { decodeBatches } from "../../src/log/kafka/records/record-batch.ts";
+import type { NewRecord } from "../../src/log/port.ts";
 import { timestampOf } from "../../src/log/timestamp.ts";
 
 const producer = { producerId: 7, producerEpoch: 1, sequence: 0, transactional: false };

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import type { Log, TopicEnds } from "../../src/log/log.ts";
-import { EndsInquiry } from "../../src/partitions/ends-inquiry.ts";
-import { Outage } from "../../src/partitions/outage.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import type { Log, TopicEnds } from "../../src/log/port.ts";
+import { EndsInquiry } from "../../src/runtime/read/ends-inquiry.ts";
+import { Outage } from "../../src/runtime/read/outage.ts";
 
 interface Asker {
   readonly question: number;

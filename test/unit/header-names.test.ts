@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { BatchOutput, encodeBatch } from "../../src/log/kafka/encode-batch.ts";
+import { BatchOutput, encodeBatch } from "../../src/log/kafka/records/encode-batch.ts";
 import { bytesOfName, nameOf } from "../../src/log/header-names.ts";
-import { decodeHeaders, encodeHeaders } from "../../src/log/sqlite-headers.ts";
+import { decodeHeaders, encodeHeaders } from "../../src/log/sqlite/sqlite-headers.ts";
 
 test("any bytes of a name are read and written again as they were, and UTF-8 as its text", () => {
   fc.assert(fc.property(fc.uint8Array(), (bytes) => expect(bytesOfName(nameOf(Buffer.from(bytes)))).toEqual(Buffer.from(bytes))));

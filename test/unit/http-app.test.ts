@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { AppError, isAppError } from "../../src/errors.ts";
 import { healthRoutes } from "../../src/http/health.ts";
 import { InFlight } from "../../src/http/in-flight.ts";

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
-import { type Clock, systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/system/clock.ts";
 import { isAppError } from "../../src/errors.ts";
 import { parseTracestate } from "../../src/http/headers.ts";
 import { hostName, ServedHosts } from "../../src/http/hosts.ts";

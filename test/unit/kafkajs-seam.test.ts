@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { createRequire } from "node:module";
 import { Kafka, logLevel } from "kafkajs";
-import { systemClock } from "../../src/clock.ts";
-import { checkPrivateParts } from "../../src/log/kafka/cluster.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { checkPrivateParts } from "../../src/log/kafka/connection/cluster.ts";
 import { KafkaLog } from "../../src/log/kafka/kafka-log.ts";
 
 const requireOf = createRequire(import.meta.url);

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import type { LogRecord } from "../../src/log/log.ts";
-import { LetterNews } from "../../src/partitions/letter-news.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import type { LogRecord } from "../../src/log/port.ts";
+import { LetterNews } from "../../src/runtime/dead-letters/letter-news.ts";
 
 const AT = Date.parse("2026-11-25T12:00:00Z");
 

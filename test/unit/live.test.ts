@@ -1,17 +1,17 @@
 import { afterEach, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
-import { type Clock, systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
 import { clientShare } from "../../src/http/places.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { type RunningService, serve } from "../../src/http/serve.ts";
 import { serviceApp } from "../../src/http/service.ts";
-import type { LogRecord } from "../../src/log/log.ts";
-import type { DeadLetterTally } from "../../src/order-service/dead-letter-tally.ts";
-import { Live, LIVE_CLIENTS_MAX } from "../../src/order-service/live.ts";
-import type { LiveFigures, LiveHistory } from "../../src/order-service/live-figures.ts";
-import { HISTORY_ROWS, LiveSampler } from "../../src/order-service/live-sampler.ts";
-import type { OrderPartitions } from "../../src/order-service/queries.ts";
+import type { LogRecord } from "../../src/log/port.ts";
+import type { DeadLetterTally } from "../../src/services/orders/dead-letters/dead-letter-tally.ts";
+import { Live, LIVE_CLIENTS_MAX } from "../../src/services/orders/live/live.ts";
+import type { LiveFigures, LiveHistory } from "../../src/services/orders/live/live-figures.ts";
+import { HISTORY_ROWS, LiveSampler } from "../../src/services/orders/live/live-sampler.ts";
+import type { OrderPartitions } from "../../src/services/orders/query/queries.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { waitUntil } from "../support/wait-until.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { lostHeadConcern, lostHeads } from "../../src/partitions/lost-heads.ts";
+import { lostHeadConcern, lostHeads } from "../../src/runtime/topics/lost-heads.ts";
 
 const ends = (startOffset: number) => ({ startOffset, endOffset: 9, stableOffset: 9, leaderEpoch: 0 });
 const held = (partition: number, startedAt = 0) => ({ partition, startedAt, view: {} });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import type { Clock } from "../../src/clock.ts";
-import type { Connections } from "../../src/log/kafka/connections.ts";
-import { KafkaMembership } from "../../src/log/kafka/membership.ts";
+import type { Clock } from "../../src/system/clock.ts";
+import type { Connections } from "../../src/log/kafka/connection/connections.ts";
+import { KafkaMembership } from "../../src/log/kafka/group/membership.ts";
 
 /** What the listener is told within `passing_ms` of a time that passes at once, while every join fails by this type. */
 async function toldWithin(passing_ms: number, type: string): Promise<string[]> {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { nearMisses } from "../../src/config/near-misses.ts";
 import { settingsTable } from "../../src/config/settings.ts";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/config.ts";
 
 const settings = settingsTable.map(([name]) => name);
 const meantBy = (name: string, value = "x") =>

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 
-const SOURCE = join(import.meta.dir, "../../src/partitions/state-dir.ts");
+const SOURCE = join(import.meta.dir, "../../src/runtime/store/state-dir.ts");
 
 /** Opens a store in a process that may have so many open files, after it has opened `taken` others. */
 async function storeOpenedIn(limit_files: number, taken: number): Promise<string> {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type Env, readConfig } from "../../src/config.ts";
+import { type Env, readConfig } from "../../src/config/config.ts";
 
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" };
 const traces = (env: Env, readFile?: (path: string) => string) => readConfig({ ...endpoint, ...env }, readFile).traces;

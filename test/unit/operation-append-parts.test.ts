@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { AppError } from "../../src/errors.ts";
-import { BatchOutput, encodeBatch } from "../../src/log/kafka/encode-batch.ts";
-import type { NewRecord } from "../../src/log/log.ts";
-import { appendPart, type Outgoing, parts } from "../../src/operations/append-parts.ts";
+import { BatchOutput, encodeBatch } from "../../src/log/kafka/records/encode-batch.ts";
+import type { NewRecord } from "../../src/log/port.ts";
+import { appendPart, type Outgoing, parts } from "../../src/tools/move/append-parts.ts";
 
 const outgoing = (n: number, value: string): Outgoing => ({
   from: { partition: 0, offset: n },

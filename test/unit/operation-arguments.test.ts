@@ -9,7 +9,7 @@ import {
   readTime,
   readTopic,
   readWindow,
-} from "../../src/operations/arguments.ts";
+} from "../../src/tools/arguments.ts";
 
 const NOW_MS = Date.parse("2026-11-25T12:00:00Z");
 const KINDS = { from: "text", to: "text", orders: "text", yes: "flag" } as const;

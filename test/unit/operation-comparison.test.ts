@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { LogRecord, NewRecord } from "../../src/log/log.ts";
-import { comparePartition, type PartitionComparison } from "../../src/operations/comparison.ts";
+import type { LogRecord, NewRecord } from "../../src/log/port.ts";
+import { comparePartition, type PartitionComparison } from "../../src/tools/compare/comparison.ts";
 
 const PARTITION = 2;
 const written = (offset: number): NewRecord => ({

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { linesOf } from "../../src/operations/lines.ts";
+import { linesOf } from "../../src/tools/terminal/lines.ts";
 
 async function* pieces(text: string, size: number): AsyncGenerator<Buffer> {
   const bytes = Buffer.from(text);

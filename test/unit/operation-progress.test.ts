@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import { Console } from "../../src/operations/progress.ts";
-import { Rate } from "../../src/operations/rate.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { Console } from "../../src/tools/terminal/progress.ts";
+import { Rate } from "../../src/tools/terminal/rate.ts";
 
 /** A clock whose time passes when it is slept on, or set. */
 function stoppedClock() {

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import type { Header, LogRecord, NewRecord } from "../../src/log/log.ts";
-import { recordDifference } from "../../src/operations/record-difference.ts";
-import { replayedFrom, replayedRecord } from "../../src/operations/replayed-record.ts";
-import { eventType, matches, type Selection } from "../../src/operations/selection.ts";
+import type { Header, LogRecord, NewRecord } from "../../src/log/port.ts";
+import { recordDifference } from "../../src/tools/compare/record-difference.ts";
+import { replayedFrom, replayedRecord } from "../../src/tools/replay/replayed-record.ts";
+import { eventType, matches, type Selection } from "../../src/tools/scan/selection.ts";
 
 const record = (
   given: Partial<Omit<LogRecord, "headers">> & { headers?: readonly (readonly [string, string | null])[] } = {},

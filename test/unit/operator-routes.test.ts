@@ -1,13 +1,13 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { type RunningService, serve } from "../../src/http/serve.ts";
 import { serviceApp } from "../../src/http/service.ts";
 import { HttpRequest } from "../../src/http/http-request.ts";
-import { GUESS_WINDOW_MS, GUESSES_MAX, OperatorGuard } from "../../src/order-service/operator-guard.ts";
-import { operatorRoutes, ROW_PAGES_MAX } from "../../src/order-service/operator-routes.ts";
-import type { OrderPartitions, OrderRow } from "../../src/order-service/queries.ts";
+import { GUESS_WINDOW_MS, GUESSES_MAX, OperatorGuard } from "../../src/services/orders/operator/operator-guard.ts";
+import { operatorRoutes, ROW_PAGES_MAX } from "../../src/services/orders/operator/operator-routes.ts";
+import type { OrderPartitions, OrderRow } from "../../src/services/orders/query/queries.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 
 const TOKEN = "night-shift-7";

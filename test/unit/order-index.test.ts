@@ -1,10 +1,10 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { indexProjection, type IndexView } from "../../src/cart/index-projection.ts";
-import { OrderIndex } from "../../src/cart/order-index.ts";
-import { OwnCreates } from "../../src/cart/own-creates.ts";
+import { indexProjection, type IndexView } from "../../src/services/cart/index/index-projection.ts";
+import { OrderIndex } from "../../src/services/cart/index/order-index.ts";
+import { OwnCreates } from "../../src/services/cart/index/own-creates.ts";
 import { AppError } from "../../src/errors.ts";
-import type { HeldPartitions, PartitionView } from "../../src/partitions/projection.ts";
+import type { HeldPartitions, PartitionView } from "../../src/runtime/projection.ts";
 
 const rebuilt = new AppError("CATCHING_UP", "The index is damaged and is rebuilt; ask again.");
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import { orderListing, Turns } from "../../src/order-service/order-listing.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { orderListing, Turns } from "../../src/services/orders/query/order-listing.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 
 const logger = createLogger({ level: "silent", format: "json" });

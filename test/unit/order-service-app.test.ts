@@ -1,14 +1,14 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { AppError, type ErrorCode, errorCatalogue } from "../../src/errors.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { serve } from "../../src/http/serve.ts";
 import { clientShare } from "../../src/http/places.ts";
-import { LISTINGS_MAX, orderServiceApp } from "../../src/order-service/app.ts";
-import type { OrderPartitions, OrderRow, OrdersView } from "../../src/order-service/queries.ts";
+import { LISTINGS_MAX, orderServiceApp } from "../../src/services/orders/app.ts";
+import type { OrderPartitions, OrderRow, OrdersView } from "../../src/services/orders/query/queries.ts";
 import type { Order } from "../../src/orders/order.ts";
-import type { PartitionView } from "../../src/partitions/projection.ts";
+import type { PartitionView } from "../../src/runtime/projection.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { ApiDocument } from "../support/api-document.ts";

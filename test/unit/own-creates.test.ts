@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { indexProjection } from "../../src/cart/index-projection.ts";
-import { OwnCreates } from "../../src/cart/own-creates.ts";
-import type { LogRecord } from "../../src/log/log.ts";
+import { indexProjection } from "../../src/services/cart/index/index-projection.ts";
+import { OwnCreates } from "../../src/services/cart/index/own-creates.ts";
+import type { LogRecord } from "../../src/log/port.ts";
 import { encodeEvent, type OrderEvent } from "../../src/orders/event.ts";
 
 const create = (orderId: string, eventId: string, itemId = "ITEM-1"): string => {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { hexDump, visible } from "../../src/order-service/page/format.ts";
+import { hexDump, visible } from "../../src/services/orders/page/format.ts";
 
 test("what cannot be seen is shown, and nothing turns the writing direction", () => {
   expect(visible("a\u0000b\u001bc\u007fd\u009be")).toBe("a␀b␛c\\u007fd\\u009be");

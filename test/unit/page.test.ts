@@ -1,16 +1,16 @@
 import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
-import { cartPage } from "../../src/cart/cart-page.ts";
-import { systemClock } from "../../src/clock.ts";
+import { cartPage } from "../../src/services/cart/endpoints/cart-page.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { HttpRequest, type Origin } from "../../src/http/http-request.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { pageRoutes } from "../../src/http/page.ts";
 import { serve } from "../../src/http/serve.ts";
 import { serviceApp } from "../../src/http/service.ts";
-import { tryRoutes } from "../../src/order-service/try-routes.ts";
+import { tryRoutes } from "../../src/services/orders/page/try-routes.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 
-const entry = join(import.meta.dir, "../../src/order-service/page/index.html");
+const entry = join(import.meta.dir, "../../src/services/orders/page/index.html");
 const asked: { method: string; path: string; client: string; body: string; contentType: string | null }[] = [];
 const cart = async (request: Request, { path = "", address }: Origin = {}) => {
   asked.push({

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { COUNT_TRUSTED_MS_MAX, Placement } from "../../src/cart/placement.ts";
-import type { Clock } from "../../src/clock.ts";
+import { COUNT_TRUSTED_MS_MAX, Placement } from "../../src/services/cart/placement/placement.ts";
+import type { Clock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 

@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { compressFrameSync } from "lz4-napi";
 import { compressSync } from "snappy";
-import { BatchOutput, encodeBatch } from "../../src/log/kafka/encode-batch.ts";
-import { decodeBatches } from "../../src/log/kafka/record-batch.ts";
-import type { NewRecord } from "../../src/log/log.ts";
+import { BatchOutput, encodeBatch } from "../../src/log/kafka/records/encode-batch.ts";
+import { decodeBatches } from "../../src/log/kafka/records/record-batch.ts";
+import type { NewRecord } from "../../src/log/port.ts";
 import { seededRandom } from "../simulation/scheduler.ts";
 
 /** `FUZZ_BATCHES=1000000 FUZZ_SEED=7 bun test test/unit/record-batch-fuzz.test.ts` runs more, or others. */

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
-import { Refusals } from "../../src/log/refusals.ts";
+import { Refusals } from "../../src/log/append/refusals.ts";
 
 function refusals() {
   const told: string[] = [];

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type Cart, RestartingCart } from "../../src/cart/restarting-cart.ts";
+import { type Cart, RestartingCart } from "../../src/services/cart/restarting-cart.ts";
 
 function carts() {
   const events: string[] = [];

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import type { RestoreProgress } from "../../src/partitions/projection.ts";
-import { RestoreMeter } from "../../src/partitions/restore-meter.ts";
+import type { RestoreProgress } from "../../src/runtime/projection.ts";
+import { RestoreMeter } from "../../src/runtime/read/restore-meter.ts";
 
 const NOBODY_FAR = 100;
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Standstill } from "../../src/partitions/standstill.ts";
+import { Standstill } from "../../src/runtime/actor/standstill.ts";
 
 const at = (nextOffset: number, state: "running" | "halted" | "catching-up" = "running", hindered?: string) => [
   { partition: 3, state, nextOffset, hindered },

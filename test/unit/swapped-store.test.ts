@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { orderProjection } from "../../src/order-service/order-projection.ts";
-import { openDatabase, PartitionStore } from "../../src/partitions/store.ts";
+import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
+import { openDatabase, PartitionStore } from "../../src/runtime/store/store.ts";
 import { openedDb } from "../support/opened-db.ts";
 import { tempDir } from "../support/temp-dir.ts";
 

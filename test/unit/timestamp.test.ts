@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { timestampOf, timeText } from "../../src/log/timestamp.ts";
-import { archiveLine, parseArchiveLine } from "../../src/operations/archive-line.ts";
+import { archiveLine, parseArchiveLine } from "../../src/tools/archive/archive-line.ts";
 
 const anyTimestamp = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
 

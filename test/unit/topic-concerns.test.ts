@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import type { TopicDescription } from "../../src/log/log.ts";
+import type { TopicDescription } from "../../src/log/port.ts";
 import {
   letterBytesMax,
   letterBytesNeeded,
   type TopicConcern,
   topicConcerns,
   type TopicUse,
-} from "../../src/partitions/topic-concerns.ts";
+} from "../../src/runtime/topics/topic-concerns.ts";
 
 const MIB = 1024 * 1024;
 

@@ -1,7 +1,7 @@
 import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from "kafkajs";
-import type { Clock } from "../../clock.ts";
+import type { Clock } from "../../system/clock.ts";
 import { AppError } from "../../errors.ts";
-import type { Random } from "../../random.ts";
+import type { Random } from "../../system/random.ts";
 import type { BackoffLimits } from "../backoff.ts";
 import type {
   CreatedTopic,
@@ -16,17 +16,17 @@ import type {
   TopicEnds,
   TopicOptions,
   Watermarks,
-} from "../log.ts";
-import { type Address, BrokerReach } from "./broker-reach.ts";
-import { brokerMaker, checkPrivateParts } from "./cluster.ts";
-import { Connections } from "./connections.ts";
-import { KafkaFencedProducer } from "./fenced-producer.ts";
-import { TopicLeaders } from "./leaders.ts";
-import { KafkaMembership } from "./membership.ts";
-import { byLeader, listOffsets, topicEnds } from "./offsets.ts";
-import { KafkaProducer } from "./producer.ts";
+} from "../port.ts";
+import { type Address, BrokerReach } from "./connection/broker-reach.ts";
+import { brokerMaker, checkPrivateParts } from "./connection/cluster.ts";
+import { Connections } from "./connection/connections.ts";
+import { KafkaFencedProducer } from "./append/fenced-producer.ts";
+import { TopicLeaders } from "./connection/leaders.ts";
+import { KafkaMembership } from "./group/membership.ts";
+import { byLeader, listOffsets, topicEnds } from "./group/offsets.ts";
+import { KafkaProducer } from "./append/producer.ts";
 import { describeError, unavailable } from "./protocol/errors.ts";
-import { KafkaReader } from "./reader.ts";
+import { KafkaReader } from "./read/reader.ts";
 import { createTopic, describeTopic, type TopicContext } from "./topic-settings.ts";
 
 export interface KafkaLogOptions extends BackoffLimits {

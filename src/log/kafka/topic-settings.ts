@@ -1,8 +1,8 @@
-import type { Clock } from "../../clock.ts";
+import type { Clock } from "../../system/clock.ts";
 import { AppError } from "../../errors.ts";
-import type { CreatedTopic, TopicDescription, TopicOptions } from "../log.ts";
-import type { Connections } from "./connections.ts";
-import type { TopicLeaders } from "./leaders.ts";
+import type { CreatedTopic, TopicDescription, TopicOptions } from "../port.ts";
+import type { Connections } from "./connection/connections.ts";
+import type { TopicLeaders } from "./connection/leaders.ts";
 import {
   describeError,
   ERROR_CLUSTER_AUTHORIZATION_FAILED,

@@ -1,6 +1,6 @@
-import type { FetchLimits, Isolation } from "../../log.ts";
-import type { Exchange } from "../cluster.ts";
-import type { AbortedTransaction } from "../record-batch.ts";
+import type { FetchLimits, Isolation } from "../../port.ts";
+import type { Exchange } from "../connection/cluster.ts";
+import type { AbortedTransaction } from "../records/record-batch.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
 /** A fetch answer is at most about this large, whatever the number of partitions. */

@@ -1,4 +1,4 @@
-import type { Exchange } from "../cluster.ts";
+import type { Exchange } from "../connection/cluster.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
 export interface PartitionBatch {

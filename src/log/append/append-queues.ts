@@ -1,0 +1,116 @@
+import type { AppError } from "../../errors.ts";
+import type { NewRecord, SendOutcome } from "../port.ts";
+import { BATCH_HEAD_BYTES } from "./record-size.ts";
+
+/** Where the log has a record. */
+export type Appended = Exclude<SendOutcome, { readonly error: AppError }>;
+
+export interface Waiting {
+  readonly record: NewRecord;
+  /** What it takes of a batch, at most. */
+  readonly bytes: number;
+  readonly deadline_ms: number;
+  readonly resolve: (appended: Appended) => void;
+  readonly reject: (error: AppError) => void;
+  /** Its deadline passed while it was in flight. */
+  isOverdue: boolean;
+}
+
+/** What waits for one partition. */
+export interface Queue {
+  readonly partition: number;
+  waiting: Waiting[];
+  isSending: boolean;
+  /** Why its last send failed. It then has a lane of its own, until one works. */
+  failure: AppError | undefined;
+}
+
+/** Of a batch: of all its partitions together, and of each. */
+export interface BatchLimits {
+  readonly records_max: number;
+  readonly bytes_max: number;
+  readonly partition_bytes_max: number;
+}
+
+/** What waits to be appended, a queue for each partition, and how much it is in all. */
+export class AppendQueues implements Iterable<Queue> {
+  records = 0;
+  bytes = 0;
+  /** Those of which only some went last time come last. */
+  readonly #queues = new Map<number, Queue>();
+
+  /** `expired` is told of each whose deadline passed before it was taken. */
+  constructor(private readonly expired: (waiting: Waiting, queue: Queue) => void) {}
+
+  [Symbol.iterator](): Iterator<Queue> {
+    return this.#queues.values();
+  }
+
+  of(partition: number): Queue {
+    const found = this.#queues.get(partition);
+    if (found) return found;
+    const queue: Queue = { partition, waiting: [], isSending: false, failure: undefined };
+    this.#queues.set(partition, queue);
+    return queue;
+  }
+
+  push(waiting: Waiting): Queue {
+    const queue = this.of(waiting.record.partition);
+    queue.waiting.push(waiting);
+    this.records++;
+    this.bytes += waiting.bytes;
+    return queue;
+  }
+
+  /** Before what waits, in the order given. */
+  putBack(again: readonly Waiting[]): void {
+    for (const waiting of again.toReversed()) {
+      this.of(waiting.record.partition).waiting.unshift(waiting);
+      this.records++;
+      this.bytes += waiting.bytes;
+    }
+  }
+
+  /** The next batch of these partitions; at least one record, unless all are too late. */
+  take(queues: readonly Queue[], { records_max, bytes_max, partition_bytes_max }: BatchLimits, now_ms: number): Waiting[] {
+    const batch: Waiting[] = [];
+    let bytes = 0;
+    for (const queue of queues) {
+      let ofPartition_bytes = BATCH_HEAD_BYTES;
+      let taken = 0;
+      for (const waiting of queue.waiting) {
+        if (waiting.deadline_ms > now_ms) {
+          if (batch.length >= records_max || (batch.length > 0 && bytes + waiting.bytes > bytes_max)) break;
+          if (ofPartition_bytes > BATCH_HEAD_BYTES && ofPartition_bytes + waiting.bytes > partition_bytes_max) break;
+          ofPartition_bytes += waiting.bytes;
+          bytes += waiting.bytes;
+          batch.push(waiting);
+        } else this.expired(waiting, queue);
+        this.#left(waiting);
+        taken++;
+      }
+      queue.waiting.splice(0, taken);
+      if (taken === 0 || queue.waiting.length === 0) continue;
+      this.#queues.delete(queue.partition);
+      this.#queues.set(queue.partition, queue);
+    }
+    return batch;
+  }
+
+  expire(now_ms: number): void {
+    for (const queue of this.#queues.values()) {
+      if (!queue.waiting.some((waiting) => waiting.deadline_ms <= now_ms)) continue;
+      queue.waiting = queue.waiting.filter((waiting) => {
+        if (waiting.deadline_ms > now_ms) return true;
+        this.#left(waiting);
+        this.expired(waiting, queue);
+        return false;
+      });
+    }
+  }
+
+  #left({ bytes }: Waiting): void {
+    this.records--;
+    this.bytes -= bytes;
+  }
+}

@@ -1,0 +1,93 @@
+import type { AppError } from "../../../errors.ts";
+import type { NewRecord, SendOutcome } from "../../port.ts";
+import { invalidTimestamp, isTimestamp } from "../../timestamp.ts";
+import type { BatchOutput } from "../records/encode-batch.ts";
+
+/** Some records of one partition that are appended as one batch, or not at all. */
+export interface Part {
+  readonly partition: number;
+  /** By their place in what the caller gave. */
+  readonly indexes: readonly number[];
+  bytes: Buffer | undefined;
+  /** It was sent, and whether the log has it is not known. */
+  isUnsure: boolean;
+  /** How often it took another producer id. */
+  newIds: number;
+  /** Why it is not appended yet. */
+  cause: string;
+}
+
+/** One call of `send`: the parts that wait for each partition, first things first, and what has become of the records. */
+export class Sending {
+  readonly outcomes: SendOutcome[] = [];
+  /** Counts what has come of parts, so that it can be told whether a round got anywhere. */
+  steps = 0;
+  /** False once a send was given up: its request may still be written, and reads its batch's bytes then. */
+  isOutputFree = true;
+  readonly #waiting = new Map<number, Part[]>();
+
+  constructor(
+    readonly records: readonly NewRecord[],
+    parts: readonly Part[],
+    readonly deadline_ms: number,
+    readonly output: BatchOutput,
+  ) {
+    for (const part of parts) this.#waiting.set(part.partition, [part]);
+    for (const [index, { timestamp_ms }] of records.entries())
+      if (!isTimestamp(timestamp_ms)) this.outcomes[index] = { error: invalidTimestamp(timestamp_ms) };
+  }
+
+  get isDone(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  heads(): Part[] {
+    return [...this.#waiting.values()].map(([part]) => part as Part);
+  }
+
+  appended(part: Part, baseOffset: number, leaderEpoch: number): void {
+    for (const [i, index] of part.indexes.entries()) this.outcomes[index] = { offset: baseOffset + i, leaderEpoch };
+    this.#done(part);
+  }
+
+  refuse(part: Part, error: AppError): void {
+    for (const index of part.indexes) this.outcomes[index] = { error };
+    this.#done(part);
+  }
+
+  split(part: Part): void {
+    const half = Math.ceil(part.indexes.length / 2);
+    const halves = [part.indexes.slice(0, half), part.indexes.slice(half)];
+    const parts = halves.map((indexes) => newPart(part.partition, indexes, part.cause));
+    this.#waiting.get(part.partition)?.splice(0, 1, ...parts);
+    this.steps++;
+  }
+
+  #done(part: Part): void {
+    this.steps++;
+    const waiting = this.#waiting.get(part.partition);
+    waiting?.shift();
+    if (waiting?.length === 0) this.#waiting.delete(part.partition);
+  }
+}
+
+const newPart = (partition: number, indexes: readonly number[], cause = "the broker did not answer"): Part => ({
+  partition,
+  indexes,
+  bytes: undefined,
+  isUnsure: false,
+  newIds: 0,
+  cause,
+});
+
+/** One of each partition; without records that no log takes. */
+export function partsOf(records: readonly NewRecord[]): Part[] {
+  const byPartition = new Map<number, number[]>();
+  for (const [index, { partition, timestamp_ms }] of records.entries()) {
+    if (!isTimestamp(timestamp_ms)) continue;
+    const indexes = byPartition.get(partition);
+    if (indexes) indexes.push(index);
+    else byPartition.set(partition, [index]);
+  }
+  return [...byPartition].map(([partition, indexes]) => newPart(partition, indexes));
+}

@@ -1,0 +1,209 @@
+import { createRequire } from "node:module";
+import { type Kafka } from "kafkajs";
+
+/**
+ * The one seam to what kafkajs keeps private: its brokers, which are connections that log in and speak the protocol. kafkajs 2.2.4
+ * is pinned and no longer changes. Why we go below its consumer, and below its cluster: docs/decisions/0001-below-the-kafkajs-consumer.md.
+ */
+export interface Broker {
+  readonly connectionPool: ConnectionPool;
+  /** What the broker speaks, by API key; null until it is connected. */
+  readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null;
+  connect(): Promise<void>;
+  disconnect(): Promise<void>;
+  deleteRecords(options: { topics: { topic: string; partitions: { partition: number; offset: string }[] }[] }): Promise<unknown>;
+  createPartitions(options: { topicPartitions: { topic: string; count: number }[] }): Promise<unknown>;
+  findGroupCoordinator(options: { groupId: string; coordinatorType: number }): Promise<{
+    readonly coordinator: { readonly nodeId: number; readonly host: string; readonly port: number };
+  }>;
+  initProducerId(options: {
+    transactionalId?: string;
+    transactionTimeout: number;
+  }): Promise<{ producerId: string; producerEpoch: number }>;
+  addPartitionsToTxn(options: Transaction & { topics: { topic: string; partitions: number[] }[] }): Promise<unknown>;
+  endTxn(options: Transaction & { transactionResult: boolean }): Promise<unknown>;
+  syncGroup(options: {
+    groupId: string;
+    generationId: number;
+    memberId: string;
+    groupAssignment: { memberId: string; memberAssignment: Buffer }[];
+  }): Promise<{ memberAssignment: Buffer }>;
+  heartbeat(options: { groupId: string; groupGenerationId: number; memberId: string }): Promise<unknown>;
+  leaveGroup(options: { groupId: string; memberId: string }): Promise<unknown>;
+  offsetCommit(options: {
+    groupId: string;
+    groupGenerationId: number;
+    memberId: string;
+    topics: { topic: string; partitions: { partition: number; offset: string }[] }[];
+  }): Promise<unknown>;
+}
+
+/** Two connections to one broker: fetches have one of their own, so that nothing waits behind a long poll. */
+export interface ConnectionPool {
+  readonly host: string;
+  readonly port: number;
+  readonly pool: readonly Connection[];
+  getConnection(index: number): Promise<Connection>;
+}
+
+export interface Connection {
+  isConnected(): boolean;
+  /** Called with whatever comes from the broker. */
+  processData(data: Buffer): void;
+  /** What waits for an answer fails with the error. */
+  rejectRequests(error: Error): void;
+  disconnect(): Promise<unknown>;
+  send<T>(exchange: Exchange<T>): Promise<T>;
+  /** Of the answer that is under way. Only a connection that was made has this, and what follows. */
+  readonly bytesNeeded?: number;
+  readonly socket?: { destroy(): void } | null;
+}
+
+interface Transaction {
+  readonly transactionalId: string;
+  readonly producerId: number;
+  readonly producerEpoch: number;
+}
+
+/** One request and how its answer is read, in the form kafkajs' connections take; with our patch also in chunks. */
+export interface Exchange<T> {
+  readonly request: {
+    apiKey: number;
+    apiVersion: number;
+    apiName: string;
+    encode(): Promise<{ readonly chunks: readonly Buffer[] }>;
+  };
+  readonly response: { decode(payload: Buffer): Promise<T>; parse(decoded: T): Promise<T> };
+  readonly requestTimeout: number;
+}
+
+const requireOf = createRequire(import.meta.url);
+
+interface BrokerPool {
+  readonly rootLogger: unknown;
+  readonly connectionPoolBuilder: { build(address: { host: string; port: number }): Promise<ConnectionPool> };
+  createBroker(options: { logger: unknown; connectionPool: ConnectionPool; nodeId: number | null }): Broker;
+}
+
+type CreateCluster = (options: { allowAutoTopicCreation: boolean }) => { readonly brokerPool: BrokerPool };
+
+const POOL_PARTS = { connectionPoolBuilder: "object", createBroker: "function", rootLogger: "object" };
+
+/** Without what a broker has only once it is made. */
+const BROKER_PARTS = {
+  connect: "function",
+  disconnect: "function",
+  deleteRecords: "function",
+  createPartitions: "function",
+  findGroupCoordinator: "function",
+  initProducerId: "function",
+  addPartitionsToTxn: "function",
+  endTxn: "function",
+  syncGroup: "function",
+  heartbeat: "function",
+  leaveGroup: "function",
+  offsetCommit: "function",
+} satisfies Record<Exclude<keyof Broker, "connectionPool" | "versions">, string>;
+
+const CONNECTION_POOL_PARTS = { getConnection: "function" };
+const CONNECTION_PARTS = {
+  isConnected: "function",
+  send: "function",
+  processData: "function",
+  rejectRequests: "function",
+  disconnect: "function",
+} satisfies Record<Exclude<keyof Connection, "bytesNeeded" | "socket">, string>;
+
+/**
+ * Throws a plain Error, a defect and no outage, unless kafkajs has the private parts used here. Asked before anything connects: met
+ * later, a missing part would look like a broker that cannot be reached, and be tried forever.
+ */
+export function checkPrivateParts(kafka: Kafka): void {
+  const prototype = (module: string) => (requireOf(module) as { prototype: unknown }).prototype;
+  assertParts("broker pool", brokerPool(kafka), POOL_PARTS);
+  assertParts("broker", prototype("kafkajs/src/broker"), BROKER_PARTS);
+  assertParts("connection pool", prototype("kafkajs/src/network/connectionPool"), CONNECTION_POOL_PARTS);
+  assertParts("connection", prototype("kafkajs/src/network/connection"), CONNECTION_PARTS);
+}
+
+function assertParts(what: string, owner: unknown, parts: Readonly<Record<string, string>>): void {
+  for (const [part, type] of Object.entries(parts)) {
+    if (typeof (owner as Record<string, unknown>)[part] !== type) throw notPinned(`its ${what} has no ${part}`);
+  }
+}
+
+function brokerPool(kafka: Kafka): BrokerPool {
+  const symbol = Object.getOwnPropertySymbols(kafka).find((s) => s.description === "private:Kafka:createCluster");
+  if (!symbol) throw notPinned("its client has no createCluster");
+  const create = (kafka as unknown as Record<symbol, CreateCluster>)[symbol] as CreateCluster;
+  return create.call(kafka, { allowAutoTopicCreation: false }).brokerPool;
+}
+
+const notPinned = (why: string) =>
+  new Error(`kafkajs is not the version whose private parts log/kafka/cluster.ts knows: ${why}.`);
+
+/** Makes brokers that are not connected yet, with kafkajs' settings for TLS and logging in. */
+export type MakeBroker = (address: { readonly host: string; readonly port: number }, nodeId: number | null) => Promise<Broker>;
+
+export function brokerMaker(kafka: Kafka): MakeBroker {
+  const pool = brokerPool(kafka);
+  return async ({ host, port }, nodeId) => {
+    const connectionPool = await pool.connectionPoolBuilder.build({ host, port });
+    connectionPool.pool.forEach(endAtNonsense);
+    return pool.createBroker({ logger: pool.rootLogger, connectionPool, nodeId });
+  };
+}
+
+/** More than a broker takes in one request by its default (socket.request.max.bytes, 100 MiB), and so than the largest batch it has. */
+const ANSWER_BYTES_MAX = 128 * 1024 * 1024;
+
+/**
+ * kafkajs throws at a frame that is none of Kafka's out of the socket's event, which would end the process; and it gathers whatever comes
+ * until a frame is whole, of up to 2 GiB: the first bytes of most other protocols are such a length.
+ */
+function endAtNonsense(connection: Connection): void {
+  const processData = connection.processData.bind(connection);
+  const send: Connection["send"] = connection.send.bind(connection);
+  let nonsense: Error | undefined;
+  const end = (cause: unknown) => {
+    nonsense = new Error("what it sends is not Kafka's protocol", { cause });
+    connection.rejectRequests(nonsense);
+    void connection.disconnect().catch(() => undefined);
+    // kafkajs closes its own side alone.
+    connection.socket?.destroy();
+  };
+  connection.processData = (data) => {
+    if (nonsense) return;
+    try {
+      processData(data);
+      if ((connection.bytesNeeded ?? 0) > ANSWER_BYTES_MAX) end(`it announces ${connection.bytesNeeded} bytes`);
+    } catch (e) {
+      end(e);
+    }
+  };
+  connection.send = (exchange) => (nonsense ? Promise.reject(nonsense) : send(exchange));
+}
+
+/** kafkajs' own encoding of a JoinGroup request, without its second try under the member id that the first one gave (KIP-394). */
+export function joinGroupExchange(options: {
+  readonly groupId: string;
+  readonly sessionTimeout: number;
+  readonly rebalanceTimeout: number;
+  readonly memberId: string;
+  readonly groupProtocols: readonly { readonly name: string; readonly metadata: Buffer }[];
+}): Exchange<JoinedGroup> {
+  const { protocol } = requireOf("kafkajs/src/protocol/requests/joinGroup") as {
+    protocol: (of: { version: number }) => (options: object) => Exchange<JoinedGroup>;
+  };
+  return protocol({ version: JOIN_GROUP_VERSION })({ ...options, protocolType: "consumer" });
+}
+
+/** The first that gives a member its id before it joins. */
+const JOIN_GROUP_VERSION = 4;
+
+export interface JoinedGroup {
+  readonly generationId: number;
+  readonly leaderId: string;
+  readonly memberId: string;
+  readonly members: readonly { memberId: string; memberMetadata: Buffer }[];
+}

@@ -1,0 +1,289 @@
+import { type Clock, within } from "../../../system/clock.ts";
+import { AppError } from "../../../errors.ts";
+import { type Address, type BrokerReach, nameOf } from "./broker-reach.ts";
+import type { Broker, Exchange, MakeBroker } from "./cluster.ts";
+import { failing, unavailable } from "../protocol/errors.ts";
+import { type Metadata, metadataExchange, type NodeAddress } from "../protocol/metadata.ts";
+
+export interface ConnectionsOptions {
+  readonly seeds: readonly Address[];
+  readonly makeBroker: MakeBroker;
+  readonly clock: Clock;
+  /** Shared by all instances. */
+  readonly reach: BrokerReach;
+}
+
+const METADATA_MS_MAX = 2_000;
+/** A broker that has not answered by then does not hold up the others: the next one is asked too. */
+const HEDGE_MS = 400;
+/** A broker that failed so recently is not tried again by those who have no need of it in particular. */
+const AVOIDED_MS = 1_000;
+const API_METADATA = 3;
+const CONTROL = 0;
+const FETCHES = 1;
+
+/** One broker as this instance of the connections knows it. Broken once, it is replaced by another node of the same id. */
+export class Node {
+  /** Before this time, on the clock, a quota asks that nothing is sent to it (KIP-219). */
+  heldBackUntil_ms = Number.NEGATIVE_INFINITY;
+  /** Who sends to it now, one after the other; see `turn`. */
+  readonly #turns: (() => void)[] = [];
+  #isTaken = false;
+  readonly #used = [false, false];
+  #hasAnswered = false;
+  #controlsUnderWay = 0;
+  #broker: Promise<Broker> | undefined;
+  #isBroken = false;
+
+  constructor(
+    readonly address: Address,
+    readonly nodeId: number | null,
+    private readonly options: Pick<ConnectionsOptions, "makeBroker" | "reach">,
+  ) {}
+
+  get name(): string {
+    return nameOf(this.address, this.nodeId);
+  }
+
+  /** More than its versions. */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
+  }
+
+  get isBroken(): boolean {
+    return this.#isBroken;
+  }
+
+  /** Connected and logged in; the same for all who ask at once. */
+  broker(): Promise<Broker> {
+    return (this.#broker ??= this.#connect());
+  }
+
+  /** Answers with what the broker speaks of this API; 0 where it does not. */
+  async version(apiKey: number): Promise<number> {
+    return (await this.broker()).versions?.[apiKey]?.maxVersion ?? 0;
+  }
+
+  async send<T>(exchange: Exchange<T>, isFetch = false): Promise<T> {
+    const index = isFetch ? FETCHES : CONTROL;
+    const { connectionPool } = await this.broker();
+    // kafkajs would connect again by itself, and nobody would know that the broker may have been another meanwhile. Only where nothing was
+    // under way it does: brokers and gateways end a connection that is idle for long.
+    const isLost = this.#used[index] && !connectionPool.pool[index]?.isConnected();
+    if (this.#isBroken || (isLost && (isFetch || this.#controlsUnderWay > 0))) throw new Error("the connection was lost");
+    if (!isFetch) this.#controlsUnderWay++;
+    try {
+      const connection = await connectionPool.getConnection(index);
+      this.#used[index] = true;
+      const answer = await connection.send(exchange);
+      this.#hasAnswered = true;
+      return answer;
+    } finally {
+      if (!isFetch) this.#controlsUnderWay--;
+    }
+  }
+
+  /**
+   * Resolves with what gives the turn back; undefined where it has not come before `until_ms` on the clock. A quota counts from an answer
+   * on (KIP-219), and what was sent before it came is neither taken nor refused while it lasts.
+   */
+  async turn(clock: Clock, until_ms: number): Promise<(() => void) | undefined> {
+    const leave = () => {
+      const next = this.#turns.shift();
+      if (next) next();
+      else this.#isTaken = false;
+    };
+    if (!this.#isTaken) {
+      this.#isTaken = true;
+      return leave;
+    }
+    const { promise, resolve } = Promise.withResolvers<true>();
+    const come = () => resolve(true);
+    this.#turns.push(come);
+    if (await within(clock, until_ms - clock.now_ms(), promise)) return leave;
+    const at = this.#turns.indexOf(come);
+    // It came in the moment in which it was given up.
+    if (at < 0) leave();
+    else this.#turns.splice(at, 1);
+    return undefined;
+  }
+
+  /** For good: what is under way fails. */
+  break(): void {
+    if (this.#isBroken) return;
+    this.#isBroken = true;
+    this.#broker?.then((broker) => broker.disconnect()).catch(() => undefined);
+  }
+
+  async #connect(): Promise<Broker> {
+    const { makeBroker, reach } = this.options;
+    const broker = await makeBroker(this.address, this.nodeId);
+    try {
+      await broker.connect();
+    } catch (e) {
+      if (!this.#isBroken) reach.tried(this.address, e);
+      throw e;
+    }
+    reach.tried(this.address);
+    this.#used[CONTROL] = true;
+    if (this.#isBroken) {
+      void broker.disconnect().catch(() => undefined);
+      throw new Error("the connection was given up");
+    }
+    return broker;
+  }
+}
+
+/**
+ * Connections to the brokers of a cluster, for one part of the log. What was asked through one instance is never answered by another:
+ * a part that begins anew takes a new instance, and closes the old one. Within an instance each broker fails for itself.
+ *
+ * ```
+ *  a node: made ──broker()──▶ connected ──failed()──▶ broken, forgotten; the next who asks makes another
+ *  the instance: open ──close()──▶ closed, all nodes broken
+ * ```
+ */
+export class Connections {
+  readonly #nodes = new Map<number, Node>();
+  readonly #seeds: Node[];
+  readonly #failedAt_ms = new Map<string, number>();
+  #addresses = new Map<number, NodeAddress>();
+  #isClosed = false;
+
+  constructor(private readonly options: ConnectionsOptions) {
+    this.#seeds = options.seeds.map((address) => new Node(address, null, options));
+  }
+
+  get reach(): BrokerReach {
+    return this.options.reach;
+  }
+
+  /** Metadata of the named topics, from whichever broker answers first. Rejects with LOG_UNAVAILABLE when none does. */
+  async metadata(topics: readonly string[]): Promise<Metadata> {
+    const metadata = await this.#firstOf(async (node) => {
+      const version = await node.version(API_METADATA);
+      return node.send(metadataExchange(topics, version, METADATA_MS_MAX));
+    });
+    this.options.reach.named(metadata.brokers);
+    this.#addresses = new Map(metadata.brokers.map((address) => [address.nodeId, address]));
+    for (const [nodeId, node] of this.#nodes) {
+      const address = this.#addresses.get(nodeId);
+      if (address && address.host === node.address.host && address.port === node.address.port) continue;
+      this.#nodes.delete(nodeId);
+      node.break();
+    }
+    return metadata;
+  }
+
+  /** The broker of this id, connected. Rejects with a plain Error that names it. */
+  async node(nodeId: number): Promise<Node> {
+    const address = this.#addresses.get(nodeId);
+    if (!address) throw new Error(`broker ${nodeId} is not in the cluster now`);
+    return this.#at(address, nodeId);
+  }
+
+  /** A broker that an answer named by its address, as coordinators are. */
+  async at(address: NodeAddress): Promise<Node> {
+    this.#addresses.set(address.nodeId, address);
+    return this.#at(address, address.nodeId);
+  }
+
+  /** Whichever broker answers. */
+  any<T>(work: (node: Node) => Promise<T>): Promise<T> {
+    return this.#firstOf(work);
+  }
+
+  /** The connections to this node failed, or are of no use: whoever needs the broker connects anew. */
+  failed(node: Node): void {
+    this.#failedAt_ms.set(node.name, this.options.clock.now_ms());
+    if (node.nodeId !== null && this.#nodes.get(node.nodeId) === node) this.#nodes.delete(node.nodeId);
+    const seed = this.#seeds.indexOf(node);
+    if (seed >= 0) this.#seeds[seed] = new Node(node.address, null, this.options);
+    node.break();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const node of [...this.#nodes.values(), ...this.#seeds]) node.break();
+    this.#nodes.clear();
+  }
+
+  async #at(address: Address, nodeId: number): Promise<Node> {
+    if (this.#isClosed) throw closed();
+    let node = this.#nodes.get(nodeId);
+    if (node && (node.address.host !== address.host || node.address.port !== address.port)) {
+      node.break();
+      node = undefined;
+    }
+    node ??= new Node(address, nodeId, this.options);
+    this.#nodes.set(nodeId, node);
+    try {
+      await node.broker();
+      return node;
+    } catch (e) {
+      this.failed(node);
+      throw new Error(this.reach.beside(failing(node.name, e, true)), { cause: e });
+    }
+  }
+
+  /** Asks one broker after the other, the next one as soon as the one before failed or let it wait; resolves with the first answer. */
+  async #firstOf<T>(work: (node: Node) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw closed();
+    const asked: Promise<T>[] = [];
+    const failures: unknown[] = [];
+    for (const node of this.#candidates()) {
+      const answer = this.#ask(node, work);
+      answer.catch((e: unknown) => failures.push(e));
+      asked.push(answer);
+      const first = await within(this.options.clock, HEDGE_MS, Promise.race([firstSettled(answer), firstSuccess(asked)]));
+      if (first && "value" in first) return first.value;
+    }
+    try {
+      return await Promise.any(asked);
+    } catch {
+      const first = failures[0];
+      const cause = first instanceof Error ? new Error(this.reach.beside(first.message), { cause: first }) : first;
+      throw unavailable(failures.find((e) => e instanceof AppError) ?? cause);
+    }
+  }
+
+  async #ask<T>(node: Node, work: (node: Node) => Promise<T>): Promise<T> {
+    try {
+      return await work(node);
+    } catch (e) {
+      if (e instanceof AppError) throw e;
+      this.failed(node);
+      throw new Error(failing(node.name, e, !node.hasAnswered), { cause: e });
+    }
+  }
+
+  /** Connected ones first, then those that did not fail of late; the seeds after the brokers that the cluster names. */
+  #candidates(): Node[] {
+    const { clock } = this.options;
+    const now_ms = clock.now_ms();
+    for (const [nodeId, address] of this.#addresses)
+      if (!this.#nodes.has(nodeId)) this.#nodes.set(nodeId, new Node(address, nodeId, this.options));
+    const rank = (node: Node): number => {
+      const failedAt_ms = this.#failedAt_ms.get(node.name) ?? Number.NEGATIVE_INFINITY;
+      return (now_ms - failedAt_ms < AVOIDED_MS ? 2 : 0) + (node.heldBackUntil_ms > now_ms ? 1 : 0);
+    };
+    return [...this.#nodes.values(), ...this.#seeds].toSorted((a, b) => rank(a) - rank(b));
+  }
+}
+
+const closed = (): AppError => new AppError("LOG_UNAVAILABLE", "The connection to the log is closed.");
+
+type Settled<T> = { readonly value: T } | { readonly failed: true };
+
+/** Settles as `answer` does, but never rejects. */
+const firstSettled = <T>(answer: Promise<T>): Promise<Settled<T>> =>
+  answer.then(
+    (value) => ({ value }),
+    () => ({ failed: true }),
+  );
+
+/** Never settles where all fail. */
+const firstSuccess = <T>(answers: readonly Promise<T>[]): Promise<Settled<T>> =>
+  new Promise((resolve) => {
+    for (const answer of answers) answer.then((value) => resolve({ value })).catch(() => undefined);
+  });

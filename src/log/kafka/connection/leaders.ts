@@ -1,0 +1,95 @@
+import type { Clock } from "../../../system/clock.ts";
+import { AppError } from "../../../errors.ts";
+import type { Connections } from "./connections.ts";
+import { describeError, ERROR_TOPIC_AUTHORIZATION_FAILED, ERROR_UNKNOWN_TOPIC, unavailable } from "../protocol/errors.ts";
+import type { Metadata, PartitionMetadata, TopicMetadata } from "../protocol/metadata.ts";
+
+export interface Leader {
+  readonly nodeId: number;
+  /** −1 where the broker does not tell. */
+  readonly leaderEpoch: number;
+}
+
+const INVALID_TOPIC = 17;
+const UNKNOWN_TOPIC_ID = 100;
+
+/** So many answers in a row with a smaller epoch are no broker that lags behind, but a topic made anew where there are no topic ids. */
+const SMALLER_EPOCHS_MAX = 5;
+
+/**
+ * Who leads each partition of one topic, as far as this instance of the connections has heard. A broker that lags behind its cluster
+ * does not bring an older leader back: of two answers the greater epoch counts (KIP-320).
+ */
+export class TopicLeaders {
+  /** Of the topic as it was last seen; a topic that is gone keeps it. */
+  topicId: string | undefined;
+  /** Whether the cluster does not know the topic. */
+  isGone = false;
+  controllerId = -1;
+  brokers = 0;
+  #partitions = new Map<number, PartitionMetadata>();
+  #refreshing: Promise<void> | undefined;
+  #smallerEpochs = 0;
+
+  constructor(
+    private readonly connections: Connections,
+    private readonly topic: string,
+    private readonly clock: Clock,
+  ) {}
+
+  refreshedAt_ms = Number.NEGATIVE_INFINITY;
+
+  get partitionCount(): number {
+    return this.isGone ? 0 : this.#partitions.size;
+  }
+
+  /** Ascending by partition. */
+  get partitions(): readonly PartitionMetadata[] {
+    return this.isGone ? [] : [...this.#partitions.values()].toSorted((a, b) => a.partition - b.partition);
+  }
+
+  has(partition: number): boolean {
+    return !this.isGone && this.#partitions.has(partition);
+  }
+
+  leaderOf(partition: number): Leader | undefined {
+    const found = this.isGone ? undefined : this.#partitions.get(partition);
+    return found === undefined || found.leader < 0 ? undefined : { nodeId: found.leader, leaderEpoch: found.leaderEpoch };
+  }
+
+  /** Those who ask while an answer is under way share it. Rejects with LOG_UNAVAILABLE. */
+  refresh(): Promise<void> {
+    return (this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined)));
+  }
+
+  async #refresh(): Promise<void> {
+    const metadata = await this.connections.metadata([this.topic]);
+    this.refreshedAt_ms = this.clock.now_ms();
+    this.controllerId = metadata.controllerId;
+    this.brokers = metadata.brokers.length;
+    this.#take(topicIn(metadata, this.topic));
+  }
+
+  #take(found: TopicMetadata): void {
+    this.isGone = found.errorCode === ERROR_UNKNOWN_TOPIC || found.errorCode === UNKNOWN_TOPIC_ID;
+    if (this.isGone) return;
+    const isAnother = this.topicId !== undefined && found.topicId !== undefined && this.topicId !== found.topicId;
+    if (isAnother) this.#partitions = new Map();
+    this.topicId = found.topicId ?? this.topicId;
+    const isOlder = (now: PartitionMetadata): boolean =>
+      now.leaderEpoch >= 0 && now.leaderEpoch < (this.#partitions.get(now.partition)?.leaderEpoch ?? -1);
+    this.#smallerEpochs = found.partitions.some(isOlder) ? this.#smallerEpochs + 1 : 0;
+    const isBelieved = this.#smallerEpochs >= SMALLER_EPOCHS_MAX;
+    for (const now of found.partitions) if (isBelieved || !isOlder(now)) this.#partitions.set(now.partition, now);
+  }
+}
+
+function topicIn(metadata: Metadata, topic: string): TopicMetadata {
+  const found = metadata.topics.find((one) => one.topic === topic);
+  if (!found) throw unavailable(new Error(`the broker did not answer for the topic ${topic}`));
+  if (found.errorCode === ERROR_TOPIC_AUTHORIZATION_FAILED)
+    throw new AppError("LOG_UNAVAILABLE", `The broker does not let this user see ${topic}; grant DESCRIBE on it.`);
+  if (found.errorCode === INVALID_TOPIC)
+    throw new AppError("LOG_UNAVAILABLE", `The broker refuses the topic ${topic}: ${describeError(INVALID_TOPIC, "DESCRIBE")}.`);
+  return found;
+}

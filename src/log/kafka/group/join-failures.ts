@@ -1,0 +1,28 @@
+import { noCoordinator } from "../connection/coordinator.ts";
+import { causeOf } from "../protocol/errors.ts";
+
+/** What a group answers while it is set up, moved or shared anew: no news, unless a join has failed by it for `SETTLING_MS_MAX`. */
+const SETTLING = [
+  "REBALANCE_IN_PROGRESS",
+  "GROUP_LOAD_IN_PROGRESS",
+  "GROUP_COORDINATOR_NOT_AVAILABLE",
+  "NOT_COORDINATOR_FOR_GROUP",
+];
+export const SETTLING_MS_MAX = 5_000;
+/** What a person can do about a refusal. */
+const ADVICE: Readonly<Record<string, string>> = {
+  GROUP_AUTHORIZATION_FAILED: "grant this user READ on the group",
+  TOPIC_AUTHORIZATION_FAILED: "grant this user READ on the topic",
+  INCONSISTENT_GROUP_PROTOCOL:
+    "another program's consumers are in this group, and share it by another protocol; set CONSUMER_GROUP to a name of its own",
+  INVALID_SESSION_TIMEOUT:
+    "set SESSION_TIMEOUT_MS within the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms",
+};
+
+export const isSettling = (type: string | undefined): boolean => type !== undefined && SETTLING.includes(type);
+
+/** Why a group cannot be joined, and what to do; `unreachable` names the brokers that are away. */
+export function whyNotJoined(type: string | undefined, e: unknown, unreachable: string): string {
+  const advice = type === undefined ? undefined : (noCoordinator(type, "group", unreachable) ?? ADVICE[type]);
+  return advice === undefined ? causeOf(e) : `${type}: ${advice}`;
+}

@@ -1,0 +1,95 @@
+import type { PartitionEnds, TopicEnds } from "../../port.ts";
+import type { Connections, Node } from "../connection/connections.ts";
+import type { TopicLeaders } from "../connection/leaders.ts";
+import { causeOf, describeError, failing } from "../protocol/errors.ts";
+import {
+  type Isolation,
+  listOffsetsExchange,
+  type PartitionAt,
+  TIMESTAMP_EARLIEST,
+  TIMESTAMP_LATEST,
+} from "../protocol/list-offsets.ts";
+
+const API_LIST_OFFSETS = 2;
+const OFFSETS_MS_MAX = 2_000;
+
+type Ends = { readonly startOffset: number; readonly endOffset: number; readonly stableOffset: number };
+
+/** By partition; all of them are led by this node. */
+export async function listEnds(
+  node: Node,
+  topic: string,
+  partitions: readonly PartitionAt[],
+): Promise<Map<number, Ends | { readonly errorCode: number }>> {
+  const [starts, ends, stables] = await Promise.all([
+    listOffsets(node, topic, partitions, TIMESTAMP_EARLIEST, "uncommitted"),
+    listOffsets(node, topic, partitions, TIMESTAMP_LATEST, "uncommitted"),
+    listOffsets(node, topic, partitions, TIMESTAMP_LATEST, "committed"),
+  ]);
+  return new Map(
+    partitions.map(({ partition }): [number, Ends | { readonly errorCode: number }] => {
+      const [start, end, stable] = [starts, ends, stables].map((listed) => listed.get(partition));
+      const errorCode = [start, end, stable].map((one) => one?.errorCode ?? -1).find((code) => code !== 0);
+      if (errorCode !== undefined || !start || !end || !stable) return [partition, { errorCode: errorCode ?? -1 }];
+      return [partition, { startOffset: start.offset, endOffset: end.offset, stableOffset: stable.offset }];
+    }),
+  );
+}
+
+/** The first offsets whose records are as late, −1 where there is none; by partition. */
+export async function listOffsets(
+  node: Node,
+  topic: string,
+  partitions: readonly PartitionAt[],
+  timestamp_ms: number,
+  isolation: Isolation,
+) {
+  const version = await node.version(API_LIST_OFFSETS);
+  const exchange = listOffsetsExchange(topic, partitions, { timestamp_ms, isolation }, version, OFFSETS_MS_MAX);
+  return new Map((await node.send(exchange)).map((listed) => [listed.partition, listed]));
+}
+
+/** Groups the topic's partitions by who leads them; `lost` are those without a leader. */
+export function byLeader(leaders: TopicLeaders): { led: Map<number, PartitionAt[]>; lost: number[] } {
+  const led = new Map<number, PartitionAt[]>();
+  const lost: number[] = [];
+  for (const { partition } of leaders.partitions) {
+    const leader = leaders.leaderOf(partition);
+    if (!leader) lost.push(partition);
+    else led.set(leader.nodeId, [...(led.get(leader.nodeId) ?? []), { partition, leaderEpoch: leader.leaderEpoch }]);
+  }
+  return { led, lost };
+}
+
+/** The ends of all partitions, each asked of its leader and told for itself. `leaders` are fresh. */
+export async function topicEnds(connections: Connections, topic: string, leaders: TopicLeaders): Promise<TopicEnds> {
+  const partitions: PartitionEnds[] = [];
+  const { led, lost } = byLeader(leaders);
+  for (const partition of lost)
+    partitions[partition] = { unavailable: connections.reach.beside(`Partition ${partition} of ${topic} has no leader now.`) };
+  const asks = [...led].map(async ([nodeId, wanted]) => {
+    let node: Node | undefined;
+    try {
+      node = await connections.node(nodeId);
+      const ends = await listEnds(node, topic, wanted);
+      for (const { partition, leaderEpoch } of wanted) {
+        const found = ends.get(partition) ?? { errorCode: -1 };
+        partitions[partition] =
+          "errorCode" in found
+            ? {
+                unavailable: connections.reach.beside(
+                  `The leader of partition ${partition} of ${topic} cannot tell its end: ${describeError(found.errorCode, "DESCRIBE")}.`,
+                ),
+              }
+            : { ...found, leaderEpoch: Math.max(0, leaderEpoch) };
+      }
+    } catch (e) {
+      if (node) connections.failed(node);
+      const why = connections.reach.beside(node ? failing(node.name, e) : causeOf(e));
+      for (const { partition } of wanted)
+        partitions[partition] = { unavailable: `The leader of partition ${partition} of ${topic} cannot be asked: ${why}.` };
+    }
+  });
+  await Promise.all(asks);
+  return { topicId: leaders.topicId, partitions };
+}

@@ -1,0 +1,36 @@
+import type { FetchResult } from "../../port.ts";
+import type { PartitionAnswer, WantedPartition } from "../protocol/fetch.ts";
+import { decodeBatches, type UnpackBudget } from "../records/record-batch.ts";
+
+export interface AnswerContext {
+  /** Of the answer's partitions the first one with bytes: the broker gives at least its first batch whole (KIP-74). */
+  readonly isFirst: boolean;
+  /** Whether it is to be told that the partition was read, even if there was nothing. */
+  readonly isOwed: boolean;
+}
+
+/** What a leader gave of one partition; undefined where there is nothing to tell. */
+export function readAnswer(
+  { offset, leaderEpoch }: WantedPartition,
+  { partition, bytes, highWatermark, stableOffset, aborted }: PartitionAnswer,
+  budget: UnpackBudget,
+  { isFirst, isOwed }: AnswerContext,
+): FetchResult | undefined {
+  const isNews = isOwed || (bytes.length === 0 && highWatermark > offset);
+  if (bytes.length === 0 && !isNews) return undefined;
+  const hasBudget = budget.left_bytes > 0;
+  try {
+    const { records, nextOffset } = decodeBatches(bytes, offset, aborted, budget);
+    const isStuck = isFirst && hasBudget && bytes.length > 0 && nextOffset === offset;
+    if (isStuck) return { partition, unreadable: "the broker's answer has no whole record batch for it" };
+    if (nextOffset === offset && !isNews) return undefined;
+    const ends = {
+      endOffset: highWatermark,
+      stableOffset: stableOffset < 0 ? highWatermark : stableOffset,
+      leaderEpoch: Math.max(0, leaderEpoch),
+    };
+    return { partition, batch: { partition, baseOffset: offset, nextOffset, ...ends, records } };
+  } catch (e) {
+    return { partition, unreadable: e instanceof Error ? e.message : String(e) };
+  }
+}

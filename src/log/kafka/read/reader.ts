@@ -1,0 +1,326 @@
+import { AppError } from "../../../errors.ts";
+import type { Clock } from "../../../system/clock.ts";
+import { Backoff } from "../../backoff.ts";
+import type { FetchLimits, FetchResult, Isolation, Reader, Watermarks } from "../../port.ts";
+import type { Connections, Node } from "../connection/connections.ts";
+import { type Leader, TopicLeaders } from "../connection/leaders.ts";
+import { listEnds } from "../group/offsets.ts";
+import { PartitionNews } from "./partition-news.ts";
+import {
+  causeOf,
+  describeError,
+  ERROR_OFFSET_OUT_OF_RANGE,
+  ERROR_TOPIC_AUTHORIZATION_FAILED,
+  unavailable,
+} from "../protocol/errors.ts";
+import { fetchExchange, type PartitionAnswer, type WantedPartition } from "../protocol/fetch.ts";
+import { readAnswer } from "./read-answer.ts";
+import type { UnpackBudget } from "../records/record-batch.ts";
+
+/** What one answer may unpack to, beyond its last batch; what is left is fetched again. */
+const ANSWER_UNPACKED_BYTES_MAX = 64 * 1024 * 1024;
+/** How soon metadata are asked for again that only the cluster can change, so that asking does not spin. */
+const REFRESH_BACKOFF = { backoff_ms_min: 50, backoff_ms_max: 1_000 };
+/** Metadata older than this are asked for again in any case. */
+const REFRESH_WAIT_MS_MAX = 30_000;
+/** How late an answer may be before it is looked whether its broker still leads, and how often from then on. */
+const PATIENCE_MS = 700;
+const LATE_WAIT_MS = 300;
+/** A partition that was refused so often in a row, by whom the metadata name as its leader, is told as unavailable. */
+const REFUSALS_MAX = 5;
+/** How long after a quota made it wait a reader still counts as held back. */
+const THROTTLED_MS = 10_000;
+
+/** Everything that belongs to one instance of the connections: none of it outlives them. */
+interface Session {
+  readonly connections: Connections;
+  readonly leaders: TopicLeaders;
+  /** The requests under way, by broker, and since when. */
+  readonly outstanding: Map<number, number>;
+  /** The leader that each partition was last asked of. */
+  readonly asked: Map<number, Leader>;
+  readonly refusals: Map<number, number>;
+}
+
+/**
+ * Reads partitions without a consumer group (Fetch, version 11): one outstanding request per leader, so that
+ * a slow broker delays only its own partitions, and a broker that fails only interrupts them.
+ *
+ * ```
+ *  (none) ──fetch()──▶ session: metadata ─▶ a request per leader ─▶ results ─▶ …
+ *     ▲                    └── no broker answers: all partitions interrupted ──┐
+ *     └────────────────────────────────────────────────────────────────────────┘   … ──close()──▶ closed
+ * ```
+ */
+export class KafkaReader implements Reader {
+  #session: Session | undefined;
+  readonly #news = new PartitionNews(() => this.#wake.resolve());
+  #failure: Error | undefined;
+  #isStale = true;
+  #refreshAt_ms = Number.NEGATIVE_INFINITY;
+  #topicId: string | undefined;
+  #throttledAt_ms = Number.NEGATIVE_INFINITY;
+  #requests = 0;
+  #isClosed = false;
+  #wake = Promise.withResolvers<void>();
+  readonly #refreshBackoff: Backoff;
+
+  constructor(
+    private readonly connect: () => Connections,
+    private readonly topic: string,
+    private readonly clock: Clock,
+    random: () => number,
+    private readonly isolation: Isolation,
+  ) {
+    this.#refreshBackoff = new Backoff(REFRESH_BACKOFF, random);
+  }
+
+  get isThrottled(): boolean {
+    return this.clock.now_ms() - this.#throttledAt_ms < THROTTLED_MS;
+  }
+
+  async fetch(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<FetchResult[]> {
+    const deadline_ms = this.clock.now_ms() + limits.wait_ms_max;
+    do {
+      if (this.#isClosed) throw new AppError("LOG_UNAVAILABLE", "The reader was closed by this process.");
+      const session = await this.#refreshed(positions, limits);
+      this.#wake = Promise.withResolvers();
+      const failure = this.#failure;
+      this.#failure = undefined;
+      if (failure) throw failure;
+      const results = this.#news.take(positions);
+      this.#request(session, positions, new Set(results.map(({ partition }) => partition)), limits);
+      if (results.length > 0) return results;
+      await this.#somethingNew(session, deadline_ms);
+    } while (this.clock.now_ms() < deadline_ms);
+    return this.#news.take(positions);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#session?.connections.close();
+    this.#wake.resolve();
+  }
+
+  /** Until an answer came, metadata are due again, a quota's wait is over, or `deadline_ms`. */
+  async #somethingNew(session: Session, deadline_ms: number): Promise<void> {
+    const now_ms = this.clock.now_ms();
+    let until_ms = this.#isStale ? Math.min(deadline_ms, this.#refreshAt_ms) : deadline_ms;
+    if (session.outstanding.size === 0) until_ms = Math.min(until_ms, now_ms + REFRESH_BACKOFF.backoff_ms_min);
+    const waited = new AbortController();
+    await Promise.race([this.#wake.promise, this.clock.sleep(Math.max(1, until_ms - now_ms), waited.signal)]);
+    waited.abort();
+  }
+
+  /** The session with metadata that are good enough. Rejects with LOG_UNAVAILABLE where no broker answers. */
+  async #refreshed(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<Session> {
+    const connections = this.#session?.connections ?? this.connect();
+    const session = (this.#session ??= {
+      connections,
+      leaders: new TopicLeaders(connections, this.topic, this.clock),
+      outstanding: new Map(),
+      asked: new Map(),
+      refusals: new Map(),
+    });
+    const now_ms = this.clock.now_ms();
+    const age_ms = now_ms - session.leaders.refreshedAt_ms;
+    // A broker that stands still keeps its connections, while the cluster may have given its partitions to another.
+    const late_ms = now_ms - limits.wait_ms_max - PATIENCE_MS;
+    const isLate =
+      age_ms > LATE_WAIT_MS && !this.isThrottled && session.outstanding.values().some((since_ms) => since_ms < late_ms);
+    const isOld = isLate || age_ms > REFRESH_WAIT_MS_MAX;
+    if (!isOld && !(this.#isStale && now_ms >= this.#refreshAt_ms)) return session;
+    try {
+      await session.leaders.refresh();
+    } catch (e) {
+      this.#abandon(session, positions, causeOf(e));
+      throw unavailable(e);
+    }
+    this.#isStale = false;
+    this.#refreshAt_ms = this.clock.now_ms() + this.#refreshBackoff.next_ms();
+    this.#noteTopic(session, positions);
+    return session;
+  }
+
+  #abandon(session: Session, positions: ReadonlyMap<number, number>, why: string): void {
+    session.connections.close();
+    if (this.#session === session) this.#session = undefined;
+    this.#isStale = true;
+    this.#refreshAt_ms = Number.NEGATIVE_INFINITY;
+    for (const partition of positions.keys())
+      if (session.asked.has(partition)) this.#interrupt(session, partition, `The log could not be reached: ${why}`);
+  }
+
+  /** Whether the topic is there, and still the same one. */
+  #noteTopic({ leaders, asked }: Session, positions: ReadonlyMap<number, number>): void {
+    if (leaders.isGone) {
+      this.#isStale = true;
+      for (const partition of positions.keys()) {
+        asked.delete(partition);
+        this.#news.gone(partition, `The topic ${this.topic} does not exist.`);
+      }
+      return;
+    }
+    const isAnother = this.#topicId !== undefined && leaders.topicId !== undefined && leaders.topicId !== this.#topicId;
+    this.#topicId = leaders.topicId ?? this.#topicId;
+    for (const partition of positions.keys()) {
+      if (isAnother) {
+        asked.delete(partition);
+        this.#news.tell({ partition, interrupted: `The topic ${this.topic} was made anew.`, isGone: true });
+      }
+      this.#news.isBack(partition);
+    }
+  }
+
+  /**
+   * Asks every leader that is not asked already. One of whose partitions something is `told` is asked by the next call, with all of
+   * them: a request that left some out would keep those waiting for as long as it waits.
+   */
+  #request(session: Session, positions: ReadonlyMap<number, number>, told: ReadonlySet<number>, limits: FetchLimits): void {
+    const byLeader = new Map<number, WantedPartition[]>();
+    const later = new Set<number>(session.outstanding.keys());
+    for (const [partition, offset] of positions) {
+      const leader = session.leaders.leaderOf(partition);
+      if (leader === undefined) {
+        this.#isStale = true;
+        if (!session.leaders.isGone)
+          this.#hinder(session, partition, `Partition ${partition} of ${this.topic} has no leader now.`);
+        continue;
+      }
+      if (told.has(partition) || this.#isChanged(session, partition, leader)) later.add(leader.nodeId);
+      const wanted = byLeader.get(leader.nodeId);
+      if (wanted) wanted.push({ partition, offset, leaderEpoch: leader.leaderEpoch });
+      else byLeader.set(leader.nodeId, [{ partition, offset, leaderEpoch: leader.leaderEpoch }]);
+    }
+    for (const [nodeId, wanted] of byLeader) {
+      if (later.has(nodeId)) continue;
+      const from = this.#requests++ % wanted.length;
+      // The broker fills an answer in the order asked (KIP-74), so each request begins with another partition and none starves.
+      const rotated = [...wanted.slice(from), ...wanted.slice(0, from)];
+      session.outstanding.set(nodeId, this.clock.now_ms());
+      void this.#ask(session, nodeId, rotated, limits);
+    }
+  }
+
+  /** True where another leader is to be asked than before: what was read is then to be compared first. */
+  #isChanged(session: Session, partition: number, leader: Leader): boolean {
+    const before = session.asked.get(partition);
+    session.asked.set(partition, leader);
+    if (!before || (before.nodeId === leader.nodeId && before.leaderEpoch === leader.leaderEpoch)) return false;
+    const why = `Partition ${partition} has another leader: broker ${leader.nodeId}, epoch ${leader.leaderEpoch}.`;
+    this.#news.interrupt(partition, session.connections.reach.beside(why));
+    return true;
+  }
+
+  async #ask(session: Session, nodeId: number, wanted: readonly WantedPartition[], limits: FetchLimits): Promise<void> {
+    let node: Node | undefined;
+    try {
+      node = await session.connections.node(nodeId);
+      const held_ms = node.heldBackUntil_ms - this.clock.now_ms();
+      if (held_ms > 0) await this.clock.sleep(Math.min(held_ms, limits.wait_ms_max));
+      if (node.heldBackUntil_ms > this.clock.now_ms()) return;
+      const answer = await node.send(fetchExchange(this.topic, wanted, limits, this.isolation), true);
+      if (answer.throttle_ms > 0) {
+        this.#throttledAt_ms = this.clock.now_ms() + answer.throttle_ms;
+        node.heldBackUntil_ms = this.#throttledAt_ms;
+      }
+      if (answer.errorCode !== 0) throw new Error(describeError(answer.errorCode, "READ"));
+      await this.#takeAnswers(session, node, wanted, answer.partitions);
+    } catch (e) {
+      this.#nodeFailed(session, node, nodeId, e);
+    } finally {
+      session.outstanding.delete(nodeId);
+      this.#wake.resolve();
+    }
+  }
+
+  #nodeFailed(session: Session, node: Node | undefined, nodeId: number, e: unknown): void {
+    if (this.#session !== session || this.#isClosed) return;
+    if (e instanceof AppError) {
+      this.#failure = e;
+      return;
+    }
+    if (node) session.connections.failed(node);
+    this.#isStale = true;
+    const why = node ? `The connection to ${node.name} was lost: ${causeOf(e)}.` : `${sentence(causeOf(e))}.`;
+    for (const [partition, leader] of session.asked) {
+      if (leader.nodeId !== nodeId) continue;
+      if (node) this.#interrupt(session, partition, why);
+      else this.#hinder(session, partition, why);
+    }
+  }
+
+  async #takeAnswers(
+    session: Session,
+    node: Node,
+    wanted: readonly WantedPartition[],
+    answers: readonly PartitionAnswer[],
+  ): Promise<void> {
+    const budget: UnpackBudget = { left_bytes: ANSWER_UNPACKED_BYTES_MAX };
+    const outOfRange: WantedPartition[] = [];
+    const wantedOf = new Map(wanted.map((one) => [one.partition, one]));
+    let isFirst = true;
+    for (const answer of answers) {
+      const one = wantedOf.get(answer.partition);
+      const asked = session.asked.get(answer.partition);
+      // Another leader may have been found meanwhile, and what this one says does not count any more.
+      if (!one || this.#session !== session || asked?.nodeId !== node.nodeId || asked.leaderEpoch !== one.leaderEpoch) continue;
+      if (answer.errorCode === ERROR_OFFSET_OUT_OF_RANGE) outOfRange.push(one);
+      else if (answer.errorCode === ERROR_TOPIC_AUTHORIZATION_FAILED)
+        throw new AppError("LOG_UNAVAILABLE", `The broker does not allow reading ${this.topic}; grant READ on it to this user.`);
+      else if (answer.errorCode !== 0) this.#refused(session, answer.partition, answer.errorCode);
+      else {
+        this.#takeRecords(session, one, answer, budget, isFirst);
+        if (answer.bytes.length > 0) isFirst = false;
+      }
+    }
+    if (outOfRange.length > 0) await this.#takeOutOfRange(session, node, outOfRange);
+  }
+
+  #takeRecords(session: Session, wanted: WantedPartition, answer: PartitionAnswer, budget: UnpackBudget, isFirst: boolean): void {
+    const { partition } = wanted;
+    session.refusals.delete(partition);
+    this.#refreshBackoff.reset();
+    const isOwed = this.#news.isOwed(partition);
+    const result = readAnswer(wanted, answer, budget, { isFirst, isOwed });
+    if (result) this.#news.tell(result);
+  }
+
+  #refused(session: Session, partition: number, errorCode: number): void {
+    this.#isStale = true;
+    const refusals = (session.refusals.get(partition) ?? 0) + 1;
+    session.refusals.set(partition, refusals);
+    if (refusals >= REFUSALS_MAX)
+      this.#hinder(session, partition, `Partition ${partition} cannot be read: ${describeError(errorCode, "READ")}.`);
+  }
+
+  /** The broker's "out of range" carries no range; it is asked for, and a partition that is in range after all is fetched again. */
+  async #takeOutOfRange(session: Session, node: Node, wanted: readonly WantedPartition[]): Promise<void> {
+    const ends = await listEnds(node, this.topic, wanted);
+    for (const { partition, offset, leaderEpoch } of wanted) {
+      const watermarks = ends.get(partition);
+      if (watermarks === undefined || "errorCode" in watermarks) {
+        this.#refused(session, partition, watermarks?.errorCode ?? -1);
+      } else if (offset < watermarks.startOffset || offset > watermarks.endOffset) {
+        const { startOffset, endOffset } = watermarks;
+        this.#news.isOwed(partition);
+        this.#news.tell({ partition, outOfRange: { startOffset, endOffset } satisfies Watermarks });
+      } else if (this.#news.isOwed(partition)) {
+        const { endOffset, stableOffset } = watermarks;
+        const nothing = { baseOffset: offset, nextOffset: offset, endOffset, stableOffset, records: [] };
+        this.#news.tell({ partition, batch: { partition, ...nothing, leaderEpoch: Math.max(0, leaderEpoch) } });
+      }
+    }
+  }
+
+  #hinder({ connections }: Session, partition: number, why: string): void {
+    this.#news.hinder(partition, connections.reach.beside(why));
+  }
+
+  #interrupt(session: Session, partition: number, why: string): void {
+    session.asked.delete(partition);
+    this.#news.interrupt(partition, why);
+  }
+}
+
+const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

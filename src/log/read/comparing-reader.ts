@@ -1,0 +1,140 @@
+import { AppError } from "../../errors.ts";
+import type { Batch, FetchLimits, FetchResult, Log, LogRecord, Reader } from "../port.ts";
+
+/** A topic, and the id that it had when it was first looked at, where the log has one (KIP-516). */
+export interface KnownTopic {
+  readonly name: string;
+  readonly topicId: string | undefined;
+}
+
+/** What of a fetch is left once interruptions are dealt with. */
+export type ComparedResult = Exclude<FetchResult, { readonly interrupted: string }>;
+
+/** The last record given of a partition, and what it is told apart by. */
+interface Given {
+  readonly offset: number;
+  readonly leaderEpoch: number;
+  readonly checksum: number | bigint;
+}
+
+/**
+ * Reads through interruptions, so that all it gives is of one log. After an interruption the topic must have the id it had, and
+ * the last record that was given, else where it began, is read again: that record must be the same, and none may lie between it and
+ * where the caller reads on, before anything more is given.
+ *
+ * ```
+ *  sure ──interrupted──▶ in doubt, reads on at the last record given ──all is the same up to the caller's offset──▶ sure
+ *                                                     └── another, none, or one more ──▶ rejects with LOG_DISAGREES
+ * ```
+ */
+export class ComparingReader {
+  readonly #reader: Reader;
+  /** The first offset that was asked for of a partition. */
+  readonly #begun = new Map<number, number>();
+  readonly #given = new Map<number, Given>();
+  /** Up to where what was given is known to be the same. */
+  readonly #inDoubt = new Map<number, number>();
+  #isTopicInDoubt = false;
+
+  constructor(
+    private readonly log: Log,
+    private readonly topic: KnownTopic,
+  ) {
+    this.#reader = log.reader(topic.name);
+  }
+
+  get isThrottled(): boolean {
+    return this.#reader.isThrottled;
+  }
+
+  /** As `Reader.fetch`. Rejects also with LOG_DISAGREES, which says what to do. */
+  async fetch(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<ComparedResult[]> {
+    if (this.#isTopicInDoubt) await this.#compareTopic();
+    const asked = new Map(positions);
+    for (const [partition, offset] of positions) {
+      if (!this.#begun.has(partition)) this.#begun.set(partition, offset);
+      asked.set(partition, this.#inDoubt.get(partition) ?? offset);
+    }
+    const results = await this.#reader.fetch(asked, limits);
+    return results.flatMap((result) => this.#compared(result, positions) ?? []);
+  }
+
+  close(): Promise<void> {
+    return this.#reader.close();
+  }
+
+  #compared(result: FetchResult, positions: ReadonlyMap<number, number>): ComparedResult | undefined {
+    const { partition } = result;
+    if ("interrupted" in result) {
+      this.#isTopicInDoubt = true;
+      this.#inDoubt.set(partition, this.#given.get(partition)?.offset ?? this.#begun.get(partition) ?? 0);
+      return undefined;
+    }
+    if ("unavailable" in result) return result;
+    // Fetched together with an interruption: it may be of the topic that took the place of this one.
+    if (this.#isTopicInDoubt) return undefined;
+    if ("outOfRange" in result && result.outOfRange.endOffset < (positions.get(partition) ?? 0)) {
+      throw this.#disagrees(partition, `it ends at offset ${result.outOfRange.endOffset} and had more`);
+    }
+    if (!("batch" in result)) return result;
+    const position = positions.get(partition) ?? 0;
+    const batch = this.#inDoubt.has(partition) ? this.#resumed(result.batch, position) : result.batch;
+    const last = batch?.records.at(-1);
+    if (last) this.#given.set(partition, givenOf(last));
+    return batch && { partition, batch };
+  }
+
+  /** What of the batch lies behind what was given before, where the caller reads on; undefined where it is not to be used. */
+  #resumed(batch: Batch, position: number): Batch | undefined {
+    const { partition, records, nextOffset } = batch;
+    const given = this.#given.get(partition);
+    if (nextOffset <= batch.baseOffset) return undefined;
+    if (given && batch.baseOffset <= given.offset && !isSame(given, records[0]))
+      throw this.#disagrees(partition, `it has another record at offset ${given.offset} than it had`);
+    const added = records.find(({ offset }) => offset !== given?.offset && offset < position);
+    if (added) throw this.#disagrees(partition, `it has a record at offset ${added.offset} and had none`);
+    if (nextOffset < position) {
+      this.#inDoubt.set(partition, nextOffset);
+      return undefined;
+    }
+    this.#inDoubt.delete(partition);
+    // Who left a part of a batch unused reads on before the record that was compared.
+    if (given && position <= given.offset) return undefined;
+    return { ...batch, baseOffset: position, records: records.filter(({ offset }) => offset >= position) };
+  }
+
+  async #compareTopic(): Promise<void> {
+    const { topicId, partitions } = await this.log.ends(this.topic.name);
+    if (partitions.length === 0) throw new AppError("LOG_UNAVAILABLE", `There is no topic ${this.topic.name} now.`);
+    if (isMadeAnew(this.topic, topicId)) throw madeAnew(this.topic.name);
+    this.#isTopicInDoubt = false;
+  }
+
+  #disagrees(partition: number, what: string): AppError {
+    return new AppError(
+      "LOG_DISAGREES",
+      `Partition ${partition} of ${this.topic.name} changed while it was read: ${what}. The log lost records, as after an unclean election of a leader; begin again.`,
+    );
+  }
+}
+
+/** Whether the topic of this name is another one than it was. */
+export const isMadeAnew = ({ topicId }: KnownTopic, idNow: string | undefined): boolean =>
+  topicId !== undefined && idNow !== undefined && topicId !== idNow;
+
+export const madeAnew = (topic: string): AppError =>
+  new AppError(
+    "LOG_DISAGREES",
+    `The topic ${topic} was deleted and made anew since this began: what was read of it is not what it has. Begin again.`,
+  );
+
+const isSame = (given: Given, record: LogRecord | undefined): boolean => {
+  const again = record && givenOf(record);
+  return again?.offset === given.offset && again.checksum === given.checksum && again.leaderEpoch === given.leaderEpoch;
+};
+
+const givenOf = ({ offset, leaderEpoch, key, value, undecodable }: LogRecord): Given => ({
+  offset,
+  leaderEpoch,
+  checksum: undecodable ? undecodable.lastOffset : Bun.hash.crc32(value ?? "", Bun.hash.crc32(key ?? "")),
+});

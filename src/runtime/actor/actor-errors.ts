@@ -1,0 +1,91 @@
+import { AppError, isAppError } from "../../errors.ts";
+import type { Batch, Watermarks } from "../../log/port.ts";
+import { isLocked } from "../store/store.ts";
+
+/** Why a partition is halted, or a query not answered; where somebody has to do something, it is said what. */
+
+/** What to do where the log has other records than the store at `path`. */
+const rebuild = (path: string): string =>
+  `If the log is right, stop the service, move ${path} and its -wal and -shm away and start again: it is rebuilt from the log's start. If it is not, keep that file, which holds what was applied, and restore the log from an archive into another topic.`;
+
+export const unreadable = (offset: number, why: string): AppError =>
+  new AppError(
+    "LOG_UNAVAILABLE",
+    `The records at offset ${offset} cannot be decoded (${why}). Nothing after them is applied. Repair or remove them in the topic, then restart.`,
+  );
+
+export const outOfRange = (nextOffset: number, { startOffset, endOffset }: Watermarks, path: string): AppError =>
+  new AppError(
+    "OFFSET_OUT_OF_RANGE",
+    `The store goes on at offset ${nextOffset}, but the log holds ${startOffset} to ${endOffset}: records were removed unread, or the log lost its end, or the topic was made anew. ${rebuild(path)}`,
+  );
+
+export const beginsLate = (startOffset: number, path: string): AppError =>
+  new AppError(
+    "OFFSET_OUT_OF_RANGE",
+    `The log begins at offset ${startOffset}: the records 0 to ${startOffset - 1} were removed before this store had read them, so what it would tell is incomplete. Bring them back from an archive into another topic, or start with LOG_START=accept to go on without them. A store that an earlier version made and this one set aside may have them, as ${path}.set-aside-<time>: that version still answers from it.`,
+  );
+
+/** A store that is of no use, which the log cannot replace: `from` is where the log begins, as in "begins at offset 7". */
+export const cannotBeRebuilt = (path: string, reason: string, from: string): AppError =>
+  new AppError(
+    "OFFSET_OUT_OF_RANGE",
+    `The store ${path} cannot be used (${reason}), and the log cannot rebuild it, as it ${from}: what was before that is only in the store, which was left where it is. If another version of the program made it, start that version, which still answers from it; or bring the records back from an archive into another topic; or start with LOG_START=accept, which sets the store aside and goes on without what the log has lost.`,
+  );
+
+/** For an operator who wants a store rebuilt that the log cannot replace. */
+export const keptInstead = (path: string, startOffset: number): string =>
+  `The store ${path} is not rebuilt, and the partition goes on with it: the log begins at offset ${startOffset}, and what was before that is only in the store. To have it rebuilt all the same, start with LOG_START=accept.`;
+
+export const disagrees = (offset: number, path: string): AppError =>
+  new AppError(
+    "LOG_DISAGREES",
+    `At offset ${offset} the log holds another record than the one applied: the topic was made anew or restored differently, or the log lost its end. ${rebuild(path)}`,
+  );
+
+export const holdsMore = (offset: number, nextOffset: number, path: string): AppError =>
+  new AppError(
+    "LOG_DISAGREES",
+    `At offset ${offset} the log holds a record, and held none there when all before offset ${nextOffset} was applied: the topic was made anew or restored differently, or the log lost its end. ${rebuild(path)}`,
+  );
+
+export const topicMadeAnew = (before: string, now: string, path: string): AppError =>
+  new AppError(
+    "LOG_DISAGREES",
+    `The topic was deleted and made anew, by somebody or by a service that found it missing: its id is ${now}, and what is applied is from ${before}. ${rebuild(path)}`,
+  );
+
+export const foldFailed = ({ baseOffset, nextOffset }: Batch, e: unknown): AppError =>
+  new AppError("FOLD_FAILED", `The fold threw between offsets ${baseOffset} and ${nextOffset}: ${String(e)}.`, {}, e);
+
+export const storeDamaged = (path: string, reason: string): AppError =>
+  new AppError("STORE_FAILED", `The store ${path} is damaged (${reason}).`);
+
+/** For a query on a store that another program has locked, or that fails. */
+export const storeFailed = (partition: number, e: unknown, path: string): AppError =>
+  isLocked(e)
+    ? new AppError(
+        "PARTITION_BLOCKED",
+        `The store of partition ${partition} is locked by another program; ask again.`,
+        { partition },
+        e,
+      )
+    : new AppError("STORE_FAILED", `The store of partition ${partition}, ${path}, cannot be read: ${messageOf(e)}`, {}, e);
+
+export const storeRebuilt = (partition: number, e: unknown): AppError =>
+  new AppError(
+    "CATCHING_UP",
+    `The store of partition ${partition} is damaged and is rebuilt from the log; ask again.`,
+    { partition },
+    e,
+  );
+
+/** For a store that is tried until it works. */
+export const storeAdvice = (e: unknown, path: string): string =>
+  isAppError(e)
+    ? `${e.message.includes(path) ? "" : `${path}: `}${e.message}; the partition then goes on by itself`
+    : isLocked(e)
+      ? `${path}: ${messageOf(e)}: another program holds its lock. Once that one lets go, the partition goes on by itself`
+      : `${path}: ${messageOf(e)}. Make room or mend the disk; the partition then goes on by itself`;
+
+const messageOf = (e: unknown): string => (e instanceof Error ? e.message : String(e));

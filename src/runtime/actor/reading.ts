@@ -1,0 +1,314 @@
+import type { AppError } from "../../errors.ts";
+import type { Batch, FetchResult, PartitionEnds, TopicEnds, Watermarks } from "../../log/port.ts";
+import type { ActorEnvironment } from "./actor-environment.ts";
+import * as errors from "./actor-errors.ts";
+import { type Applied, Continuity } from "./continuity.ts";
+import { HiddenTail } from "./hidden-tail.ts";
+import type { Hindrance } from "./hindrance.ts";
+
+/** When the log was asked for its ends, and what was known then. */
+export interface Question {
+  readonly number: number;
+  readonly nextOffset: number;
+  readonly isVerified: boolean;
+}
+
+/** What the store says of where it stands. */
+interface Position extends Omit<Applied, "nextOffset"> {
+  nextOffset: number | undefined;
+  topicId: string | undefined;
+  firstOffset: number | undefined;
+}
+
+/** `endWanted` is told when the log has to be asked for its ends. */
+type ReadingEnvironment = Pick<ActorEnvironment, "clock" | "mayBeginLate" | "isThrottled" | "endWanted" | "warn">;
+
+export interface ReadingOptions {
+  readonly partition: number;
+  readonly position: Position;
+  readonly hindrance: Hindrance;
+  readonly environment: ReadingEnvironment;
+  /** Told what only a person can mend; nothing is to be told to this object any more. */
+  readonly onHalt: (error: AppError) => void;
+}
+
+/**
+ * Where an open partition stands against the log: what is to be read next, whether what was read is still there, and whether the end is
+ * reached. Records come in through `accept`, what the log tells of its ends through `hear`.
+ *
+ * ```
+ *  catching-up ──everything that could be read when the end was heard of is applied──▶ running ──forgetEnd()──▶ catching-up
+ *       beside it: Continuity (nothing is applied before the last record is compared) and Hindrance
+ * ```
+ */
+export class Reading {
+  #isRunning = false;
+  #endOffset = 0;
+  /** Where reading goes on: ahead of the store by what is accepted and not applied. */
+  #readOffset: number;
+  #accepted: Batch | undefined;
+  #caughtUpAt: number | undefined;
+  /** An end that was heard of, and when, to be reached before the next one is noted. */
+  #goal: { readonly offset: number; readonly heard_ms: number } | undefined;
+  /** Everything was known when it was last heard of. */
+  #wasComplete = false;
+  /** Since when the log tells an end before what is applied, on the process' clock. */
+  #cutSince_ms: number | undefined;
+  /** Answers to earlier questions for the ends are of no use any more. */
+  #questions = 0;
+  readonly #continuity: Continuity;
+  readonly #hidden: HiddenTail;
+
+  constructor(private readonly options: ReadingOptions) {
+    const { position, environment } = options;
+    this.#continuity = new Continuity(position.nextOffset !== undefined);
+    this.#hidden = new HiddenTail(environment.clock);
+    this.#readOffset = this.#comparedFrom;
+  }
+
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
+  get nextOffset(): number {
+    return this.options.position.nextOffset ?? 0;
+  }
+
+  get endOffset(): number {
+    return Math.max(this.#endOffset, this.nextOffset);
+  }
+
+  get leaderEpoch(): number {
+    return this.#continuity.leaderEpoch;
+  }
+
+  get doubt(): string | undefined {
+    return this.#continuity.doubt;
+  }
+
+  /** Why the log does not give the partition now. */
+  get hindered(): string | undefined {
+    return this.options.hindrance.unavailable ?? this.#continuity.interruption ?? this.#hidden.reason(this.nextOffset);
+  }
+
+  get isComplete(): boolean {
+    if (this.#isRunning || !this.#wasComplete) return this.#isRunning;
+    return this.hindered !== undefined || this.options.hindrance.own !== undefined;
+  }
+
+  /** Whether what the log was heard to have is not applied yet, and was not for some time or cannot be now. */
+  get isLagging(): boolean {
+    const goal = this.#goal;
+    if (this.#hidden.isNext(this.nextOffset)) return true;
+    if (goal === undefined || this.nextOffset >= goal.offset) return false;
+    return this.options.environment.isThrottled?.() || this.options.environment.clock.now_ms() - goal.heard_ms >= LAG_MS_MIN;
+  }
+
+  /** How many records lie before the end that is to be reached; 0 once it is. */
+  get behind(): number {
+    return this.#isRunning ? 0 : Math.max(0, (this.#caughtUpAt ?? 0) - this.nextOffset);
+  }
+
+  /** Undefined until the log has told which topic it has. */
+  get wanted(): number | undefined {
+    return this.#continuity.isConfirmed ? this.#readOffset : undefined;
+  }
+
+  get accepted(): Batch | undefined {
+    return this.#accepted;
+  }
+
+  /** To be noted when the log is asked for its ends, and given back to `hear`. */
+  get question(): Question {
+    return { number: this.#questions, nextOffset: this.nextOffset, isVerified: this.#continuity.isVerified };
+  }
+
+  /** Which topic the log has, and what the partition holds now. Returns false where it has to be asked again. */
+  hear(asked: Question, { topicId, partitions }: TopicEnds): boolean {
+    const { position, partition, onHalt } = this.options;
+    if (asked.number !== this.#questions) return false;
+    if (partitions.length === 0) {
+      this.#interrupt("The log does not know the topic.", true);
+      return false;
+    }
+    if (topicId !== undefined && position.topicId !== undefined && position.topicId !== topicId) {
+      onHalt(errors.topicMadeAnew(position.topicId, topicId, position.path));
+      return true;
+    }
+    position.topicId ??= topicId;
+    const ends = partitions[partition] ?? { unavailable: "The log does not know the partition yet." };
+    this.#continuity.confirm(this.#comparedFrom < this.nextOffset, "unavailable" in ends ? undefined : ends.leaderEpoch);
+    if (!("unavailable" in ends)) return this.#hearEnds(asked, ends);
+    this.#unavailable(ends.unavailable);
+    return false;
+  }
+
+  /** The end is not known any more: it is caught up with once it has reached the one that it hears of next. */
+  forgetEnd(): void {
+    this.#isRunning = false;
+    this.#caughtUpAt = undefined;
+    this.askForEnd();
+  }
+
+  askForEnd(): void {
+    this.#questions++;
+    this.options.environment.endWanted?.();
+  }
+
+  /** Takes what was read at `wanted`, and what is told of the partition; anything else is dropped. */
+  accept(result: FetchResult, takesRecords: boolean): void {
+    if ("interrupted" in result) return this.#interrupt(result.interrupted, result.isGone === true);
+    if ("unavailable" in result) {
+      this.#unavailable(result.unavailable);
+      // Where there is nothing to read, only the log's ends tell that it is there again.
+      return this.askForEnd();
+    }
+    if (!takesRecords || this.wanted === undefined || this.#accepted) return;
+    if ("unreadable" in result) this.options.onHalt(errors.unreadable(this.#readOffset, result.unreadable));
+    else if ("outOfRange" in result) this.#outOfRange(result.outOfRange);
+    else if (result.batch.baseOffset === this.#readOffset) this.#acceptBatch(result.batch);
+  }
+
+  /**
+   * Whether the log still holds what was applied, and nothing more, by the batch that was read from there on: to be asked before anything
+   * of the batch is applied. False where the partition had to be halted.
+   */
+  isKept(batch: Batch): boolean {
+    if (this.#continuity.isVerified) return true;
+    const { last, isLastOfAll, path } = this.options.position;
+    const wrong = this.#continuity.compare({ last, isLastOfAll, path, nextOffset: this.nextOffset }, batch);
+    if (wrong) this.options.onHalt(wrong);
+    return wrong === undefined;
+  }
+
+  /** What was accepted is committed, or compared where nothing of it was to be. */
+  applied({ leaderEpoch }: Batch): void {
+    this.#accepted = undefined;
+    if (this.#continuity.isVerified) this.#continuity.verified(leaderEpoch);
+    this.#noteProgress();
+  }
+
+  /** What was accepted and not applied is read again. */
+  forget(): void {
+    this.#accepted = undefined;
+    this.#readOffset = this.#continuity.isVerified ? this.nextOffset : this.#comparedFrom;
+  }
+
+  /** Where what is applied is compared from: the last record, or where the store began. */
+  get #comparedFrom(): number {
+    const { last, firstOffset } = this.options.position;
+    return last?.offset ?? Math.min(firstOffset ?? 0, this.nextOffset);
+  }
+
+  #hearEnds(asked: Question, ends: Exclude<PartitionEnds, { unavailable: string }>): boolean {
+    const { position, hindrance } = this.options;
+    const { startOffset, endOffset, stableOffset, leaderEpoch } = ends;
+    if (position.nextOffset === undefined && startOffset > this.#readOffset && !this.#beginLate(startOffset)) return true;
+    const isNewLeader = this.#continuity.isNewLeader(leaderEpoch);
+    // A leader that was replaced and does not know it yet may tell an older end.
+    const isCut = endOffset < asked.nextOffset && leaderEpoch >= this.leaderEpoch;
+    if (isCut && !asked.isVerified) return this.#isCutForGood(ends);
+    // The last record alone does not tell: it lies before the cut where what was applied after it cannot be decoded.
+    if (!isCut) this.#cutSince_ms = undefined;
+    if (isCut || (isNewLeader && this.#continuity.isVerified)) {
+      const why = isCut ? `The log ends at offset ${endOffset}, before what is applied.` : NEW_LEADER;
+      this.#interrupt(why, true);
+      return false;
+    }
+    // A leader that lacks what another one had ends before what was heard of that one.
+    // What an open transaction hides nobody can read, however long that takes: it is no reason to wait (see `isLagging`).
+    const goal = this.#caughtUpAt ?? stableOffset;
+    this.#caughtUpAt = leaderEpoch < this.leaderEpoch ? goal : Math.min(goal, stableOffset);
+    if (this.#caughtUpAt > this.nextOffset) this.#wasComplete = false;
+    this.#noteEnd(Math.max(this.#endOffset, endOffset));
+    // Where there is nothing to read, no batch will tell that the partition can be read again.
+    if (stableOffset <= this.nextOffset) hindrance.unavailable = undefined;
+    this.#hidden.note(ends);
+    this.#noteProgress();
+    return true;
+  }
+
+  #noteEnd(endOffset: number): void {
+    this.#endOffset = endOffset;
+    if (this.#goal === undefined || this.nextOffset >= this.#goal.offset || endOffset < this.#goal.offset)
+      this.#goal = { offset: endOffset, heard_ms: this.options.environment.clock.now_ms() };
+  }
+
+  /** A leader that has just begun may tell for a moment an end that it does not have (KIP-207). What it is asked for meanwhile is in doubt. */
+  #isCutForGood(ends: Watermarks): boolean {
+    const now_ms = this.options.environment.clock.now_ms();
+    this.#cutSince_ms ??= now_ms;
+    if (now_ms - this.#cutSince_ms < CUT_MS_MIN) return false;
+    this.options.onHalt(errors.outOfRange(this.nextOffset, ends, this.options.position.path));
+    return true;
+  }
+
+  /** What was read may not be what the log has: the last record applied is read and compared before anything else is applied. */
+  #interrupt(why: string, isDoubtful: boolean): void {
+    this.#continuity.interrupt(why, isDoubtful);
+    this.options.hindrance.unreadable();
+    this.forget();
+    this.askForEnd();
+  }
+
+  #unavailable(why: string): void {
+    const { hindrance, position } = this.options;
+    hindrance.unavailable = why;
+    if (this.#caughtUpAt === undefined && position.nextOffset !== undefined) this.#wasComplete = true;
+  }
+
+  /** False where the partition had to be halted. */
+  #beginLate(startOffset: number): boolean {
+    const { partition, environment, position, onHalt } = this.options;
+    if (!environment.mayBeginLate) {
+      onHalt(errors.beginsLate(startOffset, position.path));
+      return false;
+    }
+    environment.warn(
+      partition,
+      `The log begins at offset ${startOffset}; a new store starts there, without what was removed before.`,
+    );
+    this.#readOffset = startOffset;
+    position.nextOffset = startOffset;
+    position.firstOffset = startOffset;
+    return true;
+  }
+
+  #outOfRange(watermarks: Watermarks): void {
+    const { startOffset, endOffset } = watermarks;
+    if (this.options.position.nextOffset === undefined && this.#readOffset < startOffset) {
+      if (this.#beginLate(startOffset)) this.#noteProgress();
+    } else if (startOffset <= this.nextOffset && this.nextOffset <= endOffset) {
+      // Only what was applied is gone from the log's start, so it cannot be compared; nothing unread is missing.
+      this.#readOffset = Math.max(this.#readOffset, startOffset);
+      if (this.#readOffset === this.nextOffset) this.#continuity.verified();
+      this.#noteProgress();
+    } else {
+      this.options.onHalt(errors.outOfRange(this.nextOffset, watermarks, this.options.position.path));
+    }
+  }
+
+  #acceptBatch(batch: Batch): void {
+    if (!this.#continuity.isSameLeader(batch.leaderEpoch)) return this.#interrupt(NEW_LEADER, true);
+    this.#noteEnd(batch.endOffset);
+    this.#hidden.note(batch);
+    this.options.hindrance.unavailable = undefined;
+    if (batch.nextOffset === batch.baseOffset) return this.#noteProgress();
+    this.#accepted = batch;
+    this.#readOffset = batch.nextOffset;
+  }
+
+  #noteProgress(): void {
+    if (!this.#continuity.isVerified) return;
+    if (this.options.hindrance.readable()) this.forgetEnd();
+    if (this.#isRunning || this.#caughtUpAt === undefined || this.nextOffset < this.#caughtUpAt) return;
+    this.#isRunning = true;
+    this.#wasComplete = true;
+  }
+}
+
+/** Longer than what is fetched takes to be applied, also on a busy machine. */
+const LAG_MS_MIN = 2_000;
+/** For so long a log has to tell an end before what is applied, until that is taken for true. */
+const CUT_MS_MIN = 2_000;
+const NEW_LEADER = "The partition has another leader.";

@@ -1,0 +1,76 @@
+import { type Clock, within } from "../../system/clock.ts";
+import type { Log } from "../../log/port.ts";
+import { letterProducer } from "./letter-producer.ts";
+import { Outage } from "../read/outage.ts";
+
+const RETRY_WAIT_MS = 60_000;
+/** A broker that is choosing a coordinator answers late. */
+const ANSWER_MS_MAX = 30_000;
+/** Two, as a right to one id is none to those that each partition has. Their own are not tried: that would fence who appends now. */
+const TRIED = ["check", "check2"];
+
+export interface DeadLetterTrialOptions {
+  readonly log: Log;
+  readonly deadLetterTopic: string;
+  readonly clock: Clock;
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * Tries whether dead letters could be appended, before there are any: a right to the transactional ids or a coordinator may be missing, and
+ * that is better known at the start than with the first poison. It appends nothing: whether there is a right to write, the log is asked.
+ */
+export class DeadLetterTrial {
+  readonly #outage: Outage;
+
+  constructor(private readonly options: DeadLetterTrialOptions) {
+    this.#outage = new Outage(`Preparing to append to ${options.deadLetterTopic}`, options.clock, options.warn);
+  }
+
+  /** A sentence, until it works. */
+  get failure(): string | undefined {
+    return this.#outage.lasting(0);
+  }
+
+  /** Letters were appended. */
+  worked(): void {
+    this.#outage.worked();
+  }
+
+  /** Tries each minute until it works. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#try();
+        this.#outage.worked();
+        return;
+      } catch (e) {
+        if (signal.aborted) return;
+        this.#outage.failed(e);
+      }
+      await this.options.clock.sleep(RETRY_WAIT_MS, signal);
+    }
+  }
+
+  async #try(): Promise<void> {
+    const { log, deadLetterTopic } = this.options;
+    for (const name of TRIED) await this.#open(name);
+    const described = await log.describe(deadLetterTopic);
+    if (!described) throw new Error(`the topic ${deadLetterTopic} does not exist`);
+    if (described.mayWrite === false) throw new Error(`this user may not write to the topic ${deadLetterTopic}; grant it WRITE`);
+  }
+
+  async #open(name: string): Promise<void> {
+    const { log, deadLetterTopic, clock } = this.options;
+    const opening = letterProducer(log, deadLetterTopic, name);
+    const isOpened = await within(
+      clock,
+      ANSWER_MS_MAX,
+      opening.then(async (producer) => {
+        await producer.close();
+        return true;
+      }),
+    );
+    if (!isOpened) throw new Error(`no answer within ${ANSWER_MS_MAX / 1_000} s; is there a transaction coordinator?`);
+  }
+}

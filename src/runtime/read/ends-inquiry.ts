@@ -1,0 +1,85 @@
+import type { Clock } from "../../system/clock.ts";
+import { Backoff, type BackoffLimits } from "../../log/backoff.ts";
+import type { Log, TopicEnds } from "../../log/port.ts";
+import type { Random } from "../../system/random.ts";
+import type { Outage } from "./outage.ts";
+
+/** Who has to hear of the ends. */
+export interface Asker<Question> {
+  readonly question: Question;
+  /** False where the answer is of no use. */
+  hear(asked: Question, ends: TopicEnds): boolean;
+}
+
+export interface EndsInquiryOptions {
+  readonly log: Log;
+  readonly topic: string;
+  readonly outage: Outage;
+  /** Told after each answer. */
+  readonly onHeard: () => void;
+  readonly backoff: BackoffLimits;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Asks the log for its ends on behalf of those who have to know them, until each has heard; one question for all who want it at the time. */
+export class EndsInquiry<Question, A extends Asker<Question>> {
+  readonly #waiting = new Set<A>();
+  readonly #backoff: Backoff;
+  #isAsking = false;
+  /** Whoever asks again because of what it hears waits like the others. */
+  #isAnswering = false;
+  #isEnded = false;
+  #pause = new AbortController();
+
+  constructor(private readonly options: EndsInquiryOptions) {
+    this.#backoff = new Backoff(options.backoff, options.random);
+  }
+
+  ask(asker: A): void {
+    this.#waiting.add(asker);
+    if (!this.#isAnswering) this.#pause.abort();
+    if (!this.#isAsking) void this.#run();
+  }
+
+  close(): void {
+    this.#isEnded = true;
+    this.#pause.abort();
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.options;
+    this.#isAsking = true;
+    this.#backoff.reset();
+    // Those who ask in the same turn are answered together.
+    await Promise.resolve();
+    while (this.#waiting.size > 0 && !this.#isEnded) {
+      this.#pause = new AbortController();
+      await this.#ask();
+      if (this.#waiting.size > 0) await clock.sleep(this.#backoff.next_ms(), this.#pause.signal);
+    }
+    this.#isAsking = false;
+  }
+
+  async #ask(): Promise<void> {
+    const { log, topic, outage, onHeard } = this.options;
+    const asked = Array.from(this.#waiting, (asker) => ({ asker, question: asker.question }));
+    let ends: TopicEnds;
+    try {
+      ends = await log.ends(topic);
+    } catch (e) {
+      if (!this.#isEnded) outage.failed(e);
+      return;
+    }
+    if (this.#isEnded) return;
+    outage.worked();
+    this.#isAnswering = true;
+    for (const { asker, question } of asked) {
+      // Whoever asks again while it hears is kept.
+      this.#waiting.delete(asker);
+      if (!asker.hear(question, ends)) this.#waiting.add(asker);
+    }
+    this.#isAnswering = false;
+    onHeard();
+  }
+}

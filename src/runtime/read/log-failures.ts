@@ -1,0 +1,74 @@
+import type { Clock } from "../../system/clock.ts";
+import { READ_FAILING_MS_MAX } from "../actor/hindrance.ts";
+import { type Failure, Outage } from "./outage.ts";
+
+/** Of the partitions that cannot be read, so many are named with the cause. */
+const UNREADABLE_NAMED_MAX = 3;
+
+interface Held {
+  readonly partition: number;
+  readonly state: string;
+  readonly hindered: string | undefined;
+  /** On the process' clock. */
+  readonly unreadableSince_ms: number | undefined;
+}
+
+/** What of the log fails for a process: reading at all, asking for ends, reading some of the partitions. Tells people, and health. */
+export class LogFailures {
+  readonly records: Outage;
+  readonly ends: Outage;
+  readonly #some: Outage;
+  #hasRead = false;
+
+  constructor(
+    topic: string,
+    private readonly clock: Clock,
+    tell: (message: string) => void,
+  ) {
+    this.records = new Outage(`Reading the records of ${topic}`, clock, tell);
+    this.ends = new Outage(`Asking for the ends of ${topic}`, clock, tell);
+    this.#some = new Outage(`Reading some partitions of ${topic}`, clock, tell);
+  }
+
+  /** Returns true where reading had failed for so long that the log may have grown. */
+  hasRead(): boolean {
+    this.#hasRead = true;
+    return this.records.worked() >= READ_FAILING_MS_MAX;
+  }
+
+  /** Why nothing can be read: at once where nothing was yet, else once that has lasted. */
+  whole(held: Iterable<Held>): Failure | undefined {
+    const failing_ms = this.#hasRead ? READ_FAILING_MS_MAX : 0;
+    const failure = this.records.failure(failing_ms) ?? this.#ofAll(held);
+    return failure ?? (this.#hasRead ? undefined : this.ends.failure(failing_ms));
+  }
+
+  tellOfSome(held: Iterable<Held>): void {
+    const all = [...held];
+    const unreadable = all.filter(({ unreadableSince_ms }) => unreadableSince_ms !== undefined);
+    if (unreadable.length === 0) {
+      // One that was halted for it has not become well.
+      if (all.some(({ state }) => state === "halted")) this.#some.forget();
+      else this.#some.worked();
+      return;
+    }
+    const named = unreadable
+      .slice(0, UNREADABLE_NAMED_MAX)
+      .map(({ partition, hindered }) => `partition ${partition}: ${hindered}`);
+    const left = unreadable.length - named.length;
+    this.#some.failed(named.join(" ") + (left > 0 ? ` And ${left} more.` : ""));
+  }
+
+  /** Where none of the partitions can be read, that is a failure of the whole. */
+  #ofAll(held: Iterable<Held>): Failure | undefined {
+    let since_ms = 0;
+    let sentence = "";
+    for (const { unreadableSince_ms, hindered, partition } of held) {
+      if (unreadableSince_ms === undefined) return undefined;
+      since_ms = Math.max(since_ms, unreadableSince_ms);
+      sentence ||= `Partition ${partition}: ${hindered}`;
+    }
+    const lasted_ms = this.clock.now_ms() - since_ms;
+    return lasted_ms < READ_FAILING_MS_MAX ? undefined : { sentence, since_ms: this.clock.wall_ms() - lasted_ms };
+  }
+}

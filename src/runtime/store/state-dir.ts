@@ -1,0 +1,149 @@
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { AppError } from "../../errors.ts";
+import { noAccess, noAccessToDatabase } from "../../system/file-access.ts";
+import { FileLock } from "../../system/file-lock.ts";
+import type { Projection } from "../projection.ts";
+import { openFilesShortage } from "./open-files.ts";
+import {
+  cannotBeOpened,
+  hasApplied,
+  type Locking,
+  moveAside,
+  type OpenedDatabase,
+  openDatabase,
+  type StoreIdentity,
+} from "./store.ts";
+
+/** Where a process keeps its stores: on disk, or in memory where a simulation runs many. */
+export interface State {
+  /** Opens a store, or makes it. One that cannot be used is left as it is. */
+  open(name: string, projection: Projection<unknown>, identity: StoreIdentity, locking?: Locking): OpenedDatabase;
+  /** Where the store is, whether or not it is there. */
+  path(name: string): string;
+  /** Gives a store that is closed another name, so that the next `open` makes a new one. Returns that name. */
+  setAside(name: string, wall_ms: number): string;
+  /** The partitions of the topic that have a store of their own here, named by `storeName`. */
+  partitions(topic: string): number[];
+  release(): void;
+}
+
+/** The state for the log with this id. */
+export type ClaimState = (logId: string) => State;
+
+/** Of all stores for the log with this id. */
+export const statePath = (dataDir: string, logId: string): string => join(dataDir, "state", logId);
+
+export const storeName = (topic: string, partition: number): string => `${topic}.${partition}.sqlite`;
+
+/**
+ * A store in the data directory that holds what was applied of the topic, by whichever role and whether or not it runs now. Nothing is
+ * claimed or changed.
+ */
+function appliedStore(dataDir: string, logId: string, topic: string): string | undefined {
+  const state = statePath(dataDir, logId);
+  if (!existsSync(state)) return undefined;
+  // Where it cannot be told there may be one, as of a store that cannot be read.
+  if (noAccess(state) !== undefined) return state;
+  for (const name of readdirSync(state, { recursive: true, encoding: "utf8" })) {
+    const file = basename(name);
+    if (!file.startsWith(`${topic}.`) || !file.endsWith(".sqlite")) continue;
+    const path = join(state, name);
+    if (hasApplied(path, topic)) return path;
+  }
+  return undefined;
+}
+
+export interface AppliedState {
+  /** Of a store. */
+  readonly path: string;
+  /** Of the log that it is of. */
+  readonly logId: string;
+}
+
+/** State of the orders' topic, where there is any: of the log with this id, else of another one. */
+export type StateOf = (logId: string) => AppliedState | undefined;
+
+/** `counts` tells of another log's id whether its state is looked at. */
+export function appliedState(
+  dataDir: string,
+  topic: string,
+  logId: string,
+  counts: (logId: string) => boolean,
+): AppliedState | undefined {
+  const own = appliedStore(dataDir, logId, topic);
+  if (own !== undefined) return { path: own, logId };
+  const state = join(dataDir, "state");
+  for (const other of existsSync(state) ? readdirSync(state) : []) {
+    const path = other === logId || !counts(other) ? undefined : appliedStore(dataDir, other, topic);
+    if (path !== undefined) return { path, logId: other };
+  }
+  return undefined;
+}
+
+/** More instances of one role than this do not share one data directory. */
+const INSTANCES_MAX = 64;
+
+/**
+ * A process's own directory for stores: `<data dir>/state/<log id>/<role>-<n>`, with the lowest `n` that no living process holds. So
+ * several instances of a role can share a data directory, a restarted one finds its stores again, and another log's are left alone.
+ */
+export class StateDir implements State {
+  private constructor(
+    private readonly directory: string,
+    private readonly lock: FileLock,
+  ) {}
+
+  /** Throws DATA_DIR_IN_USE when all are held. */
+  static claim(dataDir: string, logId: string, role: string): StateDir {
+    for (let n = 0; n < INSTANCES_MAX; n++) {
+      const path = join(statePath(dataDir, logId), `${role}-${n}`);
+      const lock = new FileLock(join(path, "lock"));
+      try {
+        mkdirSync(path, { recursive: true });
+        if (lock.tryTake()) return new StateDir(path, lock);
+      } catch (e) {
+        const why = noAccess(dirname(path), path, lock.path);
+        throw why === undefined ? e : new AppError("STORE_FAILED", why, {}, e);
+      }
+    }
+    throw new AppError(
+      "DATA_DIR_IN_USE",
+      `${INSTANCES_MAX} processes already use ${dataDir} as ${role}; set DATA_DIR to another directory.`,
+    );
+  }
+
+  open(name: string, projection: Projection<unknown>, identity: StoreIdentity, locking?: Locking): OpenedDatabase {
+    // SQLite would open a file that it may only read, and would not notice when it is given to this user.
+    const before = noAccessToDatabase(this.path(name)) ?? openFilesShortage();
+    if (before !== undefined) throw new AppError("STORE_FAILED", before);
+    try {
+      return openDatabase(this.path(name), projection, identity, locking);
+    } catch (e) {
+      const shortage = cannotBeOpened(e) ? openFilesShortage() : undefined;
+      throw shortage === undefined ? e : new AppError("STORE_FAILED", shortage, {}, e);
+    }
+  }
+
+  path(name: string): string {
+    return join(this.directory, name);
+  }
+
+  setAside(name: string, wall_ms: number): string {
+    return moveAside(this.path(name), wall_ms);
+  }
+
+  partitions(topic: string): number[] {
+    const partitions: number[] = [];
+    for (const name of readdirSync(this.directory)) {
+      if (!name.startsWith(`${topic}.`) || !name.endsWith(".sqlite")) continue;
+      const partition = Number(name.slice(topic.length + 1, -".sqlite".length));
+      if (Number.isInteger(partition)) partitions.push(partition);
+    }
+    return partitions;
+  }
+
+  release(): void {
+    this.lock.release();
+  }
+}

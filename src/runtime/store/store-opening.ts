@@ -1,0 +1,132 @@
+import type { Clock } from "../../system/clock.ts";
+import type { TopicEnds } from "../../log/port.ts";
+import { type PartitionActor, STORE_RETRY_WAIT_MS } from "../actor/actor.ts";
+import * as errors from "../actor/actor-errors.ts";
+import type { Asker } from "../read/ends-inquiry.ts";
+import type { PartitionStore, Unusable } from "./store.ts";
+
+/** Stores opened one after the other before heartbeats and requests have their turn; each takes about a millisecond. */
+const OPENED_PER_TURN = 16;
+
+/** How a partition's store is found, opened and replaced. */
+export interface Stores<View> {
+  /** The file that holds the partition, whether or not it is there. */
+  readonly storePath: (partition: number) => string;
+  /** Opens the store, or makes it. One that cannot be used is left as it is. */
+  readonly openStore: (partition: number) => PartitionStore<View> | Unusable;
+  /** Gives the file another name, so that the next one to be opened is new. Absent where not the set but its owner does that. */
+  readonly setStoreAside?: (partition: number, reason: string) => void;
+}
+
+export interface StoreOpeningOptions<View> extends Stores<View> {
+  readonly mayBeginLate?: boolean;
+  readonly clock: Clock;
+  readonly ending: AbortSignal;
+  /** Whether the actor is still the partition's. */
+  readonly holds: (actor: PartitionActor<View>) => boolean;
+  /** Has the log asked for its ends until the asker has heard. */
+  readonly ask: (asker: Asker<undefined>) => void;
+  readonly warn: (partition: number, message: string) => void;
+}
+
+/** A store that is to be replaced. */
+interface Condemned {
+  readonly reason: string;
+  /** Nothing is wrong with it. */
+  readonly isUsable: boolean;
+}
+
+/**
+ * Opens the stores of the partitions that are held, each for as long as it takes. A store that cannot be used is set aside only once the
+ * log has told that it can rebuild it; until then it is the only one that has what the log may have lost.
+ *
+ * ```
+ *  open ──▶ given to its actor
+ *    ├─ fails ─▶ tried again, the actor is suspended meanwhile
+ *    └─ unusable, or `condemn`ed ─▶ the log's start is asked ─▶ set aside, and opened anew
+ *                                                          └─▶ the actor halts, or goes on with the store where that can be used
+ * ```
+ */
+export class StoreOpening<View> {
+  readonly #condemned = new Map<number, Condemned>();
+
+  constructor(private readonly options: StoreOpeningOptions<View>) {}
+
+  /** The store that is there is not to be opened again, unless it `isUsable` and the log cannot rebuild it. */
+  condemn(partition: number, condemned: Condemned): void {
+    this.#condemned.set(partition, condemned);
+  }
+
+  /** `closed` tells of a partition when it can be opened, as another actor may just be closing it. */
+  async open(actors: readonly PartitionActor<View>[], closed: (partition: number) => Promise<void> | undefined): Promise<void> {
+    for (const [n, actor] of actors.entries()) {
+      if (n > 0 && n % OPENED_PER_TURN === 0) await this.options.clock.yield();
+      await closed(actor.partition);
+      if (this.#isWanted(actor) && !this.#tryOpen(actor)) void this.#openLater(actor);
+    }
+  }
+
+  #isWanted(actor: PartitionActor<View>): boolean {
+    return this.options.holds(actor) && actor.state !== "halted" && actor.view === undefined;
+  }
+
+  /** False where the store failed and is to be tried again. */
+  #tryOpen(actor: PartitionActor<View>): boolean {
+    const { partition } = actor;
+    try {
+      const condemned = this.#condemned.get(partition);
+      const store = condemned === undefined ? this.options.openStore(partition) : undefined;
+      if (store !== undefined && !("unusable" in store)) actor.open(store);
+      else this.#replace(actor, condemned ?? { reason: store?.unusable ?? "", isUsable: false });
+      return true;
+    } catch (e) {
+      actor.storeFailed(e);
+      return false;
+    }
+  }
+
+  #replace(actor: PartitionActor<View>, condemned: Condemned): void {
+    const { partition } = actor;
+    this.#condemned.set(partition, condemned);
+    const hear = (_: undefined, { partitions }: TopicEnds): boolean => {
+      if (!this.#isWanted(actor)) return true;
+      const ends = partitions[partition] ?? { unavailable: "The log does not know the partition yet." };
+      if ("unavailable" in ends) actor.unavailable(ends.unavailable);
+      else this.#hearStart(actor, condemned, ends.startOffset);
+      return !("unavailable" in ends);
+    };
+    this.options.ask({ question: undefined, hear });
+  }
+
+  #hearStart(actor: PartitionActor<View>, { reason, isUsable }: Condemned, startOffset: number): void {
+    const { mayBeginLate, storePath, warn } = this.options;
+    const { partition } = actor;
+    const isRebuildable = startOffset === 0 || mayBeginLate === true;
+    if (!isRebuildable && !isUsable)
+      return actor.halt(errors.cannotBeRebuilt(storePath(partition), reason, `begins at offset ${startOffset}`));
+    if (!isRebuildable) {
+      this.#condemned.delete(partition);
+      warn(partition, errors.keptInstead(storePath(partition), startOffset));
+    }
+    const isReady = !isRebuildable || this.#trySetAside(actor, reason);
+    if (!isReady || !this.#tryOpen(actor)) void this.#openLater(actor);
+  }
+
+  #trySetAside(actor: PartitionActor<View>, reason: string): boolean {
+    const { partition } = actor;
+    try {
+      this.options.setStoreAside?.(partition, reason);
+      this.#condemned.delete(partition);
+      return true;
+    } catch (e) {
+      actor.storeFailed(e);
+      return false;
+    }
+  }
+
+  async #openLater(actor: PartitionActor<View>): Promise<void> {
+    const { clock, ending } = this.options;
+    do await clock.sleep(STORE_RETRY_WAIT_MS, ending);
+    while (this.#isWanted(actor) && !this.#tryOpen(actor));
+  }
+}

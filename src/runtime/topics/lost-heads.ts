@@ -1,0 +1,41 @@
+import type { PartitionEnds } from "../../log/port.ts";
+import type { TopicConcern } from "./topic-concerns.ts";
+
+/** A partition of which the log has lost first records that the state has. */
+export interface LostHead {
+  readonly partition: number;
+  /** Where the log begins now. */
+  readonly startOffset: number;
+}
+
+interface Held {
+  readonly partition: number;
+  /** The first offset of the state. */
+  readonly startedAt: number;
+  /** Undefined while the store is not open. */
+  readonly view: unknown;
+}
+
+/** So many partitions are named. */
+const NAMED_MAX = 3;
+
+/** A state that began late itself lacks nothing but what was accepted then. */
+export const lostHeads = (held: Iterable<Held>, ends: readonly PartitionEnds[]): LostHead[] =>
+  [...held].flatMap(({ partition, startedAt, view }) => {
+    const told = ends[partition];
+    if (view === undefined || told === undefined || "unavailable" in told || told.startOffset <= startedAt) return [];
+    return [{ partition, startOffset: told.startOffset }];
+  });
+
+/** Retention or DeleteRecords cut the topic, and nothing tells it as long as the state itself is whole. */
+export function lostHeadConcern(topic: string, heads: readonly LostHead[]): TopicConcern | undefined {
+  if (heads.length === 0) return undefined;
+  const named = heads
+    .slice(0, NAMED_MAX)
+    .map(({ partition, startOffset }) => `partition ${partition} begins at offset ${startOffset}`);
+  const left = heads.length - named.length;
+  const which = named.join(", ") + (left > 0 ? `, and ${left} more` : "");
+  const what = `The topic ${topic} has lost its first records (${which}): the state could not be rebuilt from it, and a service that has none yet halts there.`;
+  const advice = `Keep what deletes them from going on (retention.ms, retention.bytes, DeleteRecords), and make a copy of the state in DATA_DIR while its service is stopped. To do without those records, start the services with LOG_START=accept.`;
+  return { code: "first-records-lost", isWarning: true, what, message: `${what} ${advice}` };
+}

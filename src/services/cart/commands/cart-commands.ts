@@ -1,0 +1,287 @@
+import type { Clock } from "../../../system/clock.ts";
+import { AppError } from "../../../errors.ts";
+import type { Appender } from "../../../log/append/appender.ts";
+import type { NewRecord } from "../../../log/port.ts";
+import { demoCart } from "../../../orders/demo-cart.ts";
+import { cloudEventHeaders, encodeEvent, type OrderEvent } from "../../../orders/event.ts";
+import { sumOfLines } from "../../../orders/money.ts";
+import type { Order } from "../../../orders/order.ts";
+import type { NewUuid, Random } from "../../../system/random.ts";
+import type { SendingSpan } from "../../../telemetry/tracer.ts";
+import type { CartCommands, CreateOrder, Position, RequestContext, UpdateStatus } from "./commands.ts";
+import { eventIdOfKey, FINGERPRINT_HEADER, type IndexedOrder, type KeyedEvent } from "../index/index-projection.ts";
+import type { IndexProgress } from "../index/index-progress.ts";
+import type { Landing, OrderIndex } from "../index/order-index.ts";
+import type { OwnCreates } from "../index/own-creates.ts";
+import type { Placement } from "../placement/placement.ts";
+
+export interface CartCommandsOptions {
+  readonly index: OrderIndex;
+  readonly progress: IndexProgress;
+  readonly ownCreates: OwnCreates;
+  readonly appender: Appender;
+  readonly placement: Placement;
+  readonly append_wait_ms_max: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly newUuid: NewUuid;
+}
+
+const SOURCE = "/cart-service";
+
+type Idempotency = NonNullable<RequestContext["idempotency"]>;
+
+interface Sending {
+  readonly record: NewRecord & { readonly value: string };
+  readonly send: SendingSpan | undefined;
+}
+
+/**
+ * The commands on log and index. A create appends first and asks afterwards whether its event is the order's first: the log
+ * arbitrates between any number of carts (invariant 8). Whoever has an idempotency key reads its event back: the log arbitrates between
+ * requests under one key, too (decision 18).
+ *
+ * ```
+ *  create ─▶ known? 409 ─▶ place ─▶ its partition followed? ─▶ append ─▶ first create up to its own offset? ─▶ its own event: 200, another's: 409
+ *  update ─▶ known? ─no─▶ its partition at the log's end ─▶ known? ─no─▶ 404
+ *              └──yes────────────────────────────────────────┴──yes─▶ append where the order was created ─▶ 200
+ *  under a key ─▶ an event of the key known? ─yes─▶ its answer, or another request's: 422
+ *                   └──no─▶ as above ─▶ the order's first event of the key up to its own offset? ─▶ its own or the same request's: its answer, another's: 422
+ * ```
+ */
+export class LogCartCommands implements CartCommands {
+  readonly #keysInUse = new Set<string>();
+  #timestamp_ms = Number.NaN;
+  #timestampText = "";
+
+  constructor(private readonly options: CartCommandsOptions) {}
+
+  create(command: CreateOrder, context: RequestContext): Promise<Position> {
+    const { index, progress, placement } = this.options;
+    const { orderId } = command;
+    const answerEarlier = (_: Position, eventId: string) => firstOr409(orderId, eventId, index.find(orderId));
+    return this.#once(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
+      if (!progress.isComplete) await progress.untilComplete(deadline_ms);
+      let existing = index.find(orderId) && (await this.#sound(orderId, deadline_ms));
+      if (existing) return firstOr409(orderId, eventId, existing);
+      let partition = placement.place(orderId);
+      if (partition === undefined || !progress.isCurrent(partition)) {
+        partition = await placement.placeInTime(orderId, deadline_ms);
+        await progress.untilCurrent(partition, deadline_ms);
+        existing = await this.#sound(orderId, deadline_ms);
+        if (existing) return firstOr409(orderId, eventId, existing);
+      }
+      const event = this.#created(command, eventId);
+      if (context.idempotency) return this.#appendKeyedCreate(partition, event, context, deadline_ms);
+      return this.#appendCreate(partition, event, context, deadline_ms);
+    });
+  }
+
+  async #appendCreate(partition: number, event: OrderEvent, context: RequestContext, deadline_ms: number): Promise<Position> {
+    const { index, ownCreates } = this.options;
+    const { orderId, eventId } = event;
+    const { record, send } = this.#record(partition, event, context);
+    const own = ownCreates.begin(orderId, eventId, record.value);
+    try {
+      const landing = await this.#append(record, send, deadline_ms);
+      const first = index.firstKnown(own, landing);
+      if (first) return firstOr409(orderId, eventId, first);
+      await this.#readBack(landing, event, deadline_ms);
+      return firstOr409(orderId, eventId, index.find(orderId) ?? unread(event));
+    } finally {
+      if (own) ownCreates.end(own);
+    }
+  }
+
+  /** Always read back: another cart may have appended another event under the same key. */
+  async #appendKeyedCreate(
+    partition: number,
+    event: OrderEvent,
+    context: RequestContext,
+    deadline_ms: number,
+  ): Promise<Position> {
+    await this.#firstOfKey(partition, event, context, deadline_ms);
+    return firstOr409(event.orderId, event.eventId, this.options.index.find(event.orderId) ?? unread(event));
+  }
+
+  updateStatus(command: UpdateStatus, context: RequestContext): Promise<Position> {
+    const { index, progress, placement } = this.options;
+    const { orderId, status } = command;
+    const answerEarlier = ({ partition, offset }: Position) => ({ partition, offset });
+    return this.#once(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
+      if (!index.find(orderId))
+        await progress.toEnd(placement.homes(orderId), (partition) => index.knownEnd(partition), deadline_ms);
+      const order = await this.#sound(orderId, deadline_ms);
+      if (!order) throw new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}; create it first.`, { orderId });
+      const { partition } = order;
+      const event: OrderEvent = { type: "ORDER_STATUS_UPDATED", eventId, timestamp: this.#timestamp(), orderId, status };
+      if (context.idempotency) {
+        const first = await this.#firstOfKey(partition, event, context, deadline_ms);
+        return answerEarlier(first);
+      }
+      const { record, send } = this.#record(partition, event, context);
+      const landing = await this.#append(record, send, deadline_ms);
+      index.noteOwn(landing);
+      return landing;
+    });
+  }
+
+  /**
+   * Runs `work` under an event id: a new one, or the one its idempotency key always gives. What was appended for the key before,
+   * by whichever cart, is answered again in place of `work` (draft-ietf-httpapi-idempotency-key-header-07).
+   */
+  #once(
+    orderId: string,
+    { idempotency }: RequestContext,
+    answerEarlier: (position: Position, eventId: string) => Position,
+    work: (eventId: string, deadline_ms: number) => Promise<Position>,
+  ): Promise<Position> {
+    const { clock, newUuid, append_wait_ms_max } = this.options;
+    const deadline_ms = clock.now_ms() + append_wait_ms_max;
+    if (!idempotency) return work(newUuid(), deadline_ms);
+    return this.#onceForKey(orderId, idempotency, deadline_ms, answerEarlier, work);
+  }
+
+  async #onceForKey(
+    orderId: string,
+    { key, fingerprint }: Idempotency,
+    deadline_ms: number,
+    answerEarlier: (position: Position, eventId: string) => Position,
+    work: (eventId: string, deadline_ms: number) => Promise<Position>,
+  ): Promise<Position> {
+    const { index, progress, placement } = this.options;
+    if (this.#keysInUse.has(key)) {
+      throw new AppError(
+        "IDEMPOTENCY_KEY_IN_USE",
+        "Another request with this Idempotency-Key is being processed; wait for its answer, then try again.",
+      );
+    }
+    this.#keysInUse.add(key);
+    try {
+      const eventId = eventIdOfKey(key);
+      // The order's events are where it was created.
+      const found = progress.isComplete ? index.find(orderId) : undefined;
+      const homes = found ? [found.partition] : placement.homes(orderId);
+      await progress.toEnd(homes, (partition) => index.readEnd(partition), deadline_ms);
+      const earlier = index.findKeyed(eventId, orderId);
+      if (!earlier) return await work(eventId, deadline_ms);
+      await progress.untilSound(earlier.partition, deadline_ms);
+      return answerEarlier(sameRequest(earlier, fingerprint), eventId);
+    } finally {
+      this.#keysInUse.delete(key);
+    }
+  }
+
+  /**
+   * Appends the event of a keyed request and reads the log back up to it: of the order's events under one key the first one counts, and
+   * the others count for nothing. Rejects where that is another request's.
+   */
+  async #firstOfKey(partition: number, event: OrderEvent, context: RequestContext, deadline_ms: number): Promise<KeyedEvent> {
+    const { record, send } = this.#record(partition, event, context);
+    await this.#readBack(await this.#append(record, send, deadline_ms), event, deadline_ms);
+    const first = this.options.index.findKeyed(event.eventId, event.orderId);
+    return sameRequest(first ?? unread(event), context.idempotency?.fingerprint);
+  }
+
+  async #readBack(landing: Landing, event: OrderEvent, deadline_ms: number): Promise<void> {
+    if (!(await this.options.progress.hasPassed(landing, deadline_ms))) unread(event);
+  }
+
+  /** The order, if there is one, once what the index has of its partition may be answered. */
+  async #sound(orderId: string, deadline_ms: number): Promise<IndexedOrder | undefined> {
+    const { index, progress } = this.options;
+    for (;;) {
+      const order = index.find(orderId);
+      if (!order || progress.isSound(order.partition)) return order;
+      await progress.untilSound(order.partition, deadline_ms);
+    }
+  }
+
+  async #append(record: NewRecord, send: SendingSpan | undefined, deadline_ms: number): Promise<Landing> {
+    const { appender, index } = this.options;
+    const { partition } = record;
+    const knownEnd = index.knownEnd(partition);
+    const appended = appender.append(record, deadline_ms);
+    if (send) appended.then(({ offset }) => send.sent(offset), send.failed);
+    const { offset, leaderEpoch } = await appended;
+    const landing = { partition, offset, leaderEpoch };
+    index.requireBehind(landing, knownEnd);
+    return landing;
+  }
+
+  #record(partition: number, event: OrderEvent, context: RequestContext): Sending {
+    const { clock, newUuid } = this.options;
+    const { orderId, eventId } = event;
+    const send = context.span?.sending({ partition, key: orderId, eventId });
+    const traceparent = send?.traceparent ?? context.traceparent ?? newTraceparent(newUuid, eventId);
+    const headers: [string, string][] = cloudEventHeaders(event, SOURCE, traceparent);
+    const tracestate = send ? send.tracestate : context.tracestate;
+    if (tracestate) headers.push(["tracestate", tracestate]);
+    if (context.idempotency) headers.push([FINGERPRINT_HEADER, context.idempotency.fingerprint]);
+    const value = encodeEvent(event);
+    return { send, record: { partition, key: orderId, value, headers, timestamp_ms: clock.wall_ms() } };
+  }
+
+  #created({ orderId, cart }: CreateOrder, eventId: string): OrderEvent {
+    const { random } = this.options;
+    const demo = "demoItems" in cart ? { ...demoCart(cart.demoItems, random), ...cart } : cart;
+    const timestamp = this.#timestamp();
+    const order: Order = {
+      orderId,
+      customerId: demo.customerId ?? demoCart(1, random).customerId,
+      orderDate: timestamp,
+      items: demo.items,
+      total_hundredths: totalOf(demo.items),
+      currency: demo.currency,
+      status: "new",
+    };
+    return { type: "ORDER_CREATED", eventId, timestamp, orderId, order };
+  }
+
+  /** Made once a millisecond, in which there are many creates. */
+  #timestamp(): string {
+    const wall_ms = this.options.clock.wall_ms();
+    if (wall_ms !== this.#timestamp_ms) {
+      this.#timestamp_ms = wall_ms;
+      this.#timestampText = new Date(wall_ms).toISOString();
+    }
+    return this.#timestampText;
+  }
+}
+
+function totalOf(items: Order["items"]): number {
+  const total = sumOfLines(items);
+  if (total === undefined) throw new AppError("INVALID_FIELD", "The cart's total is too large.");
+  return total;
+}
+
+/** The event, if it is the request's own. */
+function sameRequest(first: KeyedEvent, fingerprint: string | undefined): KeyedEvent {
+  if (first.fingerprint === fingerprint) return first;
+  throw new AppError(
+    "IDEMPOTENCY_KEY_REUSED",
+    "This Idempotency-Key was used for another request; take a new key for a new request.",
+  );
+}
+
+/** What was appended could not be read back. */
+function unread({ orderId }: OrderEvent): never {
+  throw new AppError(
+    "APPEND_OUTCOME_UNKNOWN",
+    `The event of ${orderId} was appended, but whether it counts could not be read in time. Try again with the same Idempotency-Key; without one, look before you retry.`,
+  );
+}
+
+function firstOr409(orderId: string, eventId: string, first: IndexedOrder | undefined): Position {
+  if (first?.eventId !== eventId) throw orderExists(orderId);
+  return { partition: first.partition, offset: first.offset };
+}
+
+const orderExists = (orderId: string) => new AppError("ORDER_EXISTS", `The order ${orderId} exists already.`, { orderId });
+
+/** W3C trace context: a new trace, not sampled. The event is its first span, so the event's id gives the span's. */
+const newTraceparent = (newUuid: NewUuid, eventId: string): string => `00-${hex(newUuid())}-${hex(eventId).slice(0, 16)}-00`;
+
+/** A UUID's 32 digits; half as long as replacing its hyphens takes. */
+const hex = (uuid: string): string =>
+  uuid.slice(0, 8) + uuid.slice(9, 13) + uuid.slice(14, 18) + uuid.slice(19, 23) + uuid.slice(24);

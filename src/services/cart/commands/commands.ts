@@ -1,0 +1,42 @@
+import type { Cart, Status } from "../../../orders/order.ts";
+import type { RequestSpan } from "../../../telemetry/tracer.ts";
+
+/** Where an event was appended; answered as `Log-Position: <partition>:<offset>`. */
+export interface Position {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** How many made-up items the cart is to have; customer and currency are made up too where the client does not name them. */
+export interface DemoCart extends Partial<Omit<Cart, "items">> {
+  readonly demoItems: number;
+}
+
+export interface CreateOrder {
+  /** Normalised: `ORD-<digits>`. */
+  readonly orderId: string;
+  readonly cart: Cart | DemoCart;
+}
+
+export interface UpdateStatus {
+  readonly orderId: string;
+  readonly status: Status;
+}
+
+/** What a request brings beside its body. */
+export interface RequestContext {
+  /** The client's key (unquoted) and a digest of what it asked: method, path and normalised body. */
+  readonly idempotency?: { readonly key: string; readonly fingerprint: string };
+  /** W3C trace context as received, already checked; a new trace begins without it. */
+  readonly traceparent?: string;
+  /** What came beside it. */
+  readonly tracestate?: string;
+  /** In place of it where this process makes traces. */
+  readonly span?: RequestSpan;
+}
+
+/** The cart service's two commands. They reject with an `AppError` of the catalogue and never hang: `append_wait_ms_max` bounds each. */
+export interface CartCommands {
+  create(command: CreateOrder, context: RequestContext): Promise<Position>;
+  updateStatus(command: UpdateStatus, context: RequestContext): Promise<Position>;
+}

@@ -1,0 +1,88 @@
+import type { Database } from "bun:sqlite";
+import type { Clock } from "../../../system/clock.ts";
+import type { Config } from "../../../config/config.ts";
+import { AppError } from "../../../errors.ts";
+import type { Log, TopicEnds } from "../../../log/port.ts";
+import { cannotBeRebuilt } from "../../../runtime/actor/actor-errors.ts";
+import type { Projection } from "../../../runtime/projection.ts";
+import { type ClaimState, type State, statePath } from "../../../runtime/store/state-dir.ts";
+import type { Logger } from "../../../telemetry/logger.ts";
+
+export interface IndexFileOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly claimState: ClaimState;
+  readonly projection: Projection<unknown>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Why the file that is there is not to be used. */
+  readonly damage?: string | undefined;
+}
+
+/**
+ * The one file that holds the index of all partitions. A file that cannot be used is left where it is while the log can rebuild nothing of
+ * it. Where it can rebuild some partitions the file is set aside, as those must not wait; the others then halt, and say where the file is.
+ */
+export class IndexFile {
+  #damage: string | undefined;
+  #state: State | undefined;
+  #logId = "";
+
+  constructor(private readonly options: IndexFileOptions) {
+    this.#damage = options.damage;
+  }
+
+  /** Of the directory of all states, before it is known which one is this process' own. */
+  get path(): string {
+    return this.#state?.path(this.#name) ?? statePath(this.options.config.data_dir, this.#logId);
+  }
+
+  get #name(): string {
+    return `${this.options.config.orders_topic}.sqlite`;
+  }
+
+  /** Resolves with an error where there is a file that neither can be used nor rebuilt. Rejects where it may work later. */
+  async open(logId: string): Promise<Database | AppError> {
+    const { claimState, clock, logger } = this.options;
+    this.#logId = logId;
+    this.#state ??= claimState(logId);
+    const opened = this.#tryOpen(this.#state);
+    if ("db" in opened) return opened.db;
+    const reason = opened.unusable;
+    const late = await this.#lateStart();
+    if (late !== undefined) return cannotBeRebuilt(this.path, reason, late);
+    const path = this.#state.setAside(this.#name, clock.wall_ms());
+    this.#damage = undefined;
+    logger.warn({ path, reason }, "The index was not usable and was set aside; it is rebuilt from the log.");
+    const anew = this.#tryOpen(this.#state);
+    if ("db" in anew) return anew.db;
+    throw new AppError("STORE_FAILED", `a new index is not usable: ${anew.unusable}`);
+  }
+
+  release(): void {
+    this.#state?.release();
+  }
+
+  #tryOpen(state: State) {
+    const { projection, config } = this.options;
+    if (this.#damage !== undefined) return { unusable: this.#damage };
+    return state.open(this.#name, projection, { logId: this.#logId, topic: config.orders_topic }, "exclusive");
+  }
+
+  /** Where the log begins, if every partition that can be asked begins too late to be rebuilt and that is not accepted. */
+  async #lateStart(): Promise<string | undefined> {
+    const { log, config } = this.options;
+    if (config.log_start === "accept") return undefined;
+    const starts = startsOf(await log.ends(config.orders_topic));
+    if (starts.some((startOffset) => startOffset === 0)) return undefined;
+    return `begins at ${starts.length === 1 ? "offset" : "the offsets"} ${starts.join(", ")}`;
+  }
+}
+
+/** Of the partitions that can be asked. Throws where there is none. */
+const startsOf = ({ partitions }: TopicEnds): number[] => {
+  const starts = partitions.flatMap((ends) => ("unavailable" in ends ? [] : ends.startOffset));
+  if (starts.length > 0) return starts;
+  const why = partitions.map((ends) => ("unavailable" in ends ? ends.unavailable : ""))[0] ?? "The log does not know the topic.";
+  throw new AppError("LOG_UNAVAILABLE", `It is not known where the log begins: ${why}`);
+};

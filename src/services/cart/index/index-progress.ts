@@ -1,0 +1,209 @@
+import { type Clock, within } from "../../../system/clock.ts";
+import { AppError } from "../../../errors.ts";
+import type { PartitionEnds, TopicEnds } from "../../../log/port.ts";
+import type { HeldPartitions, PartitionView } from "../../../runtime/projection.ts";
+import type { Position } from "../commands/commands.ts";
+import { isCurrent, isSound, whyNot } from "./partition-standing.ts";
+import { SharedEnds } from "./shared-ends.ts";
+
+export interface IndexProgressOptions {
+  readonly partitions: HeldPartitions<unknown>;
+  readonly ends: () => Promise<TopicEnds>;
+  readonly clock: Clock;
+}
+
+/** How often it is looked whether a partition can answer by now; one timer for all that wait. */
+const LOOK_WAIT_MS = 20;
+/** What hinders a partition may be over soon, as where it gets a new leader; beyond that its requests would only take others' places. */
+const HINDERED_WAIT_MS_MAX = 1_000;
+/** How long to wait for the newest records of partitions that need not be read to their ends. */
+const OTHERS_WAIT_MS_MAX = 250;
+
+/** Up to which offset the records of a partition are known. */
+export type KnownEnd = (partition: number) => number;
+
+/**
+ * How far the index is, partition by partition, and whether what it has of one may be answered. What waits here rejects with what
+ * hinders the partition: at its deadline, or at once where waiting is of no use.
+ */
+export class IndexProgress {
+  readonly #ends: SharedEnds;
+  /** By partition, the last own record that could not be read back in time. Until it is, reading is known to be too slow for another. */
+  readonly #unread = new Map<number, number>();
+  /** Of the topic that the log had at first; the partitions halt where it has another one. */
+  #topicId: string | undefined;
+  #looking: Promise<void> | undefined;
+
+  constructor(private readonly options: IndexProgressOptions) {
+    this.#ends = new SharedEnds(options.ends);
+  }
+
+  /**
+   * Whether every partition has been read to the end it had once. Until then an order may lie unread in another partition than the
+   * partitioner's: created by another program, or before partitions were added. One that is halted does not hold the others up, since
+   * nothing is placed by a new count before all are read (decision 7).
+   */
+  get isComplete(): boolean {
+    return this.options.partitions.partitionCount > 0 && this.#firstUnread() === undefined;
+  }
+
+  untilComplete(deadline_ms: number): Promise<void> {
+    return this.#until(
+      () => this.isComplete,
+      () => this.#firstUnread() ?? 0,
+      this.#patience(this.#firstUnread() ?? 0, deadline_ms),
+    );
+  }
+
+  #patience(partition: number, deadline_ms: number): number {
+    const isHindered = this.#held(partition)?.hindered !== undefined;
+    return isHindered ? Math.min(deadline_ms, this.options.clock.now_ms() + HINDERED_WAIT_MS_MAX) : deadline_ms;
+  }
+
+  /** Whether a create there can be decided: the index follows the partition. */
+  isCurrent(partition: number): boolean {
+    return isCurrent(this.#held(partition)) && !this.#isBehind(partition) && this.options.partitions.readFailure === undefined;
+  }
+
+  #isBehind(partition: number): boolean {
+    const unread = this.#unread.get(partition);
+    if (unread === undefined) return false;
+    if ((this.#held(partition)?.nextOffset ?? 0) <= unread) return true;
+    this.#unread.delete(partition);
+    return false;
+  }
+
+  untilCurrent(partition: number, deadline_ms: number): Promise<void> {
+    return this.#until(
+      () => this.isCurrent(partition),
+      () => partition,
+      this.#patience(partition, deadline_ms),
+    );
+  }
+
+  /** Whether what the index has of the partition may be answered. */
+  isSound(partition: number): boolean {
+    return isSound(this.#held(partition));
+  }
+
+  untilSound(partition: number, deadline_ms: number): Promise<void> {
+    return this.#until(
+      () => this.isSound(partition),
+      () => partition,
+      deadline_ms,
+    );
+  }
+
+  /** Whether the record at `position` was read before `deadline_ms`, and what was read is sound. */
+  async hasPassed({ partition, offset }: Position, deadline_ms: number): Promise<boolean> {
+    if (!(await this.#reached(partition, offset + 1, deadline_ms))) {
+      this.#unread.set(partition, offset);
+      return false;
+    }
+    return this.untilSound(partition, deadline_ms).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /**
+   * Resolves once everything is known that was in one of `homes` when this was called, and of the other partitions what they held when
+   * they were last heard of; of all, where `homes` is undefined.
+   */
+  async toEnd(homes: readonly number[] | undefined, known: KnownEnd, deadline_ms: number): Promise<void> {
+    const { clock, partitions } = this.options;
+    if (partitions.partitionCount === 0 && partitions.readFailure !== undefined) throw whyNot(partitions, 0);
+    const ends = await within(clock, deadline_ms - clock.now_ms(), this.#ends.ask());
+    if (!ends) throw new AppError("LOG_UNAVAILABLE", "The log did not tell its end in time; try again.");
+    if (ends.partitions.length === 0) throw new AppError("CATCHING_UP", "The topic is not there yet; try again.");
+    this.#topicId ??= ends.topicId;
+    if (ends.topicId !== this.#topicId)
+      throw (
+        this.hindrance() ?? new AppError("LOG_UNAVAILABLE", "The topic was made anew; what the index has read is of another one.")
+      );
+    await Promise.all(
+      ends.partitions.map((end, partition) =>
+        !homes || homes.includes(partition)
+          ? this.#readToEnd(partition, end, known, deadline_ms)
+          : this.#readSome(partition, end, known, deadline_ms),
+      ),
+    );
+  }
+
+  /** Why the first partition that is not followed is not. */
+  hindrance(): AppError | undefined {
+    const { partitions } = this.options;
+    for (let partition = 0; partition < partitions.partitionCount; partition++)
+      if (!isCurrent(this.#held(partition))) return whyNot(partitions, partition);
+    return undefined;
+  }
+
+  async #readToEnd(partition: number, end: PartitionEnds, known: KnownEnd, deadline_ms: number): Promise<void> {
+    if ("unavailable" in end) {
+      const message = `What partition ${partition} holds is not known now: ${end.unavailable}`;
+      throw new AppError("LOG_UNAVAILABLE", message, { partition });
+    }
+    await this.#untilFollowed(partition, end.leaderEpoch, deadline_ms);
+    if (known(partition) >= end.endOffset || (await this.#reached(partition, end.endOffset, deadline_ms)))
+      return this.untilSound(partition, deadline_ms);
+    const error = whyNot(this.options.partitions, partition);
+    if (error.code !== "CATCHING_UP" || end.stableOffset >= end.endOffset) throw error;
+    const message = `Partition ${partition} has records from offset ${end.stableOffset} on that cannot be read yet: another program's transaction is open there. Try again.`;
+    throw new AppError("LOG_UNAVAILABLE", message, { partition });
+  }
+
+  /** What a new leader holds, an index that was read from another one says nothing of, however long it is. */
+  async #untilFollowed(partition: number, leaderEpoch: number, deadline_ms: number): Promise<void> {
+    const { clock } = this.options;
+    for (;;) {
+      await this.untilSound(partition, deadline_ms);
+      const held = this.#held(partition);
+      if (!held || held.nextOffset === 0 || held.leaderEpoch >= leaderEpoch) return;
+      if (clock.now_ms() >= deadline_ms) {
+        const message = `Partition ${partition} has a new leader, with which the index is being compared; try again.`;
+        throw new AppError("LOG_UNAVAILABLE", message, { partition });
+      }
+      await clock.sleep(LOOK_WAIT_MS);
+    }
+  }
+
+  /** The newest records are waited for a little; what is required is what the partition held when it was last heard of. */
+  async #readSome(partition: number, end: PartitionEnds, known: KnownEnd, deadline_ms: number): Promise<void> {
+    await this.#until(
+      () => this.#held(partition)?.isComplete === true,
+      () => partition,
+      deadline_ms,
+    );
+    if ("unavailable" in end || known(partition) >= end.stableOffset) return;
+    const soon_ms = this.options.clock.now_ms() + OTHERS_WAIT_MS_MAX;
+    await this.#reached(partition, end.stableOffset, Math.min(deadline_ms, soon_ms));
+  }
+
+  async #until(holds: () => boolean, partition: () => number, deadline_ms: number): Promise<void> {
+    const { clock, partitions } = this.options;
+    while (!holds()) {
+      const error = whyNot(partitions, partition());
+      const isHopeless = error.code === "PARTITION_HALTED" || partitions.readFailure !== undefined;
+      if (isHopeless || clock.now_ms() >= deadline_ms) throw error;
+      await (this.#looking ??= clock.sleep(LOOK_WAIT_MS).then(() => void (this.#looking = undefined)));
+    }
+  }
+
+  #firstUnread(): number | undefined {
+    const { partitionCount } = this.options.partitions;
+    for (let partition = 0; partition < partitionCount; partition++) {
+      const held = this.#held(partition);
+      if (!held || !(held.isComplete || held.state === "halted")) return partition;
+    }
+    return undefined;
+  }
+
+  #held(partition: number): PartitionView<unknown> | undefined {
+    return this.options.partitions.get(partition);
+  }
+
+  #reached(partition: number, offset: number, deadline_ms: number): Promise<boolean> {
+    const wait_ms = deadline_ms - this.options.clock.now_ms();
+    return this.#held(partition)?.reached(offset, wait_ms) ?? Promise.resolve(false);
+  }
+}

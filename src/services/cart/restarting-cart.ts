@@ -1,0 +1,81 @@
+import type { HeldPartitions } from "../../runtime/projection.ts";
+import type { CartCommands, CreateOrder, Position, RequestContext, UpdateStatus } from "./commands/commands.ts";
+
+/** What is restarted. */
+export interface Cart {
+  readonly commands: CartCommands;
+  readonly partitions: HeldPartitions<unknown>;
+  /** What the log refused lately, a sentence. */
+  readonly refusal: string | undefined;
+  stop(): Promise<void>;
+}
+
+/** A disk that damages the index more often than this is not to be trusted with another one. */
+const RESTARTS_MAX = 3;
+
+/**
+ * A cart service that begins anew when its index turns out to be damaged. All that it knows in memory (which prefix of the log, which own
+ * creates) rests on what the index held, so all of it goes; meanwhile its commands are answered 503.
+ *
+ * ```
+ *  running ──the index is damaged──▶ stopping ──▶ running, with an index that is rebuilt from the log
+ *     └────────── stop() ───────────────┴───────▶ stopped
+ * ```
+ */
+export class RestartingCart implements CartCommands, Cart {
+  readonly commands = this;
+  #current: Cart;
+  #restarts = 0;
+  /** Of the index that the next service finds. */
+  #damage: string | undefined;
+  #isStopped = false;
+  #restarting: Promise<void> | undefined;
+
+  /** `start` makes a service, and is handed what to call when the index is damaged, and why the one that is there is not to be used. */
+  constructor(
+    private readonly start: (indexDamaged: (reason: string) => void, damage: string | undefined) => Cart,
+    private readonly tell: (message: string) => void,
+  ) {
+    this.#current = this.#started();
+  }
+
+  get partitions(): HeldPartitions<unknown> {
+    return this.#current.partitions;
+  }
+
+  get refusal(): string | undefined {
+    return this.#current.refusal;
+  }
+
+  create(command: CreateOrder, context: RequestContext): Promise<Position> {
+    return this.#current.commands.create(command, context);
+  }
+
+  updateStatus(command: UpdateStatus, context: RequestContext): Promise<Position> {
+    return this.#current.commands.updateStatus(command, context);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#restarting;
+    await this.#current.stop();
+  }
+
+  #started(): Cart {
+    return this.start((reason) => {
+      if (this.#isStopped) return;
+      if (this.#restarts++ >= RESTARTS_MAX) {
+        this.tell(`The index is damaged again (${reason}), after ${RESTARTS_MAX} new ones. Look at the disk, then restart.`);
+        return;
+      }
+      this.tell(`The index of orders is damaged (${reason}); the cart service begins anew and rebuilds it from the log.`);
+      this.#damage = reason;
+      this.#restarting = this.#restart();
+    }, this.#damage);
+  }
+
+  async #restart(): Promise<void> {
+    await this.#current.stop();
+    if (!this.#isStopped) this.#current = this.#started();
+  }
+}

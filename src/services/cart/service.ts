@@ -1,0 +1,219 @@
+import type { Database } from "bun:sqlite";
+import type { Clock } from "../../system/clock.ts";
+import type { Config } from "../../config/config.ts";
+import { AppError, isAppError } from "../../errors.ts";
+import { Appender } from "../../log/append/appender.ts";
+import { Backoff } from "../../log/backoff.ts";
+import type { Log, TopicEnds } from "../../log/port.ts";
+import { Refusals } from "../../log/append/refusals.ts";
+import { EVENT_BYTES_MAX } from "../../orders/event.ts";
+import { Outage } from "../../runtime/read/outage.ts";
+import { PartitionSet } from "../../runtime/partition-set.ts";
+import type { ClaimState, StateOf } from "../../runtime/store/state-dir.ts";
+import { PartitionStore } from "../../runtime/store/store.ts";
+import { Topics } from "../../runtime/topics/topics.ts";
+import type { NewUuid, Random } from "../../system/random.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { AppendMeter, PartitionMeter } from "../../telemetry/meters.ts";
+import { LogCartCommands } from "./commands/cart-commands.ts";
+import type { CartCommands } from "./commands/commands.ts";
+import { indexProjection, type IndexView, readPlacement, writePlacement } from "./index/index-projection.ts";
+import { IndexFile } from "./index/index-file.ts";
+import { IndexProgress } from "./index/index-progress.ts";
+import { OrderIndex } from "./index/order-index.ts";
+import { OwnCreates } from "./index/own-creates.ts";
+import { Placement } from "./placement/placement.ts";
+
+export interface CartServiceOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly claimState: ClaimState;
+  readonly stateOf?: StateOf;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly newUuid: NewUuid;
+  /** The index turned out to be damaged: this service is to be stopped, with the reason, and another one started. */
+  readonly indexDamaged: (reason: string) => void;
+  /** Why the index that is there is not to be used, as one before this service found. */
+  readonly damage?: string | undefined;
+  readonly meter?: PartitionMeter;
+  readonly appendMeter?: AppendMeter;
+}
+
+/** Well below COUNT_TRUSTED_MS_MAX. */
+const PARTITION_COUNT_WAIT_MS = 1_000;
+/** While no request waits for the index, it reads in steps of this: a few large transactions in place of many small ones. */
+const INDEX_GATHER_MS = 20;
+/** When stopping, the requests have been answered before; what is still queued has a client that was told it is not known. */
+const FLUSH_WAIT_MS_MAX = 1_000;
+
+/**
+ * The cart service without its HTTP side: reads the whole topic into the index of orders, appends the commands' events.
+ *
+ * ```
+ *  start: topics ─▶ index over all partitions, placement (look for added ones)      stop: appender flushed ─▶ index closed
+ * ```
+ */
+export class CartService {
+  readonly partitions: PartitionSet<IndexView>;
+  readonly commands: CartCommands;
+  readonly #options: CartServiceOptions;
+  readonly #file: IndexFile;
+  readonly #placement: Placement;
+  readonly #appender: Appender;
+  readonly #refusals: Refusals;
+  readonly #topics: Topics;
+  readonly #askingForStart: Outage;
+  readonly #ending = new AbortController();
+  readonly #running: Promise<void>;
+  #db: Database | undefined;
+  /** Why the index cannot be opened now: all partitions' stores are in it, and each tells of that. */
+  #notOpen: unknown = new Error("the index is not open");
+  #isDamaged = false;
+
+  constructor(options: CartServiceOptions) {
+    const { config, log, clock, random, newUuid, logger, meter, appendMeter } = options;
+    const topic = config.orders_topic;
+    const ownCreates = new OwnCreates();
+    this.#options = options;
+    this.#topics = new Topics({ owner: "The cart service", config, log, clock, random, logger, stateOf: options.stateOf });
+    const tell = (message: string, isOver: boolean) => logger[isOver ? "info" : "error"]({ topic }, message);
+    this.#askingForStart = new Outage(`Asking where ${topic} begins`, clock, tell);
+    const projection = indexProjection(ownCreates);
+    this.#file = new IndexFile({ ...options, projection });
+    this.partitions = new PartitionSet({
+      log,
+      topic,
+      storeDamaged: (reason) => this.#indexDamaged(reason),
+      openStore: (partition) => new PartitionStore(this.#openedDb(), projection, partition, () => undefined, meter),
+      storePath: () => this.#file.path,
+      isOwner: () => true,
+      mayBeginLate: config.log_start === "accept",
+      membership: () => (this.partitions.partitionCount === 0 ? "joining" : this.#placement.isSettled ? "stable" : "settling"),
+      obstacle: () => this.#topics.waiting ?? this.#askingForStart.failure(0),
+      topics: this.#topics,
+      gather_ms: INDEX_GATHER_MS,
+      meter,
+      restoring: (message, restore) => logger.info({ restore }, `Index of orders: ${message}`),
+      backoff: config,
+      clock,
+      random,
+      warn: (partition, message, level = "warn") => logger[level]({ partition }, message),
+    });
+    this.#refusals = new Refusals(clock, (message) => logger.warn({ topic }, `The log does not take events. ${message}`));
+    this.#appender = new Appender({
+      producer: log.producer(),
+      topic,
+      clock,
+      value_bytes_max: EVENT_BYTES_MAX,
+      onNotTaken: (error) => this.#refusals.note(error),
+      queue_records_max: config.append_queue_records_max,
+      batch_records_max: config.append_batch_records_max,
+      meter: appendMeter,
+    });
+    const { partitions } = this;
+    const onDisagreement = (partition: number, error: AppError) => partitions.get(partition)?.halt(error);
+    const index = new OrderIndex({ partitions, ownCreates, onDisagreement });
+    const progress = new IndexProgress({ partitions, ends: () => log.ends(topic), clock });
+    this.#placement = new Placement({
+      partitioner: config.partitioner,
+      settle_ms: config.partitions_settle_ms,
+      caughtUp: (deadline_ms) => progress.toEnd(undefined, (partition) => index.knownEnd(partition), deadline_ms),
+      hindrance: () => progress.hindrance(),
+      isTopicNew: async (partitionCount) =>
+        partitionCount === config.topic_partitions && isEmpty(await log.ends(topic), partitionCount),
+      remembered: () => readPlacement(this.#openedDb()),
+      remember: (partitionCount) => writePlacement(this.#openedDb(), partitionCount),
+      tell: (message) => logger.info({ topic }, message),
+      clock,
+      ending: this.#ending.signal,
+    });
+    this.commands = new LogCartCommands({
+      index,
+      progress,
+      ownCreates,
+      appender: this.#appender,
+      placement: this.#placement,
+      append_wait_ms_max: config.append_wait_ms_max,
+      clock,
+      random,
+      newUuid,
+    });
+    this.#running = this.#run();
+  }
+
+  /** What the log refused within the last minute, a sentence. */
+  get refusal(): string | undefined {
+    return this.#refusals.latest;
+  }
+
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await this.#appender.close(FLUSH_WAIT_MS_MAX);
+    await this.partitions.close();
+    await this.#running;
+    this.#db?.close();
+    this.#file.release();
+  }
+
+  #indexDamaged(reason: string): void {
+    // All partitions are in one file, and each notices it.
+    if (this.#isDamaged) return;
+    this.#isDamaged = true;
+    this.#options.indexDamaged(reason);
+  }
+
+  async #run(): Promise<void> {
+    const { config, log, clock, random } = this.#options;
+    const { orders_topic: topic } = config;
+    const logId = await this.#topics.prepare(this.#ending.signal);
+    if (logId === undefined || this.#ending.signal.aborted) return;
+    const watching = this.#topics.watch(this.#ending.signal);
+    const backoff = new Backoff(config, random);
+    let useless: AppError | undefined;
+    while (!this.#ending.signal.aborted) {
+      try {
+        if (!this.#db && !useless) useless = await this.#tryOpen(logId);
+        const askedAt_ms = clock.now_ms();
+        const count = await log.partitionCount(topic);
+        if (count > this.partitions.partitionCount) {
+          this.partitions.partitionCount = count;
+          this.partitions.assign(Array.from({ length: count }, (_, partition) => partition));
+        }
+        if (useless) for (const held of this.partitions.held()) held.halt(useless);
+        else if (this.#db) this.#placement.confirm(count, askedAt_ms);
+        backoff.reset();
+        await clock.sleep(PARTITION_COUNT_WAIT_MS, this.#ending.signal);
+      } catch {
+        await clock.sleep(backoff.next_ms(), this.#ending.signal);
+      }
+    }
+    await watching;
+  }
+
+  /** Resolves with why there is no index, where only a person can tell what is right. Rejects where the log does not tell where it begins. */
+  async #tryOpen(logId: string): Promise<AppError | undefined> {
+    try {
+      const opened = await this.#file.open(logId);
+      this.#askingForStart.worked();
+      if (opened instanceof AppError) return opened;
+      this.#db = opened;
+    } catch (e) {
+      this.#notOpen = e;
+      if (!isAppError(e, "LOG_UNAVAILABLE")) return undefined;
+      this.#askingForStart.failed(e);
+      throw e;
+    }
+    return undefined;
+  }
+
+  #openedDb(): Database {
+    if (!this.#db) throw this.#notOpen;
+    return this.#db;
+  }
+}
+
+/** Whether no partition holds or held anything. One that cannot be asked may. */
+const isEmpty = ({ partitions }: TopicEnds, partitionCount: number): boolean =>
+  partitions.length === partitionCount && partitions.every((ends) => !("unavailable" in ends) && ends.endOffset === 0);

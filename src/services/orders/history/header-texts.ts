@@ -1,0 +1,28 @@
+import type { LogRecord } from "../../../log/port.ts";
+import { DEAD_LETTER_HEADERS, UNDECODABLE_BATCH } from "../../../log/record-headers.ts";
+
+const HEADER_CHARS_MAX = 512;
+
+/** A record's headers as text, each cut to HEADER_CHARS_MAX. The last of equal names counts. */
+export class HeaderTexts {
+  readonly #values = new Map<string, Uint8Array | null>();
+
+  constructor(record: LogRecord) {
+    for (const [name, value] of record.headers()) this.#values.set(name, value);
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#values.get(name);
+    return value ? Buffer.from(value).toString().slice(0, HEADER_CHARS_MAX) : undefined;
+  }
+
+  /** Undefined where it is no integer from 0 on. */
+  count(name: string): number | undefined {
+    const text = this.text(name) ?? "";
+    return /^[0-9]{1,15}$/.test(text) ? Number(text) : undefined;
+  }
+}
+
+/** Why a record of the dead-letter topic is there, a code. */
+export const letterReason = ({ undecodable }: LogRecord, headers: HeaderTexts): string =>
+  undecodable ? UNDECODABLE_BATCH : (headers.text(DEAD_LETTER_HEADERS.reason) ?? "unknown");

@@ -1,0 +1,196 @@
+import { AppError } from "../../../errors.ts";
+import type { LogRecord } from "../../../log/port.ts";
+import { REDRIVE_HEADERS, REPLAY_HEADERS } from "../../../log/record-headers.ts";
+import { timeText } from "../../../log/timestamp.ts";
+import { decodeEvent, isPoison } from "../../../orders/event.ts";
+import {
+  evolve,
+  HELD_OVERFLOW,
+  HELD_UPDATES_MAX,
+  initialState,
+  type OrderState,
+  type Outcome,
+  type Status,
+} from "../../../orders/order.ts";
+import type { PartitionView } from "../../../runtime/projection.ts";
+import type { LogScan, Scans } from "../query/log-scan.ts";
+import type { OrdersView } from "../query/queries.ts";
+import { HeaderTexts } from "./header-texts.ts";
+import { eventIdHash, formatCursor, TIMELINE_EVENTS_MAX, type TimelineCursor } from "./timeline-cursor.ts";
+
+/** What became of an event in its order, `poison` of a record with the order's key that is none. The last two are dead letters too. */
+export type TimelineOutcome = Outcome | "poison";
+
+export interface TimelineEvent {
+  readonly partition: number;
+  readonly offset: number;
+  /** When the record was written, as its producer has it: RFC 3339, or the stamp's own digits where it is no such date. */
+  readonly time: string;
+  readonly outcome: TimelineOutcome;
+  readonly eventId?: string;
+  readonly type?: string;
+  readonly status?: Status;
+  /** The total in hundredths. */
+  readonly total_hundredths?: number;
+  readonly currency?: string;
+  /** Of a held update: the create has not come yet. */
+  readonly isWaiting?: boolean;
+  /** Of a create: how many held updates it had applied. */
+  readonly heldApplied?: number;
+  /** Of a dead letter. */
+  readonly reason?: string;
+  readonly detail?: string;
+  /** The replay that wrote the record. */
+  readonly replayId?: string;
+  /** How often the record was redriven from the dead letters. */
+  readonly redrives?: number;
+}
+
+export interface TimelinePage {
+  readonly partition: number;
+  readonly events: readonly TimelineEvent[];
+  /** Offsets read for this page, and what there is to read: everything the partition's actor has applied. */
+  readonly scannedFrom: number;
+  readonly scannedTo: number;
+  readonly startOffset: number;
+  readonly endOffset: number;
+  /** Undefined at the end. */
+  readonly next: string | undefined;
+  /** The order has more events than can be told apart. */
+  readonly isCut: boolean;
+}
+
+/**
+ * The events of one order in the order of the log, with what became of each: its partitions read through and the events with its key
+ * folded as the actor does. Nothing is stored for it; see docs/decisions/0013-the-page.md.
+ *
+ * `known` are the held partitions that have a row of the order. Rejects with PARTITION_ELSEWHERE where the cursor's is not among them any
+ * more, CATCHING_UP, LOG_UNAVAILABLE or OVERLOADED.
+ */
+export async function timelinePage(
+  scans: Scans,
+  topic: string,
+  orderId: string,
+  known: readonly PartitionView<OrdersView>[],
+  cursor: TimelineCursor | undefined,
+  limit: number,
+): Promise<TimelinePage> {
+  const index = cursor === undefined ? 0 : known.findIndex(({ partition }) => partition === cursor.partition);
+  const held = known[index];
+  if (!held)
+    throw new AppError(
+      "PARTITION_ELSEWHERE",
+      `Partition ${cursor?.partition} is not held here any more, or has nothing of ${orderId}.`,
+    );
+  const { partition, nextOffset: endOffset } = held;
+  return scans.run(topic, async (scan) => {
+    const { startOffset } = await scans.endsOf(topic, partition);
+    const from = Math.max(startOffset, cursor?.offset ?? 0);
+    const fold = new TimelineFold(orderId, partition, limit, cursor, held.view?.order(orderId) === undefined);
+    const to = await readFor(scan, fold, partition, from, endOffset, topic);
+    if (held.doubt !== undefined) throw new AppError("LOG_UNAVAILABLE", `${held.doubt} Ask again.`);
+    const following = to < endOffset ? held.partition : known[index + 1]?.partition;
+    const isCut = following !== undefined && fold.counted.size > TIMELINE_EVENTS_MAX;
+    const isSame = following === partition;
+    const next: TimelineCursor | undefined =
+      following === undefined || isCut
+        ? undefined
+        : {
+            partition: following,
+            offset: isSame ? to : 0,
+            state: isSame ? fold.state : initialState,
+            counted: isSame ? fold.counted : new Set(),
+          };
+    return {
+      partition,
+      events: fold.events,
+      scannedFrom: from,
+      scannedTo: to,
+      startOffset,
+      endOffset,
+      next: next && formatCursor(next),
+      isCut,
+    };
+  });
+}
+
+async function readFor(
+  scan: LogScan,
+  fold: TimelineFold,
+  partition: number,
+  from: number,
+  end: number,
+  topic: string,
+): Promise<number> {
+  const to = await scan.read(partition, from, end, (record) => fold.visit(record));
+  if (to === from && from < end && !scan.isOver)
+    throw new AppError("LOG_UNAVAILABLE", `${topic}-${partition} gives nothing at offset ${from} now; ask again.`);
+  return to;
+}
+
+class TimelineFold {
+  readonly events: TimelineEvent[] = [];
+  readonly counted: Set<number>;
+  state: OrderState;
+  readonly #key: Buffer;
+  readonly #lastByte: number;
+
+  constructor(
+    orderId: string,
+    private readonly partition: number,
+    private readonly limit: number,
+    cursor: TimelineCursor | undefined,
+    private readonly isWaiting: boolean,
+  ) {
+    this.#key = Buffer.from(orderId);
+    this.#lastByte = this.#key[this.#key.length - 1] ?? 0;
+    this.state = cursor?.state ?? initialState;
+    this.counted = new Set(cursor?.counted);
+  }
+
+  /** False once the page is full. Almost every record is another order's, so keys are compared before anything is decoded. */
+  visit(record: LogRecord): boolean {
+    const { key } = record;
+    const { length } = this.#key;
+    if (key?.length !== length || key[length - 1] !== this.#lastByte || !key.equals(this.#key)) return true;
+    this.events.push(this.#fold(record));
+    return this.events.length < this.limit && this.counted.size <= TIMELINE_EVENTS_MAX;
+  }
+
+  #fold(record: LogRecord): TimelineEvent {
+    const { offset, timestamp_ms, key, value } = record;
+    const headers = new HeaderTexts(record);
+    const replayId = headers.text(REPLAY_HEADERS.id);
+    const redrives = headers.count(REDRIVE_HEADERS.count);
+    const common = {
+      partition: this.partition,
+      offset,
+      time: timeText(timestamp_ms),
+      ...(replayId === undefined ? {} : { replayId }),
+      ...(redrives === undefined ? {} : { redrives }),
+    };
+    const event = decodeEvent(key, value);
+    if (isPoison(event)) return { ...common, outcome: "poison", reason: event.poison, detail: event.detail };
+    const { eventId, type, orderId } = event;
+    const heldBefore = this.state.held.length;
+    const hash = eventIdHash(eventId);
+    const { state, outcome } = evolve(this.state, event, () => this.counted.has(hash));
+    if (state !== this.state) this.counted.add(hash);
+    // The ids are kept as hashes, also within a page, so that pages of any size say the same.
+    this.state = { ...state, eventIds: initialState.eventIds };
+    return {
+      ...common,
+      outcome,
+      eventId,
+      type,
+      ...(event.type === "ORDER_CREATED"
+        ? { status: event.order.status, total_hundredths: event.order.total_hundredths, currency: event.order.currency }
+        : { status: event.status }),
+      ...(outcome === "held" ? { isWaiting: this.isWaiting } : {}),
+      ...(outcome === "created" ? { heldApplied: heldBefore } : {}),
+      ...(outcome === "held-overflow"
+        ? { reason: HELD_OVERFLOW, detail: `${HELD_UPDATES_MAX} updates of ${orderId} already waited for its create` }
+        : {}),
+    };
+  }
+}

@@ -1,0 +1,98 @@
+import { timingSafeEqual } from "node:crypto";
+import type { Clock } from "../../../system/clock.ts";
+import { AppError } from "../../../errors.ts";
+import type { HttpRequest } from "../../../http/http-request.ts";
+import type { Logger } from "../../../telemetry/logger.ts";
+
+const TOKEN = /^Bearer +(.+)$/i;
+/** Of one client within GUESS_WINDOW_MS; then it is told to wait, whatever it sends. */
+export const GUESSES_MAX = 10;
+export const GUESS_WINDOW_MS = 60_000;
+/** Beyond it the client remembered for longest is forgotten. */
+const CLIENTS_MAX = 1_000;
+
+export interface OperatorGuardOptions {
+  /** Undefined: nothing that needs one is taken. */
+  readonly operator_token: string | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+interface Guesses {
+  readonly until_ms: number;
+  count: number;
+}
+
+/**
+ * Lets through who has the operator's token. Wrong ones are counted by client, so that nobody who guesses locks out an operator elsewhere;
+ * the log tells of them once in GUESS_WINDOW_MS, and never the tokens.
+ */
+export class OperatorGuard {
+  readonly #guesses = new Map<string, Guesses>();
+  readonly #toldAt_ms = new Map<string, number>();
+  #refused = 0;
+
+  constructor(private readonly options: OperatorGuardOptions) {}
+
+  /** Throws OPERATOR_ONLY, OPERATOR_TOKEN_NEEDED or OPERATOR_TOKEN_GUESSED. */
+  require({ headers, client }: HttpRequest): void {
+    const { operator_token, clock } = this.options;
+    if (operator_token === undefined)
+      throw new AppError(
+        "OPERATOR_ONLY",
+        "This service takes no operator's requests; start it with OPERATOR_TOKEN set to take them.",
+      );
+    const now_ms = clock.now_ms();
+    const guesses = this.#guesses.get(client);
+    if (guesses && guesses.until_ms > now_ms && guesses.count >= GUESSES_MAX) {
+      this.#tell(client, now_ms, LOCKED_OUT);
+      const retry_after_s = Math.ceil((guesses.until_ms - now_ms) / 1_000);
+      throw new AppError("OPERATOR_TOKEN_GUESSED", `Too many wrong tokens came from your address; wait ${retry_after_s} s.`, {
+        retry_after_s,
+      });
+    }
+    const header = headers.get("authorization");
+    if (header !== null && isSame(operator_token, TOKEN.exec(header)?.[1] ?? "")) return;
+    if (header !== null) this.#note(client, now_ms);
+    this.#tell(client, now_ms, REFUSED);
+    throw new AppError(
+      "OPERATOR_TOKEN_NEEDED",
+      "The Authorization header must be `Bearer <OPERATOR_TOKEN>` with the token this service was started with.",
+      { challenge: header === null ? CHALLENGE : `${CHALLENGE}, error="invalid_token"` },
+    );
+  }
+
+  #note(client: string, now_ms: number): void {
+    const known = this.#guesses.get(client);
+    if (known && known.until_ms > now_ms) {
+      known.count++;
+      return;
+    }
+    this.#guesses.delete(client);
+    this.#guesses.set(client, { until_ms: now_ms + GUESS_WINDOW_MS, count: 1 });
+    if (this.#guesses.size <= CLIENTS_MAX) return;
+    for (const oldest of this.#guesses.keys()) return void this.#guesses.delete(oldest);
+  }
+
+  /** `refused` are those since the last line. */
+  #tell(client: string, now_ms: number, message: string): void {
+    this.#refused++;
+    if (now_ms - (this.#toldAt_ms.get(message) ?? Number.NEGATIVE_INFINITY) < GUESS_WINDOW_MS) return;
+    this.#toldAt_ms.set(message, now_ms);
+    this.options.logger.warn({ client, refused: this.#refused }, message);
+    this.#refused = 0;
+  }
+}
+
+/** Each is told once in GUESS_WINDOW_MS. */
+const REFUSED = "An operator's request was refused: it came without the token, or with a wrong one. This is told once a minute.";
+const LOCKED_OUT = "Too many wrong operator's tokens came from one address, which is told to wait. This is told once a minute.";
+
+/** RFC 6750. */
+const CHALLENGE = 'Bearer realm="operator"';
+
+/** In a time that tells nothing about either. */
+function isSame(expected: string, given: string): boolean {
+  const [a, b] = [expected, given].map((text) => new Bun.CryptoHasher("sha256").update(text).digest());
+  return a !== undefined && b !== undefined && timingSafeEqual(a, b);
+}

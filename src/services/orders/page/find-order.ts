@@ -1,0 +1,192 @@
+import type { TimelineEvent } from "../history/timeline.ts";
+import { byId, h, setText } from "./elements.ts";
+import { count, dateAndTime, plural } from "./format.ts";
+import { ask, problem } from "./problem.ts";
+
+interface OrderDetails {
+  readonly order: {
+    readonly orderId: string;
+    readonly customerId: string;
+    readonly orderDate: string;
+    readonly items: readonly { readonly itemId: string; readonly quantity: number; readonly price: number }[];
+    readonly totalAmount: number;
+    readonly currency: string;
+    readonly status: string;
+  };
+  readonly shippingCost: number;
+}
+
+type ShownEvent = TimelineEvent & { readonly totalAmount?: number };
+
+interface TimelineAnswer {
+  readonly orderId: string;
+  readonly partition: number;
+  readonly events: readonly ShownEvent[];
+  readonly scannedTo: number;
+  readonly startOffset: number;
+  readonly endOffset: number;
+  readonly next: string | null;
+  readonly isCut: boolean;
+}
+
+/** Events after which the reader is asked whether to go on. */
+const EVENTS_AT_ONCE = 50;
+const HASH = "#order=";
+
+/** The form, and `#order=ORD-123` in the address, which can be passed on. */
+export class FindOrder {
+  readonly #result = byId("find-result");
+  readonly #input = byId("find-id") as HTMLInputElement;
+  /** Of the search under way; a new one ends it. */
+  #search = new AbortController();
+
+  constructor() {
+    byId("find-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.find(this.#input.value.trim());
+    });
+    addEventListener("hashchange", () => this.#followAddress());
+    this.#followAddress();
+  }
+
+  /** `position`: of an event that is to be applied first, as the cart's Log-Position header gives it. */
+  async find(orderId: string, position?: string): Promise<void> {
+    this.#search.abort();
+    const search = (this.#search = new AbortController());
+    this.#input.value = orderId;
+    history.replaceState(null, "", `${HASH}${encodeURIComponent(orderId)}`);
+    const init: RequestInit = {
+      signal: search.signal,
+      ...(position === undefined ? {} : { headers: { "log-position": position } }),
+    };
+    const state = h("div", {});
+    const timeline = h("div", {});
+    this.#result.setAttribute("aria-busy", "true");
+    try {
+      const details = ask(`order-details?${new URLSearchParams({ orderId }).toString()}`, init).then(
+        ({ body }) => state.replaceChildren(shownOrder(body as OrderDetails)),
+        (e: unknown) => state.replaceChildren(problem(e)),
+      );
+      await details;
+      if (search.signal.aborted) return;
+      this.#result.replaceChildren(state, timeline);
+      await showTimeline(timeline, orderId, init);
+    } finally {
+      if (!search.signal.aborted) this.#result.removeAttribute("aria-busy");
+    }
+  }
+
+  #followAddress(): void {
+    if (location.hash.startsWith(HASH)) void this.find(decodeURIComponent(location.hash.slice(HASH.length)));
+  }
+}
+
+function shownOrder({ order, shippingCost }: OrderDetails): HTMLElement {
+  const money = (amount: number) => `${amount.toLocaleString("en-US", { minimumFractionDigits: 2 })} ${order.currency}`;
+  const term = (name: string, value: string) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
+  const head = ["Item", "Quantity", "Price"].map((name) => h("th", { scope: "col" }, name));
+  const rows = order.items.map(({ itemId, quantity, price }) =>
+    h("tr", {}, h("td", {}, itemId), h("td", {}, count(quantity)), h("td", {}, money(price))),
+  );
+  return h(
+    "div",
+    { class: "order" },
+    h("h3", {}, h("span", {}, order.orderId), h("span", { class: "chip", "data-status": order.status }, order.status)),
+    h(
+      "dl",
+      { class: "terms" },
+      term("total", money(order.totalAmount)),
+      term("shipping", money(shippingCost)),
+      term("customer", order.customerId),
+      term("ordered", dateAndTime(order.orderDate)),
+    ),
+    h(
+      "details",
+      {},
+      h("summary", {}, plural(order.items.length, "item", "items")),
+      h(
+        "div",
+        { class: "scroll", tabindex: 0, role: "group", "aria-label": "Items" },
+        h("table", {}, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows)),
+      ),
+    ),
+  );
+}
+
+async function showTimeline(host: HTMLElement, orderId: string, init: RequestInit): Promise<void> {
+  const list = h("ol", { class: "timeline", "aria-label": `Events of ${orderId}` });
+  const progress = h("p", { class: "quiet" }, "Reading the log…");
+  host.replaceChildren(list, progress);
+  let after = "";
+  const readOn = async (): Promise<void> => {
+    const until = list.children.length + EVENTS_AT_ONCE;
+    for (;;) {
+      const { body } = await ask(`orders/${encodeURIComponent(orderId)}/events?limit=${EVENTS_AT_ONCE}${after}`, init);
+      const page = body as TimelineAnswer;
+      list.append(...page.events.map(shownEvent));
+      const read = `Read ${count(page.scannedTo - page.startOffset)} of ${count(page.endOffset - page.startOffset)} records of partition ${page.partition}`;
+      if (page.next === null) {
+        const removed =
+          page.startOffset > 0
+            ? ` The log begins at offset ${count(page.startOffset)}; earlier events are not in it any more.`
+            : "";
+        const cut = page.isCut ? " The order has more events than are told apart here." : "";
+        setText(progress, `${plural(list.children.length, "event", "events")}.${removed}${cut}`);
+        return;
+      }
+      after = `&after=${encodeURIComponent(page.next)}`;
+      if (list.children.length >= until) {
+        const more = h("button", { type: "button", onclick: () => void guarded(readOn) }, "More events");
+        progress.replaceChildren(`${read}. `, more);
+        return;
+      }
+      setText(progress, `${read}…`);
+    }
+  };
+  const guarded = async (work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (e) {
+      if (!init.signal?.aborted) progress.replaceChildren(problem(e));
+    }
+  };
+  await guarded(readOn);
+}
+
+const OUTCOMES: Readonly<Record<TimelineEvent["outcome"], string>> = {
+  created: "created the order",
+  updated: "applied",
+  held: "held",
+  duplicate: "duplicate: its id counted before, nothing changed",
+  "already-created": "ignored: the order was created before",
+  "held-overflow": "dead letter: too many updates waited already",
+  poison: "dead letter",
+};
+
+function shownEvent(event: ShownEvent): HTMLElement {
+  const what =
+    event.type === "ORDER_CREATED"
+      ? `create, ${event.totalAmount?.toLocaleString("en-US", { minimumFractionDigits: 2 })} ${event.currency ?? ""}`
+      : event.status === undefined
+        ? "no event"
+        : `update to ${event.status}`;
+  const notes = [outcomeOf(event)];
+  if (event.replayId !== undefined) notes.push(`by replay ${event.replayId}`);
+  if (event.redrives !== undefined) notes.push(`redriven ${plural(event.redrives, "time", "times")}`);
+  if (event.detail !== undefined && event.outcome === "poison") notes.push(event.detail);
+  return h(
+    "li",
+    { "data-outcome": event.outcome, title: event.eventId === undefined ? "" : `event id ${event.eventId}` },
+    h("time", { datetime: event.time }, dateAndTime(event.time)),
+    h("span", { class: "place" }, `${event.partition}:${count(event.offset)}`),
+    h("span", { class: "what" }, what),
+    h("span", { class: "outcome" }, notes.join("; ")),
+  );
+}
+
+function outcomeOf({ outcome, isWaiting, heldApplied }: ShownEvent): string {
+  if (outcome === "held") return isWaiting ? "held: waits for the create" : "held, then applied with the create";
+  if (outcome === "created" && heldApplied)
+    return `created the order, with ${plural(heldApplied, "held update", "held updates")} applied`;
+  return OUTCOMES[outcome];
+}

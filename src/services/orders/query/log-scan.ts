@@ -1,0 +1,187 @@
+import type { Clock } from "../../../system/clock.ts";
+import { AppError } from "../../../errors.ts";
+import { Places } from "../../../http/places.ts";
+import type { Batch, FetchResult, Isolation, Log, LogRecord, PartitionEnds, Reader, Watermarks } from "../../../log/port.ts";
+
+/** Of one request; what is left is read by the next, from its cursor on. */
+const SCAN_RECORDS_MAX = 500_000;
+const SCAN_MS_MAX = 1_000;
+/** At the same time, since a scan shares the thread with the actors; and those that wait for their turn. */
+export const SCANS_MAX = 2;
+export const SCANS_WAITING_MAX = 8;
+/** One answer is decoded in one turn of the event loop, so it is kept small. */
+const FETCH = { wait_ms_max: 100, partition_bytes_max: 1024 * 1024 };
+/** Answers without a record in a row, before the log is taken to have nothing there now. */
+const EMPTY_ANSWERS_MAX = 5;
+
+interface Asked {
+  readonly topic: string;
+  readonly isolation?: Isolation | undefined;
+}
+
+export interface Scans {
+  /** Rejects with OVERLOADED where too many wait, of this client or of all, or LOG_UNAVAILABLE. */
+  run<T>(topic: string, body: (scan: LogScan) => Promise<T>, isolation?: Isolation): Promise<T>;
+  /** By partition, each for itself. Rejects with LOG_UNAVAILABLE where none can be told. */
+  ends(topic: string): Promise<readonly PartitionEnds[]>;
+  /** Of one partition. Rejects with LOG_UNAVAILABLE where they cannot be told now. */
+  endsOf(topic: string, partition: number): Promise<Watermarks>;
+}
+
+/**
+ * Searches of the log on a request's behalf, a few at a time, in the order asked. Readers are kept and used again: each has connections of its own.
+ *
+ * ```
+ *  idle reader (or a new one) ──run──▶ scanning ──▶ idle again, also after a failure: a reader mends its connections by itself
+ * ```
+ */
+export class LogScans implements Scans {
+  readonly #places = new Places(SCANS_MAX + SCANS_WAITING_MAX, "searches of the log");
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+  readonly #idle = new Map<string, Reader[]>();
+
+  constructor(
+    private readonly log: Log,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Those of one client, which cannot take all turns. */
+  of(client: string): Scans {
+    return {
+      run: (topic, body, isolation) => this.#run({ topic, client, isolation }, body),
+      ends: (topic) => this.ends(topic),
+      endsOf: (topic, partition) => this.endsOf(topic, partition),
+    };
+  }
+
+  run<T>(topic: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
+    return this.#run({ topic, client: "" }, body);
+  }
+
+  async #run<T>(asked: Asked & { readonly client: string }, body: (scan: LogScan) => Promise<T>): Promise<T> {
+    const leave = this.#places.take(asked.client);
+    try {
+      return await this.#inTurn(asked, body);
+    } finally {
+      leave();
+    }
+  }
+
+  async #inTurn<T>({ topic, isolation = "committed" }: Asked, body: (scan: LogScan) => Promise<T>): Promise<T> {
+    await this.#enter();
+    const kind = `${isolation} ${topic}`;
+    const idle = this.#idle.get(kind) ?? [];
+    this.#idle.set(kind, idle);
+    const reader = idle.pop() ?? this.log.reader(topic, isolation);
+    try {
+      return await body(new LogScan(topic, reader, this.clock));
+    } finally {
+      idle.push(reader);
+      this.#leave();
+    }
+  }
+
+  async #enter(): Promise<void> {
+    if (this.#running < SCANS_MAX) {
+      this.#running++;
+      return;
+    }
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Hands its turn on, or gives it back. */
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#running--;
+  }
+
+  async ends(topic: string): Promise<readonly PartitionEnds[]> {
+    return (await this.log.ends(topic)).partitions;
+  }
+
+  async endsOf(topic: string, partition: number): Promise<Watermarks> {
+    const ends = (await this.ends(topic))[partition] ?? { unavailable: "It does not exist." };
+    if ("unavailable" in ends)
+      throw new AppError("LOG_UNAVAILABLE", `${topic}-${partition} cannot be read now: ${ends.unavailable}`);
+    return ends;
+  }
+}
+
+/** One request's share of reading. */
+export class LogScan {
+  #records = 0;
+  readonly #began_ms: number;
+
+  constructor(
+    private readonly topic: string,
+    private readonly reader: Reader,
+    private readonly clock: Clock,
+  ) {
+    this.#began_ms = clock.now_ms();
+  }
+
+  get isOver(): boolean {
+    return this.#records >= SCAN_RECORDS_MAX || this.clock.now_ms() - this.#began_ms >= SCAN_MS_MAX;
+  }
+
+  /**
+   * Gives each record of [from, to) to `visit`, until that returns false or, unless `isWhole`, the scan is over. Resolves with the offset
+   * to go on at: `to`, or less where it stopped or the log has nothing there now. Rejects with LOG_UNAVAILABLE where the log cannot be
+   * read there now, or may no longer be what it was when records of it were given.
+   */
+  async read(
+    partition: number,
+    from: number,
+    to: number,
+    visit: (record: LogRecord) => boolean,
+    isWhole = false,
+  ): Promise<number> {
+    let at = from;
+    const goesOn = () => isWhole || !this.isOver;
+    let isBegun = false;
+    for (let empty = 0; at < to && empty < EMPTY_ANSWERS_MAX && goesOn();) {
+      const result = await this.#fetch(partition, at);
+      if (isBegun && result && "interrupted" in result)
+        throw new AppError(
+          "LOG_UNAVAILABLE",
+          `${this.topic}-${partition} changed while it was read; ask again. ${result.interrupted}`,
+        );
+      const batch = result && this.#batchOf(result, at);
+      if (!batch || batch.nextOffset === at) {
+        empty++;
+        continue;
+      }
+      empty = 0;
+      isBegun = true;
+      this.#records += batch.records.length;
+      for (const record of batch.records)
+        if (record.offset >= to) break;
+        else if (!visit(record)) return record.offset + 1;
+      at = Math.min(batch.nextOffset, to);
+      await this.clock.yield();
+    }
+    return at;
+  }
+
+  async #fetch(partition: number, at: number): Promise<FetchResult | undefined> {
+    const positions = new Map([[partition, at]]);
+    // A connection that was idle may have been closed by the other end.
+    const [result] = await this.reader.fetch(positions, FETCH).catch(() => this.reader.fetch(positions, FETCH));
+    return result;
+  }
+
+  /** Undefined where it is to be read again: a reader that was idle tells first of what was interrupted since. */
+  #batchOf(result: FetchResult, at: number): Batch | undefined {
+    if ("batch" in result) return result.batch;
+    if ("interrupted" in result) return undefined;
+    const why =
+      "unreadable" in result
+        ? result.unreadable
+        : "unavailable" in result
+          ? result.unavailable
+          : `it has ${result.outOfRange.startOffset} to ${result.outOfRange.endOffset}`;
+    throw new AppError("LOG_UNAVAILABLE", `${this.topic}-${result.partition} cannot be read at offset ${at}: ${why}`);
+  }
+}

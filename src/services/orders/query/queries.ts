@@ -1,0 +1,283 @@
+import { AppError, isAppError } from "../../../errors.ts";
+import type { LogPosition } from "../../../http/headers.ts";
+import type { Order, Status } from "../../../orders/order.ts";
+import { endOfLog, type HeldPartitions, type PartitionView } from "../../../runtime/projection.ts";
+
+/** What the order service asks of one partition's committed rows. Synchronous; throws STORE_FAILED. */
+export interface OrdersView {
+  /** Undefined while only updates of it are known. */
+  order(orderId: string): Order | undefined;
+  /** Ids greater than `after`, ascending by code unit, at most `limit`; also those known only from a held update. */
+  orderIdsAfter(after: string, limit: number): readonly string[];
+  /** The same as whole rows: all that the digest is of. */
+  rowsAfter(after: string, limit: number): readonly OrderRow[];
+  /** Whether there is a row of it, also where only updates are known. */
+  hasRow(orderId: string): boolean;
+  /** Counted once when first asked for, and kept from then on. */
+  counts(): OrderCounts;
+}
+
+export interface OrderCounts {
+  readonly orders: number;
+  /** Updates that wait for their create. */
+  readonly held: number;
+}
+
+export interface OrderRow {
+  readonly orderId: string;
+  readonly order: Order | undefined;
+  /** Statuses of the updates that wait for the create, in log order. */
+  readonly held: readonly Status[];
+  /** Of the events that counted; in no order. */
+  readonly eventIds: readonly string[];
+}
+
+export type OrderPartitions = HeldPartitions<OrdersView>;
+
+/** Of one partition, for the numbers; undefined while its store cannot be asked. */
+export const heldUpdatesOf = (held: PartitionView<OrdersView>): number | undefined => {
+  try {
+    return held.view?.counts().held;
+  } catch (e) {
+    // A store found damaged is rebuilt, as after any other query.
+    held.failed(e);
+    return undefined;
+  }
+};
+
+/** The partition the configured partitioner puts a create of this order in. */
+export type PartitionOf = (orderId: string, partitionCount: number) => number;
+
+/**
+ * Resolves once the record at `position` is applied here. Rejects with PARTITION_ELSEWHERE, PARTITION_HALTED, PARTITION_BLOCKED,
+ * CATCHING_UP (nothing is assigned yet), or with POSITION_NOT_REACHED after `wait_ms_max`.
+ */
+export const waitForPosition = async (partitions: OrderPartitions, position: LogPosition, wait_ms_max: number): Promise<void> => {
+  const { partition, offset } = position;
+  const held = heldOrThrow(partitions, partition);
+  if (held.nextOffset > offset || (held.state !== "halted" && (await held.reached(offset + 1, wait_ms_max)))) return;
+  // The wait also ends when the partition is taken away or halts.
+  const now = heldOrThrow(partitions, partition);
+  if (now.state === "halted" || now.state === "suspended" || now.state === "blocked") throw causeOf(now);
+  const { nextOffset, endOffset, hindered } = now;
+  const why =
+    endOffset > offset ? `the next offset that it applies is ${nextOffset}` : "as far as is known here the log has nothing there";
+  throw new AppError(
+    "POSITION_NOT_REACHED",
+    `Partition ${partition} has not applied offset ${offset} yet: ${why}; ask again.${hindered === undefined ? "" : ` ${hindered}`}`,
+    { partition, offset, nextOffset },
+  );
+};
+
+const heldOrThrow = (partitions: OrderPartitions, partition: number): PartitionView<OrdersView> => {
+  const held = partitions.get(partition);
+  if (held !== undefined) return held;
+  requireAssignment(partitions);
+  if (partition >= partitions.partitionCount) {
+    throw new AppError(
+      "POSITION_NOT_REACHED",
+      `Partition ${partition} is not known here yet; ask again, or without Log-Position.`,
+      { partition },
+    );
+  }
+  throw new AppError("PARTITION_ELSEWHERE", `Partition ${partition} is held by another instance; ask that one.`, { partition });
+};
+
+/**
+ * Finds an order wherever its create lies: first where the partitioner puts it, then in the other held partitions, because
+ * it may come from a client with another partitioner or from before partitions were added.
+ *
+ * Throws ORDER_NOT_FOUND only if every partition is held here, the one where the partitioner puts it is read to its end, and all that the
+ * others held when they were last heard of is known, or was `searched` for the order; else PARTITION_ELSEWHERE, CATCHING_UP,
+ * LOG_UNAVAILABLE, PARTITION_BLOCKED or PARTITION_HALTED. A row in a partition that is halted or in doubt is not answered.
+ */
+export const findOrder = (
+  partitions: OrderPartitions,
+  partitionOf: PartitionOf,
+  orderId: string,
+  searched: ReadonlySet<number> = NONE,
+): Order => {
+  const { partitionCount } = partitions;
+  const home = partitionCount === 0 ? undefined : partitionOf(orderId, partitionCount);
+  const atHome = home === undefined ? undefined : orderIn(partitions.get(home), orderId);
+  if (atHome !== undefined) return atHome;
+  for (const held of partitions.held()) {
+    const order = held.partition === home ? undefined : orderIn(held, orderId);
+    if (order !== undefined) return order;
+  }
+  throw notFound(partitions, home, orderId, searched);
+};
+
+const NONE: ReadonlySet<number> = new Set();
+
+/** Whether it is known to hold records that are not applied, and were not for a while or will not be. */
+const hasUnread = ({ hindered, isLagging, nextOffset, endOffset }: PartitionView<OrdersView>): boolean =>
+  isLagging || (hindered !== undefined && nextOffset < endOffset);
+
+/** The held partitions but the order's own whose unread records may be of it. */
+export const unreadOf = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): PartitionView<OrdersView>[] => {
+  const home = partitions.partitionCount === 0 ? undefined : partitionOf(orderId, partitions.partitionCount);
+  return [...partitions.held()].filter((held) => held.partition !== home && held.isComplete && hasUnread(held));
+};
+
+/**
+ * The held partitions that have a row of the order, the one that `findOrder` answers from first: an order of several programs, or one whose
+ * updates went astray, may be in more than one. Throws as `findOrder` does where there is none.
+ */
+export const partitionsOf = (
+  partitions: OrderPartitions,
+  partitionOf: PartitionOf,
+  orderId: string,
+): PartitionView<OrdersView>[] => {
+  const { partitionCount } = partitions;
+  const home = partitionCount === 0 ? undefined : partitionOf(orderId, partitionCount);
+  const found: { held: PartitionView<OrdersView>; rank: number }[] = [];
+  for (const held of partitions.held()) {
+    try {
+      if (!held.view?.hasRow(orderId)) continue;
+      requireTrusted(held);
+      found.push({ held, rank: (held.view.order(orderId) ? 0 : 2) + (held.partition === home ? 0 : 1) });
+    } catch (e) {
+      throw isAppError(e) ? e : held.failed(e);
+    }
+  }
+  if (found.length === 0) throw notFound(partitions, home, orderId);
+  return found.toSorted((a, b) => a.rank - b.rank).map(({ held }) => held);
+};
+
+const notFound = (
+  partitions: OrderPartitions,
+  home: number | undefined,
+  orderId: string,
+  searched: ReadonlySet<number> = NONE,
+): AppError => {
+  const atHome = home === undefined ? undefined : partitions.get(home);
+  // What only a person can end is told before what passes by itself, such as that the count is not known yet.
+  const mayHold = home === undefined ? [...partitions.held()] : [atHome];
+  const halted = mayHold.find((held) => held?.state === "halted");
+  if (halted) throw causeOf(halted);
+  requireAssignment(partitions);
+  requireReadable(partitions);
+  if (atHome !== undefined && !isCaughtUp(atHome)) throw causeOf(atHome);
+  requireComplete(partitions, searched);
+  const elsewhere = partitionsElsewhere(partitions);
+  if (elsewhere.length === 0)
+    return new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}.${begunLate(partitions)}`, { orderId });
+  const isHomeElsewhere = home !== undefined && elsewhere.includes(home);
+  return new AppError(
+    "PARTITION_ELSEWHERE",
+    isHomeElsewhere
+      ? `Order ${orderId} belongs to partition ${home}, which another instance holds; ask that one.`
+      : `Order ${orderId} is in none of the partitions held here; ask the instances that hold the others.`,
+    { orderId, ...(isHomeElsewhere ? { partition: home } : {}), partitions: elsewhere },
+  );
+};
+
+/** A sentence where what the log had at first is not known here, which was accepted; else nothing. */
+const begunLate = (partitions: OrderPartitions): string => {
+  const late = [...partitions.held()].filter(({ startedAt }) => startedAt > 0);
+  if (late.length === 0) return "";
+  const named = late.map(({ partition, startedAt }) => `partition ${partition} from offset ${startedAt} on`);
+  return ` What the log had lost before is not known here: ${named.join(", ")} was read.`;
+};
+
+const isCaughtUp = ({ state, hindered, doubt }: PartitionView<OrdersView>): boolean =>
+  state === "running" && hindered === undefined && doubt === undefined;
+
+const orderIn = (held: PartitionView<OrdersView> | undefined, orderId: string): Order | undefined => {
+  let order: Order | undefined;
+  try {
+    order = held?.view?.order(orderId);
+  } catch (e) {
+    throw held?.failed(e) ?? e;
+  }
+  if (held && order !== undefined) requireTrusted(held);
+  return order;
+};
+
+/** Throws where what is applied may not be what the log has. */
+const requireTrusted = (held: PartitionView<OrdersView>): void => {
+  if (held.state === "halted" || held.doubt !== undefined) throw causeOf(held);
+};
+
+/** Undefined while the store is not open, or cannot tell. */
+export const countsOf = (held: PartitionView<OrdersView>): OrderCounts | undefined => {
+  try {
+    return held.view?.counts();
+  } catch (e) {
+    // Also has a damaged store rebuilt.
+    held.failed(e);
+    return undefined;
+  }
+};
+
+/** Of the partitions held here; undefined where one of them cannot tell. */
+export const totalOf = (partitions: OrderPartitions): OrderCounts | undefined => {
+  let orders = 0;
+  let waiting = 0;
+  for (const held of partitions.held()) {
+    const counts = countsOf(held);
+    if (!counts) return undefined;
+    orders += counts.orders;
+    waiting += counts.held;
+  }
+  return { orders, held: waiting };
+};
+
+/** Ascending. */
+export const partitionsElsewhere = (partitions: OrderPartitions): number[] => {
+  const elsewhere: number[] = [];
+  for (let p = 0; p < partitions.partitionCount; p++) if (partitions.get(p) === undefined) elsewhere.push(p);
+  return elsewhere;
+};
+
+/** Throws LOG_UNAVAILABLE or CATCHING_UP while it is not known which partitions are this instance's. */
+export const requireAssignment = (partitions: OrderPartitions): void => {
+  const { partitionCount, membership, readFailure } = partitions;
+  if (partitionCount > 0 && membership === "stable") return;
+  if (readFailure !== undefined)
+    throw new AppError("LOG_UNAVAILABLE", `It is not known which partitions are held here. ${readFailure}`);
+  if (partitionCount === 0) throw new AppError("CATCHING_UP", "The topic is not there yet, or not reached yet; ask again.");
+  throw new AppError("CATCHING_UP", "The partitions are being assigned; ask again.", { membership });
+};
+
+const requireReadable = ({ readFailure }: OrderPartitions): void => {
+  if (readFailure !== undefined)
+    throw new AppError("LOG_UNAVAILABLE", `It is not known now what the log holds beyond what was read. ${readFailure}`);
+};
+
+/**
+ * Throws unless all is known of what is held here: LOG_UNAVAILABLE, CATCHING_UP or PARTITION_BLOCKED, or PARTITION_HALTED where only an
+ * operator can help.
+ */
+const requireComplete = (partitions: OrderPartitions, searched: ReadonlySet<number> = NONE): void => {
+  requireReadable(partitions);
+  let halted: PartitionView<OrdersView> | undefined;
+  for (const held of partitions.held()) {
+    if (held.state === "halted") halted ??= held;
+    else if (!held.isComplete || (hasUnread(held) && !searched.has(held.partition))) throw causeOf(held);
+  }
+  if (halted !== undefined) throw causeOf(halted);
+};
+
+/** For an answer of what is in all of them. */
+export const requireAllTrusted = (partitions: OrderPartitions): void => {
+  requireComplete(partitions);
+  for (const held of partitions.held()) requireTrusted(held);
+};
+
+/** Why the partition does not answer, or not for all of it. */
+const causeOf = ({ partition, state, halted, hindered, doubt, nextOffset, endOffset }: PartitionView<OrdersView>): AppError => {
+  if (state === "halted")
+    return new AppError("PARTITION_HALTED", `Partition ${partition} is halted: ${halted ?? "see the log."}`, { partition });
+  if (state === "suspended" || state === "blocked")
+    return new AppError("PARTITION_BLOCKED", `Partition ${partition} waits. ${hindered ?? ""}`, { partition });
+  if (hindered !== undefined)
+    return new AppError("LOG_UNAVAILABLE", `Partition ${partition} cannot be read now. ${hindered}`, { partition });
+  if (doubt !== undefined) return new AppError("CATCHING_UP", `Partition ${partition}: ${doubt} Ask again.`, { partition });
+  return new AppError(
+    "CATCHING_UP",
+    `Partition ${partition} is catching up: the next offset that it applies is ${nextOffset}, and ${endOfLog(nextOffset, endOffset)}; ask again.`,
+    { partition, nextOffset, endOffset },
+  );
+};

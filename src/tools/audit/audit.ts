@@ -1,0 +1,237 @@
+import type { Clock } from "../../system/clock.ts";
+import { AppError } from "../../errors.ts";
+import type { KnownTopic } from "../../log/read/comparing-reader.ts";
+import type { Log, PartitionEnds } from "../../log/port.ts";
+import { compareRow, onlyHeld } from "./compare-rows.ts";
+import { FoldedPartition, type FoldedPartitionOptions } from "./folded-partition.ts";
+import type { HeldPartition, OrderServiceClient, ServiceRow } from "./order-service-client.ts";
+
+export interface AuditOptions extends Omit<FoldedPartitionOptions, "onRead" | "topic"> {
+  readonly log: Log;
+  readonly topic: string;
+  readonly services: readonly OrderServiceClient[];
+  /** Compare row by row also where the digests agree. */
+  readonly allRows: boolean;
+  /** LOG_START=accept: that the log has lost its first records is said, and is no difference. */
+  readonly acceptsLateStart: boolean;
+  /** Told of records read, of all that are to be. */
+  readonly progress: (read: number, total: number) => void;
+}
+
+/** What was found of one partition. */
+export interface Finding {
+  readonly partition: number;
+  /** Who holds it; undefined where not exactly one service does. */
+  readonly service: OrderServiceClient | undefined;
+  readonly offset: number | undefined;
+  readonly orders: number;
+  readonly deadLetters: number;
+  readonly digest: string | undefined;
+  /** Sentences, at most DIFFERENCES_MAX of them; none where all agrees. */
+  readonly differences: readonly string[];
+  /** Sentences that are no difference. */
+  readonly notes: readonly string[];
+  /** Whether the log can be folded again from its first record to where the service is. */
+  readonly canRebuild: boolean;
+  /** What the rows have and the log has not, or may not have for long, a sentence: a rebuild would lose it. */
+  readonly losses: string | undefined;
+  /** What differed before the partition was rebuilt. */
+  readonly wasFixed?: readonly string[];
+}
+
+const DIFFERENCES_MAX = 20;
+/** A partition that is on its way from one service to another has none, or two, for a moment. */
+const HOLDER_TRIES_MAX = 20;
+const HOLDER_WAIT_MS = 1_000;
+
+/** Folds each partition again and compares it with what its order service holds. It changes nothing. */
+export async function* audit(options: AuditOptions): AsyncGenerator<Finding> {
+  const { log, topic: name, progress } = options;
+  const { topicId, partitions } = await log.ends(name);
+  const total = partitions.reduce((sum, ends) => sum + ("unavailable" in ends ? 0 : ends.endOffset - ends.startOffset), 0);
+  let read = 0;
+  const onRead = (records: number) => progress((read += records), Math.max(total, read));
+  const topic = { name, topicId };
+  const description = await log.describe(name).catch(() => undefined);
+  const policy = description?.settings["cleanup.policy"];
+  for (const [partition, ends] of partitions.entries())
+    yield await auditPartition(partition, ends, { ...options, topic, policy, onRead });
+}
+
+/** The same of one partition, for instance after it was rebuilt. */
+export async function auditPartition(
+  partition: number,
+  ends: PartitionEnds,
+  options: Omit<AuditOptions, "progress" | "topic"> & FoldedPartitionOptions & { readonly policy?: string | undefined },
+): Promise<Finding> {
+  const nothing = {
+    partition,
+    service: undefined,
+    offset: undefined,
+    orders: 0,
+    deadLetters: 0,
+    digest: undefined,
+    notes: [],
+    canRebuild: false,
+    losses: undefined,
+  };
+  if ("unavailable" in ends) return { ...nothing, differences: [`the log does not give it now: ${ends.unavailable}`] };
+  const holder = await findHolder(partition, options);
+  if (typeof holder === "string") return { ...nothing, differences: [holder] };
+  const { service, held } = holder;
+  const { startOffset } = ends;
+  const folded = new FoldedPartition(partition, startOffset, options);
+  try {
+    await folded.to(held.offset);
+    const { fold } = folded;
+    const digest = fold.digest();
+    const orders = [...fold.orders.values()].filter(({ order }) => order !== undefined).length;
+    const about = { partition, service, offset: held.offset, orders, deadLetters: fold.deadLetters, digest };
+    const agrees = digest === held.digest;
+    const compared = agrees && !options.allRows ? NOTHING_COMPARED : await compareRows(partition, service, folded);
+    const differences = [...compared.differences];
+    if (!agrees && differences.length === 0)
+      differences.push(
+        `its digest is ${held.digest} and should be ${digest}, though its rows agree: the digest it keeps is wrong`,
+      );
+    const notes = standingOf(service, held);
+    const missing = missingBefore(startOffset, held, options.topic.name);
+    // What nobody can fold again, nobody can call right, unless the operator has said that it is to be taken as it is.
+    if (missing !== undefined) (differences.length > 0 || !options.acceptsLateStart ? differences : notes).unshift(missing);
+    const policy = options.policy?.includes("compact") ? options.policy : undefined;
+    const gap = gapAtStart(startOffset, folded, policy);
+    const lost = lostByLog(compared, gap ?? compactedBy(policy));
+    if (lost !== undefined) differences.unshift(lost);
+    else if (gap !== undefined) notes.push(gap);
+    return { ...about, differences, notes, canRebuild: missing === undefined, losses: lost ?? compactedBy(policy) };
+  } catch (e) {
+    if (!(e instanceof AppError)) throw e;
+    return { ...nothing, service, offset: held.offset, differences: [e.message] };
+  } finally {
+    await folded.close();
+  }
+}
+
+/** What the log does not have any more, or its holder never had; undefined where both go back to the first record. */
+function missingBefore(startOffset: number, { startedAt = 0 }: HeldPartition, topic: string): string | undefined {
+  if (startOffset === 0 && startedAt === 0) return undefined;
+  const first = Math.max(startOffset, startedAt);
+  const began = startedAt > 0 ? `it was folded from offset ${startedAt} on, and ` : "";
+  return `${began}the log begins at offset ${startOffset}: what ${topic} had before offset ${first} is missing and cannot be compared`;
+}
+
+/** That the log has no records where it says that it begins; undefined where it has. */
+const gapAtStart = (
+  startOffset: number,
+  { firstRecord, offset }: FoldedPartition,
+  policy: string | undefined,
+): string | undefined => {
+  if ((firstRecord ?? offset) === startOffset) return undefined;
+  const why = policy === undefined ? "they were compacted away, or are of a transaction that was aborted" : compactedBy(policy);
+  return `the log begins at offset ${startOffset}, and has no record before offset ${firstRecord ?? offset}: ${why}`;
+};
+
+const compactedBy = (policy: string | undefined): string | undefined =>
+  policy === undefined
+    ? undefined
+    : `the topic is compacted (cleanup.policy=${policy}), so a record goes once a later one has its key`;
+
+/** That the rows have more than the log, which is then not to be taken for the truth; undefined where they have not. */
+const lostByLog = ({ ordersOnlyHeld, eventsOnlyHeld }: Compared, how: string | undefined): string | undefined => {
+  if (ordersOnlyHeld === 0 && eventsOnlyHeld === 0) return undefined;
+  const more = `the state has ${counted(ordersOnlyHeld, "order")} and ${counted(eventsOnlyHeld, "event")} that the log does not have`;
+  return `${more}: the log has lost records, or the state was changed by hand${how === undefined ? "" : `; ${how}`}`;
+};
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
+
+/** Why the holder does not go on now, although what it has can be compared. */
+const standingOf = ({ url }: OrderServiceClient, { state, reason, halted }: HeldPartition): string[] => {
+  const why = reason ?? halted;
+  return why === undefined ? [] : [`it is ${state} at ${url}: ${why}`];
+};
+
+type Holder = { readonly service: OrderServiceClient; readonly held: HeldPartition };
+
+/** The one service that holds the partition and can be compared, or why there is none. */
+async function findHolder(
+  partition: number,
+  {
+    services,
+    topic,
+    clock,
+  }: { readonly services: readonly OrderServiceClient[]; readonly topic: KnownTopic; readonly clock: Clock },
+): Promise<Holder | string> {
+  let why = "";
+  for (let tries = 0; tries < HOLDER_TRIES_MAX; tries++) {
+    const holders: Holder[] = [];
+    for (const service of services) {
+      const { topicName, partitions } = await service.partitions();
+      if (topicName !== topic.name) return `${service.url} consumes ${topicName}, not ${topic.name}`;
+      const held = partitions.find((one) => one.partition === partition);
+      if (held) holders.push({ service, held });
+    }
+    const [only, ...others] = holders;
+    if (only?.held.halted !== undefined) return `it is halted at ${only.service.url}: ${only.held.halted}`;
+    if (only && others.length === 0 && only.held.digest !== undefined) return only;
+    why = only
+      ? others.length > 0
+        ? `it is held by ${holders.map(({ service }) => service.url).join(" and ")}`
+        : `it is ${only.held.state} at ${only.service.url} and has no digest yet${only.held.reason === undefined ? "" : `: ${only.held.reason}`}`
+      : "no service that was asked holds it";
+    await clock.sleep(HOLDER_WAIT_MS);
+  }
+  return why;
+}
+
+/** How a partition's rows differ, and how much of it they have that the log has not. */
+interface Compared {
+  readonly differences: readonly string[];
+  readonly ordersOnlyHeld: number;
+  readonly eventsOnlyHeld: number;
+}
+
+const NOTHING_COMPARED: Compared = { differences: [], ordersOnlyHeld: 0, eventsOnlyHeld: 0 };
+
+/**
+ * Row by row, a page at a time. The service goes on meanwhile, so the reference is folded on to each page's offset; orders that are new
+ * since then are compared where they turn up.
+ */
+async function compareRows(partition: number, service: OrderServiceClient, folded: FoldedPartition): Promise<Compared> {
+  const { orders: expected } = folded.fold;
+  const ids = [...expected.keys()].toSorted();
+  const differences: string[] = [];
+  let found = 0;
+  let ordersOnlyHeld = 0;
+  let eventsOnlyHeld = 0;
+  const take = (more: readonly string[]) => {
+    found += more.length;
+    differences.push(...more.slice(0, Math.max(0, DIFFERENCES_MAX - differences.length)));
+  };
+  let next = 0;
+  for (let after: string | undefined = ""; after !== undefined;) {
+    const { offset, orders } = await service.rows(partition, after);
+    await folded.follow(offset);
+    const rows = new Map<string, ServiceRow>(orders.map((row) => [row.orderId, row]));
+    for (const row of orders) {
+      const { isOrder, events } = onlyHeld(row, expected.get(row.orderId));
+      if (isOrder) ordersOnlyHeld++;
+      eventsOnlyHeld += events;
+    }
+    after = orders.at(-1)?.orderId;
+    const isInPage = pageEndingAt(after);
+    for (let id = ids[next]; id !== undefined && isInPage(id); id = ids[++next]) {
+      take(compareRow(id, rows.get(id), expected.get(id)));
+      rows.delete(id);
+    }
+    for (const row of rows.values()) take(compareRow(row.orderId, row, expected.get(row.orderId)));
+  }
+  if (found > differences.length) differences.push(`and ${found - differences.length} differences more`);
+  return { differences, ordersOnlyHeld, eventsOnlyHeld };
+}
+
+/** Whether an id lies in the page with this last id; all do where the page is empty, which is the end. */
+const pageEndingAt =
+  (last: string | undefined) =>
+  (id: string): boolean =>
+    last === undefined || id <= last;

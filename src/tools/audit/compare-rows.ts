@@ -1,0 +1,42 @@
+import { formatMoney } from "../../orders/money.ts";
+import type { Order } from "../../orders/order.ts";
+import type { ServiceOrder, ServiceRow } from "./order-service-client.ts";
+import type { ReferenceOrder } from "./reference-fold.ts";
+
+/** How a service's row of an order differs from the reference's, a sentence each; none where they agree. */
+export function compareRow(orderId: string, row: ServiceRow | undefined, expected: ReferenceOrder | undefined): string[] {
+  if (!expected) return row ? [`${orderId} is held and is not in the log`] : [];
+  if (!row) return [`${orderId} is missing`];
+  const differences: string[] = [];
+  const differ = (what: string, has: unknown, should: unknown) => {
+    const [shown, wanted] = [JSON.stringify(has), JSON.stringify(should)];
+    if (shown !== wanted) differences.push(`${orderId} has ${what} ${shown}, and should have ${wanted}`);
+  };
+  const wanted = expected.order && shownOrder(expected.order);
+  if (!row.order || !wanted) differ("order", row.order ?? null, wanted ?? null);
+  else for (const field of Object.keys(wanted) as (keyof ServiceOrder)[]) differ(field, row.order[field], wanted[field]);
+  differ("held updates", row.held, expected.held);
+  differ("counted events", row.eventIds.toSorted(), [...expected.eventIds].toSorted());
+  return differences;
+}
+
+/** What a service's row has that the reference does not: of an order that is none there, and of events. */
+export function onlyHeld(
+  row: ServiceRow,
+  expected: ReferenceOrder | undefined,
+): { readonly isOrder: boolean; readonly events: number } {
+  const events = row.eventIds.filter((id) => !expected?.eventIds.has(id)).length;
+  return { isOrder: row.order !== null && expected?.order === undefined, events };
+}
+
+const shownOrder = ({ orderId, customerId, orderDate, items, total_hundredths, currency, status }: Order): ServiceOrder => ({
+  orderId,
+  customerId,
+  orderDate,
+  items: items.map(({ itemId, quantity, price_hundredths }) => ({ itemId, quantity, price: money(price_hundredths) })),
+  totalAmount: money(total_hundredths),
+  currency,
+  status,
+});
+
+const money = (hundredths: number): number => Number(formatMoney(hundredths));

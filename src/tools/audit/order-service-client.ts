@@ -1,0 +1,89 @@
+import { AppError } from "../../errors.ts";
+import type { Status } from "../../orders/order.ts";
+
+/** What an order service tells of a partition that it holds. */
+export interface HeldPartition {
+  readonly partition: number;
+  readonly state: string;
+  readonly offset: number;
+  /** None while its store is not open. */
+  readonly digest?: string;
+  readonly halted?: string;
+  /** Why it does not go on now. */
+  readonly reason?: string;
+  /** The first offset that was folded; greater than 0 where the log had lost what was before. */
+  readonly startedAt?: number;
+}
+
+export interface ServiceRow {
+  readonly orderId: string;
+  readonly order: ServiceOrder | null;
+  readonly held: readonly Status[];
+  readonly eventIds: readonly string[];
+}
+
+/** As `GET /order-details` has it. */
+export interface ServiceOrder {
+  readonly orderId: string;
+  readonly customerId: string;
+  readonly orderDate: string;
+  readonly items: readonly { readonly itemId: string; readonly quantity: number; readonly price: number }[];
+  readonly totalAmount: number;
+  readonly currency: string;
+  readonly status: string;
+}
+
+export interface RowsPage {
+  /** What the rows are the state of. */
+  readonly offset: number;
+  readonly orders: readonly ServiceRow[];
+}
+
+/** A running order service, as an audit sees it. */
+export interface OrderServiceClient {
+  readonly url: string;
+  partitions(): Promise<{
+    readonly topicName: string;
+    readonly partitionCount: number;
+    readonly partitions: readonly HeldPartition[];
+  }>;
+  /** Rows with ids greater than `after`, ascending. */
+  rows(partition: number, after: string): Promise<RowsPage>;
+  rebuild(partition: number): Promise<void>;
+}
+
+const ANSWER_MS_MAX = 30_000;
+
+/** Over HTTP. Each call rejects with SERVICE_UNAVAILABLE where there is no good answer. */
+export function orderServiceClient(url: string, operator_token: string | undefined, page_rows: number): OrderServiceClient {
+  const ask = async <T>(method: string, path: string): Promise<T> => {
+    let response: Response;
+    try {
+      response = await fetch(`${url}${path}`, {
+        method,
+        headers: operator_token === undefined ? {} : { authorization: `Bearer ${operator_token}` },
+        signal: AbortSignal.timeout(ANSWER_MS_MAX),
+      });
+    } catch (e) {
+      throw new AppError("SERVICE_UNAVAILABLE", `${url} does not answer: ${e instanceof Error ? e.message : String(e)}`, {}, e);
+    }
+    const text = await response.text();
+    if (!response.ok) throw new AppError("SERVICE_UNAVAILABLE", `${url}${path} answers ${response.status}: ${detailOf(text)}`);
+    return JSON.parse(text) as T;
+  };
+  return {
+    url,
+    partitions: () => ask("GET", "/partitions"),
+    rows: (partition, after) =>
+      ask("GET", `/partitions/${partition}/orders?${new URLSearchParams({ after, limit: String(page_rows) }).toString()}`),
+    rebuild: async (partition) => void (await ask("POST", `/partitions/${partition}/rebuild`)),
+  };
+}
+
+function detailOf(text: string): string {
+  try {
+    return (JSON.parse(text) as { detail?: string }).detail ?? text;
+  } catch {
+    return text.slice(0, 200);
+  }
+}

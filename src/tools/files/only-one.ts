@@ -1,0 +1,14 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { AppError } from "../../errors.ts";
+import { FileLock } from "../../system/file-lock.ts";
+import { withFile } from "./file-failures.ts";
+
+/** Held while an operation runs. Throws OPERATION_REFUSED while another process of this data directory runs the same. */
+export function onlyOne(dataDir: string, what: string): Disposable {
+  const directory = join(dataDir, "operations");
+  withFile(directory, () => mkdirSync(directory, { recursive: true }));
+  const lock = new FileLock(join(directory, `${what}.lock`));
+  if (!withFile(lock.path, () => lock.tryTake())) throw new AppError("OPERATION_REFUSED", `Another process runs ${what} now.`);
+  return { [Symbol.dispose]: () => lock.release() };
+}

@@ -1,0 +1,93 @@
+import { existsSync } from "node:fs";
+import { type Config, readConfig } from "../config/config.ts";
+import { systemClock } from "../system/clock.ts";
+import { AppError } from "../errors.ts";
+import type { Log } from "../log/port.ts";
+import { embeddedLogPath, logName } from "../log/log-name.ts";
+import { openLog } from "../log/open-log.ts";
+import { checkDataDir, checkOpenFiles, prepareDataDir, startFailure, writeForThisUserAlone } from "../system/before-start.ts";
+import { isTerminal, writeToStdout } from "../telemetry/logger.ts";
+import { ARCHIVE_USAGE, runArchive } from "./archive/archive-command.ts";
+import { type CommandContext, EXIT_INTERRUPTED, EXIT_USAGE, failed } from "./command.ts";
+import { Console } from "./terminal/progress.ts";
+import { REDRIVE_USAGE, runRedrive } from "./redrive/redrive-command.ts";
+import { REPLAY_USAGE, runReplay } from "./replay/replay-command.ts";
+
+interface Command {
+  readonly usage: string;
+  /** Whether it has something to do where there is no log yet. */
+  mayMakeLog?(args: readonly string[]): boolean;
+  run(args: readonly string[], context: CommandContext): Promise<number>;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  replay: { usage: REPLAY_USAGE, run: runReplay },
+  redrive: { usage: REDRIVE_USAGE, run: runRedrive },
+  archive: { usage: ARCHIVE_USAGE, run: runArchive, mayMakeLog: (args) => args.includes("--restore") },
+};
+
+const clock = systemClock;
+
+/** The first SIGINT or SIGTERM ends in good order, the second one at once. */
+function untilInterrupted(): AbortSignal {
+  const interrupting = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      if (interrupting.signal.aborted) process.exit(EXIT_INTERRUPTED);
+      interrupting.abort();
+    });
+  }
+  return interrupting.signal;
+}
+
+function begin(mayMakeLog: boolean): { readonly config: Config; readonly log: Log } {
+  const config = readConfig(process.env);
+  checkOpenFiles();
+  if (mayMakeLog) prepareDataDir(config.data_dir);
+  else checkDataDir(config.data_dir);
+  if (!config.kafka && !mayMakeLog && !existsSync(embeddedLogPath(config)))
+    throw new AppError("OPERATION_REFUSED", `There is no log (${logName(config)}).`);
+  return { config, log: openLog(config, { clock, random: Math.random, newUuid, onClientMessage: () => undefined }) };
+}
+
+async function main([name = "", ...args]: readonly string[]): Promise<number> {
+  const command = COMMANDS[name];
+  if (!command) throw new Error(`There is no operation ${name}.`);
+  if (args.includes("--help") || args.includes("-h")) {
+    process.stdout.write(command.usage);
+    return 0;
+  }
+  const console = new Console({ write: writeToStdout, columns: isTerminal() ? () => process.stdout.columns : undefined }, clock);
+  let begun: { readonly config: Config; readonly log: Log };
+  try {
+    begun = begin(command.mayMakeLog?.(args) ?? false);
+  } catch (e) {
+    console.say(startFailure(e));
+    return EXIT_USAGE;
+  }
+  const { config, log } = begun;
+  try {
+    const { PATH, HOME, TMPDIR } = process.env;
+    try {
+      const env = {
+        log,
+        log_name: logName(config),
+        clock,
+        random: Math.random,
+        backoff: config,
+        topic_replicas: config.topic_replicas,
+        signal: untilInterrupted(),
+      };
+      return await command.run(args, { config, env, console, newUuid, programEnv: { PATH, HOME, TMPDIR } });
+    } finally {
+      await log.close();
+    }
+  } catch (e) {
+    return failed(console, e);
+  }
+}
+
+const newUuid = () => crypto.randomUUID();
+
+writeForThisUserAlone();
+process.exit(await main(process.argv.slice(2)));

@@ -1,0 +1,65 @@
+import { AppError, isAppError } from "../../errors.ts";
+import type { NewRecord } from "../../log/port.ts";
+import { batchBytes, recordBytes } from "../scan/extent.ts";
+import type { Place } from "../replay/replayed-record.ts";
+import { counted } from "../terminal/table.ts";
+
+/** A record to write, and where it was read. */
+export interface Outgoing {
+  readonly from: Place;
+  readonly record: NewRecord;
+}
+
+/** One append stays well below what a broker takes by default (1 MiB), unless one record alone is larger. */
+const APPEND_BYTES_MAX = 512 * 1024;
+const APPEND_RECORDS_MAX = 1_000;
+
+/** Cuts what is to be written into appends: at most so many records, and so many bytes as they are encoded. */
+export async function* parts(
+  all: Iterable<Outgoing> | AsyncIterable<Outgoing>,
+  records_max: number,
+  bytes_max = Number.POSITIVE_INFINITY,
+): AsyncGenerator<Outgoing[]> {
+  const mostRecords = Math.min(records_max, APPEND_RECORDS_MAX);
+  const mostBytes = Math.min(bytes_max, APPEND_BYTES_MAX);
+  let part: Outgoing[] = [];
+  let bytes = batchBytes(0);
+  for await (const one of all) {
+    const size = recordBytes(one.record);
+    if (part.length > 0 && (part.length >= mostRecords || bytes + size > mostBytes)) {
+      yield part;
+      part = [];
+      bytes = batchBytes(0);
+    }
+    part.push(one);
+    bytes += size;
+  }
+  if (part.length > 0) yield part;
+}
+
+/**
+ * Appends the part. One that is too large for the target goes in halves, the first one first, until it went or a record is alone: that
+ * one can never go, and EVENT_TOO_LARGE says which it is.
+ */
+export async function appendPart(
+  append: (records: readonly NewRecord[]) => Promise<unknown>,
+  target: string,
+  part: readonly Outgoing[],
+): Promise<void> {
+  try {
+    await append(part.map(({ record }) => record));
+  } catch (e) {
+    const [first] = part;
+    if (!first || !isAppError(e, "EVENT_TOO_LARGE")) throw e;
+    if (part.length === 1) throw tooLarge(target, first, e);
+    const half = Math.ceil(part.length / 2);
+    await appendPart(append, target, part.slice(0, half));
+    await appendPart(append, target, part.slice(half));
+  }
+}
+
+function tooLarge(target: string, { from, record }: Outgoing, cause: AppError): AppError {
+  const bytes = batchBytes(recordBytes(record));
+  const message = `The record at ${from.partition}:${from.offset} takes up to ${counted(bytes)} bytes, more than ${target} takes: raise its max.message.bytes, or give another --target.`;
+  return new AppError("EVENT_TOO_LARGE", message, {}, cause);
+}

@@ -1,0 +1,31 @@
+import type { LogRecord, NewRecord, Timestamp } from "../../log/port.ts";
+import { BATCH_HEAD_BYTES, encodedBytes, IN_BATCH_EXTRA_BYTES } from "../../log/append/record-size.ts";
+import type { Place } from "../replay/replayed-record.ts";
+
+/** How far records reach: what a topic must take to take them all. */
+export interface Extent {
+  readonly oldest: Timestamp | undefined;
+  readonly newest: Timestamp | undefined;
+  readonly largest: (Place & { readonly bytes: number }) | undefined;
+}
+
+/** What records take in a batch of the log, at most, each so much as `recordBytes` has it and as it is before any compression. */
+export const batchBytes = (records_bytes: number): number => BATCH_HEAD_BYTES + records_bytes;
+
+export const recordBytes = (record: Pick<NewRecord, "key" | "value" | "headers">): number =>
+  encodedBytes(record) + IN_BATCH_EXTRA_BYTES;
+
+/** Takes in one record after the other. */
+export class ExtentSoFar implements Extent {
+  oldest: Timestamp | undefined;
+  newest: Timestamp | undefined;
+  largest: (Place & { readonly bytes: number }) | undefined;
+
+  add(record: LogRecord, partition: number): void {
+    const { offset, timestamp_ms, key, value } = record;
+    if (this.oldest === undefined || timestamp_ms < this.oldest) this.oldest = timestamp_ms;
+    if (this.newest === undefined || timestamp_ms > this.newest) this.newest = timestamp_ms;
+    const bytes = batchBytes(recordBytes({ key, value, headers: record.headers() }));
+    if (bytes > (this.largest?.bytes ?? 0)) this.largest = { partition, offset, bytes };
+  }
+}

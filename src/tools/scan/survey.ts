@@ -1,0 +1,95 @@
+import type { LogRecord } from "../../log/port.ts";
+import { timeText } from "../../log/timestamp.ts";
+import type { OperationEnvironment } from "../environment.ts";
+import { type Extent, ExtentSoFar } from "./extent.ts";
+import type { Console } from "../terminal/progress.ts";
+import { type OffsetRange, scan } from "./scan.ts";
+import { eventType, type Selection } from "./selection.ts";
+import type { TopicNow } from "./topics.ts";
+import { type Undecodable, UndecodableSoFar } from "./undecodable.ts";
+
+/** What of one partition is to be moved. */
+export interface SurveyedRange extends OffsetRange {
+  /** `from` and `to` of what was read; the range itself goes from the first matching record to behind the last one. */
+  readonly read: { readonly from: number; readonly to: number };
+  readonly matching: number;
+}
+
+export interface Survey {
+  readonly ranges: readonly SurveyedRange[];
+  /** The first matching records, as lines for people. */
+  readonly samples: readonly string[];
+  /** Of the matching records. */
+  readonly extent: Extent;
+  /** What of the windows cannot be decoded, and so not moved. */
+  readonly undecodable: Undecodable;
+}
+
+const SAMPLES_MAX = 5;
+
+/**
+ * The offsets to read of each partition: from the first record of the window on to the end as of now. The window's end gives no offset,
+ * because a later record may be older: timestamps are their producers' own.
+ */
+export async function windowsOf(
+  { log }: OperationEnvironment,
+  { name, marks }: TopicNow,
+  { from_ms }: Selection,
+): Promise<OffsetRange[]> {
+  const firsts = from_ms === undefined ? [] : await log.offsetsAt(name, from_ms);
+  return marks.map(({ startOffset, endOffset }, partition) => ({
+    partition,
+    from: Math.min(endOffset, Math.max(startOffset, firsts[partition] ?? startOffset)),
+    to: endOffset,
+  }));
+}
+
+/** Reads the windows and finds what matches. So a range ends with a record, never with a transaction's marker or a gap. */
+export async function survey(
+  env: OperationEnvironment,
+  console: Console,
+  topic: TopicNow,
+  windows: readonly OffsetRange[],
+  isWanted: (record: LogRecord, partition: number) => boolean,
+): Promise<Survey> {
+  const found = new Map(windows.map(({ partition, from }) => [partition, { from, to: from, matching: 0 }]));
+  const samples: string[] = [];
+  const extent = new ExtentSoFar();
+  const undecodable = new UndecodableSoFar();
+  const total = windows.reduce((sum, { from, to }) => sum + to - from, 0);
+  const progress = console.progress(`reading ${topic.name}`, total);
+  let done = 0;
+  try {
+    for await (const batches of scan(env, topic, windows)) {
+      for (const { partition, baseOffset, nextOffset, records } of batches) {
+        const range = found.get(partition);
+        if (!range) continue;
+        for (const record of records) {
+          undecodable.add(record, partition);
+          if (record.undecodable || !isWanted(record, partition)) continue;
+          if (range.matching++ === 0) range.from = record.offset;
+          range.to = record.offset + 1;
+          extent.add(record, partition);
+          if (samples.length < SAMPLES_MAX) samples.push(sample(record, partition));
+        }
+        done += nextOffset - baseOffset;
+      }
+      progress.show(done);
+    }
+  } finally {
+    progress.end();
+  }
+  const ranges = windows.map(({ partition, from, to }) => ({
+    ...(found.get(partition) ?? { from, to: from, matching: 0 }),
+    partition,
+    read: { from, to },
+  }));
+  return { ranges, samples, extent, undecodable: undecodable.all };
+}
+
+const KEY_CHARS_MAX = 40;
+
+const sample = (record: LogRecord, partition: number): string => {
+  const key = record.key === null ? "no key" : JSON.stringify(record.key.toString().slice(0, KEY_CHARS_MAX));
+  return `${partition}:${record.offset}  ${timeText(record.timestamp_ms)}  ${key}  ${eventType(record) ?? "no event type"}`;
+};

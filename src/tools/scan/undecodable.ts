@@ -1,0 +1,52 @@
+import type { LogRecord } from "../../log/port.ts";
+import type { Console } from "../terminal/progress.ts";
+import { counted } from "../terminal/table.ts";
+
+/** Offsets of a batch that cannot be decoded. Nobody knows which records they hold, so nothing can be made of them. */
+export interface UndecodableOffsets {
+  readonly partition: number;
+  readonly offset: number;
+  readonly lastOffset: number;
+  readonly reason: string;
+}
+
+export interface Undecodable {
+  readonly batches: number;
+  /** The first ones, at most KEPT_MAX. */
+  readonly kept: readonly UndecodableOffsets[];
+}
+
+const KEPT_MAX = 100;
+const SHOWN_MAX = 5;
+
+/** Takes in one record after the other. */
+export class UndecodableSoFar {
+  #batches = 0;
+  readonly #kept: UndecodableOffsets[] = [];
+
+  add({ offset, undecodable }: LogRecord, partition: number): void {
+    if (!undecodable) return;
+    this.#batches++;
+    if (this.#kept.length < KEPT_MAX) this.#kept.push({ partition, offset, ...undecodable });
+  }
+
+  get all(): Undecodable {
+    return { batches: this.#batches, kept: this.#kept };
+  }
+}
+
+/** `3:17–19: why` */
+const placeOf = ({ partition, offset, lastOffset, reason }: UndecodableOffsets): string =>
+  `${partition}:${offset}${lastOffset > offset ? `–${lastOffset}` : ""}: ${reason}`;
+
+/** Tells which offsets are left out. */
+export function reportUndecodable(console: Console, topic: string, { batches, kept }: Undecodable): void {
+  if (batches === 0) return;
+  const batch = batches === 1 ? "1 batch" : `${counted(batches)} batches`;
+  console.say(`${batch} of ${topic} cannot be decoded, and what is in there is left out:`);
+  for (const one of kept.slice(0, SHOWN_MAX)) console.say(`  ${placeOf(one)}`);
+  if (batches > SHOWN_MAX) console.say(`  … and ${counted(batches - SHOWN_MAX)} more.`);
+}
+
+/** `partition:offset` of the first. */
+export const firstUndecodable = ({ kept: [first] }: Undecodable): string | undefined => first && placeOf(first);
