@@ -4,7 +4,7 @@ import { systemClock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
 import { Appender } from "../../src/log/append/appender.ts";
 import type { Log } from "../../src/log/port.ts";
-import { newRecord, newRecords, readAll, values } from "../contract/harness.ts";
+import { newRecord, newRecords, readAll, values } from "../log/contract/harness.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { kafkaLogs } from "../support/kafka-log.ts";
 import { apiKeys, type TcpProxy } from "../support/tcp-proxy.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Kafka, logLevel } from "kafkajs";
 import type { FetchResult, Log } from "../../src/log/port.ts";
-import { newRecords } from "../contract/harness.ts";
+import { newRecords } from "../log/contract/harness.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { kafkaLogs, openKafkaLog } from "../support/kafka-log.ts";
 import { apiKeys } from "../support/tcp-proxy.ts";

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { type Clock, systemClock, within } from "../../src/system/clock.ts";
 import { Backoff } from "../../src/log/backoff.ts";
 import type { Log, MembershipState } from "../../src/log/port.ts";
-import { newRecord, values } from "../contract/harness.ts";
+import { newRecord, values } from "../log/contract/harness.ts";
 import { broker_start_ms_max, brokerSuite } from "../support/broker.ts";
 import { BACKOFF, kafkaLogs, openKafkaLog, SESSION_MS } from "../support/kafka-log.ts";
 import { apiKeys } from "../support/tcp-proxy.ts";

@@ -1,0 +1,235 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join, posix } from "node:path";
+
+/**
+ * The rules about the source that no compiler checks. Each one is shown to find what it looks for, in a small tree made up
+ * for it, before the real tree is held to it.
+ */
+type Tree = ReadonlyMap<string, string>;
+type Rule = (tree: Tree) => string[];
+
+const bottom = ["system", "errors"];
+const log = ["log", "log/append", "log/read", "log/group"];
+const logs = [...log, "log/open-log", "log/kafka", "log/sqlite"];
+
+/**
+ * The parts of src, and what each may import besides itself. Whole imports: the services and main may use settings and telemetry; the
+ * pure and the reusable parts below are given values and functions, and know of both at most their types.
+ */
+const mayImport: Record<string, readonly string[]> = {
+  errors: [],
+  system: ["errors"],
+  orders: bottom,
+  log: bottom,
+  "log/append": ["log", ...bottom],
+  "log/read": ["log", ...bottom],
+  "log/group": ["log", ...bottom],
+  "log/kafka": [...log, ...bottom],
+  "log/sqlite": [...log, ...bottom],
+  "log/open-log": [...logs, ...bottom],
+  runtime: [...log, ...bottom],
+  config: bottom,
+  telemetry: ["config", ...bottom],
+  http: ["config", "telemetry", "log", "runtime", ...bottom],
+  api: ["http", "runtime", "log", "orders", ...bottom],
+  "services/cart": ["api", "http", "config", "telemetry", "runtime", ...log, "orders", ...bottom],
+  "services/orders": ["api", "http", "config", "telemetry", "runtime", ...logs, "orders", ...bottom],
+  tools: ["config", "telemetry", ...logs, "orders", ...bottom],
+  healthcheck: ["system", "config"],
+  main: ["services/cart", "services/orders", "http", "config", "telemetry", "runtime", ...logs, "orders", ...bottom],
+};
+const mayImportTypes: Record<string, readonly string[]> = {
+  log: ["config", "telemetry"],
+  "log/append": ["config", "telemetry"],
+  "log/kafka": ["config", "telemetry"],
+  "log/open-log": ["config", "telemetry"],
+  runtime: ["config", "telemetry"],
+  config: ["log"],
+};
+
+const lines_max = 330;
+const files_max = 15;
+
+/** The longest name of a part that the path begins with; of what is in none, the first folder under src or the file's name. */
+const partOf = (path: string): string => {
+  const below = path.replace(/^src\//, "").replace(/\.ts$/, "");
+  const names = below.split("/");
+  for (let n = names.length; n > 0; n--) {
+    const name = names.slice(0, n).join("/");
+    if (name in mayImport) return name;
+  }
+  return names[0] ?? "";
+};
+
+const importPattern =
+  /^\s*(?:import|export)\s+(?<type>type\s)?(?:[^"';]*?\sfrom\s+)?"(?<from>\.[^"]+)"|\bimport\(\s*"(?<lazy>\.[^"]+)"\s*\)/gm;
+
+const dependenciesPointOneWay: Rule = (tree) =>
+  [...tree].flatMap(([path, text]) => {
+    const part = partOf(path);
+    const allowed = mayImport[part];
+    if (!allowed) return [`${path}: "${part}" is a new part of src; say in this test what it may import.`];
+    return [...text.matchAll(importPattern)].flatMap((match) => {
+      const target = posix.join(posix.dirname(path), (match.groups?.["from"] ?? match.groups?.["lazy"])!);
+      const targetPart = partOf(target);
+      if (targetPart === part || allowed.includes(targetPart)) return [];
+      if (match.groups?.["type"] && mayImportTypes[part]?.includes(targetPart)) return [];
+      return [`${path} imports ${target}: ${part} must not depend on ${targetPart}.`];
+    });
+  });
+
+const filesAreShort: Rule = (tree) =>
+  [...tree].flatMap(([path, text]) => {
+    const lines = text.split("\n").length - 1;
+    return lines > lines_max ? [`${path} has ${lines} lines, more than ${lines_max}: split it where its ideas part.`] : [];
+  });
+
+const foldersAreSmall: Rule = (tree) =>
+  [...Map.groupBy(tree.keys(), (path) => posix.dirname(path))]
+    .filter(([, paths]) => paths.length > files_max)
+    .map(
+      ([folder, paths]) => `${folder} holds ${paths.length} files, more than ${files_max}: it answers more than one question.`,
+    );
+
+const namesSayWhatIsInside: Rule = (tree) =>
+  [...tree.keys()]
+    .filter((path) => path.split("/").some((name) => /^(utils?|helpers?|common|misc)(\.ts)?$/.test(name) || name === "index.ts"))
+    .map((path) => `${path}: no barrels, and no drawer for everything; name it by what is inside.`);
+
+const mayAskTheWorld = [
+  "src/main.ts",
+  "src/tools/main.ts",
+  "src/tools/audit/main.ts",
+  "src/services/orders/page/main.ts",
+  "src/system/clock.ts",
+];
+const worldPattern = /\bDate\.now\b|\bperformance\b|\bnew Date\b(?:\(\)|(?!\s*\())|\bMath\.random\b|\brandomUUID\b/g;
+const typescript = new Bun.Transpiler({ loader: "ts" });
+
+const timeAndChanceComeIn: Rule = (tree) =>
+  [...tree]
+    .filter(([path]) => !mayAskTheWorld.includes(path))
+    .flatMap(([path, text]) => {
+      // What the transpiler leaves has no comments.
+      const found = typescript.transformSync(text).match(worldPattern) ?? [];
+      return found.map((use) => `${path} uses ${use}: take a Clock, a Random or a NewUuid as a parameter.`);
+    });
+
+/** OpenTelemetry takes 25 MB of memory and 0.1 s to load, so it is, with the one file that imports it, only where it is asked for. */
+const TRACING = "src/telemetry/tracing.ts";
+const tracingPattern = /^\s*(?:import|export)\s+(?!type\s)(?:[^"';]*?\sfrom\s+)?"(?:@opentelemetry\/[^"]+|[^"]*\/tracing\.ts)"/gm;
+
+const tracingIsLoadedWhenAskedFor: Rule = (tree) =>
+  [...tree]
+    .filter(([path]) => path !== TRACING)
+    .flatMap(([path, text]) =>
+      [...text.matchAll(tracingPattern)].map(([statement]) => `${path}: ${statement.trim()}; use import() or import type.`),
+    );
+
+const one = (path: string, text: string): Tree => new Map([[path, text]]);
+
+const rules: { name: string; rule: Rule; breaks: Tree[]; keeps: Tree[] }[] = [
+  {
+    name: "dependencies point one way",
+    rule: dependenciesPointOneWay,
+    breaks: [
+      one("src/orders/order.ts", `import { decode } from "../log/port.ts";`),
+      one("src/orders/order.ts", `import type { Config } from "../config/config.ts";`),
+      one("src/log/kafka/log.ts", `import { a } from "../port.ts";\nimport {\n  b,\n  c,\n} from "../../telemetry/logger.ts";`),
+      one("src/log/append/appender.ts", `import { KafkaLog } from "../kafka/kafka-log.ts";`),
+      one("src/runtime/actor/actor.ts", `const money = await import("../../orders/money.ts");`),
+      one("src/runtime/partition-set.ts", `export * from "../services/cart/app.ts";`),
+      one("src/runtime/partition-set.ts", `import "../main.ts";`),
+      one("src/services/cart/app.ts", `import { query } from "../orders/query/queries.ts";`),
+      one("src/errors.ts", `import { systemClock } from "./system/clock.ts";`),
+      one("src/shiny/new.ts", ""),
+      one("src/services/shiny/new.ts", ""),
+    ],
+    keeps: [
+      one("src/orders/order.ts", `import { money } from "./money.ts";\nimport type { Clock } from "../system/clock.ts";`),
+      one("src/log/kafka/read/reader.ts", `import type { Config } from "../../../config/config.ts";`),
+      one("src/main.ts", `import { app } from "./services/cart/app.ts";`),
+    ],
+  },
+  {
+    name: `no file is longer than ${lines_max} lines`,
+    rule: filesAreShort,
+    breaks: [one("src/orders/order.ts", "\n".repeat(lines_max + 1))],
+    keeps: [one("src/orders/order.ts", "\n".repeat(lines_max))],
+  },
+  {
+    name: `no folder holds more than ${files_max} files`,
+    rule: foldersAreSmall,
+    breaks: [new Map(Array.from({ length: files_max + 1 }, (_, n) => [`src/orders/n${n}.ts`, ""]))],
+    keeps: [new Map(Array.from({ length: files_max + 1 }, (_, n) => [`src/${n === 0 ? "orders" : "log"}/n${n}.ts`, ""]))],
+  },
+  {
+    name: "no utils, no barrels",
+    rule: namesSayWhatIsInside,
+    breaks: [
+      one("src/utils/a.ts", ""),
+      one("src/orders/util.ts", ""),
+      one("src/orders/index.ts", ""),
+      one("src/log/helpers.ts", ""),
+    ],
+    keeps: [one("src/runtime/order-index.ts", ""), one("src/services/cart/utilisation.ts", "")],
+  },
+  {
+    name: "tracing is loaded when it is asked for",
+    rule: tracingIsLoadedWhenAskedFor,
+    breaks: [
+      one("src/main.ts", `import { Tracing } from "./telemetry/tracing.ts";`),
+      one("src/services/cart/app.ts", `import {\n  trace,\n} from "@opentelemetry/api";`),
+      one("src/services/cart/app.ts", `import "@opentelemetry/sdk-trace";`),
+    ],
+    keeps: [
+      one("src/main.ts", `import type { Tracing } from "./telemetry/tracing.ts";`),
+      one("src/main.ts", `const { Tracing } = await import("./telemetry/tracing.ts");`),
+      one(TRACING, `import { trace } from "@opentelemetry/api";`),
+    ],
+  },
+  {
+    name: "time, randomness and ids come in as parameters",
+    rule: timeAndChanceComeIn,
+    breaks: [
+      one("src/orders/order.ts", "export const at = Date.now();"),
+      one("src/orders/order.ts", "export const at = performance.now();"),
+      one("src/orders/order.ts", "export const at = new Date();"),
+      one("src/orders/order.ts", "export const at = new Date;"),
+      one("src/services/cart/app.ts", "export const n = Math.random();"),
+      one("src/services/cart/app.ts", "export const newId = crypto.randomUUID;"),
+      one("src/services/cart/app.ts", `import { randomUUID } from "node:crypto";\nexport const id = randomUUID();`),
+    ],
+    keeps: [
+      one("src/orders/order.ts", "export const at = new DateTime();"),
+      one(
+        "src/orders/order.ts",
+        "// Date.now() is not asked here.\n/* nor Math.random() */\nexport const at = (ms: number) => new Date(ms);",
+      ),
+      one("src/system/clock.ts", "export const now = () => Date.now();"),
+      one("src/main.ts", "export const newId = () => crypto.randomUUID();"),
+    ],
+  },
+];
+
+describe("architecture", () => {
+  const root = join(import.meta.dir, "..");
+  const paths = [...new Bun.Glob("src/**/*.ts").scanSync(root)].toSorted();
+  const source: Tree = new Map(paths.map((path) => [path, readFileSync(join(root, path), "utf8")]));
+
+  test("there is source to look at", () => {
+    expect(source.has("src/errors.ts")).toBe(true);
+  });
+
+  for (const { name, rule, breaks, keeps } of rules) {
+    test(`${name}: the rule finds what breaks it`, () => {
+      for (const tree of breaks)
+        expect({ tree: [...tree], broken: rule(tree).length > 0 }).toEqual({ tree: [...tree], broken: true });
+      for (const tree of keeps) expect(rule(tree)).toEqual([]);
+    });
+    test(name, () => {
+      expect(rule(source)).toEqual([]);
+    });
+  }
+});

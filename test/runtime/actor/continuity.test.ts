@@ -1,0 +1,326 @@
+import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { readiness } from "../../../src/http/health.ts";
+import { type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
+import { lastRecordOf } from "../../../src/runtime/store/store.ts";
+import { answerFor, created, DEAD_LETTER_TOPIC, eventually, poison, record, Rig, TOPIC, updated } from "../rig.ts";
+
+/** ORD-1 and ORD-2 applied in partition 0, ORD-9 in partition 1. */
+async function applied(faults = noFaults) {
+  const rig = new Rig(faults);
+  await rig.prepare(2);
+  await rig.append(record(0, created("ORD-1", "a")), record(0, created("ORD-2", "b")), record(1, created("ORD-9", "c")));
+  const set = rig.start("x", [0, 1]);
+  await eventually(() => readiness(set).status === "ready" && set.get(0)?.nextOffset === 2 && set.get(1)?.nextOffset === 1);
+  return { rig, set, [Symbol.asyncDispose]: () => rig[Symbol.asyncDispose]() };
+}
+
+describe("a new leader", () => {
+  test("that has what was applied is followed", async () => {
+    await using log = await applied();
+    const { rig, set } = log;
+    rig.broker.topics.elect(TOPIC, 0);
+    await rig.append(record(0, updated("ORD-2", "d", "shipped")));
+    await eventually(() => answerFor(set, "ORD-2") === "shipped");
+    expect(set.get(0)).toMatchObject({ state: "running", leaderEpoch: 1, doubt: undefined, hindered: undefined });
+  });
+
+  test("that lacks the last record applied and has another there halts the partition alone, and nothing is told from it", async () => {
+    await using log = await applied();
+    const { rig, set } = log;
+    rig.broker.topics.elect(TOPIC, 0, 1);
+    await rig.append(record(0, created("ORD-3", "d")), record(0, created("ORD-4", "e")), record(1, created("ORD-8", "f")));
+    await eventually(() => set.get(0)?.state === "halted" && answerFor(set, "ORD-8", 1) === "new");
+    expect(set.get(0)?.halted).toContain("At offset 1 the log holds another record than the one applied");
+    expect(set.get(0)?.view?.order("ORD-3")).toBeUndefined();
+    expect(["ORD-2", "ORD-3", "ORD-7"].map((orderId) => answerFor(set, orderId))).toEqual(Array(3).fill("PARTITION_HALTED"));
+    const { status, since, partitions } = readiness(set);
+    expect(status).toBe("halted");
+    expect(Date.now() - Date.parse(since ?? "")).toBeWithin(0, 60_000);
+    // What to do is told once.
+    expect(partitions[0]).toMatchObject({
+      since,
+      halted: expect.stringContaining("If the log is right, stop the service"),
+      reason: "At offset 1 the log holds another record than the one applied.",
+    });
+    expect(partitions[1]).not.toHaveProperty("since");
+  });
+
+  test("that has the same bytes there from another leader's time halts it too", async () => {
+    await using log = await applied();
+    const { rig, set } = log;
+    rig.broker.topics.elect(TOPIC, 0, 1);
+    await rig.append(record(0, created("ORD-2", "b")));
+    await eventually(() => set.get(0)?.state === "halted");
+    expect(set.get(0)?.halted).toContain("another record");
+  });
+
+  test("that ends before what was applied is doubted at once, and halts the partition once that has lasted", async () => {
+    await using log = await applied();
+    const { rig, set } = log;
+    rig.broker.topics.elect(TOPIC, 0, 1);
+    await eventually(() => set.get(0)?.doubt !== undefined);
+    expect(["ORD-1", "ORD-5"].map((orderId) => answerFor(set, orderId))).toEqual(["LOG_UNAVAILABLE", "LOG_UNAVAILABLE"]);
+    expect(set.get(0)?.state).toBe("running");
+    rig.passed_ms = 2_000;
+    await eventually(() => set.get(0)?.state === "halted");
+    expect(set.get(0)?.halted).toContain("goes on at offset 2, but the log holds 0 to 1");
+    expect(answerFor(set, "ORD-9", 1)).toBe("new");
+  });
+
+  test("that ends right behind the last record that could be decoded halts it too", async () => {
+    await using log = await applied();
+    const { rig, set } = log;
+    rig.broker.topics.landUndecodable(TOPIC, 0, 3, "Nobody can decode it.");
+    await eventually(() => set.get(0)?.nextOffset === 5);
+    rig.broker.topics.elect(TOPIC, 0, 2);
+    await eventually(() => set.get(0)?.doubt !== undefined);
+    for (let looks = 0; looks < 40 && set.get(0)?.state !== "halted"; looks++) {
+      rig.passed_ms += 200;
+      await Bun.sleep(50);
+    }
+    expect(set.get(0)?.halted).toContain("goes on at offset 5, but the log holds 0 to 2");
+  });
+
+  test("of which nothing was heard while letters were appended: what was folded before it is not committed", async () => {
+    const leaders = { letters: "ok" as LeaderFault };
+    await using log = await applied({ ...noFaults, leader: (topic) => (topic === DEAD_LETTER_TOPIC ? leaders.letters : "ok") });
+    const { rig, set } = log;
+    leaders.letters = "none";
+    await rig.append(poison(0, "bad"), record(0, updated("ORD-2", "d", "shipped")));
+    await eventually(() => set.get(0)?.state === "blocked");
+    rig.broker.topics.elect(TOPIC, 0, 1);
+    await rig.append(record(0, created("ORD-3", "e")), record(0, created("ORD-4", "f")), record(0, created("ORD-5", "g")));
+    await eventually(() => set.get(0)?.doubt !== undefined || set.get(0)?.state === "halted");
+    leaders.letters = "ok";
+    await eventually(() => set.get(0)?.state === "halted");
+    expect(set.get(0)?.nextOffset).toBe(2);
+  });
+});
+
+describe("what lies behind the last record applied", () => {
+  const others = (count: number) => Array.from({ length: count }, (_, n) => record(0, created(`ORD-${30 + n}`, `x${n}`)));
+
+  /** What leaves nothing to be applied, and moves the position by three. */
+  const LEFT: Record<string, (rig: Rig) => unknown> = {
+    "an aborted transaction": ({ broker }) => {
+      const records = [record(0, created("ORD-20", "t")), record(0, created("ORD-21", "u"))];
+      broker.topics.openTransaction(TOPIC, records).end(false);
+    },
+    "a batch that nobody can decode": ({ broker }) => broker.topics.landUndecodable(TOPIC, 0, 3, "Nobody can decode it."),
+  };
+
+  /** Partition 0 with so many records applied, and then what leaves nothing. */
+  async function behind(what: string, appliedRecords: number, faults = noFaults) {
+    const rig = new Rig(faults);
+    await rig.prepare(1);
+    const records = [record(0, created("ORD-1", "a")), record(0, created("ORD-2", "b"))].slice(0, appliedRecords);
+    if (records.length > 0) await rig.append(...records);
+    const set = rig.start("x", [0]);
+    await eventually(() => readiness(set).status === "ready" && set.get(0)?.nextOffset === appliedRecords);
+    LEFT[what]?.(rig);
+    await eventually(() => set.get(0)?.nextOffset === appliedRecords + 3);
+    return { rig, set, [Symbol.asyncDispose]: () => rig[Symbol.asyncDispose]() };
+  }
+
+  const cases = Object.keys(LEFT).flatMap((what) => [2, 1, 0].map((count) => [what, count] as const));
+
+  test.each(cases)("%s behind %d records is followed where the log still has it", async (what, count) => {
+    await using log = await behind(what, count);
+    const { rig, set } = log;
+    rig.broker.topics.elect(TOPIC, 0);
+    await rig.append(record(0, created("ORD-5", "d")));
+    await eventually(() => answerFor(set, "ORD-5") === "new");
+    await set.close();
+    const again = rig.start("x", [0]);
+    await rig.append(record(0, updated("ORD-5", "e", "shipped")));
+    await eventually(() => answerFor(again, "ORD-5") === "shipped");
+  });
+
+  test.each(cases)(
+    "%s behind %d records, lost and others in its place, halts the partition: none is left out",
+    async (what, count) => {
+      for (const isRunning of [true, false]) {
+        await using log = await behind(what, count);
+        const { rig } = log;
+        if (!isRunning) await log.set.close();
+        rig.broker.topics.elect(TOPIC, 0, count);
+        await rig.append(...others(5));
+        const set = isRunning ? log.set : rig.start("x", [0]);
+        await eventually(() => set.get(0)?.state === "halted");
+        expect(set.get(0)).toMatchObject({ nextOffset: count + 3, halted: expect.stringContaining("the log holds a") });
+        expect(answerFor(set, "ORD-30")).toBe("PARTITION_HALTED");
+      }
+    },
+  );
+
+  test.each(cases)("%s behind %d records: others are found out where each is read by itself, too", async (what, count) => {
+    let isPartial = false;
+    await using log = await behind(what, count, { ...noFaults, onFetch: () => (isPartial ? "partial" : "ok") });
+    const { rig, set } = log;
+    isPartial = true;
+    // Its first record is not there, so that a fetch ends before it.
+    rig.broker.topics.elect(TOPIC, 0, count);
+    rig.broker.topics.openTransaction(TOPIC, [record(0, created("ORD-22", "v"))]).end(false);
+    await rig.append(...others(4));
+    await eventually(() => set.get(0)?.state === "halted");
+    expect(set.get(0)?.nextOffset).toBe(count + 3);
+  });
+
+  test("another batch that nobody can decode, of other records, halts the partition: it has no letter", async () => {
+    await using log = await behind("a batch that nobody can decode", 1);
+    const { rig, set } = log;
+    rig.broker.topics.elect(TOPIC, 0, 1);
+    rig.broker.topics.landUndecodable(TOPIC, 0, 2, "Nobody can decode it.");
+    await rig.append(...others(3));
+    await eventually(() => set.get(0)?.state === "halted");
+    expect(await rig.deadLetters()).toHaveLength(1);
+  });
+
+  test("goes on where retention took the last record applied and some of that", async () => {
+    await using log = await behind("an aborted transaction", 2);
+    const { rig, set } = log;
+    await set.close();
+    await rig.log.deleteRecords(TOPIC, 0, 3);
+    await rig.append(record(0, created("ORD-5", "d")));
+    const again = rig.start("x", [0]);
+    await eventually(() => answerFor(again, "ORD-5") === "new");
+  });
+
+  test("halts where retention took the last record applied, and others are there", async () => {
+    await using log = await behind("an aborted transaction", 2);
+    const { rig, set } = log;
+    await set.close();
+    rig.broker.topics.elect(TOPIC, 0, 2);
+    await rig.append(...others(5));
+    await rig.log.deleteRecords(TOPIC, 0, 3);
+    const again = rig.start("x", [0]);
+    await eventually(() => again.get(0)?.state === "halted");
+    expect(again.get(0)?.halted).toStartWith("At offset 3 the log holds a record, and held none there when all before offset 5");
+  });
+
+  /** As one was that did not count batches that nobody can decode. */
+  async function storeFromBefore(rig: Rig, count: number) {
+    const db = new Database(rig.storePath("x", 0));
+    const results = await rig.log.reader(TOPIC).fetch(new Map([[0, 0]]), { wait_ms_max: 0, partition_bytes_max: 1_000 });
+    const [first] = results.flatMap((result) => ("batch" in result ? result.batch.records : []));
+    const last = count === 0 || !first ? undefined : lastRecordOf(first);
+    db.run("UPDATE position SET last_offset = ?, last_checksum = ?", [last?.offset ?? null, last?.checksum ?? null]);
+    db.run("ALTER TABLE position DROP COLUMN last_of_all");
+    db.close();
+  }
+
+  test.each([1, 0])("a store from before goes on behind a batch that nobody can decode, after %d records", async (count) => {
+    await using log = await behind("a batch that nobody can decode", count);
+    const { rig, set } = log;
+    await set.close();
+    await storeFromBefore(rig, count);
+    await rig.append(record(0, created("ORD-5", "d")));
+    const again = rig.start("x", [0]);
+    await eventually(() => answerFor(again, "ORD-5") === "new");
+    expect(await rig.deadLetters()).toHaveLength(1);
+  });
+
+  test.each([1, 0])("a store from before halts where there are records in its place, after %d records", async (count) => {
+    await using log = await behind("a batch that nobody can decode", count);
+    const { rig, set } = log;
+    await set.close();
+    await storeFromBefore(rig, count);
+    rig.broker.topics.elect(TOPIC, 0, count);
+    await rig.append(...others(5));
+    const again = rig.start("x", [0]);
+    await eventually(() => again.get(0)?.state === "halted");
+  });
+});
+
+describe("a connection that was lost", () => {
+  test("leaves what is known answered, and nothing denied, until the last record was read again", async () => {
+    let isAway = false;
+    await using log = await applied({ ...noFaults, away: () => isAway });
+    const { rig, set } = log;
+    const ends = rig.log.ends.bind(rig.log);
+    const asked = Promise.withResolvers<void>();
+    rig.log.ends = async (topic) => {
+      await asked.promise;
+      return ends(topic);
+    };
+    isAway = true;
+    await eventually(() => rig.warnings.some((warning) => warning.includes("cannot be reached")));
+    isAway = false;
+    await rig.append(record(0, created("ORD-7", "d")));
+    await eventually(() => set.get(0)?.hindered !== undefined);
+    await Bun.sleep(50);
+    expect(set.get(0)).toMatchObject({ doubt: undefined, state: "running", nextOffset: 2 });
+    expect(answerFor(set, "ORD-1")).toBe("new");
+    expect(answerFor(set, "ORD-7")).toBe("LOG_UNAVAILABLE");
+    asked.resolve();
+    await eventually(() => answerFor(set, "ORD-7") === "new");
+    expect(answerFor(set, "ORD-8")).toBe("ORDER_NOT_FOUND");
+  });
+});
+
+describe("a topic", () => {
+  test("that is deleted puts all in doubt; made anew it halts, though it has the same records", async () => {
+    await using log = await applied();
+    const { rig, set } = log;
+    rig.broker.topics.deleteTopic(TOPIC);
+    await eventually(() => set.get(0)?.doubt !== undefined && set.get(1)?.doubt !== undefined);
+    expect([answerFor(set, "ORD-1"), answerFor(set, "ORD-9", 1)]).toEqual(["LOG_UNAVAILABLE", "LOG_UNAVAILABLE"]);
+    await rig.log.createTopic(TOPIC, 2);
+    await rig.append(record(0, created("ORD-1", "a")), record(0, created("ORD-2", "b")), record(1, created("ORD-9", "c")));
+    await eventually(() => [...set.held()].every(({ state }) => state === "halted"));
+    expect(set.get(0)?.halted).toContain("The topic was deleted and made anew");
+    expect(rig.warnings.filter((warning) => warning.includes("LOG_DISAGREES"))).toHaveLength(2);
+  });
+
+  test("made anew while nobody read it halts at the next start, before anything is applied", async () => {
+    await using log = await applied();
+    const { rig, set } = log;
+    await set.close();
+    rig.broker.topics.deleteTopic(TOPIC);
+    await rig.log.createTopic(TOPIC, 2);
+    await rig.append(record(0, created("ORD-1", "a")), record(0, created("ORD-2", "b")), record(0, created("ORD-3", "d")));
+    const again = rig.start("x", [0]);
+    await eventually(() => again.get(0)?.state === "halted");
+    expect(again.get(0)).toMatchObject({ nextOffset: 2, halted: expect.stringContaining("made anew, by somebody") });
+  });
+});
+
+describe("a store from before leader epochs and topic ids were kept", () => {
+  const asBefore = (path: string) => {
+    const db = new Database(path);
+    for (const column of ["last_epoch", "topic_id", "first_offset"]) db.run(`ALTER TABLE position DROP COLUMN ${column}`);
+    db.close();
+  };
+
+  test("goes on where the log has the same bytes, and keeps them from then on", async () => {
+    await using log = await applied();
+    const { rig, set } = log;
+    await set.close();
+    asBefore(rig.storePath("x", 0));
+    rig.broker.topics.elect(TOPIC, 0);
+    await rig.append(record(0, updated("ORD-2", "d", "shipped")));
+    const again = rig.start("x", [0]);
+    await eventually(() => answerFor(again, "ORD-2") === "shipped");
+    await again.close();
+    const db = new Database(rig.storePath("x", 0), { readonly: true });
+    expect(db.query("SELECT next_offset, last_epoch, topic_id FROM position").get()).toEqual({
+      next_offset: 3,
+      last_epoch: 1,
+      topic_id: rig.broker.topics.find(TOPIC)!.topicId,
+    });
+    db.close();
+  });
+
+  test("halts where the log has others", async () => {
+    await using log = await applied();
+    const { rig, set } = log;
+    await set.close();
+    asBefore(rig.storePath("x", 0));
+    rig.broker.topics.elect(TOPIC, 0, 1);
+    await rig.append(record(0, created("ORD-3", "d")));
+    const again = rig.start("x", [0]);
+    await eventually(() => again.get(0)?.state === "halted");
+    expect(again.get(0)?.halted).toContain("another record");
+  });
+});

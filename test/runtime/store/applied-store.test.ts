@@ -1,0 +1,78 @@
+import { expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { indexProjection } from "../../../src/services/cart/index/index-projection.ts";
+import { OwnCreates } from "../../../src/services/cart/index/own-creates.ts";
+import { type Config, readConfig } from "../../../src/config/config.ts";
+import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
+import { stateIn } from "../../../src/runtime/store/lost-logs.ts";
+import { appliedState, StateDir, storeName } from "../../../src/runtime/store/state-dir.ts";
+import { PartitionStore } from "../../../src/runtime/store/store.ts";
+import { openedDb } from "../../support/opened-db.ts";
+import { tempDir } from "../../support/temp-dir.ts";
+
+const TOPIC = "orders.events";
+const identity = { logId: "log", topic: TOPIC };
+const found = (dir: string, topic = TOPIC, logId = "log") => appliedState(dir, topic, logId, () => false)?.path;
+
+test("state of a topic is a store that something was applied to, of any role, and not one that was moved away", async () => {
+  await using dir = await tempDir();
+  expect(found(dir.path)).toBeUndefined();
+  const state = StateDir.claim(dir.path, "log", "order-service");
+  const db = openedDb(state.open(storeName(TOPIC, 3), orderProjection, identity));
+  const store = new PartitionStore(db, orderProjection, 3, () => db.close());
+  expect(found(dir.path)).toBeUndefined();
+  store.commit(0, undefined);
+  expect(found(dir.path)).toBeUndefined();
+  store.commit(7, undefined);
+  const path = join(dir.path, "state/log/order-service-0", `${TOPIC}.3.sqlite`);
+  expect(found(dir.path)).toBe(path);
+  store.close();
+  expect(found(dir.path)).toBe(path);
+  // Neither another log's nor another topic's, whatever the files' names.
+  expect([found(dir.path, TOPIC, "other"), found(dir.path, "orders"), found(dir.path, `${TOPIC}.3`)]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  const elsewhere = (counts: (logId: string) => boolean) => appliedState(dir.path, TOPIC, "other", counts);
+  expect(elsewhere((logId) => logId === "log")).toEqual({ path, logId: "log" });
+  expect(elsewhere((logId) => logId !== "log")).toBeUndefined();
+  state.setAside(storeName(TOPIC, 3), 1);
+  expect(found(dir.path)).toBeUndefined();
+  state.release();
+});
+
+test("on an embedded log that of an embedded one comes first, then that of a cluster; on brokers that of clusters alone", async () => {
+  await using dir = await tempDir();
+  const EMBEDDED = "0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f";
+  const embedded = readConfig({ DATA_DIR: dir.path });
+  const onBrokers = readConfig({ DATA_DIR: dir.path, KAFKA_BROKERS: "127.0.0.1:9092" });
+  const foundIn = (config: Config, logId: string) => stateIn(config)(logId)?.logId;
+  const apply = (logId: string) => {
+    const state = StateDir.claim(dir.path, logId, "order-service");
+    const db = openedDb(state.open(storeName(TOPIC, 0), orderProjection, { logId, topic: TOPIC }));
+    new PartitionStore(db, orderProjection, 0, () => undefined).commit(1, undefined);
+    db.close();
+    state.release();
+  };
+  expect([foundIn(embedded, "new"), foundIn(onBrokers, "new")]).toEqual([undefined, undefined]);
+  apply("a-cluster");
+  expect([foundIn(embedded, "new"), foundIn(onBrokers, "new")]).toEqual(["a-cluster", "a-cluster"]);
+  apply(EMBEDDED);
+  expect([foundIn(embedded, "new"), foundIn(onBrokers, "new")]).toEqual([EMBEDDED, "a-cluster"]);
+  expect([foundIn(embedded, EMBEDDED), foundIn(onBrokers, "a-cluster")]).toEqual([EMBEDDED, "a-cluster"]);
+  rmSync(join(dir.path, "state", "a-cluster"), { recursive: true });
+  expect(foundIn(onBrokers, "new")).toBeUndefined();
+});
+
+test("so is one that cannot be looked into, since another program holds it", async () => {
+  await using dir = await tempDir();
+  const state = StateDir.claim(dir.path, "log", "cart");
+  const projection = indexProjection(new OwnCreates());
+  const db = openedDb(state.open(`${TOPIC}.sqlite`, projection, identity, "exclusive"));
+  new PartitionStore(db, projection, 0, () => undefined).commit(1, undefined);
+  expect(found(dir.path)).toBe(join(dir.path, "state/log/cart-0", `${TOPIC}.sqlite`));
+  db.close();
+  state.release();
+});

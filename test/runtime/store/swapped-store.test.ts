@@ -1,0 +1,38 @@
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
+import { openDatabase, PartitionStore } from "../../../src/runtime/store/store.ts";
+import { openedDb } from "../../support/opened-db.ts";
+import { tempDir } from "../../support/temp-dir.ts";
+
+test("a store that was put back under another partition's name is not used, and left as it is", async () => {
+  await using dir = await tempDir();
+  const path = join(dir.path, "orders.0.sqlite");
+  const identity = (partition: number) => ({ logId: "log", topic: "orders", partition });
+  const opened = (partition: number) => openDatabase(path, orderProjection, identity(partition));
+  const db = openedDb(opened(1));
+  new PartitionStore(db, orderProjection, 1, () => db.close()).commit(7, undefined);
+  db.close();
+  expect(opened(0)).toEqual({ unusable: expect.stringContaining("partition 1") });
+  const again = openedDb(opened(1));
+  const store = new PartitionStore(again, orderProjection, 1, () => again.close());
+  expect(store.nextOffset).toBe(7);
+  store.close();
+});
+
+test("a store of another version is not changed by looking at it", async () => {
+  await using dir = await tempDir();
+  const path = join(dir.path, "orders.0.sqlite");
+  const before = new Database(path);
+  before.run("CREATE TABLE store (name TEXT, version INTEGER, log_id TEXT, topic TEXT)");
+  before.run("INSERT INTO store VALUES ('orders', 99, 'log', 'orders')");
+  before.run("CREATE TABLE position (partition INTEGER PRIMARY KEY, next_offset INTEGER)");
+  const schema = () => before.query("SELECT sql FROM sqlite_schema").all();
+  const was = schema();
+  expect(openDatabase(path, orderProjection, { logId: "log", topic: "orders", partition: 0 })).toEqual({
+    unusable: expect.stringContaining("its version is 99"),
+  });
+  expect(schema()).toEqual(was);
+  before.close();
+});

@@ -1,0 +1,121 @@
+import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
+import { readiness } from "../../../src/http/health.ts";
+import { type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
+import { answerFor, created, eventually, record, Rig, TOPIC } from "../rig.ts";
+
+const TRIMMED = 2;
+
+/** ORD-1 to ORD-3 applied in partition 0 by another version of the program, ORD-9 in partition 1 by this one. */
+async function ofAnotherVersion() {
+  const leaders = new Map<number, LeaderFault>();
+  const rig = new Rig({ ...noFaults, leader: (topic, partition) => (topic === TOPIC ? (leaders.get(partition) ?? "ok") : "ok") });
+  await rig.prepare(2);
+  await rig.append(...["1", "2", "3"].map((id) => record(0, created(`ORD-${id}`, id))), record(1, created("ORD-9", "d")));
+  const before = rig.start("x", [0, 1]);
+  await eventually(() => readiness(before).status === "ready" && before.get(0)?.nextOffset === 3);
+  await before.close();
+  const path = rig.storePath("x", 0);
+  const db = new Database(path);
+  db.run("UPDATE store SET version = 99");
+  db.close();
+  const versionThere = () => {
+    const there = new Database(path, { readonly: true });
+    const found = there.query<{ version: number }, []>("SELECT version FROM store").get()?.version;
+    there.close();
+    return found;
+  };
+  const setAside = () => readdirSync(rig.dir).filter((name) => name.includes(".set-aside-"));
+  return { rig, leaders, path, versionThere, setAside, [Symbol.asyncDispose]: () => rig[Symbol.asyncDispose]() };
+}
+
+describe("a store of another version", () => {
+  test("is left where it is where the log cannot rebuild it: its partition halts alone, and says where it is and what to do", async () => {
+    await using stores = await ofAnotherVersion();
+    const { rig, path, versionThere, setAside } = stores;
+    await rig.log.deleteRecords(TOPIC, 0, TRIMMED);
+    const set = rig.start("x", [0, 1]);
+    await eventually(() => set.get(0)?.state === "halted" && set.get(1)?.state === "running");
+    expect(set.get(0)?.halted).toContain(`The store ${path} cannot be used (its version is 99, not `);
+    expect(set.get(0)?.halted).toMatch(/begins at offset 2.*left where it is.*start that version.*LOG_START=accept/);
+    expect(answerFor(set, "ORD-1")).toBe("PARTITION_HALTED");
+    await set.close();
+    expect(versionThere()).toBe(99);
+    expect(setAside()).toEqual([]);
+  });
+
+  test("is set aside where it is accepted that the log has lost its first records", async () => {
+    await using stores = await ofAnotherVersion();
+    const { rig, setAside } = stores;
+    await rig.log.deleteRecords(TOPIC, 0, TRIMMED);
+    rig.mayBeginLate = true;
+    const set = rig.start("x", [0, 1]);
+    await eventually(() => readiness(set).status === "ready");
+    expect([set.get(0)?.startedAt, answerFor(set, "ORD-3")]).toEqual([TRIMMED, "new"]);
+    expect(setAside()).toContain("x.0.sqlite.set-aside-0");
+  });
+
+  test("is left alone as long as the log does not tell where it begins, and that is said", async () => {
+    await using stores = await ofAnotherVersion();
+    const { rig, leaders, setAside } = stores;
+    leaders.set(0, "none");
+    const set = rig.start("x", [0, 1]);
+    await eventually(() => set.get(0)?.hindered !== undefined && set.get(1)?.state === "running");
+    expect(readiness(set).partitions[0]).toMatchObject({ state: "created", reason: expect.stringContaining("has no leader") });
+    expect(setAside()).toEqual([]);
+    expect(answerFor(set, "ORD-1")).toBe("LOG_UNAVAILABLE");
+    leaders.clear();
+    await eventually(() => answerFor(set, "ORD-1") === "new" && set.get(0)?.hindered === undefined);
+    expect(setAside()).toContain("x.0.sqlite.set-aside-0");
+  });
+
+  test("is tried again where it cannot be set aside", async () => {
+    await using stores = await ofAnotherVersion();
+    const { rig, setAside } = stores;
+    let failures = 1;
+    const set = rig.start("x", [0, 1]);
+    rig.beforeSettingAside = () => {
+      if (failures-- > 0) throw new Error("read-only file system");
+    };
+    await eventually(() => set.get(0)?.state === "suspended");
+    await eventually(() => answerFor(set, "ORD-1") === "new");
+    expect(setAside()).toContain("x.0.sqlite.set-aside-0");
+  });
+});
+
+describe("where the log has lost its first records", () => {
+  test("a store that an operator wants rebuilt is kept, and its partition goes on", async () => {
+    await using rig = new Rig();
+    await rig.prepare(1);
+    await rig.append(...["1", "2", "3"].map((id) => record(0, created(`ORD-${id}`, id))));
+    const set = rig.start("x", [0]);
+    await eventually(() => set.get(0)?.nextOffset === 3);
+    await rig.log.deleteRecords(TOPIC, 0, TRIMMED);
+    set.rebuild(0, "an operator asked for it");
+    await eventually(() => rig.warnings.some((warning) => warning.includes("is not rebuilt, and the partition goes on with it")));
+    expect(rig.warnings.join()).toContain("begins at offset 2");
+    await eventually(() => set.get(0)?.state === "running");
+    expect(answerFor(set, "ORD-1")).toBe("new");
+  });
+
+  test("a store that turns out damaged is left where it is", async () => {
+    await using rig = new Rig();
+    await rig.prepare(1);
+    await rig.append(record(0, created("ORD-1", "1")), record(0, created("ORD-2", "2")));
+    const set = rig.start("x", [0], (store) => {
+      const commit = store.commit.bind(store);
+      store.commit = (nextOffset, last) => {
+        if (nextOffset > 2) throw Object.assign(new Error("database disk image is malformed"), { code: "SQLITE_CORRUPT" });
+        commit(nextOffset, last);
+      };
+    });
+    await eventually(() => set.get(0)?.nextOffset === 2);
+    await rig.log.deleteRecords(TOPIC, 0, 1);
+    await rig.append(record(0, created("ORD-3", "3")));
+    await eventually(() => set.get(0)?.halted?.includes("left where it is") === true);
+    expect(set.get(0)?.halted).toContain("malformed");
+    expect(existsSync(rig.storePath("x", 0))).toBe(true);
+    expect(readdirSync(rig.dir).filter((name) => name.includes(".set-aside-"))).toEqual([]);
+  });
+});

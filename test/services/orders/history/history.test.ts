@@ -1,0 +1,284 @@
+import type { Database } from "bun:sqlite";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { systemClock } from "../../../../src/system/clock.ts";
+import { InFlight } from "../../../../src/http/in-flight.ts";
+import { type RunningService, serve } from "../../../../src/http/serve.ts";
+import { serviceApp } from "../../../../src/http/service.ts";
+import type { NewRecord } from "../../../../src/log/port.ts";
+import { type DeadLetterShown, shownBytes } from "../../../../src/services/orders/dead-letters/dead-letter-listing.ts";
+import { historyRoutes } from "../../../../src/services/orders/history/history-routes.ts";
+import { AppError } from "../../../../src/errors.ts";
+import { LogScans, SCANS_MAX, SCANS_WAITING_MAX } from "../../../../src/services/orders/query/log-scan.ts";
+import type { TimelineEvent } from "../../../../src/services/orders/history/timeline.ts";
+import { STATUSES } from "../../../../src/orders/order.ts";
+import { createLogger } from "../../../../src/telemetry/logger.ts";
+import { created, DEAD_LETTER_TOPIC, eventually, poison, record, Rig, TOPIC, updated } from "../../../runtime/rig.ts";
+
+interface Timeline {
+  readonly orderId: string;
+  readonly events: readonly (TimelineEvent & { totalAmount?: number })[];
+  readonly next: string | null;
+  readonly isCut: boolean;
+  readonly scannedTo: number;
+}
+interface Letters {
+  readonly letters: readonly DeadLetterShown[];
+  readonly next: string | null;
+}
+
+const rig = new Rig();
+let service: RunningService;
+const scans = new LogScans(rig.log, systemClock);
+
+async function ask(path: string): Promise<{ status: number; body: Partial<Timeline & Letters & { code: string }> }> {
+  const response = await fetch(`${service.url}${path}`);
+  return { status: response.status, body: (await response.json()) as Timeline & Letters };
+}
+
+/** All pages, at most `limit` each. */
+async function timeline(orderId: string, limit = 200): Promise<{ events: Timeline["events"]; pages: number; isCut: boolean }> {
+  const events: TimelineEvent[] = [];
+  for (let after = "", pages = 1; ; pages++) {
+    const { status, body } = await ask(`/orders/${orderId}/events?limit=${limit}${after}`);
+    expect(status).toBe(200);
+    events.push(...(body.events ?? []));
+    if (body.next === null) return { events, pages, isCut: body.isCut === true };
+    after = `&after=${body.next}`;
+  }
+}
+
+async function letters(query = "", limit = 100): Promise<{ letters: DeadLetterShown[]; pages: number }> {
+  const all: DeadLetterShown[] = [];
+  for (let after = "", pages = 1; ; pages++) {
+    const { status, body } = await ask(`/dead-letters?limit=${limit}${query}${after}`);
+    expect(status).toBe(200);
+    all.push(...(body.letters ?? []));
+    if (body.next === null) return { letters: all, pages };
+    after = `&after=${body.next}`;
+  }
+}
+
+const headed = (one: NewRecord, ...headers: [string, string][]): NewRecord => ({ ...one, headers });
+const LONG = "ORD-900";
+
+beforeAll(async () => {
+  await rig.prepare(4);
+  const set = rig.start("a", [0, 1, 2]);
+  set.partitionCount = 4;
+  await rig.append(
+    // Early updates, a create, and all that may come after it; between them other orders.
+    record(0, updated("ORD-1", "e1", "pending")),
+    record(0, created("ORD-2", "x1")),
+    record(0, updated("ORD-1", "e2", "confirmed")),
+    record(0, created("ORD-1", "e3")),
+    record(0, updated("ORD-1", "e2", "confirmed")),
+    record(0, created("ORD-1", "e4")),
+    headed(record(0, updated("ORD-1", "e5", "shipped")), ["x-replay-id", "night-1"]),
+    headed(record(0, updated("ORD-1", "e6", "cancelled")), ["x-redrive-count", "2"]),
+    poison(0, "no json"),
+    // As long as each other, with the same last digit.
+    record(0, created("ORD-21", "s1")),
+    record(0, created("ORD-31", "s2")),
+    // Waiting, in a partition where its create will not come.
+    record(1, updated("ORD-1", "e7", "new")),
+    record(1, updated("ORD-3", "e8", "new")),
+    // As many held updates as fit, and one more.
+    ...Array.from({ length: 101 }, (_, i) => record(2, updated("ORD-4", `h${i}`, "pending"))),
+    // More events than a cursor carries.
+    record(2, created(LONG, "l")),
+    ...Array.from({ length: 1_050 }, (_, i) => record(2, updated(LONG, `l${i}`, STATUSES[i % 6]!))),
+  );
+  await rig.append({ ...poison(1, "\uFFFD<b>bold</b>\u0000"), key: Buffer.from([0xff, 0x00]) });
+  await rig.append({ ...poison(1, ""), value: Buffer.from([0xfe, 0x80, 1]) });
+  await eventually(() => set.get(2)?.nextOffset === 1_152 && set.get(1)?.nextOffset === 4 && set.get(0)?.nextOffset === 11);
+  const inFlight = new InFlight(100);
+  const routes = historyRoutes({
+    partitions: set,
+    partitionOf: () => 0,
+    scans,
+    orders_topic: TOPIC,
+    dead_letter_topic: DEAD_LETTER_TOPIC,
+    read_wait_ms_max: 100,
+    inFlight,
+  });
+  service = serve(serviceApp(routes, inFlight, createLogger({ level: "silent", format: "json" }), { clock: systemClock }), {
+    host: "127.0.0.1",
+    port: 0,
+    portSetting: "ORDER_PORT",
+    shutdown_wait_ms_max: 1_000,
+    inFlight,
+    clock: systemClock,
+  });
+});
+afterAll(async () => {
+  await service?.stop();
+  await rig[Symbol.asyncDispose]();
+});
+
+describe("an order's timeline", () => {
+  test("tells each event in log order and what became of it, in every partition that knows the order", async () => {
+    const { events } = await timeline("1");
+    const told = events.map(({ partition, offset, outcome, eventId, status }) => [partition, offset, outcome, eventId, status]);
+    expect(told).toEqual([
+      [0, 0, "held", "e1", "pending"],
+      [0, 2, "held", "e2", "confirmed"],
+      [0, 3, "created", "e3", "new"],
+      [0, 4, "duplicate", "e2", "confirmed"],
+      [0, 5, "already-created", "e4", "new"],
+      [0, 6, "updated", "e5", "shipped"],
+      [0, 7, "updated", "e6", "cancelled"],
+      [0, 8, "poison", undefined, undefined],
+      [1, 0, "held", "e7", "new"],
+      [1, 3, "poison", undefined, undefined],
+    ]);
+    expect(events[0]).toMatchObject({ isWaiting: false, time: "1970-01-01T00:00:00.001Z", type: "ORDER_STATUS_UPDATED" });
+    expect(events[2]).toMatchObject({ heldApplied: 2, totalAmount: 10, currency: "USD", type: "ORDER_CREATED" });
+    expect(events[6]).toMatchObject({ redrives: 2 });
+    expect(events[5]).toMatchObject({ replayId: "night-1" });
+    expect(events[7]).toMatchObject({ reason: "not_json" });
+    expect(events[8]).toMatchObject({ isWaiting: true });
+  });
+
+  test("is of that order alone", async () => {
+    expect((await timeline("ORD-21")).events.map(({ eventId }) => eventId)).toEqual(["s1"]);
+  });
+
+  test("says the same however small its pages are", async () => {
+    for (const orderId of ["ORD-1", "ORD-3", "ORD-4"]) {
+      const whole = await timeline(orderId);
+      const small = await timeline(orderId, 1);
+      expect(small.events).toEqual(whole.events);
+      expect(small.pages).toBeGreaterThanOrEqual(whole.events.length);
+    }
+  });
+
+  test("says which updates found the queue full", async () => {
+    const { events } = await timeline("ORD-4", 30);
+    expect(events.map(({ outcome }) => outcome)).toEqual([
+      ...Array.from({ length: 100 }, () => "held" as const),
+      "held-overflow",
+    ]);
+    expect(events[100]).toMatchObject({ reason: "held_overflow" });
+  });
+
+  test("ends, and says so, where there are more events than a cursor carries", async () => {
+    const { events, isCut } = await timeline(LONG, 150);
+    expect([events.length, isCut, events[1_000]?.outcome]).toEqual([1_001, true, "updated"]);
+  });
+
+  test("searches the log no more than so often at a time: some wait, more are refused", async () => {
+    const held = Array.from({ length: SCANS_MAX + SCANS_WAITING_MAX }, () => Promise.withResolvers<void>());
+    let under_way = 0;
+    const running = held.map(({ promise }, n) =>
+      scans.of(`client ${n % 2}`).run(TOPIC, () => {
+        under_way++;
+        return promise;
+      }),
+    );
+    expect(await ask("/orders/1/events")).toMatchObject({ status: 503, body: { code: "OVERLOADED" } });
+    expect(await ask("/dead-letters")).toMatchObject({ status: 503, body: { code: "OVERLOADED" } });
+    expect(under_way).toBe(SCANS_MAX);
+    held[0]?.resolve();
+    await eventually(() => under_way === SCANS_MAX + 1);
+    for (const { resolve } of held) resolve();
+    await Promise.all(running);
+    expect(under_way).toBe(held.length);
+    expect((await ask("/orders/1/events")).status).toBe(200);
+  });
+
+  test("leaves others room where one client searches as often as it can", async () => {
+    const held = Promise.withResolvers<void>();
+    const greedy = Array.from({ length: SCANS_MAX + SCANS_WAITING_MAX }, () =>
+      scans
+        .of("192.0.2.1")
+        .run(TOPIC, () => held.promise)
+        .then(
+          () => "done",
+          (e: unknown) => (e instanceof AppError ? e.code : String(e)),
+        ),
+    );
+    const answer = ask("/orders/1/events");
+    held.resolve();
+    expect((await answer).status).toBe(200);
+    expect((await Promise.all(greedy)).filter((outcome) => outcome === "OVERLOADED")).toHaveLength(greedy.length / 2);
+  });
+
+  test("refuses with a problem what cannot be", async () => {
+    const codes = async (path: string) => {
+      const { status, body } = await ask(path);
+      return [status, body.code];
+    };
+    expect(await codes("/orders/abc/events")).toEqual([422, "INVALID_FIELD"]);
+    for (const query of ["limit=0", "limit=201", "limit=x", "after=1", "after=0.1.2.0.", "after=0.1.1.0.abc", "after=0.1.0.101."])
+      expect(await codes(`/orders/1/events?${query}`)).toEqual([422, "INVALID_FIELD"]);
+    // Partition 3 is another instance's, so nobody here knows whether there is such an order.
+    expect(await codes("/orders/77/events")).toEqual([421, "PARTITION_ELSEWHERE"]);
+    expect(await codes("/orders/1/events?after=3.0.0.0.")).toEqual([421, "PARTITION_ELSEWHERE"]);
+    for (const query of ["limit=101", "after=x", "after=1.2_", "reason=A%20b"])
+      expect(await codes(`/dead-letters?${query}`)).toEqual([422, "INVALID_FIELD"]);
+  });
+});
+
+describe("the dead letters", () => {
+  test("are listed newest first, with reason, origin, bytes, and the command that redrives one", async () => {
+    const { letters: all } = await letters();
+    expect(all.map(({ reason }) => reason).toSorted()).toEqual(["held_overflow", "invalid_utf8", "not_json", "not_json"]);
+    const times = all.map(({ time }) => time);
+    expect(times).toEqual(times.toSorted().toReversed());
+    const binary = all.find(({ reason }) => reason === "invalid_utf8");
+    expect(binary).toMatchObject({ origin: { topic: TOPIC, partition: 1, offset: 3 }, key: { text: "ORD-1", bytes: 5 } });
+    expect(binary?.value).toEqual({ bytes: 3, isCut: false, base64: Buffer.from([0xfe, 0x80, 1]).toString("base64") });
+    expect(binary?.redrive).toBe(
+      `bun run redrive --partition ${binary?.partition} --offset ${binary?.offset} --topic ${TOPIC} --yes`,
+    );
+    const text = all.find(({ origin }) => origin.partition === 1 && origin.offset === 2);
+    expect(text).toMatchObject({ value: { text: "\uFFFD<b>bold</b>\u0000" }, key: { base64: "/wA=" } });
+  });
+
+  test("are the same however small the pages are, and are filtered by reason", async () => {
+    const whole = await letters();
+    const small = await letters("", 1);
+    expect(small.letters).toEqual(whole.letters);
+    expect(small.pages).toBeGreaterThanOrEqual(4);
+    const filtered = await letters("&reason=not_json", 1);
+    expect(filtered.letters).toEqual(whole.letters.filter(({ reason }) => reason === "not_json"));
+  });
+
+  test("show at most the first bytes of a long value, and no half character", () => {
+    expect(shownBytes(Buffer.from("€".repeat(1_000)))).toEqual({ bytes: 3_000, isCut: true, text: "€".repeat(682) });
+    expect(shownBytes(Buffer.alloc(5_000, 0xff))).toMatchObject({ bytes: 5_000, isCut: true });
+    expect(shownBytes(null)).toBeNull();
+  });
+});
+
+test("orders and held updates are counted once and kept up to date, also when a transaction fails", async () => {
+  let db: Database | undefined;
+  const set = rig.start("counts", [3], (_, opened) => (db = opened));
+  let next = 0;
+  const apply = async (...records: NewRecord[]) => {
+    await rig.append(...records);
+    next += records.length;
+    await eventually(() => set.get(3)?.nextOffset === next);
+    return set.get(3)?.view?.counts();
+  };
+  expect(await apply(record(3, created("ORD-1", "a")), record(3, updated("ORD-2", "b", "new")))).toEqual({ orders: 1, held: 1 });
+  expect(await apply(record(3, updated("ORD-2", "c", "new")), record(3, updated("ORD-3", "d", "new")))).toEqual({
+    orders: 1,
+    held: 3,
+  });
+  expect(await apply(record(3, created("ORD-2", "e")))).toEqual({ orders: 2, held: 1 });
+  // The transaction fails when it is committed, after everything in it was written.
+  db?.run("PRAGMA foreign_keys = ON");
+  db?.run("CREATE TABLE parents (id INTEGER PRIMARY KEY)");
+  db?.run("CREATE TABLE orphans (parent INTEGER REFERENCES parents DEFERRABLE INITIALLY DEFERRED)");
+  db?.run("CREATE TRIGGER failing AFTER INSERT ON orders BEGIN INSERT INTO orphans VALUES (1); END");
+  await rig.append(record(3, created("ORD-4", "f")));
+  await eventually(() => set.get(3)?.state === "suspended");
+  expect(set.get(3)?.view?.counts()).toEqual({ orders: 2, held: 1 });
+  db?.run("DROP TRIGGER failing");
+  next++;
+  expect(await apply(record(3, updated("ORD-9", "g", "new")))).toEqual({ orders: 3, held: 2 });
+  const again = rig.start("counts-again", [3]);
+  await eventually(() => again.get(3)?.nextOffset === next);
+  expect(again.get(3)?.view?.counts()).toEqual({ orders: 3, held: 2 });
+});
