@@ -1,6 +1,14 @@
 import { type TProperties, Type } from "@sinclair/typebox";
-import { eventHeadersSchema, orderCreatedSchema, orderIdOnWire, orderStatusUpdatedSchema } from "../orders/event-schema.ts";
-import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, PARKED_HEADERS, REDRIVE_HEADERS } from "../log/record-headers.ts";
+import {
+  DEAD_LETTER_EXTRA_HEADERS,
+  DEAD_LETTER_HEADERS,
+  EVENT_HEADERS,
+  PARKED_HEADERS,
+  REDRIVE_HEADERS,
+} from "../log/record-headers.ts";
+import { orderIdSchema } from "../orders/events/fields.ts";
+import { EVENT_KINDS, EVENT_TYPES, type EventKind } from "../orders/events/kinds.ts";
+import { eventSchema } from "../orders/events/schema.ts";
 import { documented, type Json, type NamedSchemas } from "./json-schema.ts";
 
 export interface Topics {
@@ -52,38 +60,46 @@ const headersOf = (title: string, ...properties: TProperties[]) =>
     description: "Beside those that the record had before.",
   });
 
-const EVENT_ID = "6f8a2c1e-0000-4000-8000-000000000001";
-const createdExample = {
-  event_id: EVENT_ID,
-  event_type: "ORDER_CREATED",
-  timestamp: "2026-11-22T21:42:39.413Z",
+/** CloudEvents 1.0 in Kafka's binary mode and W3C Trace Context. An event without them is as good. */
+const eventProperties = {
+  [EVENT_HEADERS.specversion]: Type.Optional(Type.Literal("1.0")),
+  [EVENT_HEADERS.id]: Type.Optional(Type.String({ description: "The value's event_id." })),
+  [EVENT_HEADERS.type]: Type.Optional(Type.Unsafe<string>({ type: "string", enum: [...EVENT_TYPES] })),
+  [EVENT_HEADERS.source]: Type.Optional(Type.String({ format: "uri-reference", description: "Who wrote it." })),
+  [EVENT_HEADERS.time]: Type.Optional(Type.String({ format: "date-time" })),
+  [EVENT_HEADERS.contentType]: Type.Optional(Type.Literal("application/json")),
+  [EVENT_HEADERS.traceparent]: Type.Optional(Type.String({ pattern: "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$" })),
+  [EVENT_HEADERS.tracestate]: Type.Optional(
+    Type.String({ maxLength: 512, description: "As the request brought it, beside its traceparent." }),
+  ),
+  [EVENT_HEADERS.fingerprint]: Type.Optional(
+    Type.String({ description: "Of the request, where it had an Idempotency-Key; the event's id is then the key's." }),
+  ),
+};
+
+export const eventHeadersSchema = Type.Object({ ...eventProperties, ...redriveProperties }, { title: "EventHeaders" });
+
+const EVENT_ID = "6f8a2c1e-0000-4000-8000-00000000000";
+const EXAMPLE_TIMES = ["2026-11-22T21:42:39.413Z", "2026-11-22T21:43:01.006Z"];
+
+/** The examples are the story of one order: the first kind of event begins it, and the others follow. */
+const eventExample = ({ type, example }: EventKind, index: number): Json => ({
+  event_id: `${EVENT_ID}${index + 1}`,
+  event_type: type,
+  timestamp: EXAMPLE_TIMES[index] ?? EXAMPLE_TIMES.at(-1),
   order_id: "ORD-123",
-  order: {
-    order_id: "ORD-123",
-    customer_id: "CUST-00042",
-    order_date: "2026-11-22T21:42:39.413Z",
-    items: [{ item_id: "ITEM-001", quantity: 3, price: 50 }],
-    total_amount: 150,
-    currency: "USD",
-    status: "new",
-  },
-};
-const updatedExample = {
-  event_id: "6f8a2c1e-0000-4000-8000-000000000002",
-  event_type: "ORDER_STATUS_UPDATED",
-  timestamp: "2026-11-22T21:43:01.006Z",
-  order_id: "ORD-123",
-  status: "confirmed",
-};
-const eventHeadersExample = {
-  ce_specversion: "1.0",
-  ce_id: EVENT_ID,
-  ce_type: "ORDER_CREATED",
-  ce_source: "/cart-service",
-  ce_time: "2026-11-22T21:42:39.413Z",
-  "content-type": "application/json",
-  traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-6f8a2c1e00004000-00",
-};
+  ...example,
+});
+
+const eventHeadersExample = (type: string) => ({
+  [EVENT_HEADERS.specversion]: "1.0",
+  [EVENT_HEADERS.id]: `${EVENT_ID}1`,
+  [EVENT_HEADERS.type]: type,
+  [EVENT_HEADERS.source]: "/cart-service",
+  [EVENT_HEADERS.time]: EXAMPLE_TIMES[0],
+  [EVENT_HEADERS.contentType]: "application/json",
+  [EVENT_HEADERS.traceparent]: "00-4bf92f3577b34da6a3ce929d0e0e4736-6f8a2c1e00004000-00",
+});
 const deadLetterHeadersExample = {
   [DEAD_LETTER_HEADERS.reason]: "not_json",
   [DEAD_LETTER_HEADERS.detail]: "The value is not JSON.",
@@ -91,6 +107,9 @@ const deadLetterHeadersExample = {
   [DEAD_LETTER_HEADERS.partition]: "3",
   [DEAD_LETTER_HEADERS.offset]: "1712",
 };
+
+/** `OrderCreated` → `orderCreated`. */
+const messageName = ({ name }: EventKind): string => `${name.charAt(0).toLowerCase()}${name.slice(1)}`;
 
 /** AsyncAPI 3.0 of the topics. */
 export function asyncApiDocument({ orders_topic, dead_letter_topic }: Topics): Json {
@@ -101,17 +120,17 @@ export function asyncApiDocument({ orders_topic, dead_letter_topic }: Topics): J
     description,
     messages: Object.fromEntries(messages.map((name) => [name, ref(`components/messages/${name}`)])),
   });
-  const event = (payload: Json, summary: string, examples: readonly Json[]): Json => ({
-    summary,
-    contentType: "application/json",
-    headers: documented(
-      Type.Object({ ...eventHeadersSchema.properties, ...redriveProperties }, { title: "EventHeaders" }),
-      schemas,
-    ),
-    payload,
-    bindings: { kafka: { key: documented(orderIdOnWire, schemas), bindingVersion: "0.5.0" } },
-    examples,
-  });
+  const event = (kind: EventKind, index: number): Json => {
+    const payload = eventExample(kind, index);
+    return {
+      summary: kind.summary,
+      contentType: "application/json",
+      headers: documented(eventHeadersSchema, schemas),
+      payload: documented(eventSchema(kind), schemas),
+      bindings: { kafka: { key: documented(orderIdSchema, schemas), bindingVersion: "0.5.0" } },
+      examples: [kind.isCreate ? { headers: eventHeadersExample(kind.type), payload } : { payload }],
+    };
+  };
   const anyBytes = (headers: Json, summary: string, example: Json): Json => ({
     summary,
     contentType: "application/octet-stream",
@@ -125,14 +144,7 @@ export function asyncApiDocument({ orders_topic, dead_letter_topic }: Topics): J
     summary,
   });
   const messages = {
-    orderCreated: event(documented(orderCreatedSchema, schemas), "An order was created; the first in the log counts.", [
-      { headers: eventHeadersExample, payload: createdExample },
-    ]),
-    orderStatusUpdated: event(
-      documented(orderStatusUpdatedSchema, schemas),
-      "An order's status changed; before its create it waits.",
-      [{ payload: updatedExample }],
-    ),
+    ...Object.fromEntries(EVENT_KINDS.map((kind, index) => [messageName(kind), event(kind, index)])),
     deadLetter: anyBytes(
       documented(headersOf("DeadLetterHeaders", deadLetterProperties, redriveProperties), schemas),
       "A record that could not be applied.",
@@ -161,10 +173,11 @@ export function asyncApiDocument({ orders_topic, dead_letter_topic }: Topics): J
     },
     defaultContentType: "application/json",
     channels: {
-      orders: channel(orders_topic, "The log: the truth that all state is rebuilt from. It is kept for ever.", [
-        "orderCreated",
-        "orderStatusUpdated",
-      ]),
+      orders: channel(
+        orders_topic,
+        "The log: the truth that all state is rebuilt from. It is kept for ever.",
+        EVENT_KINDS.map(messageName),
+      ),
       deadLetters: channel(dead_letter_topic, "Each record that could not be applied, once.", ["deadLetter"]),
       parked: channel(`${orders_topic}.parked`, "Where redrives end; it must be created by hand.", ["parkedLetter"]),
     },

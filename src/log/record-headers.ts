@@ -3,6 +3,22 @@
  * test/pipelines/files.test.ts holds to it.
  */
 
+/**
+ * Of an event: CloudEvents 1.0 in Kafka's binary mode (the value is then the event's data) and W3C Trace Context. The
+ * fingerprint is a digest of the request, on an event that was appended for one with an Idempotency-Key.
+ */
+export const EVENT_HEADERS = {
+  specversion: "ce_specversion",
+  id: "ce_id",
+  type: "ce_type",
+  source: "ce_source",
+  time: "ce_time",
+  contentType: "content-type",
+  traceparent: "traceparent",
+  tracestate: "tracestate",
+  fingerprint: "idempotency-fingerprint",
+} as const;
+
 /** Of a dead letter. Reason, detail: why; topic, partition, offset: where it stands in the log. */
 export const DEAD_LETTER_HEADERS = {
   reason: "x-dead-letter-reason",

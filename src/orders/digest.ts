@@ -1,23 +1,24 @@
-import type { Order, Status } from "./order.ts";
+import { type Change, writeChange } from "./events/kinds.ts";
+import { type Order, orderFields } from "./order.ts";
 
 /**
- * A digest of orders that is kept by adding and taking away: each fact that holds (an order was created so, it has this status, these
- * updates wait for it, this event counted) is hashed, and the digest is the sum of the hashes modulo 2^52. Equal states have equal digests,
- * in whatever order they came to be; it guards against mistakes and damage, not against somebody who forges one.
+ * A digest of orders that is kept by adding and taking away: each fact that holds (an order was created so, it has this
+ * status, these updates wait for it, this event counted) is hashed, and the digest is the sum of the hashes modulo 2^52.
+ * Equal states have equal digests, in whatever order they came to be; it guards against mistakes and damage, not against
+ * somebody who forges one.
  *
  * 52 bits make a sum exact in a double and in SQLite's integers.
  */
 export const DIGEST_MODULUS = 2 ** 52;
 
-/** What kind of fact it is; the hash begins with it. */
+/** What kind of fact it is; the hash begins with it. Facts of single fields have theirs in ORDER_FIELDS. */
 const CREATED = 1;
-const STATUS = 2;
 const HELD = 3;
 const EVENT = 4;
 
 /**
- * cyrb53 (by bryc, public domain) of `a`, a newline and `b`, by UTF-16 code units, without its highest bit. In JavaScript, because joining the strings and
- * calling a native hash made a fold 23 % dearer; this makes it 5 % dearer.
+ * cyrb53 (by bryc, public domain) of `a`, a newline and `b`, by UTF-16 code units, without its highest bit. It is in
+ * JavaScript because joining the strings and calling a native hash made a fold 23 % dearer; this makes it 5 % dearer.
  */
 function hash(kind: number, a: string, b: string): number {
   let h1 = 0xdeadbeef ^ kind;
@@ -39,18 +40,57 @@ function hash(kind: number, a: string, b: string): number {
   return (h2 & 0xfffff) * 2 ** 32 + (h1 >>> 0);
 }
 
-/** The order as it was created; what may change afterwards is a fact of its own. */
-export const createdFact = ({ orderId, customerId, orderDate, items, total_hundredths, currency }: Order): number => {
-  let rest = `${customerId}\n${orderDate}\n${total_hundredths}\n${currency}`;
-  for (const { itemId, quantity, price_hundredths } of items) rest += `\n${itemId}\n${quantity}\n${price_hundredths}`;
-  return hash(CREATED, orderId, rest);
+/** What a create says of its order, for ever in the same words: the fields of ORDER_FIELDS whose fact is "created". */
+const createdText = ({ customerId, orderDate, items, total_hundredths, currency }: Order): string => {
+  let text = `${customerId}\n${orderDate}\n${total_hundredths}\n${currency}`;
+  for (const { itemId, quantity, price_hundredths } of items) text += `\n${itemId}\n${quantity}\n${price_hundredths}`;
+  return text;
 };
 
-export const statusFact = (orderId: string, status: Status): number => hash(STATUS, orderId, status);
+interface Fact {
+  readonly number: number;
+  readonly text: (order: Order) => string;
+  readonly fields: readonly (keyof Order)[];
+}
 
-/** The updates that wait for an order's create, in log order. None waiting is no fact: 0. */
-export const heldFact = (orderId: string, held: readonly Status[]): number =>
-  held.length === 0 ? 0 : hash(HELD, orderId, held.join("\n"));
+/** The facts of an order, each with the fields that it tells. One that does not change costs a change of another nothing. */
+const FACTS: readonly Fact[] = [
+  {
+    number: CREATED,
+    text: createdText,
+    fields: orderFields.filter(({ fact }) => fact === "created").map(({ field }) => field),
+  },
+  ...orderFields.flatMap(({ field, fact }) => (fact === "created" ? [] : [{ ...fact, fields: [field] }])),
+];
+
+const hashOf = ({ number, text }: Fact, order: Order): number => hash(number, order.orderId, text(order));
+
+/** The facts of an order that is created, as one sum. */
+export function orderFacts(order: Order): number {
+  let sum = 0;
+  for (const fact of FACTS) sum = digestSum(sum, hashOf(fact, order));
+  return sum;
+}
+
+/** What a change of an order adds to a digest; `before` is undefined where the order is created by it. */
+export function changedFacts(before: Order | undefined, after: Order): number {
+  if (before === undefined) return orderFacts(after);
+  let change = 0;
+  for (const fact of FACTS) {
+    if (isSame(fact, before, after)) continue;
+    change = digestSum(digestSum(change, hashOf(fact, after)), -hashOf(fact, before));
+  }
+  return change;
+}
+
+function isSame({ fields }: Fact, before: Order, after: Order): boolean {
+  for (const field of fields) if (before[field] !== after[field]) return false;
+  return true;
+}
+
+/** The changes that wait for an order's create, in log order. None waiting is no fact: 0. */
+export const heldFact = (orderId: string, held: readonly Change[]): number =>
+  held.length === 0 ? 0 : hash(HELD, orderId, held.map(writeChange).join("\n"));
 
 export const eventFact = (orderId: string, eventId: string): number => hash(EVENT, orderId, eventId);
 
@@ -62,3 +102,21 @@ export const digestSum = (digest: number, fact: number): number => {
 
 /** 13 hexadecimal digits. */
 export const formatDigest = (digest: number): string => digest.toString(16).padStart(13, "0");
+
+/** The digest of whole rows, from nothing: what a digest that is kept must come to. */
+export function digestOf(
+  rows: Iterable<{
+    readonly orderId: string;
+    readonly order: Order | undefined;
+    readonly held: readonly Change[];
+    readonly eventIds: Iterable<string>;
+  }>,
+): string {
+  let digest = 0;
+  for (const { orderId, order, held, eventIds } of rows) {
+    if (order) digest = digestSum(digest, orderFacts(order));
+    digest = digestSum(digest, heldFact(orderId, held));
+    for (const eventId of eventIds) digest = digestSum(digest, eventFact(orderId, eventId));
+  }
+  return formatDigest(digest);
+}

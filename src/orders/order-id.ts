@@ -1,6 +1,9 @@
 /** More digits than any order number needs, so that an id has a bound wherever it is a key. */
 export const ORDER_ID_DIGITS_MAX = 64;
 
+/** An order id as it goes over the wire, for a schema. */
+export const ORDER_ID_PATTERN = `^ORD-[0-9]{1,${ORDER_ID_DIGITS_MAX}}$`;
+
 const PREFIX = "ORD-";
 const ZERO = 48;
 const NINE = 57;

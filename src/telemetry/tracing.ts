@@ -27,6 +27,7 @@ import {
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
 import type { TracesConfig } from "../config/open-telemetry.ts";
+import { EVENT_HEADERS } from "../log/record-headers.ts";
 import type { ApplyTracer, RequestSpan, RequestTracer, SendingSpan } from "./tracer.ts";
 
 export interface TracingOptions extends TracesConfig {
@@ -187,8 +188,8 @@ const parentOf = (record: Parameters<ApplyTracer["applying"]>[1][number]): SpanC
     const value = headers.find(([name]) => name === wanted)?.[1];
     return value ? Buffer.from(value).toString("latin1") : undefined;
   };
-  const traceparent = text("traceparent");
-  return traceparent === undefined ? undefined : spanContext(traceparent, text("tracestate"));
+  const traceparent = text(EVENT_HEADERS.traceparent);
+  return traceparent === undefined ? undefined : spanContext(traceparent, text(EVENT_HEADERS.tracestate));
 };
 
 const header = ({ traceId, spanId, traceFlags }: SpanContext): string =>

@@ -3,7 +3,7 @@ import { systemClock } from "../../src/system/clock.ts";
 import type { Log, NewRecord } from "../../src/log/port.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
-import { encodeEvent } from "../../src/orders/event.ts";
+import { encodeEvent } from "../../src/orders/events/encode.ts";
 import { STATUSES, type Status } from "../../src/orders/order.ts";
 
 const STORY_TOPIC = "orders.events";

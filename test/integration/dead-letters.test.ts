@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { DEAD_LETTER_HEADERS } from "../../src/log/record-headers.ts";
-import { HELD_UPDATES_MAX } from "../../src/orders/order.ts";
+import { HELD_UPDATES_MAX } from "../../src/orders/outcomes.ts";
 import { brokerSuite } from "../support/broker.ts";
 import {
   type Backing,

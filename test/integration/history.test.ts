@@ -10,7 +10,7 @@ import { waitUntil } from "../support/wait-until.ts";
 const suite_ms_max = 120_000;
 
 interface Page {
-  readonly events?: readonly TimelineEvent[];
+  readonly events?: readonly (TimelineEvent & { readonly status?: string })[];
   readonly letters?: readonly DeadLetterShown[];
   readonly next?: string | null;
   readonly code?: string;

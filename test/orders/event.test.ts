@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { cloudEventHeaders, decodeEvent, encodeEvent, EVENT_BYTES_MAX, isPoison } from "../../src/orders/event.ts";
-import type { OrderEvent, PoisonCode } from "../../src/orders/event.ts";
+import { decodeEvent, EVENT_BYTES_MAX } from "../../src/orders/events/decode.ts";
+import { eventHeaders } from "../../src/services/cart/commands/event-headers.ts";
+import { encodeEvent } from "../../src/orders/events/encode.ts";
+import type { OrderEvent } from "../../src/orders/events/kinds.ts";
+import { isPoison, type PoisonCode } from "../../src/orders/events/poison.ts";
 import { anEvent } from "../support/an-event.ts";
 
 const wireOrder = {
@@ -303,7 +306,7 @@ describe("encoding", () => {
 
   test("headers are CloudEvents' and the trace's", () => {
     const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    expect(cloudEventHeaders(created, "/cart-service", traceparent)).toEqual([
+    expect(eventHeaders(created, "/cart-service", traceparent)).toEqual([
       ["ce_specversion", "1.0"],
       ["ce_id", created.eventId],
       ["ce_type", "ORDER_CREATED"],

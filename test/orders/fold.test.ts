@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import type { OrderEvent } from "../../src/orders/event.ts";
-import { evolve, HELD_UPDATES_MAX, initialState, STATUSES } from "../../src/orders/order.ts";
-import type { Order, OrderState, Outcome, Status } from "../../src/orders/order.ts";
+import type { Change, OrderEvent } from "../../src/orders/events/kinds.ts";
+import { evolve, initialState, type OrderState } from "../../src/orders/fold.ts";
+import { STATUSES, type Order, type Status } from "../../src/orders/order.ts";
+import { HELD_UPDATES_MAX, type Outcome } from "../../src/orders/outcomes.ts";
 
 const timestamp = "2026-11-22T21:42:39.413905Z";
 const order: Order = {
@@ -28,6 +29,8 @@ const update = (eventId: string, status: Status): OrderEvent => ({
   orderId: "ORD-1",
   status,
 });
+
+const status = (to: Status): Change => ({ type: "ORDER_STATUS_UPDATED", status: to });
 
 function deepFreeze<T>(value: T): T {
   if (typeof value === "object" && value !== null) for (const inner of Object.values(Object.freeze(value))) deepFreeze(inner);
@@ -56,7 +59,7 @@ describe("an order's fold", () => {
   test("holds updates that come before the create and applies them in log order", () => {
     const early = foldAll([update("b", "shipped"), update("c", "confirmed")]);
     expect(early.outcomes).toEqual(["held", "held"]);
-    expect(early.state).toEqual({ order: undefined, held: ["shipped", "confirmed"], eventIds: "\nb\nc\n" });
+    expect(early.state).toEqual({ order: undefined, held: [status("shipped"), status("confirmed")], eventIds: "\nb\nc\n" });
     const { state, outcomes } = foldAll([create("a")], early.state);
     expect(outcomes).toEqual(["created"]);
     expect(state).toEqual({ order: { ...order, status: "confirmed" }, held: [], eventIds: "\nb\nc\na\n" });
@@ -151,10 +154,10 @@ function reference(log: readonly OrderEvent[]): {
 
 describe("any log of an order's events", () => {
   const id = fc.integer({ min: 0, max: 300 }).map((n) => `e${n}`);
-  const status = fc.constantFrom(...STATUSES);
+  const aStatus = fc.constantFrom(...STATUSES);
   const anEvent = fc.oneof(
     { weight: 1, arbitrary: fc.tuple(id, id).map(([i, customer]) => create(i, customer)) },
-    { weight: 6, arbitrary: fc.tuple(id, status).map(([i, s]) => update(i, s)) },
+    { weight: 6, arbitrary: fc.tuple(id, aStatus).map(([i, s]) => update(i, s)) },
   );
   /** Events in any order, each possibly redelivered anywhere later; also a long queue of early updates. */
   const log = fc.oneof(
@@ -163,7 +166,7 @@ describe("any log of an order's events", () => {
       .array(anEvent, { maxLength: 12 })
       .chain((events) => fc.shuffledSubarray([...events, ...events], { minLength: events.length * 2 })),
     fc
-      .tuple(fc.integer({ min: 95, max: 110 }), status, fc.array(anEvent, { maxLength: 20 }))
+      .tuple(fc.integer({ min: 95, max: 110 }), aStatus, fc.array(anEvent, { maxLength: 20 }))
       .map(([early, s, rest]) => [...Array.from({ length: early }, (_, i) => update(`e${i}`, s)), ...rest]),
   );
 

@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import { FINGERPRINT_HEADER } from "../../src/services/cart/index/index-projection.ts";
+import { EVENT_HEADERS } from "../../src/log/record-headers.ts";
 import type { LogRecord } from "../../src/log/port.ts";
 import type { LoggedRecord } from "../reference/reference.ts";
 import { compareRows } from "../reference/violation.ts";
@@ -21,7 +21,7 @@ export function auditIndex(where: string, db: Database, read: readonly Stored[])
     const event = JSON.parse(value) as { event_id: string; event_type: string; order_id: string };
     const row = `${event.order_id} ${event.event_id} ${partition}:${offset}`;
     if (event.event_type === "ORDER_CREATED" && !orders.has(event.order_id)) orders.set(event.order_id, row);
-    const fingerprint = record.headers().find(([name]) => name === FINGERPRINT_HEADER)?.[1];
+    const fingerprint = record.headers().find(([name]) => name === EVENT_HEADERS.fingerprint)?.[1];
     const key = `${event.event_id} ${event.order_id}`;
     const ofKey = keys.get(key) ?? [];
     if (!fingerprint || ofKey.some((earlier) => earlier.partition === partition)) continue;

@@ -20,22 +20,22 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     replace: "      queueMicrotask(() => void this.projection.flush());\n",
   },
   "an event counts as often as it comes": {
-    file: "src/orders/order.ts",
+    file: "src/orders/fold.ts",
     find: "if (state.eventIds.includes(`\\n${event.eventId}\\n`) || seenBefore(event.eventId))",
     replace: "if (false as boolean)",
   },
   "held updates are applied backwards": {
-    file: "src/orders/order.ts",
-    find: "held[held.length - 1]",
-    replace: "held[0]",
+    file: "src/orders/fold.ts",
+    find: "for (const change of held) {",
+    replace: "for (const change of held.toReversed()) {",
   },
   "the last create wins": {
-    file: "src/orders/order.ts",
+    file: "src/orders/fold.ts",
     find: "if (order !== undefined) return",
     replace: "if (order === null) return",
   },
   "held updates over the bound go nowhere": {
-    file: "src/orders/order.ts",
+    file: "src/orders/fold.ts",
     find: 'outcome: "held-overflow" };',
     replace: 'outcome: "duplicate" };',
   },

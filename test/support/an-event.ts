@@ -1,5 +1,5 @@
 import * as fc from "fast-check";
-import type { OrderEvent } from "../../src/orders/event.ts";
+import type { Change, OrderEvent } from "../../src/orders/events/kinds.ts";
 import { STATUSES } from "../../src/orders/order.ts";
 
 const name = fc.string({ unit: "binary", minLength: 1, maxLength: 64 }).filter((s) => s.length <= 128);
@@ -19,17 +19,22 @@ const head = {
   timestamp: date,
 };
 const item = fc.record({ itemId: name, quantity: fc.integer({ min: 1, max: 1_000_000 }), price_hundredths: moneyAmount });
-/** Any event within the bounds, as the encoder may be given it. */
+const changes = {
+  ORDER_STATUS_UPDATED: fc.record({
+    type: fc.constant("ORDER_STATUS_UPDATED" as const),
+    status: fc.constantFrom(...STATUSES),
+  }),
+} satisfies { [Type in Change["type"]]: fc.Arbitrary<Extract<Change, { type: Type }>> };
+
+/** Any change of an order, of each kind that there is. */
+export const aChange: fc.Arbitrary<Change> = fc.oneof(...Object.values(changes));
+
+/** Any event within the bounds, of each kind that there is, as the encoder may be given it. */
 export const anEvent: fc.Arbitrary<OrderEvent> = orderId.chain((id) =>
   fc.oneof(
+    fc.tuple(fc.record({ ...head, orderId: fc.constant(id) }), aChange).map(([at, change]): OrderEvent => ({ ...at, ...change })),
     fc.record({
-      type: fc.constant("ORDER_STATUS_UPDATED"),
-      ...head,
-      orderId: fc.constant(id),
-      status: fc.constantFrom(...STATUSES),
-    }),
-    fc.record({
-      type: fc.constant("ORDER_CREATED"),
+      type: fc.constant("ORDER_CREATED" as const),
       ...head,
       orderId: fc.constant(id),
       order: fc.record({

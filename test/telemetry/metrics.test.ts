@@ -3,7 +3,7 @@ import { systemClock } from "../../src/system/clock.ts";
 import { AppError, type ErrorCode } from "../../src/errors.ts";
 import { Appender } from "../../src/log/append/appender.ts";
 import type { SendOutcome } from "../../src/log/port.ts";
-import { HELD_UPDATES_MAX } from "../../src/orders/order.ts";
+import { HELD_UPDATES_MAX } from "../../src/orders/outcomes.ts";
 import { heldUpdatesOf } from "../../src/services/orders/query/queries.ts";
 import type { AppendMeter } from "../../src/telemetry/meters.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";

@@ -6,7 +6,7 @@ import { Appender } from "../../log/append/appender.ts";
 import { Backoff } from "../../log/backoff.ts";
 import type { Log, TopicEnds } from "../../log/port.ts";
 import { Refusals } from "../../log/append/refusals.ts";
-import { EVENT_BYTES_MAX } from "../../orders/event.ts";
+import { EVENT_BYTES_MAX } from "../../orders/events/decode.ts";
 import { Outage } from "../../runtime/read/outage.ts";
 import { PartitionSet } from "../../runtime/partition-set.ts";
 import type { ClaimState, StateOf } from "../../runtime/store/state-dir.ts";

@@ -13,11 +13,10 @@ import { formatMoney, shippingCost } from "../../orders/money.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../../orders/order-id.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { RequestTracer } from "../../telemetry/tracer.ts";
-import type { Order } from "../../orders/order.ts";
+import { type Order, orderJson } from "../../orders/order.ts";
 import { mergedOrderIds } from "./query/merged-order-ids.ts";
 import { orderServiceApi } from "./operations.ts";
 import { type OperatorRoutesOptions, operatorRoutes } from "./operator/operator-routes.ts";
-import { orderJson } from "./query/order-json.ts";
 import { emptyListing, orderListing, Turns } from "./query/order-listing.ts";
 import {
   findOrder,

@@ -2,37 +2,19 @@ import { Type } from "@sinclair/typebox";
 import { documentOperations } from "../../api/document-operations.ts";
 import { healthOperations, partitionExample, readinessProperties } from "../../api/health-operations.ts";
 import type { Answer, Operation, ServiceApi } from "../../api/openapi.ts";
-import { orderIdOnWire } from "../../orders/event-schema.ts";
-import { HELD_UPDATES_MAX, ITEMS_MAX, QUANTITY_MAX, type Status, STATUSES } from "../../orders/order.ts";
+import { orderIdSchema } from "../../orders/events/fields.ts";
+import { heldWordSchema } from "../../orders/events/kinds.ts";
+import { orderFields } from "../../orders/order.ts";
+import { HELD_UPDATES_MAX } from "../../orders/outcomes.ts";
 import { ORDER_ID_DIGITS_MAX } from "../../orders/order-id.ts";
 import { ROWS_DEFAULT, ROWS_MAX } from "./operator/operator-routes.ts";
 import { viewOperations } from "./view-operations.ts";
 
 const money = (description: string) => Type.Number({ minimum: 0, description: `${description} Written with two decimals.` });
-const status = Type.Unsafe<Status>({ type: "string", enum: [...STATUSES] });
 
-const order = Type.Object(
-  {
-    orderId: orderIdOnWire,
-    customerId: Type.String(),
-    orderDate: Type.String({ format: "date-time" }),
-    items: Type.Array(
-      Type.Object(
-        {
-          itemId: Type.String(),
-          quantity: Type.Integer({ minimum: 1, maximum: QUANTITY_MAX }),
-          price: money("Of one piece."),
-        },
-        { title: "Item" },
-      ),
-      { maxItems: ITEMS_MAX },
-    ),
-    totalAmount: money("As its event gives it; another program's need not be the sum of the items."),
-    currency: Type.String({ pattern: "^[A-Z]{3}$" }),
-    status,
-  },
-  { title: "Order" },
-);
+const order = Type.Object(Object.fromEntries(orderFields.map(({ member, schema }) => [member, Type.Unsafe<unknown>(schema)])), {
+  title: "Order",
+});
 const orderExample = {
   orderId: "ORD-123",
   customerId: "CUST-00042",
@@ -105,7 +87,7 @@ const queries: readonly Operation[] = [
       200: json({
         description: "The ids.",
         headers: ["Cache-Control", "X-Accel-Buffering"],
-        schema: Type.Object({ topicName: Type.String(), orderIds: Type.Array(orderIdOnWire) }, { title: "OrderIds" }),
+        schema: Type.Object({ topicName: Type.String(), orderIds: Type.Array(orderIdSchema) }, { title: "OrderIds" }),
         example: { topicName: "orders.events", orderIds: ["ORD-123", "ORD-124"] },
         optionalHeaders: ["Partitions-Elsewhere"],
       }),
@@ -184,9 +166,12 @@ const operators: readonly Operation[] = [
             orders: Type.Array(
               Type.Object(
                 {
-                  orderId: orderIdOnWire,
+                  orderId: orderIdSchema,
                   order: Type.Union([order, Type.Null()], { description: "null while only updates of it are known." }),
-                  held: Type.Array(status, { maxItems: HELD_UPDATES_MAX, description: "Updates that wait for the create." }),
+                  held: Type.Array(heldWordSchema, {
+                    maxItems: HELD_UPDATES_MAX,
+                    description: "Updates that wait for the create.",
+                  }),
                   eventIds: Type.Array(Type.String(), { description: "Of the events that counted; in no order." }),
                 },
                 { title: "OrderRow" },

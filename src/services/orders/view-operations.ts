@@ -1,5 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import type { Operation } from "../../api/openapi.ts";
+import { EVENT_KINDS, EVENT_TYPES } from "../../orders/events/kinds.ts";
+import { OUTCOMES } from "../../orders/outcomes.ts";
 import { ORDER_ID_DIGITS_MAX } from "../../orders/order-id.ts";
 import { EVENTS_DEFAULT, EVENTS_MAX, LETTERS_DEFAULT, LETTERS_MAX } from "./history/history-routes.ts";
 
@@ -17,13 +19,12 @@ const event = Type.Object(
     time,
     outcome: Type.Unsafe<string>({
       type: "string",
-      enum: ["created", "updated", "held", "duplicate", "already-created", "held-overflow", "poison"],
+      enum: [...Object.keys(OUTCOMES), "poison"],
     }),
     eventId: text("None where it is poison."),
-    type: text("ORDER_CREATED or ORDER_STATUS_UPDATED."),
+    type: text(`${EVENT_TYPES.slice(0, -1).join(", ")} or ${EVENT_TYPES.at(-1)}.`),
     status: text("That it asks for."),
-    totalAmount: Type.Optional(Type.Number({ minimum: 0 })),
-    currency: Type.Optional(Type.String()),
+    ...Object.assign({}, ...EVENT_KINDS.map(({ shown }) => shown)),
     isWaiting: Type.Optional(Type.Boolean({ description: "Held, and the create has not come yet." })),
     heldApplied: Type.Optional(Type.Integer({ description: "Of a create: held updates that it had applied." })),
     reason: text("Of a dead letter."),

@@ -1,5 +1,4 @@
 import { AppError } from "../../errors.ts";
-import type { Status } from "../../orders/order.ts";
 
 /** What an order service tells of a partition that it holds. */
 export interface HeldPartition {
@@ -17,20 +16,11 @@ export interface HeldPartition {
 
 export interface ServiceRow {
   readonly orderId: string;
-  readonly order: ServiceOrder | null;
-  readonly held: readonly Status[];
+  /** By member, as `GET /order-details` has it. */
+  readonly order: Readonly<Record<string, unknown>> | null;
+  /** Each change as a word. */
+  readonly held: readonly string[];
   readonly eventIds: readonly string[];
-}
-
-/** As `GET /order-details` has it. */
-export interface ServiceOrder {
-  readonly orderId: string;
-  readonly customerId: string;
-  readonly orderDate: string;
-  readonly items: readonly { readonly itemId: string; readonly quantity: number; readonly price: number }[];
-  readonly totalAmount: number;
-  readonly currency: string;
-  readonly status: string;
 }
 
 export interface RowsPage {

@@ -1,13 +1,15 @@
 import type { LogRecord } from "../../log/port.ts";
-import { createdFact, digestSum, eventFact, formatDigest, heldFact, statusFact } from "../../orders/digest.ts";
-import { decodeEvent, isPoison } from "../../orders/event.ts";
-import type { Order, Status } from "../../orders/order.ts";
+import { digestOf } from "../../orders/digest.ts";
+import { decodeEvent } from "../../orders/events/decode.ts";
+import type { Change, OrderEvent } from "../../orders/events/kinds.ts";
+import { isPoison } from "../../orders/events/poison.ts";
+import type { Order } from "../../orders/order.ts";
 
 export interface ReferenceOrder {
   readonly orderId: string;
   order: Order | undefined;
-  /** Statuses that wait for the create, in log order. */
-  held: Status[];
+  /** Changes that wait for the create, in log order. */
+  held: Change[];
   /** Of the events that counted. */
   readonly eventIds: Set<string>;
 }
@@ -16,8 +18,9 @@ export interface ReferenceOrder {
 const HELD_MAX = 100;
 
 /**
- * What one partition's log means, folded once more, record by record and without any of the order service's fold or storage: with it an
- * audit holds what the services have. It shares with them how a record's bytes are read (`orders/event.ts`) and what a digest is.
+ * What one partition's log means, folded once more, record by record and without any of the order service's fold or storage:
+ * with it an audit holds what the services have. It shares with them how a record's bytes are read (`orders/events/`) and
+ * what a digest is.
  */
 export class ReferenceFold {
   readonly orders = new Map<string, ReferenceOrder>();
@@ -36,39 +39,52 @@ export class ReferenceFold {
       this.deadLetters++;
       return;
     }
-    const one = this.orders.get(event.orderId) ?? {
-      orderId: event.orderId,
-      order: undefined,
-      held: [],
-      eventIds: new Set<string>(),
-    };
-    this.orders.set(event.orderId, one);
-    if (one.eventIds.has(event.eventId) || (event.type === "ORDER_CREATED" && one.order)) {
-      this.ignored++;
-      return;
+    const { orderId, eventId } = event;
+    const one = this.orders.get(orderId) ?? { orderId, order: undefined, held: [], eventIds: new Set<string>() };
+    this.orders.set(orderId, one);
+    if (one.eventIds.has(eventId)) this.ignored++;
+    else if (this.#counts(one, event)) one.eventIds.add(eventId);
+  }
+
+  /** Applies an event that did not count before. Returns whether it counts. */
+  #counts(one: ReferenceOrder, event: OrderEvent): boolean {
+    switch (event.type) {
+      case "ORDER_CREATED": {
+        if (one.order) {
+          this.ignored++;
+          return false;
+        }
+        let order = event.order;
+        for (const change of one.held) order = changed(order, change);
+        one.order = order;
+        one.held = [];
+        return true;
+      }
+      case "ORDER_STATUS_UPDATED":
+        return this.#changes(one, event);
     }
-    if (event.type === "ORDER_CREATED") {
-      const status = one.held.at(-1) ?? event.order.status;
-      one.order = { ...event.order, status };
-      one.held = [];
-    } else if (one.order) {
-      one.order = { ...one.order, status: event.status };
+  }
+
+  #changes(one: ReferenceOrder, change: Change): boolean {
+    if (one.order) {
+      one.order = changed(one.order, change);
     } else if (one.held.length < HELD_MAX) {
-      one.held.push(event.status);
+      one.held.push(change);
     } else {
       this.deadLetters++;
-      return;
+      return false;
     }
-    one.eventIds.add(event.eventId);
+    return true;
   }
 
   digest(): string {
-    let digest = 0;
-    for (const { orderId, order, held, eventIds } of this.orders.values()) {
-      if (order) digest = digestSum(digestSum(digest, createdFact(order)), statusFact(orderId, order.status));
-      digest = digestSum(digest, heldFact(orderId, held));
-      for (const eventId of eventIds) digest = digestSum(digest, eventFact(orderId, eventId));
-    }
-    return formatDigest(digest);
+    return digestOf(this.orders.values());
+  }
+}
+
+function changed(order: Order, change: Change): Order {
+  switch (change.type) {
+    case "ORDER_STATUS_UPDATED":
+      return { ...order, status: change.status };
   }
 }

@@ -1,6 +1,7 @@
 import { AppError } from "../../errors.ts";
-import { decodeEvent, isPoison, POISON_CODES } from "../../orders/event.ts";
-import { HELD_OVERFLOW } from "../../orders/order.ts";
+import { decodeEvent } from "../../orders/events/decode.ts";
+import { isPoison, POISON_CODES } from "../../orders/events/poison.ts";
+import { DEAD_OUTCOME_CODES } from "../../orders/outcomes.ts";
 import { isMadeAnew, type KnownTopic, madeAnew } from "../../log/read/comparing-reader.ts";
 import { DEAD_LETTER_HEADERS, UNDECODABLE_BATCH } from "../../log/record-headers.ts";
 import type { OperationEnvironment } from "../environment.ts";
@@ -38,7 +39,7 @@ export interface RedriveOrder {
 const LETTERS_MAX = 100_000;
 const SHOWN_MAX = 10;
 /** Those that this version of the program gives. */
-const LETTER_REASONS = [...POISON_CODES, HELD_OVERFLOW, UNDECODABLE_BATCH];
+const LETTER_REASONS = [...POISON_CODES, ...DEAD_OUTCOME_CODES, UNDECODABLE_BATCH];
 
 /** A letter and what is to become of it. */
 interface Planned {

@@ -1,5 +1,7 @@
 import type { LogRecord } from "../../log/port.ts";
-import { decodeEvent, EVENT_TYPES, isPoison } from "../../orders/event.ts";
+import { decodeEvent } from "../../orders/events/decode.ts";
+import { EVENT_TYPES } from "../../orders/events/kinds.ts";
+import { isPoison } from "../../orders/events/poison.ts";
 import type { KnownTopic } from "../../log/read/comparing-reader.ts";
 import { Arrivals } from "../move/arrivals.ts";
 import { type Arrived, comparePartition, type Expected, type PartitionComparison } from "../compare/comparison.ts";

@@ -1,3 +1,4 @@
+import { EVENT_HEADERS } from "../../log/record-headers.ts";
 import type { Header, LogRecord } from "../../log/port.ts";
 
 /** Which records of a topic are meant. What is undefined selects all. */
@@ -28,7 +29,7 @@ export function headerText(headers: readonly Header[], name: string): string | u
 }
 
 export function eventType(record: LogRecord): string | undefined {
-  const inHeader = headerText(record.headers(), "ce_type");
+  const inHeader = headerText(record.headers(), EVENT_HEADERS.type);
   if (inHeader !== undefined) return inHeader;
   try {
     const event: unknown = JSON.parse(record.value?.toString() ?? "");

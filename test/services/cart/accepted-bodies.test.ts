@@ -13,8 +13,11 @@ import { HttpRequest } from "../../../src/http/http-request.ts";
 import { UnreadBodies } from "../../../src/http/unread-bodies.ts";
 import type { Appender } from "../../../src/log/append/appender.ts";
 import type { NewRecord } from "../../../src/log/port.ts";
-import { decodeEvent, encodeEvent, EVENT_BYTES_MAX, isPoison } from "../../../src/orders/event.ts";
-import { isEventId, isName, NAME_PATTERN, PLAIN_NAME_PATTERN, STATUSES } from "../../../src/orders/order.ts";
+import { decodeEvent, EVENT_BYTES_MAX } from "../../../src/orders/events/decode.ts";
+import { encodeEvent } from "../../../src/orders/events/encode.ts";
+import { isPoison } from "../../../src/orders/events/poison.ts";
+import { isEventId, isName, NAME_PATTERN, PLAIN_NAME_PATTERN } from "../../../src/orders/names.ts";
+import { STATUSES } from "../../../src/orders/order.ts";
 
 /** The cart's commands on a log that takes everything; what they append is kept. `isKnown`: whether the orders asked for exist. */
 function cart(isKnown: boolean) {

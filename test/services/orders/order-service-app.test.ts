@@ -46,7 +46,12 @@ class FakeView implements OrdersView {
   rowsAfter(after: string, limit: number): OrderRow[] {
     return this.orderIdsAfter(after, limit).map((orderId) => {
       const known = this.orders.get(orderId);
-      return { orderId, order: known, held: known ? [] : ["pending"], eventIds: [`e-${orderId}`] };
+      return {
+        orderId,
+        order: known,
+        held: known ? [] : [{ type: "ORDER_STATUS_UPDATED", status: "pending" }],
+        eventIds: [`e-${orderId}`],
+      };
     });
   }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { NewHeader, NewRecord } from "../../../src/log/port.ts";
 import { noFaults } from "../../log/memory/memory-log.ts";
-import { encodeEvent } from "../../../src/orders/event.ts";
+import { encodeEvent } from "../../../src/orders/events/encode.ts";
 import { planRedrive } from "../../../src/tools/redrive/redrive.ts";
 import { runRedrive } from "../../../src/tools/redrive/redrive-command.ts";
 import { updated } from "../../runtime/rig.ts";

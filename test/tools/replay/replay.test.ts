@@ -5,7 +5,7 @@ import { systemClock } from "../../../src/system/clock.ts";
 import { AppError } from "../../../src/errors.ts";
 import type { NewRecord } from "../../../src/log/port.ts";
 import { noFaults } from "../../log/memory/memory-log.ts";
-import { encodeEvent } from "../../../src/orders/event.ts";
+import { encodeEvent } from "../../../src/orders/events/encode.ts";
 import { PlanFile } from "../../../src/tools/files/plan-file.ts";
 import { runReplay } from "../../../src/tools/replay/replay-command.ts";
 import { created, updated } from "../../runtime/rig.ts";

@@ -3,11 +3,11 @@ import { documentOperations } from "../../../api/document-operations.ts";
 import { healthOperations } from "../../../api/health-operations.ts";
 import type { Operation, ServiceApi } from "../../../api/openapi.ts";
 import type { ErrorCode } from "../../../errors.ts";
-import { orderIdOnWire } from "../../../orders/event-schema.ts";
+import { orderIdSchema } from "../../../orders/events/fields.ts";
 import { createOrderBody, updateOrderBody } from "./requests.ts";
 
 const published = (title: string, message: string): TSchema =>
-  Type.Object({ message: Type.Literal(message), orderId: orderIdOnWire }, { title });
+  Type.Object({ message: Type.Literal(message), orderId: orderIdSchema }, { title });
 
 const errors: readonly ErrorCode[] = [
   "NOT_JSON",

@@ -2,15 +2,8 @@ import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler";
 import { AppError } from "../../../errors.ts";
 import { MONEY_HUNDREDTHS_MAX, formatMoney, parseMoney, sumOfLines } from "../../../orders/money.ts";
-import {
-  CURRENCIES,
-  ID_CHARS_MAX,
-  ITEMS_MAX,
-  type Item,
-  PLAIN_NAME_PATTERN,
-  QUANTITY_MAX,
-  STATUSES,
-} from "../../../orders/order.ts";
+import { ID_CHARS_MAX, PLAIN_NAME_PATTERN } from "../../../orders/names.ts";
+import { CURRENCIES, ITEMS_MAX, type Item, QUANTITY_MAX, STATUSES } from "../../../orders/order.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../../../orders/order-id.ts";
 import type { CreateOrder, UpdateStatus } from "../commands/commands.ts";
 

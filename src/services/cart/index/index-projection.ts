@@ -1,12 +1,12 @@
 import type { Database } from "bun:sqlite";
 import type { LogRecord } from "../../../log/port.ts";
-import { decodeEvent, isPoison, type OrderEvent } from "../../../orders/event.ts";
+import { EVENT_HEADERS } from "../../../log/record-headers.ts";
+import { decodeEvent } from "../../../orders/events/decode.ts";
+import { kindOf } from "../../../orders/events/kinds.ts";
+import { isPoison } from "../../../orders/events/poison.ts";
 import type { DeadLetterReason, Projection, ProjectionStore } from "../../../runtime/projection.ts";
 import type { Outcomes } from "../../../telemetry/meters.ts";
 import type { OwnCreates } from "./own-creates.ts";
-
-/** On an event appended for a request with an `Idempotency-Key`: a digest of the request. The event's id is the key's. */
-export const FINGERPRINT_HEADER = "idempotency-fingerprint";
 
 /**
  * The same key gives the same event id in every cart: a UUID of version 8 (RFC 9562) from the key's SHA-256. Events of requests without
@@ -102,20 +102,21 @@ class IndexStore implements ProjectionStore<IndexView> {
     // What this cart wrote itself was checked before it was appended.
     const own = this.ownCreates.recognise(record);
     if (own) {
-      this.#note(own, "ORDER_CREATED", record);
+      this.#note(own, true, record);
       return undefined;
     }
     const event = decodeEvent(record.key, record.value);
     if (isPoison(event)) return { code: event.poison, detail: event.detail };
-    if (event.type === "ORDER_CREATED") this.ownCreates.noteRead(event.orderId, event.eventId);
-    this.#note(event, event.type, record);
+    const { isCreate } = kindOf(event);
+    if (isCreate) this.ownCreates.noteRead(event.orderId, event.eventId);
+    this.#note(event, isCreate, record);
     return undefined;
   }
 
-  #note({ orderId, eventId }: { orderId: string; eventId: string }, type: OrderEvent["type"], record: LogRecord): void {
-    if (type === "ORDER_CREATED") this.#created.push({ orderId, offset: record.offset, eventId });
+  #note({ orderId, eventId }: { orderId: string; eventId: string }, isCreate: boolean, record: LogRecord): void {
+    if (isCreate) this.#created.push({ orderId, offset: record.offset, eventId });
     if (!isKeyedEventId(eventId)) return;
-    const fingerprint = record.headers().find(([name]) => name === FINGERPRINT_HEADER)?.[1];
+    const fingerprint = record.headers().find(([name]) => name === EVENT_HEADERS.fingerprint)?.[1];
     if (fingerprint)
       this.#keyed.push({ eventId, fingerprint: Buffer.from(fingerprint).toString(), orderId, offset: record.offset });
   }

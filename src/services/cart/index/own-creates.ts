@@ -1,5 +1,5 @@
 import type { LogRecord } from "../../../log/port.ts";
-import { isEncodedEvent } from "../../../orders/event.ts";
+import { isEncodedEvent } from "../../../orders/events/encode.ts";
 import type { Position } from "../commands/commands.ts";
 
 /** Where the log has a create, and which leader acknowledged it. */

@@ -2,7 +2,6 @@ import { AppError } from "../../../errors.ts";
 import type { HttpRequest } from "../../../http/http-request.ts";
 import type { InFlight } from "../../../http/in-flight.ts";
 import type { Route } from "../../../http/service.ts";
-import { formatMoney } from "../../../orders/money.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../../../orders/order-id.ts";
 import { type DeadLetterCursor, deadLetterPage, parseDeadLetterCursor } from "../dead-letters/dead-letter-listing.ts";
 import type { LogScans } from "../query/log-scan.ts";
@@ -68,8 +67,7 @@ export const historyRoutes = (options: HistoryRoutesOptions): Route[] => {
   ];
 };
 
-const eventBody = ({ total_hundredths, ...event }: TimelineEvent): object =>
-  total_hundredths === undefined ? event : { ...event, totalAmount: Number(formatMoney(total_hundredths)) };
+const eventBody = ({ shown, ...event }: TimelineEvent): object => ({ ...event, ...shown });
 
 const limitOf = (request: HttpRequest, limit_default: number, limit_max: number): number => {
   const limit = request.parameter("limit") ?? String(limit_default);

@@ -1,14 +1,17 @@
-import { HELD_UPDATES_MAX, initialState, type Order, type OrderState, type Status } from "../../../orders/order.ts";
+import { readChange, writeChange } from "../../../orders/events/kinds.ts";
+import { initialState, type OrderState } from "../../../orders/fold.ts";
+import type { Order, OrderWithoutItems } from "../../../orders/order.ts";
+import { HELD_UPDATES_MAX } from "../../../orders/outcomes.ts";
 
 /**
- * Where an order's timeline goes on, and what its events before that made of it, so that what becomes of the next one can be told without
- * reading them again. It is the client's to carry: nothing is kept here for it, and any instance can go on. It is not signed, since who
- * changes it deceives nobody else.
+ * Where an order's timeline goes on, and what its events before that made of it, so that what becomes of the next one can be
+ * told without reading them again. It is the client's to carry: nothing is kept here for it, and any instance can go on. It
+ * is not signed, since who changes it deceives nobody else.
  */
 export interface TimelineCursor {
   readonly partition: number;
   readonly offset: number;
-  /** Its order holds nothing true but that it is there, and its held updates nothing but how many there are: no outcome depends on more. */
+  /** All that an outcome may depend on: the order without its items (it has none here), and the changes that wait. */
   readonly state: OrderState;
   /** Of the ids of the events that counted, 48 bits each: among 1,000 ids the odds of two alike are one in 500 million. */
   readonly counted: ReadonlySet<number>;
@@ -20,33 +23,52 @@ const HASH_BYTES = 6;
 
 export const eventIdHash = (eventId: string): number => Number(BigInt.asUintN(HASH_BYTES * 8, Bun.hash.xxHash64(eventId)));
 
-/** `3.1712.1.0.Ab3d…`: partition, offset, whether the order is created, how many updates are held, the ids' hashes. */
+/** `3.1712.eyJv….Ab3d…`: partition, offset, the state as JSON, the ids' hashes; the last two in Base64 for URLs. */
 export function formatCursor({ partition, offset, state, counted }: TimelineCursor): string {
   const hashes = Buffer.alloc(counted.size * HASH_BYTES);
   let at = 0;
   for (const hash of counted) at = hashes.writeUIntBE(hash, at, HASH_BYTES);
-  return `${partition}.${offset}.${state.order ? 1 : 0}.${state.held.length}.${hashes.toString("base64url")}`;
+  const { order, held } = state;
+  const carried: Carried = { ...(order && { order: withoutItems(order) }), held: held.map(writeChange) };
+  const text = Buffer.from(JSON.stringify(carried)).toString("base64url");
+  return `${partition}.${offset}.${text}.${hashes.toString("base64url")}`;
 }
 
 /** Undefined where it is none. */
 export function parseCursor(orderId: string, text: string): TimelineCursor | undefined {
-  const match = /^([0-9]{1,9})\.([0-9]{1,15})\.([01])\.([0-9]{1,3})\.([A-Za-z0-9_-]{0,8100})$/.exec(text);
-  const [, partition, offset, isCreated, held, encoded = ""] = match ?? [];
+  const match = /^([0-9]{1,9})\.([0-9]{1,15})\.([A-Za-z0-9_-]{1,6000})\.([A-Za-z0-9_-]{0,8100})$/.exec(text);
+  const [, partition, offset, carried = "", encoded = ""] = match ?? [];
+  const state = match ? parseState(orderId, carried) : undefined;
   const hashes = Buffer.from(encoded, "base64url");
-  if (!match || Number(held) > HELD_UPDATES_MAX || hashes.length % HASH_BYTES !== 0) return undefined;
+  if (!state || hashes.length % HASH_BYTES !== 0) return undefined;
   const counted = new Set<number>();
   for (let at = 0; at < hashes.length; at += HASH_BYTES) counted.add(hashes.readUIntBE(at, HASH_BYTES));
-  const order = isCreated === "1" ? someOrder(orderId) : undefined;
-  const state = { ...initialState, order, held: Array.from({ length: Number(held) }, (): Status => "new") };
   return { partition: Number(partition), offset: Number(offset), state, counted };
 }
 
-const someOrder = (orderId: string): Order => ({
-  orderId,
-  customerId: "",
-  orderDate: "",
-  items: [],
-  total_hundredths: 0,
-  currency: "",
-  status: "new",
-});
+interface Carried {
+  readonly order?: OrderWithoutItems;
+  readonly held: readonly string[];
+}
+
+const withoutItems = ({ items: _, ...order }: Order): OrderWithoutItems => order;
+
+function parseState(orderId: string, text: string): OrderState | undefined {
+  const carried = parseCarried(Buffer.from(text, "base64url"));
+  if (!carried) return undefined;
+  const held = carried.held.flatMap((word) => readChange(word) ?? []);
+  if (held.length !== carried.held.length || held.length > HELD_UPDATES_MAX) return undefined;
+  const order = carried.order && { ...carried.order, orderId, items: [] };
+  return { ...initialState, order, held };
+}
+
+function parseCarried(bytes: Buffer): Carried | undefined {
+  try {
+    const carried = JSON.parse(bytes.toString()) as Partial<Carried> | null;
+    const areWords = Array.isArray(carried?.held) && carried.held.every((word) => typeof word === "string");
+    const isOrder = carried?.order === undefined || (typeof carried.order === "object" && carried.order !== null);
+    return areWords && isOrder ? (carried as Carried) : undefined;
+  } catch {
+    return undefined;
+  }
+}

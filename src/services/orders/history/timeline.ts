@@ -2,16 +2,11 @@ import { AppError } from "../../../errors.ts";
 import type { LogRecord } from "../../../log/port.ts";
 import { REDRIVE_HEADERS, REPLAY_HEADERS } from "../../../log/record-headers.ts";
 import { timeText } from "../../../log/timestamp.ts";
-import { decodeEvent, isPoison } from "../../../orders/event.ts";
-import {
-  evolve,
-  HELD_OVERFLOW,
-  HELD_UPDATES_MAX,
-  initialState,
-  type OrderState,
-  type Outcome,
-  type Status,
-} from "../../../orders/order.ts";
+import { decodeEvent } from "../../../orders/events/decode.ts";
+import { kindOf } from "../../../orders/events/kinds.ts";
+import { isPoison } from "../../../orders/events/poison.ts";
+import { evolve, initialState, type OrderState } from "../../../orders/fold.ts";
+import { factsOf, type Outcome } from "../../../orders/outcomes.ts";
 import type { PartitionView } from "../../../runtime/projection.ts";
 import type { LogScan, Scans } from "../query/log-scan.ts";
 import type { OrdersView } from "../query/queries.ts";
@@ -29,10 +24,8 @@ export interface TimelineEvent {
   readonly outcome: TimelineOutcome;
   readonly eventId?: string;
   readonly type?: string;
-  readonly status?: Status;
-  /** The total in hundredths. */
-  readonly total_hundredths?: number;
-  readonly currency?: string;
+  /** What its kind tells of it. */
+  readonly shown?: Readonly<Record<string, unknown>>;
   /** Of a held update: the create has not come yet. */
   readonly isWaiting?: boolean;
   /** Of a create: how many held updates it had applied. */
@@ -175,7 +168,8 @@ class TimelineFold {
     const heldBefore = this.state.held.length;
     const hash = eventIdHash(eventId);
     const { state, outcome } = evolve(this.state, event, () => this.counted.has(hash));
-    if (state !== this.state) this.counted.add(hash);
+    const { isKept, deadLetter } = factsOf(outcome);
+    if (isKept) this.counted.add(hash);
     // The ids are kept as hashes, also within a page, so that pages of any size say the same.
     this.state = { ...state, eventIds: initialState.eventIds };
     return {
@@ -183,14 +177,10 @@ class TimelineFold {
       outcome,
       eventId,
       type,
-      ...(event.type === "ORDER_CREATED"
-        ? { status: event.order.status, total_hundredths: event.order.total_hundredths, currency: event.order.currency }
-        : { status: event.status }),
+      shown: kindOf(event).show(event),
       ...(outcome === "held" ? { isWaiting: this.isWaiting } : {}),
       ...(outcome === "created" ? { heldApplied: heldBefore } : {}),
-      ...(outcome === "held-overflow"
-        ? { reason: HELD_OVERFLOW, detail: `${HELD_UPDATES_MAX} updates of ${orderId} already waited for its create` }
-        : {}),
+      ...(deadLetter && { reason: deadLetter.code, detail: deadLetter.detail(orderId) }),
     };
   }
 }

@@ -5,7 +5,8 @@ import { Places } from "../../../http/places.ts";
 import type { Route } from "../../../http/service.ts";
 import type { PartitionView } from "../../../runtime/projection.ts";
 import { OperatorGuard, type OperatorGuardOptions } from "./operator-guard.ts";
-import { orderJson } from "../query/order-json.ts";
+import { writeChange } from "../../../orders/events/kinds.ts";
+import { orderJson } from "../../../orders/order.ts";
 import { Turns } from "../query/order-listing.ts";
 import type { OrderPartitions, OrderRow, OrdersView } from "../query/queries.ts";
 
@@ -79,7 +80,7 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
     const orders = page.map(
       ({ orderId, order, held, eventIds }) =>
         `{"orderId":${JSON.stringify(orderId)},"order":${order ? orderJson(order) : "null"}` +
-        `,"held":${JSON.stringify(held)},"eventIds":${JSON.stringify(eventIds)}}`,
+        `,"held":${JSON.stringify(held.map(writeChange))},"eventIds":${JSON.stringify(eventIds)}}`,
     );
     return new Response(`{"partition":${partition},"offset":${nextOffset},"orders":[${orders.join(",")}]}`, { headers });
   };

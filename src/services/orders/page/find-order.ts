@@ -1,3 +1,5 @@
+import { eventWords } from "../../../orders/events/words.ts" with { type: "macro" };
+import { OUTCOMES } from "../../../orders/outcomes.ts";
 import type { TimelineEvent } from "../history/timeline.ts";
 import { byId, h, setText } from "./elements.ts";
 import { count, dateAndTime, plural } from "./format.ts";
@@ -16,7 +18,8 @@ interface OrderDetails {
   readonly shippingCost: number;
 }
 
-type ShownEvent = TimelineEvent & { readonly totalAmount?: number };
+/** As an answer has it, with what its kind shows among its members. */
+type ShownEvent = TimelineEvent & Readonly<Record<string, unknown>>;
 
 interface TimelineAnswer {
   readonly orderId: string;
@@ -153,23 +156,20 @@ async function showTimeline(host: HTMLElement, orderId: string, init: RequestIni
   await guarded(readOn);
 }
 
-const OUTCOMES: Readonly<Record<TimelineEvent["outcome"], string>> = {
-  created: "created the order",
-  updated: "applied",
-  held: "held",
-  duplicate: "duplicate: its id counted before, nothing changed",
-  "already-created": "ignored: the order was created before",
-  "held-overflow": "dead letter: too many updates waited already",
-  poison: "dead letter",
-};
+/** By type of event. Bun puts them in when it bundles the page. */
+const WORDS = eventWords();
+
+/** The words of the event's kind, with what it shows of itself put in. */
+function wordsOf(event: ShownEvent): string {
+  const words = event.type === undefined ? undefined : WORDS[event.type];
+  return words === undefined ? "no event" : words.replace(/\{(\w+)\}/g, (_, member: string) => shownMember(event[member]));
+}
+
+/** A number is an amount of money. */
+const shownMember = (value: unknown): string =>
+  typeof value === "number" ? value.toLocaleString("en-US", { minimumFractionDigits: 2 }) : String(value);
 
 function shownEvent(event: ShownEvent): HTMLElement {
-  const what =
-    event.type === "ORDER_CREATED"
-      ? `create, ${event.totalAmount?.toLocaleString("en-US", { minimumFractionDigits: 2 })} ${event.currency ?? ""}`
-      : event.status === undefined
-        ? "no event"
-        : `update to ${event.status}`;
   const notes = [outcomeOf(event)];
   if (event.replayId !== undefined) notes.push(`by replay ${event.replayId}`);
   if (event.redrives !== undefined) notes.push(`redriven ${plural(event.redrives, "time", "times")}`);
@@ -179,7 +179,7 @@ function shownEvent(event: ShownEvent): HTMLElement {
     { "data-outcome": event.outcome, title: event.eventId === undefined ? "" : `event id ${event.eventId}` },
     h("time", { datetime: event.time }, dateAndTime(event.time)),
     h("span", { class: "place" }, `${event.partition}:${count(event.offset)}`),
-    h("span", { class: "what" }, what),
+    h("span", { class: "what" }, wordsOf(event)),
     h("span", { class: "outcome" }, notes.join("; ")),
   );
 }
@@ -188,5 +188,5 @@ function outcomeOf({ outcome, isWaiting, heldApplied }: ShownEvent): string {
   if (outcome === "held") return isWaiting ? "held: waits for the create" : "held, then applied with the create";
   if (outcome === "created" && heldApplied)
     return `created the order, with ${plural(heldApplied, "held update", "held updates")} applied`;
-  return OUTCOMES[outcome];
+  return outcome === "poison" ? "dead letter" : OUTCOMES[outcome].words;
 }

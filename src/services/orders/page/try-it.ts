@@ -1,10 +1,10 @@
+import { STATUSES } from "../../../orders/order.ts";
 import type { LiveAbout } from "../live/live-figures.ts";
 import { byId, h } from "./elements.ts";
 import { count, milliseconds } from "./format.ts";
 import { command } from "./dead-letters.ts";
 import { ask, problem } from "./problem.ts";
 
-const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cancelled"];
 const STEPS_MAX = 8;
 
 export interface TryItOptions {

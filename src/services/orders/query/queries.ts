@@ -1,6 +1,7 @@
 import { AppError, isAppError } from "../../../errors.ts";
 import type { LogPosition } from "../../../http/headers.ts";
-import type { Order, Status } from "../../../orders/order.ts";
+import type { Change } from "../../../orders/events/kinds.ts";
+import type { Order } from "../../../orders/order.ts";
 import { endOfLog, type HeldPartitions, type PartitionView } from "../../../runtime/projection.ts";
 
 /** What the order service asks of one partition's committed rows. Synchronous; throws STORE_FAILED. */
@@ -26,8 +27,8 @@ export interface OrderCounts {
 export interface OrderRow {
   readonly orderId: string;
   readonly order: Order | undefined;
-  /** Statuses of the updates that wait for the create, in log order. */
-  readonly held: readonly Status[];
+  /** The changes that wait for the create, in log order. */
+  readonly held: readonly Change[];
   /** Of the events that counted; in no order. */
   readonly eventIds: readonly string[];
 }

@@ -1,21 +1,25 @@
 import type { Database } from "bun:sqlite";
 import type { LogRecord } from "../../../log/port.ts";
-import { createdFact, DIGEST_MODULUS, digestSum, eventFact, formatDigest, heldFact, statusFact } from "../../../orders/digest.ts";
-import { decodeEvent, isPoison } from "../../../orders/event.ts";
-import {
-  evolve,
-  HELD_OVERFLOW,
-  HELD_UPDATES_MAX,
-  initialState,
-  type Item,
-  type OrderState,
-  type Outcome,
-  type Status,
-} from "../../../orders/order.ts";
+import { changedFacts, DIGEST_MODULUS, digestSum, eventFact, formatDigest, heldFact } from "../../../orders/digest.ts";
+import { decodeEvent } from "../../../orders/events/decode.ts";
+import { isPoison } from "../../../orders/events/poison.ts";
+import { evolve, initialState, type OrderState } from "../../../orders/fold.ts";
+import { factsOf, RECORD_COUNTS, type RecordCount } from "../../../orders/outcomes.ts";
 import type { DeadLetterReason, Projection, ProjectionStore } from "../../../runtime/projection.ts";
-import { damagedRow } from "../../../runtime/store/store.ts";
 import type { Outcomes } from "../../../telemetry/meters.ts";
 import type { OrderCounts, OrderRow, OrdersView } from "../query/queries.ts";
+import {
+  changingValues,
+  hasLasted,
+  INSERT_ROW,
+  ORDERS_TABLE,
+  type Row,
+  ROW_COLUMNS,
+  rowValues,
+  stateOfRow,
+  UPDATE_CHANGING,
+  UPDATE_ROW,
+} from "./order-row.ts";
 
 /**
  * An order is one row: what it is, the updates held until its create, and the ids of its newest events, so that a batch reads and
@@ -28,11 +32,7 @@ export const orderProjection: Projection<OrdersView> = {
   name: "orders",
   version: 3,
   schema: `
-    CREATE TABLE orders (
-      order_id TEXT PRIMARY KEY,
-      customer_id TEXT, order_date TEXT, items TEXT, total_hundredths INTEGER, currency TEXT, status TEXT,
-      held TEXT NOT NULL, event_ids TEXT NOT NULL, spilled INTEGER NOT NULL
-    ) STRICT;
+    ${ORDERS_TABLE}
     CREATE TABLE spilled_event_ids (
       order_id TEXT NOT NULL, event_id TEXT NOT NULL, PRIMARY KEY (order_id, event_id)
     ) STRICT, WITHOUT ROWID;
@@ -40,19 +40,6 @@ export const orderProjection: Projection<OrdersView> = {
     INSERT INTO digest VALUES (1, 0);`,
   open: (db) => new OrderStore(db),
 };
-
-type Row = [
-  order_id: string,
-  customer_id: string | null,
-  order_date: string,
-  items: string,
-  total_hundredths: number,
-  currency: string,
-  status: Status,
-  held: string,
-  event_ids: string,
-  spilled: number,
-];
 
 interface Touched {
   state: OrderState;
@@ -63,9 +50,7 @@ interface Touched {
   newlySpilled: string[];
 }
 
-const noOutcomes = () => ({ applied: 0, held: 0, duplicate: 0, ignored: 0, dead: 0 });
-
-const COLUMNS = "order_id, customer_id, order_date, items, total_hundredths, currency, status, held, event_ids, spilled";
+const noCounts = () => Object.fromEntries(RECORD_COUNTS.map((count) => [count, 0])) as Record<RecordCount, number>;
 
 class OrderStore implements ProjectionStore<OrdersView> {
   readonly view: OrdersView;
@@ -73,12 +58,12 @@ class OrderStore implements ProjectionStore<OrdersView> {
   /** The facts of the events that counted since the last flush. */
   #counted = 0;
   /** Of the records folded since the last flush. */
-  #outcomes = noOutcomes();
+  #outcomes = noCounts();
   #news: LogRecord[] = [];
   readonly #select;
   readonly #insert;
   readonly #update;
-  readonly #updateStatus;
+  readonly #updateChanging;
   readonly #isSpilled;
   readonly #spilled;
   readonly #spill;
@@ -92,12 +77,10 @@ class OrderStore implements ProjectionStore<OrdersView> {
   constructor(db: Database) {
     // Only rows with held updates are in it, so it costs the others nothing. A store from before it was there gets it here.
     db.run("CREATE INDEX IF NOT EXISTS orders_with_held ON orders (order_id) WHERE held <> ''");
-    this.#select = db.query<Row, [string]>(`SELECT ${COLUMNS} FROM orders WHERE order_id = ?`);
-    this.#insert = db.query(`INSERT INTO orders (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-    this.#update =
-      db.query(`UPDATE orders SET customer_id = ?2, order_date = ?3, items = ?4, total_hundredths = ?5, currency = ?6,
-      status = ?7, held = ?8, event_ids = ?9, spilled = ?10 WHERE order_id = ?1`);
-    this.#updateStatus = db.query("UPDATE orders SET status = ?, event_ids = ?, spilled = ? WHERE order_id = ?");
+    this.#select = db.query<Row, [string]>(`SELECT ${ROW_COLUMNS} FROM orders WHERE order_id = ?`);
+    this.#insert = db.query(INSERT_ROW);
+    this.#update = db.query(UPDATE_ROW);
+    this.#updateChanging = db.query(UPDATE_CHANGING);
     this.#isSpilled = db.query("SELECT 1 FROM spilled_event_ids WHERE order_id = ? AND event_id = ?");
     this.#spilled = db.query<[string], [string]>("SELECT event_id FROM spilled_event_ids WHERE order_id = ?");
     this.#spill = db.query("INSERT INTO spilled_event_ids VALUES (?, ?)");
@@ -141,13 +124,12 @@ class OrderStore implements ProjectionStore<OrdersView> {
       known.spilled === 0 ? undefined : (eventId) => this.#wasSpilled(orderId, known, eventId),
     );
     known.state = state;
-    this.#count(outcome);
+    const { isKept, isReadable, count, deadLetter } = factsOf(outcome);
+    this.#outcomes[count]++;
     if (state.eventIds.length > EVENT_IDS_CHARS_MAX) spillEventIds(known);
-    if (outcome === "created" || outcome === "updated") this.#news[this.#news.length === 0 ? 0 : 1] = record;
-    if (outcome === "created" || outcome === "updated" || outcome === "held")
-      this.#counted = digestSum(this.#counted, eventFact(orderId, event.eventId));
-    if (outcome !== "held-overflow") return undefined;
-    return { code: HELD_OVERFLOW, detail: `${HELD_UPDATES_MAX} updates of ${orderId} already wait for its create` };
+    if (isReadable) this.#news[this.#news.length === 0 ? 0 : 1] = record;
+    if (isKept) this.#counted = digestSum(this.#counted, eventFact(orderId, event.eventId));
+    return deadLetter && { code: deadLetter.code, detail: deadLetter.detail(orderId) };
   }
 
   get news(): readonly LogRecord[] {
@@ -171,21 +153,10 @@ class OrderStore implements ProjectionStore<OrdersView> {
       const { order, held, eventIds } = state;
       waiting += held.length - (before?.held.length ?? 0);
       if (order && !before?.order) orders++;
-      if (before?.order && order) this.#updateStatus.run(order.status, eventIds, spilled, orderId);
-      else {
-        (before ? this.#update : this.#insert).run(
-          orderId,
-          order?.customerId ?? null,
-          order?.orderDate ?? null,
-          order ? encodeItems(order.items) : null,
-          order?.total_hundredths ?? null,
-          order?.currency ?? null,
-          order?.status ?? null,
-          held.length === 0 ? "" : held.join(" "),
-          eventIds,
-          spilled,
-        );
-      }
+      if (before?.order && order && hasLasted(before.order, order))
+        this.#updateChanging.run(...changingValues(order, eventIds, spilled));
+      else if (before) this.#update.run(...rowValues(state, spilled), orderId);
+      else this.#insert.run(orderId, ...rowValues(state, spilled));
     }
     if (digest !== 0) this.#addToDigest.run(digest);
     const counts = this.#counts;
@@ -197,7 +168,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
   reset(): void {
     this.#touched = new Map();
     this.#counted = 0;
-    this.#outcomes = noOutcomes();
+    this.#outcomes = noCounts();
     this.#news = [];
     this.#counts = undefined;
   }
@@ -209,24 +180,10 @@ class OrderStore implements ProjectionStore<OrdersView> {
     return { orders: rows - rowsWithHeld, held };
   }
 
-  /** Under what each outcome is counted. */
-  #count(outcome: Outcome): void {
-    if (outcome === "created" || outcome === "updated") this.#outcomes.applied++;
-    else if (outcome === "held") this.#outcomes.held++;
-    else if (outcome === "duplicate") this.#outcomes.duplicate++;
-    else if (outcome === "already-created") this.#outcomes.ignored++;
-    else this.#outcomes.dead++;
-  }
-
   #load(orderId: string): Touched | undefined {
     const row = this.#select.values(orderId)[0] as Row | undefined;
     if (!row) return undefined;
-    const [, customerId, orderDate, items, total_hundredths, currency, status, held, eventIds, spilled] = row;
-    const order =
-      customerId === null
-        ? undefined
-        : { orderId, customerId, orderDate, items: decodeItems(orderId, items), total_hundredths, currency, status };
-    const state = { order, held: held === "" ? initialState.held : (held.split(" ") as Status[]), eventIds };
+    const { state, spilled } = stateOfRow(row);
     return { state, before: state, spilled, newlySpilled: [] };
   }
 
@@ -241,17 +198,11 @@ class OrderStore implements ProjectionStore<OrdersView> {
   }
 }
 
-/** What a change of an order adds to the digest, beside the events that made it. */
+/** What a change of an order's state adds to the digest, beside the events that made it. */
 function changeOf(orderId: string, before: OrderState, after: OrderState): number {
-  let change = 0;
-  if (before.order?.status !== after.order?.status) {
-    if (before.order) change = digestSum(change, -statusFact(orderId, before.order.status));
-    if (after.order) change = digestSum(change, statusFact(orderId, after.order.status));
-  }
-  if (!before.order && after.order) change = digestSum(change, createdFact(after.order));
-  if (before.held !== after.held)
-    change = digestSum(digestSum(change, heldFact(orderId, after.held)), -heldFact(orderId, before.held));
-  return change;
+  const change = after.order && after.order !== before.order ? changedFacts(before.order, after.order) : 0;
+  if (before.held === after.held) return change;
+  return digestSum(digestSum(change, heldFact(orderId, after.held)), -heldFact(orderId, before.held));
 }
 
 function spillEventIds(touched: Touched): void {
@@ -259,19 +210,4 @@ function spillEventIds(touched: Touched): void {
   touched.newlySpilled.push(...eventIds);
   touched.spilled += eventIds.length;
   touched.state = { ...touched.state, eventIds: initialState.eventIds };
-}
-
-const encodeItems = (items: readonly Item[]): string =>
-  JSON.stringify(items.map((item) => [item.itemId, item.quantity, item.price_hundredths]));
-
-function decodeItems(orderId: string, items: string): Item[] {
-  try {
-    return (JSON.parse(items) as [string, number, number][]).map(([itemId, quantity, price_hundredths]) => ({
-      itemId,
-      quantity,
-      price_hundredths,
-    }));
-  } catch (e) {
-    throw damagedRow(`the items of ${orderId}`, e);
-  }
 }

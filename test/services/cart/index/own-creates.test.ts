@@ -3,7 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { indexProjection } from "../../../../src/services/cart/index/index-projection.ts";
 import { OwnCreates } from "../../../../src/services/cart/index/own-creates.ts";
 import type { LogRecord } from "../../../../src/log/port.ts";
-import { encodeEvent, type OrderEvent } from "../../../../src/orders/event.ts";
+import { encodeEvent } from "../../../../src/orders/events/encode.ts";
+import type { OrderEvent } from "../../../../src/orders/events/kinds.ts";
 
 const create = (orderId: string, eventId: string, itemId = "ITEM-1"): string => {
   const timestamp = "2026-11-22T21:42:39.413Z";

@@ -7,9 +7,12 @@ import { serviceApp } from "../../../../src/http/service.ts";
 import { HttpRequest } from "../../../../src/http/http-request.ts";
 import { GUESS_WINDOW_MS, GUESSES_MAX, OperatorGuard } from "../../../../src/services/orders/operator/operator-guard.ts";
 import { operatorRoutes, ROW_PAGES_MAX } from "../../../../src/services/orders/operator/operator-routes.ts";
+import type { Change } from "../../../../src/orders/events/kinds.ts";
+import type { Status } from "../../../../src/orders/order.ts";
 import type { OrderPartitions, OrderRow } from "../../../../src/services/orders/query/queries.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 
+const status = (to: Status): Change => ({ type: "ORDER_STATUS_UPDATED", status: to });
 const TOKEN = "night-shift-7";
 
 const rows: OrderRow[] = [
@@ -27,7 +30,7 @@ const rows: OrderRow[] = [
     held: [],
     eventIds: ["e1"],
   },
-  { orderId: "ORD-2", order: undefined, held: ["shipped", "pending"], eventIds: ["e2", "e3"] },
+  { orderId: "ORD-2", order: undefined, held: [status("shipped"), status("pending")], eventIds: ["e2", "e3"] },
 ];
 
 const servers: RunningService[] = [];

@@ -1,0 +1,63 @@
+import { type TSchema, Type } from "@sinclair/typebox";
+import type { ChangeKind, CreateKind } from "./event-kind.ts";
+import { orderCreated } from "./order-created.ts";
+import { orderStatusUpdated } from "./order-status-updated.ts";
+import type { Poison } from "./poison.ts";
+
+/**
+ * Every kind of event there is. Codec, schemas, fold, digest, timeline, documents and page read this list, so a new kind is
+ * a file of its own and a line here. Each must have a type and a name of its own, which a test holds.
+ */
+export const EVENT_KINDS = [orderCreated, orderStatusUpdated] as const;
+
+type Kinds = (typeof EVENT_KINDS)[number];
+
+export type OrderEvent = Exclude<ReturnType<Kinds["decode"]>, Poison>;
+
+export type EventType = OrderEvent["type"];
+
+/** What changes an order that is there; the events of these kinds are changes, too. */
+export type Change = ReturnType<Extract<Kinds, { readonly isCreate: false }>["change"]>;
+
+/** A kind of which no more is known than that it is one. */
+export type EventKind = CreateKind<OrderEvent> | ChangeKind<OrderEvent, Change>;
+
+const kinds: readonly EventKind[] = EVENT_KINDS;
+
+const byType: ReadonlyMap<string, EventKind> = new Map(kinds.map((kind) => [kind.type, kind]));
+
+export const EVENT_TYPES: readonly string[] = kinds.map(({ type }) => type);
+
+export const findKind = (type: string): EventKind | undefined => byType.get(type);
+
+export function kindOf({ type }: { readonly type: EventType }): EventKind {
+  const kind = byType.get(type);
+  if (!kind) throw new Error(`${type} is in the type of events and not in their list.`);
+  return kind;
+}
+
+const changeKinds = kinds.filter((kind) => !kind.isCreate);
+
+/** The kind of a change. */
+export function changeKindOf({ type }: Change): ChangeKind<OrderEvent, Change> {
+  const kind = byType.get(type);
+  if (!kind || kind.isCreate) throw new Error(`${type} is in the type of changes and not among their kinds.`);
+  return kind;
+}
+
+/** The change that waits under this word in a row; undefined where no kind has written it. */
+export function readChange(word: string): Change | undefined {
+  for (const kind of changeKinds) {
+    const change = kind.readWord(word);
+    if (change) return change;
+  }
+  return undefined;
+}
+
+const [firstWords, ...otherWords] = changeKinds.map(({ wordSchema }) => wordSchema);
+
+/** JSON Schema of what `writeChange` writes. */
+export const heldWordSchema: TSchema =
+  firstWords === undefined || otherWords.length > 0 ? Type.Union(changeKinds.map(({ wordSchema }) => wordSchema)) : firstWords;
+
+export const writeChange = (change: Change): string => changeKindOf(change).writeWord(change);

@@ -1,0 +1,62 @@
+import { type Change, changeKindOf, kindOf, type OrderEvent } from "./events/kinds.ts";
+import type { Order } from "./order.ts";
+import { HELD_UPDATES_MAX, type Outcome } from "./outcomes.ts";
+
+/** An order as a prefix of its partition's records has made it. */
+export interface OrderState {
+  /** Undefined until its create is read. */
+  readonly order: Order | undefined;
+  /** Changes that came before the create, in log order. */
+  readonly held: readonly Change[];
+  /** The ids of the events that counted, oldest first, each between two newlines: `"\n"`, `"\nid1\n"`, `"\nid1\nid2\n"`. */
+  readonly eventIds: string;
+}
+
+export interface Evolution {
+  readonly state: OrderState;
+  readonly outcome: Outcome;
+}
+
+export const initialState: OrderState = { order: undefined, held: [], eventIds: "\n" };
+
+const noneBefore = (): boolean => false;
+
+/**
+ * Folds one event into its order: total, pure (I3), and `state` is left as it is. The caller may keep only the newest ids in
+ * `state.eventIds`; then `seenBefore` tells of the others and is asked only about an id that is not among those.
+ */
+export function evolve(state: OrderState, event: OrderEvent, seenBefore: (eventId: string) => boolean = noneBefore): Evolution {
+  // I4: an event counts once per order, by its id.
+  if (state.eventIds.includes(`\n${event.eventId}\n`) || seenBefore(event.eventId)) return { state, outcome: "duplicate" };
+  const { order, held } = state;
+  const kind = kindOf(event);
+  if (kind.isCreate) {
+    if (order !== undefined) return { state, outcome: "already-created" };
+    return {
+      state: { order: withHeld(kind.order(event), held), held: initialState.held, eventIds: withId(state, event) },
+      outcome: "created",
+    };
+  }
+  const change = kind.change(event);
+  if (order !== undefined) {
+    const refused = kind.refusal?.(order, change);
+    if (refused !== undefined) return { state, outcome: refused };
+    return { state: { order: kind.apply(order, change), held, eventIds: withId(state, event) }, outcome: "updated" };
+  }
+  // I10: what waits has a bound.
+  if (held.length >= HELD_UPDATES_MAX) return { state, outcome: "held-overflow" };
+  // I5: what comes before its create waits for it.
+  return { state: { order, held: [...held, change], eventIds: withId(state, event) }, outcome: "held" };
+}
+
+const withId = ({ eventIds }: OrderState, { eventId }: OrderEvent): string => `${eventIds}${eventId}\n`;
+
+/** The order with the changes that waited for its create applied, in log order. */
+function withHeld(order: Order, held: readonly Change[]): Order {
+  let changed = order;
+  for (const change of held) {
+    const kind = changeKindOf(change);
+    if (kind.refusal?.(changed, change) === undefined) changed = kind.apply(changed, change);
+  }
+  return changed;
+}

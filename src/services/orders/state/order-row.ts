@@ -1,0 +1,126 @@
+import type { SQLQueryBindings } from "bun:sqlite";
+import { readChange, writeChange } from "../../../orders/events/kinds.ts";
+import { initialState, type OrderState } from "../../../orders/fold.ts";
+import type { Item, Order, Status } from "../../../orders/order.ts";
+import { damagedRow } from "../../../runtime/store/store.ts";
+
+type Field = Exclude<keyof Order, "orderId">;
+
+interface Column<F extends Field = Field, Stored extends string | number = string | number> {
+  readonly field: F;
+  readonly name: string;
+  readonly type: "TEXT" | "INTEGER";
+  readonly stored: (order: Order) => Stored;
+  /**
+   * The create sets it, and it is written again only where an event has changed it: a change of the others costs nothing
+   * for what is dear to write.
+   */
+  readonly isLasting: boolean;
+}
+
+const column = <F extends Field, Stored extends string | number>(
+  field: F,
+  name: string,
+  type: Stored extends number ? "INTEGER" : "TEXT",
+  stored: (order: Order) => Stored,
+  isLasting = false,
+): Column<F, Stored> => ({ field, name, type, stored, isLasting });
+
+/** Where each field of an order is in its row. */
+const ORDER_COLUMNS = [
+  column("customerId", "customer_id", "TEXT", ({ customerId }) => customerId, true),
+  column("orderDate", "order_date", "TEXT", ({ orderDate }) => orderDate, true),
+  column("items", "items", "TEXT", ({ items }) => writeItems(items), true),
+  column("total_hundredths", "total_hundredths", "INTEGER", ({ total_hundredths }) => total_hundredths, true),
+  column("currency", "currency", "TEXT", ({ currency }) => currency, true),
+  column("status", "status", "TEXT", ({ status }): Status => status),
+] as const;
+
+type OrderColumns = typeof ORDER_COLUMNS;
+
+type StoredIn<Columns> = { [I in keyof Columns]: Columns[I] extends Column<Field, infer Stored> ? Stored : never };
+
+/** As SQLite gives a row: the key, ORDER_COLUMNS, all null until the order is created, and what is kept beside the order. */
+export type Row = readonly [orderId: string, ...order: StoredIn<OrderColumns>, held: string, eventIds: string, spilled: number];
+
+const columns: readonly Column[] = ORDER_COLUMNS satisfies EveryField<OrderColumns[number]["field"]>;
+
+/** The compiler refuses the list above as long as a field of an order has no column. */
+type EveryField<Listed extends Field> = [Field] extends [Listed] ? readonly Column[] : `${Exclude<Field, Listed>} has no column`;
+
+const lastingFields = columns.filter(({ isLasting }) => isLasting).map(({ field }) => field);
+const changing = columns.filter(({ isLasting }) => !isLasting);
+
+const names = columns.map(({ name }) => name);
+export const ROW_COLUMNS = ["order_id", ...names, "held", "event_ids", "spilled"].join(", ");
+
+/** The table of orders; `held` is empty where nothing waits, and an order that is not created yet has no values of its own. */
+export const ORDERS_TABLE = `CREATE TABLE orders (
+      order_id TEXT PRIMARY KEY,
+      ${columns.map(({ name, type }) => `${name} ${type}`).join(", ")},
+      held TEXT NOT NULL, event_ids TEXT NOT NULL, spilled INTEGER NOT NULL
+    ) STRICT;`;
+
+const assignments = (of: readonly { readonly name: string }[]): string => of.map(({ name }) => `${name} = ?`).join(", ");
+
+const placeholders = ROW_COLUMNS.replace(/\w+/g, "?");
+export const INSERT_ROW = `INSERT INTO orders (${ROW_COLUMNS}) VALUES (${placeholders})`;
+export const UPDATE_ROW = `UPDATE orders SET ${assignments(columns)}, held = ?, event_ids = ?, spilled = ? WHERE order_id = ?`;
+export const UPDATE_CHANGING = `UPDATE orders SET ${assignments(changing)}, event_ids = ?, spilled = ? WHERE order_id = ?`;
+
+/** Whether UPDATE_CHANGING writes all that differs. */
+export function hasLasted(before: Order, after: Order): boolean {
+  for (const field of lastingFields) if (before[field] !== after[field]) return false;
+  return true;
+}
+
+/** For UPDATE_CHANGING. */
+export const changingValues = (order: Order, eventIds: string, spilled: number): SQLQueryBindings[] => [
+  ...changing.map(({ stored }) => stored(order)),
+  eventIds,
+  spilled,
+  order.orderId,
+];
+
+/** For UPDATE_ROW; INSERT_ROW has the key first. */
+export const rowValues = ({ order, held, eventIds }: OrderState, spilled: number): SQLQueryBindings[] => [
+  ...columns.map(({ stored }) => (order ? stored(order) : null)),
+  writeHeld(held),
+  eventIds,
+  spilled,
+];
+
+export function stateOfRow(row: Row): { readonly state: OrderState; readonly spilled: number } {
+  const [orderId, customerId, orderDate, items, total_hundredths, currency, status, held, eventIds, spilled] = row;
+  const order: Order | undefined =
+    // SQLite has no value in any of an order's columns until it is created.
+    (customerId as string | null) === null
+      ? undefined
+      : { orderId, customerId, orderDate, items: readItems(orderId, items), total_hundredths, currency, status };
+  return { state: { order, held: held === "" ? initialState.held : readHeld(orderId, held), eventIds }, spilled };
+}
+
+/** Words with a space between them; no word has one. */
+const writeHeld = (held: OrderState["held"]): string => (held.length === 0 ? "" : held.map(writeChange).join(" "));
+
+const readHeld = (orderId: string, held: string): OrderState["held"] =>
+  held.split(" ").map((word) => {
+    const change = readChange(word);
+    if (!change) throw damagedRow(`the held updates of ${orderId}`, `${word} is no change of an order`);
+    return change;
+  });
+
+const writeItems = (items: readonly Item[]): string =>
+  JSON.stringify(items.map((item) => [item.itemId, item.quantity, item.price_hundredths]));
+
+function readItems(orderId: string, items: string): Item[] {
+  try {
+    return (JSON.parse(items) as [string, number, number][]).map(([itemId, quantity, price_hundredths]) => ({
+      itemId,
+      quantity,
+      price_hundredths,
+    }));
+  } catch (e) {
+    throw damagedRow(`the items of ${orderId}`, e);
+  }
+}
