@@ -68,3 +68,8 @@ export class AppError extends Error {
 
 export const isAppError = (e: unknown, code?: ErrorCode): e is AppError =>
   e instanceof AppError && (code === undefined || e.code === code);
+
+/** For the default of a switch whose cases the compiler knows to be all. */
+export function unreachable(value: never): never {
+  throw new Error(`Not one of the cases that there are: ${String(value)}`);
+}

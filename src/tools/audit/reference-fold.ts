@@ -1,3 +1,4 @@
+import { unreachable } from "../../errors.ts";
 import type { LogRecord } from "../../log/port.ts";
 import { digestOf } from "../../orders/digest.ts";
 import { decodeEvent } from "../../orders/events/decode.ts";
@@ -62,6 +63,8 @@ export class ReferenceFold {
       }
       case "ORDER_STATUS_UPDATED":
         return this.#changes(one, event);
+      default:
+        return unreachable(event);
     }
   }
 
@@ -86,5 +89,7 @@ function changed(order: Order, change: Change): Order {
   switch (change.type) {
     case "ORDER_STATUS_UPDATED":
       return { ...order, status: change.status };
+    default:
+      return unreachable(change.type);
   }
 }

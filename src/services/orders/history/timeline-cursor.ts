@@ -51,7 +51,11 @@ interface Carried {
   readonly held: readonly string[];
 }
 
-const withoutItems = ({ items: _, ...order }: Order): OrderWithoutItems => order;
+function withoutItems(order: Order): OrderWithoutItems {
+  const { items, ...others } = order;
+  void items;
+  return others;
+}
 
 function parseState(orderId: string, text: string): OrderState | undefined {
   const carried = parseCarried(Buffer.from(text, "base64url"));

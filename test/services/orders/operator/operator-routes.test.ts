@@ -12,7 +12,7 @@ import type { Status } from "../../../../src/orders/order.ts";
 import type { OrderPartitions, OrderRow } from "../../../../src/services/orders/query/queries.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 
-const status = (to: Status): Change => ({ type: "ORDER_STATUS_UPDATED", status: to });
+const statusChange = (to: Status): Change => ({ type: "ORDER_STATUS_UPDATED", status: to });
 const TOKEN = "night-shift-7";
 
 const rows: OrderRow[] = [
@@ -30,7 +30,7 @@ const rows: OrderRow[] = [
     held: [],
     eventIds: ["e1"],
   },
-  { orderId: "ORD-2", order: undefined, held: [status("shipped"), status("pending")], eventIds: ["e2", "e3"] },
+  { orderId: "ORD-2", order: undefined, held: [statusChange("shipped"), statusChange("pending")], eventIds: ["e2", "e3"] },
 ];
 
 const servers: RunningService[] = [];
