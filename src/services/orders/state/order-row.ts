@@ -6,11 +6,10 @@ import { damagedRow } from "../../../runtime/store/store.ts";
 
 type Field = Exclude<keyof Order, "orderId">;
 
-interface Column<F extends Field = Field, Stored extends string | number = string | number> {
-  readonly field: F;
+interface Column {
+  readonly field: Field;
   readonly name: string;
   readonly type: "TEXT" | "INTEGER";
-  readonly stored: (order: Order) => Stored;
   /**
    * The create sets it, and it is written again only where an event has changed it: a change of the others costs nothing
    * for what is dear to write.
@@ -18,35 +17,34 @@ interface Column<F extends Field = Field, Stored extends string | number = strin
   readonly isLasting: boolean;
 }
 
-const column = <F extends Field, Stored extends string | number>(
-  field: F,
-  name: string,
-  type: Stored extends number ? "INTEGER" : "TEXT",
-  stored: (order: Order) => Stored,
-  isLasting = false,
-): Column<F, Stored> => ({ field, name, type, stored, isLasting });
-
-/** Where each field of an order is in its row. */
+/** Where each field of an order is in its row. The compiler asks for every field, here and in the three functions below. */
 const ORDER_COLUMNS = [
-  column("customerId", "customer_id", "TEXT", ({ customerId }) => customerId, true),
-  column("orderDate", "order_date", "TEXT", ({ orderDate }) => orderDate, true),
-  column("items", "items", "TEXT", ({ items }) => writeItems(items), true),
-  column("total_hundredths", "total_hundredths", "INTEGER", ({ total_hundredths }) => total_hundredths, true),
-  column("currency", "currency", "TEXT", ({ currency }) => currency, true),
-  column("status", "status", "TEXT", ({ status }): Status => status),
-] as const;
+  { field: "customerId", name: "customer_id", type: "TEXT", isLasting: true },
+  { field: "orderDate", name: "order_date", type: "TEXT", isLasting: true },
+  { field: "items", name: "items", type: "TEXT", isLasting: true },
+  { field: "total_hundredths", name: "total_hundredths", type: "INTEGER", isLasting: true },
+  { field: "currency", name: "currency", type: "TEXT", isLasting: true },
+  { field: "status", name: "status", type: "TEXT", isLasting: false },
+] as const satisfies readonly Column[];
 
 type OrderColumns = typeof ORDER_COLUMNS;
 
-type StoredIn<Columns> = { [I in keyof Columns]: Columns[I] extends Column<Field, infer Stored> ? Stored : never };
+type StoredIn<Columns> = {
+  readonly [I in keyof Columns]: Columns[I] extends { readonly type: "INTEGER" } ? number : string;
+};
+
+type Changing<Columns> = Columns extends readonly [infer First, ...infer Others]
+  ? First extends { readonly isLasting: false }
+    ? [First, ...Changing<Others>]
+    : Changing<Others>
+  : [];
 
 /** As SQLite gives a row: the key, ORDER_COLUMNS, all null until the order is created, and what is kept beside the order. */
 export type Row = readonly [orderId: string, ...order: StoredIn<OrderColumns>, held: string, eventIds: string, spilled: number];
 
-const columns: readonly Column[] = ORDER_COLUMNS satisfies EveryField<OrderColumns[number]["field"]>;
-
 /** The compiler refuses the list above as long as a field of an order has no column. */
-type EveryField<Listed extends Field> = [Field] extends [Listed] ? readonly Column[] : `${Exclude<Field, Listed>} has no column`;
+type EveryField<Listed> = [Field] extends [Listed] ? readonly Column[] : `${Exclude<Field, Listed> & string} has no column`;
+const columns: readonly Column[] = ORDER_COLUMNS satisfies EveryField<OrderColumns[number]["field"]>;
 
 const lastingFields = columns.filter(({ isLasting }) => isLasting).map(({ field }) => field);
 const changing = columns.filter(({ isLasting }) => !isLasting);
@@ -74,9 +72,23 @@ export function hasLasted(before: Order, after: Order): boolean {
   return true;
 }
 
+/** For UPDATE_CHANGING: the columns that do not last. */
+const changingOf = ({ status }: Order): StoredIn<Changing<OrderColumns>> => [status];
+
+const storedOf = ({ customerId, orderDate, items, total_hundredths, currency, status }: Order): StoredIn<OrderColumns> => [
+  customerId,
+  orderDate,
+  writeItems(items),
+  total_hundredths,
+  currency,
+  status,
+];
+
+const NOT_CREATED = columns.map(() => null);
+
 /** For UPDATE_CHANGING. */
 export const changingValues = (order: Order, eventIds: string, spilled: number): SQLQueryBindings[] => [
-  ...changing.map(({ stored }) => stored(order)),
+  ...changingOf(order),
   eventIds,
   spilled,
   order.orderId,
@@ -84,7 +96,7 @@ export const changingValues = (order: Order, eventIds: string, spilled: number):
 
 /** For UPDATE_ROW; INSERT_ROW has the key first. */
 export const rowValues = ({ order, held, eventIds }: OrderState, spilled: number): SQLQueryBindings[] => [
-  ...columns.map(({ stored }) => (order ? stored(order) : null)),
+  ...(order ? storedOf(order) : NOT_CREATED),
   writeHeld(held),
   eventIds,
   spilled,
@@ -96,7 +108,15 @@ export function stateOfRow(row: Row): { readonly state: OrderState; readonly spi
     // SQLite has no value in any of an order's columns until it is created.
     (customerId as string | null) === null
       ? undefined
-      : { orderId, customerId, orderDate, items: readItems(orderId, items), total_hundredths, currency, status };
+      : {
+          orderId,
+          customerId,
+          orderDate,
+          items: readItems(orderId, items),
+          total_hundredths,
+          currency,
+          status: status as Status,
+        };
   return { state: { order, held: held === "" ? initialState.held : readHeld(orderId, held), eventIds }, spilled };
 }
 
