@@ -8,18 +8,7 @@ import { factsOf, RECORD_COUNTS, type RecordCount } from "../../../orders/outcom
 import type { DeadLetterReason, Projection, ProjectionStore } from "../../../runtime/projection.ts";
 import type { Outcomes } from "../../../telemetry/meters.ts";
 import type { OrderCounts, OrderRow, OrdersView } from "../query/queries.ts";
-import {
-  changingValues,
-  hasLasted,
-  INSERT_ROW,
-  ORDERS_TABLE,
-  type Row,
-  ROW_COLUMNS,
-  rowValues,
-  stateOfRow,
-  UPDATE_CHANGING,
-  UPDATE_ROW,
-} from "./order-row.ts";
+import { OrderRows, ORDERS_TABLE } from "./order-rows.ts";
 
 /**
  * An order is one row: what it is, the updates held until its create, and the ids of its newest events, so that a batch reads and
@@ -60,10 +49,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
   /** Of the records folded since the last flush. */
   #outcomes = noCounts();
   #news: LogRecord[] = [];
-  readonly #select;
-  readonly #insert;
-  readonly #update;
-  readonly #updateChanging;
+  readonly #rows;
   readonly #isSpilled;
   readonly #spilled;
   readonly #spill;
@@ -77,10 +63,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
   constructor(db: Database) {
     // Only rows with held updates are in it, so it costs the others nothing. A store from before it was there gets it here.
     db.run("CREATE INDEX IF NOT EXISTS orders_with_held ON orders (order_id) WHERE held <> ''");
-    this.#select = db.query<Row, [string]>(`SELECT ${ROW_COLUMNS} FROM orders WHERE order_id = ?`);
-    this.#insert = db.query(INSERT_ROW);
-    this.#update = db.query(UPDATE_ROW);
-    this.#updateChanging = db.query(UPDATE_CHANGING);
+    this.#rows = new OrderRows(db);
     this.#isSpilled = db.query("SELECT 1 FROM spilled_event_ids WHERE order_id = ? AND event_id = ?");
     this.#spilled = db.query<[string], [string]>("SELECT event_id FROM spilled_event_ids WHERE order_id = ?");
     this.#spill = db.query("INSERT INTO spilled_event_ids VALUES (?, ?)");
@@ -150,13 +133,9 @@ class OrderStore implements ProjectionStore<OrdersView> {
       if (state === (before ?? initialState)) continue;
       digest = digestSum(digest, changeOf(orderId, before ?? initialState, state));
       for (const eventId of newlySpilled) this.#spill.run(orderId, eventId);
-      const { order, held, eventIds } = state;
-      waiting += held.length - (before?.held.length ?? 0);
-      if (order && !before?.order) orders++;
-      if (before?.order && order && hasLasted(before.order, order))
-        this.#updateChanging.run(...changingValues(order, eventIds, spilled));
-      else if (before) this.#update.run(...rowValues(state, spilled), orderId);
-      else this.#insert.run(orderId, ...rowValues(state, spilled));
+      waiting += state.held.length - (before?.held.length ?? 0);
+      if (state.order && !before?.order) orders++;
+      this.#rows.write(orderId, before, state, spilled);
     }
     if (digest !== 0) this.#addToDigest.run(digest);
     const counts = this.#counts;
@@ -181,10 +160,8 @@ class OrderStore implements ProjectionStore<OrdersView> {
   }
 
   #load(orderId: string): Touched | undefined {
-    const row = this.#select.values(orderId)[0] as Row | undefined;
-    if (!row) return undefined;
-    const { state, spilled } = stateOfRow(row);
-    return { state, before: state, spilled, newlySpilled: [] };
+    const found = this.#rows.find(orderId);
+    return found && { ...found, before: found.state, newlySpilled: [] };
   }
 
   #row(orderId: string): OrderRow {

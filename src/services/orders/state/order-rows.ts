@@ -1,4 +1,4 @@
-import type { SQLQueryBindings } from "bun:sqlite";
+import type { Database, SQLQueryBindings } from "bun:sqlite";
 import { readChange, writeChange } from "../../../orders/events/kinds.ts";
 import { initialState, type OrderState } from "../../../orders/fold.ts";
 import type { Item, Order, Status } from "../../../orders/order.ts";
@@ -40,7 +40,7 @@ type Changing<Columns> = Columns extends readonly [infer First, ...infer Others]
   : [];
 
 /** As SQLite gives a row: the key, ORDER_COLUMNS, all null until the order is created, and what is kept beside the order. */
-export type Row = readonly [orderId: string, ...order: StoredIn<OrderColumns>, held: string, eventIds: string, spilled: number];
+type Row = readonly [orderId: string, ...order: StoredIn<OrderColumns>, held: string, eventIds: string, spilled: number];
 
 /** The compiler refuses the list above as long as a field of an order has no column. */
 type EveryField<Listed> = [Field] extends [Listed] ? readonly Column[] : `${Exclude<Field, Listed> & string} has no column`;
@@ -50,7 +50,7 @@ const lastingFields = columns.filter(({ isLasting }) => isLasting).map(({ field 
 const changing = columns.filter(({ isLasting }) => !isLasting);
 
 const names = columns.map(({ name }) => name);
-export const ROW_COLUMNS = ["order_id", ...names, "held", "event_ids", "spilled"].join(", ");
+const ROW_COLUMNS = ["order_id", ...names, "held", "event_ids", "spilled"].join(", ");
 
 /** The table of orders; `held` is empty where nothing waits, and an order that is not created yet has no values of its own. */
 export const ORDERS_TABLE = `CREATE TABLE orders (
@@ -62,12 +62,12 @@ export const ORDERS_TABLE = `CREATE TABLE orders (
 const assignments = (of: readonly { readonly name: string }[]): string => of.map(({ name }) => `${name} = ?`).join(", ");
 
 const placeholders = ROW_COLUMNS.replace(/\w+/g, "?");
-export const INSERT_ROW = `INSERT INTO orders (${ROW_COLUMNS}) VALUES (${placeholders})`;
-export const UPDATE_ROW = `UPDATE orders SET ${assignments(columns)}, held = ?, event_ids = ?, spilled = ? WHERE order_id = ?`;
-export const UPDATE_CHANGING = `UPDATE orders SET ${assignments(changing)}, event_ids = ?, spilled = ? WHERE order_id = ?`;
+const INSERT_ROW = `INSERT INTO orders (${ROW_COLUMNS}) VALUES (${placeholders})`;
+const UPDATE_ROW = `UPDATE orders SET ${assignments(columns)}, held = ?, event_ids = ?, spilled = ? WHERE order_id = ?`;
+const UPDATE_CHANGING = `UPDATE orders SET ${assignments(changing)}, event_ids = ?, spilled = ? WHERE order_id = ?`;
 
 /** Whether UPDATE_CHANGING writes all that differs. */
-export function hasLasted(before: Order, after: Order): boolean {
+function hasLasted(before: Order, after: Order): boolean {
   for (const field of lastingFields) if (before[field] !== after[field]) return false;
   return true;
 }
@@ -87,7 +87,7 @@ const storedOf = ({ customerId, orderDate, items, total_hundredths, currency, st
 const NOT_CREATED = columns.map(() => null);
 
 /** For UPDATE_CHANGING. */
-export const changingValues = (order: Order, eventIds: string, spilled: number): SQLQueryBindings[] => [
+const changingValues = (order: Order, eventIds: string, spilled: number): SQLQueryBindings[] => [
   ...changingOf(order),
   eventIds,
   spilled,
@@ -95,14 +95,14 @@ export const changingValues = (order: Order, eventIds: string, spilled: number):
 ];
 
 /** For UPDATE_ROW; INSERT_ROW has the key first. */
-export const rowValues = ({ order, held, eventIds }: OrderState, spilled: number): SQLQueryBindings[] => [
+const rowValues = ({ order, held, eventIds }: OrderState, spilled: number): SQLQueryBindings[] => [
   ...(order ? storedOf(order) : NOT_CREATED),
   writeHeld(held),
   eventIds,
   spilled,
 ];
 
-export function stateOfRow(row: Row): { readonly state: OrderState; readonly spilled: number } {
+function stateOfRow(row: Row): FoundRow {
   const [orderId, customerId, orderDate, items, total_hundredths, currency, status, held, eventIds, spilled] = row;
   const order: Order | undefined =
     // SQLite has no value in any of an order's columns until it is created.
@@ -142,5 +142,39 @@ function readItems(orderId: string, items: string): Item[] {
     }));
   } catch (e) {
     throw damagedRow(`the items of ${orderId}`, e);
+  }
+}
+
+export interface FoundRow {
+  readonly state: OrderState;
+  /** How many of its event ids are in a table of their own. */
+  readonly spilled: number;
+}
+
+/** The rows of orders in a database with ORDERS_TABLE. */
+export class OrderRows {
+  readonly #select;
+  readonly #insert;
+  readonly #update;
+  readonly #updateChanging;
+
+  constructor(db: Database) {
+    this.#select = db.query<Row, [string]>(`SELECT ${ROW_COLUMNS} FROM orders WHERE order_id = ?`);
+    this.#insert = db.query(INSERT_ROW);
+    this.#update = db.query(UPDATE_ROW);
+    this.#updateChanging = db.query(UPDATE_CHANGING);
+  }
+
+  find(orderId: string): FoundRow | undefined {
+    const row = this.#select.values(orderId)[0] as Row | undefined;
+    return row && stateOfRow(row);
+  }
+
+  /** `before` is what the row holds; undefined where there is none. */
+  write(orderId: string, before: OrderState | undefined, after: OrderState, spilled: number): void {
+    if (!before) this.#insert.run(orderId, ...rowValues(after, spilled));
+    else if (before.order && after.order && hasLasted(before.order, after.order))
+      this.#updateChanging.run(...changingValues(after.order, after.eventIds, spilled));
+    else this.#update.run(...rowValues(after, spilled), orderId);
   }
 }
