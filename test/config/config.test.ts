@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { settingsHelp } from "../../src/config/settings.ts";
+import { settingsHelp } from "../../src/config/help.ts";
 import { type Env, readConfig } from "../../src/config/config.ts";
 import { isAppError } from "../../src/errors.ts";
 
@@ -29,7 +29,7 @@ describe("readConfig", () => {
       orders_topic: "orders.events",
       dead_letter_topic: "orders.events.dlq",
       topic_partitions: 12,
-      topic_replicas: undefined,
+      topic_replication: undefined,
       log_start: "complete",
       // The Python predecessor's group is order-service, and its members cannot share one with ours.
       consumer_group: "order-processing",
@@ -112,7 +112,10 @@ describe("readConfig", () => {
   });
 
   test("what the topic is to have, and whether its start may be missing", () => {
-    expect(readConfig({ TOPIC_REPLICATION: "3", LOG_START: "Accept" })).toMatchObject({ topic_replicas: 3, log_start: "accept" });
+    expect(readConfig({ TOPIC_REPLICATION: "3", LOG_START: "Accept" })).toMatchObject({
+      topic_replication: 3,
+      log_start: "accept",
+    });
     for (const wrong of [{ TOPIC_REPLICATION: "0" }, { TOPIC_REPLICATION: "three" }, { LOG_START: "earliest" }])
       expect(problemsOf(wrong)).toHaveLength(1);
   });

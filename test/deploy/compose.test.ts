@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv } from "ajv";
-import { settingsHelp } from "../../src/config/settings.ts";
+import { settingsHelp } from "../../src/config/help.ts";
 import { readConfig } from "../../src/config/config.ts";
 import { runBounded } from "../support/tied-process.ts";
 import { bindMounts, composeSchema, parseFile, type Project, readProject, type Service } from "./compose.ts";
