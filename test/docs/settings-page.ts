@@ -6,19 +6,20 @@ export const SETTINGS_PAGE = "docs/settings.md";
 
 const HEAD = `# Settings
 
-Which settings are there, what are their defaults and bounds, and what does each do? They are environment variables, checked
-at the start. One that is wrong, or nearly one of ours (\`KAFKA_BROKER\`), ends the start with a sentence and exit code 2
-([decision 16](decisions/0016-settings-that-are-nearly-right.md)). An empty variable counts as unset, and a secret is in no
-message and in no line of the log. \`bun start --help\` prints the same list.
+Which settings are there, what are their defaults and bounds, and what does each do? They are environment variables,
+checked at the start. One that is wrong, or nearly one of ours (\`KAFKA_BROKER\`), ends the start with a sentence and
+exit code 2 ([decision 16](decisions/0016-settings-that-are-nearly-right.md)). An empty variable counts as unset, and a secret
+is in no message and in no line of the log. \`bun start --help\` prints the same list.
 
-This page is made from the table in \`src/config/\`, by \`bun run settings\`; write there what is to be changed here.
+This page is made from the table in \`src/config/settings.ts\`, by \`bun run settings\`; write there what is to be changed
+here.
 `;
 
 /** What is said of a group as a whole, below its heading. */
 const GROUP_NOTES: Partial<Record<keyof typeof settingGroups, string>> = {
   OpenTelemetry: `These are OpenTelemetry's own variables, as its specification has them. \`OTEL_SERVICE_NAME\` holds for both roles of a
-process. What this program cannot do is refused by name: another protocol than \`http/json\`, other samplers, other propagators
-than W3C's. The variables of metrics and logs are left alone, as metrics are at \`/metrics\`.`,
+process. What this program cannot do is refused by name: another protocol than \`http/json\`, other samplers, other
+propagators than W3C's. The variables of metrics and logs are left alone, as metrics are at \`/metrics\`.`,
 };
 
 /** The table of settings, as docs/settings.md has it. */

@@ -32,7 +32,7 @@ const others = {
   ],
 };
 /** Words in capitals that are no variables: codes of errors, a right, an event, and what a mistyped setting looks like. */
-const words = [...Object.keys(errorCatalogue), "DESCRIBE_CONFIGS", "ORDER_CREATED", "KAFKA_BROKER"];
+const words = [...Object.keys(errorCatalogue), "DESCRIBE_CONFIGS", "ORDER_CREATED", "ORDER_STATUS_UPDATED", "KAFKA_BROKER"];
 /** A default of Compose's that is another one's on purpose. */
 const otherDefaults = { "deploy/compose.three-brokers.yaml": { TOPIC_REPLICATION: "3" } } as Record<string, object>;
 
