@@ -14,7 +14,7 @@ export const textOf = (path: string): string => readFileSync(join(root, path), "
 
 /** Lines of prose and code that are too long. A table's row cannot be broken, nor can a link's target. */
 export const longLines = (text: string): string[] =>
-  text.split("\n").filter((line) => !line.startsWith("|") && [...line.replaceAll(/\]\([^)]*\)/g, "]")].length >= COLUMNS);
+  text.split("\n").filter((line) => !line.startsWith("|") && Bun.stringWidth(line.replaceAll(/\]\([^)]*\)/g, "]")) >= COLUMNS);
 
 /** Links within the repository that lead nowhere: no such file, or no such heading in it. */
 export function deadLinks(path: string, text: string, files: (path: string) => string | undefined): string[] {
