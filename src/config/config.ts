@@ -1,27 +1,14 @@
 import { readFileSync } from "node:fs";
 import { contradictions } from "./contradictions.ts";
+import { type KafkaConfig, kafkaConfig } from "./kafka.ts";
 import { isServiceLink, nearMisses } from "./near-misses.ts";
-import { headerValues, type TracesConfig, tracesConfig } from "./open-telemetry.ts";
 import { type Given, givenBy, type ReadFile, type Setting, shown } from "./setting.ts";
 import { type GatheredName, gatheredNames, type SettingName, settingsTable, type SettingValues } from "./settings.ts";
+import { headerValues, type TracesConfig, tracesConfig } from "./traces.ts";
 import { AppError, isAppError } from "../errors.ts";
 
 /** The environment is read here and nowhere else; `settings.ts` has the table of what it may hold. */
 export type Env = Readonly<Record<string, string | undefined>>;
-
-export interface SaslConfig {
-  readonly mechanism: "plain" | "scram-sha-256" | "scram-sha-512";
-  readonly username: string;
-  readonly password: string;
-}
-
-export interface KafkaConfig {
-  /** host:port of each; an IPv6 address stands in brackets. */
-  readonly brokers: readonly string[];
-  /** `ca` is the PEM text of the authority to trust; undefined: the system's. */
-  readonly tls: false | { readonly ca: string | undefined };
-  readonly sasl: SaslConfig | undefined;
-}
 
 /** What follows from the settings. */
 interface Derived {
@@ -109,15 +96,3 @@ const serviceLinkAdvice = (name: string): string =>
 
 const secretsGiven = (given: ReadonlyMap<SettingName, Given>): string[] =>
   settingsTable.flatMap(([name, { secret }]) => (secret && given.has(name) ? [String(given.get(name))] : []));
-
-const kafkaConfig = (s: SettingValues): KafkaConfig | undefined =>
-  s.kafka_brokers === undefined
-    ? undefined
-    : {
-        brokers: s.kafka_brokers,
-        tls: s.kafka_tls ? { ca: s.kafka_tls_ca_file } : false,
-        sasl:
-          s.kafka_sasl_mechanism === undefined || s.kafka_sasl_username === undefined || s.kafka_sasl_password === undefined
-            ? undefined
-            : { mechanism: s.kafka_sasl_mechanism, username: s.kafka_sasl_username, password: s.kafka_sasl_password },
-      };

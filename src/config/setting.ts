@@ -30,6 +30,11 @@ interface Kind {
   readonly flaw: (given: Given) => string | undefined;
 }
 
+/** What the program gets of some settings, each under its name in small letters. */
+export type ValuesOf<Table extends Record<string, Setting>> = {
+  readonly [Name in keyof Table & string as Lowercase<Name>]: Table[Name] extends Setting<infer Value> ? Value : never;
+};
+
 interface Words {
   readonly words: string;
   readonly note?: string;

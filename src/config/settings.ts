@@ -1,6 +1,6 @@
 import { brokersFlaw, hostsFlaw, hostsOf, listed, listeningAddress } from "./addresses.ts";
 import { openTelemetrySettings } from "./open-telemetry.ts";
-import { choice, flag, integer, path, pemFile, type Setting, text, textReadAs, whereSet } from "./setting.ts";
+import { choice, flag, integer, path, pemFile, type Setting, text, textReadAs, type ValuesOf, whereSet } from "./setting.ts";
 
 /** What Kafka takes as a topic's name (at most 249 characters), less the four of the dead-letter topic's `.dlq`. */
 const topicPattern = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,245}$/;
@@ -180,20 +180,14 @@ export const settingGroups = {
   OpenTelemetry: openTelemetrySettings,
 } satisfies Record<string, Record<string, Setting>>;
 
-type AllSettings = typeof placeSettings &
-  typeof brokerSettings &
-  typeof topicSettings &
-  typeof boundSettings &
-  typeof operatorSettings &
-  typeof openTelemetrySettings;
+type Group = (typeof settingGroups)[keyof typeof settingGroups];
+type NamesOf<One> = One extends unknown ? keyof One : never;
+export type SettingName = NamesOf<Group>;
+type AllSettings = { readonly [Name in SettingName]: Extract<Group, Record<Name, Setting>>[Name] };
 
-export type SettingName = keyof AllSettings;
 export const settingsTable = Object.values(settingGroups).flatMap((group) => Object.entries(group)) as [SettingName, Setting][];
 
-/** What the program gets of some settings, each under its name in small letters. */
-export type ValuesOf<Table extends Record<string, Setting>> = {
-  readonly [Name in keyof Table & string as Lowercase<Name>]: Table[Name] extends Setting<infer Value> ? Value : never;
-};
+/** What the program gets of all settings. */
 export type SettingValues = ValuesOf<AllSettings>;
 
 /** Of the settings that the program gets gathered, as `kafka` and as `traces`. */
