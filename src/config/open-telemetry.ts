@@ -21,9 +21,9 @@ const limit = (words: string) => integer({ min: 0, max: 1_000_000, words });
 const ATTRIBUTE_CHARS_MAX = 255;
 
 /**
- * OpenTelemetry's own variables, as its specification names them ("Environment Variable Specification"). Those of metrics
- * and logs are left alone. Headers, compression and certificates are read by the exporter itself and are only checked here:
- * it would go on in silence without a file. The program gets the rest as one value, `traces`.
+ * OpenTelemetry's own variables, as its specification names them ("Environment Variable Specification"). Those of
+ * metrics and logs are left alone. Headers, compression and certificates are read by the exporter itself and are only
+ * checked here: it would go on in silence without a file. The program gets the rest as one value, `traces`.
  */
 export const openTelemetrySettings = {
   OTEL_SDK_DISABLED: flag({ words: "true: no traces are made, and the other OTEL_* are not looked at" }),
@@ -100,8 +100,8 @@ export const openTelemetrySettings = {
 export type OpenTelemetryValues = ValuesOf<typeof openTelemetrySettings>;
 
 /**
- * The specification's format, or a sentence that says what is wrong. The SDK's own detector would drop all attributes over one that is
- * wrong, and tell nobody.
+ * The specification's format, or a sentence that says what is wrong. The SDK's own detector would drop all attributes
+ * over one that is wrong, and tell nobody.
  */
 function resourceAttributes(list: string): Record<string, string> | string {
   const attributes: Record<string, string> = {};

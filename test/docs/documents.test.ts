@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { contentAt, deadLinks, documents, isInRepository, longLines, missingPaths, textOf } from "./markdown.ts";
 
-/** What no formatter checks about the documents. Each check is shown to find what it looks for before the documents are held to it. */
+/**
+ * What no formatter checks about the documents. Each check is shown to find what it looks for before the documents
+ * are held to it.
+ */
 const paths = documents();
 
 test("there are documents to look at", () => {

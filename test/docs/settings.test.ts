@@ -31,7 +31,10 @@ const others = {
     "REPLAY_TYPES",
   ],
 };
-/** Words in capitals that are no variables: codes of errors, a right, an event, and what a mistyped setting looks like. */
+/**
+ * Words in capitals that are no variables: codes of errors, a right, an event, and what a mistyped setting looks
+ * like.
+ */
 const words = [...Object.keys(errorCatalogue), "DESCRIBE_CONFIGS", "ORDER_CREATED", "ORDER_STATUS_UPDATED", "KAFKA_BROKER"];
 /** A default of Compose's that is another one's on purpose. */
 const otherDefaults = { "deploy/compose.three-brokers.yaml": { TOPIC_REPLICATION: "3" } } as Record<string, object>;
@@ -40,7 +43,9 @@ const unit_ms = { ms: 1, s: 1_000, min: 60_000 } as const;
 const table = new Map<string, unknown>(settingsTable.map(([name, setting]) => [name, setting.default]));
 const known = [...table.keys(), ...Object.values(others).flat(), ...words];
 
-/** Names of several words in capitals; of one word only those that are set or quoted so, since RFC and HTTP are none. */
+/**
+ * Names of several words in capitals; of one word only those that are set or quoted so, since RFC and HTTP are none.
+ */
 const variablesIn = (text: string): Set<string> =>
   new Set([...text.matchAll(/(?<![\w.<-])(?:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|HOST|PARTITIONER)(?![\w-])/g)].map(([name]) => name));
 
