@@ -3,7 +3,7 @@ import { cartApp } from "./services/cart/app.ts";
 import { RestartingCart } from "./services/cart/restarting-cart.ts";
 import { CartService } from "./services/cart/service.ts";
 import { systemClock, within } from "./system/clock.ts";
-import { settingsHelp } from "./config/settings.ts";
+import { settingsHelp } from "./config/help.ts";
 import { type Config, readConfig } from "./config/config.ts";
 import { readiness } from "./http/health.ts";
 import { InFlight } from "./http/in-flight.ts";

@@ -37,7 +37,10 @@ export const localUrl = (host: string, port: number): string => {
 export const hostsFlaw = (list: string): string | undefined =>
   listed(list).every((entry) => nameMaybePort.test(entry) || (isIPv6(hostOf(entry)) && !entry.includes("%"))) ? undefined : "";
 
-/** The hosts of a list, as requests are compared with them: in small letters, without port, brackets and the dot at a name's end. */
+/**
+ * The hosts of a list, as requests are compared with them: in small letters, without port, brackets and the dot at a
+ * name's end.
+ */
 export const hostsOf = (list: string): string[] => listed(list).map((entry) => comparable(hostOf(entry)));
 
 const hostOf = (entry: string): string =>

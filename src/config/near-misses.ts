@@ -10,8 +10,9 @@ const STEM_CHARS_MIN = 4;
 const WORDS_MIN = 3;
 
 /**
- * What others call the same. Only names that can hardly mean anything else: SESSION_TIMEOUT is as often a web site's, KAFKA_GROUP_ID any
- * consumer's. A program beside this one may well have them, so they count only while the setting itself is not set.
+ * What others call the same. Only names that can hardly mean anything else: SESSION_TIMEOUT is as often a web site's,
+ * KAFKA_GROUP_ID any consumer's. A program beside this one may well have them, so they count only while the setting
+ * itself is not set.
  */
 const OTHER_NAMES: Readonly<Record<string, SettingName>> = {
   KAFKA_BOOTSTRAP_SERVERS: "KAFKA_BROKERS",
@@ -31,8 +32,9 @@ const OTHER_NAMES: Readonly<Record<string, SettingName>> = {
 export const isServiceLink = (value: string): boolean => /^(?:tcp|udp|sctp):\/\//.test(value);
 
 /**
- * A variable that is nearly one of our settings would be passed over without a word, and another system started: an embedded log in place
- * of a broker. One that is only related to a setting, by whichever program, is left alone. Returns a sentence for each.
+ * A variable that is nearly one of our settings would be passed over without a word, and another system started: an
+ * embedded log in place of a broker. One that is only related to a setting, by whichever program, is left alone.
+ * Returns a sentence for each.
  */
 export function nearMisses(env: Readonly<Record<string, string | undefined>>, settings: readonly string[]): string[] {
   return Object.entries(env).flatMap(([name, value = ""]) => {
@@ -88,7 +90,10 @@ function isCutShort(words: readonly string[], setting: readonly string[]): boole
   return words.length >= WORDS_MIN && words.length === setting.length - 1 && words.every((word, at) => word === setting[at]);
 }
 
-/** How many letters were left out, put in, replaced, or changed places with their neighbour (optimal string alignment). */
+/**
+ * How many letters were left out, put in, replaced, or changed places with their neighbour (optimal string
+ * alignment).
+ */
 function slips(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {

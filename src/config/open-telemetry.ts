@@ -1,5 +1,4 @@
-import { type Static, Type } from "@sinclair/typebox";
-import { choice, integer, path, text } from "./kinds.ts";
+import { choice, flag, integer, pemFile, text, textReadAs, type ValuesOf } from "./setting.ts";
 
 const SAMPLERS = [
   "parentbased_traceidratio",
@@ -10,151 +9,105 @@ const SAMPLERS = [
   "always_off",
 ] as const;
 
-const endpoint = (description: string) =>
-  Type.Optional(text("be an http or https URL", "^https?://[^\\s]{1,2048}$", description, { flaw: urlFlaw }));
+const endpoint = (words: string) =>
+  text({ must: "be an http or https URL", pattern: /^https?:\/\/[^\s]{1,2048}$/, flaw: urlFlaw, words });
 const urlFlaw = (value: string): string | undefined =>
   URL.canParse(value) ? undefined : "It must be a URL such as http://collector:4318.";
 
-const protocol = (description: string) => choice(["http/json"], "http/json", description);
-const headers = (description: string) =>
-  Type.Optional(text("have 1 to 8192 characters", "^[^]{1,8192}$", description, { secret: true }));
-const optionalCount = (minimum: number, maximum: number, description: string) =>
-  Type.Optional(Type.Integer({ minimum, maximum, description }));
+const protocol = (words: string) => choice(["http/json"], { default: "http/json", words });
+const headers = (words: string) => text({ must: "have 1 to 8192 characters", pattern: /^[^]{1,8192}$/, secret: true, words });
+const limit = (words: string) => integer({ min: 0, max: 1_000_000, words });
 
 const ATTRIBUTE_CHARS_MAX = 255;
 
 /**
- * OpenTelemetry's own variables, as its specification names them ("Environment Variable Specification"). Those of metrics and logs are
- * left alone. Headers, compression and certificates are read by the exporter itself and are only checked here.
+ * OpenTelemetry's own variables, as its specification names them ("Environment Variable Specification"). Those of
+ * metrics and logs are left alone. Headers, compression and certificates are read by the exporter itself and are only
+ * checked here: it would go on in silence without a file. The program gets the rest as one value, `traces`.
  */
 export const openTelemetrySettings = {
-  OTEL_SDK_DISABLED: choice(["false", "true"], "false", "true: no traces are made, and the other OTEL_* are not looked at"),
+  OTEL_SDK_DISABLED: flag({ words: "true: no traces are made, and the other OTEL_* are not looked at" }),
   OTEL_EXPORTER_OTLP_ENDPOINT: endpoint("where traces are sent by OTLP over HTTP, to its /v1/traces; unset: none are made"),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: endpoint("where traces are sent, as it stands; it goes before the one above"),
-  OTEL_TRACES_EXPORTER: Type.Optional(
-    choice(["otlp", "none"], undefined, "none: no traces; otlp without an endpoint: to http://localhost:4318"),
-  ),
+  OTEL_TRACES_EXPORTER: choice(["otlp", "none"], {
+    words: "none: no traces; otlp without an endpoint: to http://localhost:4318",
+  }),
   OTEL_EXPORTER_OTLP_PROTOCOL: protocol("how traces are sent"),
   OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: protocol("how traces are sent"),
-  OTEL_SERVICE_NAME: Type.Optional(
-    text("have 1 to 255 characters", "^[^]{1,255}$", "service.name of both roles; unset: cart-service and order-service"),
-  ),
-  OTEL_RESOURCE_ATTRIBUTES: Type.Optional(
-    text("be key=value pairs separated by commas", "^[^]{1,8192}$", "attributes of the resource, percent-encoded", {
+  OTEL_SERVICE_NAME: text({
+    must: "have 1 to 255 characters",
+    pattern: /^[^]{1,255}$/,
+    words: "service.name of both roles; unset: cart-service and order-service",
+  }),
+  OTEL_RESOURCE_ATTRIBUTES: textReadAs(
+    {
+      must: "be key=value pairs separated by commas",
+      pattern: /^[^]{1,8192}$/,
+      words: "attributes of the resource, percent-encoded",
       flaw: (value) => {
         const attributes = resourceAttributes(value);
         return typeof attributes === "string" ? attributes : undefined;
       },
-    }),
+    },
+    (given) => {
+      const attributes = resourceAttributes(String(given ?? ""));
+      return typeof attributes === "string" ? {} : attributes;
+    },
   ),
-  OTEL_TRACES_SAMPLER: choice(SAMPLERS, "parentbased_traceidratio", "which traces are kept"),
-  OTEL_TRACES_SAMPLER_ARG: text(
-    "be a number from 0 to 1",
-    "^(?:0(?:\\.[0-9]{1,9})?|1(?:\\.0{1,9})?)$",
-    "for …traceidratio: how many of the traces that begin here are kept",
-    { default: "1" },
+  OTEL_TRACES_SAMPLER: choice(SAMPLERS, { default: "parentbased_traceidratio", words: "which traces are kept" }),
+  OTEL_TRACES_SAMPLER_ARG: textReadAs(
+    {
+      must: "be a number from 0 to 1",
+      pattern: /^(?:0(?:\.[0-9]{1,9})?|1(?:\.0{1,9})?)$/,
+      words: "for …traceidratio: how many of the traces that begin here are kept",
+      default: "1",
+    },
+    Number,
   ),
-  OTEL_PROPAGATORS: text(
-    "be tracecontext, or tracecontext,baggage",
-    "^(?:baggage\\s*,\\s*)?tracecontext(?:\\s*,\\s*baggage)?$",
-    "the W3C headers are passed on; baggage is not put into records",
-    { default: "tracecontext" },
-  ),
-  OTEL_BSP_SCHEDULE_DELAY: integer(1_000, 0, 600_000, "ms between two batches of spans"),
-  OTEL_BSP_EXPORT_TIMEOUT: integer(5_000, 1, 600_000, "ms until a batch of spans is given up"),
-  OTEL_BSP_MAX_QUEUE_SIZE: integer(4_096, 1, 1_000_000, "spans waiting to be sent; beyond it they are dropped"),
-  OTEL_BSP_MAX_EXPORT_BATCH_SIZE: integer(512, 1, 1_000_000, "spans sent at once"),
-  OTEL_EXPORTER_OTLP_TIMEOUT: integer(5_000, 1, 600_000, "ms that the receiver may take"),
-  OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: optionalCount(1, 600_000, "the same; it goes before the one above"),
+  OTEL_PROPAGATORS: text({
+    must: "be tracecontext, or tracecontext,baggage",
+    pattern: /^(?:baggage\s*,\s*)?tracecontext(?:\s*,\s*baggage)?$/,
+    words: "the W3C headers are passed on; baggage is not put into records",
+    default: "tracecontext",
+  }),
+  OTEL_BSP_SCHEDULE_DELAY: integer({ default: 1_000, min: 0, max: 600_000, words: "ms between two batches of spans" }),
+  OTEL_BSP_EXPORT_TIMEOUT: integer({ default: 5_000, min: 1, max: 600_000, words: "ms until a batch of spans is given up" }),
+  OTEL_BSP_MAX_QUEUE_SIZE: integer({
+    default: 4_096,
+    min: 1,
+    max: 1_000_000,
+    words: "spans waiting to be sent; beyond it they are dropped",
+  }),
+  OTEL_BSP_MAX_EXPORT_BATCH_SIZE: integer({ default: 512, min: 1, max: 1_000_000, words: "spans sent at once" }),
+  OTEL_EXPORTER_OTLP_TIMEOUT: integer({ default: 5_000, min: 1, max: 600_000, words: "ms that the receiver may take" }),
+  OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: integer({ min: 1, max: 600_000, words: "the same; it goes before the one above" }),
   OTEL_EXPORTER_OTLP_HEADERS: headers("key=value,… sent to the receiver"),
   OTEL_EXPORTER_OTLP_TRACES_HEADERS: headers("the same; they go before the ones above"),
-  OTEL_EXPORTER_OTLP_COMPRESSION: Type.Optional(choice(["none", "gzip"], undefined, "of what is sent")),
-  OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: Type.Optional(choice(["none", "gzip"], undefined, "the same")),
-  OTEL_EXPORTER_OTLP_CERTIFICATE: Type.Optional(path("PEM file of the receiver's certificate authority")),
-  OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: Type.Optional(path("the same")),
-  OTEL_EXPORTER_OTLP_CLIENT_KEY: Type.Optional(path("PEM file of the key shown to the receiver")),
-  OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: Type.Optional(path("the same")),
-  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: Type.Optional(path("PEM file of its certificate")),
-  OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: Type.Optional(path("the same")),
-  OTEL_ATTRIBUTE_COUNT_LIMIT: optionalCount(0, 1_000_000, "attributes of a span; beyond it they are dropped"),
-  OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: optionalCount(0, 1_000_000, "the same; it goes before the one above"),
-  OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT: optionalCount(0, 1_000_000, "characters of an attribute; beyond it they are cut off"),
-  OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT: optionalCount(0, 1_000_000, "the same; it goes before the one above"),
+  OTEL_EXPORTER_OTLP_COMPRESSION: choice(["none", "gzip"], { words: "of what is sent" }),
+  OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: choice(["none", "gzip"], { words: "the same" }),
+  OTEL_EXPORTER_OTLP_CERTIFICATE: pemFile({ words: "PEM file of the receiver's certificate authority" }),
+  OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: pemFile({ words: "the same" }),
+  OTEL_EXPORTER_OTLP_CLIENT_KEY: pemFile({ words: "PEM file of the key shown to the receiver" }),
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: pemFile({ words: "the same" }),
+  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: pemFile({ words: "PEM file of its certificate" }),
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: pemFile({ words: "the same" }),
+  OTEL_ATTRIBUTE_COUNT_LIMIT: limit("attributes of a span; beyond it they are dropped"),
+  OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: limit("the same; it goes before the one above"),
+  OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT: limit("characters of an attribute; beyond it they are cut off"),
+  OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT: limit("the same; it goes before the one above"),
 };
 
-const schema = Type.Object(openTelemetrySettings);
-export type OpenTelemetrySettings = Static<typeof schema>;
-
-/** Files that the exporter reads, and without which it would go on in silence. */
-export const openTelemetryFiles = [
-  "OTEL_EXPORTER_OTLP_CERTIFICATE",
-  "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
-  "OTEL_EXPORTER_OTLP_CLIENT_KEY",
-  "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
-  "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-  "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
-] as const;
-
-/** How traces are made and sent. */
-export interface TracesConfig {
-  /** Where they are sent, `/v1/traces` included. */
-  readonly url: string;
-  readonly sampler: (typeof SAMPLERS)[number];
-  /** Of the traces that a ratio decides about, how many are kept, 0 to 1. */
-  readonly ratio: number;
-  /** Attributes of the resource; a `service.name` among them goes before the role's own. */
-  readonly resource: Readonly<Record<string, string>>;
-  readonly queue_spans_max: number;
-  readonly batch_spans_max: number;
-  readonly batch_wait_ms: number;
-  readonly export_ms_max: number;
-  readonly answer_ms_max: number;
-  /** undefined: the specification's 128, and no bound. */
-  readonly span_attributes_max: number | undefined;
-  readonly attribute_chars_max: number | undefined;
-}
-
-/** undefined: none are made. */
-export const tracesConfig = (s: OpenTelemetrySettings): TracesConfig | undefined => {
-  if (s.OTEL_SDK_DISABLED === "true" || s.OTEL_TRACES_EXPORTER === "none") return undefined;
-  const base = s.OTEL_EXPORTER_OTLP_ENDPOINT ?? (s.OTEL_TRACES_EXPORTER === "otlp" ? "http://localhost:4318" : undefined);
-  const url = s.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base === undefined ? undefined : `${base.replace(/\/+$/, "")}/v1/traces`);
-  if (url === undefined) return undefined;
-  const attributes = resourceAttributes(s.OTEL_RESOURCE_ATTRIBUTES ?? "");
-  return {
-    url,
-    sampler: s.OTEL_TRACES_SAMPLER,
-    ratio: Number(s.OTEL_TRACES_SAMPLER_ARG),
-    resource: {
-      ...(typeof attributes === "string" ? {} : attributes),
-      ...(s.OTEL_SERVICE_NAME === undefined ? {} : { "service.name": s.OTEL_SERVICE_NAME }),
-    },
-    queue_spans_max: s.OTEL_BSP_MAX_QUEUE_SIZE,
-    batch_spans_max: s.OTEL_BSP_MAX_EXPORT_BATCH_SIZE,
-    batch_wait_ms: s.OTEL_BSP_SCHEDULE_DELAY,
-    export_ms_max: s.OTEL_BSP_EXPORT_TIMEOUT,
-    answer_ms_max: s.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT ?? s.OTEL_EXPORTER_OTLP_TIMEOUT,
-    span_attributes_max: s.OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT ?? s.OTEL_ATTRIBUTE_COUNT_LIMIT,
-    attribute_chars_max: s.OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT ?? s.OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT,
-  };
-};
-
-/** What stands in the headers that are sent to the receiver, as given and decoded. */
-export const headerValues = (s: OpenTelemetrySettings): string[] =>
-  [s.OTEL_EXPORTER_OTLP_HEADERS, s.OTEL_EXPORTER_OTLP_TRACES_HEADERS]
-    .flatMap((list) => list?.split(",") ?? [])
-    .map((header) => header.slice(header.indexOf("=") + 1).trim())
-    .flatMap((value) => [value, decoded(value) ?? value]);
+export type OpenTelemetryValues = ValuesOf<typeof openTelemetrySettings>;
 
 /**
- * The specification's format, or a sentence that says what is wrong. The SDK's own detector would drop all attributes over one that is
- * wrong, and tell nobody.
+ * The specification's format, or a sentence that says what is wrong. The SDK's own detector would drop all attributes
+ * over one that is wrong, and tell nobody.
  */
 function resourceAttributes(list: string): Record<string, string> | string {
   const attributes: Record<string, string> = {};
   for (const pair of list.split(",")) {
     if (pair.trim() === "") continue;
-    const [key = "", value, ...more] = pair.split("=").map((part) => decoded(part.trim()));
+    const [key = "", value, ...more] = pair.split("=").map((part) => percentDecoded(part.trim()));
     if (value === undefined || more.length > 0 || key === "")
       return `${JSON.stringify(pair.trim())} is none; a comma, an equals sign or a per cent sign in a key or value is written %2C, %3D or %25.`;
     if (key.length > ATTRIBUTE_CHARS_MAX || value.length > ATTRIBUTE_CHARS_MAX)
@@ -165,7 +118,7 @@ function resourceAttributes(list: string): Record<string, string> | string {
 }
 
 /** undefined: it is no percent-encoded UTF-8. */
-const decoded = (encoded: string): string | undefined => {
+export const percentDecoded = (encoded: string): string | undefined => {
   try {
     return decodeURIComponent(encoded);
   } catch {

@@ -1,139 +1,197 @@
-import { type Static, type TSchema, Type } from "@sinclair/typebox";
-import { brokersFlaw, hostsFlaw } from "./addresses.ts";
-import { choice, integer, path, text } from "./kinds.ts";
+import { brokersFlaw, hostsFlaw, hostsOf, listed, listeningAddress } from "./addresses.ts";
 import { openTelemetrySettings } from "./open-telemetry.ts";
+import { choice, flag, integer, path, pemFile, type Setting, text, textReadAs, type ValuesOf, whereSet } from "./setting.ts";
 
 /** What Kafka takes as a topic's name (at most 249 characters), less the four of the dead-letter topic's `.dlq`. */
-const topicPattern = "^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,245}$";
+const topicPattern = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,245}$/;
 /** As many entries as anybody needs, each as long as a name may be. */
-const listPattern = "^[^,]{1,300}(?:,[^,]{1,300}){0,63}$";
-const credentialMust = "have 1 to 1024 characters, the last one no line end, as a file has";
-const credentialPattern = "^[^]{0,1023}[^\\r\\n]$";
+const listPattern = /^[^,]{1,300}(?:,[^,]{1,300}){0,63}$/;
+const credential = {
+  must: "have 1 to 1024 characters, the last one no line end, as a file has",
+  pattern: /^[^]{0,1023}[^\r\n]$/,
+};
 const nameCharacters = "letters, digits, dots, underscores and hyphens";
 
-/** Every setting there is, in the order of the help. */
-const settingsSchema = Type.Object({
-  HOST: text(
-    "be a host name or an address",
-    "^(?:[A-Za-z0-9.:_-]{1,253}|\\[[0-9A-Fa-f:.]{2,45}\\])$",
-    "address on which both services listen",
-    { default: "127.0.0.1" },
-  ),
-  CART_PORT: integer(8000, 0, 65_535, "port of the cart service; 0 takes a free one"),
-  ORDER_PORT: integer(8001, 0, 65_535, "port of the order service; 0 takes a free one"),
-  ALLOWED_HOSTS: Type.Optional(
-    text(
-      "be host names or addresses separated by commas",
-      listPattern,
-      "names served beside loopback's; unset: with a loopback HOST those alone, else any",
-      { flaw: hostsFlaw },
-    ),
-  ),
-  DATA_DIR: path("directory of the state and of the embedded log", { default: "./data" }),
-
-  KAFKA_BROKERS: Type.Optional(
-    text(
-      "be host:port pairs separated by commas, such as redpanda-0:9092,[2001:db8::1]:9092",
-      listPattern,
-      "host:port,… of Redpanda or Kafka; unset: the embedded log in DATA_DIR",
-      { flaw: brokersFlaw },
-    ),
-  ),
-  KAFKA_TLS: choice(["false", "true"], "false", "whether the brokers are reached over TLS"),
-  KAFKA_TLS_CA_FILE: Type.Optional(path("PEM file of the certificate authority; unset: the system's")),
-  KAFKA_SASL_MECHANISM: Type.Optional(
-    choice(["plain", "scram-sha-256", "scram-sha-512"], undefined, "how to log in; unset: no login"),
-  ),
-  KAFKA_SASL_USERNAME: Type.Optional(text(credentialMust, credentialPattern, "name to log in with")),
-  KAFKA_SASL_PASSWORD: Type.Optional(text(credentialMust, credentialPattern, "password to log in with", { secret: true })),
-
-  ORDERS_TOPIC: text(
-    `have 1 to 245 ${nameCharacters}, but not . or .. alone`,
-    topicPattern,
-    "topic of the orders' events; its dead letters go to <ORDERS_TOPIC>.dlq",
-    { default: "orders.events" },
-  ),
-  TOPIC_PARTITIONS: integer(12, 1, 1_000, "partitions of the topic if it has to be created"),
-  TOPIC_REPLICATION: Type.Optional(
-    Type.Integer({
-      minimum: 1,
-      maximum: 100,
-      description: "replicas of the topic if it has to be created; unset: as the brokers have it",
-    }),
-  ),
-  LOG_START: choice(
-    ["complete", "accept"],
-    "complete",
-    "a topic that has lost its first records halts a new state; accept: what is left of it is taken for all there is",
-  ),
-  CONSUMER_GROUP: text(
-    `have 1 to 249 ${nameCharacters}`,
-    "^[A-Za-z0-9._-]{1,249}$",
-    "group in which order services share the partitions",
+const placeSettings = {
+  /** A name or an address, one of IPv6 without brackets. */
+  HOST: textReadAs(
     {
-      default: "order-processing",
+      must: "be a host name or an address",
+      pattern: /^(?:[A-Za-z0-9.:_-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])$/,
+      words: "address on which both services listen",
+      note: "The image sets `0.0.0.0`.",
+      default: "127.0.0.1",
     },
+    (given) => listeningAddress(String(given)),
   ),
-  PARTITIONER: choice(
-    ["murmur2", "crc32"],
-    "murmur2",
-    "where creates go: murmur2 as Java and kafkajs do, crc32 as librdkafka does",
+  CART_PORT: integer({ default: 8000, min: 0, max: 65_535, words: "port of the cart service; 0 takes a free one" }),
+  ORDER_PORT: integer({ default: 8001, min: 0, max: 65_535, words: "port of the order service; 0 takes a free one" }),
+  /** In small letters, without ports; IPv6 addresses without brackets and as URLs write them. */
+  ALLOWED_HOSTS: textReadAs(
+    {
+      must: "be host names or addresses separated by commas",
+      pattern: listPattern,
+      flaw: hostsFlaw,
+      words: "names served beside loopback's; unset: with a loopback HOST those alone, else any",
+      note: "Another name is answered 421. A proxy on the same machine that passes on the name it was asked by needs that name here.",
+    },
+    (given): readonly string[] => (given === undefined ? [] : hostsOf(String(given))),
   ),
-  SESSION_TIMEOUT_MS: integer(
-    10_000,
-    1_000,
-    1_800_000,
-    "silence after which the group gives a member's partitions away (brokers refuse less than 6000)",
-  ),
-
-  PARTITIONS_SETTLE_MS: integer(
-    10_000,
-    0,
-    3_600_000,
-    "after partitions were added, wait of the creates that move, until every program places by the new count",
-  ),
-  APPEND_WAIT_MS_MAX: integer(4_000, 10, 4_500, "longest wait for the log to take a create or update; then 503"),
-  APPEND_QUEUE_RECORDS_MAX: integer(10_000, 1, 1_000_000, "events waiting to be appended; beyond it 503"),
-  APPEND_BATCH_RECORDS_MAX: integer(1_000, 1, 10_000, "events appended at once"),
-  READ_WAIT_MS_MAX: integer(2_000, 0, 4_500, "longest wait for a Log-Position to be applied; then 503"),
-  IN_FLIGHT_REQUESTS_MAX: integer(4_096, 1, 65_536, "requests answered at the same time by one service; beyond it 503"),
-  BODY_BYTES_MAX: integer(65_536, 64, 1_048_576, "longest request body; beyond it 413"),
-  BACKOFF_MS_MIN: integer(100, 1, 60_000, "first wait before the log is tried again; it doubles, with jitter"),
-  BACKOFF_MS_MAX: integer(2_000, 1, 60_000, "longest wait before the log is tried again"),
-  SHUTDOWN_WAIT_MS_MAX: integer(8_000, 0, 60_000, "longest wait for requests in flight when stopping"),
-
-  REDPANDA_CONNECT_BIN: Type.Optional(
-    path("Redpanda Connect, for replay, redrive and archive; unset: looked for on PATH, then in Docker"),
-  ),
-
-  OPERATOR_TOKEN: Type.Optional(
-    text(
-      "have 8 to 1024 visible ASCII characters: no space, and no line end as a file has",
-      "^[!-~]{8,1024}$",
-      "what an operator's requests carry as a bearer token; unset: none is taken",
-      {
-        secret: true,
-      },
-    ),
-  ),
-  LOG_LEVEL: choice(["fatal", "error", "warn", "info", "debug", "trace", "silent"], "info", "least level that is logged"),
-  LOG_FORMAT: choice(["auto", "json", "pretty"], "auto", "auto is pretty on a terminal and JSON lines elsewhere"),
-
-  ...openTelemetrySettings,
-});
-
-export type Settings = Static<typeof settingsSchema>;
-export type SettingName = keyof Settings;
-
-export const settingsTable = Object.entries(settingsSchema.properties) as [SettingName, TSchema][];
-
-/** The settings with their defaults and meaning, for `bun start --help`. */
-export const settingsHelp = (): string => {
-  const width = Math.max(...settingsTable.map(([name]) => name.length));
-  const lines = settingsTable.map(([name, schema]) => {
-    const values = schema.enum === undefined ? "" : `; one of ${schema.enum.join(", ")}`;
-    const range = schema.type === "integer" ? `; ${schema.minimum} to ${schema.maximum}` : "";
-    return `  ${name.padEnd(width)}  ${String(schema.default ?? "(unset)").padEnd(13)}  ${schema.description}${values}${range}`;
-  });
-  return `Settings are environment variables, checked at the start (name, default, meaning):\n\n${lines.join("\n")}\n`;
+  DATA_DIR: path({
+    default: "./data",
+    words: "directory of the state and of the embedded log",
+    note: "Files there are for this user alone (0600, directories 0700). The image sets `/data`.",
+  }),
 };
+
+/** The program gets them as one value, `kafka`. */
+const brokerSettings = {
+  KAFKA_BROKERS: textReadAs(
+    {
+      must: "be host:port pairs separated by commas, such as redpanda-0:9092,[2001:db8::1]:9092",
+      pattern: listPattern,
+      flaw: brokersFlaw,
+      words: "host:port,… of Redpanda or Kafka; unset: the embedded log in DATA_DIR",
+      note: "An IPv6 address stands in brackets: `[2001:db8::1]:9092`.",
+    },
+    whereSet(listed),
+  ),
+  KAFKA_TLS: flag({ words: "whether the brokers are reached over TLS" }),
+  KAFKA_TLS_CA_FILE: pemFile({ words: "PEM file of the certificate authority; unset: the system's" }),
+  KAFKA_SASL_MECHANISM: choice(["plain", "scram-sha-256", "scram-sha-512"], { words: "how to log in; unset: no login" }),
+  KAFKA_SASL_USERNAME: text({ ...credential, words: "name to log in with" }),
+  KAFKA_SASL_PASSWORD: text({ ...credential, words: "password to log in with", secret: true }),
+};
+
+const topicSettings = {
+  ORDERS_TOPIC: text({
+    must: `have 1 to 245 ${nameCharacters}, but not . or .. alone`,
+    pattern: topicPattern,
+    words: "topic of the orders' events; its dead letters go to <ORDERS_TOPIC>.dlq",
+    default: "orders.events",
+  }),
+  TOPIC_PARTITIONS: integer({ default: 12, min: 1, max: 1_000, words: "partitions of the topic if it has to be created" }),
+  TOPIC_REPLICATION: integer({
+    min: 1,
+    max: 100,
+    words: "replicas of the topic if it has to be created; unset: as the brokers have it",
+  }),
+  LOG_START: choice(["complete", "accept"], {
+    default: "complete",
+    words: "a topic that has lost its first records halts a new state; accept: what is left of it is taken for all there is",
+  }),
+  CONSUMER_GROUP: text({
+    must: `have 1 to 249 ${nameCharacters}`,
+    pattern: /^[A-Za-z0-9._-]{1,249}$/,
+    words: "group in which order services share the partitions",
+    note: "Up to now it was `order-service`; [how to go over](operating.md#how-do-i-go-over-from-the-group-order-service).",
+    default: "order-processing",
+  }),
+  PARTITIONER: choice(["murmur2", "crc32"], {
+    default: "murmur2",
+    words: "where creates go: murmur2 as Java and kafkajs do, crc32 as librdkafka does",
+    note: "Programs that share a topic must share the partitioner: `crc32` beside librdkafka's, such as the Python predecessor.",
+  }),
+  SESSION_TIMEOUT_MS: integer({
+    default: 10_000,
+    min: 1_000,
+    max: 1_800_000,
+    words: "silence after which the group gives a member's partitions away (brokers refuse less than 6000)",
+  }),
+};
+
+const boundSettings = {
+  PARTITIONS_SETTLE_MS: integer({
+    default: 10_000,
+    min: 0,
+    max: 3_600_000,
+    words: "after partitions were added, wait of the creates that move, until every program places by the new count",
+    note: "Set it to 310000 where programs on librdkafka or kafkajs create orders too ([why](decisions/0007-placement-while-partitions-are-added.md)).",
+  }),
+  APPEND_WAIT_MS_MAX: integer({
+    default: 4_000,
+    min: 10,
+    max: 4_500,
+    words: "longest wait for the log to take a create or update; then 503",
+  }),
+  APPEND_QUEUE_RECORDS_MAX: integer({
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    words: "events waiting to be appended; beyond it 503",
+  }),
+  APPEND_BATCH_RECORDS_MAX: integer({ default: 1_000, min: 1, max: 10_000, words: "events appended at once" }),
+  READ_WAIT_MS_MAX: integer({
+    default: 2_000,
+    min: 0,
+    max: 4_500,
+    words: "longest wait for a Log-Position to be applied; then 503",
+  }),
+  IN_FLIGHT_REQUESTS_MAX: integer({
+    default: 4_096,
+    min: 1,
+    max: 65_536,
+    words: "requests answered at the same time by one service; beyond it 503",
+  }),
+  BODY_BYTES_MAX: integer({ default: 65_536, min: 64, max: 1_048_576, words: "longest request body; beyond it 413" }),
+  BACKOFF_MS_MIN: integer({
+    default: 100,
+    min: 1,
+    max: 60_000,
+    words: "first wait before the log is tried again; it doubles, with jitter",
+  }),
+  BACKOFF_MS_MAX: integer({ default: 2_000, min: 1, max: 60_000, words: "longest wait before the log is tried again" }),
+  SHUTDOWN_WAIT_MS_MAX: integer({
+    default: 8_000,
+    min: 0,
+    max: 60_000,
+    words: "longest wait for requests in flight when stopping",
+  }),
+};
+
+const operatorSettings = {
+  REDPANDA_CONNECT_BIN: path({
+    words: "Redpanda Connect, for replay, redrive and archive; unset: looked for on PATH, then in Docker",
+  }),
+  OPERATOR_TOKEN: text({
+    must: "have 8 to 1024 visible ASCII characters: no space, and no line end as a file has",
+    pattern: /^[!-~]{8,1024}$/,
+    words: "what an operator's requests carry as a bearer token; unset: none is taken",
+    note: "It lets an operator have partitions rebuilt. After ten wrong ones in a minute an address gets 429.",
+    secret: true,
+  }),
+  LOG_LEVEL: choice(["fatal", "error", "warn", "info", "debug", "trace", "silent"], {
+    default: "info",
+    words: "least level that is logged",
+  }),
+  LOG_FORMAT: choice(["auto", "json", "pretty"], {
+    default: "auto",
+    words: "auto is pretty on a terminal and JSON lines elsewhere",
+  }),
+};
+
+/** Every setting there is, in the order of the help, by the headings of docs/settings.md. */
+export const settingGroups = {
+  "Where the services listen and keep their state": placeSettings,
+  "The brokers": brokerSettings,
+  "The topic and the group": topicSettings,
+  "Waits and bounds": boundSettings,
+  "Operators and the log": operatorSettings,
+  OpenTelemetry: openTelemetrySettings,
+} satisfies Record<string, Record<string, Setting>>;
+
+type Group = (typeof settingGroups)[keyof typeof settingGroups];
+type NamesOf<One> = One extends unknown ? keyof One : never;
+export type SettingName = NamesOf<Group>;
+type AllSettings = { readonly [Name in SettingName]: Extract<Group, Record<Name, Setting>>[Name] };
+
+export const settingsTable = Object.values(settingGroups).flatMap((group) => Object.entries(group)) as [SettingName, Setting][];
+
+/** What the program gets of all settings. */
+export type SettingValues = ValuesOf<AllSettings>;
+
+/** Of the settings that the program gets gathered, as `kafka` and as `traces`. */
+export type GatheredName = keyof typeof brokerSettings | keyof typeof openTelemetrySettings;
+export const gatheredNames: ReadonlySet<SettingName> = new Set(
+  Object.keys({ ...brokerSettings, ...openTelemetrySettings }) as GatheredName[],
+);

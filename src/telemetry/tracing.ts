@@ -26,7 +26,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
-import type { TracesConfig } from "../config/open-telemetry.ts";
+import type { TracesConfig } from "../config/traces.ts";
 import { EVENT_HEADERS } from "../log/record-headers.ts";
 import type { ApplyTracer, RequestSpan, RequestTracer, SendingSpan } from "./tracer.ts";
 

@@ -12,7 +12,7 @@ export interface OperationEnvironment {
   readonly random: Random;
   readonly backoff: BackoffLimits;
   /** Replicas of a topic that is made; undefined: as many as the log gives by itself. */
-  readonly topic_replicas: number | undefined;
+  readonly topic_replication: number | undefined;
   /** Aborts when the operator interrupts. */
   readonly signal: AbortSignal;
 }

@@ -75,7 +75,7 @@ async function main([name = "", ...args]: readonly string[]): Promise<number> {
         clock,
         random: Math.random,
         backoff: config,
-        topic_replicas: config.topic_replicas,
+        topic_replication: config.topic_replication,
         signal: untilInterrupted(),
       };
       return await command.run(args, { config, env, console, newUuid, programEnv: { PATH, HOME, TMPDIR } });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { TracesConfig } from "../../src/config/open-telemetry.ts";
+import type { TracesConfig } from "../../src/config/traces.ts";
 import { readConfig } from "../../src/config/config.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { createOrder, orderDetails } from "../support/http.ts";

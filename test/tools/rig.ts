@@ -58,7 +58,7 @@ export async function operationsRig(partitions: number, faults?: MemoryFaults): 
         random: Math.random,
         backoff: config,
         log_name: "in memory",
-        topic_replicas: undefined,
+        topic_replication: undefined,
         signal: more.signal ?? new AbortController().signal,
       };
       const context = { config, env, console, newUuid, programEnv: {} };

@@ -117,7 +117,7 @@ export class Topics implements TopicsStanding {
   /** What is there already is left as it is. */
   async create(): Promise<void> {
     const { log, config } = this.options;
-    const { orders_topic: topic, dead_letter_topic: deadLetterTopic, topic_replicas: replicas } = config;
+    const { orders_topic: topic, dead_letter_topic: deadLetterTopic, topic_replication: replicas } = config;
     const hasState = await this.#requireNotLost();
     this.#created(topic, await log.createTopic(topic, config.topic_partitions, { replicas }));
     const count = await log.partitionCount(topic);

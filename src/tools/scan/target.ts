@@ -35,7 +35,7 @@ export async function prepareTarget(env: OperationEnvironment, console: Console,
   if (existing) fitOrRefuse(env, console, name, existing, cargo.extent);
   const record_bytes_max = existing ? undefined : await batchBytesFor(env, cargo);
   return patiently(env, CREATE_MS_MAX, async () => {
-    const options = { anyTimestamp: true, record_bytes_max, replicas: env.topic_replicas };
+    const options = { anyTimestamp: true, record_bytes_max, replicas: env.topic_replication };
     const created = existing ? undefined : await env.log.createTopic(name, cargo.partitions, options);
     if (created) console.say(`${name} was made: ${described(created)}.`);
     const target = await topicNow(env, name);

@@ -73,7 +73,7 @@ function rig(there: Record<string, TopicDescription> = {}) {
       new Topics({
         stateOf,
         owner: "The order service",
-        config: { ...readConfig({ BACKOFF_MS_MIN: "1", BACKOFF_MS_MAX: "2", ...settings }), topic_replicas: replicas },
+        config: { ...readConfig({ BACKOFF_MS_MIN: "1", BACKOFF_MS_MAX: "2", ...settings }), topic_replication: replicas },
         log,
         clock,
         random: () => 0.5,

@@ -9,7 +9,7 @@ const env = {
   random: Math.random,
   backoff: { backoff_ms_min: 1, backoff_ms_max: 5 },
   log_name: "in memory",
-  topic_replicas: undefined,
+  topic_replication: undefined,
   signal: new AbortController().signal,
 };
 /** Redpanda Connect, as a script that says something on its log and then does what it does. */

@@ -1,0 +1,168 @@
+import { AppError } from "../errors.ts";
+
+/** What a variable holds once it is checked, before the program reads it. */
+export type Given = string | number;
+export type ReadFile = (path: string) => string;
+
+/** One setting: what its variable may hold, what people are told about it, and what the program gets of it. */
+export interface Setting<Value = unknown> extends Kind {
+  /** As the help has it. undefined: the variable may stay unset. */
+  readonly default: Given | undefined;
+  /** What it does, for the help and docs/settings.md. */
+  readonly words: string;
+  /** What docs/settings.md says beyond that. */
+  readonly note: string | undefined;
+  /** Its value is in no message and in no line of the log. */
+  readonly secret: boolean;
+  /** Throws CONFIG_INVALID, with the end of a sentence, where a file that the value names cannot be used. */
+  readonly read: (given: Given | undefined, readFile: ReadFile) => Value;
+}
+
+/** What variables of one kind have in common. */
+interface Kind {
+  /** Completes the sentence that refuses a value: “it must …”. */
+  readonly must: string;
+  /** For people: the bounds of an integer or the words to choose from; "" for a text. */
+  readonly bounds: string;
+  /** What the variable's text gives, not yet checked. */
+  readonly parse: (variable: string) => Given;
+  /** undefined where the value is fine, else a sentence that says more than `must`, or none (""). */
+  readonly flaw: (given: Given) => string | undefined;
+}
+
+/** What the program gets of some settings, each under its name in small letters. */
+export type ValuesOf<Table extends Record<string, Setting>> = {
+  readonly [Name in keyof Table & string as Lowercase<Name>]: Table[Name] extends Setting<infer Value> ? Value : never;
+};
+
+interface Words {
+  readonly words: string;
+  readonly note?: string;
+}
+
+/** With a default the program always has a value; without one it may have none. */
+type WithUnset<Value, Default> = Value | Extract<Default, undefined>;
+
+interface IntegerOptions<Default> extends Words {
+  readonly default?: Default;
+  readonly min: number;
+  readonly max: number;
+}
+
+export const integer = <const Default extends number | undefined = undefined>(
+  options: IntegerOptions<Default>,
+): Setting<WithUnset<number, Default>> => {
+  const { min, max } = options;
+  const kind = {
+    must: `be an integer from ${min} to ${max}`,
+    bounds: `${min} to ${max}`,
+    parse: (variable: string) => (/^-?[0-9]{1,15}$/.test(variable) ? Number(variable) : variable),
+    flaw: (given: Given) => (typeof given === "number" && given >= min && given <= max ? undefined : ""),
+  };
+  return setting(kind, options, (given) => given as WithUnset<number, Default>);
+};
+
+interface ChoiceOptions<Default> extends Words {
+  readonly default?: Default;
+}
+
+const oneOf = (values: readonly string[]): Kind => ({
+  must: `be one of ${values.join(", ")}`,
+  bounds: `one of ${values.join(", ")}`,
+  parse: (variable) => variable.toLowerCase(),
+  flaw: (given) => (values.includes(String(given)) ? undefined : ""),
+});
+
+/** One of some words, in which capitals do not count. */
+export const choice = <const Values extends readonly string[], const Default extends Values[number] | undefined = undefined>(
+  values: Values,
+  options: ChoiceOptions<Default>,
+): Setting<WithUnset<Values[number], Default>> =>
+  setting(oneOf(values), options, (given) => given as WithUnset<Values[number], Default>);
+
+/** A choice between false, the default, and true. */
+export const flag = (words: Words): Setting<boolean> =>
+  setting(oneOf(["false", "true"]), { ...words, default: "false" }, (given) => given === "true");
+
+interface TextOptions<Default> extends Words {
+  readonly must: string;
+  readonly pattern: RegExp;
+  /** Looks closer than the pattern can. */
+  readonly flaw?: (given: string) => string | undefined;
+  readonly default?: Default;
+  readonly secret?: true;
+}
+
+export const text = <const Default extends string | undefined = undefined>(
+  options: TextOptions<Default>,
+): Setting<WithUnset<string, Default>> => textReadAs(options, (given) => given as WithUnset<string, Default>);
+
+/** A text of which the program gets something else. */
+export const textReadAs = <Value>(
+  { must, pattern, flaw, ...rest }: TextOptions<string | undefined>,
+  read: Setting<Value>["read"],
+): Setting<Value> => {
+  const kind = {
+    must,
+    bounds: "",
+    parse: (variable: string) => variable,
+    flaw: (given: Given) => (pattern.test(String(given)) ? flaw?.(String(given)) : ""),
+  };
+  return setting(kind, rest, read);
+};
+
+/** `read` for a text that may be unset. */
+export const whereSet =
+  <Value>(read: (given: string) => Value) =>
+  (given: Given | undefined): Value | undefined =>
+    given === undefined ? undefined : read(String(given));
+
+const pathText = { must: "be a path", pattern: /^[^\0]{1,4096}$/ };
+
+interface PathOptions<Default> extends Words {
+  readonly default?: Default;
+}
+
+export const path = <const Default extends string | undefined = undefined>(
+  options: PathOptions<Default>,
+): Setting<WithUnset<string, Default>> => text({ ...options, ...pathText });
+
+/** The path of a PEM file, of which the program gets the content. */
+export const pemFile = (words: Words): Setting<string | undefined> =>
+  textReadAs({ ...words, ...pathText }, (given, readFile) => {
+    if (given === undefined) return undefined;
+    const content = contentOf(String(given), readFile);
+    if (/-----BEGIN [A-Z0-9 ]+-----/.test(content)) return content;
+    throw new AppError("CONFIG_INVALID", "it must be a file in PEM format, which has a line -----BEGIN …-----.");
+  });
+
+const contentOf = (file: string, readFile: ReadFile): string => {
+  try {
+    return readFile(file);
+  } catch (e) {
+    const why = e instanceof Error ? e.message : String(e);
+    throw new AppError("CONFIG_INVALID", `it must be a file that can be read (${why}).`, {}, e);
+  }
+};
+
+interface Told extends Words {
+  readonly default?: Given | undefined;
+  readonly secret?: true;
+}
+
+const setting = <Value>({ must, bounds, parse, flaw }: Kind, told: Told, read: Setting<Value>["read"]): Setting<Value> => {
+  const { words, note, secret } = told;
+  return { must, bounds, parse, flaw, words, note, read, default: told.default, secret: secret === true };
+};
+
+/** What a variable gives, not yet checked. An empty one counts as unset; of a secret spaces count. */
+export const givenBy = (variable: string | undefined, { secret, parse, default: unset }: Setting): Given | undefined => {
+  const trimmed = secret ? variable : variable?.trim();
+  return trimmed === undefined || trimmed === "" ? unset : parse(trimmed);
+};
+
+/** A value as it was given, but for what stands before an @, which may be a password. */
+export const shown = (value: unknown): string => {
+  const json = JSON.stringify(value).replace(/[^\s"/,]+@/g, "…@");
+  return json.length <= 80 ? json : `${json.slice(0, 77)}…"`;
+};

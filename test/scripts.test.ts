@@ -1,0 +1,54 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { scripts } from "../package.json";
+
+const root = join(import.meta.dir, "..");
+
+const withHelp = [
+  "start",
+  "producer",
+  "consumer",
+  "replay",
+  "redrive",
+  "archive",
+  "audit",
+  "bench",
+  "simulate",
+  "soak",
+  "fuzz:http",
+];
+
+/** What a person sees who types it, colours aside. */
+async function said(...args: readonly string[]): Promise<{ readonly code: number; readonly output: string }> {
+  const { PATH, HOME, TMPDIR } = process.env;
+  const child = Bun.spawn([process.execPath, ...args], {
+    cwd: root,
+    env: { PATH, HOME, TMPDIR, NO_COLOR: "1" },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [code, stdout, stderr] = await Promise.all([
+    child.exited,
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return { code, output: stderr + stdout };
+}
+
+test.each(withHelp)("bun run %s: the first word is the program's own, where all is installed", async (script) => {
+  const { code, output } = await said("run", script, "--help");
+  expect({ code, output }).toEqual({ code: 0, output: expect.stringMatching(/^Usage: bun /) });
+});
+
+test("bun start does the same", async () => {
+  expect((await said("start", "--help")).output).toStartWith("Usage: bun start");
+});
+
+test("every script that runs something of ours installs what is missing first", () => {
+  const alone = ["installed", "fmt"];
+  const names = Object.keys(scripts).filter((name) => !name.startsWith("pre") && !name.startsWith("check:"));
+  const without = names.filter((name) => !alone.includes(name) && !(`pre${name}` in scripts));
+  expect(without).toEqual([]);
+  for (const [name, command] of Object.entries(scripts))
+    if (name.startsWith("pre")) expect({ name, command }).toEqual({ name, command: "bun run installed" });
+});
