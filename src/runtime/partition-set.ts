@@ -10,7 +10,7 @@ import { type Asker, EndsInquiry } from "./read/ends-inquiry.ts";
 import { lostHeads } from "./topics/lost-heads.ts";
 import { LogFailures } from "./read/log-failures.ts";
 import type { Failure } from "./read/outage.ts";
-import type { HeldPartitions, RestoreProgress, TopicsStanding } from "./projection.ts";
+import type { HeldPartitions, RestoreProgress, TopicsStanding } from "./held-partitions.ts";
 import type { Question } from "./actor/reading.ts";
 import { RestoreMeter } from "./read/restore-meter.ts";
 import { Standstill } from "./actor/standstill.ts";
@@ -27,10 +27,8 @@ const LOOK_WAIT_MS = 5_000;
 /** A disk that damages a store more often than this is not to be trusted with another one. */
 const REBUILDS_MAX = 3;
 
-export interface PartitionSetOptions<View>
-  extends
-    Omit<ActorEnvironment, "clock" | "awaited" | "endWanted" | "isThrottled" | "damaged" | "warn" | "storePath">,
-    Stores<View> {
+export interface PartitionSetOptions
+  extends Omit<ActorEnvironment, "clock" | "awaited" | "endWanted" | "isThrottled" | "damaged" | "warn" | "storePath">, Stores {
   readonly log: Log;
   readonly topic: string;
   /** Told of a damaged store, where not the set but its owner makes it anew; the partition stays halted until then. */
@@ -65,11 +63,11 @@ export interface PartitionSetOptions<View>
  *  a damaged store: its actor closed ─▶ a new actor, which gets a new store from the log's start (StoreOpening)
  * ```
  */
-export class PartitionSet<View> implements HeldPartitions<View> {
+export class PartitionSet implements HeldPartitions {
   partitionCount = 0;
-  readonly #actors = new Map<number, PartitionActor<View>>();
+  readonly #actors = new Map<number, PartitionActor>();
   readonly #closing = new Map<number, Promise<void>>();
-  readonly #opening: StoreOpening<View>;
+  readonly #opening: StoreOpening;
   /** How often each partition had a damaged store. */
   readonly #rebuilds = new Map<number, number>();
   readonly #ending = new AbortController();
@@ -83,7 +81,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   #abandonFetch: (reason: AppError) => void = () => undefined;
   readonly #running: Promise<unknown>;
 
-  constructor(private readonly options: PartitionSetOptions<View>) {
+  constructor(private readonly options: PartitionSetOptions) {
     const { topic, clock, warn, restoring = () => undefined } = options;
     this.#failures = new LogFailures(topic, clock, (message) => warn(undefined, message));
     this.#restoreMeter = new RestoreMeter(clock, restoring);
@@ -133,12 +131,12 @@ export class PartitionSet<View> implements HeldPartitions<View> {
     return this.#restoreMeter.progress;
   }
 
-  *held(): Iterable<PartitionActor<View>> {
+  *held(): Iterable<PartitionActor> {
     for (const partition of [...this.#actors.keys()].toSorted((a, b) => a - b))
-      yield this.#actors.get(partition) as PartitionActor<View>;
+      yield this.#actors.get(partition) as PartitionActor;
   }
 
-  get(partition: number): PartitionActor<View> | undefined {
+  get(partition: number): PartitionActor | undefined {
     return this.#actors.get(partition);
   }
 
@@ -152,9 +150,9 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   }
 
   #add(partitions: readonly number[]): void {
-    const added: PartitionActor<View>[] = [];
+    const added: PartitionActor[] = [];
     for (const partition of partitions) {
-      const actor: PartitionActor<View> = new PartitionActor<View>(partition, {
+      const actor: PartitionActor = new PartitionActor(partition, {
         ...this.options,
         storePath: () => this.options.storePath(partition),
         awaited: () => this.#gathering?.abort(),
@@ -213,11 +211,11 @@ export class PartitionSet<View> implements HeldPartitions<View> {
 
   /** Next offsets of the partitions held, for the group's lag. */
   positions(): Map<number, number> {
-    const opened = [...this.#actors].filter(([, actor]) => actor.view !== undefined);
+    const opened = [...this.#actors].filter(([, actor]) => actor.hasStore);
     return new Map(opened.map(([partition, actor]) => [partition, actor.nextOffset]));
   }
 
-  #holds(actor: PartitionActor<View>): boolean {
+  #holds(actor: PartitionActor): boolean {
     return !this.#ending.signal.aborted && this.#actors.get(actor.partition) === actor;
   }
 
@@ -257,7 +255,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   }
 
   /** What is read from far behind is not new, so it is not traced. */
-  #apply(actor: PartitionActor<View>, { partition, records }: Batch): void {
+  #apply(actor: PartitionActor, { partition, records }: Batch): void {
     const { tracer, warn } = this.options;
     const applied = actor.state === "running" ? tracer?.applying(partition, records, actor.nextOffset) : undefined;
     const applying = actor.apply();

@@ -5,15 +5,16 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "../../src/system/clock.ts";
 import { MemoryBroker, type MemoryFaults } from "../log/memory/memory-log.ts";
 import type { Log, NewRecord } from "../../src/log/port.ts";
-import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
+import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/projections.ts";
 import type { AppError } from "../../src/errors.ts";
-import { findOrder, type OrderPartitions, type OrdersView } from "../../src/services/orders/query/queries.ts";
+import { findOrder, type OrderPartitions } from "../../src/services/orders/query/queries.ts";
 import { encodeEvent, type OrderEvent } from "../../src/orders/event.ts";
 import type { Status } from "../../src/orders/order.ts";
 import { DeadLetters } from "../../src/runtime/dead-letters/dead-letters.ts";
 import { PartitionSet } from "../../src/runtime/partition-set.ts";
-import type { RestoreProgress } from "../../src/runtime/projection.ts";
-import { moveAside, openDatabase, PartitionStore, type Unusable } from "../../src/runtime/store/store.ts";
+import type { RestoreProgress } from "../../src/runtime/held-partitions.ts";
+import { moveAside, openDatabase, type Unusable } from "../../src/runtime/store/store-file.ts";
+import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { ApplyTracer } from "../../src/telemetry/tracer.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -85,7 +86,7 @@ export class Rig implements AsyncDisposable {
   readonly restoring: [message: string, progress: RestoreProgress | undefined][] = [];
   readonly metrics = new Metrics("order-service", () => performance.now() / 1_000);
   tracer: ApplyTracer | undefined;
-  readonly #sets: PartitionSet<OrdersView>[] = [];
+  readonly #sets: PartitionSet[] = [];
   owner = true;
   mayBeginLate = false;
   beforeSettingAside = (): void => undefined;
@@ -116,9 +117,9 @@ export class Rig implements AsyncDisposable {
   start(
     name: string,
     partitions: readonly number[],
-    beforeOpen: (store: PartitionStore<OrdersView>, db: Database) => void = () => undefined,
+    beforeOpen: (store: PartitionStore, db: Database) => void = () => undefined,
     log: Log = this.log,
-  ): PartitionSet<OrdersView> {
+  ): PartitionSet {
     const common = {
       log,
       topic: TOPIC,
@@ -134,7 +135,7 @@ export class Rig implements AsyncDisposable {
       ...(this.createDeadLetterTopic ? { createTopic: this.createDeadLetterTopic } : {}),
       appended: (partition, letters, cut) => this.metrics.deadLettersAppended(partition, letters.length, cut),
     });
-    const set = new PartitionSet<OrdersView>({
+    const set = new PartitionSet({
       ...common,
       membership: () => "stable",
       meter: this.metrics,
@@ -148,11 +149,11 @@ export class Rig implements AsyncDisposable {
         this.beforeSettingAside();
         moveAside(this.storePath(name, partition), 0);
       },
-      openStore: (partition): PartitionStore<OrdersView> | Unusable => {
-        const opened = openDatabase(this.storePath(name, partition), orderProjection, { logId: "log", topic: TOPIC });
+      openStore: (partition): PartitionStore | Unusable => {
+        const opened = openDatabase(this.storePath(name, partition), ORDER_SERVICE_PROJECTIONS, { logId: "log", topic: TOPIC });
         if ("unusable" in opened) return opened;
         const { db } = opened;
-        const store = new PartitionStore(db, orderProjection, partition, () => db.close(), this.metrics);
+        const store = new PartitionStore(db, ORDER_SERVICE_PROJECTIONS, partition, () => db.close(), this.metrics);
         beforeOpen(store, db);
         return store;
       },

@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
 import { drainMicrotasks } from "bun:jsc";
-import type { Projection } from "../../src/runtime/projection.ts";
+import { kindOf, type Projections } from "../../src/runtime/projections.ts";
 import type { State } from "../../src/runtime/store/state-dir.ts";
-import { type OpenedDatabase, prepareDatabase, type StoreIdentity } from "../../src/runtime/store/store.ts";
+import { type OpenedDatabase, prepareDatabase, type StoreIdentity } from "../../src/runtime/store/store-file.ts";
 
 /** A database that lives as long as the disk it is on, whoever closes it. */
 function kept(db: Database): Database {
@@ -10,9 +10,9 @@ function kept(db: Database): Database {
   return db;
 }
 
-function made(projection: Projection<unknown>, identity: StoreIdentity): Database {
+function made(projections: Projections, identity: StoreIdentity): Database {
   const db = kept(new Database(":memory:", { strict: true }));
-  const other = prepareDatabase(db, projection, identity);
+  const other = prepareDatabase(db, projections, identity);
   if (other !== undefined) throw new Error(`a new store is not usable: ${other}`);
   return db;
 }
@@ -52,12 +52,12 @@ export class Disk implements State {
   /** Older states of the files, each whole, as a power cut may leave them. */
   #older = new Map<string, Uint8Array>();
 
-  open(name: string, projection: Projection<unknown>, identity: StoreIdentity): OpenedDatabase & { readonly db: Database } {
-    const kind = JSON.stringify([projection.name, projection.version, identity]);
+  open(name: string, projections: Projections, identity: StoreIdentity): OpenedDatabase & { readonly db: Database } {
+    const kind = JSON.stringify([kindOf(projections), identity]);
     const file = this.#files.get(name) ?? {
       kind,
-      schema: projection.schema,
-      db: emptied.get(kind)?.dbs.pop() ?? made(projection, identity),
+      schema: projections.map(({ schema }) => schema).join("\n"),
+      db: emptied.get(kind)?.dbs.pop() ?? made(projections, identity),
     };
     this.#files.set(name, file);
     if (file.kind !== kind) throw new Error(`${name} is ${file.kind}, not ${kind}`);

@@ -16,8 +16,8 @@ export interface PlantedBug extends Change {
 export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   "the position is committed before the rows": {
     file: "src/runtime/store/store.ts",
-    find: "      outcomes = this.projection.flush();\n",
-    replace: "      queueMicrotask(() => void this.projection.flush());\n",
+    find: "      outcomes = this.projections.flush();\n",
+    replace: "      queueMicrotask(() => void this.projections.flush());\n",
   },
   "an event counts as often as it comes": {
     file: "src/orders/order.ts",

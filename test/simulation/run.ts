@@ -1,4 +1,4 @@
-import type { PartitionView } from "../../src/runtime/projection.ts";
+import type { PartitionView } from "../../src/runtime/held-partitions.ts";
 import { asViolation, Violation } from "../reference/violation.ts";
 import { audit } from "./audit.ts";
 import { auditRefused } from "./audit-refused.ts";
@@ -140,7 +140,7 @@ class Run {
     this.#faults.end();
     const ends = () => world.broker.topics.topic(TOPIC).map(({ entries }) => entries.length);
     const isApplied = () => {
-      const isAtEnd = ({ partition, nextOffset, state, halted, doubt, hindered }: PartitionView<unknown>) =>
+      const isAtEnd = ({ partition, nextOffset, state, halted, doubt, hindered }: PartitionView) =>
         state === "halted"
           ? world.losses.from(partition) < Number.POSITIVE_INFINITY && halted !== undefined
           : state === "running" && nextOffset === ends()[partition] && doubt === undefined && hindered === undefined;

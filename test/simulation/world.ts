@@ -235,7 +235,7 @@ export class World {
 /** Kills a process in the middle of a commit: before its transaction, or right after it. */
 export class CommitCrash extends Error {}
 
-type AnyStore = PartitionStore<unknown>;
+type AnyStore = PartitionStore;
 
 /**
  * Lets `onCommit` look at each commit of any store, from before and from after it. It may throw CommitCrash once it has killed the
@@ -255,7 +255,7 @@ export function watchCommits(onCommit: (side: "before" | "after", partition: num
 }
 
 function commitOnFullDisk(store: AnyStore, commit: () => void): void {
-  const projection: { flush: () => void } = store.projection;
+  const projection: { flush: () => void } = store.projections;
   const { flush } = projection;
   projection.flush = () => {
     flush.call(projection);

@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import type { OpenedDatabase } from "../../src/runtime/store/store.ts";
+import type { OpenedDatabase } from "../../src/runtime/store/store-file.ts";
 
 /** Of a store that can be used. */
 export function openedDb(opened: OpenedDatabase): Database {

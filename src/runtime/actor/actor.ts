@@ -4,10 +4,12 @@ import type { ActorEnvironment, DeadLetter } from "./actor-environment.ts";
 import * as errors from "./actor-errors.ts";
 import { foldBatch } from "./fold-batch.ts";
 import { Hindrance } from "./hindrance.ts";
-import type { ActorState, PartitionView } from "../projection.ts";
+import type { ActorState, PartitionView } from "../held-partitions.ts";
+import type { Projection } from "../projection.ts";
 import { PositionWaiters } from "./position-waiters.ts";
 import { type Question, Reading } from "./reading.ts";
-import { isDamage, isStoreFailure, lastOffsetOf, lastRecordOf, type PartitionStore } from "../store/store.ts";
+import { isDamage, isStoreFailure } from "../store/store-failures.ts";
+import { lastOffsetOf, lastRecordOf, type PartitionStore } from "../store/store.ts";
 
 /** How long to wait before a store that failed is tried again. */
 export const STORE_RETRY_WAIT_MS = 1_000;
@@ -26,9 +28,9 @@ export const STORE_RETRY_WAIT_MS = 1_000;
  *  beside it, while it lasts: suspended (its store fails), blocked (its letters do), the log does not give it (Hindrance)
  * ```
  */
-export class PartitionActor<View> implements PartitionView<View> {
+export class PartitionActor implements PartitionView {
   #state: "created" | "open" | "halted" | "draining" | "stopped" = "created";
-  #store: PartitionStore<View> | undefined;
+  #store: PartitionStore | undefined;
   /** Together with the store. */
   #reading: Reading | undefined;
   #halted: { readonly error: AppError; readonly since_ms: number } | undefined;
@@ -89,11 +91,14 @@ export class PartitionActor<View> implements PartitionView<View> {
   get startedAt(): number {
     return this.#store?.firstOffset ?? 0;
   }
-  get view(): View | undefined {
-    return this.#store?.projection.view;
+  get hasStore(): boolean {
+    return this.#store !== undefined;
   }
   get digest(): string | undefined {
-    return this.#store?.projection.digest;
+    return this.#store?.projections.digest;
+  }
+  view<View>(projection: Projection<View>): View | undefined {
+    return this.#store?.view(projection);
   }
 
   /** The store could not be opened or written, and is tried again. */
@@ -108,7 +113,7 @@ export class PartitionActor<View> implements PartitionView<View> {
   }
 
   /** Synchronous, so that the position is known before anything is read. */
-  open(store: PartitionStore<View>): void {
+  open(store: PartitionStore): void {
     const { partition, environment } = this;
     this.#hindrance.storeWorked();
     this.#store = store;
@@ -225,10 +230,10 @@ export class PartitionActor<View> implements PartitionView<View> {
     const store = this.#store;
     if (!store || !this.#open()?.isKept(batch)) return undefined;
     try {
-      const letters = foldBatch(batch, this.nextOffset, store.projection);
+      const letters = foldBatch(batch, this.nextOffset, store.projections);
       return this.environment.deliverDeadLetters ? letters : [];
     } catch (e) {
-      store.projection.reset();
+      store.projections.reset();
       if (isDamage(e)) this.#damaged(String(e));
       else if (isStoreFailure(e)) this.storeFailed(e);
       else this.halt(errors.foldFailed(batch, e));
@@ -276,11 +281,11 @@ export class PartitionActor<View> implements PartitionView<View> {
     }
     const record = batch.records.at(-1);
     const last = record && lastOffsetOf(record) >= this.nextOffset ? lastRecordOf(record) : store.last;
-    const { news } = store.projection;
+    const { news } = store.projections;
     try {
       if (batch.nextOffset > this.nextOffset || store.nextOffset === undefined) store.commit(batch.nextOffset, last);
     } catch (e) {
-      store.projection.reset();
+      store.projections.reset();
       if (isDamage(e)) this.#damaged(String(e));
       else this.storeFailed(e);
       return isDamage(e);
@@ -300,7 +305,7 @@ export class PartitionActor<View> implements PartitionView<View> {
 
   /** What was accepted and not applied is read again. */
   #forget(): void {
-    this.#store?.projection.reset();
+    this.#store?.projections.reset();
     this.#reading?.forget();
   }
 
@@ -317,7 +322,7 @@ export class PartitionActor<View> implements PartitionView<View> {
       store.commit(0, undefined);
     } catch {
       // It comes with the first record.
-      store.projection.reset();
+      store.projections.reset();
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { PartitionEnds } from "../../log/port.ts";
-import type { ActorState } from "../projection.ts";
+import type { ActorState } from "../held-partitions.ts";
 
 interface Held {
   readonly partition: number;

@@ -1,5 +1,5 @@
 import type { Clock } from "../../system/clock.ts";
-import type { RestoreProgress } from "../projection.ts";
+import type { RestoreProgress } from "../held-partitions.ts";
 
 /** What the meter looks at. */
 interface Restoring {

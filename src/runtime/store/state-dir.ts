@@ -3,22 +3,15 @@ import { basename, dirname, join } from "node:path";
 import { AppError } from "../../errors.ts";
 import { noAccess, noAccessToDatabase } from "../../system/file-access.ts";
 import { FileLock } from "../../system/file-lock.ts";
-import type { Projection } from "../projection.ts";
+import type { Projections } from "../projections.ts";
 import { openFilesShortage } from "./open-files.ts";
-import {
-  cannotBeOpened,
-  hasApplied,
-  type Locking,
-  moveAside,
-  type OpenedDatabase,
-  openDatabase,
-  type StoreIdentity,
-} from "./store.ts";
+import { cannotBeOpened } from "./store-failures.ts";
+import { hasApplied, type Locking, moveAside, type OpenedDatabase, openDatabase, type StoreIdentity } from "./store-file.ts";
 
 /** Where a process keeps its stores: on disk, or in memory where a simulation runs many. */
 export interface State {
   /** Opens a store, or makes it. One that cannot be used is left as it is. */
-  open(name: string, projection: Projection<unknown>, identity: StoreIdentity, locking?: Locking): OpenedDatabase;
+  open(name: string, projections: Projections, identity: StoreIdentity, locking?: Locking): OpenedDatabase;
   /** Where the store is, whether or not it is there. */
   path(name: string): string;
   /** Gives a store that is closed another name, so that the next `open` makes a new one. Returns that name. */
@@ -113,12 +106,12 @@ export class StateDir implements State {
     );
   }
 
-  open(name: string, projection: Projection<unknown>, identity: StoreIdentity, locking?: Locking): OpenedDatabase {
+  open(name: string, projections: Projections, identity: StoreIdentity, locking?: Locking): OpenedDatabase {
     // SQLite would open a file that it may only read, and would not notice when it is given to this user.
     const before = noAccessToDatabase(this.path(name)) ?? openFilesShortage();
     if (before !== undefined) throw new AppError("STORE_FAILED", before);
     try {
-      return openDatabase(this.path(name), projection, identity, locking);
+      return openDatabase(this.path(name), projections, identity, locking);
     } catch (e) {
       const shortage = cannotBeOpened(e) ? openFilesShortage() : undefined;
       throw shortage === undefined ? e : new AppError("STORE_FAILED", shortage, {}, e);

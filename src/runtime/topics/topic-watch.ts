@@ -1,7 +1,7 @@
 import type { Clock } from "../../system/clock.ts";
 import type { Log, TopicDescription } from "../../log/port.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import type { TopicFinding, TopicWarning } from "../projection.ts";
+import type { TopicFinding, TopicWarning } from "../held-partitions.ts";
 import { type LostHead, lostHeadConcern } from "./lost-heads.ts";
 import { letterBytesNeeded, TOPIC_CONCERNS, type TopicConcern, topicConcerns, type TopicUse } from "./topic-concerns.ts";
 

@@ -17,12 +17,13 @@ import type { Logger } from "../../telemetry/logger.ts";
 import type { AppendMeter, PartitionMeter } from "../../telemetry/meters.ts";
 import { LogCartCommands } from "./commands/cart-commands.ts";
 import type { CartCommands } from "./commands/commands.ts";
-import { indexProjection, type IndexView, readPlacement, writePlacement } from "./index/index-projection.ts";
+import { indexProjection, readPlacement, writePlacement } from "./index/index-projection.ts";
 import { IndexFile } from "./index/index-file.ts";
 import { IndexProgress } from "./index/index-progress.ts";
 import { OrderIndex } from "./index/order-index.ts";
 import { OwnCreates } from "./index/own-creates.ts";
 import { Placement } from "./placement/placement.ts";
+import { cartProjections } from "./projections.ts";
 
 export interface CartServiceOptions {
   readonly config: Config;
@@ -56,7 +57,7 @@ const FLUSH_WAIT_MS_MAX = 1_000;
  * ```
  */
 export class CartService {
-  readonly partitions: PartitionSet<IndexView>;
+  readonly partitions: PartitionSet;
   readonly commands: CartCommands;
   readonly #options: CartServiceOptions;
   readonly #file: IndexFile;
@@ -81,12 +82,13 @@ export class CartService {
     const tell = (message: string, isOver: boolean) => logger[isOver ? "info" : "error"]({ topic }, message);
     this.#askingForStart = new Outage(`Asking where ${topic} begins`, clock, tell);
     const projection = indexProjection(ownCreates);
-    this.#file = new IndexFile({ ...options, projection });
+    const projections = cartProjections(projection);
+    this.#file = new IndexFile({ ...options, projections });
     this.partitions = new PartitionSet({
       log,
       topic,
       storeDamaged: (reason) => this.#indexDamaged(reason),
-      openStore: (partition) => new PartitionStore(this.#openedDb(), projection, partition, () => undefined, meter),
+      openStore: (partition) => new PartitionStore(this.#openedDb(), projections, partition, () => undefined, meter),
       storePath: () => this.#file.path,
       isOwner: () => true,
       mayBeginLate: config.log_start === "accept",
@@ -114,7 +116,7 @@ export class CartService {
     });
     const { partitions } = this;
     const onDisagreement = (partition: number, error: AppError) => partitions.get(partition)?.halt(error);
-    const index = new OrderIndex({ partitions, ownCreates, onDisagreement });
+    const index = new OrderIndex({ partitions, projection, ownCreates, onDisagreement });
     const progress = new IndexProgress({ partitions, ends: () => log.ends(topic), clock });
     this.#placement = new Placement({
       partitioner: config.partitioner,

@@ -3,17 +3,18 @@ import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readiness } from "../../../src/http/health.ts";
 
-import { findOrder, type OrdersView } from "../../../src/services/orders/query/queries.ts";
+import { findOrder } from "../../../src/services/orders/query/queries.ts";
 import type { PartitionSet } from "../../../src/runtime/partition-set.ts";
 import { damageFrom } from "../../support/damaged-store.ts";
 import { created, eventually, record, Rig, updated } from "../rig.ts";
+import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 
 const ORDERS = 400;
 
 const manyOrders = (partition: number) =>
   Array.from({ length: ORDERS }, (_, n) => record(partition, created(`ORD-${partition}${n}`, `e${n}`)));
 
-const codeOf = (set: PartitionSet<OrdersView>, orderId: string): string => {
+const codeOf = (set: PartitionSet, orderId: string): string => {
   try {
     return findOrder(set, () => 0, orderId).status;
   } catch (e) {
@@ -133,7 +134,7 @@ describe("a store that turns out damaged while it is used", () => {
     const set = rig.start("x", [0]);
     await eventually(() => set.get(0)?.state === "running" && set.get(0)?.nextOffset === ORDERS + 1);
     expect(codeOf(set, "ORD-07")).toBe("shipped");
-    expect(set.get(0)?.view?.orderIdsAfter("", 1_000)).toHaveLength(ORDERS);
+    expect(set.get(0)?.view(orderProjection)?.orderIdsAfter("", 1_000)).toHaveLength(ORDERS);
     expect(existsSync(`${rig.storePath("x", 0)}.set-aside-0`)).toBe(true);
     expect(rig.warnings.join("\n")).toMatch(/STORE_FAILED: The store \S*x\.0\.sqlite is damaged/);
   });
@@ -160,7 +161,7 @@ describe("a store that turns out damaged while it is used", () => {
       const get = () => {
         throw Object.assign(new Error("database disk image is malformed"), { code: "SQLITE_CORRUPT" });
       };
-      Object.defineProperty(store.projection, "digest", { get });
+      Object.defineProperty(store.projections, "digest", { get });
     });
     set.partitionCount = 1;
     await eventually(() => set.get(0)?.nextOffset === ORDERS);

@@ -4,7 +4,7 @@ import type { Config } from "../../../config/config.ts";
 import { AppError } from "../../../errors.ts";
 import type { Log, TopicEnds } from "../../../log/port.ts";
 import { cannotBeRebuilt } from "../../../runtime/actor/actor-errors.ts";
-import type { Projection } from "../../../runtime/projection.ts";
+import type { Projections } from "../../../runtime/projections.ts";
 import { type ClaimState, type State, statePath } from "../../../runtime/store/state-dir.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
 
@@ -12,7 +12,7 @@ export interface IndexFileOptions {
   readonly config: Config;
   readonly log: Log;
   readonly claimState: ClaimState;
-  readonly projection: Projection<unknown>;
+  readonly projections: Projections;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Why the file that is there is not to be used. */
@@ -64,9 +64,9 @@ export class IndexFile {
   }
 
   #tryOpen(state: State) {
-    const { projection, config } = this.options;
+    const { projections, config } = this.options;
     if (this.#damage !== undefined) return { unusable: this.#damage };
-    return state.open(this.#name, projection, { logId: this.#logId, topic: config.orders_topic }, "exclusive");
+    return state.open(this.#name, projections, { logId: this.#logId, topic: config.orders_topic }, "exclusive");
   }
 
   /** Where the log begins, if every partition that can be asked begins too late to be rebuilt and that is not accepted. */

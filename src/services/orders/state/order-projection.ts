@@ -13,9 +13,9 @@ import {
   type Status,
 } from "../../../orders/order.ts";
 import type { DeadLetterReason, Projection, ProjectionStore } from "../../../runtime/projection.ts";
-import { damagedRow } from "../../../runtime/store/store.ts";
+import { damagedRow } from "../../../runtime/store/store-failures.ts";
 import type { Outcomes } from "../../../telemetry/meters.ts";
-import type { OrderCounts, OrderRow, OrdersView } from "../query/queries.ts";
+import type { OrderCounts, OrderRow, OrdersView } from "./orders-view.ts";
 
 /**
  * An order is one row: what it is, the updates held until its create, and the ids of its newest events, so that a batch reads and

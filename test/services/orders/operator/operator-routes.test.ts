@@ -7,8 +7,10 @@ import { serviceApp } from "../../../../src/http/service.ts";
 import { HttpRequest } from "../../../../src/http/http-request.ts";
 import { GUESS_WINDOW_MS, GUESSES_MAX, OperatorGuard } from "../../../../src/services/orders/operator/operator-guard.ts";
 import { operatorRoutes, ROW_PAGES_MAX } from "../../../../src/services/orders/operator/operator-routes.ts";
-import type { OrderPartitions, OrderRow } from "../../../../src/services/orders/query/queries.ts";
+import type { OrderPartitions } from "../../../../src/services/orders/query/queries.ts";
+import type { OrderRow } from "../../../../src/services/orders/state/orders-view.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
+import { onlyView } from "../../../support/only-view.ts";
 
 const TOKEN = "night-shift-7";
 
@@ -43,7 +45,7 @@ function service(operator_token: string | undefined = TOKEN) {
     endOffset: 50,
     digest: "00000000000aa",
     halted: undefined,
-    view: { rowsAfter: (after: string, limit: number) => (asked.push([after, limit]), rows) },
+    view: onlyView({ rowsAfter: (after: string, limit: number) => (asked.push([after, limit]), rows) }),
     failed: () => new AppError("CATCHING_UP", "damaged, and rebuilt"),
   };
   const partitions = {
@@ -142,12 +144,12 @@ test("what cannot be is refused with a sentence", async () => {
     expect((await ask("GET", `/partitions/3/orders?limit=${limit}`)).status).toBe(422);
   expect(await ask("PUT", "/partitions/3/rebuild")).toMatchObject({ status: 405, allow: "POST, OPTIONS" });
   expect((await ask("GET", "/partitions/3")).status).toBe(404);
-  Object.assign(held, { view: undefined });
+  Object.assign(held, { view: () => undefined });
   expect((await ask("GET", "/partitions/3/orders")).body).toMatchObject({ status: 503, code: "CATCHING_UP" });
   const damaged = () => {
     throw new Error("malformed");
   };
-  Object.assign(held, { view: { rowsAfter: damaged } });
+  Object.assign(held, { view: onlyView({ rowsAfter: damaged }) });
   expect((await ask("GET", "/partitions/3/orders")).body).toMatchObject({ status: 503, detail: "damaged, and rebuilt" });
 });
 
