@@ -1,4 +1,4 @@
-import type { Database } from "bun:sqlite";
+import type { StoreDatabase } from "./store/store-database.ts";
 import type { LogRecord } from "../log/port.ts";
 import type { Outcomes } from "../telemetry/meters.ts";
 
@@ -12,7 +12,7 @@ export interface Projection<View> {
   readonly version: number;
   /** SQL that makes the tables; run once on a new file. No two projections of a list have a table of one name. */
   readonly schema: string;
-  open(db: Database, partition: number): ProjectionStore<View>;
+  open(db: StoreDatabase, partition: number): ProjectionStore<View>;
 }
 
 export interface ProjectionStore<View> extends Fold {

@@ -1,4 +1,4 @@
-import type { Database } from "bun:sqlite";
+import type { StoreDatabase } from "./store/store-database.ts";
 import type { LogRecord } from "../log/port.ts";
 import type { Outcomes } from "../telemetry/meters.ts";
 import type { DeadLetterReason, Fold, Projection, ProjectionStore } from "./projection.ts";
@@ -41,7 +41,7 @@ export class OpenProjections {
   readonly together: Fold;
   readonly #stores: ReadonlyMap<Projection<unknown>, ProjectionStore<unknown>>;
 
-  constructor(projections: Projections, db: Database, partition: number) {
+  constructor(projections: Projections, db: StoreDatabase, partition: number) {
     const stores = projections.map((projection) => projection.open(db, partition));
     this.#stores = new Map(projections.map((projection, n) => [projection, stores[n] as ProjectionStore<unknown>]));
     this.together = stores.length === 1 ? (stores[0] as Fold) : new FoldOfSeveral(stores);

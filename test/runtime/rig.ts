@@ -1,4 +1,3 @@
-import type { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +13,7 @@ import { DeadLetters } from "../../src/runtime/dead-letters/dead-letters.ts";
 import { PartitionSet } from "../../src/runtime/partition-set.ts";
 import type { RestoreProgress } from "../../src/runtime/held-partitions.ts";
 import { moveAside, openDatabase, type Unusable } from "../../src/runtime/store/store-file.ts";
+import { type OpenFile, openSqliteFile } from "../../src/runtime/store/store-database.ts";
 import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { ApplyTracer } from "../../src/telemetry/tracer.ts";
@@ -89,6 +89,7 @@ export class Rig implements AsyncDisposable {
   readonly #sets: PartitionSet[] = [];
   owner = true;
   mayBeginLate = false;
+  projections = ORDER_SERVICE_PROJECTIONS;
   beforeSettingAside = (): void => undefined;
   createDeadLetterTopic: (() => Promise<unknown>) | undefined;
   /** Added to what the partition set takes for the time, so that a test need not wait for it. */
@@ -114,12 +115,7 @@ export class Rig implements AsyncDisposable {
     return join(this.dir, `${name}.${partition}.sqlite`);
   }
 
-  start(
-    name: string,
-    partitions: readonly number[],
-    beforeOpen: (store: PartitionStore, db: Database) => void = () => undefined,
-    log: Log = this.log,
-  ): PartitionSet {
+  start(name: string, partitions: readonly number[], openFile: OpenFile = openSqliteFile, log: Log = this.log): PartitionSet {
     const common = {
       log,
       topic: TOPIC,
@@ -150,12 +146,11 @@ export class Rig implements AsyncDisposable {
         moveAside(this.storePath(name, partition), 0);
       },
       openStore: (partition): PartitionStore | Unusable => {
-        const opened = openDatabase(this.storePath(name, partition), ORDER_SERVICE_PROJECTIONS, { logId: "log", topic: TOPIC });
+        const identity = { logId: "log", topic: TOPIC };
+        const opened = openDatabase(this.storePath(name, partition), this.projections, identity, { openFile });
         if ("unusable" in opened) return opened;
         const { db } = opened;
-        const store = new PartitionStore(db, ORDER_SERVICE_PROJECTIONS, partition, () => db.close(), this.metrics);
-        beforeOpen(store, db);
-        return store;
+        return new PartitionStore(db, this.projections, partition, () => db.close(), this.metrics);
       },
     });
     this.#sets.push(set);

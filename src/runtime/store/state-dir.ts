@@ -5,6 +5,7 @@ import { noAccess, noAccessToDatabase } from "../../system/file-access.ts";
 import { FileLock } from "../../system/file-lock.ts";
 import type { Projections } from "../projections.ts";
 import { openFilesShortage } from "./open-files.ts";
+import { type OpenFile, openSqliteFile } from "./store-database.ts";
 import { cannotBeOpened } from "./store-failures.ts";
 import { hasApplied, type Locking, moveAside, type OpenedDatabase, openDatabase, type StoreIdentity } from "./store-file.ts";
 
@@ -85,16 +86,17 @@ export class StateDir implements State {
   private constructor(
     private readonly directory: string,
     private readonly lock: FileLock,
+    private readonly openFile: OpenFile,
   ) {}
 
   /** Throws DATA_DIR_IN_USE when all are held. */
-  static claim(dataDir: string, logId: string, role: string): StateDir {
+  static claim(dataDir: string, logId: string, role: string, openFile = openSqliteFile): StateDir {
     for (let n = 0; n < INSTANCES_MAX; n++) {
       const path = join(statePath(dataDir, logId), `${role}-${n}`);
       const lock = new FileLock(join(path, "lock"));
       try {
         mkdirSync(path, { recursive: true });
-        if (lock.tryTake()) return new StateDir(path, lock);
+        if (lock.tryTake()) return new StateDir(path, lock, openFile);
       } catch (e) {
         const why = noAccess(dirname(path), path, lock.path);
         throw why === undefined ? e : new AppError("STORE_FAILED", why, {}, e);
@@ -111,7 +113,7 @@ export class StateDir implements State {
     const before = noAccessToDatabase(this.path(name)) ?? openFilesShortage();
     if (before !== undefined) throw new AppError("STORE_FAILED", before);
     try {
-      return openDatabase(this.path(name), projections, identity, locking);
+      return openDatabase(this.path(name), projections, identity, { locking, openFile: this.openFile });
     } catch (e) {
       const shortage = cannotBeOpened(e) ? openFilesShortage() : undefined;
       throw shortage === undefined ? e : new AppError("STORE_FAILED", shortage, {}, e);

@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
 import { kindOf, type Projections } from "../projections.ts";
+import { type OpenFile, openSqliteFile, type StoreDatabase } from "./store-database.ts";
 import { isDamage } from "./store-failures.ts";
 
 /** What a store's rows are a function of, beside its projections: the log and the topic. Rows of anything else are not taken over. */
@@ -26,7 +27,12 @@ export interface Unusable {
   readonly unusable: string;
 }
 
-export type OpenedDatabase = { readonly db: Database } | Unusable;
+export type OpenedDatabase = { readonly db: StoreDatabase } | Unusable;
+
+export interface OpeningOptions {
+  readonly locking?: Locking | undefined;
+  readonly openFile?: OpenFile;
+}
 
 /**
  * Opens the database file of these projections, making it if it is missing. A file that is damaged, or that holds other projections, other
@@ -36,12 +42,11 @@ export function openDatabase(
   path: string,
   projections: Projections,
   identity: StoreIdentity,
-  locking: Locking = "shared",
+  { locking = "shared", openFile = openSqliteFile }: OpeningOptions = {},
 ): OpenedDatabase {
   mkdirSync(dirname(path), { recursive: true });
   try {
-    const db = openFile(path, projections, identity, locking);
-    return typeof db === "string" ? { unusable: db } : { db };
+    return prepared(openFile(path), projections, identity, locking);
   } catch (e) {
     if (!isDamage(e)) throw e;
     return { unusable: `it is damaged (${e.code})` };
@@ -73,8 +78,8 @@ export function moveAside(path: string, wall_ms: number): string {
   return aside;
 }
 
-function openFile(path: string, projections: Projections, identity: StoreIdentity, locking: Locking): Database | string {
-  const db = new Database(path, { create: true, strict: true });
+/** Closes what cannot be used. */
+function prepared(db: StoreDatabase, projections: Projections, identity: StoreIdentity, locking: Locking): OpenedDatabase {
   try {
     db.run(`PRAGMA busy_timeout = ${BUSY_WAIT_MS_MAX}`);
     if (locking === "exclusive") db.run("PRAGMA locking_mode = EXCLUSIVE");
@@ -83,9 +88,9 @@ function openFile(path: string, projections: Projections, identity: StoreIdentit
     db.run("PRAGMA synchronous = NORMAL");
     db.run("PRAGMA cache_size = -16000");
     const other = prepareDatabase(db, projections, identity);
-    if (other === undefined) return db;
+    if (other === undefined) return { db };
     db.close();
-    return other;
+    return { unusable: other };
   } catch (e) {
     db.close();
     throw e;
@@ -93,7 +98,7 @@ function openFile(path: string, projections: Projections, identity: StoreIdentit
 }
 
 /** Makes the tables where there are none. Says what is wrong with a database that is of other projections or of another log. */
-export function prepareDatabase(db: Database, projections: Projections, identity: StoreIdentity): string | undefined {
+export function prepareDatabase(db: StoreDatabase, projections: Projections, identity: StoreIdentity): string | undefined {
   const expected = { ...kindOf(projections), log_id: identity.logId, topic: identity.topic };
   db.transaction(() => {
     db.run(
@@ -125,7 +130,7 @@ export function prepareDatabase(db: Database, projections: Projections, identity
 /** What a position has beside what it had at first; a store from then gets it here, empty. */
 const ADDED_COLUMNS = { last_epoch: "INTEGER", topic_id: "TEXT", first_offset: "INTEGER", last_of_all: "INTEGER" };
 
-function addColumns(db: Database): void {
+function addColumns(db: StoreDatabase): void {
   const there = new Set(
     db
       .query<{ name: string }, []>("SELECT name FROM pragma_table_info('position')")

@@ -1,4 +1,5 @@
-import type { Database, Statement } from "bun:sqlite";
+import type { Statement } from "bun:sqlite";
+import type { StoreDatabase } from "./store-database.ts";
 import type { LogRecord } from "../../log/port.ts";
 import type { Outcomes, PartitionMeter } from "../../telemetry/meters.ts";
 import type { Fold, Projection } from "../projection.ts";
@@ -65,7 +66,7 @@ export class PartitionStore {
   readonly path: string;
 
   constructor(
-    private readonly db: Database,
+    private readonly db: StoreDatabase,
     projections: Projections,
     readonly partition: number,
     private readonly onClose: () => void,

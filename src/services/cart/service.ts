@@ -1,4 +1,4 @@
-import type { Database } from "bun:sqlite";
+import type { StoreDatabase } from "../../runtime/store/store-database.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { Config } from "../../config/config.ts";
 import { AppError, isAppError } from "../../errors.ts";
@@ -68,7 +68,7 @@ export class CartService {
   readonly #askingForStart: Outage;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
-  #db: Database | undefined;
+  #db: StoreDatabase | undefined;
   /** Why the index cannot be opened now: all partitions' stores are in it, and each tells of that. */
   #notOpen: unknown = new Error("the index is not open");
   #isDamaged = false;
@@ -210,7 +210,7 @@ export class CartService {
     return undefined;
   }
 
-  #openedDb(): Database {
+  #openedDb(): StoreDatabase {
     if (!this.#db) throw this.#notOpen;
     return this.#db;
   }

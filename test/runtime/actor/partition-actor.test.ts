@@ -1,5 +1,6 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
+import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../../support/store-faults.ts";
 import { noFaults } from "../../log/memory/memory-log.ts";
 import { created, DEAD_LETTER_TOPIC, eventually, poison, record, Rig, TOPIC, updated } from "../rig.ts";
 import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
@@ -126,13 +127,15 @@ describe("a partition's actor", () => {
     await using rig = new Rig();
     await rig.prepare(1);
     let failures = count;
-    const set = rig.start("x", [0], (store) => {
-      const commit = store.commit.bind(store);
-      store.commit = (...args) => {
-        if (failures-- > 0) throw new Error("database or disk is full");
-        commit(...args);
-      };
-    });
+    const failing: StatementFault = (run) => {
+      if (failures-- > 0) throw diskFull();
+      return run();
+    };
+    const set = rig.start(
+      "x",
+      [0],
+      filesWithFaults((sql) => (isPositionWrite(sql) ? failing : undefined)),
+    );
     await rig.append(record(0, created("ORD-1", "a")), record(0, updated("ORD-1", "b", "shipped")));
     await eventually(() => set.get(0)?.nextOffset === 2);
     expect(set.get(0)?.view(orderProjection)?.order("ORD-1")?.status).toBe("shipped");

@@ -5,7 +5,9 @@ import { readiness } from "../../../src/http/health.ts";
 
 import { findOrder } from "../../../src/services/orders/query/queries.ts";
 import type { PartitionSet } from "../../../src/runtime/partition-set.ts";
+import { type OpenFile, openSqliteFile, type StoreDatabase } from "../../../src/runtime/store/store-database.ts";
 import { damageFrom } from "../../support/damaged-store.ts";
+import { damage, filesWithFaults, isPositionWrite, withFaults } from "../../support/store-faults.ts";
 import { created, eventually, record, Rig, updated } from "../rig.ts";
 import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 
@@ -36,15 +38,17 @@ describe("a full disk", () => {
   test("suspends its partition alone, says so once, denies nothing, and the partition goes on when there is room", async () => {
     await using rig = new Rig();
     await rig.prepare(2);
-    let makeRoom = () => {};
-    const set = rig.start("x", [0, 1], ({ partition }, db) => {
-      if (partition !== 0) return;
-      const limit = (pages: number) => db.query(`PRAGMA max_page_count = ${pages}`).get();
-      limit(db.query<{ page_count: number }, []>("PRAGMA page_count").get()!.page_count + 2);
-      makeRoom = () => limit(1_000_000);
+    const files: StoreDatabase[] = [];
+    const set = rig.start("x", [0, 1], (path) => {
+      const db = openSqliteFile(path);
+      files.push(db);
+      return db;
     });
     set.partitionCount = 2;
     await eventually(() => readiness(set).status === "ready");
+    const full = files.find(({ filename }) => filename.endsWith(".0.sqlite"))!;
+    const limit = (pages: number) => full.query(`PRAGMA max_page_count = ${pages}`).get();
+    limit(full.query<{ page_count: number }, []>("PRAGMA page_count").get()!.page_count + 2);
     await rig.append(...manyOrders(0), ...manyOrders(1));
     await eventually(() => set.get(0)?.state === "suspended" && set.get(1)?.nextOffset === ORDERS);
     expect(readiness(set)).toMatchObject({ status: "suspended", partitions: [{ reason: expect.stringContaining("full") }, {}] });
@@ -52,7 +56,7 @@ describe("a full disk", () => {
     expect(codeOf(set, "ORD-1399")).toBe("new");
     await Bun.sleep(1_200);
     expect(rig.warnings).toEqual([expect.stringMatching(/^0: STORE_FAILED: .*x\.0\.sqlite: .*full\. Make room/)]);
-    makeRoom();
+    limit(1_000_000);
     await rig.append(record(0, updated("ORD-0399", "u", "shipped")));
     await eventually(() => codeOf(set, "ORD-0399") === "shipped");
     await eventually(() => readiness(set).status === "ready");
@@ -64,8 +68,9 @@ describe("a full disk", () => {
     await rig.prepare(2);
     await rig.append(...manyOrders(0), ...manyOrders(1));
     let failures = 2;
-    const set = rig.start("x", [0, 1], ({ partition }) => {
-      if (partition === 0 && failures-- > 0) throw new Error("no space left on device");
+    const set = rig.start("x", [0, 1], (path) => {
+      if (path.endsWith(".0.sqlite") && failures-- > 0) throw new Error("no space left on device");
+      return openSqliteFile(path);
     });
     await eventually(() => set.get(1)?.state === "running");
     expect(set.get(0)).toMatchObject({ state: "suspended" });
@@ -155,17 +160,17 @@ describe("a store that turns out damaged while it is used", () => {
     await using rig = new Rig();
     await rig.prepare(1);
     await rig.append(...manyOrders(0));
-    let isDamaged = true;
-    const set = rig.start("x", [0], (store) => {
-      if (!isDamaged) return;
-      const get = () => {
-        throw Object.assign(new Error("database disk image is malformed"), { code: "SQLITE_CORRUPT" });
-      };
-      Object.defineProperty(store.projections, "digest", { get });
-    });
+    let files = 0;
+    const fail = () => {
+      throw damage();
+    };
+    const firstUnreadable: OpenFile = (path) => {
+      const db = openSqliteFile(path);
+      return files++ === 0 ? withFaults(db, (sql) => (sql === "SELECT value FROM digest" ? fail : undefined)) : db;
+    };
+    const set = rig.start("x", [0], firstUnreadable);
     set.partitionCount = 1;
     await eventually(() => set.get(0)?.nextOffset === ORDERS);
-    isDamaged = false;
     expect(readiness(set).partitions).toEqual([expect.not.objectContaining({ digest: expect.anything() })]);
     await eventually(() => readiness(set).status === "ready" && set.get(0)?.digest !== undefined);
     expect(existsSync(`${rig.storePath("x", 0)}.set-aside-0`)).toBe(true);
@@ -174,12 +179,14 @@ describe("a store that turns out damaged while it is used", () => {
   test("again and again is at last left alone, and said", async () => {
     await using rig = new Rig();
     await rig.prepare(1);
-    const damaged = Object.assign(new Error("database disk image is malformed"), { code: "SQLITE_CORRUPT" });
-    const set = rig.start("x", [0], (store) => {
-      store.commit = () => {
-        throw damaged;
-      };
-    });
+    const fail = () => {
+      throw damage();
+    };
+    const set = rig.start(
+      "x",
+      [0],
+      filesWithFaults((sql) => (isPositionWrite(sql) ? fail : undefined)),
+    );
     await rig.append(...manyOrders(0));
     await eventually(() => rig.warnings.some((warning) => /x\.0\.sqlite is damaged again, after 3 new ones/.test(warning)));
     expect(set.get(0)).toMatchObject({ state: "halted" });

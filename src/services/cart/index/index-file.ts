@@ -1,4 +1,4 @@
-import type { Database } from "bun:sqlite";
+import type { StoreDatabase } from "../../../runtime/store/store-database.ts";
 import type { Clock } from "../../../system/clock.ts";
 import type { Config } from "../../../config/config.ts";
 import { AppError } from "../../../errors.ts";
@@ -42,7 +42,7 @@ export class IndexFile {
   }
 
   /** Resolves with an error where there is a file that neither can be used nor rebuilt. Rejects where it may work later. */
-  async open(logId: string): Promise<Database | AppError> {
+  async open(logId: string): Promise<StoreDatabase | AppError> {
     const { claimState, clock, logger } = this.options;
     this.#logId = logId;
     this.#state ??= claimState(logId);

@@ -1,4 +1,4 @@
-import type { Database } from "bun:sqlite";
+import type { StoreDatabase } from "../../../runtime/store/store-database.ts";
 import type { LogRecord } from "../../../log/port.ts";
 import { createdFact, DIGEST_MODULUS, digestSum, eventFact, formatDigest, heldFact, statusFact } from "../../../orders/digest.ts";
 import { decodeEvent, isPoison } from "../../../orders/event.ts";
@@ -89,7 +89,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
   /** Of the committed rows; undefined until asked for, and again when a transaction failed. */
   #counts: OrderCounts | undefined;
 
-  constructor(db: Database) {
+  constructor(db: StoreDatabase) {
     // Only rows with held updates are in it, so it costs the others nothing. A store from before it was there gets it here.
     db.run("CREATE INDEX IF NOT EXISTS orders_with_held ON orders (order_id) WHERE held <> ''");
     this.#select = db.query<Row, [string]>(`SELECT ${COLUMNS} FROM orders WHERE order_id = ?`);

@@ -1,4 +1,4 @@
-import type { Database } from "bun:sqlite";
+import { openSqliteFile, type StoreDatabase } from "../../../../src/runtime/store/store-database.ts";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../../../src/system/clock.ts";
 import { InFlight } from "../../../../src/http/in-flight.ts";
@@ -253,8 +253,8 @@ describe("the dead letters", () => {
 });
 
 test("orders and held updates are counted once and kept up to date, also when a transaction fails", async () => {
-  let db: Database | undefined;
-  const set = rig.start("counts", [3], (_, opened) => (db = opened));
+  let db: StoreDatabase | undefined;
+  const set = rig.start("counts", [3], (path) => (db = openSqliteFile(path)));
   let next = 0;
   const apply = async (...records: NewRecord[]) => {
     await rig.append(...records);
