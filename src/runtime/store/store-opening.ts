@@ -1,7 +1,8 @@
 import type { Clock } from "../../system/clock.ts";
 import type { TopicEnds } from "../../log/port.ts";
-import { type PartitionActor, STORE_RETRY_WAIT_MS } from "../actor/actor.ts";
+import type { PartitionActor } from "../actor/actor.ts";
 import * as errors from "../actor/actor-errors.ts";
+import { STORE_RETRY_WAIT_MS } from "../actor/applier.ts";
 import type { Asker } from "../read/ends-inquiry.ts";
 import type { PartitionStore } from "./store.ts";
 import type { Unusable } from "./store-file.ts";
