@@ -37,10 +37,10 @@ type State =
  * committed. What the log tells of its ends goes in through `hear`.
  *
  * ```
- *  created ──open()──▶ open
- *     └────────┬────────┘├────────────halt()──▶ halted
- *              │ close()                          │ close()
- *              └──────────▶ draining ◀────────────┘       draining ──what is under way is over──▶ stopped
+ *         open()         halt()
+ *  created ─────▶ open ─────────▶ halted             (one that is created may halt, too)
+ *     │            │                │
+ *     └─ close() ──┴────────────────┴──▶ draining ──nothing is being applied any more──▶ stopped
  * ```
  *
  * While it is open, Reading tells whether it is catching up or running. What hinders it passes by itself and is no state of it: it is open
