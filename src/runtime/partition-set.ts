@@ -28,14 +28,16 @@ const LOOK_WAIT_MS = 5_000;
 const REBUILDS_MAX = 3;
 
 export interface PartitionSetOptions
-  extends Omit<ActorEnvironment, "clock" | "awaited" | "endWanted" | "isThrottled" | "damaged" | "warn" | "storePath">, Stores {
+  extends
+    Omit<ActorEnvironment, "clock" | "onAwaited" | "onEndWanted" | "isThrottled" | "onDamaged" | "warn" | "storePath">,
+    Stores {
   readonly log: Log;
   readonly topic: string;
   /** Told of a damaged store, where not the set but its owner makes it anew; the partition stays halted until then. */
-  readonly storeDamaged?: (reason: string) => void;
+  readonly onStoreDamaged?: (reason: string) => void;
   readonly tracer?: ApplyTracer | undefined;
   /** How those come on that are far from the log's end: a sentence, and the figures while it lasts. */
-  readonly restoring?: (message: string, progress: RestoreProgress | undefined) => void;
+  readonly onRestoreProgress?: (message: string, progress: RestoreProgress | undefined) => void;
   /** How the group stands, for people. */
   readonly membership: () => string;
   /** Why there is nothing to be read yet, where that lies before reading: the topic is not reached, the group refuses. */
@@ -46,7 +48,7 @@ export interface PartitionSetOptions
   /** How long records may gather between two fetches, while nobody waits for them. */
   readonly gather_ms?: number;
   /** Something a person should read; it concerns all partitions where none is named. */
-  readonly warn: (partition: number | undefined, message: string, level?: "info" | "warn" | "error") => void;
+  readonly onWarning: (partition: number | undefined, message: string, level?: "info" | "warn" | "error") => void;
   readonly backoff: BackoffLimits;
   readonly clock: Clock;
   readonly random: Random;
@@ -82,9 +84,9 @@ export class PartitionSet implements HeldPartitions {
   readonly #running: Promise<unknown>;
 
   constructor(private readonly options: PartitionSetOptions) {
-    const { topic, clock, warn, restoring = () => undefined } = options;
-    this.#failures = new LogFailures(topic, clock, (message) => warn(undefined, message));
-    this.#restoreMeter = new RestoreMeter(clock, restoring);
+    const { topic, clock, onWarning, onRestoreProgress = () => undefined } = options;
+    this.#failures = new LogFailures(topic, clock, (message) => onWarning(undefined, message));
+    this.#restoreMeter = new RestoreMeter(clock, onRestoreProgress);
     this.#inquiry = new EndsInquiry({
       ...options,
       outage: this.#failures.ends,
@@ -93,7 +95,7 @@ export class PartitionSet implements HeldPartitions {
     this.#opening = new StoreOpening({
       ...options,
       ending: this.#ending.signal,
-      holds: (actor) => this.#holds(actor),
+      isHeld: (actor) => this.#holds(actor),
       ask: (asker) => this.#inquiry.ask(asker),
     });
     this.#reader = options.log.reader(topic);
@@ -155,10 +157,10 @@ export class PartitionSet implements HeldPartitions {
       const actor: PartitionActor = new PartitionActor(partition, {
         ...this.options,
         storePath: () => this.options.storePath(partition),
-        awaited: () => this.#gathering?.abort(),
-        endWanted: () => this.#inquiry.ask(actor),
+        onAwaited: () => this.#gathering?.abort(),
+        onEndWanted: () => this.#inquiry.ask(actor),
         isThrottled: () => this.#reader.isThrottled,
-        damaged: (reason) => this.#damaged(partition, reason),
+        onDamaged: (reason) => this.#damaged(partition, reason),
       });
       this.#actors.set(partition, actor);
       added.push(actor);
@@ -186,11 +188,11 @@ export class PartitionSet implements HeldPartitions {
   }
 
   #damaged(partition: number, reason: string): void {
-    const { storeDamaged, storePath, warn } = this.options;
-    if (storeDamaged) return storeDamaged(reason);
+    const { onStoreDamaged, storePath, onWarning } = this.options;
+    if (onStoreDamaged) return onStoreDamaged(reason);
     const rebuilds = (this.#rebuilds.get(partition) ?? 0) + 1;
     if (rebuilds > REBUILDS_MAX)
-      return warn(
+      return onWarning(
         partition,
         `The store ${storePath(partition)} is damaged again, after ${REBUILDS_MAX} new ones. Look at the disk, then restart.`,
       );
@@ -256,16 +258,16 @@ export class PartitionSet implements HeldPartitions {
 
   /** What is read from far behind is not new, so it is not traced. */
   #apply(actor: PartitionActor, { partition, records }: Batch): void {
-    const { tracer, warn } = this.options;
+    const { tracer, onWarning } = this.options;
     const applied = actor.state === "running" ? tracer?.applying(partition, records, actor.nextOffset) : undefined;
     const applying = actor.apply();
     if (!applying) return applied?.(actor.nextOffset);
-    applying.then(() => applied?.(actor.nextOffset)).catch((e: unknown) => warn(partition, String(e)));
+    applying.then(() => applied?.(actor.nextOffset)).catch((e: unknown) => onWarning(partition, String(e)));
   }
 
   /** Asks for the ends even while reading seems to go well: a fetch that is never answered tells nothing. */
   async #look(): Promise<void> {
-    const { clock, log, topic, warn } = this.options;
+    const { clock, log, topic, onWarning } = this.options;
     for (;;) {
       await clock.sleep(LOOK_WAIT_MS, this.#ending.signal);
       if (this.#ending.signal.aborted) return;
@@ -280,7 +282,7 @@ export class PartitionSet implements HeldPartitions {
         for (const { actor, question } of asked) if (this.#holds(actor) && !actor.hear(question, ends)) this.#inquiry.ask(actor);
         // Who is made to wait by a quota gets on, if slowly.
         if (!this.#standstill.look(this.#reader.isThrottled ? [] : this.held(), ends.partitions)) continue;
-        warn(undefined, this.#standstill.reason ?? "");
+        onWarning(undefined, this.#standstill.reason ?? "");
         this.#reconnect();
       } catch (e) {
         // Where reading fails too, that is told already. Where it does not, a partition may be without a leader, which nobody else notices.

@@ -123,13 +123,13 @@ export class Rig implements AsyncDisposable {
       backoff: BACKOFF,
       clock: this.clock,
       random: () => 0.5,
-      warn: (partition: number | undefined, message: string) => void this.warnings.push(`${partition ?? "all"}: ${message}`),
+      onWarning: (partition: number | undefined, message: string) => void this.warnings.push(`${partition ?? "all"}: ${message}`),
     };
     const deadLetters = new DeadLetters({
       ...common,
       deadLetterTopic: DEAD_LETTER_TOPIC,
       ...(this.createDeadLetterTopic ? { createTopic: this.createDeadLetterTopic } : {}),
-      appended: (partition, letters, cut) => this.metrics.deadLettersAppended(partition, letters.length, cut),
+      onAppended: (partition, letters, cut) => this.metrics.deadLettersAppended(partition, letters.length, cut),
     });
     const set = new PartitionSet({
       ...common,
@@ -138,8 +138,8 @@ export class Rig implements AsyncDisposable {
       tracer: this.tracer,
       deliverDeadLetters: deadLetters.deliver,
       mayBeginLate: this.mayBeginLate,
-      readable: (records) => void this.readable.push(...records.map(({ offset }) => offset)),
-      restoring: (message, progress) => void this.restoring.push([message, progress]),
+      onReadable: (records) => void this.readable.push(...records.map(({ offset }) => offset)),
+      onRestoreProgress: (message, progress) => void this.restoring.push([message, progress]),
       storePath: (partition) => this.storePath(name, partition),
       setStoreAside: (partition) => {
         this.beforeSettingAside();

@@ -56,9 +56,9 @@ export class PartitionActor implements PartitionView {
     readonly partition: number,
     private readonly environment: ActorEnvironment,
   ) {
-    const { clock, warn } = environment;
+    const { clock, onWarning } = environment;
     this.#waiters = new PositionWaiters(clock, this.#ending.signal);
-    this.#hindrance = new Hindrance(clock, (message, isOver) => warn(partition, message, isOver ? "info" : "warn"));
+    this.#hindrance = new Hindrance(clock, (message, isOver) => onWarning(partition, message, isOver ? "info" : "warn"));
   }
 
   get state(): ActorState {
@@ -197,7 +197,7 @@ export class PartitionActor implements PartitionView {
   reached(offset: number, wait_ms_max: number): Promise<boolean> {
     if (this.nextOffset >= offset || this.#isEnded) return Promise.resolve(this.nextOffset >= offset);
     const waiting = this.#waiters.wait(offset, wait_ms_max);
-    this.environment.awaited?.();
+    this.environment.onAwaited?.();
     return waiting;
   }
 
@@ -212,7 +212,7 @@ export class PartitionActor implements PartitionView {
     const halt = { error, since_ms: this.environment.clock.wall_ms() };
     this.#state = { is: "halted", opened: this.#state.opened, halt };
     this.#end();
-    this.environment.warn(this.partition, `${error.code}: ${error.message}`, "error");
+    this.environment.onWarning(this.partition, `${error.code}: ${error.message}`, "error");
   }
 
   /** Finishes the transaction under way, if any, and closes the store. */
@@ -247,7 +247,7 @@ export class PartitionActor implements PartitionView {
   #damaged(reason: string): void {
     if (this.#isEnded) return;
     this.halt(errors.storeDamaged(this.environment.storePath(), reason));
-    this.environment.damaged(reason);
+    this.environment.onDamaged(reason);
   }
 
   #noteProgress(): void {

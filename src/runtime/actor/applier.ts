@@ -17,7 +17,7 @@ export interface ApplierOptions {
   readonly store: PartitionStore;
   readonly reading: Reading;
   readonly hindrance: Hindrance;
-  readonly environment: Pick<ActorEnvironment, "clock" | "isOwner" | "deliverDeadLetters" | "readable">;
+  readonly environment: Pick<ActorEnvironment, "clock" | "isOwner" | "deliverDeadLetters" | "onReadable">;
   /** Aborts once the partition is halted or given up: nothing more is applied. */
   readonly ending: AbortSignal;
   /** Told what only a person can mend. */
@@ -147,7 +147,7 @@ export class Applier {
       else onStoreFailed(e);
       return isDamage(e);
     }
-    if (news && reading.isRunning) environment.readable?.(news);
+    if (news && reading.isRunning) environment.onReadable?.(news);
     if (hindrance.storeWorked()) reading.forgetEnd();
     reading.applied(batch);
     onCommitted();

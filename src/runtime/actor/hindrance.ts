@@ -19,10 +19,10 @@ export class Hindrance {
 
   constructor(
     private readonly clock: Clock,
-    tell: (message: string, isOver: boolean) => void,
+    onMessage: (message: string, isOver: boolean) => void,
   ) {
-    this.#store = new Outage("Its store", clock, tell, "STORE_FAILED");
-    this.#letters = new Outage("Appending its dead letters", clock, tell);
+    this.#store = new Outage("Its store", clock, onMessage, "STORE_FAILED");
+    this.#letters = new Outage("Appending its dead letters", clock, onMessage);
   }
 
   get state(): "suspended" | "blocked" | undefined {

@@ -21,8 +21,8 @@ interface Position extends Omit<Applied, "nextOffset"> {
   firstOffset: number | undefined;
 }
 
-/** `endWanted` is told when the log has to be asked for its ends. */
-type ReadingEnvironment = Pick<ActorEnvironment, "clock" | "mayBeginLate" | "isThrottled" | "endWanted" | "warn">;
+/** `onEndWanted` is told when the log has to be asked for its ends. */
+type ReadingEnvironment = Pick<ActorEnvironment, "clock" | "mayBeginLate" | "isThrottled" | "onEndWanted" | "onWarning">;
 
 export interface ReadingOptions {
   readonly partition: number;
@@ -150,7 +150,7 @@ export class Reading {
 
   askForEnd(): void {
     this.#questions++;
-    this.options.environment.endWanted?.();
+    this.options.environment.onEndWanted?.();
   }
 
   /** Takes what was read at `wanted`, and what is told of the partition; anything else is dropped. */
@@ -258,7 +258,7 @@ export class Reading {
       onHalt(errors.beginsLate(startOffset, position.path));
       return false;
     }
-    environment.warn(
+    environment.onWarning(
       partition,
       `The log begins at offset ${startOffset}; a new store starts there, without what was removed before.`,
     );

@@ -35,7 +35,7 @@ export class Outage {
   constructor(
     private readonly what: string,
     private readonly clock: Clock,
-    private readonly tell: (message: string, isOver: boolean) => void,
+    private readonly onMessage: (message: string, isOver: boolean) => void,
     /** Of the catalogue, before what is told while it fails, and not before what is told when it works. */
     private readonly code?: ErrorCode,
   ) {}
@@ -56,7 +56,7 @@ export class Outage {
     const isToldNow = before === undefined || now_ms - before.toldAt_ms >= TELL_AGAIN_MS;
     const { since_ms, sinceWall_ms } = before ?? { since_ms: now_ms, sinceWall_ms: this.clock.wall_ms() };
     this.#failing = { since_ms, sinceWall_ms, cause, toldAt_ms: isToldNow ? now_ms : before.toldAt_ms };
-    if (isToldNow) this.tell(`${this.#named} fails and is tried until it works: ${cause}`, false);
+    if (isToldNow) this.onMessage(`${this.#named} fails and is tried until it works: ${cause}`, false);
     return before === undefined;
   }
 
@@ -70,7 +70,7 @@ export class Outage {
     if (this.#failing === undefined) return 0;
     const lasted_ms = this.clock.now_ms() - this.#failing.since_ms;
     this.#failing = undefined;
-    this.tell(`${this.what} works again, after ${lasted_ms} ms.`, true);
+    this.onMessage(`${this.what} works again, after ${lasted_ms} ms.`, true);
     return lasted_ms;
   }
 

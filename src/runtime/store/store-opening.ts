@@ -25,10 +25,10 @@ export interface StoreOpeningOptions extends Stores {
   readonly clock: Clock;
   readonly ending: AbortSignal;
   /** Whether the actor is still the partition's. */
-  readonly holds: (actor: PartitionActor) => boolean;
+  readonly isHeld: (actor: PartitionActor) => boolean;
   /** Has the log asked for its ends until the asker has heard. */
   readonly ask: (asker: Asker<undefined>) => void;
-  readonly warn: (partition: number, message: string) => void;
+  readonly onWarning: (partition: number, message: string) => void;
 }
 
 /** A store that is to be replaced. */
@@ -59,17 +59,17 @@ export class StoreOpening {
     this.#condemned.set(partition, condemned);
   }
 
-  /** `closed` tells of a partition when it can be opened, as another actor may just be closing it. */
-  async open(actors: readonly PartitionActor[], closed: (partition: number) => Promise<void> | undefined): Promise<void> {
+  /** `closingOf` tells of a partition when it can be opened, as another actor may just be closing it. */
+  async open(actors: readonly PartitionActor[], closingOf: (partition: number) => Promise<void> | undefined): Promise<void> {
     for (const [n, actor] of actors.entries()) {
       if (n > 0 && n % OPENED_PER_TURN === 0) await this.options.clock.yield();
-      await closed(actor.partition);
+      await closingOf(actor.partition);
       if (this.#isWanted(actor) && !this.#tryOpen(actor)) void this.#openLater(actor);
     }
   }
 
   #isWanted(actor: PartitionActor): boolean {
-    return this.options.holds(actor) && actor.state !== "halted" && !actor.hasStore;
+    return this.options.isHeld(actor) && actor.state !== "halted" && !actor.hasStore;
   }
 
   /** False where the store failed and is to be tried again. */
@@ -101,14 +101,14 @@ export class StoreOpening {
   }
 
   #hearStart(actor: PartitionActor, { reason, isUsable }: Condemned, startOffset: number): void {
-    const { mayBeginLate, storePath, warn } = this.options;
+    const { mayBeginLate, storePath, onWarning } = this.options;
     const { partition } = actor;
     const isRebuildable = startOffset === 0 || mayBeginLate === true;
     if (!isRebuildable && !isUsable)
       return actor.halt(errors.cannotBeRebuilt(storePath(partition), reason, `begins at offset ${startOffset}`));
     if (!isRebuildable) {
       this.#condemned.delete(partition);
-      warn(partition, errors.keptInstead(storePath(partition), startOffset));
+      onWarning(partition, errors.keptInstead(storePath(partition), startOffset));
     }
     const isReady = !isRebuildable || this.#trySetAside(actor, reason);
     if (!isReady || !this.#tryOpen(actor)) void this.#openLater(actor);

@@ -87,7 +87,7 @@ export class CartService {
     this.partitions = new PartitionSet({
       log,
       topic,
-      storeDamaged: (reason) => this.#indexDamaged(reason),
+      onStoreDamaged: (reason) => this.#indexDamaged(reason),
       openStore: (partition) => new PartitionStore(this.#openedDb(), projections, partition, () => undefined, meter),
       storePath: () => this.#file.path,
       isOwner: () => true,
@@ -97,11 +97,11 @@ export class CartService {
       topics: this.#topics,
       gather_ms: INDEX_GATHER_MS,
       meter,
-      restoring: (message, restore) => logger.info({ restore }, `Index of orders: ${message}`),
+      onRestoreProgress: (message, restore) => logger.info({ restore }, `Index of orders: ${message}`),
       backoff: config,
       clock,
       random,
-      warn: (partition, message, level = "warn") => logger[level]({ partition }, message),
+      onWarning: (partition, message, level = "warn") => logger[level]({ partition }, message),
     });
     this.#refusals = new Refusals(clock, (message) => logger.warn({ topic }, `The log does not take events. ${message}`));
     this.#appender = new Appender({

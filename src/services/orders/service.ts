@@ -62,18 +62,18 @@ export class OrderService {
     this.#options = options;
     this.#topics = new Topics({ owner: "The order service", config, log, clock, random, logger, stateOf: options.stateOf });
     const isOwner = () => this.#membership?.isOwner() ?? false;
-    const warn = (partition: number | undefined, message: string, level: "info" | "warn" | "error" = "warn") =>
+    const onWarning = (partition: number | undefined, message: string, level: "info" | "warn" | "error" = "warn") =>
       logger[level]({ partition }, message);
     const warnOfAll = (message: string) => logger.warn(message);
     this.#groupOutage = new Outage(`Joining the group ${config.consumer_group}`, clock, warnOfAll);
-    this.#deadLetterTrial = new DeadLetterTrial({ log, deadLetterTopic: config.dead_letter_topic, clock, warn: warnOfAll });
-    this.#letterNews = new LetterNews(config.dead_letter_topic, clock, warn);
-    const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, warn };
+    this.#deadLetterTrial = new DeadLetterTrial({ log, deadLetterTopic: config.dead_letter_topic, clock, onWarning: warnOfAll });
+    this.#letterNews = new LetterNews(config.dead_letter_topic, clock, onWarning);
+    const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, onWarning };
     this.#deadLetters = new DeadLetters({
       ...common,
       deadLetterTopic: config.dead_letter_topic,
       createTopic: () => this.#topics.create(),
-      appended: (partition, letters, cut) => {
+      onAppended: (partition, letters, cut) => {
         metrics?.deadLettersAppended(partition, letters.length, cut);
         this.#letterNews.note(partition, letters);
         this.#deadLetterTrial.worked();
@@ -84,7 +84,7 @@ export class OrderService {
       openStore: (partition) => this.#openStore(partition),
       storePath: (partition) => this.#storePath(partition),
       setStoreAside: (partition, reason) => this.#setStoreAside(partition, reason),
-      restoring: (message, restore) => logger.info({ restore }, message),
+      onRestoreProgress: (message, restore) => logger.info({ restore }, message),
       deliverDeadLetters: this.#deadLetters.deliver,
       mayBeginLate: config.log_start === "accept",
       membership: () => this.#standing(),
@@ -93,7 +93,7 @@ export class OrderService {
       topics: this.#topics,
       meter: metrics,
       tracer,
-      ...(options.readable ? { readable: options.readable } : {}),
+      ...(options.readable ? { onReadable: options.readable } : {}),
     });
     this.#running = this.#run();
   }
