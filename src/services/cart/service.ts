@@ -103,6 +103,7 @@ export class CartService {
       random,
       onWarning: (partition, message, level = "warn") => logger[level]({ partition }, message),
     });
+    this.partitions.start();
     this.#refusals = new Refusals(clock, (message) => logger.warn({ topic }, `The log does not take events. ${message}`));
     this.#appender = new Appender({
       producer: log.producer(),

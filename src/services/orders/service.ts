@@ -95,6 +95,7 @@ export class OrderService {
       tracer,
       ...(options.readable ? { onReadable: options.readable } : {}),
     });
+    this.partitions.start();
     this.#running = this.#run();
   }
 
