@@ -17,7 +17,7 @@ import { Standstill } from "./actor/standstill.ts";
 import { StoreOpening, type Stores } from "./store/store-opening.ts";
 
 /** How often it is looked whether a partition stands still, and how long the log may take to tell its ends. */
-const LOOK_WAIT_MS = 5_000;
+export const LOOK_WAIT_MS = 5_000;
 /** A disk that damages a store more often than this is not to be trusted with another one. */
 const REBUILDS_MAX = 3;
 

@@ -2,7 +2,7 @@ import type { Clock } from "../../system/clock.ts";
 import { Outage } from "../read/outage.ts";
 
 /** Dead letters that take longer block their partition, whatever the reason. */
-const DELIVERY_MS_MAX = 2_000;
+export const DELIVERY_MS_MAX = 2_000;
 /**
  * Once reading has failed for so long, what is held is taken for incomplete, since nobody knows how far the log has grown. A change
  * of leaders is over sooner.

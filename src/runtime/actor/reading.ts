@@ -300,7 +300,7 @@ export class Reading {
 }
 
 /** Longer than what is fetched takes to be applied, also on a busy machine. */
-const LAG_MS_MIN = 2_000;
+export const LAG_MS_MIN = 2_000;
 /** For so long a log has to tell an end before what is applied, until that is taken for true. */
-const CUT_MS_MIN = 2_000;
+export const CUT_MS_MIN = 2_000;
 const NEW_LEADER = "The partition has another leader.";

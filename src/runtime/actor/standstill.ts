@@ -9,7 +9,7 @@ interface Held {
 }
 
 /** Looks in a row that show a partition at the same offset, with records to read, before it counts as standing still. */
-const LOOKS_MAX = 6;
+export const LOOKS_MAX = 6;
 
 /**
  * Notices partitions that make no progress although the log has records for them, whatever the reason. It counts looks and not time, so

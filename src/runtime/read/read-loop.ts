@@ -9,7 +9,7 @@ import type { LogFailures } from "./log-failures.ts";
 import type { RestoreMeter } from "./restore-meter.ts";
 
 /** How long a fetch waits for records. A partition assigned meanwhile is first read after it. */
-const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
+export const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
 /** Far from the end: larger answers make larger transactions, in which an order is read and written once for more of its events. */
 const RESTORE_FETCH = { ...FETCH, partition_bytes_max: 4 * 1024 * 1024 };
 /** How long to wait when there is nothing to read at all. */

@@ -42,8 +42,8 @@ export interface CartServiceOptions {
   readonly appendMeter?: AppendMeter;
 }
 
-/** Well below COUNT_TRUSTED_MS_MAX. */
-const PARTITION_COUNT_WAIT_MS = 1_000;
+/** How often the topic is asked how many partitions it has. */
+export const PARTITION_COUNT_WAIT_MS = 1_000;
 /** While no request waits for the index, it reads in steps of this: a few large transactions in place of many small ones. */
 const INDEX_GATHER_MS = 20;
 /** When stopping, the requests have been answered before; what is still queued has a client that was told it is not known. */
