@@ -19,7 +19,7 @@ import { OrderService, REBUILD_ASKED } from "./services/orders/service.ts";
 import type { CartHandle } from "./services/orders/page/try-routes.ts";
 import { viewing } from "./services/orders/viewing.ts";
 import { stateIn } from "./runtime/store/lost-logs.ts";
-import type { HeldPartitions } from "./runtime/projection.ts";
+import type { HeldPartitions } from "./runtime/held-partitions.ts";
 import { StateDir } from "./runtime/store/state-dir.ts";
 import {
   checkHost,
@@ -62,7 +62,7 @@ const now_s = () => performance.now() / 1_000;
 
 interface StartedRole {
   readonly what: string;
-  readonly service: { stop(): Promise<void>; readonly partitions: HeldPartitions<unknown> };
+  readonly service: { stop(): Promise<void>; readonly partitions: HeldPartitions };
   readonly http: RunningService;
   readonly metrics: Metrics;
   readonly tracer: Tracing | undefined;

@@ -1,4 +1,4 @@
-import type { ActorState, HeldPartitions, PartitionView, RestoreProgress, TopicWarning } from "../runtime/projection.ts";
+import type { ActorState, HeldPartitions, PartitionView, RestoreProgress, TopicWarning } from "../runtime/held-partitions.ts";
 import type { Route } from "./service.ts";
 
 export interface PartitionHealth {
@@ -44,7 +44,7 @@ export interface Readiness {
  * Ready once the topic is known, the membership is stable, every held partition has caught up and the log can be read. Holding none is
  * ready. A partition that the log does not give now changes nothing of that, as long as it gives another one.
  */
-export const readiness = (partitions: HeldPartitions<unknown>, refusal?: string): Readiness => {
+export const readiness = (partitions: HeldPartitions, refusal?: string): Readiness => {
   const held = [...partitions.held()];
   const { restore, standstill, deadLetterFailure, readFailure, readFailingSince_ms } = partitions;
   const first = held.find(({ halted, hindered }) => halted !== undefined || hindered !== undefined);
@@ -70,7 +70,7 @@ const sinceOf = (wall_ms: number | undefined): { readonly since?: string } =>
 /** Without what to do about it, which `halted` tells. */
 const reasonOf = (halted: string): string => `${halted.split(/[:.](?: |$)/, 1)[0]}.`;
 
-const healthOf = (held: PartitionView<unknown>): PartitionHealth => {
+const healthOf = (held: PartitionView): PartitionHealth => {
   const digest = digestOf(held);
   const { partition, state, nextOffset, endOffset, halted, since_ms, startedAt } = held;
   const reason = halted === undefined ? (held.hindered ?? held.doubt) : reasonOf(halted);
@@ -88,7 +88,7 @@ const healthOf = (held: PartitionView<unknown>): PartitionHealth => {
 };
 
 /** Undefined also where it cannot be read: health is told all the same, and a damaged store rebuilt. */
-const digestOf = (held: PartitionView<unknown>): string | undefined => {
+const digestOf = (held: PartitionView): string | undefined => {
   try {
     return held.digest;
   } catch (e) {
@@ -100,7 +100,7 @@ const digestOf = (held: PartitionView<unknown>): string | undefined => {
 /** What a person must mend comes before what goes on by itself. */
 const HINDERED_STATES = ["halted", "blocked", "suspended"] as const;
 
-const status = (partitions: HeldPartitions<unknown>, held: readonly PartitionView<unknown>[]): string => {
+const status = (partitions: HeldPartitions, held: readonly PartitionView[]): string => {
   const hindered = HINDERED_STATES.find((state) => held.some((one) => one.state === state));
   const isMember = partitions.membership === "stable" || partitions.membership === "settling";
   if (hindered === "halted" || (hindered !== undefined && isMember)) return hindered;

@@ -11,7 +11,7 @@ import type { DeadLetterTally } from "../../src/services/orders/dead-letters/dea
 import { Live } from "../../src/services/orders/live/live.ts";
 import { LiveSampler } from "../../src/services/orders/live/live-sampler.ts";
 import type { OrderPartitions } from "../../src/services/orders/query/queries.ts";
-import type { TopicWarning } from "../../src/runtime/projection.ts";
+import type { TopicWarning } from "../../src/runtime/held-partitions.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { browserSuite } from "../support/browser.ts";
 import { waitUntil } from "../support/wait-until.ts";

@@ -1,20 +1,21 @@
-import type { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../src/system/clock.ts";
 import { MemoryBroker, type MemoryFaults } from "../log/memory/memory-log.ts";
 import type { Log, NewRecord } from "../../src/log/port.ts";
-import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
+import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/projections.ts";
 import type { AppError } from "../../src/errors.ts";
-import { findOrder, type OrderPartitions, type OrdersView } from "../../src/services/orders/query/queries.ts";
+import { findOrder, type OrderPartitions } from "../../src/services/orders/query/queries.ts";
 import { encodeEvent } from "../../src/orders/events/encode.ts";
 import type { OrderEvent } from "../../src/orders/events/kinds.ts";
 import type { Status } from "../../src/orders/order.ts";
 import { DeadLetters } from "../../src/runtime/dead-letters/dead-letters.ts";
 import { PartitionSet } from "../../src/runtime/partition-set.ts";
-import type { RestoreProgress } from "../../src/runtime/projection.ts";
-import { moveAside, openDatabase, PartitionStore, type Unusable } from "../../src/runtime/store/store.ts";
+import type { RestoreProgress } from "../../src/runtime/held-partitions.ts";
+import { moveAside, openDatabase, type Unusable } from "../../src/runtime/store/store-file.ts";
+import { type OpenFile, openSqliteFile } from "../../src/runtime/store/store-database.ts";
+import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { ApplyTracer } from "../../src/telemetry/tracer.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -86,9 +87,10 @@ export class Rig implements AsyncDisposable {
   readonly restoring: [message: string, progress: RestoreProgress | undefined][] = [];
   readonly metrics = new Metrics("order-service", () => performance.now() / 1_000);
   tracer: ApplyTracer | undefined;
-  readonly #sets: PartitionSet<OrdersView>[] = [];
+  readonly #sets: PartitionSet[] = [];
   owner = true;
   mayBeginLate = false;
+  projections = ORDER_SERVICE_PROJECTIONS;
   beforeSettingAside = (): void => undefined;
   createDeadLetterTopic: (() => Promise<unknown>) | undefined;
   /** Added to what the partition set takes for the time, so that a test need not wait for it. */
@@ -114,12 +116,7 @@ export class Rig implements AsyncDisposable {
     return join(this.dir, `${name}.${partition}.sqlite`);
   }
 
-  start(
-    name: string,
-    partitions: readonly number[],
-    beforeOpen: (store: PartitionStore<OrdersView>, db: Database) => void = () => undefined,
-    log: Log = this.log,
-  ): PartitionSet<OrdersView> {
+  start(name: string, partitions: readonly number[], openFile: OpenFile = openSqliteFile, log: Log = this.log): PartitionSet {
     const common = {
       log,
       topic: TOPIC,
@@ -127,38 +124,38 @@ export class Rig implements AsyncDisposable {
       backoff: BACKOFF,
       clock: this.clock,
       random: () => 0.5,
-      warn: (partition: number | undefined, message: string) => void this.warnings.push(`${partition ?? "all"}: ${message}`),
+      onWarning: (partition: number | undefined, message: string) => void this.warnings.push(`${partition ?? "all"}: ${message}`),
     };
     const deadLetters = new DeadLetters({
       ...common,
       deadLetterTopic: DEAD_LETTER_TOPIC,
       ...(this.createDeadLetterTopic ? { createTopic: this.createDeadLetterTopic } : {}),
-      appended: (partition, letters, cut) => this.metrics.deadLettersAppended(partition, letters.length, cut),
+      onAppended: (partition, letters, cut) => this.metrics.deadLettersAppended(partition, letters.length, cut),
     });
-    const set = new PartitionSet<OrdersView>({
+    const set = new PartitionSet({
       ...common,
       membership: () => "stable",
       meter: this.metrics,
       tracer: this.tracer,
       deliverDeadLetters: deadLetters.deliver,
       mayBeginLate: this.mayBeginLate,
-      readable: (records) => void this.readable.push(...records.map(({ offset }) => offset)),
-      restoring: (message, progress) => void this.restoring.push([message, progress]),
+      onReadable: (records) => void this.readable.push(...records.map(({ offset }) => offset)),
+      onRestoreProgress: (message, progress) => void this.restoring.push([message, progress]),
       storePath: (partition) => this.storePath(name, partition),
       setStoreAside: (partition) => {
         this.beforeSettingAside();
         moveAside(this.storePath(name, partition), 0);
       },
-      openStore: (partition): PartitionStore<OrdersView> | Unusable => {
-        const opened = openDatabase(this.storePath(name, partition), orderProjection, { logId: "log", topic: TOPIC });
+      openStore: (partition): PartitionStore | Unusable => {
+        const identity = { logId: "log", topic: TOPIC };
+        const opened = openDatabase(this.storePath(name, partition), this.projections, identity, { openFile });
         if ("unusable" in opened) return opened;
         const { db } = opened;
-        const store = new PartitionStore(db, orderProjection, partition, () => db.close(), this.metrics);
-        beforeOpen(store, db);
-        return store;
+        return new PartitionStore(db, this.projections, partition, () => db.close(), this.metrics);
       },
     });
     this.#sets.push(set);
+    set.start();
     set.partitionCount = partitions.length;
     set.assign(partitions);
     return set;

@@ -1,7 +1,7 @@
 import { drainMicrotasks } from "bun:jsc";
 import type { Database } from "bun:sqlite";
 import type { LogRecord } from "../../src/log/port.ts";
-import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
+import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/projections.ts";
 import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { foldPartition, type ReferencePartition } from "../reference/reference.ts";
 import { compareRows, Violation } from "../reference/violation.ts";
@@ -106,16 +106,16 @@ function auditDigests(world: World, log: readonly (readonly Stored[])[]): void {
     for (const { partition, digest, state } of orders?.partitions.held() ?? []) {
       if (state === "halted") continue;
       const disk = new Disk();
-      const { db } = disk.open("fresh", orderProjection, { logId: world.broker.id, topic: TOPIC });
-      const fresh = new PartitionStore(db, orderProjection, partition, () => undefined);
+      const { db } = disk.open("fresh", ORDER_SERVICE_PROJECTIONS, { logId: world.broker.id, topic: TOPIC });
+      const fresh = new PartitionStore(db, ORDER_SERVICE_PROJECTIONS, partition, () => undefined);
       for (let records = log[partition] ?? []; records.length > 0;) {
         const batch = records.slice(0, 1 + Math.floor(world.random() * 20));
-        for (const { record } of batch) fresh.projection.fold(record);
+        for (const { record } of batch) fresh.projections.fold(record);
         fresh.commit((batch.at(-1)?.offset ?? 0) + 1, undefined);
         records = records.slice(batch.length);
       }
       drainMicrotasks();
-      const [found, expected] = [digest, fresh.projection.digest];
+      const [found, expected] = [digest, fresh.projections.digest];
       disk.lose();
       if (found !== expected)
         throw new Violation("digests-agree", `partition ${partition} at ${owner.name} has ${found}, and folded anew ${expected}`);

@@ -1,3 +1,4 @@
+import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
 import type { LogRecord } from "../../src/log/port.ts";
 import { DEAD_LETTER_HEADERS } from "../../src/log/record-headers.ts";
 import { auditClaims, type Claim } from "../reference/claims.ts";
@@ -30,13 +31,15 @@ function isExcused({ losses }: World, { name, orderId, answer, asked }: Claim): 
 function auditRows(world: World, expected: readonly ReferencePartition[]): void {
   const owners = new Map<number, string>();
   for (const { orders, owner } of world.running("order-service")) {
-    for (const { partition, view, state } of orders?.partitions.held() ?? []) {
+    for (const held of orders?.partitions.held() ?? []) {
+      const { partition, state } = held;
       const other = owners.get(partition);
       if (other) throw new Violation("one-owner", `partition ${partition} is held by ${other} and ${owner.name}`);
       owners.set(partition, owner.name);
       // It has applied what the log has lost: what it has is answered by nobody.
       if (state === "halted") continue;
       const reference = expected[partition];
+      const view = held.view(orderProjection);
       if (!view || !reference) throw new Violation("rows", `partition ${partition} at ${owner.name} has no rows to look at`);
       const ids = view.orderIdsAfter("", 10_000);
       const expectedIds = [...reference.orders.keys(), ...reference.heldOnly].toSorted();

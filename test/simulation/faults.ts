@@ -137,12 +137,12 @@ export class Faults {
     this.world.later(for_ms, () => owner.resume());
   }
 
-  onCommit(side: "before" | "after", partition: number): "disk-full" | undefined {
+  onCommit(side: "before" | "after", partition: number | undefined): "disk-full" | undefined {
     const due = this.#killAtCommit;
     const instance = this.world.current;
     if (this.world.random() < 0.05 && this.isTorn) for (const { disk } of this.world.instances) disk.remember();
     if (!instance?.running) return undefined;
-    if (side === "before" && instance.role === "order-service" && !instance.running.log.isOwnerByGroup(partition))
+    if (side === "before" && partition !== undefined && !instance.running.log.isOwnerByGroup(partition))
       this.violation ??= new Violation(
         "no-zombie-commit",
         `${instance.name} commits partition ${partition}, which the group took from it`,

@@ -1,23 +1,17 @@
 import { Database } from "bun:sqlite";
 import { drainMicrotasks } from "bun:jsc";
-import type { Projection } from "../../src/runtime/projection.ts";
+import { kindOf, type Projections } from "../../src/runtime/projections.ts";
 import type { State } from "../../src/runtime/store/state-dir.ts";
-import { type OpenedDatabase, prepareDatabase, type StoreIdentity } from "../../src/runtime/store/store.ts";
+import { prepareDatabase, type StoreIdentity } from "../../src/runtime/store/store-file.ts";
+import type { StoreDatabase } from "../../src/runtime/store/store-database.ts";
+import { diskFull, type StatementFault, withFaults } from "../support/store-faults.ts";
 
-/** A database that lives as long as the disk it is on, whoever closes it. */
-function kept(db: Database): Database {
-  db.close = () => undefined;
-  return db;
-}
-
-function made(projection: Projection<unknown>, identity: StoreIdentity): Database {
-  const db = kept(new Database(":memory:", { strict: true }));
-  const other = prepareDatabase(db, projection, identity);
+function made(projections: Projections, identity: StoreIdentity): Database {
+  const db = new Database(":memory:", { strict: true });
+  const other = prepareDatabase(db, projections, identity);
   if (other !== undefined) throw new Error(`a new store is not usable: ${other}`);
   return db;
 }
-
-const discard = (db: Database): void => Database.prototype.close.call(db);
 
 /**
  * Empty databases of past runs, by what was in them. To make one and to prepare its statements anew takes 50 times as long as to empty
@@ -46,23 +40,53 @@ interface File {
   readonly db: Database;
 }
 
-/** A process's disk: its SQLite files, in memory. It outlives the process; a test may make it forget. */
+/** Told of each transaction of a store, from before and from after it, and of which partition's file it is, where that holds one. */
+export type OnCommit = (side: "before" | "after", partition: number | undefined) => "disk-full" | undefined;
+
+/**
+ * A process's disk: its SQLite files, in memory. It outlives the process; a test may make it forget.
+ *
+ * `onCommit` may throw CommitCrash once it has killed the process: nothing of it goes on then. Where it returns "disk-full" the
+ * transaction fails once everything in it is written.
+ */
 export class Disk implements State {
   #files = new Map<string, File>();
   /** Older states of the files, each whole, as a power cut may leave them. */
   #older = new Map<string, Uint8Array>();
 
-  open(name: string, projection: Projection<unknown>, identity: StoreIdentity): OpenedDatabase & { readonly db: Database } {
-    const kind = JSON.stringify([projection.name, projection.version, identity]);
+  constructor(private readonly onCommit: OnCommit = () => undefined) {}
+
+  open(name: string, projections: Projections, identity: StoreIdentity): { readonly db: StoreDatabase } {
+    const kind = JSON.stringify([kindOf(projections), identity]);
     const file = this.#files.get(name) ?? {
       kind,
-      schema: projection.schema,
-      db: emptied.get(kind)?.dbs.pop() ?? made(projection, identity),
+      schema: projections.map(({ schema }) => schema).join("\n"),
+      db: emptied.get(kind)?.dbs.pop() ?? made(projections, identity),
     };
     this.#files.set(name, file);
     if (file.kind !== kind) throw new Error(`${name} is ${file.kind}, not ${kind}`);
     if (file.db.inTransaction) file.db.run("ROLLBACK");
-    return { db: file.db };
+    return { db: this.#watched(file.db, identity.partition) };
+  }
+
+  /** It lives as long as the disk it is on, whoever closes it. */
+  #watched(db: Database, partition: number | undefined): StoreDatabase {
+    let isFull = false;
+    const begin = (run: () => unknown) => {
+      isFull = this.onCommit("before", partition) === "disk-full";
+      run();
+    };
+    const commit = (run: () => unknown) => {
+      if (isFull) throw diskFull();
+      run();
+      this.onCommit("after", partition);
+    };
+    const faults: Readonly<Record<string, StatementFault>> = { "BEGIN IMMEDIATE": begin, COMMIT: commit };
+    return withFaults(
+      db,
+      (sql) => faults[sql],
+      () => undefined,
+    );
   }
 
   path(name: string): string {
@@ -100,8 +124,8 @@ export class Disk implements State {
     for (const [name, bytes] of this.#older) {
       const newest = this.#files.get(name);
       if (!newest) continue;
-      discard(newest.db);
-      this.#files.set(name, { ...newest, db: kept(Database.deserialize(bytes, { strict: true })) });
+      newest.db.close();
+      this.#files.set(name, { ...newest, db: Database.deserialize(bytes, { strict: true }) });
     }
   }
 

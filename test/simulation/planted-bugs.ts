@@ -16,8 +16,8 @@ export interface PlantedBug extends Change {
 export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   "the position is committed before the rows": {
     file: "src/runtime/store/store.ts",
-    find: "      outcomes = this.projection.flush();\n",
-    replace: "      queueMicrotask(() => void this.projection.flush());\n",
+    find: "      outcomes = this.projections.flush();\n",
+    replace: "      queueMicrotask(() => void this.projections.flush());\n",
   },
   "an event counts as often as it comes": {
     file: "src/orders/fold.ts",
@@ -45,7 +45,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     replace: "this.#readOffset = this.nextOffset === 0 ? 0 : this.nextOffset + 1;",
   },
   "dead letters leave after the commit": {
-    file: "src/runtime/actor/actor.ts",
+    file: "src/runtime/actor/applier.ts",
     find: `        if (letters.length > 0 && !(await this.#deliver(letters))) return;
         if (this.#commit(batch)) return;\n`,
     replace: "        if (this.#commit(batch)) return void (letters.length > 0 && (await this.#deliver(letters)));\n",
@@ -106,9 +106,9 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     replace: 'waiting.reject(new AppError("LOG_UNAVAILABLE", error.message));',
   },
   "ownership is not checked before the transaction": {
-    file: "src/runtime/actor/actor.ts",
-    find: "if (!this.environment.isOwner() || ",
-    replace: "if (",
+    file: "src/runtime/actor/applier.ts",
+    find: "if (!environment.isOwner() || reading",
+    replace: "if (reading",
   },
   "time within a process is the wall clock's": {
     file: "src/system/clock.ts",
@@ -204,7 +204,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     ],
   },
   "an end is waited for that the log has lost": {
-    file: "src/runtime/actor/reading.ts",
+    file: "src/runtime/actor/catch-up.ts",
     find: ": Math.min(goal, stableOffset)",
     replace: ": goal",
   },

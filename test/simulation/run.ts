@@ -1,4 +1,4 @@
-import type { PartitionView } from "../../src/runtime/projection.ts";
+import type { PartitionView } from "../../src/runtime/held-partitions.ts";
 import { asViolation, Violation } from "../reference/violation.ts";
 import { audit } from "./audit.ts";
 import { auditRefused } from "./audit-refused.ts";
@@ -10,7 +10,7 @@ import { type ForeignStep, makePlan, type Plan, type Step } from "./plan.ts";
 import type { StrikeStep } from "./plan-strikes.ts";
 import { seededRandom } from "./scheduler.ts";
 import { Strikes } from "./strikes.ts";
-import { DEAD_LETTERS, TOPIC, watchCommits, World } from "./world.ts";
+import { DEAD_LETTERS, TOPIC, World } from "./world.ts";
 
 export interface RunResult {
   readonly violation: Violation | undefined;
@@ -84,7 +84,7 @@ class Run {
 
   play(): void {
     const { world } = this;
-    using _ = watchCommits((side, partition) => this.#faults.onCommit(side, partition));
+    world.onCommit = (side, partition) => this.#faults.onCommit(side, partition);
     for (const instance of world.instances) world.start(instance);
     const start_ms = world.scheduler.now_ms;
     for (const step of this.steps) {
@@ -140,7 +140,7 @@ class Run {
     this.#faults.end();
     const ends = () => world.broker.topics.topic(TOPIC).map(({ entries }) => entries.length);
     const isApplied = () => {
-      const isAtEnd = ({ partition, nextOffset, state, halted, doubt, hindered }: PartitionView<unknown>) =>
+      const isAtEnd = ({ partition, nextOffset, state, halted, doubt, hindered }: PartitionView) =>
         state === "halted"
           ? world.losses.from(partition) < Number.POSITIVE_INFINITY && halted !== undefined
           : state === "running" && nextOffset === ends()[partition] && doubt === undefined && hindered === undefined;

@@ -11,10 +11,9 @@ import {
   type MemoryLog,
 } from "../log/memory/memory-log.ts";
 import { OrderService } from "../../src/services/orders/service.ts";
-import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { Creates } from "./creates.ts";
 import { Losses } from "./losses.ts";
-import { Disk } from "./memory-state.ts";
+import { Disk, type OnCommit } from "./memory-state.ts";
 import { OwnedLog } from "./owned-log.ts";
 import { Owner, Scheduler, seededRandom, type WallClock } from "./scheduler.ts";
 import { Troubles } from "./troubles.ts";
@@ -134,6 +133,8 @@ export class World {
   readonly lettersOfOld: (LogRecord | null)[] = [];
   readonly config: Config;
   readonly instances: Instance[] = [];
+  /** Of all disks. */
+  onCommit: OnCommit = () => undefined;
   #ids = 0;
 
   constructor(readonly options: WorldOptions) {
@@ -155,7 +156,15 @@ export class World {
     const names = (role: Role, count: number) => Array.from({ length: count }, (_, n) => ({ name: `${role}-${n}`, role }));
     for (const { name, role } of [...names("cart", options.carts), ...names("order-service", options.orderServices)]) {
       const wallClock = { offset_ms: 0 };
-      this.instances.push({ name, role, disk: new Disk(), wallClock, isDiskFull: false, generation: 0, running: undefined });
+      this.instances.push({
+        name,
+        role,
+        disk: new Disk((side, partition) => this.onCommit(side, partition)),
+        wallClock,
+        isDiskFull: false,
+        generation: 0,
+        running: undefined,
+      });
     }
   }
 
@@ -234,36 +243,3 @@ export class World {
 
 /** Kills a process in the middle of a commit: before its transaction, or right after it. */
 export class CommitCrash extends Error {}
-
-type AnyStore = PartitionStore<unknown>;
-
-/**
- * Lets `onCommit` look at each commit of any store, from before and from after it. It may throw CommitCrash once it has killed the
- * process: nothing of it goes on then. Where it returns "disk-full" the transaction fails in its midst.
- */
-export function watchCommits(onCommit: (side: "before" | "after", partition: number) => "disk-full" | undefined): Disposable {
-  const prototype = PartitionStore.prototype as {
-    commit: (this: AnyStore, ...args: Parameters<AnyStore["commit"]>) => void;
-  };
-  const original = prototype.commit;
-  prototype.commit = function commit(this: AnyStore, ...args): void {
-    if (onCommit("before", this.partition) === "disk-full") commitOnFullDisk(this, () => original.apply(this, args));
-    else original.apply(this, args);
-    onCommit("after", this.partition);
-  };
-  return { [Symbol.dispose]: () => void (prototype.commit = original) };
-}
-
-function commitOnFullDisk(store: AnyStore, commit: () => void): void {
-  const projection: { flush: () => void } = store.projection;
-  const { flush } = projection;
-  projection.flush = () => {
-    flush.call(projection);
-    throw Object.assign(new Error("database or disk is full"), { code: "SQLITE_FULL" });
-  };
-  try {
-    commit();
-  } finally {
-    projection.flush = flush;
-  }
-}

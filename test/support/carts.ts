@@ -10,7 +10,9 @@ import { AppError } from "../../src/errors.ts";
 import { Appender } from "../../src/log/append/appender.ts";
 import type { IdempotentProducer, LogRecord, NewRecord, PartitionEnds, SendOutcome } from "../../src/log/port.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
-import type { ActorState, HeldPartitions, PartitionView, ProjectionStore } from "../../src/runtime/projection.ts";
+import type { ActorState, HeldPartitions, PartitionView } from "../../src/runtime/held-partitions.ts";
+import type { ProjectionStore } from "../../src/runtime/projection.ts";
+import { onlyView } from "./only-view.ts";
 
 const bytes = (text: string | Uint8Array | null): Buffer | null => (text === null ? null : Buffer.from(text as string));
 
@@ -59,7 +61,7 @@ export class ListLog {
 }
 
 /** A partition of a cart's index: reads when somebody waits, unless it is held, and stands as the test says. */
-export class ListPartition implements PartitionView<IndexView> {
+export class ListPartition implements PartitionView {
   state: ActorState = "running";
   nextOffset = 0;
   halted: string | undefined;
@@ -71,15 +73,14 @@ export class ListPartition implements PartitionView<IndexView> {
   isHeld = false;
   readonly startedAt = 0;
   readonly digest = undefined;
+  readonly view: PartitionView["view"];
 
   constructor(
     readonly log: ListLog,
     readonly partition: number,
     readonly store: ProjectionStore<IndexView>,
-  ) {}
-
-  get view(): IndexView {
-    return this.store.view;
+  ) {
+    this.view = onlyView(store.view);
   }
 
   get endOffset(): number {
@@ -120,7 +121,7 @@ export class ListCart {
   readonly commands: LogCartCommands;
   readonly index: OrderIndex;
   readonly ownCreates = new OwnCreates();
-  readonly set: HeldPartitions<IndexView> & { readFailure: string | undefined; partitionCount: number };
+  readonly set: HeldPartitions & { readFailure: string | undefined; partitionCount: number };
 
   constructor(
     readonly log: ListLog,
@@ -144,6 +145,7 @@ export class ListCart {
     const ends = async () => ({ topicId: log.topicId, partitions: log.partitions.map((_, p) => log.endsOf(p)) });
     const index = (this.index = new OrderIndex({
       partitions,
+      projection,
       ownCreates,
       onDisagreement: (partition, error) => this.held[partition]?.halt(error),
     }));

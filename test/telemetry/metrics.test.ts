@@ -8,6 +8,7 @@ import { heldUpdatesOf } from "../../src/services/orders/query/queries.ts";
 import type { AppendMeter } from "../../src/telemetry/meters.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { created, eventually, poison, record, Rig, updated } from "../runtime/rig.ts";
+import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../support/store-faults.ts";
 
 /** The lines of one metric, as `labels value`. */
 const lines = async (metrics: Metrics, name: string): Promise<string[]> =>
@@ -59,12 +60,16 @@ describe("what the partitions count", () => {
     await using rig = new Rig();
     await rig.prepare(1);
     const orders = 400;
-    let makeRoom = () => {};
-    const set = rig.start("x", [0], (_, db) => {
-      const limit = (pages: number) => db.query(`PRAGMA max_page_count = ${pages}`).get();
-      limit(db.query<{ page_count: number }, []>("PRAGMA page_count").get()!.page_count + 2);
-      makeRoom = () => limit(1_000_000);
-    });
+    let isFull = true;
+    const write: StatementFault = (run) => {
+      if (isFull) throw diskFull();
+      return run();
+    };
+    const set = rig.start(
+      "x",
+      [0],
+      filesWithFaults((sql) => (isPositionWrite(sql) ? write : undefined)),
+    );
     rig.metrics.watch(
       () => set,
       () => 0,
@@ -85,7 +90,7 @@ describe("what the partitions count", () => {
       outages: '{partition="0"} 1',
       suspended: '{partition="0",state="suspended"} 1',
     });
-    makeRoom();
+    isFull = false;
     await eventually(() => set.get(0)?.nextOffset === orders);
     expect(await counted()).toEqual({
       applied: `{partition="0",outcome="applied"} ${orders}`,
@@ -99,9 +104,16 @@ describe("what the partitions count", () => {
 test("a store that cannot be asked leaves out its own numbers alone", async () => {
   await using rig = new Rig();
   await rig.prepare(2);
-  const set = rig.start("x", [0, 1], ({ partition }, db) => void (partition === 0 && db.run("DROP TABLE held_updates")));
+  const fail = () => {
+    throw new Error("disk I/O error");
+  };
+  const set = rig.start(
+    "x",
+    [0, 1],
+    filesWithFaults((sql, path) => (path.endsWith(".0.sqlite") && sql.startsWith("SELECT count(*)") ? fail : undefined)),
+  );
   rig.metrics.watch(() => set, heldUpdatesOf);
-  await eventually(() => set.get(1)?.state === "running");
+  await eventually(() => [...set.held()].every(({ state }) => state === "running"));
   expect(await lines(rig.metrics, "orders_held_updates")).toEqual(['{partition="1"} 0']);
   expect(await lines(rig.metrics, "orders_partition_lag_records")).toHaveLength(2);
 });

@@ -23,15 +23,15 @@ interface Send {
   readonly done: Promise<void>;
 }
 
-/** Of one send, over all partitions: well below a broker's message.max.bytes (1 MiB by default), which holds for each. */
-const BATCH_BYTES_MAX = 768 * 1024;
+/** Of one send, over all partitions, and so of each one's batch. */
+export const BATCH_BYTES_MAX = 768 * 1024;
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 /** A deadline may be noticed this much late. */
-const SWEEP_MS = 50;
+export const SWEEP_MS = 50;
 /** A send ends so long before the first deadline in it, so that those beside a record that cannot be sent hear of their own fate in time. */
-const ANSWER_MS = 200;
+export const ANSWER_MS = 200;
 /** What was not sent because of another record's deadline is sent again if it has so much time left. */
-const AGAIN_MS = 500;
+export const AGAIN_MS = 500;
 
 /**
  * Group commit, for each lane: while one send is under way, the next batch gathers. Lanes do not wait for each other, and each record

@@ -6,7 +6,7 @@ import type { Arrivals } from "./sqlite-reader.ts";
 import { invalidTimestamp, isTimestamp } from "../timestamp.ts";
 
 /** The file takes more; one transaction of this size does not keep the event loop for long. */
-const BATCH_BYTES_MAX = 16 * 1024 * 1024;
+export const BATCH_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface PartitionRow {
   readonly row: number;

@@ -30,15 +30,15 @@ export interface ActorEnvironment {
   /** Whether the log makes this process wait with reading, by a quota. */
   readonly isThrottled?: () => boolean;
   /** Told after each transaction of the first and the last record that a running actor has made readable. */
-  readonly readable?: (records: readonly LogRecord[]) => void;
+  readonly onReadable?: (records: readonly LogRecord[]) => void;
   /** Told when somebody begins to wait for a position. */
-  readonly awaited?: () => void;
+  readonly onAwaited?: () => void;
   /** Told when the actor has to `hear` where the log ends, and of which topic. */
-  readonly endWanted?: () => void;
+  readonly onEndWanted?: () => void;
   /** Told once when the store turns out to be damaged. The actor applies nothing more and is to be replaced. */
-  readonly damaged: (reason: string) => void;
+  readonly onDamaged: (reason: string) => void;
   /** Counts what happens. Nothing depends on it. */
   readonly meter?: PartitionMeter | undefined;
   /** Something a person should read. */
-  readonly warn: (partition: number, message: string, level?: "info" | "warn" | "error") => void;
+  readonly onWarning: (partition: number, message: string, level?: "info" | "warn" | "error") => void;
 }

@@ -1,6 +1,6 @@
 import { AppError, isAppError } from "../../errors.ts";
 import type { Batch, Watermarks } from "../../log/port.ts";
-import { isLocked } from "../store/store.ts";
+import { isLocked } from "../store/store-failures.ts";
 
 /** Why a partition is halted, or a query not answered; where somebody has to do something, it is said what. */
 

@@ -1,99 +1,119 @@
 import type { AppError } from "../../errors.ts";
 import type { Batch, FetchResult, TopicEnds } from "../../log/port.ts";
-import type { ActorEnvironment, DeadLetter } from "./actor-environment.ts";
+import type { ActorEnvironment } from "./actor-environment.ts";
 import * as errors from "./actor-errors.ts";
-import { foldBatch } from "./fold-batch.ts";
+import { Applier } from "./applier.ts";
 import { Hindrance } from "./hindrance.ts";
-import type { ActorState, PartitionView } from "../projection.ts";
+import type { ActorState, PartitionView } from "../held-partitions.ts";
+import type { Projection } from "../projection.ts";
 import { PositionWaiters } from "./position-waiters.ts";
 import { type Question, Reading } from "./reading.ts";
-import { isDamage, isStoreFailure, lastOffsetOf, lastRecordOf, type PartitionStore } from "../store/store.ts";
+import { isDamage } from "../store/store-failures.ts";
+import type { PartitionStore } from "../store/store.ts";
 
-/** How long to wait before a store that failed is tried again. */
-export const STORE_RETRY_WAIT_MS = 1_000;
+/** What an open partition is applied to, and where it stands against the log. */
+interface Opened {
+  readonly store: PartitionStore;
+  readonly reading: Reading;
+  readonly applier: Applier;
+}
+
+/** Why only a person can tell what is right, and since when on the wall clock. */
+interface Halt {
+  readonly error: AppError;
+  readonly since_ms: number;
+}
+
+/** A halted partition still tells what it has applied, and one that ends still tells why it was halted. */
+type State =
+  | { readonly is: "created"; readonly opened?: undefined; readonly halt?: undefined }
+  | { readonly is: "open"; readonly opened: Opened; readonly halt?: undefined }
+  | { readonly is: "halted"; readonly opened: Opened | undefined; readonly halt: Halt }
+  | { readonly is: "draining"; readonly opened: Opened | undefined; readonly halt: Halt | undefined }
+  | { readonly is: "stopped"; readonly opened?: undefined; readonly halt: Halt | undefined };
 
 /**
- * Owns one partition: its store, its position, its queries. Records go in through `accept`, in order; `apply` folds them and commits
- * rows and offset in one transaction. Nothing is awaited between the ownership check and the commit. What the log tells of its ends goes
- * in through `hear`.
+ * Owns one partition: its store, its position, its queries. Records go in through `accept`, in order; `apply` has them folded and
+ * committed. What the log tells of its ends goes in through `hear`.
  *
  * ```
- *            open()                 end reached
- *  created ─────────▶ catching-up ────────────▶ running ──close()──▶ draining ──▶ stopped
- *                        │ ▲  ◀──end not known──    │
- *                        └─┴──── halt() ────────────┴──▶ halted ──close()──▶ stopped
- *
- *  beside it, while it lasts: suspended (its store fails), blocked (its letters do), the log does not give it (Hindrance)
+ *         open()         halt()
+ *  created ─────▶ open ─────────▶ halted             (one that is created may halt, too)
+ *     │            │                │
+ *     └─ close() ──┴────────────────┴──▶ draining ──nothing is being applied any more──▶ stopped
  * ```
+ *
+ * While it is open, Reading tells whether it is catching up or running. What hinders it passes by itself and is no state of it: it is open
+ * or created then, and Hindrance tells whether it is suspended (its store fails), blocked (its letters do) or not given by the log.
  */
-export class PartitionActor<View> implements PartitionView<View> {
-  #state: "created" | "open" | "halted" | "draining" | "stopped" = "created";
-  #store: PartitionStore<View> | undefined;
-  /** Together with the store. */
-  #reading: Reading | undefined;
-  #halted: { readonly error: AppError; readonly since_ms: number } | undefined;
-  #applying: Promise<void> | undefined;
+export class PartitionActor implements PartitionView {
+  #state: State = { is: "created" };
   readonly #hindrance: Hindrance;
   readonly #ending = new AbortController();
   readonly #waiters: PositionWaiters;
+
   constructor(
     readonly partition: number,
     private readonly environment: ActorEnvironment,
   ) {
-    const { clock, warn } = environment;
+    const { clock, onWarning } = environment;
     this.#waiters = new PositionWaiters(clock, this.#ending.signal);
-    this.#hindrance = new Hindrance(clock, (message, isOver) => warn(partition, message, isOver ? "info" : "warn"));
+    this.#hindrance = new Hindrance(clock, (message, isOver) => onWarning(partition, message, isOver ? "info" : "warn"));
   }
 
   get state(): ActorState {
-    if (this.#state !== "created" && this.#state !== "open") return this.#state;
-    return this.#hindrance.state ?? (this.#reading ? (this.#reading.isRunning ? "running" : "catching-up") : "created");
+    const { is, opened } = this.#state;
+    if (is === "open") return this.#hindrance.state ?? (opened.reading.isRunning ? "running" : "catching-up");
+    return is === "created" ? (this.#hindrance.state ?? is) : (is satisfies "halted" | "draining" | "stopped");
   }
 
   get nextOffset(): number {
-    return this.#store?.nextOffset ?? 0;
+    return this.#state.opened?.store.nextOffset ?? 0;
   }
   get endOffset(): number {
-    return this.#reading?.endOffset ?? 0;
+    return this.#state.opened?.reading.endOffset ?? 0;
   }
 
   get halted(): string | undefined {
-    return this.#halted?.error.message;
+    return this.#state.halt?.error.message;
   }
   get since_ms(): number | undefined {
-    if (this.#ended()) return this.#halted?.since_ms;
-    return this.#hindrance.since_ms;
+    return this.#isEnded ? this.#state.halt?.since_ms : this.#hindrance.since_ms;
   }
   get hindered(): string | undefined {
-    if (this.#ended()) return undefined;
-    return this.#hindrance.own ?? (this.#reading === undefined ? this.#hindrance.unavailable : this.#reading.hindered);
+    if (this.#isEnded) return undefined;
+    const { opened } = this.#state;
+    return this.#hindrance.own ?? (opened === undefined ? this.#hindrance.unavailable : opened.reading.hindered);
   }
 
   /** Since when the log does not give it, on the process' clock. */
   get unreadableSince_ms(): number | undefined {
-    return this.#ended() ? undefined : this.#hindrance.unreadableSince_ms;
+    return this.#isEnded ? undefined : this.#hindrance.unreadableSince_ms;
   }
 
   get isComplete(): boolean {
-    return !this.#ended() && (this.#reading?.isComplete ?? false);
+    return this.#reading?.isComplete ?? false;
   }
   get isLagging(): boolean {
-    return this.#reading?.isLagging ?? false;
+    return this.#state.opened?.reading.isLagging ?? false;
   }
   get doubt(): string | undefined {
-    return this.#ended() ? undefined : this.#reading?.doubt;
+    return this.#reading?.doubt;
   }
   get leaderEpoch(): number {
-    return this.#reading?.leaderEpoch ?? 0;
+    return this.#state.opened?.reading.leaderEpoch ?? 0;
   }
   get startedAt(): number {
-    return this.#store?.firstOffset ?? 0;
+    return this.#state.opened?.store.firstOffset ?? 0;
   }
-  get view(): View | undefined {
-    return this.#store?.projection.view;
+  get hasStore(): boolean {
+    return this.#state.opened !== undefined;
   }
   get digest(): string | undefined {
-    return this.#store?.projection.digest;
+    return this.#state.opened?.store.projections.digest;
+  }
+  view<View>(projection: Projection<View>): View | undefined {
+    return this.#state.opened?.store.view(projection);
   }
 
   /** The store could not be opened or written, and is tried again. */
@@ -108,24 +128,33 @@ export class PartitionActor<View> implements PartitionView<View> {
   }
 
   /** Synchronous, so that the position is known before anything is read. */
-  open(store: PartitionStore<View>): void {
+  open(store: PartitionStore): void {
+    if (this.#state.is !== "created") return store.close();
     const { partition, environment } = this;
     this.#hindrance.storeWorked();
-    this.#store = store;
-    const [hindrance, onHalt] = [this.#hindrance, (error: AppError) => this.halt(error)];
-    this.#reading = new Reading({ partition, position: store, hindrance, environment, onHalt });
-    this.#state = "open";
-    this.#reading.askForEnd();
+    const shared = { partition, environment, hindrance: this.#hindrance, onHalt: (error: AppError) => this.halt(error) };
+    const reading = new Reading({ ...shared, position: store });
+    const applier = new Applier({
+      ...shared,
+      store,
+      reading,
+      ending: this.#ending.signal,
+      onDamaged: (reason) => this.#damaged(reason),
+      onStoreFailed: (e) => this.storeFailed(e),
+      onCommitted: () => this.#noteProgress(),
+    });
+    this.#state = { is: "open", opened: { store, reading, applier } };
+    reading.askForEnd();
   }
 
   /** To be noted when the log is asked for its ends, and given back to `hear`. Undefined while it does not read. */
   get question(): Question | undefined {
-    return this.#open()?.question;
+    return this.#reading?.question;
   }
 
   /** What the log tells of its ends. Returns false where it has to be asked again. */
   hear(asked: Question | undefined, ends: TopicEnds): boolean {
-    const reading = this.#open();
+    const reading = this.#reading;
     if (!reading) return true;
     const isHeard = asked !== undefined && reading.hear(asked, ends);
     this.#noteProgress();
@@ -133,16 +162,16 @@ export class PartitionActor<View> implements PartitionView<View> {
   }
 
   forgetEnd(): void {
-    this.#open()?.forgetEnd();
+    this.#reading?.forgetEnd();
   }
 
   /** Where to read next; undefined while it takes no records. */
   get wanted(): number | undefined {
-    return this.#applying ? undefined : this.#open()?.wanted;
+    return this.#isApplying ? undefined : this.#reading?.wanted;
   }
 
   get behind(): number {
-    return this.#open()?.behind ?? 0;
+    return this.#reading?.behind ?? 0;
   }
 
   get isAwaited(): boolean {
@@ -150,34 +179,25 @@ export class PartitionActor<View> implements PartitionView<View> {
   }
 
   get accepted(): Batch | undefined {
-    return this.#applying ? undefined : this.#open()?.accepted;
+    return this.#isApplying ? undefined : this.#reading?.accepted;
   }
 
   /** Takes what was read at `wanted`, and what is told of the partition; anything else is dropped. */
   accept(result: FetchResult): void {
-    this.#open()?.accept(result, !this.#applying);
+    this.#reading?.accept(result, !this.#isApplying);
     this.#noteProgress();
   }
 
   /** Applies what was accepted. Returns a promise only where it must wait: for dead letters to be appended, or for a store that fails. */
   apply(): Promise<void> | undefined {
     const batch = this.accepted;
-    if (!batch) return undefined;
-    let letters = this.#fold(batch);
-    if (this.#ended()) return undefined;
-    if (letters?.length === 0 && this.#commit(batch)) return undefined;
-    if (letters?.length === 0) letters = undefined;
-    const applying = this.#applySlowly(batch, letters).finally(() => {
-      if (this.#applying === applying) this.#applying = undefined;
-    });
-    this.#applying = applying;
-    return applying;
+    return batch && this.#state.opened?.applier.apply(batch);
   }
 
   reached(offset: number, wait_ms_max: number): Promise<boolean> {
-    if (this.nextOffset >= offset || this.#ended()) return Promise.resolve(this.nextOffset >= offset);
+    if (this.nextOffset >= offset || this.#isEnded) return Promise.resolve(this.nextOffset >= offset);
     const waiting = this.#waiters.wait(offset, wait_ms_max);
-    this.environment.awaited?.();
+    this.environment.onAwaited?.();
     return waiting;
   }
 
@@ -188,22 +208,22 @@ export class PartitionActor<View> implements PartitionView<View> {
   }
 
   halt(error: AppError): void {
-    if (this.#ended()) return;
-    this.#halted = { error, since_ms: this.environment.clock.wall_ms() };
-    this.#state = "halted";
+    if (this.#isEnded) return;
+    const halt = { error, since_ms: this.environment.clock.wall_ms() };
+    this.#state = { is: "halted", opened: this.#state.opened, halt };
     this.#end();
-    this.environment.warn(this.partition, `${error.code}: ${error.message}`, "error");
+    this.environment.onWarning(this.partition, `${error.code}: ${error.message}`, "error");
   }
 
   /** Finishes the transaction under way, if any, and closes the store. */
   async close(): Promise<void> {
-    if (this.#state === "stopped") return;
-    this.#state = "draining";
+    if (this.#state.is === "stopped") return;
+    const { opened, halt } = this.#state;
+    this.#state = { is: "draining", opened, halt };
     this.#end();
-    await this.#applying?.catch(() => undefined);
-    this.#store?.close();
-    this.#store = undefined;
-    this.#state = "stopped";
+    await opened?.applier.settle();
+    if (this.#state.is === "draining") opened?.store.close();
+    this.#state = { is: "stopped", halt };
   }
 
   #end(): void {
@@ -211,113 +231,29 @@ export class PartitionActor<View> implements PartitionView<View> {
     this.#waiters.end();
   }
 
-  #ended(): boolean {
-    return this.#state === "halted" || this.#state === "draining" || this.#state === "stopped";
+  get #isEnded(): boolean {
+    return this.#state.is !== "created" && this.#state.is !== "open";
   }
 
-  /** Undefined while it does not read. */
-  #open(): Reading | undefined {
-    return this.#state === "open" ? this.#reading : undefined;
+  get #isApplying(): boolean {
+    return this.#state.opened?.applier.isApplying ?? false;
   }
 
-  /** Folds the batch in memory; undefined where the partition had to be halted, or the store failed and the batch is to be folded again. */
-  #fold(batch: Batch): DeadLetter[] | undefined {
-    const store = this.#store;
-    if (!store || !this.#open()?.isKept(batch)) return undefined;
-    try {
-      const letters = foldBatch(batch, this.nextOffset, store.projection);
-      return this.environment.deliverDeadLetters ? letters : [];
-    } catch (e) {
-      store.projection.reset();
-      if (isDamage(e)) this.#damaged(String(e));
-      else if (isStoreFailure(e)) this.storeFailed(e);
-      else this.halt(errors.foldFailed(batch, e));
-      return undefined;
-    }
-  }
-
-  async #applySlowly(batch: Batch, folded: readonly DeadLetter[] | undefined): Promise<void> {
-    for (let letters = folded; ; letters = this.#fold(batch)) {
-      if (this.#ended()) return;
-      if (letters) {
-        if (letters.length > 0 && !(await this.#deliver(letters))) return;
-        if (this.#commit(batch)) return;
-      }
-      // A failed commit has thrown the folded rows away, so they are folded again before the next try.
-      await this.environment.clock.sleep(STORE_RETRY_WAIT_MS, this.#ending.signal);
-      if (this.#reading?.accepted !== batch) return this.#forget();
-    }
-  }
-
-  /** False where the partition is given up. */
-  async #deliver(letters: readonly DeadLetter[]): Promise<boolean> {
-    const { deliverDeadLetters } = this.environment;
-    try {
-      const wasBlocked = await this.#hindrance.whileDelivering((onFailed) =>
-        deliverDeadLetters?.(this.partition, letters, this.#ending.signal, onFailed),
-      );
-      if (wasBlocked) this.forgetEnd();
-      return true;
-    } catch (e) {
-      this.#forget();
-      if (!this.#ending.signal.aborted) throw e;
-      return false;
-    }
-  }
-
-  /** True when there is nothing left to do for the batch: it is committed, it is another owner's now, or it is to be read again. */
-  #commit(batch: Batch): boolean {
-    const store = this.#store;
-    const reading = this.#open();
-    if (!store || !reading) return true;
-    if (!this.environment.isOwner() || reading.accepted !== batch) {
-      this.#forget();
-      return true;
-    }
-    const record = batch.records.at(-1);
-    const last = record && lastOffsetOf(record) >= this.nextOffset ? lastRecordOf(record) : store.last;
-    const { news } = store.projection;
-    try {
-      if (batch.nextOffset > this.nextOffset || store.nextOffset === undefined) store.commit(batch.nextOffset, last);
-    } catch (e) {
-      store.projection.reset();
-      if (isDamage(e)) this.#damaged(String(e));
-      else this.storeFailed(e);
-      return isDamage(e);
-    }
-    if (news && reading.isRunning) this.environment.readable?.(news);
-    if (this.#hindrance.storeWorked()) reading.forgetEnd();
-    reading.applied(batch);
-    this.#noteProgress();
-    return true;
+  /** Undefined unless it is open: nothing else reads. */
+  get #reading(): Reading | undefined {
+    return this.#state.is === "open" ? this.#state.opened.reading : undefined;
   }
 
   #damaged(reason: string): void {
-    if (this.#ended()) return;
+    if (this.#isEnded) return;
     this.halt(errors.storeDamaged(this.environment.storePath(), reason));
-    this.environment.damaged(reason);
-  }
-
-  /** What was accepted and not applied is read again. */
-  #forget(): void {
-    this.#store?.projection.reset();
-    this.#reading?.forget();
+    this.environment.onDamaged(reason);
   }
 
   #noteProgress(): void {
     this.#waiters.reached(this.nextOffset);
-    if (this.#store?.nextOffset === undefined && this.#open()?.isRunning) this.#keepEmpty();
-  }
-
-  /** That the partition had nothing is worth knowing after a restart, should it not be readable then. */
-  #keepEmpty(): void {
-    const store = this.#store;
-    if (!store || !this.environment.isOwner()) return;
-    try {
-      store.commit(0, undefined);
-    } catch {
-      // It comes with the first record.
-      store.projection.reset();
-    }
+    if (this.#state.is !== "open") return;
+    const { store, reading, applier } = this.#state.opened;
+    if (store.nextOffset === undefined && reading.isRunning) applier.keepEmpty();
   }
 }

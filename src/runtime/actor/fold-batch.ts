@@ -1,16 +1,16 @@
 import type { Batch } from "../../log/port.ts";
 import type { DeadLetter } from "./actor-environment.ts";
 import { UNDECODABLE_BATCH } from "../../log/record-headers.ts";
-import type { ProjectionStore } from "../projection.ts";
+import type { Fold } from "../projection.ts";
 import { lastOffsetOf } from "../store/store.ts";
 
 /** Folds what the batch has from `nextOffset` on, in memory. Returns what it has that is no event. */
-export function foldBatch({ records }: Batch, nextOffset: number, projection: ProjectionStore<unknown>): DeadLetter[] {
+export function foldBatch({ records }: Batch, nextOffset: number, projections: Fold): DeadLetter[] {
   const letters: DeadLetter[] = [];
   for (const record of records) {
     const { undecodable } = record;
     if (lastOffsetOf(record) < nextOffset) continue;
-    const reason = undecodable ? { code: UNDECODABLE_BATCH, detail: undecodable.reason } : projection.fold(record);
+    const reason = undecodable ? { code: UNDECODABLE_BATCH, detail: undecodable.reason } : projections.fold(record);
     if (reason) letters.push({ ...reason, record });
   }
   return letters;

@@ -1,7 +1,7 @@
 import type { Clock } from "../../system/clock.ts";
 
 /** Shorter transactions are no news. */
-const OPEN_TRANSACTION_MS_MIN = 3_000;
+export const OPEN_TRANSACTION_MS_MIN = 3_000;
 
 /**
  * What another program's open transaction hides of a partition (KIP-98): its own records, and all that was acknowledged behind the first

@@ -2,7 +2,7 @@ import type { Clock } from "../../system/clock.ts";
 import { Outage } from "../read/outage.ts";
 
 /** Dead letters that take longer block their partition, whatever the reason. */
-const DELIVERY_MS_MAX = 2_000;
+export const DELIVERY_MS_MAX = 2_000;
 /**
  * Once reading has failed for so long, what is held is taken for incomplete, since nobody knows how far the log has grown. A change
  * of leaders is over sooner.
@@ -14,15 +14,15 @@ export class Hindrance {
   readonly #store: Outage;
   readonly #letters: Outage;
   #deliveringSince_ms: number | undefined;
-  #unavailable: string | undefined;
-  #unreadableSince_ms: number | undefined;
+  /** Since when what is read may not be what the log has; `unavailable` where the log does not give the partition, and why. */
+  #unreadable: { readonly since_ms: number; readonly unavailable: string | undefined } | undefined;
 
   constructor(
     private readonly clock: Clock,
-    tell: (message: string, isOver: boolean) => void,
+    onMessage: (message: string, isOver: boolean) => void,
   ) {
-    this.#store = new Outage("Its store", clock, tell, "STORE_FAILED");
-    this.#letters = new Outage("Appending its dead letters", clock, tell);
+    this.#store = new Outage("Its store", clock, onMessage, "STORE_FAILED");
+    this.#letters = new Outage("Appending its dead letters", clock, onMessage);
   }
 
   get state(): "suspended" | "blocked" | undefined {
@@ -38,7 +38,7 @@ export class Hindrance {
   /** Since when it keeps the partition from going on, on the wall clock; undefined where nothing does. */
   get since_ms(): number | undefined {
     const failure = this.#store.failure(0) ?? this.#letters.failure(0);
-    const since_ms = (this.#isBlocked ? this.#deliveringSince_ms : undefined) ?? this.#unreadableSince_ms;
+    const since_ms = (this.#isBlocked ? this.#deliveringSince_ms : undefined) ?? this.unreadableSince_ms;
     if (failure !== undefined || since_ms === undefined) return failure?.since_ms;
     return this.clock.wall_ms() - (this.clock.now_ms() - since_ms);
   }
@@ -71,27 +71,27 @@ export class Hindrance {
 
   /** Why the log does not give the partition; a sentence. */
   get unavailable(): string | undefined {
-    return this.#unavailable;
+    return this.#unreadable?.unavailable;
   }
 
   set unavailable(why: string | undefined) {
-    this.#unavailable = why;
-    if (why !== undefined) this.unreadable();
+    if (why === undefined && this.#unreadable === undefined) return;
+    this.#unreadable = { since_ms: this.#unreadable?.since_ms ?? this.clock.now_ms(), unavailable: why };
   }
 
   get unreadableSince_ms(): number | undefined {
-    return this.#unreadableSince_ms;
+    return this.#unreadable?.since_ms;
   }
 
   unreadable(): void {
-    this.#unreadableSince_ms ??= this.clock.now_ms();
+    this.#unreadable ??= { since_ms: this.clock.now_ms(), unavailable: undefined };
   }
 
   /** What was read is what the log has. Returns true where that was not known for so long that the log may have grown. */
   readable(): boolean {
-    if (this.#unavailable !== undefined || this.#unreadableSince_ms === undefined) return false;
-    const lasted_ms = this.clock.now_ms() - this.#unreadableSince_ms;
-    this.#unreadableSince_ms = undefined;
+    if (this.#unreadable === undefined || this.#unreadable.unavailable !== undefined) return false;
+    const lasted_ms = this.clock.now_ms() - this.#unreadable.since_ms;
+    this.#unreadable = undefined;
     return lasted_ms >= READ_FAILING_MS_MAX;
   }
 

@@ -2,6 +2,7 @@ import type { AppError } from "../../errors.ts";
 import type { Batch, FetchResult, PartitionEnds, TopicEnds, Watermarks } from "../../log/port.ts";
 import type { ActorEnvironment } from "./actor-environment.ts";
 import * as errors from "./actor-errors.ts";
+import { CatchUp } from "./catch-up.ts";
 import { type Applied, Continuity } from "./continuity.ts";
 import { HiddenTail } from "./hidden-tail.ts";
 import type { Hindrance } from "./hindrance.ts";
@@ -20,8 +21,8 @@ interface Position extends Omit<Applied, "nextOffset"> {
   firstOffset: number | undefined;
 }
 
-/** `endWanted` is told when the log has to be asked for its ends. */
-type ReadingEnvironment = Pick<ActorEnvironment, "clock" | "mayBeginLate" | "isThrottled" | "endWanted" | "warn">;
+/** `onEndWanted` is told when the log has to be asked for its ends. */
+type ReadingEnvironment = Pick<ActorEnvironment, "clock" | "mayBeginLate" | "isThrottled" | "onEndWanted" | "onWarning">;
 
 export interface ReadingOptions {
   readonly partition: number;
@@ -33,29 +34,27 @@ export interface ReadingOptions {
 }
 
 /**
- * Where an open partition stands against the log: what is to be read next, whether what was read is still there, and whether the end is
- * reached. Records come in through `accept`, what the log tells of its ends through `hear`.
+ * Where an open partition stands against the log, and what is to be read of it next. Records come in through `accept`, what the log tells
+ * of its ends through `hear`. Whether the end is reached is CatchUp's, whether what was applied is still there Continuity's, and what keeps
+ * it from going on Hindrance's.
  *
  * ```
- *  catching-up ──everything that could be read when the end was heard of is applied──▶ running ──forgetEnd()──▶ catching-up
- *       beside it: Continuity (nothing is applied before the last record is compared) and Hindrance
+ *  nothing accepted ──accept()──▶ a batch accepted ──applied()──▶ nothing accepted
+ *         ▲◀──────────────────forget(), or an interruption───────┘
  * ```
  */
 export class Reading {
-  #isRunning = false;
   #endOffset = 0;
   /** Where reading goes on: ahead of the store by what is accepted and not applied. */
   #readOffset: number;
   #accepted: Batch | undefined;
-  #caughtUpAt: number | undefined;
   /** An end that was heard of, and when, to be reached before the next one is noted. */
   #goal: { readonly offset: number; readonly heard_ms: number } | undefined;
-  /** Everything was known when it was last heard of. */
-  #wasComplete = false;
   /** Since when the log tells an end before what is applied, on the process' clock. */
   #cutSince_ms: number | undefined;
   /** Answers to earlier questions for the ends are of no use any more. */
   #questions = 0;
+  readonly #catchUp = new CatchUp();
   readonly #continuity: Continuity;
   readonly #hidden: HiddenTail;
 
@@ -67,7 +66,7 @@ export class Reading {
   }
 
   get isRunning(): boolean {
-    return this.#isRunning;
+    return this.#catchUp.isRunning;
   }
 
   get nextOffset(): number {
@@ -92,8 +91,8 @@ export class Reading {
   }
 
   get isComplete(): boolean {
-    if (this.#isRunning || !this.#wasComplete) return this.#isRunning;
-    return this.hindered !== undefined || this.options.hindrance.own !== undefined;
+    if (!this.#catchUp.wasComplete) return false;
+    return this.isRunning || this.hindered !== undefined || this.options.hindrance.own !== undefined;
   }
 
   /** Whether what the log was heard to have is not applied yet, and was not for some time or cannot be now. */
@@ -106,7 +105,7 @@ export class Reading {
 
   /** How many records lie before the end that is to be reached; 0 once it is. */
   get behind(): number {
-    return this.#isRunning ? 0 : Math.max(0, (this.#caughtUpAt ?? 0) - this.nextOffset);
+    return this.#catchUp.behind(this.nextOffset);
   }
 
   /** Undefined until the log has told which topic it has. */
@@ -143,16 +142,15 @@ export class Reading {
     return false;
   }
 
-  /** The end is not known any more: it is caught up with once it has reached the one that it hears of next. */
+  /** The end is not known any more. */
   forgetEnd(): void {
-    this.#isRunning = false;
-    this.#caughtUpAt = undefined;
+    this.#catchUp.forgetEnd();
     this.askForEnd();
   }
 
   askForEnd(): void {
     this.#questions++;
-    this.options.environment.endWanted?.();
+    this.options.environment.onEndWanted?.();
   }
 
   /** Takes what was read at `wanted`, and what is told of the partition; anything else is dropped. */
@@ -215,11 +213,7 @@ export class Reading {
       this.#interrupt(why, true);
       return false;
     }
-    // A leader that lacks what another one had ends before what was heard of that one.
-    // What an open transaction hides nobody can read, however long that takes: it is no reason to wait (see `isLagging`).
-    const goal = this.#caughtUpAt ?? stableOffset;
-    this.#caughtUpAt = leaderEpoch < this.leaderEpoch ? goal : Math.min(goal, stableOffset);
-    if (this.#caughtUpAt > this.nextOffset) this.#wasComplete = false;
+    this.#catchUp.hear(stableOffset, this.nextOffset, leaderEpoch < this.leaderEpoch);
     this.#noteEnd(Math.max(this.#endOffset, endOffset));
     // Where there is nothing to read, no batch will tell that the partition can be read again.
     if (stableOffset <= this.nextOffset) hindrance.unavailable = undefined;
@@ -254,7 +248,7 @@ export class Reading {
   #unavailable(why: string): void {
     const { hindrance, position } = this.options;
     hindrance.unavailable = why;
-    if (this.#caughtUpAt === undefined && position.nextOffset !== undefined) this.#wasComplete = true;
+    if (position.nextOffset !== undefined) this.#catchUp.takeAppliedForAll();
   }
 
   /** False where the partition had to be halted. */
@@ -264,7 +258,7 @@ export class Reading {
       onHalt(errors.beginsLate(startOffset, position.path));
       return false;
     }
-    environment.warn(
+    environment.onWarning(
       partition,
       `The log begins at offset ${startOffset}; a new store starts there, without what was removed before.`,
     );
@@ -301,14 +295,12 @@ export class Reading {
   #noteProgress(): void {
     if (!this.#continuity.isVerified) return;
     if (this.options.hindrance.readable()) this.forgetEnd();
-    if (this.#isRunning || this.#caughtUpAt === undefined || this.nextOffset < this.#caughtUpAt) return;
-    this.#isRunning = true;
-    this.#wasComplete = true;
+    this.#catchUp.reach(this.nextOffset);
   }
 }
 
 /** Longer than what is fetched takes to be applied, also on a busy machine. */
-const LAG_MS_MIN = 2_000;
+export const LAG_MS_MIN = 2_000;
 /** For so long a log has to tell an end before what is applied, until that is taken for true. */
-const CUT_MS_MIN = 2_000;
+export const CUT_MS_MIN = 2_000;
 const NEW_LEADER = "The partition has another leader.";

@@ -1,5 +1,5 @@
 import type { PartitionEnds } from "../../log/port.ts";
-import type { ActorState } from "../projection.ts";
+import type { ActorState } from "../held-partitions.ts";
 
 interface Held {
   readonly partition: number;
@@ -9,7 +9,7 @@ interface Held {
 }
 
 /** Looks in a row that show a partition at the same offset, with records to read, before it counts as standing still. */
-const LOOKS_MAX = 6;
+export const LOOKS_MAX = 6;
 
 /**
  * Notices partitions that make no progress although the log has records for them, whatever the reason. It counts looks and not time, so

@@ -13,7 +13,7 @@ export interface DeadLetterTrialOptions {
   readonly log: Log;
   readonly deadLetterTopic: string;
   readonly clock: Clock;
-  readonly warn: (message: string) => void;
+  readonly onWarning: (message: string) => void;
 }
 
 /**
@@ -24,7 +24,7 @@ export class DeadLetterTrial {
   readonly #outage: Outage;
 
   constructor(private readonly options: DeadLetterTrialOptions) {
-    this.#outage = new Outage(`Preparing to append to ${options.deadLetterTopic}`, options.clock, options.warn);
+    this.#outage = new Outage(`Preparing to append to ${options.deadLetterTopic}`, options.clock, options.onWarning);
   }
 
   /** A sentence, until it works. */

@@ -28,9 +28,9 @@ export interface DeadLetterOptions {
   readonly clock: Clock;
   readonly random: Random;
   /** Told of letters that are in the topic now and were not before, and how many of them were cut to fit. */
-  readonly appended?: ((partition: number, letters: readonly DeadLetter[], cut: number) => void) | undefined;
+  readonly onAppended?: ((partition: number, letters: readonly DeadLetter[], cut: number) => void) | undefined;
   /** Something a person should read. */
-  readonly warn?: ((partition: number, message: string) => void) | undefined;
+  readonly onWarning?: ((partition: number, message: string) => void) | undefined;
 }
 
 interface Open {
@@ -135,7 +135,7 @@ export class DeadLetters {
     }
     for (const { letter, record } of pending) open.delivered.noteAppended(claimFor(letter.record, record));
     const cut = pending.filter(({ whole, record }) => record !== whole);
-    this.options.appended?.(
+    this.options.onAppended?.(
       partition,
       pending.map(({ letter }) => letter),
       cut.length,
@@ -145,14 +145,14 @@ export class DeadLetters {
   }
 
   #tellOfCut(partition: number, letters: number, offset: number): void {
-    const { clock, topic, deadLetterTopic, warn } = this.options;
+    const { clock, topic, deadLetterTopic, onWarning } = this.options;
     const { toldAt_ms, untold } = this.#cuts.get(partition) ?? { toldAt_ms: Number.NEGATIVE_INFINITY, untold: 0 };
     const now_ms = clock.now_ms();
     const count = untold + letters;
     if (now_ms - toldAt_ms < TELL_AGAIN_MS) return void this.#cuts.set(partition, { toldAt_ms, untold: count });
     this.#cuts.set(partition, { toldAt_ms: now_ms, untold: 0 });
     const were = count === 1 ? "1 letter was" : `${count} letters were`;
-    warn?.(
+    onWarning?.(
       partition,
       `${were} cut to fit into ${deadLetterTopic}, the last at offset ${offset} of ${topic}, which alone has the whole record. Such a letter cannot be redriven; raise max.message.bytes of ${deadLetterTopic}.`,
     );

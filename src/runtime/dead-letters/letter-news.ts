@@ -24,7 +24,7 @@ export class LetterNews {
   constructor(
     private readonly deadLetterTopic: string,
     private readonly clock: Clock,
-    private readonly warn: (partition: number, message: string) => void,
+    private readonly onWarning: (partition: number, message: string) => void,
   ) {}
 
   note(partition: number, letters: readonly DeadLetter[]): void {
@@ -63,7 +63,7 @@ export class LetterNews {
     const went = count === 1 ? "1 record" : `${count} records`;
     const why = often === count ? `the reason is ${reason}` : `the most frequent reason is ${reason} (${often})`;
     const since = new Date(since_ms).toISOString();
-    this.warn(
+    this.onWarning(
       partition,
       `${went} went to the dead letters (${this.deadLetterTopic}) since ${since}: ${why}, the last was at offset ${lastOffset}. GET /dead-letters?reason=${reason} of the order service lists them.`,
     );

@@ -1,10 +1,9 @@
 import type { Clock } from "../../system/clock.ts";
 import type { Log } from "../../log/port.ts";
+import { LOOK_WAIT_MS } from "../topics/topic-watch.ts";
 
 /** One append stays below it, where the topic takes as much: it is held in memory, and is one transaction. */
-const APPEND_BYTES_MAX = 512 * 1024;
-/** As often as the topics' settings are looked at (topic-watch.ts). */
-const LOOK_AGAIN_MS = 60_000;
+export const APPEND_BYTES_MAX = 512 * 1024;
 
 /**
  * What the dead-letter topic takes of one batch and of one letter, as it says itself or as is learned from what it refuses. Both are
@@ -22,7 +21,7 @@ export class LetterSize {
     if (this.#isDue) await this.look();
   }
 
-  /** What was learned from refusals holds until the topic says something else, or for LOOK_AGAIN_MS. */
+  /** What was learned from refusals holds until the topic says something else, or for LOOK_WAIT_MS. */
   async look(): Promise<void> {
     const { log, deadLetterTopic, clock } = this.options;
     const description = await log.describe(deadLetterTopic).catch(() => undefined);
@@ -37,6 +36,6 @@ export class LetterSize {
   }
 
   get #isDue(): boolean {
-    return this.options.clock.now_ms() - this.#begunAt_ms >= LOOK_AGAIN_MS;
+    return this.options.clock.now_ms() - this.#begunAt_ms >= LOOK_WAIT_MS;
   }
 }

@@ -22,14 +22,20 @@ export interface EndsInquiryOptions {
   readonly random: Random;
 }
 
-/** Asks the log for its ends on behalf of those who have to know them, until each has heard; one question for all who want it at the time. */
+/**
+ * Asks the log for its ends on behalf of those who have to know them, until each has heard; one question for all who want it at the time.
+ *
+ * ```
+ *  idle ──ask()──▶ asking ──the log answers──▶ answering ──somebody has not heard: after a pause──▶ asking
+ *   ▲                 └─ it does not: after a pause ─▶ asking   └─ all have heard ─▶ idle            any of them ──close()──▶ closed
+ * ```
+ *
+ * Whoever asks while it is asking has the pause left out; whoever asks again because of what it hears waits like the others.
+ */
 export class EndsInquiry<Question, A extends Asker<Question>> {
   readonly #waiting = new Set<A>();
   readonly #backoff: Backoff;
-  #isAsking = false;
-  /** Whoever asks again because of what it hears waits like the others. */
-  #isAnswering = false;
-  #isEnded = false;
+  #state: "idle" | "asking" | "answering" | "closed" = "idle";
   #pause = new AbortController();
 
   constructor(private readonly options: EndsInquiryOptions) {
@@ -38,27 +44,31 @@ export class EndsInquiry<Question, A extends Asker<Question>> {
 
   ask(asker: A): void {
     this.#waiting.add(asker);
-    if (!this.#isAnswering) this.#pause.abort();
-    if (!this.#isAsking) void this.#run();
+    if (this.#state !== "answering") this.#pause.abort();
+    if (this.#state === "idle") void this.#run();
   }
 
   close(): void {
-    this.#isEnded = true;
+    this.#state = "closed";
     this.#pause.abort();
   }
 
   async #run(): Promise<void> {
     const { clock } = this.options;
-    this.#isAsking = true;
+    this.#state = "asking";
     this.#backoff.reset();
     // Those who ask in the same turn are answered together.
     await Promise.resolve();
-    while (this.#waiting.size > 0 && !this.#isEnded) {
+    while (this.#waiting.size > 0 && !this.#isClosed) {
       this.#pause = new AbortController();
       await this.#ask();
       if (this.#waiting.size > 0) await clock.sleep(this.#backoff.next_ms(), this.#pause.signal);
     }
-    this.#isAsking = false;
+    if (!this.#isClosed) this.#state = "idle";
+  }
+
+  get #isClosed(): boolean {
+    return this.#state === "closed";
   }
 
   async #ask(): Promise<void> {
@@ -68,18 +78,18 @@ export class EndsInquiry<Question, A extends Asker<Question>> {
     try {
       ends = await log.ends(topic);
     } catch (e) {
-      if (!this.#isEnded) outage.failed(e);
+      if (!this.#isClosed) outage.failed(e);
       return;
     }
-    if (this.#isEnded) return;
+    if (this.#isClosed) return;
     outage.worked();
-    this.#isAnswering = true;
+    this.#state = "answering";
     for (const { asker, question } of asked) {
       // Whoever asks again while it hears is kept.
       this.#waiting.delete(asker);
       if (!asker.hear(question, ends)) this.#waiting.add(asker);
     }
-    this.#isAnswering = false;
+    if (!this.#isClosed) this.#state = "asking";
     onHeard();
   }
 }

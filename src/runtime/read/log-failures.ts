@@ -23,11 +23,11 @@ export class LogFailures {
   constructor(
     topic: string,
     private readonly clock: Clock,
-    tell: (message: string) => void,
+    onMessage: (message: string) => void,
   ) {
-    this.records = new Outage(`Reading the records of ${topic}`, clock, tell);
-    this.ends = new Outage(`Asking for the ends of ${topic}`, clock, tell);
-    this.#some = new Outage(`Reading some partitions of ${topic}`, clock, tell);
+    this.records = new Outage(`Reading the records of ${topic}`, clock, onMessage);
+    this.ends = new Outage(`Asking for the ends of ${topic}`, clock, onMessage);
+    this.#some = new Outage(`Reading some partitions of ${topic}`, clock, onMessage);
   }
 
   /** Returns true where reading had failed for so long that the log may have grown. */

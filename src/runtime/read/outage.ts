@@ -10,20 +10,32 @@ export interface Failure {
   readonly since_ms: number;
 }
 
+interface Failing {
+  readonly since_ms: number;
+  /** The same on the wall clock. */
+  readonly sinceWall_ms: number;
+  /** The latest one. */
+  readonly cause: string;
+  readonly toldAt_ms: number;
+}
+
 /**
  * Follows something that is tried for as long as it takes: tells people when it begins to fail, with the cause, again each minute
  * while it does, and once when it works again.
+ *
+ * ```
+ *  working ──failed()──▶ failing, told again each minute ──worked()──▶ working, and told
+ *                           └──forget()──▶ working, and nobody is told
+ * ```
  */
 export class Outage {
-  #since_ms: number | undefined;
-  #sinceWall_ms = 0;
-  #toldAt_ms = 0;
-  #cause = "";
+  /** Undefined while it works. */
+  #failing: Failing | undefined;
 
   constructor(
     private readonly what: string,
     private readonly clock: Clock,
-    private readonly tell: (message: string, isOver: boolean) => void,
+    private readonly onMessage: (message: string, isOver: boolean) => void,
     /** Of the catalogue, before what is told while it fails, and not before what is told when it works. */
     private readonly code?: ErrorCode,
   ) {}
@@ -33,36 +45,32 @@ export class Outage {
   }
 
   get isUnderWay(): boolean {
-    return this.#since_ms !== undefined;
+    return this.#failing !== undefined;
   }
 
   /** Returns true where that is how it begins. */
   failed(e: unknown): boolean {
-    this.#cause = e instanceof Error ? e.message : String(e);
+    const cause = e instanceof Error ? e.message : String(e);
     const now_ms = this.clock.now_ms();
-    const begins = this.#since_ms === undefined;
-    if (begins) {
-      this.#since_ms = now_ms;
-      this.#sinceWall_ms = this.clock.wall_ms();
-    }
-    if (begins || now_ms - this.#toldAt_ms >= TELL_AGAIN_MS) {
-      this.#toldAt_ms = now_ms;
-      this.tell(`${this.#named} fails and is tried until it works: ${this.#cause}`, false);
-    }
-    return begins;
+    const before = this.#failing;
+    const isToldNow = before === undefined || now_ms - before.toldAt_ms >= TELL_AGAIN_MS;
+    const { since_ms, sinceWall_ms } = before ?? { since_ms: now_ms, sinceWall_ms: this.clock.wall_ms() };
+    this.#failing = { since_ms, sinceWall_ms, cause, toldAt_ms: isToldNow ? now_ms : before.toldAt_ms };
+    if (isToldNow) this.onMessage(`${this.#named} fails and is tried until it works: ${cause}`, false);
+    return before === undefined;
   }
 
   /** It is not tried any more, and nobody is told that it works. */
   forget(): void {
-    this.#since_ms = undefined;
+    this.#failing = undefined;
   }
 
   /** Returns how long it had failed before, 0 if it had not. */
   worked(): number {
-    if (this.#since_ms === undefined) return 0;
-    const lasted_ms = this.clock.now_ms() - this.#since_ms;
-    this.#since_ms = undefined;
-    this.tell(`${this.what} works again, after ${lasted_ms} ms.`, true);
+    if (this.#failing === undefined) return 0;
+    const lasted_ms = this.clock.now_ms() - this.#failing.since_ms;
+    this.#failing = undefined;
+    this.onMessage(`${this.what} works again, after ${lasted_ms} ms.`, true);
     return lasted_ms;
   }
 
@@ -72,7 +80,8 @@ export class Outage {
   }
 
   failure(failing_ms: number): Failure | undefined {
-    const isLasting = this.#since_ms !== undefined && this.clock.now_ms() - this.#since_ms >= failing_ms;
-    return isLasting ? { sentence: `${this.#named} fails: ${this.#cause}`, since_ms: this.#sinceWall_ms } : undefined;
+    const failing = this.#failing;
+    if (failing === undefined || this.clock.now_ms() - failing.since_ms < failing_ms) return undefined;
+    return { sentence: `${this.#named} fails: ${failing.cause}`, since_ms: failing.sinceWall_ms };
   }
 }

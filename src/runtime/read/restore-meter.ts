@@ -1,5 +1,5 @@
 import type { Clock } from "../../system/clock.ts";
-import type { RestoreProgress } from "../projection.ts";
+import type { RestoreProgress } from "../held-partitions.ts";
 
 /** What the meter looks at. */
 interface Restoring {
@@ -30,7 +30,7 @@ export class RestoreMeter {
 
   constructor(
     private readonly clock: Clock,
-    private readonly tell: (message: string, progress: RestoreProgress | undefined) => void,
+    private readonly onProgress: (message: string, progress: RestoreProgress | undefined) => void,
   ) {}
 
   get progress(): RestoreProgress | undefined {
@@ -64,7 +64,10 @@ export class RestoreMeter {
       this.#spans.clear();
       this.#progress = undefined;
       if (done > 0)
-        this.tell(`Restored ${count(done)} records in ${elapsed_s.toFixed(1)} s, ${count(records_per_s)} a second.`, undefined);
+        this.onProgress(
+          `Restored ${count(done)} records in ${elapsed_s.toFixed(1)} s, ${count(records_per_s)} a second.`,
+          undefined,
+        );
       return;
     }
     const left_s = records_per_s === 0 ? 0 : Math.ceil((total - done) / records_per_s);
@@ -73,7 +76,7 @@ export class RestoreMeter {
     if (!isFirst && now_ms - this.#toldAt_ms < TELL_WAIT_MS) return;
     this.#toldAt_ms = now_ms;
     const rate = done === 0 ? "" : `, ${count(records_per_s)} a second, about ${left_s} s left`;
-    this.tell(
+    this.onProgress(
       `Restoring ${partitions} partitions from the log: ${count(done)} of ${count(total)} records${rate}.`,
       this.#progress,
     );

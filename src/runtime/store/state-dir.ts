@@ -3,22 +3,16 @@ import { basename, dirname, join } from "node:path";
 import { AppError } from "../../errors.ts";
 import { noAccess, noAccessToDatabase } from "../../system/file-access.ts";
 import { FileLock } from "../../system/file-lock.ts";
-import type { Projection } from "../projection.ts";
+import type { Projections } from "../projections.ts";
 import { openFilesShortage } from "./open-files.ts";
-import {
-  cannotBeOpened,
-  hasApplied,
-  type Locking,
-  moveAside,
-  type OpenedDatabase,
-  openDatabase,
-  type StoreIdentity,
-} from "./store.ts";
+import { type OpenFile, openSqliteFile } from "./store-database.ts";
+import { cannotBeOpened } from "./store-failures.ts";
+import { hasApplied, type Locking, moveAside, type OpenedDatabase, openDatabase, type StoreIdentity } from "./store-file.ts";
 
 /** Where a process keeps its stores: on disk, or in memory where a simulation runs many. */
 export interface State {
   /** Opens a store, or makes it. One that cannot be used is left as it is. */
-  open(name: string, projection: Projection<unknown>, identity: StoreIdentity, locking?: Locking): OpenedDatabase;
+  open(name: string, projections: Projections, identity: StoreIdentity, locking?: Locking): OpenedDatabase;
   /** Where the store is, whether or not it is there. */
   path(name: string): string;
   /** Gives a store that is closed another name, so that the next `open` makes a new one. Returns that name. */
@@ -92,16 +86,17 @@ export class StateDir implements State {
   private constructor(
     private readonly directory: string,
     private readonly lock: FileLock,
+    private readonly openFile: OpenFile,
   ) {}
 
   /** Throws DATA_DIR_IN_USE when all are held. */
-  static claim(dataDir: string, logId: string, role: string): StateDir {
+  static claim(dataDir: string, logId: string, role: string, openFile = openSqliteFile): StateDir {
     for (let n = 0; n < INSTANCES_MAX; n++) {
       const path = join(statePath(dataDir, logId), `${role}-${n}`);
       const lock = new FileLock(join(path, "lock"));
       try {
         mkdirSync(path, { recursive: true });
-        if (lock.tryTake()) return new StateDir(path, lock);
+        if (lock.tryTake()) return new StateDir(path, lock, openFile);
       } catch (e) {
         const why = noAccess(dirname(path), path, lock.path);
         throw why === undefined ? e : new AppError("STORE_FAILED", why, {}, e);
@@ -113,12 +108,12 @@ export class StateDir implements State {
     );
   }
 
-  open(name: string, projection: Projection<unknown>, identity: StoreIdentity, locking?: Locking): OpenedDatabase {
+  open(name: string, projections: Projections, identity: StoreIdentity, locking?: Locking): OpenedDatabase {
     // SQLite would open a file that it may only read, and would not notice when it is given to this user.
     const before = noAccessToDatabase(this.path(name)) ?? openFilesShortage();
     if (before !== undefined) throw new AppError("STORE_FAILED", before);
     try {
-      return openDatabase(this.path(name), projection, identity, locking);
+      return openDatabase(this.path(name), projections, identity, { locking, openFile: this.openFile });
     } catch (e) {
       const shortage = cannotBeOpened(e) ? openFilesShortage() : undefined;
       throw shortage === undefined ? e : new AppError("STORE_FAILED", shortage, {}, e);

@@ -1,32 +1,34 @@
 import type { Clock } from "../../system/clock.ts";
 import type { TopicEnds } from "../../log/port.ts";
-import { type PartitionActor, STORE_RETRY_WAIT_MS } from "../actor/actor.ts";
+import type { PartitionActor } from "../actor/actor.ts";
 import * as errors from "../actor/actor-errors.ts";
+import { STORE_RETRY_WAIT_MS } from "../actor/applier.ts";
 import type { Asker } from "../read/ends-inquiry.ts";
-import type { PartitionStore, Unusable } from "./store.ts";
+import type { PartitionStore } from "./store.ts";
+import type { Unusable } from "./store-file.ts";
 
 /** Stores opened one after the other before heartbeats and requests have their turn; each takes about a millisecond. */
 const OPENED_PER_TURN = 16;
 
 /** How a partition's store is found, opened and replaced. */
-export interface Stores<View> {
+export interface Stores {
   /** The file that holds the partition, whether or not it is there. */
   readonly storePath: (partition: number) => string;
   /** Opens the store, or makes it. One that cannot be used is left as it is. */
-  readonly openStore: (partition: number) => PartitionStore<View> | Unusable;
+  readonly openStore: (partition: number) => PartitionStore | Unusable;
   /** Gives the file another name, so that the next one to be opened is new. Absent where not the set but its owner does that. */
   readonly setStoreAside?: (partition: number, reason: string) => void;
 }
 
-export interface StoreOpeningOptions<View> extends Stores<View> {
+export interface StoreOpeningOptions extends Stores {
   readonly mayBeginLate?: boolean;
   readonly clock: Clock;
   readonly ending: AbortSignal;
   /** Whether the actor is still the partition's. */
-  readonly holds: (actor: PartitionActor<View>) => boolean;
+  readonly isHeld: (actor: PartitionActor) => boolean;
   /** Has the log asked for its ends until the asker has heard. */
   readonly ask: (asker: Asker<undefined>) => void;
-  readonly warn: (partition: number, message: string) => void;
+  readonly onWarning: (partition: number, message: string) => void;
 }
 
 /** A store that is to be replaced. */
@@ -47,31 +49,31 @@ interface Condemned {
  *                                                          └─▶ the actor halts, or goes on with the store where that can be used
  * ```
  */
-export class StoreOpening<View> {
+export class StoreOpening {
   readonly #condemned = new Map<number, Condemned>();
 
-  constructor(private readonly options: StoreOpeningOptions<View>) {}
+  constructor(private readonly options: StoreOpeningOptions) {}
 
   /** The store that is there is not to be opened again, unless it `isUsable` and the log cannot rebuild it. */
   condemn(partition: number, condemned: Condemned): void {
     this.#condemned.set(partition, condemned);
   }
 
-  /** `closed` tells of a partition when it can be opened, as another actor may just be closing it. */
-  async open(actors: readonly PartitionActor<View>[], closed: (partition: number) => Promise<void> | undefined): Promise<void> {
+  /** `closingOf` tells of a partition when it can be opened, as another actor may just be closing it. */
+  async open(actors: readonly PartitionActor[], closingOf: (partition: number) => Promise<void> | undefined): Promise<void> {
     for (const [n, actor] of actors.entries()) {
       if (n > 0 && n % OPENED_PER_TURN === 0) await this.options.clock.yield();
-      await closed(actor.partition);
+      await closingOf(actor.partition);
       if (this.#isWanted(actor) && !this.#tryOpen(actor)) void this.#openLater(actor);
     }
   }
 
-  #isWanted(actor: PartitionActor<View>): boolean {
-    return this.options.holds(actor) && actor.state !== "halted" && actor.view === undefined;
+  #isWanted(actor: PartitionActor): boolean {
+    return this.options.isHeld(actor) && actor.state !== "halted" && !actor.hasStore;
   }
 
   /** False where the store failed and is to be tried again. */
-  #tryOpen(actor: PartitionActor<View>): boolean {
+  #tryOpen(actor: PartitionActor): boolean {
     const { partition } = actor;
     try {
       const condemned = this.#condemned.get(partition);
@@ -85,7 +87,7 @@ export class StoreOpening<View> {
     }
   }
 
-  #replace(actor: PartitionActor<View>, condemned: Condemned): void {
+  #replace(actor: PartitionActor, condemned: Condemned): void {
     const { partition } = actor;
     this.#condemned.set(partition, condemned);
     const hear = (_: undefined, { partitions }: TopicEnds): boolean => {
@@ -98,21 +100,21 @@ export class StoreOpening<View> {
     this.options.ask({ question: undefined, hear });
   }
 
-  #hearStart(actor: PartitionActor<View>, { reason, isUsable }: Condemned, startOffset: number): void {
-    const { mayBeginLate, storePath, warn } = this.options;
+  #hearStart(actor: PartitionActor, { reason, isUsable }: Condemned, startOffset: number): void {
+    const { mayBeginLate, storePath, onWarning } = this.options;
     const { partition } = actor;
     const isRebuildable = startOffset === 0 || mayBeginLate === true;
     if (!isRebuildable && !isUsable)
       return actor.halt(errors.cannotBeRebuilt(storePath(partition), reason, `begins at offset ${startOffset}`));
     if (!isRebuildable) {
       this.#condemned.delete(partition);
-      warn(partition, errors.keptInstead(storePath(partition), startOffset));
+      onWarning(partition, errors.keptInstead(storePath(partition), startOffset));
     }
     const isReady = !isRebuildable || this.#trySetAside(actor, reason);
     if (!isReady || !this.#tryOpen(actor)) void this.#openLater(actor);
   }
 
-  #trySetAside(actor: PartitionActor<View>, reason: string): boolean {
+  #trySetAside(actor: PartitionActor, reason: string): boolean {
     const { partition } = actor;
     try {
       this.options.setStoreAside?.(partition, reason);
@@ -124,7 +126,7 @@ export class StoreOpening<View> {
     }
   }
 
-  async #openLater(actor: PartitionActor<View>): Promise<void> {
+  async #openLater(actor: PartitionActor): Promise<void> {
     const { clock, ending } = this.options;
     do await clock.sleep(STORE_RETRY_WAIT_MS, ending);
     while (this.#isWanted(actor) && !this.#tryOpen(actor));

@@ -12,8 +12,8 @@ interface Held {
   readonly partition: number;
   /** The first offset of the state. */
   readonly startedAt: number;
-  /** Undefined while the store is not open. */
-  readonly view: unknown;
+  /** False while the store is not open. */
+  readonly hasStore: boolean;
 }
 
 /** So many partitions are named. */
@@ -21,9 +21,9 @@ const NAMED_MAX = 3;
 
 /** A state that began late itself lacks nothing but what was accepted then. */
 export const lostHeads = (held: Iterable<Held>, ends: readonly PartitionEnds[]): LostHead[] =>
-  [...held].flatMap(({ partition, startedAt, view }) => {
+  [...held].flatMap(({ partition, startedAt, hasStore }) => {
     const told = ends[partition];
-    if (view === undefined || told === undefined || "unavailable" in told || told.startOffset <= startedAt) return [];
+    if (!hasStore || told === undefined || "unavailable" in told || told.startOffset <= startedAt) return [];
     return [{ partition, startOffset: told.startOffset }];
   });
 

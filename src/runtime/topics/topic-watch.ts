@@ -1,11 +1,11 @@
 import type { Clock } from "../../system/clock.ts";
 import type { Log, TopicDescription } from "../../log/port.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import type { TopicFinding, TopicWarning } from "../projection.ts";
+import type { TopicFinding, TopicWarning } from "../held-partitions.ts";
 import { type LostHead, lostHeadConcern } from "./lost-heads.ts";
 import { letterBytesNeeded, TOPIC_CONCERNS, type TopicConcern, topicConcerns, type TopicUse } from "./topic-concerns.ts";
 
-const LOOK_WAIT_MS = 60_000;
+export const LOOK_WAIT_MS = 60_000;
 /** How often a warning that lasts is said again. */
 const TELL_AGAIN_MS = 3_600_000;
 

@@ -8,7 +8,7 @@ import type { Logger } from "../../telemetry/logger.ts";
 import type { LostHead } from "./lost-heads.ts";
 import { isExchanged, lostLog } from "../store/lost-logs.ts";
 import type { StateOf } from "../store/state-dir.ts";
-import type { TopicFinding, TopicsStanding, TopicWarning } from "../projection.ts";
+import type { TopicFinding, TopicsStanding, TopicWarning } from "../held-partitions.ts";
 import { letterBytesMax } from "./topic-concerns.ts";
 import { TopicWatch } from "./topic-watch.ts";
 

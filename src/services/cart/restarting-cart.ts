@@ -1,10 +1,10 @@
-import type { HeldPartitions } from "../../runtime/projection.ts";
+import type { HeldPartitions } from "../../runtime/held-partitions.ts";
 import type { CartCommands, CreateOrder, Position, RequestContext, UpdateStatus } from "./commands/commands.ts";
 
 /** What is restarted. */
 export interface Cart {
   readonly commands: CartCommands;
-  readonly partitions: HeldPartitions<unknown>;
+  readonly partitions: HeldPartitions;
   /** What the log refused lately, a sentence. */
   readonly refusal: string | undefined;
   stop(): Promise<void>;
@@ -39,7 +39,7 @@ export class RestartingCart implements CartCommands, Cart {
     this.#current = this.#started();
   }
 
-  get partitions(): HeldPartitions<unknown> {
+  get partitions(): HeldPartitions {
     return this.#current.partitions;
   }
 

@@ -1,4 +1,4 @@
-import type { Database } from "bun:sqlite";
+import type { StoreDatabase } from "../../runtime/store/store-database.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { Config } from "../../config/config.ts";
 import { AppError, isAppError } from "../../errors.ts";
@@ -17,12 +17,13 @@ import type { Logger } from "../../telemetry/logger.ts";
 import type { AppendMeter, PartitionMeter } from "../../telemetry/meters.ts";
 import { LogCartCommands } from "./commands/cart-commands.ts";
 import type { CartCommands } from "./commands/commands.ts";
-import { indexProjection, type IndexView, readPlacement, writePlacement } from "./index/index-projection.ts";
+import { indexProjection, readPlacement, writePlacement } from "./index/index-projection.ts";
 import { IndexFile } from "./index/index-file.ts";
 import { IndexProgress } from "./index/index-progress.ts";
 import { OrderIndex } from "./index/order-index.ts";
 import { OwnCreates } from "./index/own-creates.ts";
 import { Placement } from "./placement/placement.ts";
+import { cartProjections } from "./projections.ts";
 
 export interface CartServiceOptions {
   readonly config: Config;
@@ -41,8 +42,8 @@ export interface CartServiceOptions {
   readonly appendMeter?: AppendMeter;
 }
 
-/** Well below COUNT_TRUSTED_MS_MAX. */
-const PARTITION_COUNT_WAIT_MS = 1_000;
+/** How often the topic is asked how many partitions it has. */
+export const PARTITION_COUNT_WAIT_MS = 1_000;
 /** While no request waits for the index, it reads in steps of this: a few large transactions in place of many small ones. */
 const INDEX_GATHER_MS = 20;
 /** When stopping, the requests have been answered before; what is still queued has a client that was told it is not known. */
@@ -56,7 +57,7 @@ const FLUSH_WAIT_MS_MAX = 1_000;
  * ```
  */
 export class CartService {
-  readonly partitions: PartitionSet<IndexView>;
+  readonly partitions: PartitionSet;
   readonly commands: CartCommands;
   readonly #options: CartServiceOptions;
   readonly #file: IndexFile;
@@ -67,7 +68,7 @@ export class CartService {
   readonly #askingForStart: Outage;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
-  #db: Database | undefined;
+  #db: StoreDatabase | undefined;
   /** Why the index cannot be opened now: all partitions' stores are in it, and each tells of that. */
   #notOpen: unknown = new Error("the index is not open");
   #isDamaged = false;
@@ -81,12 +82,13 @@ export class CartService {
     const tell = (message: string, isOver: boolean) => logger[isOver ? "info" : "error"]({ topic }, message);
     this.#askingForStart = new Outage(`Asking where ${topic} begins`, clock, tell);
     const projection = indexProjection(ownCreates);
-    this.#file = new IndexFile({ ...options, projection });
+    const projections = cartProjections(projection);
+    this.#file = new IndexFile({ ...options, projections });
     this.partitions = new PartitionSet({
       log,
       topic,
-      storeDamaged: (reason) => this.#indexDamaged(reason),
-      openStore: (partition) => new PartitionStore(this.#openedDb(), projection, partition, () => undefined, meter),
+      onStoreDamaged: (reason) => this.#indexDamaged(reason),
+      openStore: (partition) => new PartitionStore(this.#openedDb(), projections, partition, () => undefined, meter),
       storePath: () => this.#file.path,
       isOwner: () => true,
       mayBeginLate: config.log_start === "accept",
@@ -95,12 +97,13 @@ export class CartService {
       topics: this.#topics,
       gather_ms: INDEX_GATHER_MS,
       meter,
-      restoring: (message, restore) => logger.info({ restore }, `Index of orders: ${message}`),
+      onRestoreProgress: (message, restore) => logger.info({ restore }, `Index of orders: ${message}`),
       backoff: config,
       clock,
       random,
-      warn: (partition, message, level = "warn") => logger[level]({ partition }, message),
+      onWarning: (partition, message, level = "warn") => logger[level]({ partition }, message),
     });
+    this.partitions.start();
     this.#refusals = new Refusals(clock, (message) => logger.warn({ topic }, `The log does not take events. ${message}`));
     this.#appender = new Appender({
       producer: log.producer(),
@@ -114,7 +117,7 @@ export class CartService {
     });
     const { partitions } = this;
     const onDisagreement = (partition: number, error: AppError) => partitions.get(partition)?.halt(error);
-    const index = new OrderIndex({ partitions, ownCreates, onDisagreement });
+    const index = new OrderIndex({ partitions, projection, ownCreates, onDisagreement });
     const progress = new IndexProgress({ partitions, ends: () => log.ends(topic), clock });
     this.#placement = new Placement({
       partitioner: config.partitioner,
@@ -208,7 +211,7 @@ export class CartService {
     return undefined;
   }
 
-  #openedDb(): Database {
+  #openedDb(): StoreDatabase {
     if (!this.#db) throw this.#notOpen;
     return this.#db;
   }

@@ -7,14 +7,14 @@ import { LetterNews } from "../../runtime/dead-letters/letter-news.ts";
 import { Outage } from "../../runtime/read/outage.ts";
 import { PartitionSet } from "../../runtime/partition-set.ts";
 import { type ClaimState, type State, statePath, type StateOf, storeName } from "../../runtime/store/state-dir.ts";
-import { PartitionStore, type Unusable } from "../../runtime/store/store.ts";
+import { PartitionStore } from "../../runtime/store/store.ts";
+import type { Unusable } from "../../runtime/store/store-file.ts";
 import { Topics } from "../../runtime/topics/topics.ts";
 import type { Random } from "../../system/random.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { ApplyTracer } from "../../telemetry/tracer.ts";
-import { orderProjection } from "./state/order-projection.ts";
-import type { OrdersView } from "./query/queries.ts";
+import { ORDER_SERVICE_PROJECTIONS } from "./projections.ts";
 
 export interface OrderServiceOptions {
   readonly config: Config;
@@ -37,14 +37,14 @@ const PARTITION_COUNT_WAIT_MS = 3_000;
 export const REBUILD_ASKED = "an operator asked for it";
 
 /**
- * The order service without its HTTP side: joins the group and runs the order projection over the partitions it is assigned.
+ * The order service without its HTTP side: joins the group and runs its projections over the partitions it is assigned.
  *
  * ```
  *  start: topics ─▶ join the group ─▶ assigned ⇄ partition set      stop: commit ─▶ partition set ─▶ leave
  * ```
  */
 export class OrderService {
-  readonly partitions: PartitionSet<OrdersView>;
+  readonly partitions: PartitionSet;
   readonly #options: OrderServiceOptions;
   readonly #deadLetters: DeadLetters;
   readonly #topics: Topics;
@@ -62,18 +62,18 @@ export class OrderService {
     this.#options = options;
     this.#topics = new Topics({ owner: "The order service", config, log, clock, random, logger, stateOf: options.stateOf });
     const isOwner = () => this.#membership?.isOwner() ?? false;
-    const warn = (partition: number | undefined, message: string, level: "info" | "warn" | "error" = "warn") =>
+    const onWarning = (partition: number | undefined, message: string, level: "info" | "warn" | "error" = "warn") =>
       logger[level]({ partition }, message);
     const warnOfAll = (message: string) => logger.warn(message);
     this.#groupOutage = new Outage(`Joining the group ${config.consumer_group}`, clock, warnOfAll);
-    this.#deadLetterTrial = new DeadLetterTrial({ log, deadLetterTopic: config.dead_letter_topic, clock, warn: warnOfAll });
-    this.#letterNews = new LetterNews(config.dead_letter_topic, clock, warn);
-    const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, warn };
+    this.#deadLetterTrial = new DeadLetterTrial({ log, deadLetterTopic: config.dead_letter_topic, clock, onWarning: warnOfAll });
+    this.#letterNews = new LetterNews(config.dead_letter_topic, clock, onWarning);
+    const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, onWarning };
     this.#deadLetters = new DeadLetters({
       ...common,
       deadLetterTopic: config.dead_letter_topic,
       createTopic: () => this.#topics.create(),
-      appended: (partition, letters, cut) => {
+      onAppended: (partition, letters, cut) => {
         metrics?.deadLettersAppended(partition, letters.length, cut);
         this.#letterNews.note(partition, letters);
         this.#deadLetterTrial.worked();
@@ -84,7 +84,7 @@ export class OrderService {
       openStore: (partition) => this.#openStore(partition),
       storePath: (partition) => this.#storePath(partition),
       setStoreAside: (partition, reason) => this.#setStoreAside(partition, reason),
-      restoring: (message, restore) => logger.info({ restore }, message),
+      onRestoreProgress: (message, restore) => logger.info({ restore }, message),
       deliverDeadLetters: this.#deadLetters.deliver,
       mayBeginLate: config.log_start === "accept",
       membership: () => this.#standing(),
@@ -93,8 +93,9 @@ export class OrderService {
       topics: this.#topics,
       meter: metrics,
       tracer,
-      ...(options.readable ? { readable: options.readable } : {}),
+      ...(options.readable ? { onReadable: options.readable } : {}),
     });
+    this.partitions.start();
     this.#running = this.#run();
   }
 
@@ -183,13 +184,13 @@ export class OrderService {
     return this.#state?.path(name) ?? statePath(data_dir, this.#logId);
   }
 
-  #openStore(partition: number): PartitionStore<OrdersView> | Unusable {
+  #openStore(partition: number): PartitionStore | Unusable {
     const { config, metrics } = this.#options;
     const name = storeName(config.orders_topic, partition);
     const identity = { logId: this.#logId, topic: config.orders_topic, partition };
-    const opened = this.#claimState().open(name, orderProjection, identity);
+    const opened = this.#claimState().open(name, ORDER_SERVICE_PROJECTIONS, identity);
     if ("unusable" in opened) return opened;
-    return new PartitionStore(opened.db, orderProjection, partition, () => opened.db.close(), metrics);
+    return new PartitionStore(opened.db, ORDER_SERVICE_PROJECTIONS, partition, () => opened.db.close(), metrics);
   }
 
   #setStoreAside(partition: number, reason: string): void {

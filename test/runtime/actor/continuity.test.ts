@@ -4,6 +4,7 @@ import { readiness } from "../../../src/http/health.ts";
 import { type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
 import { lastRecordOf } from "../../../src/runtime/store/store.ts";
 import { answerFor, created, DEAD_LETTER_TOPIC, eventually, poison, record, Rig, TOPIC, updated } from "../rig.ts";
+import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 
 /** ORD-1 and ORD-2 applied in partition 0, ORD-9 in partition 1. */
 async function applied(faults = noFaults) {
@@ -32,7 +33,7 @@ describe("a new leader", () => {
     await rig.append(record(0, created("ORD-3", "d")), record(0, created("ORD-4", "e")), record(1, created("ORD-8", "f")));
     await eventually(() => set.get(0)?.state === "halted" && answerFor(set, "ORD-8", 1) === "new");
     expect(set.get(0)?.halted).toContain("At offset 1 the log holds another record than the one applied");
-    expect(set.get(0)?.view?.order("ORD-3")).toBeUndefined();
+    expect(set.get(0)?.view(orderProjection)?.order("ORD-3")).toBeUndefined();
     expect(["ORD-2", "ORD-3", "ORD-7"].map((orderId) => answerFor(set, orderId))).toEqual(Array(3).fill("PARTITION_HALTED"));
     const { status, since, partitions } = readiness(set);
     expect(status).toBe("halted");

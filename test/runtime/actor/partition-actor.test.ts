@@ -1,7 +1,9 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
+import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../../support/store-faults.ts";
 import { noFaults } from "../../log/memory/memory-log.ts";
 import { created, DEAD_LETTER_TOPIC, eventually, poison, record, Rig, TOPIC, updated } from "../rig.ts";
+import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 
 const states = ["confirmed", "shipped", "pending"] as const;
 
@@ -12,7 +14,7 @@ describe("a partition's actor", () => {
     await rig.append(record(0, created("ORD-1", "a")), record(0, updated("ORD-1", "b", "shipped")));
     const set = rig.start("x", [0, 1]);
     await eventually(() => [...set.held()].every((actor) => actor.state === "running"));
-    expect(set.get(0)?.view?.order("ORD-1")?.status).toBe("shipped");
+    expect(set.get(0)?.view(orderProjection)?.order("ORD-1")?.status).toBe("shipped");
     expect(set.get(0)?.nextOffset).toBe(2);
     expect(await set.get(0)?.reached(2, 0)).toBe(true);
     expect(await set.get(0)?.reached(3, 30)).toBe(false);
@@ -35,7 +37,7 @@ describe("a partition's actor", () => {
     const second = rig.start("at-once", [0]);
     await eventually(() => second.get(0)?.nextOffset === endOffset);
     expect(second.get(0)?.digest).toBe(first.get(0)?.digest ?? "");
-    expect(second.get(0)?.view?.order("ORD-7")?.status).toBe(states[149 % 3] ?? "new");
+    expect(second.get(0)?.view(orderProjection)?.order("ORD-7")?.status).toBe(states[149 % 3] ?? "new");
     const db = new Database(rig.storePath("at-once", 0), { readonly: true });
     const row = db
       .query<{ inline: number; spilled: number }, []>("SELECT length(event_ids) AS inline, spilled FROM orders")
@@ -83,7 +85,7 @@ describe("a partition's actor", () => {
     const after = rig.start("x", [0, 1]);
     await eventually(() => after.get(0)?.state === "halted" && after.get(1)?.nextOffset === 2);
     expect(after.get(0)?.halted).toContain("removed unread");
-    expect(after.get(1)?.view?.order("ORD-2")?.status).toBe("shipped");
+    expect(after.get(1)?.view(orderProjection)?.order("ORD-2")?.status).toBe("shipped");
   });
 
   test("goes on when only what it has applied is removed", async () => {
@@ -96,7 +98,7 @@ describe("a partition's actor", () => {
     await rig.log.deleteRecords(TOPIC, 0, 1);
     await rig.append(record(0, updated("ORD-1", "b", "shipped")));
     const after = rig.start("x", [0]);
-    await eventually(() => after.get(0)?.view?.order("ORD-1")?.status === "shipped");
+    await eventually(() => after.get(0)?.view(orderProjection)?.order("ORD-1")?.status === "shipped");
   });
 
   test("halts when the log is shorter than what it applied, or holds another record there", async () => {
@@ -125,16 +127,18 @@ describe("a partition's actor", () => {
     await using rig = new Rig();
     await rig.prepare(1);
     let failures = count;
-    const set = rig.start("x", [0], (store) => {
-      const commit = store.commit.bind(store);
-      store.commit = (...args) => {
-        if (failures-- > 0) throw new Error("database or disk is full");
-        commit(...args);
-      };
-    });
+    const failing: StatementFault = (run) => {
+      if (failures-- > 0) throw diskFull();
+      return run();
+    };
+    const set = rig.start(
+      "x",
+      [0],
+      filesWithFaults((sql) => (isPositionWrite(sql) ? failing : undefined)),
+    );
     await rig.append(record(0, created("ORD-1", "a")), record(0, updated("ORD-1", "b", "shipped")));
     await eventually(() => set.get(0)?.nextOffset === 2);
-    expect(set.get(0)?.view?.order("ORD-1")?.status).toBe("shipped");
+    expect(set.get(0)?.view(orderProjection)?.order("ORD-1")?.status).toBe("shipped");
     const told = rig.warnings.filter((warning) => /STORE_FAILED|works again/.test(warning));
     expect(told).toEqual([
       expect.stringContaining("database or disk is full. Make room or mend the disk"),
@@ -153,7 +157,7 @@ describe("a partition's actor", () => {
     await Bun.sleep(100);
     expect(set.get(0)?.nextOffset).toBe(1);
     rig.owner = true;
-    await eventually(() => set.get(0)?.view?.order("ORD-1")?.status === "shipped");
+    await eventually(() => set.get(0)?.view(orderProjection)?.order("ORD-1")?.status === "shipped");
   });
 
   test("a damaged store, or another log's, is set aside and rebuilt", async () => {
@@ -162,7 +166,7 @@ describe("a partition's actor", () => {
     await rig.append(record(0, created("ORD-1", "a")));
     await Bun.write(rig.storePath("damaged", 0), "this is no database, and long enough to be looked at as one".repeat(50));
     const damaged = rig.start("damaged", [0]);
-    await eventually(() => damaged.get(0)?.view?.order("ORD-1") !== undefined);
+    await eventually(() => damaged.get(0)?.view(orderProjection)?.order("ORD-1") !== undefined);
     await damaged.close();
     const db = new Database(rig.storePath("damaged", 0));
     db.run("UPDATE store SET log_id = 'another'");
@@ -180,7 +184,7 @@ describe("dead letters", () => {
     await rig.prepare(1);
     const set = rig.start("x", [0]);
     await rig.append(record(0, created("ORD-1", "a")), poison(0, "{"), record(0, updated("ORD-1", "b", "shipped")));
-    await eventually(() => set.get(0)?.view?.order("ORD-1")?.status === "shipped");
+    await eventually(() => set.get(0)?.view(orderProjection)?.order("ORD-1")?.status === "shipped");
     const letters = await rig.deadLetters();
     expect(letters).toHaveLength(1);
     expect(letters[0]?.value).toBe("{");

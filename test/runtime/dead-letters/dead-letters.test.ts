@@ -7,9 +7,8 @@ import type { NewRecord } from "../../../src/log/port.ts";
 import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, REPLAY_HEADERS } from "../../../src/log/record-headers.ts";
 import { deadLetterPage } from "../../../src/services/orders/dead-letters/dead-letter-listing.ts";
 import { LogScans } from "../../../src/services/orders/query/log-scan.ts";
-import type { OrdersView } from "../../../src/services/orders/query/queries.ts";
 import { UnreadRecords } from "../../../src/services/orders/query/unread-records.ts";
-import type { PartitionView } from "../../../src/runtime/projection.ts";
+import type { PartitionView } from "../../../src/runtime/held-partitions.ts";
 import { waitUntil } from "../../support/wait-until.ts";
 import { answerFor, created, DEAD_LETTER_TOPIC, eventually, poison, record, Rig, TOPIC } from "../rig.ts";
 
@@ -257,7 +256,7 @@ describe("a letter that cannot be appended", () => {
       expect(answerFor(set, "ORD-1", 1)).toBe("PARTITION_BLOCKED");
       expect(answerFor(set, "ORD-7", 1)).toBe("PARTITION_BLOCKED");
       const unread = new UnreadRecords(new LogScans(rig.log, systemClock), TOPIC);
-      const blocked = [set.get(0) as PartitionView<OrdersView>];
+      const blocked = [set.get(0) as PartitionView];
       expect(answerFor(set, "ORD-1", 1, await unread.without("ORD-1", blocked, "192.0.2.1"))).toBe("PARTITION_BLOCKED");
       expect(answerFor(set, "ORD-7", 1, await unread.without("ORD-7", blocked, "192.0.2.1"))).toBe("ORDER_NOT_FOUND");
       const told = () => rig.warnings.filter((warning) => warning.startsWith("0: Appending its dead letters fails"));

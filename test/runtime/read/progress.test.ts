@@ -3,6 +3,7 @@ import { systemClock } from "../../../src/system/clock.ts";
 import { readiness } from "../../../src/http/health.ts";
 import type { Log, Reader } from "../../../src/log/port.ts";
 import { findOrder } from "../../../src/services/orders/query/queries.ts";
+import { filesWithFaults, type StatementFault } from "../../support/store-faults.ts";
 import { created, eventually, record, Rig } from "../rig.ts";
 
 const ORDERS = 20_000;
@@ -17,14 +18,16 @@ describe("a restore", () => {
     while (orders.length > 0) await rig.append(...orders.splice(0, 1_000));
     // What a client and an operator are told while a part of it is there.
     const meanwhile: { status: string; applied: number | undefined; restore: unknown; answer: string }[] = [];
-    const set = rig.start("x", [0], (store) => {
-      const commit = store.commit.bind(store);
-      store.commit = (...args) => {
-        const { status, restore } = readiness(set);
-        meanwhile.push({ status, restore, applied: set.get(0)?.nextOffset, answer: answerFor(`ORD-${ORDERS - 1}`) });
-        commit(...args);
-      };
-    });
+    const look: StatementFault = (run) => {
+      const { status, restore } = readiness(set);
+      meanwhile.push({ status, restore, applied: set.get(0)?.nextOffset, answer: answerFor(`ORD-${ORDERS - 1}`) });
+      return run();
+    };
+    const set = rig.start(
+      "x",
+      [0],
+      filesWithFaults((sql) => (sql === "BEGIN IMMEDIATE" ? look : undefined)),
+    );
     const answerFor = (orderId: string) => {
       try {
         return findOrder(set, () => 0, orderId).status;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { RestoreProgress } from "../../../src/runtime/projection.ts";
+import type { RestoreProgress } from "../../../src/runtime/held-partitions.ts";
 import { RestoreMeter } from "../../../src/runtime/read/restore-meter.ts";
 
 const NOBODY_FAR = 100;

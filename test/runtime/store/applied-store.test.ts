@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { indexProjection } from "../../../src/services/cart/index/index-projection.ts";
 import { OwnCreates } from "../../../src/services/cart/index/own-creates.ts";
 import { type Config, readConfig } from "../../../src/config/config.ts";
-import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
+import { ORDER_SERVICE_PROJECTIONS } from "../../../src/services/orders/projections.ts";
 import { stateIn } from "../../../src/runtime/store/lost-logs.ts";
 import { appliedState, StateDir, storeName } from "../../../src/runtime/store/state-dir.ts";
 import { PartitionStore } from "../../../src/runtime/store/store.ts";
 import { openedDb } from "../../support/opened-db.ts";
 import { tempDir } from "../../support/temp-dir.ts";
+import { cartProjections } from "../../../src/services/cart/projections.ts";
 
 const TOPIC = "orders.events";
 const identity = { logId: "log", topic: TOPIC };
@@ -19,8 +20,8 @@ test("state of a topic is a store that something was applied to, of any role, an
   await using dir = await tempDir();
   expect(found(dir.path)).toBeUndefined();
   const state = StateDir.claim(dir.path, "log", "order-service");
-  const db = openedDb(state.open(storeName(TOPIC, 3), orderProjection, identity));
-  const store = new PartitionStore(db, orderProjection, 3, () => db.close());
+  const db = openedDb(state.open(storeName(TOPIC, 3), ORDER_SERVICE_PROJECTIONS, identity));
+  const store = new PartitionStore(db, ORDER_SERVICE_PROJECTIONS, 3, () => db.close());
   expect(found(dir.path)).toBeUndefined();
   store.commit(0, undefined);
   expect(found(dir.path)).toBeUndefined();
@@ -51,8 +52,8 @@ test("on an embedded log that of an embedded one comes first, then that of a clu
   const foundIn = (config: Config, logId: string) => stateIn(config)(logId)?.logId;
   const apply = (logId: string) => {
     const state = StateDir.claim(dir.path, logId, "order-service");
-    const db = openedDb(state.open(storeName(TOPIC, 0), orderProjection, { logId, topic: TOPIC }));
-    new PartitionStore(db, orderProjection, 0, () => undefined).commit(1, undefined);
+    const db = openedDb(state.open(storeName(TOPIC, 0), ORDER_SERVICE_PROJECTIONS, { logId, topic: TOPIC }));
+    new PartitionStore(db, ORDER_SERVICE_PROJECTIONS, 0, () => undefined).commit(1, undefined);
     db.close();
     state.release();
   };
@@ -69,9 +70,9 @@ test("on an embedded log that of an embedded one comes first, then that of a clu
 test("so is one that cannot be looked into, since another program holds it", async () => {
   await using dir = await tempDir();
   const state = StateDir.claim(dir.path, "log", "cart");
-  const projection = indexProjection(new OwnCreates());
-  const db = openedDb(state.open(`${TOPIC}.sqlite`, projection, identity, "exclusive"));
-  new PartitionStore(db, projection, 0, () => undefined).commit(1, undefined);
+  const projections = cartProjections(indexProjection(new OwnCreates()));
+  const db = openedDb(state.open(`${TOPIC}.sqlite`, projections, identity, "exclusive"));
+  new PartitionStore(db, projections, 0, () => undefined).commit(1, undefined);
   expect(found(dir.path)).toBe(join(dir.path, "state/log/cart-0", `${TOPIC}.sqlite`));
   db.close();
   state.release();

@@ -11,9 +11,9 @@ async function storeOpenedIn(limit_files: number, taken: number): Promise<string
     const dir = mkdtempSync("/tmp/open-files-");
     const state = StateDir.claim(dir, "log", "test");
     for (let n = 0; n < ${taken}; n++) openSync("/dev/null", "r");
-    const projection = { name: "p", version: 1, schema: "CREATE TABLE t (x INTEGER)", open: () => ({}) };
+    const projections = [{ name: "p", version: 1, schema: "CREATE TABLE t (x INTEGER)", open: () => ({}) }];
     try {
-      state.open("x.sqlite", projection, { logId: "log", topic: "t" }, 0);
+      state.open("x.sqlite", projections, { logId: "log", topic: "t" }, 0);
       console.log("opened");
     } catch (e) {
       console.log(e.code + ": " + e.message);

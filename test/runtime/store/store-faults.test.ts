@@ -3,17 +3,20 @@ import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readiness } from "../../../src/http/health.ts";
 
-import { findOrder, type OrdersView } from "../../../src/services/orders/query/queries.ts";
+import { findOrder } from "../../../src/services/orders/query/queries.ts";
 import type { PartitionSet } from "../../../src/runtime/partition-set.ts";
+import { type OpenFile, openSqliteFile, type StoreDatabase } from "../../../src/runtime/store/store-database.ts";
 import { damageFrom } from "../../support/damaged-store.ts";
+import { damage, filesWithFaults, isPositionWrite, withFaults } from "../../support/store-faults.ts";
 import { created, eventually, record, Rig, updated } from "../rig.ts";
+import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 
 const ORDERS = 400;
 
 const manyOrders = (partition: number) =>
   Array.from({ length: ORDERS }, (_, n) => record(partition, created(`ORD-${partition}${n}`, `e${n}`)));
 
-const codeOf = (set: PartitionSet<OrdersView>, orderId: string): string => {
+const codeOf = (set: PartitionSet, orderId: string): string => {
   try {
     return findOrder(set, () => 0, orderId).status;
   } catch (e) {
@@ -35,15 +38,17 @@ describe("a full disk", () => {
   test("suspends its partition alone, says so once, denies nothing, and the partition goes on when there is room", async () => {
     await using rig = new Rig();
     await rig.prepare(2);
-    let makeRoom = () => {};
-    const set = rig.start("x", [0, 1], ({ partition }, db) => {
-      if (partition !== 0) return;
-      const limit = (pages: number) => db.query(`PRAGMA max_page_count = ${pages}`).get();
-      limit(db.query<{ page_count: number }, []>("PRAGMA page_count").get()!.page_count + 2);
-      makeRoom = () => limit(1_000_000);
+    const files: StoreDatabase[] = [];
+    const set = rig.start("x", [0, 1], (path) => {
+      const db = openSqliteFile(path);
+      files.push(db);
+      return db;
     });
     set.partitionCount = 2;
     await eventually(() => readiness(set).status === "ready");
+    const full = files.find(({ filename }) => filename.endsWith(".0.sqlite"))!;
+    const limit = (pages: number) => full.query(`PRAGMA max_page_count = ${pages}`).get();
+    limit(full.query<{ page_count: number }, []>("PRAGMA page_count").get()!.page_count + 2);
     await rig.append(...manyOrders(0), ...manyOrders(1));
     await eventually(() => set.get(0)?.state === "suspended" && set.get(1)?.nextOffset === ORDERS);
     expect(readiness(set)).toMatchObject({ status: "suspended", partitions: [{ reason: expect.stringContaining("full") }, {}] });
@@ -51,7 +56,7 @@ describe("a full disk", () => {
     expect(codeOf(set, "ORD-1399")).toBe("new");
     await Bun.sleep(1_200);
     expect(rig.warnings).toEqual([expect.stringMatching(/^0: STORE_FAILED: .*x\.0\.sqlite: .*full\. Make room/)]);
-    makeRoom();
+    limit(1_000_000);
     await rig.append(record(0, updated("ORD-0399", "u", "shipped")));
     await eventually(() => codeOf(set, "ORD-0399") === "shipped");
     await eventually(() => readiness(set).status === "ready");
@@ -63,8 +68,9 @@ describe("a full disk", () => {
     await rig.prepare(2);
     await rig.append(...manyOrders(0), ...manyOrders(1));
     let failures = 2;
-    const set = rig.start("x", [0, 1], ({ partition }) => {
-      if (partition === 0 && failures-- > 0) throw new Error("no space left on device");
+    const set = rig.start("x", [0, 1], (path) => {
+      if (path.endsWith(".0.sqlite") && failures-- > 0) throw new Error("no space left on device");
+      return openSqliteFile(path);
     });
     await eventually(() => set.get(1)?.state === "running");
     expect(set.get(0)).toMatchObject({ state: "suspended" });
@@ -133,7 +139,7 @@ describe("a store that turns out damaged while it is used", () => {
     const set = rig.start("x", [0]);
     await eventually(() => set.get(0)?.state === "running" && set.get(0)?.nextOffset === ORDERS + 1);
     expect(codeOf(set, "ORD-07")).toBe("shipped");
-    expect(set.get(0)?.view?.orderIdsAfter("", 1_000)).toHaveLength(ORDERS);
+    expect(set.get(0)?.view(orderProjection)?.orderIdsAfter("", 1_000)).toHaveLength(ORDERS);
     expect(existsSync(`${rig.storePath("x", 0)}.set-aside-0`)).toBe(true);
     expect(rig.warnings.join("\n")).toMatch(/STORE_FAILED: The store \S*x\.0\.sqlite is damaged/);
   });
@@ -154,17 +160,17 @@ describe("a store that turns out damaged while it is used", () => {
     await using rig = new Rig();
     await rig.prepare(1);
     await rig.append(...manyOrders(0));
-    let isDamaged = true;
-    const set = rig.start("x", [0], (store) => {
-      if (!isDamaged) return;
-      const get = () => {
-        throw Object.assign(new Error("database disk image is malformed"), { code: "SQLITE_CORRUPT" });
-      };
-      Object.defineProperty(store.projection, "digest", { get });
-    });
+    let files = 0;
+    const fail = () => {
+      throw damage();
+    };
+    const firstUnreadable: OpenFile = (path) => {
+      const db = openSqliteFile(path);
+      return files++ === 0 ? withFaults(db, (sql) => (sql === "SELECT value FROM digest" ? fail : undefined)) : db;
+    };
+    const set = rig.start("x", [0], firstUnreadable);
     set.partitionCount = 1;
     await eventually(() => set.get(0)?.nextOffset === ORDERS);
-    isDamaged = false;
     expect(readiness(set).partitions).toEqual([expect.not.objectContaining({ digest: expect.anything() })]);
     await eventually(() => readiness(set).status === "ready" && set.get(0)?.digest !== undefined);
     expect(existsSync(`${rig.storePath("x", 0)}.set-aside-0`)).toBe(true);
@@ -173,12 +179,14 @@ describe("a store that turns out damaged while it is used", () => {
   test("again and again is at last left alone, and said", async () => {
     await using rig = new Rig();
     await rig.prepare(1);
-    const damaged = Object.assign(new Error("database disk image is malformed"), { code: "SQLITE_CORRUPT" });
-    const set = rig.start("x", [0], (store) => {
-      store.commit = () => {
-        throw damaged;
-      };
-    });
+    const fail = () => {
+      throw damage();
+    };
+    const set = rig.start(
+      "x",
+      [0],
+      filesWithFaults((sql) => (isPositionWrite(sql) ? fail : undefined)),
+    );
     await rig.append(...manyOrders(0));
     await eventually(() => rig.warnings.some((warning) => /x\.0\.sqlite is damaged again, after 3 new ones/.test(warning)));
     expect(set.get(0)).toMatchObject({ state: "halted" });

@@ -1,8 +1,9 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
-import { openDatabase, PartitionStore } from "../../../src/runtime/store/store.ts";
+import { ORDER_SERVICE_PROJECTIONS } from "../../../src/services/orders/projections.ts";
+import { openDatabase } from "../../../src/runtime/store/store-file.ts";
+import { PartitionStore } from "../../../src/runtime/store/store.ts";
 import { openedDb } from "../../support/opened-db.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 
@@ -10,13 +11,13 @@ test("a store that was put back under another partition's name is not used, and 
   await using dir = await tempDir();
   const path = join(dir.path, "orders.0.sqlite");
   const identity = (partition: number) => ({ logId: "log", topic: "orders", partition });
-  const opened = (partition: number) => openDatabase(path, orderProjection, identity(partition));
+  const opened = (partition: number) => openDatabase(path, ORDER_SERVICE_PROJECTIONS, identity(partition));
   const db = openedDb(opened(1));
-  new PartitionStore(db, orderProjection, 1, () => db.close()).commit(7, undefined);
+  new PartitionStore(db, ORDER_SERVICE_PROJECTIONS, 1, () => db.close()).commit(7, undefined);
   db.close();
   expect(opened(0)).toEqual({ unusable: expect.stringContaining("partition 1") });
   const again = openedDb(opened(1));
-  const store = new PartitionStore(again, orderProjection, 1, () => again.close());
+  const store = new PartitionStore(again, ORDER_SERVICE_PROJECTIONS, 1, () => again.close());
   expect(store.nextOffset).toBe(7);
   store.close();
 });
@@ -30,7 +31,7 @@ test("a store of another version is not changed by looking at it", async () => {
   before.run("CREATE TABLE position (partition INTEGER PRIMARY KEY, next_offset INTEGER)");
   const schema = () => before.query("SELECT sql FROM sqlite_schema").all();
   const was = schema();
-  expect(openDatabase(path, orderProjection, { logId: "log", topic: "orders", partition: 0 })).toEqual({
+  expect(openDatabase(path, ORDER_SERVICE_PROJECTIONS, { logId: "log", topic: "orders", partition: 0 })).toEqual({
     unusable: expect.stringContaining("its version is 99"),
   });
   expect(schema()).toEqual(was);

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { readiness } from "../../../src/http/health.ts";
 import { type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
+import { damage, filesWithFaults, isPositionWrite, type StatementFault } from "../../support/store-faults.ts";
 import { answerFor, created, eventually, record, Rig, TOPIC } from "../rig.ts";
 
 const TRIMMED = 2;
@@ -103,13 +104,15 @@ describe("where the log has lost its first records", () => {
     await using rig = new Rig();
     await rig.prepare(1);
     await rig.append(record(0, created("ORD-1", "1")), record(0, created("ORD-2", "2")));
-    const set = rig.start("x", [0], (store) => {
-      const commit = store.commit.bind(store);
-      store.commit = (nextOffset, last) => {
-        if (nextOffset > 2) throw Object.assign(new Error("database disk image is malformed"), { code: "SQLITE_CORRUPT" });
-        commit(nextOffset, last);
-      };
-    });
+    const damaged: StatementFault = (run, [, nextOffset]) => {
+      if (Number(nextOffset) > 2) throw damage();
+      return run();
+    };
+    const set = rig.start(
+      "x",
+      [0],
+      filesWithFaults((sql) => (isPositionWrite(sql) ? damaged : undefined)),
+    );
     await eventually(() => set.get(0)?.nextOffset === 2);
     await rig.log.deleteRecords(TOPIC, 0, 1);
     await rig.append(record(0, created("ORD-3", "3")));

@@ -6,12 +6,14 @@ import { InFlight } from "../../../src/http/in-flight.ts";
 import { serve } from "../../../src/http/serve.ts";
 import { clientShare } from "../../../src/http/places.ts";
 import { LISTINGS_MAX, orderServiceApp } from "../../../src/services/orders/app.ts";
-import type { OrderPartitions, OrderRow, OrdersView } from "../../../src/services/orders/query/queries.ts";
+import type { OrderPartitions } from "../../../src/services/orders/query/queries.ts";
+import type { OrderRow, OrdersView } from "../../../src/services/orders/state/orders-view.ts";
 import type { Order } from "../../../src/orders/order.ts";
-import type { PartitionView } from "../../../src/runtime/projection.ts";
+import type { PartitionView } from "../../../src/runtime/held-partitions.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
 import { waitUntil } from "../../support/wait-until.ts";
 import { ApiDocument } from "../../support/api-document.ts";
+import { onlyView } from "../../support/only-view.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -56,7 +58,7 @@ class FakeView implements OrdersView {
   }
 }
 
-type FakePartition = Mutable<PartitionView<OrdersView>> & { waits: [offset: number, wait_ms_max: number][] };
+type FakePartition = Mutable<PartitionView> & { waits: [offset: number, wait_ms_max: number][] };
 
 const partition = (
   number: number,
@@ -75,7 +77,7 @@ const partition = (
   leaderEpoch: 0,
   startedAt: 0,
   digest: undefined,
-  view: new FakeView(new Map(orders)),
+  view: onlyView(new FakeView(new Map(orders))),
   waits: [],
   failed: (e) => new AppError("STORE_FAILED", String(e)),
   reached(offset, wait_ms_max) {
@@ -261,7 +263,7 @@ describe("GET /order-details", () => {
 
   test("what is found is answered while catching up", async () => {
     hold([
-      partition(0, [], { state: "catching-up", view: undefined }),
+      partition(0, [], { state: "catching-up", view: () => undefined }),
       partition(1, [["ORD-1", order("ORD-1")]], { state: "catching-up" }),
     ]);
     expect((await details("1")).status).toBe(200);
@@ -376,7 +378,7 @@ describe("Log-Position", () => {
     await Bun.sleep(30);
     expect(answered).toBe(false);
     expect(held.waits).toEqual([[11, 1_234]]);
-    held.view = new FakeView(new Map([["ORD-1", order("ORD-1")]]));
+    held.view = onlyView(new FakeView(new Map([["ORD-1", order("ORD-1")]])));
     apply();
     expect((await response).status).toBe(200);
   });
@@ -520,13 +522,13 @@ describe("GET /getAllOrderIdsFromTopic", () => {
     };
     counter.list.push(
       partition(0, [], {
-        view: {
+        view: onlyView({
           order: () => undefined,
           hasRow: () => false,
           counts: () => ({ orders: 0, held: 0 }),
           orderIdsAfter,
           rowsAfter: () => [],
-        },
+        } satisfies OrdersView),
       }),
     );
     return counter;

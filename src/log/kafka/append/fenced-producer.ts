@@ -18,8 +18,8 @@ import {
 import { type PartitionBatch, produceExchange } from "../protocol/produce.ts";
 import type { ProducerId } from "./sequences.ts";
 
-const TRANSACTION_TIMEOUT_MS = 10_000;
-const ABORT_MS_MAX = 2_000;
+export const TRANSACTION_TIMEOUT_MS = 10_000;
+export const ABORT_MS_MAX = 2_000;
 /** How often, and after how long, a coordinator is asked again that is still ending the transaction before. */
 const SETTLING_ATTEMPTS_MAX = 50;
 const SETTLING_WAIT_MS = 100;

@@ -20,12 +20,12 @@ interface Session {
 }
 
 /** Nothing else is known of a topic at first: Kafka's own default for max.message.bytes, less the little that it counts itself. */
-const BATCH_BYTES_MAX = 1_048_576;
+export const BATCH_BYTES_MAX = 1_048_576;
 /** Batches are halved down to this after refusals; smaller ones cost more than they save. */
 const BATCH_BYTES_MIN = 1_024;
 const METADATA_AGE_MS_MAX = 30_000;
 /** Where the caller names no deadline. */
-const SEND_MS_MAX = 15_000;
+export const SEND_MS_MAX = 15_000;
 /** A leader that moves is found soon: these are the waits between looks, within the deadline. */
 const RETRY_WAIT = { backoff_ms_min: 30, backoff_ms_max: 500 };
 /** A refused id that is not taken by the second try either is not mended by a third. */

@@ -13,9 +13,9 @@ export interface ConnectionsOptions {
   readonly reach: BrokerReach;
 }
 
-const METADATA_MS_MAX = 2_000;
+export const METADATA_MS_MAX = 2_000;
 /** A broker that has not answered by then does not hold up the others: the next one is asked too. */
-const HEDGE_MS = 400;
+export const HEDGE_MS = 400;
 /** A broker that failed so recently is not tried again by those who have no need of it in particular. */
 const AVOIDED_MS = 1_000;
 const API_METADATA = 3;

@@ -2,8 +2,8 @@ import type { Clock } from "../../../system/clock.ts";
 import type { TopicLeaders } from "./leaders.ts";
 
 /** How long an answer may take before it is looked whether its broker still leads, and how often from then on. */
-const PATIENCE_MS = 1_000;
-const LOOK_WAIT_MS = 300;
+export const PATIENCE_MS = 1_000;
+export const LOOK_WAIT_MS = 300;
 
 interface Watched {
   readonly leaders: TopicLeaders;

@@ -12,7 +12,7 @@ import { kafkaErrorType } from "../protocol/errors.ts";
 
 /** The name under which our members agree on an assignment; a member with another protocol cannot join the same group. */
 const PROTOCOL = "orders-sticky";
-const HEARTBEATS_PER_SESSION = 10;
+export const HEARTBEATS_PER_SESSION = 10;
 /** How often the leader looks whether a topic has grown. */
 const PARTITIONS_WAIT_MS = 3_000;
 /** About what a coordinator that ends takes to be followed by another one, which would wait a whole session for a member that did not leave. */

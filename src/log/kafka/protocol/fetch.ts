@@ -5,7 +5,7 @@ import { WireReader, WireWriter } from "./wire.ts";
 
 /** A fetch answer is at most about this large, whatever the number of partitions. */
 const RESPONSE_BYTES_MAX = 8 * 1024 * 1024;
-const REQUEST_SLACK_MS = 3_000;
+export const REQUEST_SLACK_MS = 3_000;
 const ISOLATION = { uncommitted: 0, committed: 1 } as const;
 
 export interface WantedPartition {

@@ -18,8 +18,8 @@ export interface ProduceAnswer {
 }
 
 const ACKS_ALL = -1;
-const REPLICATION_WAIT_MS_MAX = 3_000;
-const REQUEST_SLACK_MS = 1_000;
+export const REPLICATION_WAIT_MS_MAX = 3_000;
+export const REQUEST_SLACK_MS = 1_000;
 
 /** Produce, version 7: https://kafka.apache.org/protocol#The_Messages_Produce. The batches' bytes are read when the request is written. */
 export function produceExchange(

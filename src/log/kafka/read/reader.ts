@@ -24,8 +24,8 @@ const REFRESH_BACKOFF = { backoff_ms_min: 50, backoff_ms_max: 1_000 };
 /** Metadata older than this are asked for again in any case. */
 const REFRESH_WAIT_MS_MAX = 30_000;
 /** How late an answer may be before it is looked whether its broker still leads, and how often from then on. */
-const PATIENCE_MS = 700;
-const LATE_WAIT_MS = 300;
+export const PATIENCE_MS = 700;
+export const LATE_WAIT_MS = 300;
 /** A partition that was refused so often in a row, by whom the metadata name as its leader, is told as unavailable. */
 const REFUSALS_MAX = 5;
 /** How long after a quota made it wait a reader still counts as held back. */

@@ -1,3 +1,4 @@
+import { BATCH_HEAD_BYTES } from "../../append/record-size.ts";
 import { crc32c } from "./crc32c.ts";
 import { bytesOfName } from "../../header-names.ts";
 import type { NewHeader, NewRecord, Timestamp } from "../../port.ts";
@@ -10,7 +11,6 @@ export interface BatchProducer {
   readonly transactional: boolean;
 }
 
-const BATCH_HEADER_BYTES = 61;
 const CRC_OFFSET = 17;
 const CRC_FROM = 21;
 const TRANSACTIONAL_BIT = 0x10;
@@ -20,7 +20,7 @@ const TRANSACTIONAL_BIT = 0x10;
  * empty. The bytes returned are `out`'s own.
  */
 export function encodeBatch(records: readonly NewRecord[], producer: BatchProducer, out: BatchOutput): Buffer {
-  out.begin(BATCH_HEADER_BYTES);
+  out.begin(BATCH_HEAD_BYTES);
   const base = records[0]?.timestamp_ms ?? 0;
   let latest = base;
   for (let i = 0; i < records.length; i++) {
@@ -30,7 +30,7 @@ export function encodeBatch(records: readonly NewRecord[], producer: BatchProduc
     out.record(record, i, deltaOf(timestamp_ms, base));
   }
   const batch = out.end();
-  batch.fill(0, 0, BATCH_HEADER_BYTES);
+  batch.fill(0, 0, BATCH_HEAD_BYTES);
   batch.writeInt32BE(batch.length - 12, 8);
   batch.writeInt32BE(-1, 12);
   batch[16] = 2;

@@ -1,3 +1,4 @@
+import { BATCH_HEAD_BYTES } from "../../append/record-size.ts";
 import type { Header, LogRecord, Timestamp, UndecodableBatch } from "../../port.ts";
 import { nameOf } from "../../header-names.ts";
 import { decompress } from "./compression.ts";
@@ -9,7 +10,6 @@ import { readInt64 } from "../protocol/wire.ts";
  * response's bytes: no copy, headers only when asked for. kafkajs' own decoder reads varints through a Long class and every
  * header into objects; docs/decisions/0001-below-the-kafkajs-consumer.md has the figures.
  */
-const BATCH_HEADER_BYTES = 61;
 const BATCH_LENGTH_OFFSET = 8;
 const LOG_OVERHEAD_BYTES = 12;
 const LEADER_EPOCH_OFFSET = 12;
@@ -113,7 +113,7 @@ function batchAt(bytes: Buffer, at: number, end: number): RawBatch {
     return { ...old, baseOffset, lastOffset: baseOffset, magic };
   }
   if (magic !== MAGIC_V2) throw new Error(`a record batch has format ${magic}; only format 2 (Kafka 0.11 and later) is read`);
-  if (end - at < BATCH_HEADER_BYTES) throw new Error("a record batch is shorter than its header");
+  if (end - at < BATCH_HEAD_BYTES) throw new Error("a record batch is shorter than its header");
   const lastOffset = baseOffset + bytes.readInt32BE(at + 23);
   if (!isOffset || lastOffset < baseOffset || lastOffset >= Number.MAX_SAFE_INTEGER)
     throw new Error(`a record batch claims the offsets ${baseOffset} to ${lastOffset}`);
@@ -126,7 +126,7 @@ function batchAt(bytes: Buffer, at: number, end: number): RawBatch {
     baseTimestamp: readTimestamp(bytes, at + 27),
     maxTimestamp: readTimestamp(bytes, at + 35),
     count: bytes.readInt32BE(at + 57),
-    body: bytes.subarray(at + BATCH_HEADER_BYTES, end),
+    body: bytes.subarray(at + BATCH_HEAD_BYTES, end),
     magic,
   };
 }

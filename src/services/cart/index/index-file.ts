@@ -1,10 +1,10 @@
-import type { Database } from "bun:sqlite";
+import type { StoreDatabase } from "../../../runtime/store/store-database.ts";
 import type { Clock } from "../../../system/clock.ts";
 import type { Config } from "../../../config/config.ts";
 import { AppError } from "../../../errors.ts";
 import type { Log, TopicEnds } from "../../../log/port.ts";
 import { cannotBeRebuilt } from "../../../runtime/actor/actor-errors.ts";
-import type { Projection } from "../../../runtime/projection.ts";
+import type { Projections } from "../../../runtime/projections.ts";
 import { type ClaimState, type State, statePath } from "../../../runtime/store/state-dir.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
 
@@ -12,7 +12,7 @@ export interface IndexFileOptions {
   readonly config: Config;
   readonly log: Log;
   readonly claimState: ClaimState;
-  readonly projection: Projection<unknown>;
+  readonly projections: Projections;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Why the file that is there is not to be used. */
@@ -42,7 +42,7 @@ export class IndexFile {
   }
 
   /** Resolves with an error where there is a file that neither can be used nor rebuilt. Rejects where it may work later. */
-  async open(logId: string): Promise<Database | AppError> {
+  async open(logId: string): Promise<StoreDatabase | AppError> {
     const { claimState, clock, logger } = this.options;
     this.#logId = logId;
     this.#state ??= claimState(logId);
@@ -64,9 +64,9 @@ export class IndexFile {
   }
 
   #tryOpen(state: State) {
-    const { projection, config } = this.options;
+    const { projections, config } = this.options;
     if (this.#damage !== undefined) return { unusable: this.#damage };
-    return state.open(this.#name, projection, { logId: this.#logId, topic: config.orders_topic }, "exclusive");
+    return state.open(this.#name, projections, { logId: this.#logId, topic: config.orders_topic }, "exclusive");
   }
 
   /** Where the log begins, if every partition that can be asked begins too late to be rebuilt and that is not accepted. */

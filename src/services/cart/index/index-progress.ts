@@ -1,13 +1,13 @@
 import { type Clock, within } from "../../../system/clock.ts";
 import { AppError } from "../../../errors.ts";
 import type { PartitionEnds, TopicEnds } from "../../../log/port.ts";
-import type { HeldPartitions, PartitionView } from "../../../runtime/projection.ts";
+import type { HeldPartitions, PartitionView } from "../../../runtime/held-partitions.ts";
 import type { Position } from "../commands/commands.ts";
 import { isCurrent, isSound, whyNot } from "./partition-standing.ts";
 import { SharedEnds } from "./shared-ends.ts";
 
 export interface IndexProgressOptions {
-  readonly partitions: HeldPartitions<unknown>;
+  readonly partitions: HeldPartitions;
   readonly ends: () => Promise<TopicEnds>;
   readonly clock: Clock;
 }
@@ -198,7 +198,7 @@ export class IndexProgress {
     return undefined;
   }
 
-  #held(partition: number): PartitionView<unknown> | undefined {
+  #held(partition: number): PartitionView | undefined {
     return this.options.partitions.get(partition);
   }
 

@@ -1,4 +1,4 @@
-import type { Database } from "bun:sqlite";
+import type { StoreDatabase } from "../../../runtime/store/store-database.ts";
 import type { LogRecord } from "../../../log/port.ts";
 import { EVENT_HEADERS } from "../../../log/record-headers.ts";
 import { decodeEvent } from "../../../orders/events/decode.ts";
@@ -69,7 +69,7 @@ export const indexProjection = (ownCreates: OwnCreates): Projection<IndexView> =
 });
 
 /** A file from when a key had one event in all orders. It is copied, since making it anew from the log takes much longer. */
-function keepOneForEachOrder(db: Database): void {
+function keepOneForEachOrder(db: StoreDatabase): void {
   const key = db.query<{ name: string }, []>("SELECT name FROM pragma_table_info('keyed_events') WHERE pk > 0").all();
   if (key.length !== 1) return;
   db.transaction(() => {
@@ -88,7 +88,7 @@ class IndexStore implements ProjectionStore<IndexView> {
   readonly #insertKeyed;
 
   constructor(
-    db: Database,
+    db: StoreDatabase,
     private readonly partition: number,
     private readonly ownCreates: OwnCreates,
   ) {
@@ -136,7 +136,7 @@ class IndexStore implements ProjectionStore<IndexView> {
   }
 }
 
-function makeView(db: Database): IndexView {
+function makeView(db: StoreDatabase): IndexView {
   const order = db.query(`SELECT partition, "offset", event_id FROM order_index WHERE order_id = ?`);
   const keyed = `SELECT fingerprint, order_id, partition, "offset" FROM keyed_events WHERE event_id = ?`;
   const keyedOfOrder = db.query(`${keyed} AND order_id = ?`);
@@ -155,10 +155,10 @@ function makeView(db: Database): IndexView {
 }
 
 /** By how many partitions the cart that owns this file placed creates; undefined if it never did. It says nothing of the log. */
-export function readPlacement(db: Database): number | undefined {
+export function readPlacement(db: StoreDatabase): number | undefined {
   return db.query<{ partition_count: number }, []>("SELECT partition_count FROM placement").get()?.partition_count;
 }
 
-export function writePlacement(db: Database, partitionCount: number): void {
+export function writePlacement(db: StoreDatabase, partitionCount: number): void {
   db.run("INSERT INTO placement VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET partition_count = ?1", [partitionCount]);
 }

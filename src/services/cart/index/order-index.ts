@@ -1,12 +1,14 @@
 import { AppError } from "../../../errors.ts";
-import type { HeldPartitions } from "../../../runtime/projection.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
+import type { Projection } from "../../../runtime/projection.ts";
 import type { Position } from "../commands/commands.ts";
 import type { IndexedOrder, IndexView, KeyedEvent } from "./index-projection.ts";
 import type { OwnCreate, OwnCreates } from "./own-creates.ts";
 import { isSound, whyNot } from "./partition-standing.ts";
 
 export interface OrderIndexOptions {
-  readonly partitions: HeldPartitions<IndexView>;
+  readonly partitions: HeldPartitions;
+  readonly projection: Projection<IndexView>;
   readonly ownCreates: OwnCreates;
   /** The log is another one than the index has read: the partition is to be halted. */
   readonly onDisagreement: (partition: number, error: AppError) => void;
@@ -101,12 +103,13 @@ export class OrderIndex {
 
   /** All partitions share one file, so the first that is open answers. */
   #look<T>(query: (view: IndexView) => T): T {
-    const { partitions } = this.options;
+    const { partitions, projection } = this.options;
     for (let partition = 0; partition < partitions.partitionCount; partition++) {
       const held = partitions.get(partition);
-      if (!held?.view) continue;
+      const view = held?.view(projection);
+      if (held === undefined || view === undefined) continue;
       try {
-        return query(held.view);
+        return query(view);
       } catch (e) {
         throw held.failed(e);
       }

@@ -7,9 +7,9 @@ import { kindOf } from "../../../orders/events/kinds.ts";
 import { isPoison } from "../../../orders/events/poison.ts";
 import { evolve, initialState, type OrderState } from "../../../orders/fold.ts";
 import { factsOf, type Outcome } from "../../../orders/outcomes.ts";
-import type { PartitionView } from "../../../runtime/projection.ts";
+import type { PartitionView } from "../../../runtime/held-partitions.ts";
 import type { LogScan, Scans } from "../query/log-scan.ts";
-import type { OrdersView } from "../query/queries.ts";
+import { orderProjection } from "../state/order-projection.ts";
 import { HeaderTexts } from "./header-texts.ts";
 import { eventIdHash, formatCursor, TIMELINE_EVENTS_MAX, type TimelineCursor } from "./timeline-cursor.ts";
 
@@ -64,7 +64,7 @@ export async function timelinePage(
   scans: Scans,
   topic: string,
   orderId: string,
-  known: readonly PartitionView<OrdersView>[],
+  known: readonly PartitionView[],
   cursor: TimelineCursor | undefined,
   limit: number,
 ): Promise<TimelinePage> {
@@ -79,7 +79,7 @@ export async function timelinePage(
   return scans.run(topic, async (scan) => {
     const { startOffset } = await scans.endsOf(topic, partition);
     const from = Math.max(startOffset, cursor?.offset ?? 0);
-    const fold = new TimelineFold(orderId, partition, limit, cursor, held.view?.order(orderId) === undefined);
+    const fold = new TimelineFold(orderId, partition, limit, cursor, held.view(orderProjection)?.order(orderId) === undefined);
     const to = await readFor(scan, fold, partition, from, endOffset, topic);
     if (held.doubt !== undefined) throw new AppError("LOG_UNAVAILABLE", `${held.doubt} Ask again.`);
     const following = to < endOffset ? held.partition : known[index + 1]?.partition;

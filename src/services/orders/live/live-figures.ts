@@ -1,4 +1,4 @@
-import type { ActorState, RestoreProgress, TopicWarning } from "../../../runtime/projection.ts";
+import type { ActorState, RestoreProgress, TopicWarning } from "../../../runtime/held-partitions.ts";
 
 /** What `GET /live` sends, and the page shows. Each is one JSON document in one server-sent event of the name in its comment. */
 

@@ -3,12 +3,14 @@ import { readiness } from "../../../http/health.ts";
 import type { HttpRequest } from "../../../http/http-request.ts";
 import { Places } from "../../../http/places.ts";
 import type { Route } from "../../../http/service.ts";
-import type { PartitionView } from "../../../runtime/projection.ts";
+import type { PartitionView } from "../../../runtime/held-partitions.ts";
 import { OperatorGuard, type OperatorGuardOptions } from "./operator-guard.ts";
 import { writeChange } from "../../../orders/events/kinds.ts";
 import { orderJson } from "../../../orders/order.ts";
 import { Turns } from "../query/order-listing.ts";
-import type { OrderPartitions, OrderRow, OrdersView } from "../query/queries.ts";
+import type { OrderPartitions } from "../query/queries.ts";
+import { orderProjection } from "../state/order-projection.ts";
+import type { OrderRow } from "../state/orders-view.ts";
 
 export interface OperatorRoutesOptions extends OperatorGuardOptions {
   readonly partitions: OrderPartitions;
@@ -34,7 +36,7 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
   const pages = new Places(ROW_PAGES_MAX, "pages of rows");
   const turns = new Turns(options.clock);
 
-  const heldOf = (request: HttpRequest): PartitionView<OrdersView> => {
+  const heldOf = (request: HttpRequest): PartitionView => {
     const segment = request.segment(1);
     const partition = /^[0-9]{1,9}$/.test(segment) ? Number(segment) : undefined;
     if (partition === undefined) throw new AppError("NOT_FOUND", "A partition is a number, such as in /partitions/3/orders.");
@@ -69,7 +71,8 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
       throw new AppError("INVALID_FIELD", detail, { errors: [{ field: "limit", detail }] });
     }
     // Rows and offset are read in one turn, with nothing awaited between, so they belong together.
-    const { partition, nextOffset, view } = one;
+    const { partition, nextOffset } = one;
+    const view = one.view(orderProjection);
     if (!view) throw new AppError("CATCHING_UP", `Partition ${partition} is being opened; ask again.`, { partition });
     let page: readonly OrderRow[];
     try {

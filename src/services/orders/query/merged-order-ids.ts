@@ -1,4 +1,5 @@
 import { AppError } from "../../../errors.ts";
+import { orderProjection } from "../state/order-projection.ts";
 import type { OrderPartitions } from "./queries.ts";
 
 /** Ids of all partitions that a listing holds in memory at once, and of one partition at most and at least. */
@@ -57,7 +58,8 @@ class SortedIds {
 
   #readPage(after: string): void {
     const held = this.#partitions.get(this.#partition);
-    if (held?.view === undefined) {
+    const view = held?.view(orderProjection);
+    if (held === undefined || view === undefined) {
       throw new AppError(
         "PARTITION_ELSEWHERE",
         `Partition ${this.#partition} was taken away while its ids were listed; ask again.`,
@@ -65,7 +67,7 @@ class SortedIds {
       );
     }
     try {
-      this.#page = held.view.orderIdsAfter(after, this.#page_ids);
+      this.#page = view.orderIdsAfter(after, this.#page_ids);
     } catch (e) {
       throw held.failed(e);
     }

@@ -1,44 +1,17 @@
 import { AppError, isAppError } from "../../../errors.ts";
 import type { LogPosition } from "../../../http/headers.ts";
-import type { Change } from "../../../orders/events/kinds.ts";
 import type { Order } from "../../../orders/order.ts";
-import { endOfLog, type HeldPartitions, type PartitionView } from "../../../runtime/projection.ts";
+import { endOfLog, type HeldPartitions, type PartitionView } from "../../../runtime/held-partitions.ts";
+import { orderProjection } from "../state/order-projection.ts";
+import type { OrderCounts } from "../state/orders-view.ts";
 
-/** What the order service asks of one partition's committed rows. Synchronous; throws STORE_FAILED. */
-export interface OrdersView {
-  /** Undefined while only updates of it are known. */
-  order(orderId: string): Order | undefined;
-  /** Ids greater than `after`, ascending by code unit, at most `limit`; also those known only from a held update. */
-  orderIdsAfter(after: string, limit: number): readonly string[];
-  /** The same as whole rows: all that the digest is of. */
-  rowsAfter(after: string, limit: number): readonly OrderRow[];
-  /** Whether there is a row of it, also where only updates are known. */
-  hasRow(orderId: string): boolean;
-  /** Counted once when first asked for, and kept from then on. */
-  counts(): OrderCounts;
-}
-
-export interface OrderCounts {
-  readonly orders: number;
-  /** Updates that wait for their create. */
-  readonly held: number;
-}
-
-export interface OrderRow {
-  readonly orderId: string;
-  readonly order: Order | undefined;
-  /** The changes that wait for the create, in log order. */
-  readonly held: readonly Change[];
-  /** Of the events that counted; in no order. */
-  readonly eventIds: readonly string[];
-}
-
-export type OrderPartitions = HeldPartitions<OrdersView>;
+/** Those that the order service holds. */
+export type OrderPartitions = HeldPartitions;
 
 /** Of one partition, for the numbers; undefined while its store cannot be asked. */
-export const heldUpdatesOf = (held: PartitionView<OrdersView>): number | undefined => {
+export const heldUpdatesOf = (held: PartitionView): number | undefined => {
   try {
-    return held.view?.counts().held;
+    return held.view(orderProjection)?.counts().held;
   } catch (e) {
     // A store found damaged is rebuilt, as after any other query.
     held.failed(e);
@@ -70,7 +43,7 @@ export const waitForPosition = async (partitions: OrderPartitions, position: Log
   );
 };
 
-const heldOrThrow = (partitions: OrderPartitions, partition: number): PartitionView<OrdersView> => {
+const heldOrThrow = (partitions: OrderPartitions, partition: number): PartitionView => {
   const held = partitions.get(partition);
   if (held !== undefined) return held;
   requireAssignment(partitions);
@@ -112,11 +85,11 @@ export const findOrder = (
 const NONE: ReadonlySet<number> = new Set();
 
 /** Whether it is known to hold records that are not applied, and were not for a while or will not be. */
-const hasUnread = ({ hindered, isLagging, nextOffset, endOffset }: PartitionView<OrdersView>): boolean =>
+const hasUnread = ({ hindered, isLagging, nextOffset, endOffset }: PartitionView): boolean =>
   isLagging || (hindered !== undefined && nextOffset < endOffset);
 
 /** The held partitions but the order's own whose unread records may be of it. */
-export const unreadOf = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): PartitionView<OrdersView>[] => {
+export const unreadOf = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): PartitionView[] => {
   const home = partitions.partitionCount === 0 ? undefined : partitionOf(orderId, partitions.partitionCount);
   return [...partitions.held()].filter((held) => held.partition !== home && held.isComplete && hasUnread(held));
 };
@@ -125,19 +98,16 @@ export const unreadOf = (partitions: OrderPartitions, partitionOf: PartitionOf, 
  * The held partitions that have a row of the order, the one that `findOrder` answers from first: an order of several programs, or one whose
  * updates went astray, may be in more than one. Throws as `findOrder` does where there is none.
  */
-export const partitionsOf = (
-  partitions: OrderPartitions,
-  partitionOf: PartitionOf,
-  orderId: string,
-): PartitionView<OrdersView>[] => {
+export const partitionsOf = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): PartitionView[] => {
   const { partitionCount } = partitions;
   const home = partitionCount === 0 ? undefined : partitionOf(orderId, partitionCount);
-  const found: { held: PartitionView<OrdersView>; rank: number }[] = [];
+  const found: { held: PartitionView; rank: number }[] = [];
   for (const held of partitions.held()) {
     try {
-      if (!held.view?.hasRow(orderId)) continue;
+      const view = held.view(orderProjection);
+      if (!view?.hasRow(orderId)) continue;
       requireTrusted(held);
-      found.push({ held, rank: (held.view.order(orderId) ? 0 : 2) + (held.partition === home ? 0 : 1) });
+      found.push({ held, rank: (view.order(orderId) ? 0 : 2) + (held.partition === home ? 0 : 1) });
     } catch (e) {
       throw isAppError(e) ? e : held.failed(e);
     }
@@ -182,13 +152,13 @@ const begunLate = (partitions: OrderPartitions): string => {
   return ` What the log had lost before is not known here: ${named.join(", ")} was read.`;
 };
 
-const isCaughtUp = ({ state, hindered, doubt }: PartitionView<OrdersView>): boolean =>
+const isCaughtUp = ({ state, hindered, doubt }: PartitionView): boolean =>
   state === "running" && hindered === undefined && doubt === undefined;
 
-const orderIn = (held: PartitionView<OrdersView> | undefined, orderId: string): Order | undefined => {
+const orderIn = (held: PartitionView | undefined, orderId: string): Order | undefined => {
   let order: Order | undefined;
   try {
-    order = held?.view?.order(orderId);
+    order = held?.view(orderProjection)?.order(orderId);
   } catch (e) {
     throw held?.failed(e) ?? e;
   }
@@ -197,14 +167,14 @@ const orderIn = (held: PartitionView<OrdersView> | undefined, orderId: string): 
 };
 
 /** Throws where what is applied may not be what the log has. */
-const requireTrusted = (held: PartitionView<OrdersView>): void => {
+const requireTrusted = (held: PartitionView): void => {
   if (held.state === "halted" || held.doubt !== undefined) throw causeOf(held);
 };
 
 /** Undefined while the store is not open, or cannot tell. */
-export const countsOf = (held: PartitionView<OrdersView>): OrderCounts | undefined => {
+export const countsOf = (held: PartitionView): OrderCounts | undefined => {
   try {
-    return held.view?.counts();
+    return held.view(orderProjection)?.counts();
   } catch (e) {
     // Also has a damaged store rebuilt.
     held.failed(e);
@@ -253,7 +223,7 @@ const requireReadable = ({ readFailure }: OrderPartitions): void => {
  */
 const requireComplete = (partitions: OrderPartitions, searched: ReadonlySet<number> = NONE): void => {
   requireReadable(partitions);
-  let halted: PartitionView<OrdersView> | undefined;
+  let halted: PartitionView | undefined;
   for (const held of partitions.held()) {
     if (held.state === "halted") halted ??= held;
     else if (!held.isComplete || (hasUnread(held) && !searched.has(held.partition))) throw causeOf(held);
@@ -268,7 +238,7 @@ export const requireAllTrusted = (partitions: OrderPartitions): void => {
 };
 
 /** Why the partition does not answer, or not for all of it. */
-const causeOf = ({ partition, state, halted, hindered, doubt, nextOffset, endOffset }: PartitionView<OrdersView>): AppError => {
+const causeOf = ({ partition, state, halted, hindered, doubt, nextOffset, endOffset }: PartitionView): AppError => {
   if (state === "halted")
     return new AppError("PARTITION_HALTED", `Partition ${partition} is halted: ${halted ?? "see the log."}`, { partition });
   if (state === "suspended" || state === "blocked")

@@ -1,4 +1,4 @@
-import type { PartitionView } from "../../../runtime/projection.ts";
+import type { PartitionView } from "../../../runtime/held-partitions.ts";
 import type { LogScan, LogScans } from "./log-scan.ts";
 
 /**
@@ -13,7 +13,7 @@ export class UnreadRecords {
   ) {}
 
   /** Those of the partitions of which all unread records were read, and none is of the order. What cannot be read is left out. */
-  async without(orderId: string, partitions: readonly PartitionView<unknown>[], client: string): Promise<Set<number>> {
+  async without(orderId: string, partitions: readonly PartitionView[], client: string): Promise<Set<number>> {
     const without = new Set<number>();
     for (const { partition, nextOffset } of partitions)
       if (await this.#isWithout(orderId, partition, nextOffset, client).catch(() => false)) without.add(partition);

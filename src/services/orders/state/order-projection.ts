@@ -1,4 +1,4 @@
-import type { Database } from "bun:sqlite";
+import type { StoreDatabase } from "../../../runtime/store/store-database.ts";
 import type { LogRecord } from "../../../log/port.ts";
 import { changedFacts, DIGEST_MODULUS, digestSum, eventFact, formatDigest, heldFact } from "../../../orders/digest.ts";
 import { decodeEvent } from "../../../orders/events/decode.ts";
@@ -7,7 +7,7 @@ import { evolve, initialState, type OrderState } from "../../../orders/fold.ts";
 import { factsOf, RECORD_COUNTS, type RecordCount } from "../../../orders/outcomes.ts";
 import type { DeadLetterReason, Projection, ProjectionStore } from "../../../runtime/projection.ts";
 import type { Outcomes } from "../../../telemetry/meters.ts";
-import type { OrderCounts, OrderRow, OrdersView } from "../query/queries.ts";
+import type { OrderCounts, OrderRow, OrdersView } from "./orders-view.ts";
 import { OrderRows, ORDERS_TABLE } from "./order-rows.ts";
 
 /**
@@ -60,7 +60,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
   /** Of the committed rows; undefined until asked for, and again when a transaction failed. */
   #counts: OrderCounts | undefined;
 
-  constructor(db: Database) {
+  constructor(db: StoreDatabase) {
     // Only rows with held updates are in it, so it costs the others nothing. A store from before it was there gets it here.
     db.run("CREATE INDEX IF NOT EXISTS orders_with_held ON orders (order_id) WHERE held <> ''");
     this.#rows = new OrderRows(db);

@@ -1,8 +1,9 @@
-import type { Database, SQLQueryBindings } from "bun:sqlite";
+import type { SQLQueryBindings } from "bun:sqlite";
 import { readChange, writeChange } from "../../../orders/events/kinds.ts";
 import { initialState, type OrderState } from "../../../orders/fold.ts";
 import type { Item, Order, Status } from "../../../orders/order.ts";
-import { damagedRow } from "../../../runtime/store/store.ts";
+import type { StoreDatabase } from "../../../runtime/store/store-database.ts";
+import { damagedRow } from "../../../runtime/store/store-failures.ts";
 
 type Field = Exclude<keyof Order, "orderId">;
 
@@ -158,7 +159,7 @@ export class OrderRows {
   readonly #update;
   readonly #updateChanging;
 
-  constructor(db: Database) {
+  constructor(db: StoreDatabase) {
     this.#select = db.query<Row, [string]>(`SELECT ${ROW_COLUMNS} FROM orders WHERE order_id = ?`);
     this.#insert = db.query(INSERT_ROW);
     this.#update = db.query(UPDATE_ROW);

@@ -1,27 +1,34 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { indexProjection, type IndexView } from "../../../../src/services/cart/index/index-projection.ts";
+import { indexProjection } from "../../../../src/services/cart/index/index-projection.ts";
 import { OrderIndex } from "../../../../src/services/cart/index/order-index.ts";
 import { OwnCreates } from "../../../../src/services/cart/index/own-creates.ts";
 import { AppError } from "../../../../src/errors.ts";
-import type { HeldPartitions, PartitionView } from "../../../../src/runtime/projection.ts";
+import type { HeldPartitions, PartitionView } from "../../../../src/runtime/held-partitions.ts";
+import { onlyView } from "../../../support/only-view.ts";
 
 const rebuilt = new AppError("CATCHING_UP", "The index is damaged and is rebuilt; ask again.");
 
-function indexOver(held: Partial<PartitionView<IndexView>>): { index: OrderIndex; failures: unknown[] } {
+function indexOver(held: Partial<PartitionView>): { index: OrderIndex; failures: unknown[] } {
   const failures: unknown[] = [];
   const partition = {
     partition: 0,
     state: "running",
     failed: (e: unknown) => (failures.push(e), rebuilt),
     ...held,
-  } as PartitionView<IndexView>;
+  } as PartitionView;
   const partitions = {
     partitionCount: 1,
     held: () => [partition],
     get: () => partition,
-  } as unknown as HeldPartitions<IndexView>;
-  const index = new OrderIndex({ partitions, ownCreates: new OwnCreates(), onDisagreement: () => undefined });
+  } as unknown as HeldPartitions;
+  const ownCreates = new OwnCreates();
+  const index = new OrderIndex({
+    partitions,
+    projection: indexProjection(ownCreates),
+    ownCreates,
+    onDisagreement: () => undefined,
+  });
   return { index, failures };
 }
 
@@ -30,7 +37,7 @@ test("a query that fails is told to the partition, which may have its store rebu
   const fail = () => {
     throw damage;
   };
-  const { index, failures } = indexOver({ view: { order: fail, keyedEvent: fail } });
+  const { index, failures } = indexOver({ view: onlyView({ order: fail, keyedEvent: fail }) });
   expect(() => index.find("ORD-1")).toThrow(rebuilt);
   expect(() => index.findKeyed("e", "ORD-1")).toThrow(rebuilt);
   expect(failures).toEqual([damage, damage]);

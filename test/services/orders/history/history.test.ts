@@ -1,4 +1,4 @@
-import type { Database } from "bun:sqlite";
+import { openSqliteFile, type StoreDatabase } from "../../../../src/runtime/store/store-database.ts";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../../../src/system/clock.ts";
 import { InFlight } from "../../../../src/http/in-flight.ts";
@@ -15,6 +15,7 @@ import type { TimelineEvent } from "../../../../src/services/orders/history/time
 import { STATUSES } from "../../../../src/orders/order.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import { created, DEAD_LETTER_TOPIC, eventually, poison, record, Rig, TOPIC, updated } from "../../../runtime/rig.ts";
+import { orderProjection } from "../../../../src/services/orders/state/order-projection.ts";
 
 type ShownEvent = TimelineEvent & { readonly status?: string; readonly totalAmount?: number };
 
@@ -257,14 +258,14 @@ describe("the dead letters", () => {
 });
 
 test("orders and held updates are counted once and kept up to date, also when a transaction fails", async () => {
-  let db: Database | undefined;
-  const set = rig.start("counts", [3], (_, opened) => (db = opened));
+  let db: StoreDatabase | undefined;
+  const set = rig.start("counts", [3], (path) => (db = openSqliteFile(path)));
   let next = 0;
   const apply = async (...records: NewRecord[]) => {
     await rig.append(...records);
     next += records.length;
     await eventually(() => set.get(3)?.nextOffset === next);
-    return set.get(3)?.view?.counts();
+    return set.get(3)?.view(orderProjection)?.counts();
   };
   expect(await apply(record(3, created("ORD-1", "a")), record(3, updated("ORD-2", "b", "new")))).toEqual({ orders: 1, held: 1 });
   expect(await apply(record(3, updated("ORD-2", "c", "new")), record(3, updated("ORD-3", "d", "new")))).toEqual({
@@ -279,11 +280,11 @@ test("orders and held updates are counted once and kept up to date, also when a 
   db?.run("CREATE TRIGGER failing AFTER INSERT ON orders BEGIN INSERT INTO orphans VALUES (1); END");
   await rig.append(record(3, created("ORD-4", "f")));
   await eventually(() => set.get(3)?.state === "suspended");
-  expect(set.get(3)?.view?.counts()).toEqual({ orders: 2, held: 1 });
+  expect(set.get(3)?.view(orderProjection)?.counts()).toEqual({ orders: 2, held: 1 });
   db?.run("DROP TRIGGER failing");
   next++;
   expect(await apply(record(3, updated("ORD-9", "g", "new")))).toEqual({ orders: 3, held: 2 });
   const again = rig.start("counts-again", [3]);
   await eventually(() => again.get(3)?.nextOffset === next);
-  expect(again.get(3)?.view?.counts()).toEqual({ orders: 3, held: 2 });
+  expect(again.get(3)?.view(orderProjection)?.counts()).toEqual({ orders: 3, held: 2 });
 });

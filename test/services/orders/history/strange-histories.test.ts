@@ -6,9 +6,9 @@ import { deadLetterPage } from "../../../../src/services/orders/dead-letters/dea
 import { DeadLetterTally } from "../../../../src/services/orders/dead-letters/dead-letter-tally.ts";
 import { LogScans } from "../../../../src/services/orders/query/log-scan.ts";
 import { timelinePage } from "../../../../src/services/orders/history/timeline.ts";
-import type { OrdersView } from "../../../../src/services/orders/query/queries.ts";
-import type { PartitionView } from "../../../../src/runtime/projection.ts";
+import type { PartitionView } from "../../../../src/runtime/held-partitions.ts";
 import { created, record, updated } from "../../../runtime/rig.ts";
+import { onlyView } from "../../../support/only-view.ts";
 
 /** Histories of topics as other people's programs and brokers make them. */
 const TOPIC = "orders";
@@ -24,9 +24,9 @@ async function opened(partitions: number, faults: Partial<MemoryFaults> = {}) {
   for (const topic of [TOPIC, LETTERS]) await log.createTopic(topic, partitions, { anyTimestamp: true });
   const scans = new LogScans(log, systemClock);
   const append = (topic: string, ...records: NewRecord[]) => log.producer().append(topic, records);
-  const timeline = (nextOffset: number, more: Partial<PartitionView<OrdersView>> = {}) => {
-    const view = { order: () => ({}) } as unknown as OrdersView;
-    const held = { partition: 0, nextOffset, view, doubt: undefined, ...more } as PartitionView<OrdersView>;
+  const timeline = (nextOffset: number, more: Partial<PartitionView> = {}) => {
+    const view = onlyView({ order: () => ({}) });
+    const held = { partition: 0, nextOffset, view, doubt: undefined, ...more } as PartitionView;
     return timelinePage(scans, TOPIC, "ORD-1", [held], undefined, 50);
   };
   const letters = () => deadLetterPage(scans, TOPIC, LETTERS, undefined, undefined, 50);

@@ -14,6 +14,7 @@ import { HISTORY_ROWS, LiveSampler } from "../../../../src/services/orders/live/
 import type { OrderPartitions } from "../../../../src/services/orders/query/queries.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import { waitUntil } from "../../../support/wait-until.ts";
+import { onlyView } from "../../../support/only-view.ts";
 
 const record = (timestamp_ms: number): LogRecord => ({
   offset: 0,
@@ -32,7 +33,7 @@ function twoPartitions() {
     nextOffset: 0,
     endOffset: 0,
     halted: undefined as string | undefined,
-    view: { counts: () => ({ orders: 3, held: 1 }) } as unknown,
+    view: onlyView({ counts: () => ({ orders: 3, held: 1 }) }),
     failed: () => new AppError("STORE_FAILED", "damaged"),
   });
   const list = [at(0), at(1)] as const;

@@ -9,8 +9,10 @@ import { GUESS_WINDOW_MS, GUESSES_MAX, OperatorGuard } from "../../../../src/ser
 import { operatorRoutes, ROW_PAGES_MAX } from "../../../../src/services/orders/operator/operator-routes.ts";
 import type { Change } from "../../../../src/orders/events/kinds.ts";
 import type { Status } from "../../../../src/orders/order.ts";
-import type { OrderPartitions, OrderRow } from "../../../../src/services/orders/query/queries.ts";
+import type { OrderPartitions } from "../../../../src/services/orders/query/queries.ts";
+import type { OrderRow } from "../../../../src/services/orders/state/orders-view.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
+import { onlyView } from "../../../support/only-view.ts";
 
 const statusChange = (to: Status): Change => ({ type: "ORDER_STATUS_UPDATED", status: to });
 const TOKEN = "night-shift-7";
@@ -46,7 +48,7 @@ function service(operator_token: string | undefined = TOKEN) {
     endOffset: 50,
     digest: "00000000000aa",
     halted: undefined,
-    view: { rowsAfter: (after: string, limit: number) => (asked.push([after, limit]), rows) },
+    view: onlyView({ rowsAfter: (after: string, limit: number) => (asked.push([after, limit]), rows) }),
     failed: () => new AppError("CATCHING_UP", "damaged, and rebuilt"),
   };
   const partitions = {
@@ -145,12 +147,12 @@ test("what cannot be is refused with a sentence", async () => {
     expect((await ask("GET", `/partitions/3/orders?limit=${limit}`)).status).toBe(422);
   expect(await ask("PUT", "/partitions/3/rebuild")).toMatchObject({ status: 405, allow: "POST, OPTIONS" });
   expect((await ask("GET", "/partitions/3")).status).toBe(404);
-  Object.assign(held, { view: undefined });
+  Object.assign(held, { view: () => undefined });
   expect((await ask("GET", "/partitions/3/orders")).body).toMatchObject({ status: 503, code: "CATCHING_UP" });
   const damaged = () => {
     throw new Error("malformed");
   };
-  Object.assign(held, { view: { rowsAfter: damaged } });
+  Object.assign(held, { view: onlyView({ rowsAfter: damaged }) });
   expect((await ask("GET", "/partitions/3/orders")).body).toMatchObject({ status: 503, detail: "damaged, and rebuilt" });
 });
 

@@ -1,0 +1,137 @@
+import { AppError } from "../../errors.ts";
+import { Backoff, type BackoffLimits } from "../../log/backoff.ts";
+import type { Batch, FetchResult, Log, Reader } from "../../log/port.ts";
+import type { Clock } from "../../system/clock.ts";
+import type { Random } from "../../system/random.ts";
+import type { ApplyTracer } from "../../telemetry/tracer.ts";
+import type { PartitionActor } from "../actor/actor.ts";
+import type { LogFailures } from "./log-failures.ts";
+import type { RestoreMeter } from "./restore-meter.ts";
+
+/** How long a fetch waits for records. A partition assigned meanwhile is first read after it. */
+export const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
+/** Far from the end: larger answers make larger transactions, in which an order is read and written once for more of its events. */
+const RESTORE_FETCH = { ...FETCH, partition_bytes_max: 4 * 1024 * 1024 };
+/** How long to wait when there is nothing to read at all. */
+const IDLE_WAIT_MS = 25;
+
+export interface ReadLoopOptions {
+  readonly log: Log;
+  readonly topic: string;
+  readonly actors: ReadonlyMap<number, PartitionActor>;
+  readonly isOwner: () => boolean;
+  readonly failures: LogFailures;
+  readonly restoreMeter: RestoreMeter;
+  readonly tracer?: ApplyTracer | undefined;
+  /** How long records may gather between two fetches, while nobody waits for them. */
+  readonly gather_ms?: number;
+  readonly onWarning: (partition: number, message: string) => void;
+  readonly backoff: BackoffLimits;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/**
+ * Reads for all actors of a process. While they apply what was read, the next fetch is already under way; at most two answers are in
+ * memory.
+ *
+ * ```
+ *  fetch at every actor's `wanted` ──▶ accept ──▶ apply ──▶ (gather) ──▶ fetch
+ *           └─ fails ─▶ back off ─▶ fetch        reconnect(): another reader, and the fetch under way is forgotten
+ * ```
+ */
+export class ReadLoop {
+  #reader: Reader;
+  #gathering: AbortController | undefined;
+  /** Rejects the fetch under way, which may never be answered. */
+  #abandonFetch: (reason: AppError) => void = () => undefined;
+
+  constructor(private readonly options: ReadLoopOptions) {
+    this.#reader = options.log.reader(options.topic);
+  }
+
+  /** Whether the log makes this process wait, by a quota. */
+  get isThrottled(): boolean {
+    return this.#reader.isThrottled;
+  }
+
+  /** Ends soon after `ending` aborts and `close` is called. */
+  async run(ending: AbortSignal): Promise<void> {
+    const { actors, clock, random, isOwner, failures, restoreMeter, gather_ms } = this.options;
+    const backoff = new Backoff(this.options.backoff, random);
+    let fetching: Promise<FetchResult[]> | undefined;
+    while (!ending.aborted) {
+      fetching ??= isOwner() ? this.#fetch() : undefined;
+      if (!fetching) {
+        await clock.sleep(IDLE_WAIT_MS, ending);
+        continue;
+      }
+      try {
+        const results = await fetching;
+        backoff.reset();
+        // After an outage the actors are behind by an unknown number of records.
+        if (failures.hasRead()) for (const actor of actors.values()) actor.forgetEnd();
+        for (const result of results) actors.get(result.partition)?.accept(result);
+        fetching = gather_ms === undefined && isOwner() ? this.#fetch() : undefined;
+        fetching?.catch(() => undefined);
+        for (const actor of actors.values()) {
+          if (!actor.accepted) continue;
+          this.#apply(actor, actor.accepted);
+          restoreMeter.note(actors.values());
+          await clock.yield();
+        }
+        if (gather_ms !== undefined) await this.#gather(gather_ms);
+      } catch (e) {
+        fetching = undefined;
+        if (ending.aborted) return;
+        failures.records.failed(e);
+        await clock.sleep(backoff.next_ms(), ending);
+      }
+    }
+    await fetching?.catch(() => undefined);
+  }
+
+  /** Somebody waits for records: they do not gather any longer. */
+  hurry(): void {
+    this.#gathering?.abort();
+  }
+
+  reconnect(): void {
+    void this.#reader.close().catch(() => undefined);
+    this.#reader = this.options.log.reader(this.options.topic);
+    this.#abandonFetch(new AppError("LOG_UNAVAILABLE", "The connections are made anew."));
+    for (const actor of this.options.actors.values())
+      actor.accept({ partition: actor.partition, interrupted: "The connections are made anew." });
+  }
+
+  async close(): Promise<void> {
+    await this.#reader.close();
+    this.#abandonFetch(new AppError("SHUTTING_DOWN", "Reading was ended by this process."));
+  }
+
+  /** What is read from far behind is not new, so it is not traced. */
+  #apply(actor: PartitionActor, { partition, records }: Batch): void {
+    const { tracer, onWarning } = this.options;
+    const applied = actor.state === "running" ? tracer?.applying(partition, records, actor.nextOffset) : undefined;
+    const applying = actor.apply();
+    if (!applying) return applied?.(actor.nextOffset);
+    applying.then(() => applied?.(actor.nextOffset)).catch((e: unknown) => onWarning(partition, String(e)));
+  }
+
+  async #gather(gather_ms: number): Promise<void> {
+    for (const actor of this.options.actors.values()) if (actor.isAwaited || actor.state === "catching-up") return;
+    this.#gathering = new AbortController();
+    await this.options.clock.sleep(gather_ms, this.#gathering.signal);
+    this.#gathering = undefined;
+  }
+
+  #fetch(): Promise<FetchResult[]> | undefined {
+    const positions = new Map<number, number>();
+    for (const [partition, actor] of this.options.actors) if (actor.wanted !== undefined) positions.set(partition, actor.wanted);
+    if (positions.size === 0) return undefined;
+    const { promise, resolve, reject } = Promise.withResolvers<FetchResult[]>();
+    this.#abandonFetch = reject;
+    this.#reader.fetch(positions, this.options.restoreMeter.progress ? RESTORE_FETCH : FETCH).then(resolve, reject);
+    return promise;
+  }
+}

@@ -1,0 +1,142 @@
+import { Database } from "bun:sqlite";
+import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { dirname } from "node:path";
+import { kindOf, type Projections } from "../projections.ts";
+import { type OpenFile, openSqliteFile, type StoreDatabase } from "./store-database.ts";
+import { isDamage } from "./store-failures.ts";
+
+/** What a store's rows are a function of, beside its projections: the log and the topic. Rows of anything else are not taken over. */
+export interface StoreIdentity {
+  readonly logId: string;
+  readonly topic: string;
+  /** Of a file that holds one partition only. */
+  readonly partition?: number;
+}
+
+/**
+ * How long SQLite waits for a lock that another program holds. The whole process waits with it, so a store that is locked for longer is
+ * tried again later.
+ */
+const BUSY_WAIT_MS_MAX = 5;
+
+/** shared: other processes may look in, which costs each query two locks. exclusive: none may (measured: 6 % of a cart's time). */
+export type Locking = "shared" | "exclusive";
+
+/** A file that is not to be used, and why; it is where it was. */
+export interface Unusable {
+  readonly unusable: string;
+}
+
+export type OpenedDatabase = { readonly db: StoreDatabase } | Unusable;
+
+export interface OpeningOptions {
+  readonly locking?: Locking | undefined;
+  readonly openFile?: OpenFile;
+}
+
+/**
+ * Opens the database file of these projections, making it if it is missing. A file that is damaged, or that holds other projections, other
+ * versions or another log's rows, is left where it is: whoever knows that the log can rebuild it moves it aside and opens again.
+ */
+export function openDatabase(
+  path: string,
+  projections: Projections,
+  identity: StoreIdentity,
+  { locking = "shared", openFile = openSqliteFile }: OpeningOptions = {},
+): OpenedDatabase {
+  mkdirSync(dirname(path), { recursive: true });
+  try {
+    return prepared(openFile(path), projections, identity, locking);
+  } catch (e) {
+    if (!isDamage(e)) throw e;
+    return { unusable: `it is damaged (${e.code})` };
+  }
+}
+
+/** Whether the file holds what was applied of the topic; true also where it cannot be told, as while another program holds it. */
+export function hasApplied(path: string, topic: string): boolean {
+  let db: Database | undefined;
+  try {
+    db = new Database(path, { readonly: true });
+    const tables = db.query<{ count: number }, []>(
+      "SELECT count(*) AS count FROM sqlite_schema WHERE name IN ('store', 'position')",
+    );
+    if (tables.get()?.count !== 2) return false;
+    const holds = "SELECT 1 FROM store WHERE topic = ? AND EXISTS (SELECT 1 FROM position WHERE next_offset > 0)";
+    return db.query(holds).get(topic) !== null;
+  } catch {
+    return true;
+  } finally {
+    db?.close();
+  }
+}
+
+/** Gives a closed database file another name, so that the next `openDatabase` makes a new one. Returns that name. */
+export function moveAside(path: string, wall_ms: number): string {
+  const aside = `${path}.set-aside-${wall_ms}`;
+  for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+  return aside;
+}
+
+/** Closes what cannot be used. */
+function prepared(db: StoreDatabase, projections: Projections, identity: StoreIdentity, locking: Locking): OpenedDatabase {
+  try {
+    db.run(`PRAGMA busy_timeout = ${BUSY_WAIT_MS_MAX}`);
+    if (locking === "exclusive") db.run("PRAGMA locking_mode = EXCLUSIVE");
+    db.run("PRAGMA journal_mode = WAL");
+    // A power cut may take the newest transactions, offset and rows together; they are read from the log again.
+    db.run("PRAGMA synchronous = NORMAL");
+    db.run("PRAGMA cache_size = -16000");
+    const other = prepareDatabase(db, projections, identity);
+    if (other === undefined) return { db };
+    db.close();
+    return { unusable: other };
+  } catch (e) {
+    db.close();
+    throw e;
+  }
+}
+
+/** Makes the tables where there are none. Says what is wrong with a database that is of other projections or of another log. */
+export function prepareDatabase(db: StoreDatabase, projections: Projections, identity: StoreIdentity): string | undefined {
+  const expected = { ...kindOf(projections), log_id: identity.logId, topic: identity.topic };
+  db.transaction(() => {
+    db.run(
+      "CREATE TABLE IF NOT EXISTS store (name TEXT NOT NULL, version INTEGER NOT NULL, log_id TEXT NOT NULL, topic TEXT NOT NULL) STRICT",
+    );
+    if (db.query("SELECT 1 FROM store").get()) return;
+    db.run("INSERT INTO store VALUES (?, ?, ?, ?)", Object.values(expected));
+    db.run(`CREATE TABLE position (
+      partition INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL,
+      last_offset INTEGER, last_checksum INTEGER
+    ) STRICT`);
+    for (const { schema } of projections) db.run(schema);
+  }).immediate();
+  const found = db.query<typeof expected, []>("SELECT name, version, log_id, topic FROM store").get();
+  for (const key of ["name", "version", "log_id", "topic"] as const) {
+    if (found?.[key] !== expected[key]) return `its ${key} is ${found?.[key]}, not ${expected[key]}`;
+  }
+  const { partition } = identity;
+  const other =
+    partition === undefined
+      ? null
+      : db.query<{ partition: number }, [number]>("SELECT partition FROM position WHERE partition <> ?").get(partition);
+  if (other) return `it is partition ${other.partition}'s, not ${partition}'s`;
+  // Only now: what is not to be used is left as it was made.
+  addColumns(db);
+  return undefined;
+}
+
+/** What a position has beside what it had at first; a store from then gets it here, empty. */
+const ADDED_COLUMNS = { last_epoch: "INTEGER", topic_id: "TEXT", first_offset: "INTEGER", last_of_all: "INTEGER" };
+
+function addColumns(db: StoreDatabase): void {
+  const there = new Set(
+    db
+      .query<{ name: string }, []>("SELECT name FROM pragma_table_info('position')")
+      .all()
+      .map(({ name }) => name),
+  );
+  for (const [name, type] of Object.entries(ADDED_COLUMNS))
+    if (!there.has(name)) db.run(`ALTER TABLE position ADD COLUMN ${name} ${type}`);
+}

@@ -1,0 +1,6 @@
+import type { Projections } from "../../runtime/projections.ts";
+import type { Projection } from "../../runtime/projection.ts";
+import type { IndexView } from "./index/index-projection.ts";
+
+/** What the cart service folds all partitions into, in one file. */
+export const cartProjections = (index: Projection<IndexView>): Projections => [index];

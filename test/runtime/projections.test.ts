@@ -1,0 +1,215 @@
+import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { decodeEvent } from "../../src/orders/events/decode.ts";
+import { isPoison } from "../../src/orders/events/poison.ts";
+import type { LogRecord } from "../../src/log/port.ts";
+import type { Projection, ProjectionStore } from "../../src/runtime/projection.ts";
+import { kindOf, OpenProjections } from "../../src/runtime/projections.ts";
+import type { StoreDatabase } from "../../src/runtime/store/store-database.ts";
+import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
+import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../support/store-faults.ts";
+import { created, eventually, poison, record, Rig, updated } from "./rig.ts";
+
+/** How many orders each customer has created. It takes no order whose id ends in 13. */
+interface CustomersView {
+  orders(customerId: string): number;
+}
+
+const customerProjection: Projection<CustomersView> = {
+  name: "customers",
+  version: 1,
+  schema: `CREATE TABLE customer_orders (
+    order_id TEXT PRIMARY KEY, customer_id TEXT NOT NULL
+  ) STRICT;`,
+  open: (db) => new CustomerStore(db),
+};
+
+class CustomerStore implements ProjectionStore<CustomersView> {
+  readonly view: CustomersView;
+  news: LogRecord[] = [];
+  #created: [orderId: string, customerId: string][] = [];
+  readonly #insert;
+
+  constructor(db: StoreDatabase) {
+    this.#insert = db.query("INSERT INTO customer_orders VALUES (?, ?) ON CONFLICT DO NOTHING");
+    const count = db.query<{ orders: number }, [string]>("SELECT count(*) AS orders FROM customer_orders WHERE customer_id = ?");
+    this.view = { orders: (customerId) => count.get(customerId)?.orders ?? 0 };
+  }
+
+  fold(one: LogRecord) {
+    const event = decodeEvent(one.key, one.value);
+    if (isPoison(event)) return { code: "unheard_of", detail: "No customer sends that." };
+    if (event.orderId.endsWith("13")) return { code: "superstition", detail: event.orderId };
+    if (event.type !== "ORDER_CREATED") return undefined;
+    this.#created.push([event.orderId, event.order.customerId]);
+    this.news[this.news.length === 0 ? 0 : 1] = one;
+    return undefined;
+  }
+
+  flush() {
+    for (const row of this.#created) this.#insert.run(...row);
+    const counted = { applied: 1_000, customers: this.#created.length };
+    this.reset();
+    return counted;
+  }
+
+  reset(): void {
+    this.#created = [];
+    this.news = [];
+  }
+}
+
+async function rigOfBoth(): Promise<Rig> {
+  const rig = new Rig();
+  rig.projections = [orderProjection, customerProjection];
+  await rig.prepare(1);
+  return rig;
+}
+
+/** Of all orders that the rig makes. */
+const CUSTOMER = "CUST-00001";
+
+/** What the store's file has, whoever has it open. */
+function rowsOf(rig: Rig, name = "x") {
+  const db = new Database(rig.storePath(name, 0), { readonly: true });
+  const count = (table: string) => db.query<{ n: number }, []>(`SELECT count(*) AS n FROM ${table}`).get()?.n;
+  const next = db.query<{ next_offset: number }, []>("SELECT next_offset FROM position").get()?.next_offset;
+  const rows = { orders: count("orders"), customers: count("customer_orders"), nextOffset: next ?? 0 };
+  db.close();
+  return rows;
+}
+
+describe("a second projection", () => {
+  test("is folded from the same records, and each is read through its own view", async () => {
+    await using rig = await rigOfBoth();
+    await rig.append(
+      record(0, created("ORD-1", "a")),
+      record(0, created("ORD-2", "b")),
+      record(0, updated("ORD-1", "c", "shipped")),
+    );
+    const set = rig.start("x", [0]);
+    await eventually(() => set.get(0)?.nextOffset === 3);
+    expect(set.get(0)?.view(orderProjection)?.order("ORD-1")?.status).toBe("shipped");
+    expect(set.get(0)?.view(customerProjection)?.orders(CUSTOMER)).toBe(2);
+    expect(() => set.get(0)?.view({ ...customerProjection, name: "others" })).toThrow("others is not in the list");
+  });
+
+  const failures: [when: string, fails: (sql: string) => boolean][] = [
+    ["between the rows of the two", (sql) => sql.startsWith("INSERT INTO customer_orders")],
+    ["between the rows and the position", isPositionWrite],
+    ["before the transaction is committed", (sql) => sql === "COMMIT"],
+  ];
+  test.each(failures)(
+    "is committed with the first or not at all: a transaction that fails %s leaves nothing",
+    async (_, fails) => {
+      await using rig = await rigOfBoth();
+      let isFull = true;
+      const failing: StatementFault = (run) => {
+        if (isFull) throw diskFull();
+        return run();
+      };
+      const files = filesWithFaults((sql) => (fails(sql) ? failing : undefined));
+      await rig.append(record(0, created("ORD-1", "a")), record(0, created("ORD-2", "b")));
+      const set = rig.start("x", [0], files);
+      await eventually(() => set.get(0)?.state === "suspended");
+      expect(rowsOf(rig)).toEqual({ orders: 0, customers: 0, nextOffset: 0 });
+      expect(set.get(0)?.view(customerProjection)?.orders(CUSTOMER)).toBe(0);
+      isFull = false;
+      await eventually(() => set.get(0)?.nextOffset === 2);
+      expect(rowsOf(rig)).toEqual({ orders: 2, customers: 2, nextOffset: 2 });
+    },
+  );
+
+  test("is rebuilt together with the first", async () => {
+    await using rig = await rigOfBoth();
+    await rig.append(record(0, created("ORD-1", "a")));
+    const set = rig.start("x", [0]);
+    await eventually(() => set.get(0)?.nextOffset === 1);
+    set.rebuild(0, "an operator asked for it");
+    await eventually(() => existsSync(`${rig.storePath("x", 0)}.set-aside-0`) && set.get(0)?.nextOffset === 1);
+    expect(rowsOf(rig)).toEqual({ orders: 1, customers: 1, nextOffset: 1 });
+    expect(set.get(0)?.view(customerProjection)?.orders(CUSTOMER)).toBe(1);
+  });
+
+  test("that is added or taken away has the file that is there set aside, and all is read from the log again", async () => {
+    await using rig = new Rig();
+    await rig.prepare(1);
+    await rig.append(record(0, created("ORD-1", "a")));
+    const lists = [[orderProjection], [orderProjection, customerProjection], [orderProjection]] as const;
+    for (const [n, projections] of lists.entries()) {
+      rig.projections = projections;
+      const set = rig.start("x", [0]);
+      await eventually(() => set.get(0)?.nextOffset === 1 && set.get(0)?.state === "running");
+      expect(set.get(0)?.view(orderProjection)?.order("ORD-1")?.status).toBe("new");
+      if (projections.length > 1) expect(set.get(0)?.view(customerProjection)?.orders(CUSTOMER)).toBe(1);
+      await set.close();
+      expect(existsSync(`${rig.storePath("x", 0)}.set-aside-0`)).toBe(n > 0);
+    }
+  });
+
+  test("may refuse a record by itself; one that several refuse has one letter, with the first's reason", async () => {
+    await using rig = await rigOfBoth();
+    await rig.append(record(0, created("ORD-13", "a")), poison(0, "{"), record(0, created("ORD-2", "b")));
+    const set = rig.start("x", [0]);
+    await eventually(() => set.get(0)?.nextOffset === 3);
+    const letters = (await rig.deadLetters()).map(({ headers }) => headers.get("x-dead-letter-reason"));
+    expect(letters).toEqual(["superstition", "not_json"]);
+    expect(set.get(0)?.view(orderProjection)?.order("ORD-13")?.status).toBe("new");
+    expect(set.get(0)?.view(customerProjection)?.orders(CUSTOMER)).toBe(1);
+  });
+});
+
+describe("several projections as one", () => {
+  const stores = (...parts: Partial<ProjectionStore<unknown>>[]) => {
+    const [first, ...others] = parts.map((part, n): Projection<unknown> => {
+      const store = { fold: () => undefined, flush: () => undefined, reset: () => undefined, view: n, ...part };
+      return { name: `p-${n}`, version: 1, schema: "", open: () => store };
+    });
+    return new OpenProjections([first!, ...others], new Database(":memory:"), 0).together;
+  };
+  const at = (...offsets: number[]) => offsets.map((offset) => ({ offset }) as LogRecord);
+  const offsets = (news: readonly LogRecord[] | undefined) => news?.map(({ offset }) => offset);
+
+  test("tell the first and the last of all their news", () => {
+    expect(offsets(stores({}, {}).news)).toBeUndefined();
+    expect(offsets(stores({ news: [] }, {}).news)).toEqual([]);
+    expect(offsets(stores({ news: at(4, 7) }, { news: at(5, 9) }, {}).news)).toEqual([4, 9]);
+    expect(offsets(stores({ news: at(5) }, { news: at(3) }).news)).toEqual([3, 5]);
+    expect(offsets(stores({ news: at(5) }, { news: at(5) }).news)).toEqual([5]);
+  });
+
+  test("have the digest of those that keep one", () => {
+    expect(stores({}, {}).digest).toBeUndefined();
+    expect(stores({}, { digest: "aa" }).digest).toBe("aa");
+    expect(stores({ digest: "bb" }, { digest: "aa" }).digest).toBe("bb-aa");
+  });
+
+  test("count an outcome as the first that counts it", () => {
+    expect(stores({}, {}).flush()).toBeUndefined();
+    expect(stores({ flush: () => ({ applied: 3, dead: 1 }) }, { flush: () => ({ applied: 9, held: 2 }) }).flush()).toEqual({
+      applied: 3,
+      dead: 1,
+      held: 2,
+    });
+  });
+});
+
+describe("what a store's file is known as", () => {
+  const named = (name: string, version: number): Projection<unknown> => ({ ...customerProjection, name, version });
+
+  test("is the projection's own name and version where there is one", () => {
+    expect(kindOf([orderProjection])).toEqual({ name: "orders", version: 3 });
+  });
+
+  test("tells all names and versions where there are several, in whatever order they are listed", () => {
+    expect(kindOf([orderProjection, customerProjection])).toEqual({ name: "customers@1+orders@3", version: 0 });
+    expect(kindOf([customerProjection, orderProjection])).toEqual(kindOf([orderProjection, customerProjection]));
+  });
+
+  test("is never another list's: names that could be taken for one, and the same name twice, are refused", () => {
+    for (const other of [named("a@1+b", 2), named("", 1), named("a", 0)])
+      expect(() => kindOf([other])).toThrow("A projection's name");
+    expect(() => kindOf([named("a", 1), named("a", 2)])).toThrow("have the same name: a, a");
+  });
+});
