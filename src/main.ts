@@ -7,7 +7,7 @@ import { settingsHelp } from "./config/settings.ts";
 import { type Config, readConfig } from "./config/config.ts";
 import { readiness } from "./http/health.ts";
 import { InFlight } from "./http/in-flight.ts";
-import { type RunningService, serve } from "./http/serve.ts";
+import { type HttpServer, serve } from "./http/serve.ts";
 import type { Log } from "./log/port.ts";
 import { logName } from "./log/log-name.ts";
 import { openLog } from "./log/open-log.ts";
@@ -63,7 +63,7 @@ const now_s = () => performance.now() / 1_000;
 interface StartedRole {
   readonly what: string;
   readonly service: { stop(): Promise<void>; readonly partitions: HeldPartitions<unknown> };
-  readonly http: RunningService;
+  readonly http: HttpServer;
   readonly metrics: Metrics;
   readonly tracer: Tracing | undefined;
   /** Its HTTP side, without the network. */

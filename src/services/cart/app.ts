@@ -7,7 +7,7 @@ import { ServedHosts } from "../../http/hosts.ts";
 import type { HttpRequest } from "../../http/http-request.ts";
 import type { InFlight } from "../../http/in-flight.ts";
 import { metricsRoutes } from "../../http/metrics-route.ts";
-import { type HttpApp, serviceApp } from "../../http/service.ts";
+import { type HttpApp, httpApp } from "../../http/app.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { RequestTracer } from "../../telemetry/tracer.ts";
@@ -46,7 +46,7 @@ export const cartApp = (options: CartAppOptions): HttpApp => {
     const context = requestContext(request, "PUT /update-order", () => canonicalUpdateOrder(command));
     return published("order status updated", command.orderId, await commands.updateStatus(command, context));
   };
-  return serviceApp(
+  return httpApp(
     [
       { method: "POST", path: "/create-order", handle: createOrder, body_bytes_max },
       { method: "PUT", path: "/update-order", handle: updateOrder, body_bytes_max },

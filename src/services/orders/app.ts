@@ -8,7 +8,7 @@ import type { HttpRequest } from "../../http/http-request.ts";
 import type { InFlight } from "../../http/in-flight.ts";
 import { metricsRoutes } from "../../http/metrics-route.ts";
 import { Places } from "../../http/places.ts";
-import { type HttpApp, type Route, serviceApp } from "../../http/service.ts";
+import { type HttpApp, type Route, httpApp } from "../../http/app.ts";
 import { formatMoney, shippingCost } from "../../orders/money.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../../orders/order-id.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
@@ -94,7 +94,7 @@ export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
     return new Response(body, { headers: { ...listingHeaders, ...missing } });
   };
 
-  return serviceApp(
+  return httpApp(
     [
       { method: "GET", path: "/order-details", handle: orderDetails },
       { method: "GET", path: "/getAllOrderIdsFromTopic", handle: allOrderIds },

@@ -3,7 +3,7 @@ import type { Clock } from "../../system/clock.ts";
 import type { Config } from "../../config/config.ts";
 import { pageRoutes } from "../../http/page.ts";
 import type { InFlight } from "../../http/in-flight.ts";
-import type { Route } from "../../http/service.ts";
+import type { Route } from "../../http/app.ts";
 import type { Log } from "../../log/port.ts";
 import { logName } from "../../log/log-name.ts";
 import type { Standing } from "../../telemetry/status-line.ts";

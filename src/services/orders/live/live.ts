@@ -3,7 +3,7 @@ import { AppError } from "../../../errors.ts";
 import { readiness } from "../../../http/health.ts";
 import { Places } from "../../../http/places.ts";
 import { STREAM_HEADERS } from "../../../http/headers.ts";
-import type { Route } from "../../../http/service.ts";
+import type { Route } from "../../../http/app.ts";
 import type { DeadLetterTally } from "../dead-letters/dead-letter-tally.ts";
 import type { LiveAbout, LiveFigures, PartitionFigures } from "./live-figures.ts";
 import type { LiveSampler } from "./live-sampler.ts";

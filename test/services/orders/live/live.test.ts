@@ -4,8 +4,8 @@ import { type Clock, systemClock } from "../../../../src/system/clock.ts";
 import { AppError } from "../../../../src/errors.ts";
 import { clientShare } from "../../../../src/http/places.ts";
 import { InFlight } from "../../../../src/http/in-flight.ts";
-import { type RunningService, serve } from "../../../../src/http/serve.ts";
-import { serviceApp } from "../../../../src/http/service.ts";
+import { type HttpServer, serve } from "../../../../src/http/serve.ts";
+import { httpApp } from "../../../../src/http/app.ts";
 import type { LogRecord } from "../../../../src/log/port.ts";
 import type { DeadLetterTally } from "../../../../src/services/orders/dead-letters/dead-letter-tally.ts";
 import { Live, LIVE_CLIENTS_MAX } from "../../../../src/services/orders/live/live.ts";
@@ -79,8 +79,8 @@ function start(topicName = "orders.events") {
   const about = { log: "in memory", topicName, deadLetterTopic: `${topicName}.dlq`, isCartHere: true, cartPort: 8_000 };
   const live = new Live({ partitions, sampler, tally, about, clock });
   const inFlight = new InFlight(10);
-  const service: RunningService = serve(
-    serviceApp(live.routes, inFlight, createLogger({ level: "silent", format: "json" }), { clock }),
+  const service: HttpServer = serve(
+    httpApp(live.routes, inFlight, createLogger({ level: "silent", format: "json" }), { clock }),
     {
       host: "127.0.0.1",
       port: 0,
