@@ -8,6 +8,7 @@ import { Placement } from "../../src/services/cart/placement/placement.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
 import { Appender } from "../../src/log/append/appender.ts";
+import { formatLogPosition, type LogPosition } from "../../src/log/log-position.ts";
 import type { IdempotentProducer, LogRecord, NewRecord, PartitionEnds, SendOutcome } from "../../src/log/port.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import type { ActorState, HeldPartitions, PartitionView, ProjectionStore } from "../../src/runtime/projection.ts";
@@ -206,14 +207,11 @@ const context = (key: string | undefined, fingerprint: string) =>
 /** Where the event is, or why it was refused. */
 export type Answer = string | AppError;
 
-const answer = (position: Promise<{ partition: number; offset: number }>): Promise<Answer> =>
-  position.then(
-    ({ partition, offset }) => `${partition}:${offset}`,
-    (e: unknown) => {
-      if (e instanceof AppError) return e;
-      throw e;
-    },
-  );
+const answer = (position: Promise<LogPosition>): Promise<Answer> =>
+  position.then(formatLogPosition, (e: unknown) => {
+    if (e instanceof AppError) return e;
+    throw e;
+  });
 
 export const codeOf = (given: Answer): string => (typeof given === "string" ? "ok" : given.code);
 

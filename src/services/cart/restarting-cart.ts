@@ -1,5 +1,6 @@
+import type { LogPosition } from "../../log/log-position.ts";
 import type { HeldPartitions } from "../../runtime/projection.ts";
-import type { CartCommands, CreateOrder, Position, RequestContext, UpdateStatus } from "./commands/commands.ts";
+import type { CartCommands, CreateOrder, RequestContext, UpdateStatus } from "./commands/commands.ts";
 
 /** What is restarted. */
 export interface Cart {
@@ -47,11 +48,11 @@ export class RestartingCart implements CartCommands, Cart {
     return this.#current.refusal;
   }
 
-  create(command: CreateOrder, context: RequestContext): Promise<Position> {
+  create(command: CreateOrder, context: RequestContext): Promise<LogPosition> {
     return this.#current.commands.create(command, context);
   }
 
-  updateStatus(command: UpdateStatus, context: RequestContext): Promise<Position> {
+  updateStatus(command: UpdateStatus, context: RequestContext): Promise<LogPosition> {
     return this.#current.commands.updateStatus(command, context);
   }
 

@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import type { LogPosition } from "../../../log/log-position.ts";
 import type { LogRecord } from "../../../log/port.ts";
 import { decodeEvent, isPoison, type OrderEvent } from "../../../orders/event.ts";
 import type { DeadLetterReason, Projection, ProjectionStore } from "../../../runtime/projection.ts";
@@ -21,18 +22,14 @@ export function eventIdOfKey(key: string): string {
 const isKeyedEventId = (eventId: string): boolean => eventId.length === 36 && eventId[14] === "8";
 
 /** Where an order was created, and by which event. */
-export interface IndexedOrder {
-  readonly partition: number;
-  readonly offset: number;
+export interface IndexedOrder extends LogPosition {
   readonly eventId: string;
 }
 
 /** The first event of an order that was appended for an idempotency key. */
-export interface KeyedEvent {
+export interface KeyedEvent extends LogPosition {
   readonly fingerprint: string;
   readonly orderId: string;
-  readonly partition: number;
-  readonly offset: number;
 }
 
 export interface IndexView {
