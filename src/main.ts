@@ -32,7 +32,7 @@ import {
 } from "./system/before-start.ts";
 import { createLogger, isTerminal, type Logger, writeToStdout } from "./telemetry/logger.ts";
 import { Metrics } from "./telemetry/metrics.ts";
-import { progressBar, type Standing, standingLine, StatusLine } from "./telemetry/status-line.ts";
+import { progressBar, type OrderFigures, figuresLine, StatusLine } from "./telemetry/status-line.ts";
 import type { Tracing, TracingOptions } from "./telemetry/tracing.ts";
 
 const ROLES = ["both", "producer", "consumer"] as const;
@@ -68,7 +68,7 @@ interface StartedRole {
   readonly tracer: Tracing | undefined;
   /** Its HTTP side, without the network. */
   readonly handle?: CartHandle;
-  readonly standing?: () => Standing;
+  readonly orderFigures?: () => OrderFigures;
 }
 
 type Tracers = (service: TracingOptions["service"]) => Tracing | undefined;
@@ -153,7 +153,7 @@ function startOrderService(config: Config, log: Log, logger: Logger, { tracers, 
     views.close();
     return http.stop();
   };
-  return { what: "orders", service, metrics, tracer, http: { ...http, stop }, standing: views.standing };
+  return { what: "orders", service, metrics, tracer, http: { ...http, stop }, orderFigures: views.orderFigures };
 }
 
 function announce(config: Config, logger: Logger, cart: StartedRole | undefined, orders: StartedRole | undefined): void {
@@ -169,14 +169,14 @@ function announce(config: Config, logger: Logger, cart: StartedRole | undefined,
 }
 
 /** At the foot of the terminal: how restores come on, else how many orders there are, how many events come in and how many wait. */
-function showStatus(status: StatusLine, roles: readonly StartedRole[], orders: (() => Standing) | undefined): void {
+function showStatus(status: StatusLine, roles: readonly StartedRole[], orders: (() => OrderFigures) | undefined): void {
   setInterval(() => {
     const bars = roles.flatMap(({ what, service }) => {
       const { restore } = service.partitions;
       if (!restore) return [];
       return [progressBar(what, restore.records, restore.records_total, restore.records_per_s, restore.left_s)];
     });
-    status.show(bars.length > 0 || !orders ? bars.join("  ") : standingLine(orders()));
+    status.show(bars.length > 0 || !orders ? bars.join("  ") : figuresLine(orders()));
   }, STATUS_WAIT_MS).unref();
 }
 
@@ -225,7 +225,7 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   const roles = [cart, orders].filter((started) => started !== undefined);
   watchEventLoop(roles);
   announce(config, logger, cart, orders);
-  if (status) showStatus(status, roles, orders?.standing);
+  if (status) showStatus(status, roles, orders?.orderFigures);
 
   let stopping = false;
   const stop = async (signal: string) => {

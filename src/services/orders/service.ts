@@ -87,7 +87,7 @@ export class OrderService {
       restoring: (message, restore) => logger.info({ restore }, message),
       deliverDeadLetters: this.#deadLetters.deliver,
       mayBeginLate: config.log_start === "accept",
-      membership: () => this.#standing(),
+      membership: () => this.#groupState(),
       obstacle: () => this.#topics.waiting ?? this.#groupOutage.failure(0),
       deadLetterFailure: () => this.#deadLetterTrial.failure,
       topics: this.#topics,
@@ -110,7 +110,7 @@ export class OrderService {
   }
 
   /** Stable only while the group's word is fresh: a member that cannot reach the group does not know what it owns. */
-  #standing(): string {
+  #groupState(): string {
     const membership = this.#membership;
     if (!membership) return "joining";
     return membership.state === "stable" && !membership.isOwner() ? "joining" : membership.state;

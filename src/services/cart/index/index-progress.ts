@@ -3,7 +3,7 @@ import { AppError } from "../../../errors.ts";
 import type { LogPosition } from "../../../log/log-position.ts";
 import type { PartitionEnds, TopicEnds } from "../../../log/port.ts";
 import type { HeldPartitions, PartitionView } from "../../../runtime/projection.ts";
-import { isCurrent, isSound, whyNot } from "./partition-standing.ts";
+import { isCurrent, isSound, whyNot } from "./soundness.ts";
 import { SharedEnds } from "./shared-ends.ts";
 
 export interface IndexProgressOptions {

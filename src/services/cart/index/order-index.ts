@@ -3,7 +3,7 @@ import type { LogPosition } from "../../../log/log-position.ts";
 import type { HeldPartitions } from "../../../runtime/projection.ts";
 import type { IndexedOrder, IndexView, KeyedEvent } from "./index-projection.ts";
 import type { OwnCreate, OwnCreates } from "./own-creates.ts";
-import { isSound, whyNot } from "./partition-standing.ts";
+import { isSound, whyNot } from "./soundness.ts";
 
 export interface OrderIndexOptions {
   readonly partitions: HeldPartitions<IndexView>;
