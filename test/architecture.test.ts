@@ -37,7 +37,8 @@ const mayImport: Record<string, readonly string[]> = {
   "services/orders": ["api", "http", "config", "telemetry", "runtime", ...logs, "orders", ...bottom],
   tools: ["config", "telemetry", ...logs, "orders", ...bottom],
   healthcheck: ["system", "config"],
-  main: ["services/cart", "services/orders", "http", "config", "telemetry", "runtime", ...logs, "orders", ...bottom],
+  compose: ["services/cart", "services/orders", "http", "config", "telemetry", "runtime", ...log, ...bottom],
+  main: ["compose", "http", "config", "telemetry", "runtime", ...logs, ...bottom],
 };
 const mayImportTypes: Record<string, readonly string[]> = {
   log: ["config", "telemetry"],
@@ -141,6 +142,8 @@ const rules: { name: string; rule: Rule; breaks: Tree[]; keeps: Tree[] }[] = [
       one("src/runtime/actor/actor.ts", `const money = await import("../../orders/money.ts");`),
       one("src/runtime/partition-set.ts", `export * from "../services/cart/app.ts";`),
       one("src/runtime/partition-set.ts", `import "../main.ts";`),
+      one("src/services/cart/app.ts", `import { cartRole } from "../../compose/cart.ts";`),
+      one("src/main.ts", `import { CartService } from "./services/cart/service.ts";`),
       one("src/services/cart/app.ts", `import { query } from "../orders/query/queries.ts";`),
       one("src/errors.ts", `import { systemClock } from "./system/clock.ts";`),
       one("src/shiny/new.ts", ""),
@@ -149,7 +152,8 @@ const rules: { name: string; rule: Rule; breaks: Tree[]; keeps: Tree[] }[] = [
     keeps: [
       one("src/orders/order.ts", `import { money } from "./money.ts";\nimport type { Clock } from "../system/clock.ts";`),
       one("src/log/kafka/read/reader.ts", `import type { Config } from "../../../config/config.ts";`),
-      one("src/main.ts", `import { app } from "./services/cart/app.ts";`),
+      one("src/main.ts", `import { cartRole } from "./compose/cart.ts";`),
+      one("src/compose/cart.ts", `import { app } from "../services/cart/app.ts";`),
     ],
   },
   {

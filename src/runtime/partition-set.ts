@@ -59,6 +59,7 @@ export interface PartitionSetOptions<View>
  * next fetch is already under way; at most two answers are in memory. A second loop looks whether they get anywhere.
  *
  * ```
+ *  made ──start()──▶ reading and looking ──close()──▶ closed
  *  assign(partitions): opens the gained ones, closes the lost ones ──▶ fetch at every actor's `wanted` ─▶ accept ─▶ apply ─┐
  *                                                                        ▲───────────────────────────────────────────────┘
  *  look: ends asked ─▶ a partition stands still ─▶ the reader is replaced, the fetch under way forgotten
@@ -81,7 +82,7 @@ export class PartitionSet<View> implements HeldPartitions<View> {
   #reader: Reader;
   /** Rejects the fetch under way, which may never be answered. */
   #abandonFetch: (reason: AppError) => void = () => undefined;
-  readonly #running: Promise<unknown>;
+  #running: Promise<unknown> | undefined;
 
   constructor(private readonly options: PartitionSetOptions<View>) {
     const { topic, clock, warn, restoring = () => undefined } = options;
@@ -99,6 +100,9 @@ export class PartitionSet<View> implements HeldPartitions<View> {
       ask: (asker) => this.#inquiry.ask(asker),
     });
     this.#reader = options.log.reader(topic);
+  }
+
+  start(): void {
     this.#running = Promise.all([this.#read(), this.#look()]);
   }
 

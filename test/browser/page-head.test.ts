@@ -58,6 +58,7 @@ browserSuite("the page's head", (open) => {
     cartPort: 8_000,
   };
   const live = new Live({ partitions, sampler: new LiveSampler(systemClock), tally, about, clock: systemClock });
+  live.start();
   const inFlight = new InFlight(10);
   const entry = join(import.meta.dir, "../../src/services/orders/page/index.html");
   const service = serve(

@@ -158,6 +158,7 @@ export class Rig implements AsyncDisposable {
       },
     });
     this.#sets.push(set);
+    set.start();
     set.partitionCount = partitions.length;
     set.assign(partitions);
     return set;

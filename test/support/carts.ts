@@ -151,12 +151,12 @@ export class ListCart {
     const placement = new Placement({
       partitioner: "murmur2",
       settle_ms: 0,
-      caughtUp: () => Promise.resolve(),
+      catchUp: () => Promise.resolve(),
       hindrance: () => undefined,
       isTopicNew: () => Promise.resolve(true),
-      remembered: () => partitionCount,
+      recall: () => partitionCount,
       remember: () => undefined,
-      tell: () => undefined,
+      onMessage: () => undefined,
       clock,
       ending: new AbortController().signal,
     });

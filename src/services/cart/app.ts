@@ -30,7 +30,7 @@ export interface CartAppOptions extends Topics {
   readonly logger: Logger;
   /** Of the order service, whose page the cart's own links to. */
   readonly order_port: number;
-  readonly metrics?: Metrics;
+  readonly metrics?: Metrics | undefined;
   readonly tracer?: RequestTracer | undefined;
 }
 

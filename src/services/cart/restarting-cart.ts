@@ -8,6 +8,7 @@ export interface Cart {
   readonly partitions: HeldPartitions<unknown>;
   /** What the log refused lately, a sentence. */
   readonly refusal: string | undefined;
+  start(): void;
   stop(): Promise<void>;
 }
 
@@ -19,8 +20,8 @@ const RESTARTS_MAX = 3;
  * creates) rests on what the index held, so all of it goes; meanwhile its commands are answered 503.
  *
  * ```
- *  running ──the index is damaged──▶ stopping ──▶ running, with an index that is rebuilt from the log
- *     └────────── stop() ───────────────┴───────▶ stopped
+ *  made ──start()──▶ running ──the index is damaged──▶ stopping ──▶ running, with an index that is rebuilt from the log
+ *                       └─────────── stop() ─────────────┴────────▶ stopped
  * ```
  */
 export class RestartingCart implements CartCommands, Cart {
@@ -32,12 +33,16 @@ export class RestartingCart implements CartCommands, Cart {
   #isStopped = false;
   #restarting: Promise<void> | undefined;
 
-  /** `start` makes a service, and is handed what to call when the index is damaged, and why the one that is there is not to be used. */
+  /** `make` makes a service, and is handed what to call when the index is damaged, and why the one that is there is not to be used. */
   constructor(
-    private readonly start: (indexDamaged: (reason: string) => void, damage: string | undefined) => Cart,
-    private readonly tell: (message: string) => void,
+    private readonly make: (onIndexDamaged: (reason: string) => void, damage: string | undefined) => Cart,
+    private readonly onError: (message: string) => void,
   ) {
-    this.#current = this.#started();
+    this.#current = this.#makeCart();
+  }
+
+  start(): void {
+    this.#current.start();
   }
 
   get partitions(): HeldPartitions<unknown> {
@@ -62,21 +67,25 @@ export class RestartingCart implements CartCommands, Cart {
     await this.#current.stop();
   }
 
-  #started(): Cart {
-    return this.start((reason) => {
-      if (this.#isStopped) return;
-      if (this.#restarts++ >= RESTARTS_MAX) {
-        this.tell(`The index is damaged again (${reason}), after ${RESTARTS_MAX} new ones. Look at the disk, then restart.`);
-        return;
-      }
-      this.tell(`The index of orders is damaged (${reason}); the cart service begins anew and rebuilds it from the log.`);
-      this.#damage = reason;
-      this.#restarting = this.#restart();
-    }, this.#damage);
+  #makeCart(): Cart {
+    return this.make((reason) => this.#noteDamage(reason), this.#damage);
+  }
+
+  #noteDamage(reason: string): void {
+    if (this.#isStopped) return;
+    if (this.#restarts++ >= RESTARTS_MAX) {
+      this.onError(`The index is damaged again (${reason}), after ${RESTARTS_MAX} new ones. Look at the disk, then restart.`);
+      return;
+    }
+    this.onError(`The index of orders is damaged (${reason}); the cart service begins anew and rebuilds it from the log.`);
+    this.#damage = reason;
+    this.#restarting = this.#restart();
   }
 
   async #restart(): Promise<void> {
     await this.#current.stop();
-    if (!this.#isStopped) this.#current = this.#started();
+    if (this.#isStopped) return;
+    this.#current = this.#makeCart();
+    this.#current.start();
   }
 }

@@ -34,11 +34,11 @@ export interface CartServiceOptions {
   readonly random: Random;
   readonly newUuid: NewUuid;
   /** The index turned out to be damaged: this service is to be stopped, with the reason, and another one started. */
-  readonly indexDamaged: (reason: string) => void;
+  readonly onIndexDamaged: (reason: string) => void;
   /** Why the index that is there is not to be used, as one before this service found. */
   readonly damage?: string | undefined;
-  readonly meter?: PartitionMeter;
-  readonly appendMeter?: AppendMeter;
+  readonly meter?: PartitionMeter | undefined;
+  readonly appendMeter?: AppendMeter | undefined;
 }
 
 /** Well below COUNT_TRUSTED_MS_MAX. */
@@ -52,7 +52,7 @@ const FLUSH_WAIT_MS_MAX = 1_000;
  * The cart service without its HTTP side: reads the whole topic into the index of orders, appends the commands' events.
  *
  * ```
- *  start: topics ─▶ index over all partitions, placement (look for added ones)      stop: appender flushed ─▶ index closed
+ *  made ──start()──▶ topics ─▶ index over all partitions, placement (look for added ones) ──stop()──▶ appender flushed ─▶ index closed
  * ```
  */
 export class CartService {
@@ -66,7 +66,7 @@ export class CartService {
   readonly #topics: Topics;
   readonly #askingForStart: Outage;
   readonly #ending = new AbortController();
-  readonly #running: Promise<void>;
+  #running: Promise<void> | undefined;
   #db: Database | undefined;
   /** Why the index cannot be opened now: all partitions' stores are in it, and each tells of that. */
   #notOpen: unknown = new Error("the index is not open");
@@ -85,7 +85,7 @@ export class CartService {
     this.partitions = new PartitionSet({
       log,
       topic,
-      storeDamaged: (reason) => this.#indexDamaged(reason),
+      storeDamaged: (reason) => this.#noteDamage(reason),
       openStore: (partition) => new PartitionStore(this.#openedDb(), projection, partition, () => undefined, meter),
       storePath: () => this.#file.path,
       isOwner: () => true,
@@ -119,13 +119,13 @@ export class CartService {
     this.#placement = new Placement({
       partitioner: config.partitioner,
       settle_ms: config.partitions_settle_ms,
-      caughtUp: (deadline_ms) => progress.toEnd(undefined, (partition) => index.knownEnd(partition), deadline_ms),
+      catchUp: (deadline_ms) => progress.toEnd(undefined, (partition) => index.knownEnd(partition), deadline_ms),
       hindrance: () => progress.hindrance(),
       isTopicNew: async (partitionCount) =>
         partitionCount === config.topic_partitions && isEmpty(await log.ends(topic), partitionCount),
-      remembered: () => readPlacement(this.#openedDb()),
+      recall: () => readPlacement(this.#openedDb()),
       remember: (partitionCount) => writePlacement(this.#openedDb(), partitionCount),
-      tell: (message) => logger.info({ topic }, message),
+      onMessage: (message) => logger.info({ topic }, message),
       clock,
       ending: this.#ending.signal,
     });
@@ -140,6 +140,10 @@ export class CartService {
       random,
       newUuid,
     });
+  }
+
+  start(): void {
+    this.partitions.start();
     this.#running = this.#run();
   }
 
@@ -157,11 +161,11 @@ export class CartService {
     this.#file.release();
   }
 
-  #indexDamaged(reason: string): void {
+  #noteDamage(reason: string): void {
     // All partitions are in one file, and each notices it.
     if (this.#isDamaged) return;
     this.#isDamaged = true;
-    this.#options.indexDamaged(reason);
+    this.#options.onIndexDamaged(reason);
   }
 
   async #run(): Promise<void> {

@@ -42,7 +42,7 @@ export interface OrderServiceAppOptions extends OperatorRoutesOptions, Topics {
   /** Where the service listens, and what other names it is asked by. */
   readonly host: string;
   readonly allowed_hosts: readonly string[];
-  readonly metrics?: Metrics;
+  readonly metrics?: Metrics | undefined;
   readonly tracer?: RequestTracer | undefined;
   /** What is served beside the contract's and the operator's: histories, live figures, the page. */
   readonly otherRoutes?: readonly Route[];

@@ -24,10 +24,10 @@ export interface OrderServiceOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
-  readonly metrics?: Metrics;
+  readonly metrics?: Metrics | undefined;
   readonly tracer?: ApplyTracer | undefined;
-  /** Told what has become readable. */
-  readonly readable?: (records: readonly LogRecord[]) => void;
+  /** Told of each batch what of it has become readable. */
+  readonly onReadable?: (records: readonly LogRecord[]) => void;
 }
 
 /** How often the group is told how far the partitions are applied. */
@@ -40,7 +40,7 @@ export const REBUILD_ASKED = "an operator asked for it";
  * The order service without its HTTP side: joins the group and runs the order projection over the partitions it is assigned.
  *
  * ```
- *  start: topics ─▶ join the group ─▶ assigned ⇄ partition set      stop: commit ─▶ partition set ─▶ leave
+ *  made ──start()──▶ topics ─▶ join the group ─▶ assigned ⇄ partition set ──stop()──▶ commit ─▶ partition set closed ─▶ left
  * ```
  */
 export class OrderService {
@@ -52,7 +52,7 @@ export class OrderService {
   readonly #deadLetterTrial: DeadLetterTrial;
   readonly #letterNews: LetterNews;
   readonly #ending = new AbortController();
-  readonly #running: Promise<void>;
+  #running: Promise<void> | undefined;
   #membership: Membership | undefined;
   #logId = "";
   #state: State | undefined;
@@ -93,8 +93,12 @@ export class OrderService {
       topics: this.#topics,
       meter: metrics,
       tracer,
-      ...(options.readable ? { readable: options.readable } : {}),
+      ...(options.onReadable ? { readable: options.onReadable } : {}),
     });
+  }
+
+  start(): void {
+    this.partitions.start();
     this.#running = this.#run();
   }
 

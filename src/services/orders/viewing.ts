@@ -33,6 +33,7 @@ export function viewing({ config, log, partitions, partitionOf, sampler, cart, i
   readonly routes: readonly Route[];
   readonly unread: UnreadRecords;
   readonly orderFigures: () => OrderFigures;
+  start(): void;
   close(): void;
 } {
   const scans = new LogScans(log, clock);
@@ -55,6 +56,7 @@ export function viewing({ config, log, partitions, partitionOf, sampler, cart, i
     ],
     unread: new UnreadRecords(scans, config.orders_topic),
     orderFigures: () => ({ ...sampler.rates, orders: totalOf(partitions)?.orders }),
+    start: () => live.start(),
     close: () => live.close(),
   };
 }

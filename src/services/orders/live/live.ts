@@ -36,6 +36,7 @@ interface Client {
  * figures are put together and encoded once a second, and only while somebody listens; what the history needs is sampled always.
  *
  * ```
+ *  made ──start()──▶ sampling ──close()──▶ closed: no client comes in any more
  *  a client: GET /live ──about, history, figures──▶ listening ──figures each second──▶ … ──it leaves, takes nothing, close()──▶ gone
  * ```
  */
@@ -44,7 +45,9 @@ export class Live {
   readonly #places = new Places(LIVE_CLIENTS_MAX, "pages with live figures");
   readonly #ending = new AbortController();
 
-  constructor(private readonly options: LiveOptions) {
+  constructor(private readonly options: LiveOptions) {}
+
+  start(): void {
     void this.#run();
   }
 

@@ -78,6 +78,7 @@ function start(topicName = "orders.events") {
   const sampler = new LiveSampler(clock);
   const about = { log: "in memory", topicName, deadLetterTopic: `${topicName}.dlq`, isCartHere: true, cartPort: 8_000 };
   const live = new Live({ partitions, sampler, tally, about, clock });
+  live.start();
   const inFlight = new InFlight(10);
   const service: HttpServer = serve(
     httpApp(live.routes, inFlight, createLogger({ level: "silent", format: "json" }), { clock }),
@@ -136,7 +137,7 @@ test("a page gets the history and the figures at once, then the figures each sec
   await page.next("figures");
   list[0].nextOffset = 160;
   list[0].endOffset = 200;
-  sampler.readable([record(1_000_960), record(1_000_980)]);
+  sampler.noteReadable([record(1_000_960), record(1_000_980)]);
   await clock.tick();
   const figures = await page.next<LiveFigures>("figures");
   expect(figures).toMatchObject({
