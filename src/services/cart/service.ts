@@ -2,7 +2,7 @@ import type { Database } from "bun:sqlite";
 import type { Clock } from "../../system/clock.ts";
 import type { Config } from "../../config/config.ts";
 import { AppError, isAppError } from "../../errors.ts";
-import { Appender } from "../../log/append/appender.ts";
+import type { Appender } from "../../log/append/appender.ts";
 import { Backoff } from "../../log/backoff.ts";
 import type { Log, TopicEnds } from "../../log/port.ts";
 import { Refusals } from "../../log/append/refusals.ts";
@@ -15,14 +15,12 @@ import { Topics } from "../../runtime/topics/topics.ts";
 import type { NewUuid, Random } from "../../system/random.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { AppendMeter, PartitionMeter } from "../../telemetry/meters.ts";
-import { LogCartCommands } from "./commands/cart-commands.ts";
+import { commandParts } from "./commands/command-parts.ts";
 import type { CartCommands } from "./commands/commands.ts";
 import { indexProjection, type IndexView, readPlacement, writePlacement } from "./index/index-projection.ts";
 import { IndexFile } from "./index/index-file.ts";
-import { IndexProgress } from "./index/index-progress.ts";
-import { OrderIndex } from "./index/order-index.ts";
 import { OwnCreates } from "./index/own-creates.ts";
-import { Placement } from "./placement/placement.ts";
+import type { Placement } from "./placement/placement.ts";
 
 export interface CartServiceOptions {
   readonly config: Config;
@@ -102,44 +100,38 @@ export class CartService {
       warn: (partition, message, level = "warn") => logger[level]({ partition }, message),
     });
     this.#refusals = new Refusals(clock, (message) => logger.warn({ topic }, `The log does not take events. ${message}`));
-    this.#appender = new Appender({
-      producer: log.producer(),
-      topic,
-      clock,
-      value_bytes_max: EVENT_BYTES_MAX,
-      onNotTaken: (error) => this.#refusals.note(error),
-      queue_records_max: config.append_queue_records_max,
-      batch_records_max: config.append_batch_records_max,
-      meter: appendMeter,
-    });
     const { partitions } = this;
-    const onDisagreement = (partition: number, error: AppError) => partitions.get(partition)?.halt(error);
-    const index = new OrderIndex({ partitions, ownCreates, onDisagreement });
-    const progress = new IndexProgress({ partitions, ends: () => log.ends(topic), clock });
-    this.#placement = new Placement({
-      partitioner: config.partitioner,
-      settle_ms: config.partitions_settle_ms,
-      catchUp: (deadline_ms) => progress.toEnd(undefined, (partition) => index.knownEnd(partition), deadline_ms),
-      hindrance: () => progress.hindrance(),
-      isTopicNew: async (partitionCount) =>
-        partitionCount === config.topic_partitions && isEmpty(await log.ends(topic), partitionCount),
-      recall: () => readPlacement(this.#openedDb()),
-      remember: (partitionCount) => writePlacement(this.#openedDb(), partitionCount),
-      onMessage: (message) => logger.info({ topic }, message),
-      clock,
-      ending: this.#ending.signal,
-    });
-    this.commands = new LogCartCommands({
-      index,
-      progress,
+    const parts = commandParts({
+      log,
+      topic,
+      partitions,
       ownCreates,
-      appender: this.#appender,
-      placement: this.#placement,
+      onDisagreement: (partition, error) => partitions.get(partition)?.halt(error),
+      append: {
+        value_bytes_max: EVENT_BYTES_MAX,
+        onNotTaken: (error) => this.#refusals.note(error),
+        queue_records_max: config.append_queue_records_max,
+        batch_records_max: config.append_batch_records_max,
+        meter: appendMeter,
+      },
+      place: {
+        partitioner: config.partitioner,
+        settle_ms: config.partitions_settle_ms,
+        isTopicNew: async (partitionCount) =>
+          partitionCount === config.topic_partitions && isEmpty(await log.ends(topic), partitionCount),
+        recall: () => readPlacement(this.#openedDb()),
+        remember: (partitionCount) => writePlacement(this.#openedDb(), partitionCount),
+        onMessage: (message) => logger.info({ topic }, message),
+        ending: this.#ending.signal,
+      },
       append_wait_ms_max: config.append_wait_ms_max,
       clock,
       random,
       newUuid,
     });
+    this.#appender = parts.appender;
+    this.#placement = parts.placement;
+    this.commands = parts.commands;
   }
 
   start(): void {
