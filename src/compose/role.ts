@@ -22,7 +22,7 @@ export interface RoleOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
-  /** Seconds of a clock that is good for measuring and for nothing else. Without it nothing is measured, and there are no metrics. */
+  /** Seconds of a clock that is good for measuring alone. Without it nothing is measured, and there are no metrics. */
   readonly now_s?: () => number;
   readonly tracer?: (RequestTracer & ApplyTracer) | undefined;
 }
@@ -55,8 +55,8 @@ interface RoleParts<Work extends Service> {
  * A role of the program with all its parts. It needs no network: `app.handle` answers requests as the server does.
  *
  * ```
- *  made ──listen()──▶ listening (the log is not touched) ──start()──▶ running ──the server's stop()──▶ drained ──stop()──▶ stopped
- *     └────────────── start(), where only `app` is asked ────────────────┴──────────────── stop() ──────────────────────▶ stopped
+ *  made ──listen()──▶ listening, the log untouched ──start()──▶ running ──the server's stop()──▶ drained
+ *    └───────── start(), where no network is needed ─────────────▶┘  └─────────── stop() ──────────┴──▶ stopped
  * ```
  */
 export class Role<Work extends Service = Service> {

@@ -5,7 +5,7 @@ import type { Tracing, TracingOptions } from "../telemetry/tracing.ts";
 /** Makes a role's tracer; undefined where no traces are to be sent. */
 export type Tracers = (service: TracingOptions["service"]) => Tracing | undefined;
 
-/** OpenTelemetry is loaded only where traces are to be sent. `now_ms` is on the wall clock, and finer than a millisecond. */
+/** Loads OpenTelemetry only where traces are to be sent. `now_ms` is on the wall clock, finer than a millisecond. */
 export async function tracersFor(config: Config, logger: Logger, now_ms: () => number): Promise<Tracers> {
   const { traces, orders_topic: topic, consumer_group: group } = config;
   if (!traces) return () => undefined;

@@ -16,11 +16,11 @@ export interface Cart {
 const RESTARTS_MAX = 3;
 
 /**
- * A cart service that begins anew when its index turns out to be damaged. All that it knows in memory (which prefix of the log, which own
- * creates) rests on what the index held, so all of it goes; meanwhile its commands are answered 503.
+ * A cart service that begins anew when its index turns out to be damaged. All that it knows in memory (which prefix of the log,
+ * which own creates) rests on what the index held, so all of it goes; meanwhile its commands are answered 503.
  *
  * ```
- *  made ──start()──▶ running ──the index is damaged──▶ stopping ──▶ running, with an index that is rebuilt from the log
+ *  made ──start()──▶ running ──the index is damaged──▶ stopping ──▶ running, its index rebuilt from the log
  *                       └─────────── stop() ─────────────┴────────▶ stopped
  * ```
  */
@@ -33,7 +33,10 @@ export class RestartingCart implements CartCommands, Cart {
   #isStopped = false;
   #restarting: Promise<void> | undefined;
 
-  /** `make` makes a service, and is handed what to call when the index is damaged, and why the one that is there is not to be used. */
+  /**
+   * `make` makes a service. It is handed what to call when the index is damaged, and why the index that is there is not to be
+   * used.
+   */
   constructor(
     private readonly make: (onIndexDamaged: (reason: string) => void, damage: string | undefined) => Cart,
     private readonly onError: (message: string) => void,

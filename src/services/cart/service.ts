@@ -50,7 +50,8 @@ const FLUSH_WAIT_MS_MAX = 1_000;
  * The cart service without its HTTP side: reads the whole topic into the index of orders, appends the commands' events.
  *
  * ```
- *  made ──start()──▶ topics ─▶ index over all partitions, placement (look for added ones) ──stop()──▶ appender flushed ─▶ index closed
+ *  made ──start()──▶ topics ─▶ index over all partitions, placement (look for added ones)
+ *                                 └──stop()──▶ appender flushed ─▶ index closed
  * ```
  */
 export class CartService {

@@ -40,7 +40,8 @@ export const REBUILD_ASKED = "an operator asked for it";
  * The order service without its HTTP side: joins the group and runs the order projection over the partitions it is assigned.
  *
  * ```
- *  made ──start()──▶ topics ─▶ join the group ─▶ assigned ⇄ partition set ──stop()──▶ commit ─▶ partition set closed ─▶ left
+ *  made ──start()──▶ topics ─▶ join the group ─▶ assigned ⇄ partition set
+ *                                 └──stop()──▶ commit ─▶ partition set closed ─▶ group left
  * ```
  */
 export class OrderService {

@@ -30,7 +30,10 @@ export interface RequestContext {
   readonly span?: RequestSpan;
 }
 
-/** The cart service's two commands. They resolve with where the event was appended, which is answered as `Log-Position`. They reject with an `AppError` of the catalogue and never hang: `append_wait_ms_max` bounds each. */
+/**
+ * The cart service's two commands. They resolve with where the event was appended, which is answered as `Log-Position`. They
+ * reject with an `AppError` of the catalogue and never hang: `append_wait_ms_max` bounds each.
+ */
 export interface CartCommands {
   create(command: CreateOrder, context: RequestContext): Promise<LogPosition>;
   updateStatus(command: UpdateStatus, context: RequestContext): Promise<LogPosition>;
