@@ -1,25 +1,17 @@
 import { join, resolve } from "node:path";
-import { cartApp } from "./services/cart/app.ts";
-import { RestartingCart } from "./services/cart/restarting-cart.ts";
-import { CartService } from "./services/cart/service.ts";
 import { systemClock, within } from "./system/clock.ts";
+import { cartRole } from "./compose/cart.ts";
+import { orderServiceRole } from "./compose/order-service.ts";
+import type { Role } from "./compose/role.ts";
+import { type Tracers, tracersFor } from "./compose/tracers.ts";
 import { settingsHelp } from "./config/help.ts";
 import { type Config, readConfig } from "./config/config.ts";
-import { readiness } from "./http/health.ts";
-import { InFlight } from "./http/in-flight.ts";
-import { type RunningService, serve } from "./http/serve.ts";
+import type { HttpApp } from "./http/app.ts";
+import type { HttpServer } from "./http/serve.ts";
 import type { Log } from "./log/port.ts";
 import { logName } from "./log/log-name.ts";
 import { openLog } from "./log/open-log.ts";
-import { partitionFor } from "./log/partitioner.ts";
-import { orderServiceApp } from "./services/orders/app.ts";
-import { LiveSampler } from "./services/orders/live/live-sampler.ts";
-import { heldUpdatesOf } from "./services/orders/query/queries.ts";
-import { OrderService, REBUILD_ASKED } from "./services/orders/service.ts";
-import type { CartHandle } from "./services/orders/page/try-routes.ts";
-import { viewing } from "./services/orders/viewing.ts";
 import { stateIn } from "./runtime/store/lost-logs.ts";
-import type { HeldPartitions } from "./runtime/held-partitions.ts";
 import { StateDir } from "./runtime/store/state-dir.ts";
 import {
   checkHost,
@@ -31,12 +23,11 @@ import {
   writeForThisUserAlone,
 } from "./system/before-start.ts";
 import { createLogger, isTerminal, type Logger, writeToStdout } from "./telemetry/logger.ts";
-import { Metrics } from "./telemetry/metrics.ts";
-import { progressBar, type Standing, standingLine, StatusLine } from "./telemetry/status-line.ts";
-import type { Tracing, TracingOptions } from "./telemetry/tracing.ts";
+import { figuresLine, progressBar, StatusLine } from "./telemetry/status-line.ts";
+import type { Tracing } from "./telemetry/tracing.ts";
 
 const ROLES = ["both", "producer", "consumer"] as const;
-type Role = (typeof ROLES)[number];
+type RoleName = (typeof ROLES)[number];
 
 /** An unexpected failure. */
 const EXIT_FAILED = 1;
@@ -60,143 +51,91 @@ const random = Math.random;
 const newUuid = () => crypto.randomUUID();
 const now_s = () => performance.now() / 1_000;
 
-interface StartedRole {
-  readonly what: string;
-  readonly service: { stop(): Promise<void>; readonly partitions: HeldPartitions };
-  readonly http: RunningService;
-  readonly metrics: Metrics;
+/** A role whose server listens. */
+interface ListeningRole {
+  readonly what: "index" | "orders";
+  readonly role: Role;
+  readonly server: HttpServer;
   readonly tracer: Tracing | undefined;
-  /** Its HTTP side, without the network. */
-  readonly handle?: CartHandle;
-  readonly standing?: () => Standing;
 }
 
-type Tracers = (service: TracingOptions["service"]) => Tracing | undefined;
-
-/** OpenTelemetry is loaded only where traces are to be sent. */
-async function tracersFor(config: Config, logger: Logger): Promise<Tracers> {
-  const { traces, orders_topic: topic, consumer_group: group } = config;
-  if (!traces) return () => undefined;
-  const { Tracing } = await import("./telemetry/tracing.ts");
-  const system = config.kafka ? "kafka" : "sqlite";
-  const now_ms = () => performance.timeOrigin + performance.now();
-  return (service) => new Tracing({ ...traces, service, system, topic, group, now_ms, tell: (message) => logger.warn(message) });
+interface Surroundings {
+  readonly config: Config;
+  readonly log: Log;
+  readonly logger: Logger;
+  readonly tracers: Tracers;
 }
 
-function startCart(config: Config, log: Log, logger: Logger, tracers: Tracers): StartedRole {
-  const claimState = (logId: string) => StateDir.claim(config.data_dir, logId, "cart");
-  const metrics = new Metrics("cart", now_s);
-  const tracer = tracers("cart-service");
-  const common = {
+/** `name` stands in the log's lines and in the state's path. */
+function common({ config, log, logger, tracers }: Surroundings, name: "cart" | "order-service") {
+  return {
     config,
     log,
-    claimState,
+    claimState: (logId: string) => StateDir.claim(config.data_dir, logId, name),
     stateOf: stateIn(config),
-    logger,
+    logger: logger.child({ component: name }),
     clock,
     random,
-    newUuid,
-    meter: metrics,
-    appendMeter: metrics.appends(),
-  };
-  const service = new RestartingCart(
-    (indexDamaged, damage) => new CartService({ ...common, indexDamaged, damage }),
-    (message) => logger.error(message),
-  );
-  metrics.watch(() => service.partitions);
-  const inFlight = new InFlight(config.in_flight_requests_max);
-  const health = () => readiness(service.partitions, service.refusal);
-  const app = cartApp({
-    ...config,
-    log_name: logName(config),
-    commands: service.commands,
-    health,
-    inFlight,
-    logger,
-    metrics,
-    tracer,
-    clock,
-  });
-  return {
-    what: "index",
-    service,
-    metrics,
-    tracer,
-    handle: (...asked) => app.handle(...asked),
-    http: serve(app, { ...config, port: config.cart_port, portSetting: "CART_PORT", inFlight, clock }),
+    now_s,
+    tracer: tracers(name === "cart" ? "cart-service" : name),
   };
 }
 
-interface OrderServiceParts {
-  readonly tracers: Tracers;
-  readonly cart: CartHandle | undefined;
+function makeCart(surroundings: Surroundings): ListeningRole {
+  const options = common(surroundings, "cart");
+  const role = cartRole({ ...options, newUuid });
+  return { what: "index", role, server: role.listen(), tracer: options.tracer };
 }
 
-function startOrderService(config: Config, log: Log, logger: Logger, { tracers, cart }: OrderServiceParts): StartedRole {
-  const claimState = (logId: string) => StateDir.claim(config.data_dir, logId, "order-service");
-  const metrics = new Metrics("order-service", now_s);
-  const tracer = tracers("order-service");
-  const sampler = new LiveSampler(clock);
-  const { readable } = sampler;
-  const stateOf = stateIn(config);
-  const service = new OrderService({ config, log, claimState, stateOf, logger, clock, random, metrics, tracer, readable });
-  metrics.watch(() => service.partitions, heldUpdatesOf);
-  const inFlight = new InFlight(config.in_flight_requests_max);
-  const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
-  const { partitions } = service;
-  const rebuild = (partition: number) => partitions.rebuild(partition, REBUILD_ASKED);
-  const views = viewing({ config, log, partitions, partitionOf, sampler, cart, inFlight, clock });
-  const queries = { partitions, partitionOf, rebuild, otherRoutes: views.routes, unread: views.unread };
-  const app = orderServiceApp({ ...config, log_name: logName(config), ...queries, inFlight, logger, metrics, tracer, clock });
-  const http = serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock });
-  const stop = () => {
-    views.close();
-    return http.stop();
-  };
-  return { what: "orders", service, metrics, tracer, http: { ...http, stop }, standing: views.standing };
+function makeOrderService(surroundings: Surroundings, cart: Role | undefined): ListeningRole {
+  const options = common(surroundings, "order-service");
+  const handle: HttpApp["handle"] | undefined = cart && ((...asked) => cart.app.handle(...asked));
+  const role = orderServiceRole({ ...options, cart: handle });
+  return { what: "orders", role, server: role.listen(), tracer: options.tracer };
 }
 
-function announce(config: Config, logger: Logger, cart: StartedRole | undefined, orders: StartedRole | undefined): void {
+function announce(config: Config, logger: Logger, cart: HttpServer | undefined, orders: HttpServer | undefined): void {
   const data = resolve(config.data_dir);
-  if (cart) logger.info(`The cart service listens on ${cart.http.url}`);
-  if (orders) logger.info(`The order service listens on ${orders.http.url}`);
+  if (cart) logger.info(`The cart service listens on ${cart.url}`);
+  if (orders) logger.info(`The order service listens on ${orders.url}`);
   logger.info(`The log: ${logName(config)}; topic ${config.orders_topic}. The state: ${join(data, "state")}`);
   const example = cart
-    ? `curl -X POST ${cart.http.url}/create-order -H 'content-type: application/json' -d '{"order_id":"123","number_of_items":3}'`
-    : `curl '${orders?.http.url}/order-details?orderId=ORD-123'`;
+    ? `curl -X POST ${cart.url}/create-order -H 'content-type: application/json' -d '{"order_id":"123","number_of_items":3}'`
+    : `curl '${orders?.url}/order-details?orderId=ORD-123'`;
   logger.info(`Try: ${example}`);
-  if (orders) logger.info(`See it work: ${orders.http.url}/`);
+  if (orders) logger.info(`See it work: ${orders.url}/`);
 }
 
 /** At the foot of the terminal: how restores come on, else how many orders there are, how many events come in and how many wait. */
-function showStatus(status: StatusLine, roles: readonly StartedRole[], orders: (() => Standing) | undefined): void {
+function showStatus(status: StatusLine, roles: readonly ListeningRole[]): void {
+  const figures = roles.find(({ role }) => role.orderFigures)?.role.orderFigures;
   setInterval(() => {
-    const bars = roles.flatMap(({ what, service }) => {
-      const { restore } = service.partitions;
+    const bars = roles.flatMap(({ what, role }) => {
+      const { restore } = role.service.partitions;
       if (!restore) return [];
       return [progressBar(what, restore.records, restore.records_total, restore.records_per_s, restore.left_s)];
     });
-    status.show(bars.length > 0 || !orders ? bars.join("  ") : standingLine(orders()));
+    status.show(bars.length > 0 || !figures ? bars.join("  ") : figuresLine(figures()));
   }, STATUS_WAIT_MS).unref();
 }
 
 /** How late a timer runs is how long everything else waits, too. */
-function watchEventLoop(roles: readonly StartedRole[]): void {
+function watchEventLoop(roles: readonly ListeningRole[]): void {
   let due_s = now_s() + EVENT_LOOP_WAIT_MS / 1_000;
   setInterval(() => {
     const at_s = now_s();
-    for (const { metrics } of roles) metrics.eventLoopDelayed(Math.max(0, at_s - due_s));
+    for (const { role } of roles) role.metrics?.eventLoopDelayed(Math.max(0, at_s - due_s));
     due_s = at_s + EVENT_LOOP_WAIT_MS / 1_000;
   }, EVENT_LOOP_WAIT_MS).unref();
 }
 
 async function main(args: readonly string[]): Promise<number | undefined> {
-  const role = (args.find((arg) => !arg.startsWith("-")) ?? "both") as Role;
+  const name = (args.find((arg) => !arg.startsWith("-")) ?? "both") as RoleName;
   if (args.includes("--help") || args.includes("-h")) {
     console.log(USAGE);
     return 0;
   }
-  if (!ROLES.includes(role) || args.length > 1) {
+  if (!ROLES.includes(name) || args.length > 1) {
     console.error(`There is no command ${args.join(" ")}.\n\n${USAGE}`);
     return EXIT_USAGE;
   }
@@ -218,14 +157,15 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   for (const path of openToOthers(config.data_dir))
     logger.warn({ path }, "Other users of this machine can read what is in here: close it with chmod -R go= on that path.");
   const log = openLog(config, { clock, random, newUuid, onClientMessage: (message) => logger.debug(message) });
-  const tracers = await tracersFor(config, logger);
-  const cart = role === "consumer" ? undefined : startCart(config, log, logger.child({ component: "cart" }), tracers);
-  const ofOrders = logger.child({ component: "order-service" });
-  const orders = role === "producer" ? undefined : startOrderService(config, log, ofOrders, { tracers, cart: cart?.handle });
-  const roles = [cart, orders].filter((started) => started !== undefined);
+  const tracers = await tracersFor(config, logger, () => performance.timeOrigin + performance.now());
+  const surroundings = { config, log, logger, tracers };
+  const cart = name === "consumer" ? undefined : makeCart(surroundings);
+  const orders = name === "producer" ? undefined : makeOrderService(surroundings, cart?.role);
+  const roles = [cart, orders].filter((made) => made !== undefined);
+  for (const { role } of roles) role.start();
   watchEventLoop(roles);
-  announce(config, logger, cart, orders);
-  if (status) showStatus(status, roles, orders?.standing);
+  announce(config, logger, cart?.server, orders?.server);
+  if (status) showStatus(status, roles);
 
   let stopping = false;
   const stop = async (signal: string) => {
@@ -233,8 +173,8 @@ async function main(args: readonly string[]): Promise<number | undefined> {
     stopping = true;
     logger.info(`${signal}: stopping`);
     const started_ms = clock.now_ms();
-    const cut = await Promise.all(roles.map((started) => started.http.stop()));
-    await Promise.all(roles.map((started) => started.service.stop()));
+    const cut = await Promise.all(roles.map(({ server }) => server.stop()));
+    await Promise.all(roles.map(({ role }) => role.stop()));
     await log.close();
     await within(clock, TRACES_WAIT_MS_MAX, Promise.all(roles.map(async ({ tracer }) => tracer?.stop())));
     logger.info({ requests_cut: cut.reduce((sum, n) => sum + n, 0), took_ms: clock.now_ms() - started_ms }, "stopped");

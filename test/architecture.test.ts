@@ -37,7 +37,8 @@ const mayImport: Record<string, readonly string[]> = {
   "services/orders": ["api", "http", "config", "telemetry", "runtime", ...logs, "orders", ...bottom],
   tools: ["config", "telemetry", ...logs, "orders", ...bottom],
   healthcheck: ["system", "config"],
-  main: ["services/cart", "services/orders", "http", "config", "telemetry", "runtime", ...logs, "orders", ...bottom],
+  compose: ["services/cart", "services/orders", "http", "config", "telemetry", "runtime", ...log, ...bottom],
+  main: ["compose", "http", "config", "telemetry", "runtime", ...logs, ...bottom],
 };
 const mayImportTypes: Record<string, readonly string[]> = {
   log: ["config", "telemetry"],
@@ -142,6 +143,56 @@ const noPrototypeIsPatched: Rule = (tree) =>
       ),
     );
 
+/** Where the bracket at `from` is closed. */
+const closing = (code: string, from: number): number => {
+  let depth = 0;
+  for (let at = from; at < code.length; at++) {
+    if ("([{".includes(code[at] as string)) depth++;
+    if (")]}".includes(code[at] as string) && --depth === 0) return at;
+  }
+  return code.length;
+};
+
+/** Without the bodies of the functions in it, which run later. */
+const withoutFunctions = (code: string): string => {
+  let kept = "";
+  for (let from = 0; ;) {
+    const arrow = code.indexOf("=>", from);
+    if (arrow < 0) return kept + code.slice(from);
+    kept += code.slice(from, arrow);
+    let at = arrow + 2;
+    while (at < code.length && !",;)]}".includes(code[at] as string))
+      at = "([{".includes(code[at] as string) ? closing(code, at) + 1 : at + 1;
+    from = at;
+  }
+};
+
+/** What runs while an object is made: the bodies of constructors, and the initial values of fields. */
+const runWhileMaking = (code: string): string[] => {
+  const bodies = [...code.matchAll(/\bconstructor\(/g)].map(({ index }) => {
+    const body = code.indexOf("{", closing(code, index + "constructor".length));
+    return code.slice(body, closing(code, body) + 1);
+  });
+  const fields = [...code.matchAll(/^ {2}(?:(?:private|readonly) )*#?\w+(?:: [^=]+)? = .*;$/gm)].map(([field]) => field);
+  return [...bodies, ...fields].map(withoutFunctions);
+};
+
+/** A timer, a wait, a place in a group, something that is started, a promise that nobody waits for. */
+const startPattern =
+  /\bset(?:Interval|Timeout|Immediate)\(|\bqueueMicrotask\(|\bBun\.(?:serve|spawn)\(|\.(?:sleep|yield|joinGroup|start)\(|\bvoid [\w.#]+/g;
+
+const constructorsStartNothing: Rule = (tree) =>
+  [...tree].flatMap(([path, text]) => {
+    // Not what the transpiler leaves: it drops `void`, by which a promise that nobody waits for is known.
+    const code = text.replace(/^\s*(?:\/\/|\/?\*).*$/gm, "");
+    const asynchronous = [...code.matchAll(/\basync[ *]+(#?\w+)[(<]/g)].map(([, name]) => name as string);
+    return runWhileMaking(code).flatMap((made) => {
+      const calls = [...made.matchAll(/\bthis\.(#?\w+)\(/g)].filter(([, name]) => asynchronous.includes(name as string));
+      const found = [...made.matchAll(startPattern), ...calls].map(([use]) => use);
+      return found.map((use) => `${path}: ${use.trim()} runs while an object is made; move it to its start().`);
+    });
+  });
+
 const one = (path: string, text: string): Tree => new Map([[path, text]]);
 
 interface RuleShown {
@@ -163,6 +214,8 @@ const rules: RuleShown[] = [
       one("src/runtime/actor/actor.ts", `const money = await import("../../orders/money.ts");`),
       one("src/runtime/partition-set.ts", `export * from "../services/cart/app.ts";`),
       one("src/runtime/partition-set.ts", `import "../main.ts";`),
+      one("src/services/cart/app.ts", `import { cartRole } from "../../compose/cart.ts";`),
+      one("src/main.ts", `import { CartService } from "./services/cart/service.ts";`),
       one("src/services/cart/app.ts", `import { query } from "../orders/query/queries.ts";`),
       one("src/errors.ts", `import { systemClock } from "./system/clock.ts";`),
       one("src/shiny/new.ts", ""),
@@ -171,7 +224,8 @@ const rules: RuleShown[] = [
     keeps: [
       one("src/orders/order.ts", `import { money } from "./money.ts";\nimport type { Clock } from "../system/clock.ts";`),
       one("src/log/kafka/read/reader.ts", `import type { Config } from "../../../config/config.ts";`),
-      one("src/main.ts", `import { app } from "./services/cart/app.ts";`),
+      one("src/main.ts", `import { cartRole } from "./compose/cart.ts";`),
+      one("src/compose/cart.ts", `import { app } from "../services/cart/app.ts";`),
     ],
   },
   {
@@ -209,6 +263,29 @@ const rules: RuleShown[] = [
       one("src/main.ts", `import type { Tracing } from "./telemetry/tracing.ts";`),
       one("src/main.ts", `const { Tracing } = await import("./telemetry/tracing.ts");`),
       one(TRACING, `import { trace } from "@opentelemetry/api";`),
+    ],
+  },
+  {
+    name: "constructors start nothing",
+    rule: constructorsStartNothing,
+    breaks: [
+      one("src/a.ts", "class A { #running; constructor() { this.#running = this.#run(); } async #run() {} }"),
+      one("src/a.ts", "class A {\n  readonly #running: Promise<void> = this.#run();\n  async #run() {}\n}"),
+      one("src/a.ts", "class A { constructor(private readonly a: { b: number }) { void this.#run(); } #run() { return go(); } }"),
+      one("src/a.ts", "class A { constructor() { const f = () => { g(); }; setInterval(f, 1); } }"),
+      one("src/a.ts", "class A { constructor(log: Log) { this.member = log.joinGroup({ lost: () => this.end() }); } }"),
+      one("src/a.ts", "class A { constructor(private readonly b: B) { b.start(); } }"),
+      one("src/a.ts", "class A { constructor(clock: Clock) { this.a = clock.sleep(1).then(() => this.b()); } }"),
+    ],
+    keeps: [
+      one("src/a.ts", "class A { #running; constructor() {} start() { this.#running = this.#run(); } async #run() {} }"),
+      one(
+        "src/a.ts",
+        "class A { constructor() { this.run = () => this.#run(); this.ask = { at: () => { void this.#run(); } }; } async #run() {} }",
+      ),
+      one("src/a.ts", "class A {\n  #first = this.#next();\n  constructor() { this.#first += 1; } #next() { return 1; } }"),
+      one("src/a.ts", "class A {\n  go = () => this.#run();\n  async #run() { const x = this.#run(); } }"),
+      one("src/a.ts", "export const start = () => { setInterval(look, 1); void this.look(); };"),
     ],
   },
   {

@@ -1,6 +1,6 @@
 import { type TSchema, Type } from "@sinclair/typebox";
 import { type ErrorCode, errorCatalogue } from "../errors.ts";
-import type { Route } from "../http/service.ts";
+import type { Route } from "../http/app.ts";
 import { type Header, type RequestHeader, requestHeaders, type ResponseHeader, responseHeaders } from "./headers.ts";
 import { camelCased, documented, type Json, type NamedSchemas } from "./json-schema.ts";
 import { problemExample, problemSchema } from "./problems.ts";

@@ -3,7 +3,7 @@ import { openapi } from "@elysiajs/openapi";
 import { Elysia } from "elysia";
 import { AppError } from "../errors.ts";
 import type { HttpRequest } from "../http/http-request.ts";
-import type { Route } from "../http/service.ts";
+import type { Route } from "../http/app.ts";
 import { asyncApiDocument, type Topics } from "./asyncapi.ts";
 import { openApiDocument, type ServiceApi } from "./openapi.ts";
 

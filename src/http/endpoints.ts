@@ -1,4 +1,4 @@
-import type { Route } from "./service.ts";
+import type { Route } from "./app.ts";
 
 /** A path and what may be done there. */
 export interface Endpoint {

@@ -3,24 +3,6 @@ import { AppError } from "../errors.ts";
 /** Of an answer that is sent bit by bit: no proxy may keep it or hold it back. The second is nginx' own and others' too. */
 export const STREAM_HEADERS = { "cache-control": "no-store", "x-accel-buffering": "no" } as const;
 
-/** A place in the log: the record at `offset` of `partition`. */
-export interface LogPosition {
-  readonly partition: number;
-  readonly offset: number;
-}
-
-export const formatLogPosition = (position: LogPosition): string => `${position.partition}:${position.offset}`;
-
-/** `3:1712` as the cart service answers it. Throws LOG_POSITION_INVALID. */
-export const parseLogPosition = (header: string): LogPosition => {
-  const [, partition, offset] = /^([0-9]{1,9}):([0-9]{1,16})$/.exec(header) ?? [];
-  const position = { partition: Number(partition), offset: Number(offset) };
-  if (partition === undefined || position.offset >= Number.MAX_SAFE_INTEGER) {
-    throw new AppError("LOG_POSITION_INVALID", "The Log-Position header must be <partition>:<offset>, such as 3:1712.");
-  }
-  return position;
-};
-
 const IDEMPOTENCY_KEY_CHARS_MAX = 255;
 
 /** A structured field's string (RFC 8941, 3.3.3), as draft-ietf-httpapi-idempotency-key-header-07 asks. */

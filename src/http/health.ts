@@ -1,5 +1,5 @@
 import type { ActorState, HeldPartitions, PartitionView, RestoreProgress, TopicWarning } from "../runtime/held-partitions.ts";
-import type { Route } from "./service.ts";
+import type { Route } from "./app.ts";
 
 export interface PartitionHealth {
   readonly partition: number;

@@ -1,6 +1,6 @@
 import type { Clock } from "../system/clock.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import type { Route } from "./service.ts";
+import type { Route } from "./app.ts";
 
 /** For so long an answer is given again: it takes some milliseconds of the one thread, and whoever likes may ask. */
 const KEPT_MS = 250;

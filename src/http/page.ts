@@ -1,5 +1,5 @@
 import { AppError } from "../errors.ts";
-import type { Route } from "./service.ts";
+import type { Route } from "./app.ts";
 
 interface Asset {
   readonly bytes: Uint8Array<ArrayBuffer>;

@@ -2,7 +2,7 @@ import type { Server } from "bun";
 import type { Clock } from "../system/clock.ts";
 import { AppError } from "../errors.ts";
 import type { InFlight } from "./in-flight.ts";
-import type { HttpApp } from "./service.ts";
+import type { HttpApp } from "./app.ts";
 
 export interface ServeOptions {
   readonly host: string;
@@ -15,7 +15,7 @@ export interface ServeOptions {
   readonly clock: Clock;
 }
 
-export interface RunningService {
+export interface HttpServer {
   /** Without a slash at its end. */
   readonly url: string;
   readonly port: number;
@@ -30,7 +30,7 @@ export interface RunningService {
 const CONNECTION_IDLE_S_MAX = 30;
 
 /** Starts the app. Throws CONFIG_INVALID when host or port cannot be listened on, with the setting to change. */
-export const serve = (app: HttpApp, options: ServeOptions): RunningService => {
+export const serve = (app: HttpApp, options: ServeOptions): HttpServer => {
   const server = listen(app, options);
   let stopped: Promise<number> | undefined;
   return {

@@ -100,7 +100,7 @@ export class PartitionSet implements HeldPartitions {
 
   /** Reads for the partitions that are assigned, before or after it, until `close`. */
   start(): void {
-    this.#running ??= Promise.all([this.#readLoop.run(this.#ending.signal), this.#look()]);
+    this.#running = Promise.all([this.#readLoop.run(this.#ending.signal), this.#look()]);
   }
 
   get membership(): string {

@@ -39,15 +39,15 @@ export function progressBar(what: string, done: number, total: number, done_per_
   return `${what} ${bar} ${count(done)} of ${count(total)}${rate}`;
 }
 
-/** How a service that applies events stands. `orders` is undefined while it cannot be told. */
-export interface Standing {
+/** What a service that applies events has come to. `orders` is undefined while it cannot be told. */
+export interface OrderFigures {
   readonly orders: number | undefined;
   readonly applied_per_s: number;
   readonly lag: number;
 }
 
 /** `12,345 orders · 250/s · lag 0` */
-export function standingLine({ orders, applied_per_s, lag }: Standing): string {
+export function figuresLine({ orders, applied_per_s, lag }: OrderFigures): string {
   const count = (n: number) => Math.round(n).toLocaleString("en-US");
   return `${orders === undefined ? "–" : count(orders)} ${orders === 1 ? "order" : "orders"} · ${count(applied_per_s)}/s · lag ${count(lag)}`;
 }

@@ -39,7 +39,7 @@ export interface TracingOptions extends TracesConfig {
   readonly group: string;
   /** Since the Unix epoch, with fractions. */
   readonly now_ms: () => number;
-  readonly tell: (message: string) => void;
+  readonly onWarning: (message: string) => void;
 }
 
 /**
@@ -54,8 +54,8 @@ export class Tracing implements RequestTracer, ApplyTracer {
   readonly #parentDecides: boolean;
 
   constructor(private readonly options: TracingOptions) {
-    const { url, resource, service, system, topic, tell } = options;
-    const exporter = toldOnce(new OTLPTraceExporter({ url, timeoutMillis: options.answer_ms_max }), new URL(url).host, tell);
+    const { url, resource, service, system, topic, onWarning } = options;
+    const exporter = toldOnce(new OTLPTraceExporter({ url, timeoutMillis: options.answer_ms_max }), new URL(url).host, onWarning);
     const queue = new BatchSpanProcessor({
       exporter,
       maxQueueSize: options.queue_spans_max,
@@ -196,15 +196,17 @@ const header = ({ traceId, spanId, traceFlags }: SpanContext): string =>
   `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
 
 /** An exporter that says once that it fails and once that it works again. Its spans are lost meanwhile, and nothing else happens. */
-const toldOnce = (exporter: SpanExporter, host: string, tell: (message: string) => void): SpanExporter => {
+const toldOnce = (exporter: SpanExporter, host: string, onWarning: (message: string) => void): SpanExporter => {
   let fails = false;
   return {
     export: (spans, done) =>
       exporter.export(spans, ({ code, error }) => {
         const failed = code !== ExportResultCode.SUCCESS;
         if (failed && !fails)
-          tell(`Traces cannot be sent to ${host} and are dropped until they can: ${error?.message ?? "it does not say why"}`);
-        if (!failed && fails) tell(`Traces are sent to ${host} again.`);
+          onWarning(
+            `Traces cannot be sent to ${host} and are dropped until they can: ${error?.message ?? "it does not say why"}`,
+          );
+        if (!failed && fails) onWarning(`Traces are sent to ${host} again.`);
         fails = failed;
         // The SDK would log each failure.
         done({ code: ExportResultCode.SUCCESS });

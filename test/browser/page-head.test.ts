@@ -6,7 +6,7 @@ import { systemClock } from "../../src/system/clock.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { pageRoutes } from "../../src/http/page.ts";
 import { serve } from "../../src/http/serve.ts";
-import { serviceApp } from "../../src/http/service.ts";
+import { httpApp } from "../../src/http/app.ts";
 import type { DeadLetterTally } from "../../src/services/orders/dead-letters/dead-letter-tally.ts";
 import { Live } from "../../src/services/orders/live/live.ts";
 import { LiveSampler } from "../../src/services/orders/live/live-sampler.ts";
@@ -58,10 +58,11 @@ browserSuite("the page's head", (open) => {
     cartPort: 8_000,
   };
   const live = new Live({ partitions, sampler: new LiveSampler(systemClock), tally, about, clock: systemClock });
+  live.start();
   const inFlight = new InFlight(10);
   const entry = join(import.meta.dir, "../../src/services/orders/page/index.html");
   const service = serve(
-    serviceApp([...live.routes, ...pageRoutes(entry)], inFlight, createLogger({ level: "silent", format: "json" }), {
+    httpApp([...live.routes, ...pageRoutes(entry)], inFlight, createLogger({ level: "silent", format: "json" }), {
       clock: systemClock,
     }),
     { host: "127.0.0.1", port: 0, portSetting: "ORDER_PORT", shutdown_wait_ms_max: 1_000, inFlight, clock: systemClock },

@@ -5,7 +5,7 @@ import { AppError, isAppError } from "../../src/errors.ts";
 import { healthRoutes } from "../../src/http/health.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { serve } from "../../src/http/serve.ts";
-import { type Route, serviceApp } from "../../src/http/service.ts";
+import { type Route, httpApp } from "../../src/http/app.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -14,7 +14,7 @@ const logger = createLogger({ level: "silent", format: "json" });
 
 const start = (routes: readonly Route[], { port = 0, shutdown_wait_ms_max = 2_000 } = {}) => {
   const inFlight = new InFlight(100);
-  const app = serviceApp(routes, inFlight, logger, { clock: systemClock });
+  const app = httpApp(routes, inFlight, logger, { clock: systemClock });
   return serve(app, { host: "127.0.0.1", port, portSetting: "CART_PORT", shutdown_wait_ms_max, inFlight, clock: systemClock });
 };
 

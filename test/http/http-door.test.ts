@@ -7,15 +7,15 @@ import { hostName, ServedHosts } from "../../src/http/hosts.ts";
 import { clientOf, HttpRequest } from "../../src/http/http-request.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { clientShare, Places } from "../../src/http/places.ts";
-import { type RunningService, serve } from "../../src/http/serve.ts";
-import { type Route, serviceApp } from "../../src/http/service.ts";
+import { type HttpServer, serve } from "../../src/http/serve.ts";
+import { type Route, httpApp } from "../../src/http/app.ts";
 import { BODY_WAIT_MS_MAX, UnreadBodies } from "../../src/http/unread-bodies.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const logged: string[] = [];
 const logger = createLogger({ level: "info", format: "json", write: (line) => logged.push(line) });
-const services: RunningService[] = [];
+const services: HttpServer[] = [];
 afterAll(async () => void (await Promise.all(services.map((service) => service.stop()))));
 afterEach(() => expect(logged).toEqual([]));
 
@@ -28,7 +28,7 @@ const routes: Route[] = [
 
 function start({ host = "127.0.0.1", allowed_hosts = [] as string[], requests_max = 8, clock = systemClock } = {}) {
   const inFlight = new InFlight(requests_max);
-  const app = serviceApp(routes, inFlight, logger, { hosts: new ServedHosts(host, allowed_hosts), clock });
+  const app = httpApp(routes, inFlight, logger, { hosts: new ServedHosts(host, allowed_hosts), clock });
   const options = { host: "127.0.0.1", port: 0, portSetting: "CART_PORT", shutdown_wait_ms_max: 2_000 } as const;
   const service = serve(app, { ...options, inFlight, clock: systemClock });
   services.push(service);

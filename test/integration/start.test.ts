@@ -138,8 +138,8 @@ describe("a data directory that cannot be used", () => {
     if (!(await nobodyMayRun())) return;
     await using dir = await tempDir();
     const script = `
-      import { StateDir } from "./src/partitions/state-dir.ts";
-      import { storeAdvice } from "./src/partitions/actor-errors.ts";
+      import { StateDir } from "./src/runtime/store/state-dir.ts";
+      import { storeAdvice } from "./src/runtime/actor/actor-errors.ts";
       const state = StateDir.claim(process.env.DATA_DIR, "log", "x");
       const projection = { name: "p", version: 1, schema: "CREATE TABLE t (x INTEGER)", open: () => ({}) };
       try { state.open("x.sqlite", projection, { logId: "log", topic: "t" }); console.log("opened"); }

@@ -134,7 +134,7 @@ const tracingTo = async (port: number, traces: Partial<TracesConfig>, told: stri
     topic: "t",
     group: "g",
     now_ms: () => Date.now(),
-    tell: (message) => told.push(message),
+    onWarning: (message) => told.push(message),
   });
 };
 

@@ -1,4 +1,5 @@
-import type { Position, RequestContext } from "../../src/services/cart/commands/commands.ts";
+import type { LogPosition } from "../../src/log/log-position.ts";
+import type { RequestContext } from "../../src/services/cart/commands/commands.ts";
 import { parseCreateOrder } from "../../src/services/cart/endpoints/requests.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import type { Claim } from "../reference/claims.ts";
@@ -57,7 +58,7 @@ export class Clients {
   /** How many still wait for an answer. */
   open = 0;
   /** Keys under which a request was answered 200, and where its event is. */
-  readonly #keysUsed: (Position & { readonly key: string })[] = [];
+  readonly #keysUsed: (LogPosition & { readonly key: string })[] = [];
   #operations = 0;
   #requests = 0;
 

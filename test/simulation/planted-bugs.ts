@@ -214,7 +214,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     replace: "",
   },
   "a cart answers from an index that is halted": {
-    file: "src/services/cart/index/partition-standing.ts",
+    file: "src/services/cart/index/soundness.ts",
     find: 'held !== undefined && held.isComplete && held.doubt === undefined && held.state !== "halted"',
     replace: "held !== undefined",
   },

@@ -1,5 +1,7 @@
 import pino from "pino";
-import { CartService } from "../../src/services/cart/service.ts";
+import { cartRole } from "../../src/compose/cart.ts";
+import { orderServiceRole } from "../../src/compose/order-service.ts";
+import type { RestartingCart } from "../../src/services/cart/restarting-cart.ts";
 import { type Config, readConfig } from "../../src/config/config.ts";
 import type { LogRecord, NewRecord } from "../../src/log/port.ts";
 import {
@@ -10,7 +12,7 @@ import {
   type MemoryFaults,
   type MemoryLog,
 } from "../log/memory/memory-log.ts";
-import { OrderService } from "../../src/services/orders/service.ts";
+import type { OrderService } from "../../src/services/orders/service.ts";
 import { Creates } from "./creates.ts";
 import { Losses } from "./losses.ts";
 import { Disk, type OnCommit } from "./memory-state.ts";
@@ -51,7 +53,7 @@ export interface Running {
   readonly owner: Owner;
   readonly log: MemoryLog;
   readonly owned: OwnedLog;
-  readonly cart?: CartService;
+  readonly cart?: RestartingCart;
   readonly orders?: OrderService;
 }
 
@@ -187,23 +189,17 @@ export class World {
     const owned = new OwnedLog(log, owner, this.scheduler, TOPIC);
     const { random, newUuid, config } = this;
     const claimState = () => instance.disk;
-    const indexDamaged = (reason: string): never => {
+    const onIndexDamaged = (reason: string): never => {
       throw new Error(`an index in memory cannot be damaged: ${reason}`);
     };
-    const options = {
-      config,
-      log: owned,
-      claimState,
-      logger: silent,
-      clock: owner,
-      random,
-      newUuid,
-      indexDamaged,
-    };
-    instance.running =
+    const options = { config, log: owned, claimState, logger: silent, clock: owner, random };
+    const running =
       instance.role === "cart"
-        ? { owner, log, owned, cart: new CartService(options) }
-        : { owner, log, owned, orders: new OrderService(options) };
+        ? { owner, log, owned, cart: cartRole({ ...options, newUuid, onIndexDamaged }).service }
+        : { owner, log, owned, orders: orderServiceRole(options).service };
+    instance.running = running;
+    // The service alone: nobody looks at its live figures here.
+    (running.cart ?? running.orders).start();
     this.trace(`${instance.name} starts`);
   }
 

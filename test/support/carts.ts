@@ -1,13 +1,12 @@
 import { Database } from "bun:sqlite";
-import { LogCartCommands } from "../../src/services/cart/commands/cart-commands.ts";
+import { commandParts } from "../../src/services/cart/commands/command-parts.ts";
+import type { CartCommands } from "../../src/services/cart/commands/commands.ts";
 import { indexProjection, type IndexView } from "../../src/services/cart/index/index-projection.ts";
-import { IndexProgress } from "../../src/services/cart/index/index-progress.ts";
-import { OrderIndex } from "../../src/services/cart/index/order-index.ts";
+import type { OrderIndex } from "../../src/services/cart/index/order-index.ts";
 import { OwnCreates } from "../../src/services/cart/index/own-creates.ts";
-import { Placement } from "../../src/services/cart/placement/placement.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
-import { Appender } from "../../src/log/append/appender.ts";
+import { formatLogPosition, type LogPosition } from "../../src/log/log-position.ts";
 import type { IdempotentProducer, LogRecord, NewRecord, PartitionEnds, SendOutcome } from "../../src/log/port.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import type { ActorState, HeldPartitions, PartitionView } from "../../src/runtime/held-partitions.ts";
@@ -118,7 +117,7 @@ export class ListPartition implements PartitionView {
 /** The cart's commands as they are, with an index and an appender on such a log. */
 export class ListCart {
   readonly held: ListPartition[];
-  readonly commands: LogCartCommands;
+  readonly commands: CartCommands;
   readonly index: OrderIndex;
   readonly ownCreates = new OwnCreates();
   readonly set: HeldPartitions & { readFailure: string | undefined; partitionCount: number };
@@ -141,45 +140,35 @@ export class ListCart {
       standstill: undefined,
       restore: undefined,
     };
-    const [partitions, ownCreates, clock] = [this.set, this.ownCreates, systemClock];
-    const ends = async () => ({ topicId: log.topicId, partitions: log.partitions.map((_, p) => log.endsOf(p)) });
-    const index = (this.index = new OrderIndex({
-      partitions,
+    const clock = systemClock;
+    const parts = commandParts({
+      log: {
+        producer: () => this.#producer(),
+        ends: async () => ({ topicId: log.topicId, partitions: log.partitions.map((_, p) => log.endsOf(p)) }),
+      },
+      topic: "orders",
+      partitions: this.set,
       projection,
-      ownCreates,
+      ownCreates: this.ownCreates,
       onDisagreement: (partition, error) => this.held[partition]?.halt(error),
-    }));
-    const placement = new Placement({
-      partitioner: "murmur2",
-      settle_ms: 0,
-      caughtUp: () => Promise.resolve(),
-      hindrance: () => undefined,
-      isTopicNew: () => Promise.resolve(true),
-      remembered: () => partitionCount,
-      remember: () => undefined,
-      tell: () => undefined,
-      clock,
-      ending: new AbortController().signal,
-    });
-    placement.confirm(partitionCount, clock.now_ms());
-    this.commands = new LogCartCommands({
-      index,
-      progress: new IndexProgress({ partitions, ends, clock }),
-      ownCreates,
-      appender: new Appender({
-        producer: this.#producer(),
-        topic: "orders",
-        clock,
-        queue_records_max: 100,
-        batch_records_max: 100,
-        value_bytes_max: 1_000_000,
-      }),
-      placement,
+      append: { queue_records_max: 100, batch_records_max: 100, value_bytes_max: 1_000_000 },
+      place: {
+        partitioner: "murmur2",
+        settle_ms: 0,
+        isTopicNew: () => Promise.resolve(true),
+        recall: () => partitionCount,
+        remember: () => undefined,
+        onMessage: () => undefined,
+        ending: new AbortController().signal,
+      },
       append_wait_ms_max,
       clock,
       random: Math.random,
       newUuid: () => crypto.randomUUID(),
     });
+    parts.placement.confirm(partitionCount, clock.now_ms());
+    this.index = parts.index;
+    this.commands = parts.commands;
   }
 
   #producer(): IdempotentProducer {
@@ -208,14 +197,11 @@ const context = (key: string | undefined, fingerprint: string) =>
 /** Where the event is, or why it was refused. */
 export type Answer = string | AppError;
 
-const answer = (position: Promise<{ partition: number; offset: number }>): Promise<Answer> =>
-  position.then(
-    ({ partition, offset }) => `${partition}:${offset}`,
-    (e: unknown) => {
-      if (e instanceof AppError) return e;
-      throw e;
-    },
-  );
+const answer = (position: Promise<LogPosition>): Promise<Answer> =>
+  position.then(formatLogPosition, (e: unknown) => {
+    if (e instanceof AppError) return e;
+    throw e;
+  });
 
 export const codeOf = (given: Answer): string => (typeof given === "string" ? "ok" : given.code);
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { progressBar, standingLine, StatusLine } from "../../src/telemetry/status-line.ts";
+import { progressBar, figuresLine, StatusLine } from "../../src/telemetry/status-line.ts";
 
 /** What a terminal shows of what is written to it: `\r\x1b[K` empties the line that the cursor is in. */
 const screen = (written: readonly string[]) =>
@@ -46,6 +46,6 @@ test("a bar tells how far, how fast and how long", () => {
 });
 
 test("how it stands fits in a line", () => {
-  expect(standingLine({ orders: 12_345, applied_per_s: 249.6, lag: 0 })).toBe("12,345 orders · 250/s · lag 0");
-  expect(standingLine({ orders: undefined, applied_per_s: 0, lag: 1_000 })).toBe("– orders · 0/s · lag 1,000");
+  expect(figuresLine({ orders: 12_345, applied_per_s: 249.6, lag: 0 })).toBe("12,345 orders · 250/s · lag 0");
+  expect(figuresLine({ orders: undefined, applied_per_s: 0, lag: 1_000 })).toBe("– orders · 0/s · lag 1,000");
 });

@@ -39,8 +39,8 @@ export class AppendQueues implements Iterable<Queue> {
   /** Those of which only some went last time come last. */
   readonly #queues = new Map<number, Queue>();
 
-  /** `expired` is told of each whose deadline passed before it was taken. */
-  constructor(private readonly expired: (waiting: Waiting, queue: Queue) => void) {}
+  /** `onExpired` is told of each whose deadline passed before it was taken. */
+  constructor(private readonly onExpired: (waiting: Waiting, queue: Queue) => void) {}
 
   [Symbol.iterator](): Iterator<Queue> {
     return this.#queues.values();
@@ -85,7 +85,7 @@ export class AppendQueues implements Iterable<Queue> {
           ofPartition_bytes += waiting.bytes;
           bytes += waiting.bytes;
           batch.push(waiting);
-        } else this.expired(waiting, queue);
+        } else this.onExpired(waiting, queue);
         this.#left(waiting);
         taken++;
       }
@@ -103,7 +103,7 @@ export class AppendQueues implements Iterable<Queue> {
       queue.waiting = queue.waiting.filter((waiting) => {
         if (waiting.deadline_ms > now_ms) return true;
         this.#left(waiting);
-        this.expired(waiting, queue);
+        this.onExpired(waiting, queue);
         return false;
       });
     }

@@ -13,7 +13,7 @@ export class Refusals {
 
   constructor(
     private readonly clock: Clock,
-    private readonly tell: (message: string) => void,
+    private readonly onWarning: (message: string) => void,
   ) {}
 
   /** A sentence, while a refusal is not older than a minute. */
@@ -32,6 +32,6 @@ export class Refusals {
     for (const [earlier, at_ms] of this.#toldAt_ms) if (now_ms - at_ms >= TELL_AGAIN_MS) this.#toldAt_ms.delete(earlier);
     if (this.#toldAt_ms.size >= CAUSES_MAX) return;
     this.#toldAt_ms.set(cause, now_ms);
-    this.tell(`${code}: ${message}`);
+    this.onWarning(`${code}: ${message}`);
   }
 }

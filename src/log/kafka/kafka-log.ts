@@ -184,6 +184,7 @@ export class KafkaLog implements Log {
     const count = (topic: string) => this.partitionCount(topic);
     const membership = new KafkaMembership(this.#connect, options, this.options, clock, random, count);
     this.#track({ close: () => membership.leave() });
+    membership.start();
     return membership;
   }
 

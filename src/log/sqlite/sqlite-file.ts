@@ -70,7 +70,10 @@ export class LogFile {
   readonly #hasMoved = new Int32Array(2);
   readonly #options: LogFileOptions;
 
-  /** Opens or makes the file. Throws `LOG_UNAVAILABLE` if that cannot be done. */
+  /**
+   * Opens or makes the file, as SQLite's Database does: there is no LogFile that is not open. Throws `LOG_UNAVAILABLE` if
+   * that cannot be done.
+   */
   constructor(options: LogFileOptions) {
     this.#options = options;
     try {

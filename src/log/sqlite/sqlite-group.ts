@@ -21,6 +21,7 @@ export interface SqliteMembershipOptions {
 /**
  * Membership of a group of the embedded log: one member at a time holds all partitions of the topic, the others wait.
  * ```
+ *   made ──start()──▶ joining
  *             lock taken, topic there
  *   joining ──────────────────────────▶ stable
  *      │  lock held by another             ▲
@@ -35,11 +36,14 @@ export class SqliteMembership implements Membership {
   readonly #options: SqliteMembershipOptions;
   readonly #left = new AbortController();
   readonly #lock: GroupLock;
-  readonly #ended: Promise<void>;
+  #ended: Promise<void> | undefined;
 
   constructor(options: SqliteMembershipOptions) {
     this.#options = options;
     this.#lock = new GroupLock(lockPath(options.path, options.group.group, options.group.topic));
+  }
+
+  start(): void {
     this.#ended = this.#run();
   }
 

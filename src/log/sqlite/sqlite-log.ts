@@ -148,6 +148,7 @@ class SqliteLog implements Log {
     for (const earlier of this.#memberships) if (earlier.state === "left") this.#memberships.delete(earlier);
     const membership = new SqliteMembership({ path, file: this.#file, clock, owner, group });
     this.#memberships.add(membership);
+    membership.start();
     return membership;
   }
 

@@ -1,18 +1,19 @@
 import type { Topics } from "../../api/asyncapi.ts";
 import { apiRoutes } from "../../api/routes.ts";
 import type { Clock } from "../../system/clock.ts";
-import { formatLogPosition, parseIdempotencyKey, parseTraceparent, parseTracestate } from "../../http/headers.ts";
+import { parseIdempotencyKey, parseTraceparent, parseTracestate } from "../../http/headers.ts";
 import { healthRoutes, type Readiness } from "../../http/health.ts";
 import { ServedHosts } from "../../http/hosts.ts";
 import type { HttpRequest } from "../../http/http-request.ts";
 import type { InFlight } from "../../http/in-flight.ts";
 import { metricsRoutes } from "../../http/metrics-route.ts";
-import { type HttpApp, serviceApp } from "../../http/service.ts";
+import { type HttpApp, httpApp } from "../../http/app.ts";
+import { formatLogPosition, type LogPosition } from "../../log/log-position.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { RequestTracer } from "../../telemetry/tracer.ts";
 import { cartPage } from "./endpoints/cart-page.ts";
-import type { CartCommands, Position, RequestContext } from "./commands/commands.ts";
+import type { CartCommands, RequestContext } from "./commands/commands.ts";
 import { cartApi } from "./endpoints/operations.ts";
 import { canonicalCreateOrder, canonicalUpdateOrder, parseCreateOrder, parseUpdateOrder } from "./endpoints/requests.ts";
 
@@ -29,7 +30,7 @@ export interface CartAppOptions extends Topics {
   readonly logger: Logger;
   /** Of the order service, whose page the cart's own links to. */
   readonly order_port: number;
-  readonly metrics?: Metrics;
+  readonly metrics?: Metrics | undefined;
   readonly tracer?: RequestTracer | undefined;
 }
 
@@ -46,7 +47,7 @@ export const cartApp = (options: CartAppOptions): HttpApp => {
     const context = requestContext(request, "PUT /update-order", () => canonicalUpdateOrder(command));
     return published("order status updated", command.orderId, await commands.updateStatus(command, context));
   };
-  return serviceApp(
+  return httpApp(
     [
       { method: "POST", path: "/create-order", handle: createOrder, body_bytes_max },
       { method: "PUT", path: "/update-order", handle: updateOrder, body_bytes_max },
@@ -89,7 +90,7 @@ const fingerprint = (methodAndPath: string, canonicalBody: string): string =>
   new Bun.CryptoHasher("sha256").update(`${methodAndPath}\n${canonicalBody}`).digest("hex").slice(0, FINGERPRINT_HEX_CHARS);
 
 /** Written by hand: an order id is `ORD-` and digits, so there is nothing to escape. */
-const published = (what: string, orderId: string, position: Position): Response =>
+const published = (what: string, orderId: string, position: LogPosition): Response =>
   new Response(`{"message":"${what} and published successfully","orderId":"${orderId}"}`, {
     headers: { "content-type": "application/json", "log-position": formatLogPosition(position) },
   });

@@ -1,5 +1,6 @@
+import type { LogPosition } from "../../log/log-position.ts";
 import type { HeldPartitions } from "../../runtime/held-partitions.ts";
-import type { CartCommands, CreateOrder, Position, RequestContext, UpdateStatus } from "./commands/commands.ts";
+import type { CartCommands, CreateOrder, RequestContext, UpdateStatus } from "./commands/commands.ts";
 
 /** What is restarted. */
 export interface Cart {
@@ -7,6 +8,7 @@ export interface Cart {
   readonly partitions: HeldPartitions;
   /** What the log refused lately, a sentence. */
   readonly refusal: string | undefined;
+  start(): void;
   stop(): Promise<void>;
 }
 
@@ -14,12 +16,12 @@ export interface Cart {
 const RESTARTS_MAX = 3;
 
 /**
- * A cart service that begins anew when its index turns out to be damaged. All that it knows in memory (which prefix of the log, which own
- * creates) rests on what the index held, so all of it goes; meanwhile its commands are answered 503.
+ * A cart service that begins anew when its index turns out to be damaged. All that it knows in memory (which prefix of the log,
+ * which own creates) rests on what the index held, so all of it goes; meanwhile its commands are answered 503.
  *
  * ```
- *  running ──the index is damaged──▶ stopping ──▶ running, with an index that is rebuilt from the log
- *     └────────── stop() ───────────────┴───────▶ stopped
+ *  made ──start()──▶ running ──the index is damaged──▶ stopping ──▶ running, its index rebuilt from the log
+ *                       └─────────── stop() ─────────────┴────────▶ stopped
  * ```
  */
 export class RestartingCart implements CartCommands, Cart {
@@ -31,12 +33,19 @@ export class RestartingCart implements CartCommands, Cart {
   #isStopped = false;
   #restarting: Promise<void> | undefined;
 
-  /** `start` makes a service, and is handed what to call when the index is damaged, and why the one that is there is not to be used. */
+  /**
+   * `make` makes a service. It is handed what to call when the index is damaged, and why the index that is there is not to be
+   * used.
+   */
   constructor(
-    private readonly start: (indexDamaged: (reason: string) => void, damage: string | undefined) => Cart,
-    private readonly tell: (message: string) => void,
+    private readonly make: (onIndexDamaged: (reason: string) => void, damage: string | undefined) => Cart,
+    private readonly onError: (message: string) => void,
   ) {
-    this.#current = this.#started();
+    this.#current = this.#makeCart();
+  }
+
+  start(): void {
+    this.#current.start();
   }
 
   get partitions(): HeldPartitions {
@@ -47,11 +56,11 @@ export class RestartingCart implements CartCommands, Cart {
     return this.#current.refusal;
   }
 
-  create(command: CreateOrder, context: RequestContext): Promise<Position> {
+  create(command: CreateOrder, context: RequestContext): Promise<LogPosition> {
     return this.#current.commands.create(command, context);
   }
 
-  updateStatus(command: UpdateStatus, context: RequestContext): Promise<Position> {
+  updateStatus(command: UpdateStatus, context: RequestContext): Promise<LogPosition> {
     return this.#current.commands.updateStatus(command, context);
   }
 
@@ -61,21 +70,25 @@ export class RestartingCart implements CartCommands, Cart {
     await this.#current.stop();
   }
 
-  #started(): Cart {
-    return this.start((reason) => {
-      if (this.#isStopped) return;
-      if (this.#restarts++ >= RESTARTS_MAX) {
-        this.tell(`The index is damaged again (${reason}), after ${RESTARTS_MAX} new ones. Look at the disk, then restart.`);
-        return;
-      }
-      this.tell(`The index of orders is damaged (${reason}); the cart service begins anew and rebuilds it from the log.`);
-      this.#damage = reason;
-      this.#restarting = this.#restart();
-    }, this.#damage);
+  #makeCart(): Cart {
+    return this.make((reason) => this.#noteDamage(reason), this.#damage);
+  }
+
+  #noteDamage(reason: string): void {
+    if (this.#isStopped) return;
+    if (this.#restarts++ >= RESTARTS_MAX) {
+      this.onError(`The index is damaged again (${reason}), after ${RESTARTS_MAX} new ones. Look at the disk, then restart.`);
+      return;
+    }
+    this.onError(`The index of orders is damaged (${reason}); the cart service begins anew and rebuilds it from the log.`);
+    this.#damage = reason;
+    this.#restarting = this.#restart();
   }
 
   async #restart(): Promise<void> {
     await this.#current.stop();
-    if (!this.#isStopped) this.#current = this.#started();
+    if (this.#isStopped) return;
+    this.#current = this.#makeCart();
+    this.#current.start();
   }
 }

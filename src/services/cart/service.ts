@@ -2,7 +2,7 @@ import type { StoreDatabase } from "../../runtime/store/store-database.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { Config } from "../../config/config.ts";
 import { AppError, isAppError } from "../../errors.ts";
-import { Appender } from "../../log/append/appender.ts";
+import type { Appender } from "../../log/append/appender.ts";
 import { Backoff } from "../../log/backoff.ts";
 import type { Log, TopicEnds } from "../../log/port.ts";
 import { Refusals } from "../../log/append/refusals.ts";
@@ -15,14 +15,12 @@ import { Topics } from "../../runtime/topics/topics.ts";
 import type { NewUuid, Random } from "../../system/random.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { AppendMeter, PartitionMeter } from "../../telemetry/meters.ts";
-import { LogCartCommands } from "./commands/cart-commands.ts";
+import { commandParts } from "./commands/command-parts.ts";
 import type { CartCommands } from "./commands/commands.ts";
 import { indexProjection, readPlacement, writePlacement } from "./index/index-projection.ts";
 import { IndexFile } from "./index/index-file.ts";
-import { IndexProgress } from "./index/index-progress.ts";
-import { OrderIndex } from "./index/order-index.ts";
 import { OwnCreates } from "./index/own-creates.ts";
-import { Placement } from "./placement/placement.ts";
+import type { Placement } from "./placement/placement.ts";
 import { cartProjections } from "./projections.ts";
 
 export interface CartServiceOptions {
@@ -35,11 +33,11 @@ export interface CartServiceOptions {
   readonly random: Random;
   readonly newUuid: NewUuid;
   /** The index turned out to be damaged: this service is to be stopped, with the reason, and another one started. */
-  readonly indexDamaged: (reason: string) => void;
+  readonly onIndexDamaged: (reason: string) => void;
   /** Why the index that is there is not to be used, as one before this service found. */
   readonly damage?: string | undefined;
-  readonly meter?: PartitionMeter;
-  readonly appendMeter?: AppendMeter;
+  readonly meter?: PartitionMeter | undefined;
+  readonly appendMeter?: AppendMeter | undefined;
 }
 
 /** How often the topic is asked how many partitions it has. */
@@ -53,7 +51,8 @@ const FLUSH_WAIT_MS_MAX = 1_000;
  * The cart service without its HTTP side: reads the whole topic into the index of orders, appends the commands' events.
  *
  * ```
- *  start: topics ─▶ index over all partitions, placement (look for added ones)      stop: appender flushed ─▶ index closed
+ *  made ──start()──▶ topics ─▶ index over all partitions, placement (look for added ones)
+ *                                 └──stop()──▶ appender flushed ─▶ index closed
  * ```
  */
 export class CartService {
@@ -67,7 +66,7 @@ export class CartService {
   readonly #topics: Topics;
   readonly #askingForStart: Outage;
   readonly #ending = new AbortController();
-  readonly #running: Promise<void>;
+  #running: Promise<void> | undefined;
   #db: StoreDatabase | undefined;
   /** Why the index cannot be opened now: all partitions' stores are in it, and each tells of that. */
   #notOpen: unknown = new Error("the index is not open");
@@ -87,7 +86,7 @@ export class CartService {
     this.partitions = new PartitionSet({
       log,
       topic,
-      onStoreDamaged: (reason) => this.#indexDamaged(reason),
+      onStoreDamaged: (reason) => this.#noteDamage(reason),
       openStore: (partition) => new PartitionStore(this.#openedDb(), projections, partition, () => undefined, meter),
       storePath: () => this.#file.path,
       isOwner: () => true,
@@ -103,46 +102,44 @@ export class CartService {
       random,
       onWarning: (partition, message, level = "warn") => logger[level]({ partition }, message),
     });
-    this.partitions.start();
     this.#refusals = new Refusals(clock, (message) => logger.warn({ topic }, `The log does not take events. ${message}`));
-    this.#appender = new Appender({
-      producer: log.producer(),
-      topic,
-      clock,
-      value_bytes_max: EVENT_BYTES_MAX,
-      onNotTaken: (error) => this.#refusals.note(error),
-      queue_records_max: config.append_queue_records_max,
-      batch_records_max: config.append_batch_records_max,
-      meter: appendMeter,
-    });
     const { partitions } = this;
-    const onDisagreement = (partition: number, error: AppError) => partitions.get(partition)?.halt(error);
-    const index = new OrderIndex({ partitions, projection, ownCreates, onDisagreement });
-    const progress = new IndexProgress({ partitions, ends: () => log.ends(topic), clock });
-    this.#placement = new Placement({
-      partitioner: config.partitioner,
-      settle_ms: config.partitions_settle_ms,
-      caughtUp: (deadline_ms) => progress.toEnd(undefined, (partition) => index.knownEnd(partition), deadline_ms),
-      hindrance: () => progress.hindrance(),
-      isTopicNew: async (partitionCount) =>
-        partitionCount === config.topic_partitions && isEmpty(await log.ends(topic), partitionCount),
-      remembered: () => readPlacement(this.#openedDb()),
-      remember: (partitionCount) => writePlacement(this.#openedDb(), partitionCount),
-      tell: (message) => logger.info({ topic }, message),
-      clock,
-      ending: this.#ending.signal,
-    });
-    this.commands = new LogCartCommands({
-      index,
-      progress,
+    const parts = commandParts({
+      log,
+      topic,
+      partitions,
+      projection,
       ownCreates,
-      appender: this.#appender,
-      placement: this.#placement,
+      onDisagreement: (partition, error) => partitions.get(partition)?.halt(error),
+      append: {
+        value_bytes_max: EVENT_BYTES_MAX,
+        onNotTaken: (error) => this.#refusals.note(error),
+        queue_records_max: config.append_queue_records_max,
+        batch_records_max: config.append_batch_records_max,
+        meter: appendMeter,
+      },
+      place: {
+        partitioner: config.partitioner,
+        settle_ms: config.partitions_settle_ms,
+        isTopicNew: async (partitionCount) =>
+          partitionCount === config.topic_partitions && isEmpty(await log.ends(topic), partitionCount),
+        recall: () => readPlacement(this.#openedDb()),
+        remember: (partitionCount) => writePlacement(this.#openedDb(), partitionCount),
+        onMessage: (message) => logger.info({ topic }, message),
+        ending: this.#ending.signal,
+      },
       append_wait_ms_max: config.append_wait_ms_max,
       clock,
       random,
       newUuid,
     });
+    this.#appender = parts.appender;
+    this.#placement = parts.placement;
+    this.commands = parts.commands;
+  }
+
+  start(): void {
+    this.partitions.start();
     this.#running = this.#run();
   }
 
@@ -160,11 +157,11 @@ export class CartService {
     this.#file.release();
   }
 
-  #indexDamaged(reason: string): void {
+  #noteDamage(reason: string): void {
     // All partitions are in one file, and each notices it.
     if (this.#isDamaged) return;
     this.#isDamaged = true;
-    this.#options.indexDamaged(reason);
+    this.#options.onIndexDamaged(reason);
   }
 
   async #run(): Promise<void> {

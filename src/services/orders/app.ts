@@ -8,7 +8,7 @@ import type { HttpRequest } from "../../http/http-request.ts";
 import type { InFlight } from "../../http/in-flight.ts";
 import { metricsRoutes } from "../../http/metrics-route.ts";
 import { Places } from "../../http/places.ts";
-import { type HttpApp, type Route, serviceApp } from "../../http/service.ts";
+import { type HttpApp, type Route, httpApp } from "../../http/app.ts";
 import { formatMoney, shippingCost } from "../../orders/money.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../../orders/order-id.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
@@ -41,7 +41,7 @@ export interface OrderServiceAppOptions extends OperatorRoutesOptions, Topics {
   /** Where the service listens, and what other names it is asked by. */
   readonly host: string;
   readonly allowed_hosts: readonly string[];
-  readonly metrics?: Metrics;
+  readonly metrics?: Metrics | undefined;
   readonly tracer?: RequestTracer | undefined;
   /** What is served beside the contract's and the operator's: histories, live figures, the page. */
   readonly otherRoutes?: readonly Route[];
@@ -93,7 +93,7 @@ export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
     return new Response(body, { headers: { ...listingHeaders, ...missing } });
   };
 
-  return serviceApp(
+  return httpApp(
     [
       { method: "GET", path: "/order-details", handle: orderDetails },
       { method: "GET", path: "/getAllOrderIdsFromTopic", handle: allOrderIds },

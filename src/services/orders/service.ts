@@ -24,10 +24,10 @@ export interface OrderServiceOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
-  readonly metrics?: Metrics;
+  readonly metrics?: Metrics | undefined;
   readonly tracer?: ApplyTracer | undefined;
-  /** Told what has become readable. */
-  readonly readable?: (records: readonly LogRecord[]) => void;
+  /** Told of each batch what of it has become readable. */
+  readonly onReadable?: (records: readonly LogRecord[]) => void;
 }
 
 /** How often the group is told how far the partitions are applied. */
@@ -40,7 +40,8 @@ export const REBUILD_ASKED = "an operator asked for it";
  * The order service without its HTTP side: joins the group and runs its projections over the partitions it is assigned.
  *
  * ```
- *  start: topics ─▶ join the group ─▶ assigned ⇄ partition set      stop: commit ─▶ partition set ─▶ leave
+ *  made ──start()──▶ topics ─▶ join the group ─▶ assigned ⇄ partition set
+ *                                 └──stop()──▶ commit ─▶ partition set closed ─▶ group left
  * ```
  */
 export class OrderService {
@@ -52,7 +53,7 @@ export class OrderService {
   readonly #deadLetterTrial: DeadLetterTrial;
   readonly #letterNews: LetterNews;
   readonly #ending = new AbortController();
-  readonly #running: Promise<void>;
+  #running: Promise<void> | undefined;
   #membership: Membership | undefined;
   #logId = "";
   #state: State | undefined;
@@ -87,14 +88,17 @@ export class OrderService {
       onRestoreProgress: (message, restore) => logger.info({ restore }, message),
       deliverDeadLetters: this.#deadLetters.deliver,
       mayBeginLate: config.log_start === "accept",
-      membership: () => this.#standing(),
+      membership: () => this.#groupState(),
       obstacle: () => this.#topics.waiting ?? this.#groupOutage.failure(0),
       deadLetterFailure: () => this.#deadLetterTrial.failure,
       topics: this.#topics,
       meter: metrics,
       tracer,
-      ...(options.readable ? { onReadable: options.readable } : {}),
+      ...(options.onReadable ? { onReadable: options.onReadable } : {}),
     });
+  }
+
+  start(): void {
     this.partitions.start();
     this.#running = this.#run();
   }
@@ -111,7 +115,7 @@ export class OrderService {
   }
 
   /** Stable only while the group's word is fresh: a member that cannot reach the group does not know what it owns. */
-  #standing(): string {
+  #groupState(): string {
     const membership = this.#membership;
     if (!membership) return "joining";
     return membership.state === "stable" && !membership.isOwner() ? "joining" : membership.state;

@@ -3,10 +3,10 @@ import type { Clock } from "../../system/clock.ts";
 import type { Config } from "../../config/config.ts";
 import { pageRoutes } from "../../http/page.ts";
 import type { InFlight } from "../../http/in-flight.ts";
-import type { Route } from "../../http/service.ts";
+import type { Route } from "../../http/app.ts";
 import type { Log } from "../../log/port.ts";
 import { logName } from "../../log/log-name.ts";
-import type { Standing } from "../../telemetry/status-line.ts";
+import type { OrderFigures } from "../../telemetry/status-line.ts";
 import { DeadLetterTally } from "./dead-letters/dead-letter-tally.ts";
 import { historyRoutes } from "./history/history-routes.ts";
 import { Live } from "./live/live.ts";
@@ -32,7 +32,8 @@ export interface ViewingOptions {
 export function viewing({ config, log, partitions, partitionOf, sampler, cart, inFlight, clock }: ViewingOptions): {
   readonly routes: readonly Route[];
   readonly unread: UnreadRecords;
-  readonly standing: () => Standing;
+  readonly orderFigures: () => OrderFigures;
+  start(): void;
   close(): void;
 } {
   const scans = new LogScans(log, clock);
@@ -54,7 +55,8 @@ export function viewing({ config, log, partitions, partitionOf, sampler, cart, i
       ...pageRoutes(join(import.meta.dir, "page", "index.html")),
     ],
     unread: new UnreadRecords(scans, config.orders_topic),
-    standing: () => ({ ...sampler.rates, orders: totalOf(partitions)?.orders }),
+    orderFigures: () => ({ ...sampler.rates, orders: totalOf(partitions)?.orders }),
+    start: () => live.start(),
     close: () => live.close(),
   };
 }

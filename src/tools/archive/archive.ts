@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, isAppError } from "../../errors.ts";
+import { formatLogPosition, type LogPosition } from "../../log/log-position.ts";
 import type { KnownTopic } from "../../log/read/comparing-reader.ts";
 import { prepareDirectory } from "../../system/before-start.ts";
 import { archiveLine, asNewRecord } from "./archive-line.ts";
@@ -91,7 +92,7 @@ export const directArchiver =
         for (const record of batches.flatMap((batch) => batch.records)) {
           if (record.undecodable) continue;
           const line = archiveLine(record, range.partition, files.topic);
-          if (line.length > LINE_BYTES_MAX) throw tooLarge(files.topic, range.partition, record.offset);
+          if (line.length > LINE_BYTES_MAX) throw tooLarge(files.topic, { partition: range.partition, offset: record.offset });
           if (lines.length === 0) first = record.offset;
           last = record.offset;
           lines.push(line);
@@ -108,10 +109,10 @@ export const directArchiver =
     }
   };
 
-const tooLarge = (topic: string, partition: number, offset: number): AppError =>
+const tooLarge = (topic: string, position: LogPosition): AppError =>
   new AppError(
     "OPERATION_REFUSED",
-    `The record at ${partition}:${offset} of ${topic} is larger than a line of an archive may be, ${LINE_BYTES_MAX} bytes.`,
+    `The record at ${formatLogPosition(position)} of ${topic} is larger than a line of an archive may be, ${LINE_BYTES_MAX} bytes.`,
   );
 
 /** Writes what is missing. Files that a killed run left cut short, or that overlap, are removed first and written again. */

@@ -1,4 +1,5 @@
 import { AppError, isAppError } from "../../errors.ts";
+import { formatLogPosition } from "../../log/log-position.ts";
 import type { KnownTopic } from "../../log/read/comparing-reader.ts";
 import type { IdempotentProducer, NewRecord } from "../../log/port.ts";
 import { appendPart, type Outgoing, parts } from "../move/append-parts.ts";
@@ -106,7 +107,7 @@ async function held(env: OperationEnvironment, archive: Archive, target: TopicNo
       for (const record of batches.flatMap((batch) => batch.records)) {
         const { value } = (await archived.next()) as { value: ArchivedRecord | undefined };
         const isSame = value && !record.undecodable && recordDifference(asNewRecord(value), record, strictness).length === 0;
-        if (!isSame) throw refuse(`holds at ${partition}:${record.offset} another record than`);
+        if (!isSame) throw refuse(`holds at ${formatLogPosition({ partition, offset: record.offset })} another record than`);
         count++;
       }
     }

@@ -1,5 +1,5 @@
+import type { LogPosition } from "../../log/log-position.ts";
 import type { LogRecord, NewRecord } from "../../log/port.ts";
-import type { Place } from "../replay/replayed-record.ts";
 import { recordDifference, type Strictness } from "./record-difference.ts";
 
 /** A record that should arrive, and the offset in the source that it comes from. */
@@ -11,7 +11,7 @@ export interface Expected {
 /** A record that arrived, and where it says that it comes from. */
 export interface Arrived {
   readonly record: LogRecord;
-  readonly origin: Place | undefined;
+  readonly origin: LogPosition | undefined;
 }
 
 export interface Difference {

@@ -20,13 +20,15 @@ export interface PlanHead {
  * interruption means the same records. How far it is, the target itself tells. One process at a time holds it.
  */
 export class PlanFile<Plan extends PlanHead> implements Disposable {
-  readonly path: string;
-  readonly #lock: Disposable;
+  private constructor(
+    readonly path: string,
+    private readonly lock: Disposable,
+  ) {}
 
   /** Throws OPERATION_REFUSED while another process runs the same. */
-  constructor(dataDir: string, command: string, id: string) {
-    this.path = join(dataDir, "operations", `${command}-${id}.json`);
-    this.#lock = onlyOne(dataDir, `${command}-${id}`);
+  static hold<Plan extends PlanHead>(dataDir: string, command: string, id: string): PlanFile<Plan> {
+    const lock = onlyOne(dataDir, `${command}-${id}`);
+    return new PlanFile<Plan>(join(dataDir, "operations", `${command}-${id}.json`), lock);
   }
 
   /** The plan of an earlier start; undefined where there is none. Throws OPERATION_REFUSED where it belongs to another log. */
@@ -48,6 +50,6 @@ export class PlanFile<Plan extends PlanHead> implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#lock[Symbol.dispose]();
+    this.lock[Symbol.dispose]();
   }
 }

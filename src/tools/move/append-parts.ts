@@ -1,12 +1,12 @@
 import { AppError, isAppError } from "../../errors.ts";
+import { formatLogPosition, type LogPosition } from "../../log/log-position.ts";
 import type { NewRecord } from "../../log/port.ts";
 import { batchBytes, recordBytes } from "../scan/extent.ts";
-import type { Place } from "../replay/replayed-record.ts";
 import { counted } from "../terminal/table.ts";
 
 /** A record to write, and where it was read. */
 export interface Outgoing {
-  readonly from: Place;
+  readonly from: LogPosition;
   readonly record: NewRecord;
 }
 
@@ -60,6 +60,6 @@ export async function appendPart(
 
 function tooLarge(target: string, { from, record }: Outgoing, cause: AppError): AppError {
   const bytes = batchBytes(recordBytes(record));
-  const message = `The record at ${from.partition}:${from.offset} takes up to ${counted(bytes)} bytes, more than ${target} takes: raise its max.message.bytes, or give another --target.`;
+  const message = `The record at ${formatLogPosition(from)} takes up to ${counted(bytes)} bytes, more than ${target} takes: raise its max.message.bytes, or give another --target.`;
   return new AppError("EVENT_TOO_LARGE", message, {}, cause);
 }

@@ -1,6 +1,7 @@
+import type { LogPosition } from "../../log/log-position.ts";
 import type { KnownTopic } from "../../log/read/comparing-reader.ts";
 import type { OperationEnvironment } from "../environment.ts";
-import { type Place, replayedFrom } from "../replay/replayed-record.ts";
+import { replayedFrom } from "../replay/replayed-record.ts";
 import { type OffsetRange, scan } from "../scan/scan.ts";
 import { sameTopic } from "../scan/topics.ts";
 
@@ -49,7 +50,7 @@ export class Arrivals {
       .filter(({ from, to }) => from < to);
   }
 
-  #note(origin: Place | undefined): void {
+  #note(origin: LogPosition | undefined): void {
     if (!origin || origin.offset <= (this.#through.get(origin.partition) ?? -1)) return;
     this.#through.set(origin.partition, origin.offset);
     this.count++;

@@ -1,7 +1,8 @@
+import { formatLogPosition } from "../../log/log-position.ts";
 import { type Connect, setting } from "../move/connect/connect-mover.ts";
 import { DirectMover } from "../move/direct-mover.ts";
 import type { OperationEnvironment } from "../environment.ts";
-import { type Letter, placeOf, redrivenRecord } from "./letter.ts";
+import { type Letter, redrivenRecord } from "./letter.ts";
 import type { MoveProgress } from "../move/mover.ts";
 import type { Rate } from "../terminal/rate.ts";
 import type { RedriveOrder, RedrivePlan } from "./redrive.ts";
@@ -29,7 +30,7 @@ export function directLetterMover(env: OperationEnvironment, plan: RedrivePlan, 
       target,
       rate,
       toRecord: (record, partition) => {
-        const letter = wanted.get(placeOf({ partition, offset: record.offset }));
+        const letter = wanted.get(formatLogPosition({ partition, offset: record.offset }));
         return letter && redrivenRecord(record, letter, deadLetterTopic, env.clock.wall_ms());
       },
     });
@@ -44,7 +45,7 @@ export function directLetterMover(env: OperationEnvironment, plan: RedrivePlan, 
     move: async (letters, progress) => {
       for (const { isParked, mover } of movers) {
         const some = letters.filter((letter) => letter.isParked === isParked);
-        wanted = new Map(some.map((letter) => [placeOf(letter), letter]));
+        wanted = new Map(some.map((letter) => [formatLogPosition(letter), letter]));
         await mover.move(rangesOf(some), progress);
       }
     },
@@ -68,7 +69,7 @@ export function connectLetterMover(
         const settings = {
           REDRIVE_TOPIC: topic,
           REDRIVES_MAX: setting(redrives_max),
-          REDRIVE_LETTERS: setting(some.map(placeOf)),
+          REDRIVE_LETTERS: setting(some.map(formatLogPosition)),
           REDRIVE_RATE: setting(rate.records_per_s),
         };
         const input = { topic: deadLetterTopic, ranges: rangesOf(some) };

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
+import { formatLogPosition, type LogPosition } from "../../log/log-position.ts";
 import type { LogRecord, NewHeader, NewRecord } from "../../log/port.ts";
 import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, PARKED_HEADERS, REDRIVE_HEADERS } from "../../log/record-headers.ts";
-import { placeIn, type Place } from "../replay/replayed-record.ts";
+import { positionIn } from "../replay/replayed-record.ts";
 import { headerText, matches, type Selection } from "../scan/selection.ts";
 
 /** Which letters are meant. */
@@ -13,13 +14,13 @@ export interface LetterSelection extends Selection {
 }
 
 /** A dead letter to be redriven, by where it stands in the dead-letter topic. */
-export interface Letter extends Place {
+export interface Letter extends LogPosition {
   /** Its time: with its place it names this letter alone, also where the topic was made anew. */
   readonly timestamp: string;
   /** A digest of its key and value. */
   readonly content: string;
   /** Where it came from in the topic. */
-  readonly origin: Place;
+  readonly origin: LogPosition;
   /** Redriven as often as allowed: it goes to the parking topic. */
   readonly isParked: boolean;
 }
@@ -43,7 +44,7 @@ export function readLetter(
   redrives_max: number,
 ): Letter | undefined {
   const headers = record.headers();
-  const origin = placeIn(headers, DEAD_LETTER_HEADERS.partition, DEAD_LETTER_HEADERS.offset);
+  const origin = positionIn(headers, DEAD_LETTER_HEADERS.partition, DEAD_LETTER_HEADERS.offset);
   if (!origin || origin.partition >= partitions || headerText(headers, DEAD_LETTER_HEADERS.topic) !== topic) return undefined;
   const isParked = redrivesOf(record) >= redrives_max;
   return {
@@ -82,10 +83,6 @@ export function redrivenRecord(record: LogRecord, letter: Letter, deadLetterTopi
   ];
   return { partition: letter.origin.partition, key, value, timestamp_ms: wall_ms, headers };
 }
-
-/** `<partition>:<offset>` */
-export const placeOf = ({ partition, offset }: Place): string => `${partition}:${offset}`;
-
 /** Which of the letters, by their places, a record of the topic, or of the parking topic, was made of; undefined where of none. */
 export function letterOf<Found extends { readonly letter: Letter }>(
   record: LogRecord,
@@ -96,8 +93,8 @@ export function letterOf<Found extends { readonly letter: Letter }>(
   const names = isParked ? PARKED_HEADERS : REDRIVE_HEADERS;
   const headers = record.headers();
   if (headerText(headers, names.topic) !== deadLetterTopic) return undefined;
-  const place = placeIn(headers, names.partition, names.offset);
-  const found = place && letters.get(placeOf(place));
+  const origin = positionIn(headers, names.partition, names.offset);
+  const found = origin && letters.get(formatLogPosition(origin));
   if (!found) return undefined;
   const { timestamp, content } = found.letter;
   const named = headerText(headers, names.timestamp);

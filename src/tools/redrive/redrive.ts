@@ -2,6 +2,7 @@ import { AppError } from "../../errors.ts";
 import { decodeEvent } from "../../orders/events/decode.ts";
 import { isPoison, POISON_CODES } from "../../orders/events/poison.ts";
 import { DEAD_OUTCOME_CODES } from "../../orders/outcomes.ts";
+import { formatLogPosition } from "../../log/log-position.ts";
 import { isMadeAnew, type KnownTopic, madeAnew } from "../../log/read/comparing-reader.ts";
 import { DEAD_LETTER_HEADERS, UNDECODABLE_BATCH } from "../../log/record-headers.ts";
 import type { OperationEnvironment } from "../environment.ts";
@@ -13,7 +14,6 @@ import {
   letterOf,
   type LetterSelection,
   matchesLetter,
-  placeOf,
   readLetter,
   redrivenRecord,
 } from "./letter.ts";
@@ -159,7 +159,7 @@ async function findLetters(
         else {
           // The time it will be written is not part of it.
           const digest = digestOf(redrivenRecord(record, letter, deadLetterTopic, 0), letter.isParked);
-          planned.set(placeOf(letter), { letter, digest, arrived: 0, isChanged: false });
+          planned.set(formatLogPosition(letter), { letter, digest, arrived: 0, isChanged: false });
           extent.add(record, partition);
           const { origin } = letter;
           oldest.set(origin.partition, Math.min(origin.offset, oldest.get(origin.partition) ?? origin.offset));
@@ -198,7 +198,7 @@ async function forgetDone(
         for (const { records, baseOffset, nextOffset } of batches) {
           for (const record of records) {
             const found = letterOf(record, deadLetterTopic, isParked, planned);
-            if (found && planned.delete(placeOf(found.letter))) done++;
+            if (found && planned.delete(formatLogPosition(found.letter))) done++;
           }
           read += nextOffset - baseOffset;
         }
@@ -299,7 +299,7 @@ export function reportRedrive(console: Console, { order, planned }: RedrivePlan)
   const wrong = all.filter(({ arrived, isChanged }) => arrived === 0 || isChanged);
   for (const { letter, arrived } of wrong.slice(0, SHOWN_MAX)) {
     const what = arrived === 0 ? "missing" : arrived === 1 ? "changed" : "changed or repeated";
-    console.say(`${what}: ${order.deadLetterTopic} ${placeOf(letter)}`);
+    console.say(`${what}: ${order.deadLetterTopic} ${formatLogPosition(letter)}`);
   }
   if (wrong.length > SHOWN_MAX) console.say(`… and ${counted(wrong.length - SHOWN_MAX)} more differences.`);
   console.say(

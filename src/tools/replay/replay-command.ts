@@ -87,7 +87,7 @@ export async function runReplay(args: readonly string[], context: CommandContext
     return EXIT_OK;
   }
   const logId = await env.log.id();
-  using file = new PlanFile<ReplayPlan>(config.data_dir, "replay", id);
+  using file = PlanFile.hold<ReplayPlan>(config.data_dir, "replay", id);
   const earlier = file.read(logId);
   const again = PLANNED.filter((name) => given[name] !== undefined);
   if (earlier && again.length > 0) {

@@ -1,15 +1,10 @@
+import type { LogPosition } from "../../log/log-position.ts";
 import type { Header, LogRecord, NewRecord } from "../../log/port.ts";
 import { REPLAY_HEADERS } from "../../log/record-headers.ts";
 import { headerText } from "../scan/selection.ts";
 
 /** An earlier replay's are replaced. */
 const NAMES: readonly string[] = Object.values(REPLAY_HEADERS);
-
-/** A place in a topic. */
-export interface Place {
-  readonly partition: number;
-  readonly offset: number;
-}
 
 /** The record as a replay writes it: the same but for the headers of a replay. */
 export function replayedRecord(record: LogRecord, partition: number, topic: string, id: string): NewRecord {
@@ -29,13 +24,13 @@ export function replayedRecord(record: LogRecord, partition: number, topic: stri
 }
 
 /** Whether this replay wrote the record, and where it says that it was read; undefined where it did not. */
-export function replayedFrom(record: LogRecord, id: string): { readonly origin: Place | undefined } | undefined {
+export function replayedFrom(record: LogRecord, id: string): { readonly origin: LogPosition | undefined } | undefined {
   const headers = record.headers();
   if (headerText(headers, REPLAY_HEADERS.id) !== id) return undefined;
-  return { origin: placeIn(headers, REPLAY_HEADERS.partition, REPLAY_HEADERS.offset) };
+  return { origin: positionIn(headers, REPLAY_HEADERS.partition, REPLAY_HEADERS.offset) };
 }
 
-export function placeIn(headers: readonly Header[], partitionHeader: string, offsetHeader: string): Place | undefined {
+export function positionIn(headers: readonly Header[], partitionHeader: string, offsetHeader: string): LogPosition | undefined {
   const partition = headerText(headers, partitionHeader) ?? "";
   const offset = headerText(headers, offsetHeader) ?? "";
   return /^[0-9]{1,9}$/.test(partition) && /^[0-9]{1,15}$/.test(offset)

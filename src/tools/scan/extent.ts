@@ -1,12 +1,12 @@
+import type { LogPosition } from "../../log/log-position.ts";
 import type { LogRecord, NewRecord, Timestamp } from "../../log/port.ts";
 import { BATCH_HEAD_BYTES, encodedBytes, IN_BATCH_EXTRA_BYTES } from "../../log/append/record-size.ts";
-import type { Place } from "../replay/replayed-record.ts";
 
 /** How far records reach: what a topic must take to take them all. */
 export interface Extent {
   readonly oldest: Timestamp | undefined;
   readonly newest: Timestamp | undefined;
-  readonly largest: (Place & { readonly bytes: number }) | undefined;
+  readonly largest: (LogPosition & { readonly bytes: number }) | undefined;
 }
 
 /** What records take in a batch of the log, at most, each so much as `recordBytes` has it and as it is before any compression. */
@@ -19,7 +19,7 @@ export const recordBytes = (record: Pick<NewRecord, "key" | "value" | "headers">
 export class ExtentSoFar implements Extent {
   oldest: Timestamp | undefined;
   newest: Timestamp | undefined;
-  largest: (Place & { readonly bytes: number }) | undefined;
+  largest: (LogPosition & { readonly bytes: number }) | undefined;
 
   add(record: LogRecord, partition: number): void {
     const { offset, timestamp_ms, key, value } = record;

@@ -1,5 +1,6 @@
 import { AppError, isAppError } from "../../errors.ts";
 import { Backoff } from "../../log/backoff.ts";
+import { formatLogPosition } from "../../log/log-position.ts";
 import { type ComparedResult, ComparingReader, type KnownTopic } from "../../log/read/comparing-reader.ts";
 import type { Batch } from "../../log/port.ts";
 import type { OperationEnvironment } from "../environment.ts";
@@ -109,7 +110,7 @@ function stalled(
   away: ReadonlyMap<number, string>,
   failure: unknown,
 ): AppError {
-  const places = [...positions].map(([partition, offset]) => `${partition}:${offset}`);
+  const places = [...positions].map(([partition, offset]) => formatLogPosition({ partition, offset }));
   const more = places.length > STALLED_SHOWN_MAX ? ` and ${places.length - STALLED_SHOWN_MAX} more` : "";
   const where = `${places.slice(0, STALLED_SHOWN_MAX).join(", ")}${more}`;
   const [reason] = [...positions.keys()].flatMap((partition) => away.get(partition) ?? []);

@@ -1,3 +1,4 @@
+import { formatLogPosition } from "../../log/log-position.ts";
 import type { LogRecord } from "../../log/port.ts";
 import { timeText } from "../../log/timestamp.ts";
 import type { OperationEnvironment } from "../environment.ts";
@@ -91,5 +92,5 @@ const KEY_CHARS_MAX = 40;
 
 const sample = (record: LogRecord, partition: number): string => {
   const key = record.key === null ? "no key" : JSON.stringify(record.key.toString().slice(0, KEY_CHARS_MAX));
-  return `${partition}:${record.offset}  ${timeText(record.timestamp_ms)}  ${key}  ${eventType(record) ?? "no event type"}`;
+  return `${formatLogPosition({ partition, offset: record.offset })}  ${timeText(record.timestamp_ms)}  ${key}  ${eventType(record) ?? "no event type"}`;
 };

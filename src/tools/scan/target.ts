@@ -1,4 +1,5 @@
 import { AppError } from "../../errors.ts";
+import { formatLogPosition } from "../../log/log-position.ts";
 import type { CreatedTopic, TopicDescription } from "../../log/port.ts";
 import { timeText } from "../../log/timestamp.ts";
 import type { OperationEnvironment } from "../environment.ts";
@@ -80,10 +81,10 @@ function fitOrRefuse(env: OperationEnvironment, console: Console, name: string, 
 export function objectionsToSize(topic: TopicDescription, { largest }: Extent): string[] {
   const most = batchBytesMax(topic);
   if (most === undefined || largest === undefined || largest.bytes + ADDED_BYTES_MAX <= most) return [];
-  const { partition, offset, bytes } = largest;
+  const { bytes } = largest;
   const needed = bytes + ADDED_BYTES_MAX;
   return [
-    `the record at ${partition}:${offset} takes up to ${counted(needed)} bytes, and max.message.bytes=${most} (it needs ${needed})`,
+    `the record at ${formatLogPosition(largest)} takes up to ${counted(needed)} bytes, and max.message.bytes=${most} (it needs ${needed})`,
   ];
 }
 

@@ -1,11 +1,10 @@
+import { formatLogPosition, type LogPosition } from "../../log/log-position.ts";
 import type { LogRecord } from "../../log/port.ts";
 import type { Console } from "../terminal/progress.ts";
 import { counted } from "../terminal/table.ts";
 
 /** Offsets of a batch that cannot be decoded. Nobody knows which records they hold, so nothing can be made of them. */
-export interface UndecodableOffsets {
-  readonly partition: number;
-  readonly offset: number;
+export interface UndecodableOffsets extends LogPosition {
   readonly lastOffset: number;
   readonly reason: string;
 }
@@ -36,17 +35,17 @@ export class UndecodableSoFar {
 }
 
 /** `3:17–19: why` */
-const placeOf = ({ partition, offset, lastOffset, reason }: UndecodableOffsets): string =>
-  `${partition}:${offset}${lastOffset > offset ? `–${lastOffset}` : ""}: ${reason}`;
+const describe = (batch: UndecodableOffsets): string =>
+  `${formatLogPosition(batch)}${batch.lastOffset > batch.offset ? `–${batch.lastOffset}` : ""}: ${batch.reason}`;
 
 /** Tells which offsets are left out. */
 export function reportUndecodable(console: Console, topic: string, { batches, kept }: Undecodable): void {
   if (batches === 0) return;
   const batch = batches === 1 ? "1 batch" : `${counted(batches)} batches`;
   console.say(`${batch} of ${topic} cannot be decoded, and what is in there is left out:`);
-  for (const one of kept.slice(0, SHOWN_MAX)) console.say(`  ${placeOf(one)}`);
+  for (const one of kept.slice(0, SHOWN_MAX)) console.say(`  ${describe(one)}`);
   if (batches > SHOWN_MAX) console.say(`  … and ${counted(batches - SHOWN_MAX)} more.`);
 }
 
 /** `partition:offset` of the first. */
-export const firstUndecodable = ({ kept: [first] }: Undecodable): string | undefined => first && placeOf(first);
+export const firstUndecodable = ({ kept: [first] }: Undecodable): string | undefined => first && describe(first);

@@ -36,6 +36,7 @@ async function toldWithin(passing_ms: number, type: string): Promise<string[]> {
     () => 0.5,
     () => Promise.resolve(1),
   );
+  membership.start();
   await passed.promise;
   expect(membership.state).toBe("joining");
   expect(membership.reason).toBe(told[0]);

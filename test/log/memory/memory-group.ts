@@ -73,6 +73,7 @@ export class MemoryGroup {
 
 /**
  * ```
+ *   made ──start()──▶ joining
  *   joining ──assigned──▶ stable ──leave()──▶ left
  *      ▲                    │
  *      └──lost: expired─────┘
@@ -97,6 +98,9 @@ export class MemoryMembership implements Membership {
   ) {
     this.heartbeatSeen_ms = group.clock.now_ms();
     this.#confirmed_ms = clock.now_ms();
+  }
+
+  start(): void {
     void this.#run();
   }
 

@@ -122,11 +122,19 @@ export class MemoryBroker {
     this.#groups.set(key, group);
     const { name } = connection;
     // Joined by its first heartbeat, so that a member that is away or stalled joins later.
-    return new MemoryMembership(`${name}-${String(++this.#members).padStart(6, "0")}`, group, options, connection.clock, {
-      away: () => this.faults.away(name),
-      stalled: () => this.faults.stalled(name),
-      crashed: () => connection.crashed,
-    });
+    const membership = new MemoryMembership(
+      `${name}-${String(++this.#members).padStart(6, "0")}`,
+      group,
+      options,
+      connection.clock,
+      {
+        away: () => this.faults.away(name),
+        stalled: () => this.faults.stalled(name),
+        crashed: () => connection.crashed,
+      },
+    );
+    membership.start();
+    return membership;
   }
 }
 

@@ -29,8 +29,8 @@ async function rig() {
   let config = readConfig(env);
   const logged: string[] = [];
   let claims = (id: string) => StateDir.claim(dir, id, "cart");
-  const start = (damage?: string) =>
-    new CartService({
+  const start = (damage?: string) => {
+    const cart = new CartService({
       damage,
       config,
       log: broker.connect("cart"),
@@ -39,8 +39,11 @@ async function rig() {
       clock: systemClock,
       random: Math.random,
       newUuid: () => crypto.randomUUID(),
-      indexDamaged: () => undefined,
+      onIndexDamaged: () => undefined,
     });
+    cart.start();
+    return cart;
+  };
   const acceptLateStart = () => void (config = readConfig({ ...env, LOG_START: "accept" }));
   const shortenSettling = () => void (config = readConfig({ ...env, PARTITIONS_SETTLE_MS: "100" }));
   return {

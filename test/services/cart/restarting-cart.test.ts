@@ -7,9 +7,8 @@ function carts() {
   const damage: ((reason: string) => void)[] = [];
   let stopped = Promise.resolve();
   const cart = new RestartingCart(
-    (indexDamaged) => {
-      const number = damage.push(indexDamaged);
-      events.push(`start ${number}`);
+    (onIndexDamaged) => {
+      const number = damage.push(onIndexDamaged);
       return {
         partitions: { partitionCount: number } as Cart["partitions"],
         refusal: `refused by ${number}`,
@@ -17,11 +16,13 @@ function carts() {
           create: async () => ({ partition: number, offset: 0 }),
           updateStatus: async () => ({ partition: number, offset: 1 }),
         },
+        start: () => void events.push(`start ${number}`),
         stop: () => stopped.then(() => void events.push(`stop ${number}`)),
       };
     },
     (message) => told.push(message),
   );
+  cart.start();
   const created = async () => (await cart.create({} as never, {})).partition;
   return { cart, events, told, damage, created, holdStop: (until: Promise<void>) => void (stopped = until) };
 }

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import pino from "pino";
+import { orderServiceRole } from "../../../src/compose/order-service.ts";
 import { systemClock } from "../../../src/system/clock.ts";
 import { readConfig } from "../../../src/config/config.ts";
 import { readiness } from "../../../src/http/health.ts";
 import { MemoryBroker, type MemoryFaults, noFaults } from "../../log/memory/memory-log.ts";
 import type { GroupListener, Log, Membership } from "../../../src/log/port.ts";
-import { OrderService, REBUILD_ASKED } from "../../../src/services/orders/service.ts";
+import { type OrderService, REBUILD_ASKED } from "../../../src/services/orders/service.ts";
 import { Disk } from "../../simulation/memory-state.ts";
 import { answerFor, eventually, poison } from "../../runtime/rig.ts";
 
@@ -48,12 +49,13 @@ function started(faults: MemoryFaults = noFaults, change: (log: Log) => void = (
     return disk;
   };
   const logger = pino({ level: "warn" }, { write });
-  const service = new OrderService({ config, log, claimState, logger, clock, random: () => 0.5 });
+  const role = orderServiceRole({ config, log, claimState, logger, clock, random: () => 0.5 });
+  role.start();
   const stop = async () => {
-    await service.stop();
+    await role.stop();
     await log.close();
   };
-  return { service, broker, log, set: service.partitions, warnings, pass, [Symbol.asyncDispose]: stop };
+  return { broker, log, set: role.service.partitions, warnings, pass, [Symbol.asyncDispose]: stop };
 }
 
 describe("what keeps an order service from its work is said", () => {

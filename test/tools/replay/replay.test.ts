@@ -334,6 +334,6 @@ test("a log that gives nothing although there is something, as behind an open tr
 test("a run that another process has in hand is refused", async () => {
   await using rig = await operationsRig(1);
   await rig.append({ ...nth(0), partition: 0 });
-  using _ = new PlanFile(rig.dataDir, "replay", "r");
+  using _ = PlanFile.hold(rig.dataDir, "replay", "r");
   expect(await replay(rig, "--id r")).toEqual({ code: 2, said: "Another process runs replay-r now.\n" });
 });

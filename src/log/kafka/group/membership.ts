@@ -29,6 +29,7 @@ export interface MembershipSettings extends BackoffLimits {
  * on through a rebalance; only those it loses stop, and only once the new assignment is known.
  *
  * ```
+ *  made ──start()──▶ joining
  *            JoinGroup (a member id), JoinGroup, SyncGroup     heartbeat: rebalance, unknown member, connection lost
  *  joining ─────────────────────────────────────────▶ stable ─────────────────────────────────────────▶ joining
  *     └────────────────── leave() ───────────────────────┴─────────▶ left (LeaveGroup, as soon as there is a member id)
@@ -51,7 +52,7 @@ export class KafkaMembership implements Membership {
   /** Of each topic that members read, how many partitions the last assignment covered, where this member made it. */
   #assignedCounts = new Map<string, number>();
   readonly #ending = new AbortController();
-  readonly #running: Promise<void>;
+  #running: Promise<void> | undefined;
 
   constructor(
     private readonly connect: () => Connections,
@@ -60,7 +61,9 @@ export class KafkaMembership implements Membership {
     private readonly clock: Clock,
     private readonly random: Random,
     private readonly partitionCount: (topic: string) => Promise<number>,
-  ) {
+  ) {}
+
+  start(): void {
     this.#running = this.#run();
   }
 
@@ -101,7 +104,7 @@ export class KafkaMembership implements Membership {
       Promise.resolve(this.#naming).then(() => this.#leaveInTime(deadline_ms)),
     );
     this.#generation = -1;
-    await within(this.clock, END_WAIT_MS_MAX, this.#running);
+    if (this.#running) await within(this.clock, END_WAIT_MS_MAX, this.#running);
   }
 
   /** A member that the group has not let go by then loses its partitions when its session is over. */

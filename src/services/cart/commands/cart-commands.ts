@@ -1,6 +1,7 @@
 import type { Clock } from "../../../system/clock.ts";
 import { AppError } from "../../../errors.ts";
 import type { Appender } from "../../../log/append/appender.ts";
+import type { LogPosition } from "../../../log/log-position.ts";
 import type { NewRecord } from "../../../log/port.ts";
 import { EVENT_HEADERS } from "../../../log/record-headers.ts";
 import { demoCart } from "../../../orders/demo-cart.ts";
@@ -10,7 +11,7 @@ import type { Order } from "../../../orders/order.ts";
 import { sumOfLines } from "../../../orders/money.ts";
 import type { NewUuid, Random } from "../../../system/random.ts";
 import type { SendingSpan } from "../../../telemetry/tracer.ts";
-import type { CartCommands, CreateOrder, Position, RequestContext, UpdateStatus } from "./commands.ts";
+import type { CartCommands, CreateOrder, RequestContext, UpdateStatus } from "./commands.ts";
 import { eventHeaders } from "./event-headers.ts";
 import { eventIdOfKey, type IndexedOrder, type KeyedEvent } from "../index/index-projection.ts";
 import type { IndexProgress } from "../index/index-progress.ts";
@@ -59,10 +60,10 @@ export class LogCartCommands implements CartCommands {
 
   constructor(private readonly options: CartCommandsOptions) {}
 
-  create(command: CreateOrder, context: RequestContext): Promise<Position> {
+  create(command: CreateOrder, context: RequestContext): Promise<LogPosition> {
     const { index, progress, placement } = this.options;
     const { orderId } = command;
-    const answerEarlier = (_: Position, eventId: string) => firstOr409(orderId, eventId, index.find(orderId));
+    const answerEarlier = (_: LogPosition, eventId: string) => firstOr409(orderId, eventId, index.find(orderId));
     return this.#once(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
       if (!progress.isComplete) await progress.untilComplete(deadline_ms);
       let existing = index.find(orderId) && (await this.#sound(orderId, deadline_ms));
@@ -80,7 +81,7 @@ export class LogCartCommands implements CartCommands {
     });
   }
 
-  async #appendCreate(partition: number, event: OrderEvent, context: RequestContext, deadline_ms: number): Promise<Position> {
+  async #appendCreate(partition: number, event: OrderEvent, context: RequestContext, deadline_ms: number): Promise<LogPosition> {
     const { index, ownCreates } = this.options;
     const { orderId, eventId } = event;
     const { record, send } = this.#record(partition, event, context);
@@ -102,15 +103,15 @@ export class LogCartCommands implements CartCommands {
     event: OrderEvent,
     context: RequestContext,
     deadline_ms: number,
-  ): Promise<Position> {
+  ): Promise<LogPosition> {
     await this.#firstOfKey(partition, event, context, deadline_ms);
     return firstOr409(event.orderId, event.eventId, this.options.index.find(event.orderId) ?? unread(event));
   }
 
-  updateStatus(command: UpdateStatus, context: RequestContext): Promise<Position> {
+  updateStatus(command: UpdateStatus, context: RequestContext): Promise<LogPosition> {
     const { index, progress, placement } = this.options;
     const { orderId, status } = command;
-    const answerEarlier = ({ partition, offset }: Position) => ({ partition, offset });
+    const answerEarlier = ({ partition, offset }: LogPosition) => ({ partition, offset });
     return this.#once(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
       if (!index.find(orderId))
         await progress.toEnd(placement.homes(orderId), (partition) => index.knownEnd(partition), deadline_ms);
@@ -136,9 +137,9 @@ export class LogCartCommands implements CartCommands {
   #once(
     orderId: string,
     { idempotency }: RequestContext,
-    answerEarlier: (position: Position, eventId: string) => Position,
-    work: (eventId: string, deadline_ms: number) => Promise<Position>,
-  ): Promise<Position> {
+    answerEarlier: (position: LogPosition, eventId: string) => LogPosition,
+    work: (eventId: string, deadline_ms: number) => Promise<LogPosition>,
+  ): Promise<LogPosition> {
     const { clock, newUuid, append_wait_ms_max } = this.options;
     const deadline_ms = clock.now_ms() + append_wait_ms_max;
     if (!idempotency) return work(newUuid(), deadline_ms);
@@ -149,9 +150,9 @@ export class LogCartCommands implements CartCommands {
     orderId: string,
     { key, fingerprint }: Idempotency,
     deadline_ms: number,
-    answerEarlier: (position: Position, eventId: string) => Position,
-    work: (eventId: string, deadline_ms: number) => Promise<Position>,
-  ): Promise<Position> {
+    answerEarlier: (position: LogPosition, eventId: string) => LogPosition,
+    work: (eventId: string, deadline_ms: number) => Promise<LogPosition>,
+  ): Promise<LogPosition> {
     const { index, progress, placement } = this.options;
     if (this.#keysInUse.has(key)) {
       throw new AppError(
@@ -275,7 +276,7 @@ function unread({ orderId }: OrderEvent): never {
   );
 }
 
-function firstOr409(orderId: string, eventId: string, first: IndexedOrder | undefined): Position {
+function firstOr409(orderId: string, eventId: string, first: IndexedOrder | undefined): LogPosition {
   if (first?.eventId !== eventId) throw orderExists(orderId);
   return { partition: first.partition, offset: first.offset };
 }

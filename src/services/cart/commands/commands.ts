@@ -1,11 +1,6 @@
+import type { LogPosition } from "../../../log/log-position.ts";
 import type { Cart, Status } from "../../../orders/order.ts";
 import type { RequestSpan } from "../../../telemetry/tracer.ts";
-
-/** Where an event was appended; answered as `Log-Position: <partition>:<offset>`. */
-export interface Position {
-  readonly partition: number;
-  readonly offset: number;
-}
 
 /** How many made-up items the cart is to have; customer and currency are made up too where the client does not name them. */
 export interface DemoCart extends Partial<Omit<Cart, "items">> {
@@ -35,8 +30,11 @@ export interface RequestContext {
   readonly span?: RequestSpan;
 }
 
-/** The cart service's two commands. They reject with an `AppError` of the catalogue and never hang: `append_wait_ms_max` bounds each. */
+/**
+ * The cart service's two commands. They resolve with where the event was appended, which is answered as `Log-Position`. They
+ * reject with an `AppError` of the catalogue and never hang: `append_wait_ms_max` bounds each.
+ */
 export interface CartCommands {
-  create(command: CreateOrder, context: RequestContext): Promise<Position>;
-  updateStatus(command: UpdateStatus, context: RequestContext): Promise<Position>;
+  create(command: CreateOrder, context: RequestContext): Promise<LogPosition>;
+  updateStatus(command: UpdateStatus, context: RequestContext): Promise<LogPosition>;
 }

@@ -1,5 +1,5 @@
 import { hostName } from "../../../http/hosts.ts";
-import type { Route } from "../../../http/service.ts";
+import type { Route } from "../../../http/app.ts";
 
 const STYLE = `:root{color-scheme:light dark}body{font:15px/1.6 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem}
 h1{font-size:1.2rem}pre{overflow-x:auto;border:1px solid color-mix(in srgb,currentColor 25%,transparent);border-radius:4px;padding:.7rem 1rem}`;

@@ -1,9 +1,9 @@
 import { type Clock, within } from "../../../system/clock.ts";
 import { AppError } from "../../../errors.ts";
+import type { LogPosition } from "../../../log/log-position.ts";
 import type { PartitionEnds, TopicEnds } from "../../../log/port.ts";
 import type { HeldPartitions, PartitionView } from "../../../runtime/held-partitions.ts";
-import type { Position } from "../commands/commands.ts";
-import { isCurrent, isSound, whyNot } from "./partition-standing.ts";
+import { isCurrent, isSound, whyNot } from "./soundness.ts";
 import { SharedEnds } from "./shared-ends.ts";
 
 export interface IndexProgressOptions {
@@ -95,7 +95,7 @@ export class IndexProgress {
   }
 
   /** Whether the record at `position` was read before `deadline_ms`, and what was read is sound. */
-  async hasPassed({ partition, offset }: Position, deadline_ms: number): Promise<boolean> {
+  async hasPassed({ partition, offset }: LogPosition, deadline_ms: number): Promise<boolean> {
     if (!(await this.#reached(partition, offset + 1, deadline_ms))) {
       this.#unread.set(partition, offset);
       return false;

@@ -1,4 +1,5 @@
 import type { StoreDatabase } from "../../../runtime/store/store-database.ts";
+import type { LogPosition } from "../../../log/log-position.ts";
 import type { LogRecord } from "../../../log/port.ts";
 import { EVENT_HEADERS } from "../../../log/record-headers.ts";
 import { decodeEvent } from "../../../orders/events/decode.ts";
@@ -21,18 +22,14 @@ export function eventIdOfKey(key: string): string {
 const isKeyedEventId = (eventId: string): boolean => eventId.length === 36 && eventId[14] === "8";
 
 /** Where an order was created, and by which event. */
-export interface IndexedOrder {
-  readonly partition: number;
-  readonly offset: number;
+export interface IndexedOrder extends LogPosition {
   readonly eventId: string;
 }
 
 /** The first event of an order that was appended for an idempotency key. */
-export interface KeyedEvent {
+export interface KeyedEvent extends LogPosition {
   readonly fingerprint: string;
   readonly orderId: string;
-  readonly partition: number;
-  readonly offset: number;
 }
 
 export interface IndexView {

@@ -1,10 +1,10 @@
 import { AppError } from "../../../errors.ts";
+import type { LogPosition } from "../../../log/log-position.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 import type { Projection } from "../../../runtime/projection.ts";
-import type { Position } from "../commands/commands.ts";
 import type { IndexedOrder, IndexView, KeyedEvent } from "./index-projection.ts";
 import type { OwnCreate, OwnCreates } from "./own-creates.ts";
-import { isSound, whyNot } from "./partition-standing.ts";
+import { isSound, whyNot } from "./soundness.ts";
 
 export interface OrderIndexOptions {
   readonly partitions: HeldPartitions;
@@ -15,7 +15,7 @@ export interface OrderIndexOptions {
 }
 
 /** Where an event of this cart was appended, and by which leader. */
-export interface Landing extends Position {
+export interface Landing extends LogPosition {
   readonly leaderEpoch: number;
 }
 
@@ -60,7 +60,7 @@ export class OrderIndex {
   }
 
   /** Throws where an event was acknowledged at an offset at which, before it was sent, another record was known to be. */
-  requireBehind({ partition, offset }: Position, knownEnd: number): void {
+  requireBehind({ partition, offset }: LogPosition, knownEnd: number): void {
     if (offset >= knownEnd) return;
     const message = `An event was acknowledged at offset ${offset} of partition ${partition}, of which every record before ${knownEnd} was known: the log lost its end, or the topic was made anew. If the log is right, stop the service, move the index away and start again; it is rebuilt from the log's start.`;
     this.options.onDisagreement(partition, new AppError("LOG_DISAGREES", message, { partition }));

@@ -1,9 +1,9 @@
+import type { LogPosition } from "../../../log/log-position.ts";
 import type { LogRecord } from "../../../log/port.ts";
 import { isEncodedEvent } from "../../../orders/events/encode.ts";
-import type { Position } from "../commands/commands.ts";
 
 /** Where the log has a create, and which leader acknowledged it. */
-interface Acknowledged extends Position {
+interface Acknowledged extends LogPosition {
   readonly leaderEpoch: number;
 }
 

@@ -7,16 +7,16 @@ export interface PlacementOptions {
   /** Longer than another cart may go on placing by fewer partitions after they were added; see `PARTITIONS_SETTLE_MS`. */
   readonly settle_ms: number;
   /** Resolves once every order is known that was in the log when this was called. */
-  readonly caughtUp: (deadline_ms: number) => Promise<void>;
+  readonly catchUp: (deadline_ms: number) => Promise<void>;
   /** Why an index is not at its partition's end and may never be, such as one that is halted. */
   readonly hindrance: () => AppError | undefined;
   /** Whether the topic holds nothing and has as many partitions as it is created with: no cart can have placed by another count. */
   readonly isTopicNew: (partitionCount: number) => Promise<boolean>;
   /** By how many partitions this cart's creates were placed when it ended. */
-  readonly remembered: () => number | undefined;
+  readonly recall: () => number | undefined;
   readonly remember: (partitionCount: number) => void;
   /** Something a person should read. */
-  readonly tell: (message: string) => void;
+  readonly onMessage: (message: string) => void;
   readonly clock: Clock;
   /** Aborted when the cart ends. */
   readonly ending: AbortSignal;
@@ -58,7 +58,7 @@ export class Placement {
   confirm(partitionCount: number, askedAt_ms: number): void {
     if (partitionCount > this.#latest) {
       if (this.#latest === 0) {
-        const remembered = this.options.remembered();
+        const remembered = this.options.recall();
         if (remembered !== undefined && remembered <= partitionCount) this.#settled = remembered;
       }
       this.#latest = partitionCount;
@@ -119,12 +119,12 @@ export class Placement {
   }
 
   async #settle(partitionCount: number): Promise<void> {
-    const { clock, caughtUp, isTopicNew, remember } = this.options;
+    const { clock, catchUp, isTopicNew, remember } = this.options;
     this.#settling = true;
     try {
       const isDue = this.#stood === partitionCount;
       if (!isDue && !(this.#settled === undefined && (await isTopicNew(partitionCount)))) return this.#tellOnce(partitionCount);
-      await caughtUp(clock.now_ms() + CATCH_UP_WAIT_MS);
+      await catchUp(clock.now_ms() + CATCH_UP_WAIT_MS);
       if (this.#latest !== partitionCount) return;
       remember(partitionCount);
       this.#settled = partitionCount;
@@ -143,7 +143,7 @@ export class Placement {
       this.#settled === undefined
         ? `This cart is new to the topic, which has ${partitionCount} partitions: creates wait`
         : `The topic has ${partitionCount} partitions in place of ${this.#settled}: creates of orders that move wait`;
-    this.options.tell(`${why} up to ${this.options.settle_ms} ms, until no other cart can place them otherwise.`);
+    this.options.onMessage(`${why} up to ${this.options.settle_ms} ms, until no other cart can place them otherwise.`);
   }
 
   #wake(): void {

@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { AppError } from "../../../errors.ts";
+import type { LogPosition } from "../../../log/log-position.ts";
 import type { LogRecord, Timestamp } from "../../../log/port.ts";
 import {
   DEAD_LETTER_EXTRA_HEADERS,
@@ -23,10 +24,8 @@ export type ShownBytes = { readonly bytes: number; readonly isCut: boolean } & (
   { readonly text: string } | { readonly base64: string }
 );
 
-export interface DeadLetterShown {
-  /** Where the letter stands in the dead-letter topic. */
-  readonly partition: number;
-  readonly offset: number;
+/** A letter, at its position in the dead-letter topic. */
+export interface DeadLetterShown extends LogPosition {
   /** When the letter was written, as its producer has it: RFC 3339, or the stamp's own digits where it is no such date. */
   readonly time: string;
   readonly reason: string;

@@ -1,7 +1,7 @@
 import { AppError } from "../../../errors.ts";
 import type { HttpRequest } from "../../../http/http-request.ts";
 import type { InFlight } from "../../../http/in-flight.ts";
-import type { Route } from "../../../http/service.ts";
+import type { Route } from "../../../http/app.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../../../orders/order-id.ts";
 import { type DeadLetterCursor, deadLetterPage, parseDeadLetterCursor } from "../dead-letters/dead-letter-listing.ts";
 import type { LogScans } from "../query/log-scan.ts";

@@ -37,8 +37,8 @@ export class LiveSampler {
 
   constructor(private readonly clock: Clock) {}
 
-  /** Told what has become readable, of each batch. An event that counts no more, such as a replayed one, is none of it. */
-  readonly readable = (records: readonly LogRecord[]): void => {
+  /** Notes what of a batch has become readable. An event that counts no more, such as a replayed one, is none of it. */
+  readonly noteReadable = (records: readonly LogRecord[]): void => {
     if (this.#latencies.length >= LATENCIES_MAX) return;
     const now_ms = this.clock.wall_ms();
     for (const { timestamp_ms } of records) this.#latencies.push(Math.max(0, now_ms - Number(timestamp_ms)));

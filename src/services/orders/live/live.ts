@@ -3,7 +3,7 @@ import { AppError } from "../../../errors.ts";
 import { readiness } from "../../../http/health.ts";
 import { Places } from "../../../http/places.ts";
 import { STREAM_HEADERS } from "../../../http/headers.ts";
-import type { Route } from "../../../http/service.ts";
+import type { Route } from "../../../http/app.ts";
 import type { DeadLetterTally } from "../dead-letters/dead-letter-tally.ts";
 import type { LiveAbout, LiveFigures, PartitionFigures } from "./live-figures.ts";
 import type { LiveSampler } from "./live-sampler.ts";
@@ -36,6 +36,7 @@ interface Client {
  * figures are put together and encoded once a second, and only while somebody listens; what the history needs is sampled always.
  *
  * ```
+ *  made ──start()──▶ sampling ──close()──▶ closed: no client comes in any more
  *  a client: GET /live ──about, history, figures──▶ listening ──figures each second──▶ … ──it leaves, takes nothing, close()──▶ gone
  * ```
  */
@@ -44,7 +45,9 @@ export class Live {
   readonly #places = new Places(LIVE_CLIENTS_MAX, "pages with live figures");
   readonly #ending = new AbortController();
 
-  constructor(private readonly options: LiveOptions) {
+  constructor(private readonly options: LiveOptions) {}
+
+  start(): void {
     void this.#run();
   }
 

@@ -2,7 +2,7 @@ import { AppError } from "../../../errors.ts";
 import { readiness } from "../../../http/health.ts";
 import type { HttpRequest } from "../../../http/http-request.ts";
 import { Places } from "../../../http/places.ts";
-import type { Route } from "../../../http/service.ts";
+import type { Route } from "../../../http/app.ts";
 import type { PartitionView } from "../../../runtime/held-partitions.ts";
 import { OperatorGuard, type OperatorGuardOptions } from "./operator-guard.ts";
 import { writeChange } from "../../../orders/events/kinds.ts";

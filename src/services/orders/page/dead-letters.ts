@@ -37,6 +37,9 @@ export class DeadLetterList {
     this.#reason.addEventListener("change", () => void this.load());
     this.#text.addEventListener("input", () => this.#filter());
     byId("letters-form").after(this.#news);
+  }
+
+  start(): void {
     void this.load();
   }
 

@@ -49,6 +49,9 @@ export class FindOrder {
       void this.find(this.#input.value.trim());
     });
     addEventListener("hashchange", () => this.#followAddress());
+  }
+
+  start(): void {
     this.#followAddress();
   }
 

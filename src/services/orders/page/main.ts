@@ -23,6 +23,9 @@ const tryIt = new TryIt({
   },
 });
 
+findOrder.start();
+deadLetters.start();
+
 let latest: LiveFigures | undefined;
 byId("table").addEventListener("toggle", () => latest && showTable(latest));
 

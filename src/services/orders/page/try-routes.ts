@@ -1,4 +1,4 @@
-import type { HttpApp, Route } from "../../../http/service.ts";
+import type { HttpApp, Route } from "../../../http/app.ts";
 
 /** A cart's whole HTTP side, called in this process. */
 export type CartHandle = HttpApp["handle"];

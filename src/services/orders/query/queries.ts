@@ -1,5 +1,5 @@
 import { AppError, isAppError } from "../../../errors.ts";
-import type { LogPosition } from "../../../http/headers.ts";
+import type { LogPosition } from "../../../log/log-position.ts";
 import type { Order } from "../../../orders/order.ts";
 import { endOfLog, type HeldPartitions, type PartitionView } from "../../../runtime/held-partitions.ts";
 import { orderProjection } from "../state/order-projection.ts";

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { formatLogPosition } from "../../../log/log-position.ts";
 import { AppError } from "../../../errors.ts";
 import type { CommandContext } from "../../command.ts";
 import type { Mover } from "../mover.ts";
@@ -83,7 +84,7 @@ export function refuseForConnect({ extent, undecodable }: Pick<Survey, "extent" 
     firstUndecodable(undecodable) ??
     (odd === undefined ? undefined : `a record has the timestamp ${odd}`) ??
     (largest && largest.bytes > CONNECT_RECORD_BYTES_MAX
-      ? `the record at ${largest.partition}:${largest.offset} takes up to ${counted(largest.bytes)} bytes`
+      ? `the record at ${formatLogPosition(largest)} takes up to ${counted(largest.bytes)} bytes`
       : undefined);
   if (reason === undefined) return;
   throw new AppError("OPERATION_REFUSED", `Redpanda Connect cannot move all of it as it is; --direct does. ${reason}`);

@@ -51,12 +51,12 @@ function setUp({ isNew = false, remembered }: { isNew?: boolean; remembered?: nu
   const placement = new Placement({
     partitioner: "murmur2",
     settle_ms: SETTLE_MS,
-    caughtUp: () => index.atEnd.promise,
+    catchUp: () => index.atEnd.promise,
     hindrance: () => index.hindrance,
     isTopicNew: () => Promise.resolve(isNew),
-    remembered: () => remembered,
+    recall: () => remembered,
     remember: (count) => kept.push(count),
-    tell: (message) => told.push(message),
+    onMessage: (message) => told.push(message),
     clock,
     ending: ending.signal,
   });

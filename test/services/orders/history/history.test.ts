@@ -2,8 +2,8 @@ import { openSqliteFile, type StoreDatabase } from "../../../../src/runtime/stor
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../../../src/system/clock.ts";
 import { InFlight } from "../../../../src/http/in-flight.ts";
-import { type RunningService, serve } from "../../../../src/http/serve.ts";
-import { serviceApp } from "../../../../src/http/service.ts";
+import { type HttpServer, serve } from "../../../../src/http/serve.ts";
+import { httpApp } from "../../../../src/http/app.ts";
 import type { NewRecord } from "../../../../src/log/port.ts";
 import { type DeadLetterShown, shownBytes } from "../../../../src/services/orders/dead-letters/dead-letter-listing.ts";
 import { historyRoutes } from "../../../../src/services/orders/history/history-routes.ts";
@@ -32,7 +32,7 @@ interface Letters {
 }
 
 const rig = new Rig();
-let service: RunningService;
+let service: HttpServer;
 const scans = new LogScans(rig.log, systemClock);
 
 async function ask(path: string): Promise<{ status: number; body: Partial<Timeline & Letters & { code: string }> }> {
@@ -106,7 +106,7 @@ beforeAll(async () => {
     read_wait_ms_max: 100,
     inFlight,
   });
-  service = serve(serviceApp(routes, inFlight, createLogger({ level: "silent", format: "json" }), { clock: systemClock }), {
+  service = serve(httpApp(routes, inFlight, createLogger({ level: "silent", format: "json" }), { clock: systemClock }), {
     host: "127.0.0.1",
     port: 0,
     portSetting: "ORDER_PORT",

@@ -4,8 +4,8 @@ import { type Clock, systemClock } from "../../../../src/system/clock.ts";
 import { AppError } from "../../../../src/errors.ts";
 import { clientShare } from "../../../../src/http/places.ts";
 import { InFlight } from "../../../../src/http/in-flight.ts";
-import { type RunningService, serve } from "../../../../src/http/serve.ts";
-import { serviceApp } from "../../../../src/http/service.ts";
+import { type HttpServer, serve } from "../../../../src/http/serve.ts";
+import { httpApp } from "../../../../src/http/app.ts";
 import type { LogRecord } from "../../../../src/log/port.ts";
 import type { DeadLetterTally } from "../../../../src/services/orders/dead-letters/dead-letter-tally.ts";
 import { Live, LIVE_CLIENTS_MAX } from "../../../../src/services/orders/live/live.ts";
@@ -79,9 +79,10 @@ function start(topicName = "orders.events") {
   const sampler = new LiveSampler(clock);
   const about = { log: "in memory", topicName, deadLetterTopic: `${topicName}.dlq`, isCartHere: true, cartPort: 8_000 };
   const live = new Live({ partitions, sampler, tally, about, clock });
+  live.start();
   const inFlight = new InFlight(10);
-  const service: RunningService = serve(
-    serviceApp(live.routes, inFlight, createLogger({ level: "silent", format: "json" }), { clock }),
+  const service: HttpServer = serve(
+    httpApp(live.routes, inFlight, createLogger({ level: "silent", format: "json" }), { clock }),
     {
       host: "127.0.0.1",
       port: 0,
@@ -137,7 +138,7 @@ test("a page gets the history and the figures at once, then the figures each sec
   await page.next("figures");
   list[0].nextOffset = 160;
   list[0].endOffset = 200;
-  sampler.readable([record(1_000_960), record(1_000_980)]);
+  sampler.noteReadable([record(1_000_960), record(1_000_980)]);
   await clock.tick();
   const figures = await page.next<LiveFigures>("figures");
   expect(figures).toMatchObject({

@@ -2,8 +2,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../../../src/system/clock.ts";
 import { AppError } from "../../../../src/errors.ts";
 import { InFlight } from "../../../../src/http/in-flight.ts";
-import { type RunningService, serve } from "../../../../src/http/serve.ts";
-import { serviceApp } from "../../../../src/http/service.ts";
+import { type HttpServer, serve } from "../../../../src/http/serve.ts";
+import { httpApp } from "../../../../src/http/app.ts";
 import { HttpRequest } from "../../../../src/http/http-request.ts";
 import { GUESS_WINDOW_MS, GUESSES_MAX, OperatorGuard } from "../../../../src/services/orders/operator/operator-guard.ts";
 import { operatorRoutes, ROW_PAGES_MAX } from "../../../../src/services/orders/operator/operator-routes.ts";
@@ -35,7 +35,7 @@ const rows: OrderRow[] = [
   { orderId: "ORD-2", order: undefined, held: [statusChange("shipped"), statusChange("pending")], eventIds: ["e2", "e3"] },
 ];
 
-const servers: RunningService[] = [];
+const servers: HttpServer[] = [];
 afterAll(async () => void (await Promise.all(servers.map((server) => server.stop()))));
 
 function service(operator_token: string | undefined = TOKEN) {
@@ -72,7 +72,7 @@ function service(operator_token: string | undefined = TOKEN) {
     rebuild: (partition) => rebuilt.push(partition),
   });
   const inFlight = new InFlight(100);
-  const server = serve(serviceApp(routes, inFlight, logger, { clock: systemClock }), {
+  const server = serve(httpApp(routes, inFlight, logger, { clock: systemClock }), {
     host: "127.0.0.1",
     port: 0,
     portSetting: "ORDER_PORT",

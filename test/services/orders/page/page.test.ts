@@ -6,7 +6,7 @@ import { HttpRequest, type Origin } from "../../../../src/http/http-request.ts";
 import { InFlight } from "../../../../src/http/in-flight.ts";
 import { pageRoutes } from "../../../../src/http/page.ts";
 import { serve } from "../../../../src/http/serve.ts";
-import { serviceApp } from "../../../../src/http/service.ts";
+import { httpApp } from "../../../../src/http/app.ts";
 import { tryRoutes } from "../../../../src/services/orders/page/try-routes.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 
@@ -24,7 +24,7 @@ const cart = async (request: Request, { path = "", address }: Origin = {}) => {
 };
 const inFlight = new InFlight(10);
 const service = serve(
-  serviceApp([...pageRoutes(entry), ...tryRoutes(cart)], inFlight, createLogger({ level: "silent", format: "json" }), {
+  httpApp([...pageRoutes(entry), ...tryRoutes(cart)], inFlight, createLogger({ level: "silent", format: "json" }), {
     clock: systemClock,
   }),
   { host: "127.0.0.1", port: 0, portSetting: "ORDER_PORT", shutdown_wait_ms_max: 1_000, inFlight, clock: systemClock },

@@ -26,7 +26,7 @@ export interface Route {
   readonly isPassedOn?: boolean;
 }
 
-export interface ServiceAppOptions {
+export interface HttpAppOptions {
   /** Told of each request. Without one a request costs nothing more. */
   readonly meter?: RequestMeter | undefined;
   /** Not told of those routes that are answered always. */
@@ -51,11 +51,11 @@ const NO_ROUTE = { method: "other", path: "other", always: true };
  * An app of these routes. Host and path are looked at first, and what is no proper request ends there. Then a request's body is read, if
  * its route takes one; then it takes its place among those in flight.
  */
-export const serviceApp = (
+export const httpApp = (
   routes: readonly Route[],
   inFlight: InFlight,
   logger: Logger,
-  { meter, tracer, hosts, clock }: ServiceAppOptions,
+  { meter, tracer, hosts, clock }: HttpAppOptions,
 ): HttpApp => {
   const bodies = new UnreadBodies(inFlight.requests_max, clock);
   void inFlight.stopped.then(() => bodies.close());

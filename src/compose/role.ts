@@ -1,0 +1,104 @@
+import type { Config } from "../config/config.ts";
+import type { HttpApp } from "../http/app.ts";
+import type { InFlight } from "../http/in-flight.ts";
+import { type HttpServer, serve, type ServeOptions } from "../http/serve.ts";
+import type { Log } from "../log/port.ts";
+import type { HeldPartitions } from "../runtime/held-partitions.ts";
+import type { ClaimState, StateOf } from "../runtime/store/state-dir.ts";
+import type { Clock } from "../system/clock.ts";
+import type { Random } from "../system/random.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { OrderFigures } from "../telemetry/status-line.ts";
+import type { ApplyTracer, RequestTracer } from "../telemetry/tracer.ts";
+
+/** What every role is made of. The program gives what is real, a test or the simulator what it needs in its place. */
+export interface RoleOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly claimState: ClaimState;
+  /** Without it nobody notices that the log is another one than the state was made from. */
+  readonly stateOf?: StateOf;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Seconds of a clock that is good for measuring alone. Without it nothing is measured, and there are no metrics. */
+  readonly now_s?: () => number;
+  readonly tracer?: (RequestTracer & ApplyTracer) | undefined;
+}
+
+/** What does a role's work: a service without its HTTP side. */
+interface Service {
+  readonly partitions: HeldPartitions;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+/** What runs beside the service for those who look at it. */
+interface Views {
+  readonly orderFigures: () => OrderFigures;
+  start(): void;
+  /** Ends their streams, which would not end by themselves. */
+  close(): void;
+}
+
+interface RoleParts<Work extends Service> {
+  readonly service: Work;
+  readonly metrics: Metrics | undefined;
+  readonly inFlight: InFlight;
+  readonly makeApp: () => HttpApp;
+  readonly views?: Views;
+  readonly serveOptions: Omit<ServeOptions, "inFlight">;
+}
+
+/**
+ * A role of the program with all its parts. It needs no network: `app.handle` answers requests as the server does.
+ *
+ * ```
+ *  made ──listen()──▶ listening, the log untouched ──start()──▶ running ──the server's stop()──▶ drained
+ *    └───────── start(), where no network is needed ─────────────▶┘  └─────────── stop() ──────────┴──▶ stopped
+ * ```
+ */
+export class Role<Work extends Service = Service> {
+  readonly service: Work;
+  readonly metrics: Metrics | undefined;
+  readonly inFlight: InFlight;
+  /** For the status line, of a role that knows orders. */
+  readonly orderFigures: (() => OrderFigures) | undefined;
+  #app: HttpApp | undefined;
+
+  constructor(private readonly parts: RoleParts<Work>) {
+    this.service = parts.service;
+    this.metrics = parts.metrics;
+    this.inFlight = parts.inFlight;
+    this.orderFigures = parts.views?.orderFigures;
+  }
+
+  /** Made when it is first asked for: a simulation makes many roles and asks none of them by HTTP. */
+  get app(): HttpApp {
+    return (this.#app ??= this.parts.makeApp());
+  }
+
+  /** Throws CONFIG_INVALID where the role's port cannot be listened on. */
+  listen(): HttpServer {
+    const { serveOptions, inFlight, views } = this.parts;
+    const server = serve(this.app, { ...serveOptions, inFlight });
+    const stop = () => {
+      views?.close();
+      return server.stop();
+    };
+    return { ...server, stop };
+  }
+
+  start(): void {
+    this.service.start();
+    this.parts.views?.start();
+  }
+
+  /** A server is stopped before it, so that the requests in flight are answered. */
+  async stop(): Promise<void> {
+    this.parts.views?.close();
+    this.inFlight.stop();
+    await this.service.stop();
+  }
+}
