@@ -18,7 +18,7 @@ export interface Route {
   readonly path: string;
   /** Throws or rejects with an AppError; anything else is a defect and answered as INTERNAL. */
   readonly handle: (request: HttpRequest) => Response | Promise<Response>;
-  /** The route takes a JSON body of at most so many bytes: it is in `request.body`, and the request takes its place only then. */
+  /** The route takes a JSON body of at most so many bytes: it is in `request.body`, and the request is counted as in flight only then. */
   readonly body_bytes_max?: number;
   /** Answered also when the service is overloaded or stopping, and not counted. */
   readonly always?: boolean;
@@ -49,7 +49,7 @@ const NO_ROUTE = { method: "other", path: "other", always: true };
 
 /**
  * An app of these routes. Host and path are looked at first, and what is no proper request ends there. Then a request's body is read, if
- * its route takes one; then it takes its place among those in flight.
+ * its route takes one; then it is counted among those in flight.
  */
 export const serviceApp = (
   routes: readonly Route[],

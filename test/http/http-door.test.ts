@@ -6,7 +6,7 @@ import { parseTracestate } from "../../src/http/headers.ts";
 import { hostName, ServedHosts } from "../../src/http/hosts.ts";
 import { clientOf, HttpRequest } from "../../src/http/http-request.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
-import { clientShare, Places } from "../../src/http/places.ts";
+import { clientShare, Permits } from "../../src/http/permits.ts";
 import { type RunningService, serve } from "../../src/http/serve.ts";
 import { type Route, serviceApp } from "../../src/http/service.ts";
 import { BODY_WAIT_MS_MAX, UnreadBodies } from "../../src/http/unread-bodies.ts";
@@ -269,21 +269,21 @@ describe("a body that is not there yet", () => {
   });
 });
 
-describe("places", () => {
-  test("are shared: one client cannot take them all, and each is freed once", () => {
-    const places = new Places(4, "listings");
-    const first = places.take("a");
-    places.take("a");
-    expect(() => places.take("a")).toThrow(/^2 listings from your address/);
-    const others = ["b", "c"].map((client) => places.take(client));
-    expect(() => places.take("d")).toThrow(/^4 listings are under way/);
+describe("permits", () => {
+  test("are shared: one client cannot hold them all, and each is released once", () => {
+    const permits = new Permits(4, "listings");
+    const first = permits.acquire("a");
+    permits.acquire("a");
+    expect(() => permits.acquire("a")).toThrow(/^2 listings from your address/);
+    const others = ["b", "c"].map((client) => permits.acquire(client));
+    expect(() => permits.acquire("d")).toThrow(/^4 listings are under way/);
     first();
     first();
-    places.take("d");
-    expect(() => places.take("e")).toThrow();
-    for (const leave of others) leave();
-    places.take("a");
-    expect(() => places.take("a")).toThrow();
+    permits.acquire("d");
+    expect(() => permits.acquire("e")).toThrow();
+    for (const release of others) release();
+    permits.acquire("a");
+    expect(() => permits.acquire("a")).toThrow();
   });
 
   test("count an IPv6 client by its network, and one behind IPv4 by its address", async () => {

@@ -7,7 +7,7 @@ import { ServedHosts } from "../../http/hosts.ts";
 import type { HttpRequest } from "../../http/http-request.ts";
 import type { InFlight } from "../../http/in-flight.ts";
 import { metricsRoutes } from "../../http/metrics-route.ts";
-import { Places } from "../../http/places.ts";
+import { Permits } from "../../http/permits.ts";
 import { type HttpApp, type Route, serviceApp } from "../../http/service.ts";
 import { formatMoney, shippingCost } from "../../orders/money.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../../orders/order-id.ts";
@@ -54,7 +54,7 @@ export const LISTINGS_MAX = 32;
 /** The order service's HTTP side: the contract's two queries, the operator's, health, and what describes them. */
 export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
   const { partitions, partitionOf, orders_topic, read_wait_ms_max, inFlight, logger, metrics, tracer, clock } = options;
-  const listings = new Places(LISTINGS_MAX, "listings");
+  const listings = new Permits(LISTINGS_MAX, "listings");
   const turns = new Turns(clock);
 
   /** An order that nobody knows is looked for in what partitions have not applied, too. */
@@ -89,8 +89,8 @@ export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
     requireAllTrusted(partitions);
     const elsewhere = partitionsElsewhere(partitions);
     const missing = elsewhere.length === 0 ? {} : { "partitions-elsewhere": elsewhere.join(",") };
-    const leave = listings.take(request.client);
-    const body = orderListing(topicName, mergedOrderIds(partitions), turns, leave, logger);
+    const release = listings.acquire(request.client);
+    const body = orderListing(topicName, mergedOrderIds(partitions), turns, release, logger);
     return new Response(body, { headers: { ...listingHeaders, ...missing } });
   };
 

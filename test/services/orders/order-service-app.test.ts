@@ -4,7 +4,7 @@ import { systemClock } from "../../../src/system/clock.ts";
 import { AppError, type ErrorCode, errorCatalogue } from "../../../src/errors.ts";
 import { InFlight } from "../../../src/http/in-flight.ts";
 import { serve } from "../../../src/http/serve.ts";
-import { clientShare } from "../../../src/http/places.ts";
+import { clientShare } from "../../../src/http/permits.ts";
 import { LISTINGS_MAX, orderServiceApp } from "../../../src/services/orders/app.ts";
 import type { OrderPartitions, OrderRow, OrdersView } from "../../../src/services/orders/query/queries.ts";
 import type { Order } from "../../../src/orders/order.ts";
@@ -387,7 +387,7 @@ describe("Log-Position", () => {
     let apply = () => {};
     const applied = new Promise<void>((resolve) => (apply = resolve));
     hold([partition(0), partition(1, [["ORD-1", order("ORD-1")]], { reached: () => applied.then(() => true) })]);
-    const own_max = clientShare(inFlight.waiting.places_max);
+    const own_max = clientShare(inFlight.waiting.permits_max);
     const waiting = Array.from({ length: own_max }, () => details("1", "1:10"));
     await waitUntil("for the waits to begin", () => inFlight.requests === own_max);
     expect((await expectProblem(await details("1", "1:10"), "OVERLOADED")).detail).toContain("Log-Position");

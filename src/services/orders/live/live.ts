@@ -1,7 +1,7 @@
 import type { Clock } from "../../../system/clock.ts";
 import { AppError } from "../../../errors.ts";
 import { readiness } from "../../../http/health.ts";
-import { Places } from "../../../http/places.ts";
+import { Permits } from "../../../http/permits.ts";
 import { STREAM_HEADERS } from "../../../http/headers.ts";
 import type { Route } from "../../../http/service.ts";
 import type { DeadLetterTally } from "../dead-letters/dead-letter-tally.ts";
@@ -27,8 +27,8 @@ export interface LiveOptions {
 
 interface Client {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
-  /** Frees its place. */
-  readonly leave: () => void;
+  /** Gives its permit back. */
+  readonly release: () => void;
 }
 
 /**
@@ -41,7 +41,7 @@ interface Client {
  */
 export class Live {
   readonly #clients = new Set<Client>();
-  readonly #places = new Places(LIVE_CLIENTS_MAX, "pages with live figures");
+  readonly #permits = new Permits(LIVE_CLIENTS_MAX, "pages with live figures");
   readonly #ending = new AbortController();
 
   constructor(private readonly options: LiveOptions) {
@@ -60,12 +60,12 @@ export class Live {
     if (this.#ending.signal.aborted) throw new AppError("SHUTTING_DOWN", "The service is stopping; ask another instance.");
     const { about, sampler } = this.options;
     const first = [message("about", about), message("history", sampler.history()), message("figures", this.#figures())];
-    const leave = this.#places.take(address);
+    const release = this.#permits.acquire(address);
     let client: Client;
     const stream = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          client = { controller, leave };
+          client = { controller, release };
           controller.enqueue(Buffer.from(`retry: ${RETRY_MS}\n\n${first.join("")}`));
           this.#clients.add(client);
         },
@@ -94,7 +94,7 @@ export class Live {
 
   #forget(client: Client): void {
     this.#clients.delete(client);
-    client.leave();
+    client.release();
   }
 
   #end(client: Client, why?: Error): void {

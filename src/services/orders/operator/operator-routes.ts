@@ -1,7 +1,7 @@
 import { AppError } from "../../../errors.ts";
 import { readiness } from "../../../http/health.ts";
 import type { HttpRequest } from "../../../http/http-request.ts";
-import { Places } from "../../../http/places.ts";
+import { Permits } from "../../../http/permits.ts";
 import type { Route } from "../../../http/service.ts";
 import type { PartitionView } from "../../../runtime/projection.ts";
 import { OperatorGuard, type OperatorGuardOptions } from "./operator-guard.ts";
@@ -30,7 +30,7 @@ export const ROW_PAGES_MAX = 8;
 export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
   const { partitions, log_name, orders_topic, rebuild } = options;
   const guard = new OperatorGuard(options);
-  const pages = new Places(ROW_PAGES_MAX, "pages of rows");
+  const pages = new Permits(ROW_PAGES_MAX, "pages of rows");
   const turns = new Turns(options.clock);
 
   const heldOf = (request: HttpRequest): PartitionView<OrdersView> => {
@@ -50,12 +50,12 @@ export const operatorRoutes = (options: OperatorRoutesOptions): Route[] => {
     json({ log: log_name, topicName: orders_topic, partitionCount: partitions.partitionCount, ...readiness(partitions) });
 
   const rows = async (request: HttpRequest): Promise<Response> => {
-    const leave = pages.take(request.client);
+    const release = pages.acquire(request.client);
     try {
       await turns.next();
       return rowsOf(request);
     } finally {
-      leave();
+      release();
     }
   };
 

@@ -1,24 +1,24 @@
 import { parseLogPosition } from "../../../http/headers.ts";
 import type { HttpRequest } from "../../../http/http-request.ts";
-import type { Places } from "../../../http/places.ts";
+import type { Permits } from "../../../http/permits.ts";
 import { type OrderPartitions, waitForPosition } from "./queries.ts";
 
-/** Waits for what the request's Log-Position names, if it has one, in one of `places`. Rejects as waitForPosition does, or with OVERLOADED. */
+/** Waits for what the request's Log-Position names, if it has one, with one of `permits`. Rejects as waitForPosition does, or with OVERLOADED. */
 export async function waitForRequested(
   request: HttpRequest,
   partitions: OrderPartitions,
   wait_ms_max: number,
-  places: Places,
+  permits: Permits,
 ): Promise<void> {
   const header = request.headers.get("log-position");
   if (header === null) return;
   const position = parseLogPosition(header);
   const held = partitions.get(position.partition);
   if (held && held.nextOffset > position.offset) return;
-  const leave = places.take(request.client);
+  const release = permits.acquire(request.client);
   try {
     await waitForPosition(partitions, position, wait_ms_max);
   } finally {
-    leave();
+    release();
   }
 }

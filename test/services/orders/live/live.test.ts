@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { type Clock, systemClock } from "../../../../src/system/clock.ts";
 import { AppError } from "../../../../src/errors.ts";
-import { clientShare } from "../../../../src/http/places.ts";
+import { clientShare } from "../../../../src/http/permits.ts";
 import { InFlight } from "../../../../src/http/in-flight.ts";
 import { type RunningService, serve } from "../../../../src/http/serve.ts";
 import { serviceApp } from "../../../../src/http/service.ts";
