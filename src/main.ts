@@ -16,7 +16,7 @@ import { orderServiceApp } from "./services/orders/app.ts";
 import { LiveSampler } from "./services/orders/live/live-sampler.ts";
 import { heldUpdatesOf } from "./services/orders/query/queries.ts";
 import { OrderService, REBUILD_ASKED } from "./services/orders/service.ts";
-import type { CartHandle } from "./services/orders/page/try-routes.ts";
+import type { CartHandle } from "./services/orders/page/try-endpoints.ts";
 import { viewing } from "./services/orders/viewing.ts";
 import { stateIn } from "./runtime/store/lost-logs.ts";
 import type { HeldPartitions } from "./runtime/projection.ts";
@@ -145,8 +145,8 @@ function startOrderService(config: Config, log: Log, logger: Logger, { tracers, 
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
   const { partitions } = service;
   const rebuild = (partition: number) => partitions.rebuild(partition, REBUILD_ASKED);
-  const views = viewing({ config, log, partitions, partitionOf, sampler, cart, inFlight, clock });
-  const queries = { partitions, partitionOf, rebuild, otherRoutes: views.routes, unread: views.unread };
+  const views = viewing({ config, log, partitions, sampler, cart, clock });
+  const queries = { partitions, partitionOf, rebuild, cart, ...views };
   const app = orderServiceApp({ ...config, log_name: logName(config), ...queries, inFlight, logger, metrics, tracer, clock });
   const http = serve(app, { ...config, port: config.order_port, portSetting: "ORDER_PORT", inFlight, clock });
   const stop = () => {

@@ -1,5 +1,5 @@
 import type { Position, RequestContext } from "../../src/services/cart/commands/commands.ts";
-import { parseCreateOrder } from "../../src/services/cart/endpoints/requests.ts";
+import { parseCreateOrder } from "../../src/services/cart/endpoints/create-order.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import type { Claim } from "../reference/claims.ts";
 import { asViolation, Violation } from "../reference/violation.ts";

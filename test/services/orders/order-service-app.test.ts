@@ -5,7 +5,10 @@ import { AppError, type ErrorCode, errorCatalogue } from "../../../src/errors.ts
 import { InFlight } from "../../../src/http/in-flight.ts";
 import { serve } from "../../../src/http/serve.ts";
 import { clientShare } from "../../../src/http/permits.ts";
-import { LISTINGS_MAX, orderServiceApp } from "../../../src/services/orders/app.ts";
+import { orderServiceApp } from "../../../src/services/orders/app.ts";
+import type { Live } from "../../../src/services/orders/live/live.ts";
+import type { LogScans } from "../../../src/services/orders/query/log-scan.ts";
+import { LISTINGS_MAX } from "../../../src/services/orders/query/order-ids-endpoint.ts";
 import type { OrderPartitions, OrderRow, OrdersView } from "../../../src/services/orders/query/queries.ts";
 import type { Order } from "../../../src/orders/order.ts";
 import type { PartitionView } from "../../../src/runtime/projection.ts";
@@ -136,6 +139,10 @@ const service = serve(
     operator_token: undefined,
     rebuild: () => undefined,
     read_wait_ms_max: 1_234,
+    // Of these nothing is asked here.
+    scans: {} as LogScans,
+    live: {} as Live,
+    cart: undefined,
     inFlight,
     host: "127.0.0.1",
     allowed_hosts: [],

@@ -2,8 +2,6 @@ import type { Clock } from "../../../system/clock.ts";
 import { AppError } from "../../../errors.ts";
 import { readiness } from "../../../http/health.ts";
 import { Permits } from "../../../http/permits.ts";
-import { STREAM_HEADERS } from "../../../http/headers.ts";
-import type { Route } from "../../../http/service.ts";
 import type { DeadLetterTally } from "../dead-letters/dead-letter-tally.ts";
 import type { LiveAbout, LiveFigures, PartitionFigures } from "./live-figures.ts";
 import type { LiveSampler } from "./live-sampler.ts";
@@ -48,21 +46,20 @@ export class Live {
     void this.#run();
   }
 
-  readonly routes: Route[] = [{ method: "GET", path: "/live", handle: ({ client }) => this.#connect(client) }];
-
   /** Ends all streams, so that a stopping server need not wait for them. */
   close(): void {
     this.#ending.abort();
     for (const client of this.#clients) this.#end(client);
   }
 
-  #connect(address: string): Response {
+  /** The event stream of one client, by its address. Throws OVERLOADED or SHUTTING_DOWN. */
+  connect(address: string): ReadableStream<Uint8Array> {
     if (this.#ending.signal.aborted) throw new AppError("SHUTTING_DOWN", "The service is stopping; ask another instance.");
     const { about, sampler } = this.options;
     const first = [message("about", about), message("history", sampler.history()), message("figures", this.#figures())];
     const release = this.#permits.acquire(address);
     let client: Client;
-    const stream = new ReadableStream<Uint8Array>(
+    return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
           client = { controller, release };
@@ -73,7 +70,6 @@ export class Live {
       },
       { highWaterMark: CLIENT_MESSAGES_MAX },
     );
-    return new Response(stream, { headers: { "content-type": "text/event-stream", ...STREAM_HEADERS } });
   }
 
   async #run(): Promise<void> {

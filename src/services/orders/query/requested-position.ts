@@ -1,23 +1,25 @@
-import { parseLogPosition } from "../../../http/headers.ts";
-import type { HttpRequest } from "../../../http/http-request.ts";
-import type { Permits } from "../../../http/permits.ts";
+import type { LogPosition } from "../../../http/headers.ts";
+import type { InFlight } from "../../../http/in-flight.ts";
 import { type OrderPartitions, waitForPosition } from "./queries.ts";
 
-/** Waits for what the request's Log-Position names, if it has one, with one of `permits`. Rejects as waitForPosition does, or with OVERLOADED. */
+export interface PositionWaits {
+  readonly partitions: OrderPartitions;
+  readonly read_wait_ms_max: number;
+  readonly inFlight: InFlight;
+}
+
+/** Waits for what a request's Log-Position names, if it has one. Rejects as waitForPosition does, or with OVERLOADED. */
 export async function waitForRequested(
-  request: HttpRequest,
-  partitions: OrderPartitions,
-  wait_ms_max: number,
-  permits: Permits,
+  position: LogPosition | undefined,
+  client: string,
+  { partitions, read_wait_ms_max, inFlight }: PositionWaits,
 ): Promise<void> {
-  const header = request.headers.get("log-position");
-  if (header === null) return;
-  const position = parseLogPosition(header);
+  if (position === undefined) return;
   const held = partitions.get(position.partition);
   if (held && held.nextOffset > position.offset) return;
-  const release = permits.acquire(request.client);
+  const release = inFlight.waiting.acquire(client);
   try {
-    await waitForPosition(partitions, position, wait_ms_max);
+    await waitForPosition(partitions, position, read_wait_ms_max);
   } finally {
     release();
   }

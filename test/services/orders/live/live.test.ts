@@ -9,6 +9,7 @@ import { serviceApp } from "../../../../src/http/service.ts";
 import type { LogRecord } from "../../../../src/log/port.ts";
 import type { DeadLetterTally } from "../../../../src/services/orders/dead-letters/dead-letter-tally.ts";
 import { Live, LIVE_CLIENTS_MAX } from "../../../../src/services/orders/live/live.ts";
+import { liveFigures } from "../../../../src/services/orders/live/live-endpoint.ts";
 import type { LiveFigures, LiveHistory } from "../../../../src/services/orders/live/live-figures.ts";
 import { HISTORY_ROWS, LiveSampler } from "../../../../src/services/orders/live/live-sampler.ts";
 import type { OrderPartitions } from "../../../../src/services/orders/query/queries.ts";
@@ -80,7 +81,7 @@ function start(topicName = "orders.events") {
   const live = new Live({ partitions, sampler, tally, about, clock });
   const inFlight = new InFlight(10);
   const service: RunningService = serve(
-    serviceApp(live.routes, inFlight, createLogger({ level: "silent", format: "json" }), { clock }),
+    serviceApp([liveFigures(live)], inFlight, createLogger({ level: "silent", format: "json" }), { clock }),
     {
       host: "127.0.0.1",
       port: 0,
