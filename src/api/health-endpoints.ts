@@ -2,15 +2,25 @@ import { Type } from "@sinclair/typebox";
 import { type Endpoint, endpoint } from "../http/endpoint/endpoint.ts";
 import { jsonAnswer } from "../http/endpoint/json-answer.ts";
 import type { Readiness } from "../http/health.ts";
+import type { ActorState } from "../runtime/projection.ts";
 import { TOPIC_CONCERNS } from "../runtime/topics/topic-concerns.ts";
+
+/** All of them, as the compiler sees to it. */
+const STATES = {
+  created: true,
+  "catching-up": true,
+  running: true,
+  suspended: true,
+  blocked: true,
+  draining: true,
+  stopped: true,
+  halted: true,
+} satisfies Record<ActorState, true>;
 
 const partition = Type.Object(
   {
     partition: Type.Integer({ minimum: 0 }),
-    state: Type.Unsafe<string>({
-      type: "string",
-      enum: ["created", "catching-up", "running", "suspended", "blocked", "draining", "stopped", "halted"],
-    }),
+    state: Type.Unsafe<ActorState>({ type: "string", enum: Object.keys(STATES) }),
     offset: Type.Integer({ minimum: 0, description: "The next to apply." }),
     end: Type.Integer({ minimum: 0, description: "The log's end, as last heard of." }),
     lag: Type.Integer({ minimum: 0, description: "Records between the two." }),

@@ -35,19 +35,21 @@ interface Options<Schema extends TString | TInteger, Value> extends Described<Sc
 export const invalidParameter = (name: string, schema: TString | TInteger): AppError =>
   invalidField(name, `${name} must ${schema.must}.`);
 
-/** No bound of an integer has more digits. */
-const INTEGER_DIGITS_MAX = 4;
-const integerText = new RegExp(`^[0-9]{1,${INTEGER_DIGITS_MAX}}$`);
+/** With zeros before it; more only where the schema's maximum has more. */
+const INTEGER_DIGITS = 4;
+
+const integerText = ({ maximum = 0 }: TInteger): RegExp =>
+  new RegExp(`^[0-9]{1,${Math.max(INTEGER_DIGITS, String(maximum).length)}}$`);
 
 function parsed<Name extends string, Schema extends TString | TInteger, Value>(
   name: Name,
   { description, schema, example, decode, refusal = () => invalidParameter(name, schema) }: Options<Schema, Value>,
 ) {
   const check = TypeCompiler.Compile(schema);
-  const isInteger = schema.type === "integer";
+  const number = schema.type === "integer" ? integerText(schema) : undefined;
   const parse = (text: string | undefined): Value => {
-    if (text === undefined || (isInteger && !integerText.test(text))) throw refusal();
-    const value: unknown = isInteger ? Number(text) : text;
+    if (text === undefined || number?.test(text) === false) throw refusal();
+    const value: unknown = number ? Number(text) : text;
     if (!check.Check(value)) throw refusal();
     const decoded = decode === undefined ? (value as Value) : decode(value);
     if (decoded === undefined) throw refusal();

@@ -16,7 +16,7 @@ export interface CartEndpointsOptions {
   readonly log_name: string;
   /** Of the order service, whose page the cart's own links to. */
   readonly order_port: number;
-  readonly metrics?: Metrics;
+  readonly metrics?: Metrics | undefined;
   readonly clock: Clock;
 }
 

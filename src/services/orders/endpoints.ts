@@ -28,7 +28,7 @@ export interface OrderEndpointsOptions
   readonly live: Live;
   /** Where a cart runs in the same process. */
   readonly cart: CartHandle | undefined;
-  readonly metrics?: Metrics;
+  readonly metrics?: Metrics | undefined;
 }
 
 /** All that the order service answers, but the documents made of this list: paths, API document and request metrics come from it. */

@@ -106,6 +106,30 @@ test("each example of a parameter is one that the endpoint takes", () => {
   for (const { parse, example } of all) expect(() => parse(String(example))).not.toThrow();
 });
 
+test("whatever text a parameter has, it is taken, or refused with a whole sentence", () => {
+  for (const { parse, in: place } of [...cart, ...orders].flatMap(({ parameters }) => parameters)) {
+    // A path always has its parameters.
+    for (const text of [
+      ...(place === "path" ? [] : [undefined]),
+      "",
+      "\n",
+      "\u0000",
+      "ä",
+      "-1",
+      "x".repeat(300),
+      "9".repeat(300),
+    ]) {
+      try {
+        parse(text);
+      } catch (e) {
+        if (!(e instanceof AppError)) throw e;
+        expect(e.message).toEndWith(".");
+        expect(e.message).not.toMatch(/undefined|null/);
+      }
+    }
+  }
+});
+
 test("each integer in a query is refused beyond the bounds that are documented, and absent it is its default", () => {
   const integers = [...cart, ...orders].flatMap(({ parameters }) => parameters).filter(({ schema }) => schema.type === "integer");
   expect(integers).toHaveLength(3);
