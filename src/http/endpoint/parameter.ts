@@ -38,7 +38,7 @@ export const invalidParameter = (name: string, schema: TString | TInteger): AppE
 /** With zeros before it; more only where the schema's maximum has more. */
 const INTEGER_DIGITS = 4;
 
-const integerText = ({ maximum = 0 }: TInteger): RegExp =>
+const integerText = ({ maximum = Number.MAX_SAFE_INTEGER }: TInteger): RegExp =>
   new RegExp(`^[0-9]{1,${Math.max(INTEGER_DIGITS, String(maximum).length)}}$`);
 
 function parsed<Name extends string, Schema extends TString | TInteger, Value>(
