@@ -106,28 +106,36 @@ test("each example of a parameter is one that the endpoint takes", () => {
   for (const { parse, example } of all) expect(() => parse(String(example))).not.toThrow();
 });
 
-test("whatever text a parameter has, it is taken, or refused with a whole sentence", () => {
-  for (const { parse, in: place } of [...cart, ...orders].flatMap(({ parameters }) => parameters)) {
-    // A path always has its parameters.
-    for (const text of [
-      ...(place === "path" ? [] : [undefined]),
-      "",
-      "\n",
-      "\u0000",
-      "ä",
-      "-1",
-      "x".repeat(300),
-      "9".repeat(300),
-    ]) {
-      try {
-        parse(text);
-      } catch (e) {
-        if (!(e instanceof AppError)) throw e;
-        expect(e.message).toEndWith(".");
-        expect(e.message).not.toMatch(/undefined|null/);
-      }
+const refusalOf = (parse: () => unknown): AppError | undefined => {
+  try {
+    parse();
+    return undefined;
+  } catch (e) {
+    if (!(e instanceof AppError)) throw e;
+    return e;
+  }
+};
+
+test("whatever a parameter or a body is, it is taken, or refused with a whole sentence and a code that the endpoint documents", () => {
+  const codes = new Set<string>();
+  for (const { path, parameters, body, documentation } of [...cart, ...orders]) {
+    const parses = [
+      ...parameters.flatMap(({ parse, in: place }) => {
+        // A path always has its parameters.
+        const texts = [...(place === "path" ? [] : [undefined]), "", "\n", "\u0000", "ä", "-1", "x".repeat(300), "9".repeat(300)];
+        return texts.map((text) => () => parse(text));
+      }),
+      ...(body ? [null, [], {}, { order_id: 1 }].map((json) => () => body.parse(json)) : []),
+    ];
+    for (const refusal of parses.map(refusalOf)) {
+      if (!refusal) continue;
+      codes.add(refusal.code);
+      expect([path, ...(documentation?.errors ?? [])]).toContain(refusal.code);
+      expect(refusal.message).toEndWith(".");
+      expect(refusal.message).not.toMatch(/undefined|null/);
     }
   }
+  expect([...codes].toSorted()).toEqual(["IDEMPOTENCY_KEY_INVALID", "INVALID_FIELD", "LOG_POSITION_INVALID", "NOT_FOUND"]);
 });
 
 test("each integer in a query is refused beyond the bounds that are documented, and absent it is its default", () => {
