@@ -46,6 +46,7 @@ const mayImportTypes: Record<string, readonly string[]> = {
   "log/kafka": ["config", "telemetry"],
   "log/open-log": ["config", "telemetry"],
   runtime: ["config", "telemetry"],
+  api: ["telemetry"],
   config: ["log"],
 };
 

@@ -1,62 +1,16 @@
-import { type TSchema, Type } from "@sinclair/typebox";
+import { Type } from "@sinclair/typebox";
 import { type ErrorCode, errorCatalogue } from "../errors.ts";
-import type { Route } from "../http/app.ts";
-import { type Header, type RequestHeader, requestHeaders, type ResponseHeader, responseHeaders } from "./headers.ts";
+import type { Answer, Documentation } from "../http/endpoint/documentation.ts";
+import type { Endpoint, RequestBody } from "../http/endpoint/endpoint.ts";
+import type { Parameter } from "../http/endpoint/parameter.ts";
+import { type ResponseHeader, type ResponseHeaderName, responseHeaders } from "../http/endpoint/response-headers.ts";
 import { camelCased, documented, type Json, type NamedSchemas } from "./json-schema.ts";
 import { problemExample, problemSchema } from "./problems.ts";
 
-/** What a route takes and answers, for people and programs. */
-export interface Operation {
-  readonly method: Route["method"];
-  /** As the route's. */
-  readonly path: string;
-  readonly id: string;
-  readonly tag: string;
-  readonly summary: string;
-  readonly description?: string;
-  /** In the path or the query. */
-  readonly parameters?: readonly Parameter[];
-  readonly headers?: readonly RequestHeader[];
-  readonly body?: RequestBody;
-  readonly answers: Readonly<Record<number, Answer>>;
-  /** Beside those that every route can answer. */
-  readonly errors?: readonly ErrorCode[];
-  readonly operatorOnly?: boolean;
-  /** As the route's. */
-  readonly always?: boolean;
-}
-
-interface Parameter {
-  readonly name: string;
-  readonly in: "path" | "query" | "header";
-  readonly description: string;
-  readonly schema: TSchema;
-  readonly example: string | number;
-  readonly required?: boolean;
-}
-
-interface RequestBody {
-  /** Clients may send each name in camelCase, too. */
-  readonly schema: TSchema;
-  readonly examples: Readonly<Record<string, unknown>>;
-}
-
-export interface Answer {
-  readonly description: string;
-  /** application/json unless said. */
-  readonly contentType?: string;
-  readonly schema: TSchema;
-  readonly example?: unknown;
-  /** Sent always. */
-  readonly headers?: readonly ResponseHeader[];
-  /** Sent where there is something to say. */
-  readonly optionalHeaders?: readonly ResponseHeader[];
-}
-
-export interface ServiceApi {
+/** What a service's document says of it. */
+export interface ServiceDescription {
   readonly title: string;
   readonly description: string;
-  readonly operations: readonly Operation[];
 }
 
 const OTHERWISE =
@@ -64,38 +18,39 @@ const OTHERWISE =
 
 const OPERATOR = { type: "http", scheme: "bearer", description: "OPERATOR_TOKEN, as the service was started with." };
 
-/** OpenAPI 3.1, without its version, of all the operations of a service. */
-export function openApiDocument({ title, description, operations }: ServiceApi): Json {
+/** OpenAPI 3.1, without its version, of those of a service's endpoints that are documented. */
+export function openApiDocument({ title, description }: ServiceDescription, endpoints: readonly Endpoint[]): Json {
   const schemas: NamedSchemas = {};
   const paths: Record<string, Record<string, Json>> = {};
-  for (const operation of operations) {
-    const path = operation.path.replaceAll(/:(\w+)/g, "{$1}");
-    (paths[path] ??= {})[operation.method.toLowerCase()] = operationObject(operation, schemas);
+  const tags = new Set<string>();
+  for (const endpoint of endpoints) {
+    const { documentation, method } = endpoint;
+    if (!documentation) continue;
+    const path = endpoint.path.replaceAll(/:(\w+)/g, "{$1}");
+    (paths[path] ??= {})[method.toLowerCase()] = operationObject(endpoint, documentation, schemas);
+    tags.add(documentation.tag);
   }
-  const tags = [...new Set(operations.map(({ tag }) => tag))].map((name) => ({ name }));
   return {
     info: { title, version: "1", description: `${description} ${OTHERWISE}`, license: { name: "MIT", identifier: "MIT" } },
     // Relative to where the document is, which may be below a proxy's prefix.
     servers: [{ url: "." }],
-    tags,
+    tags: Array.from(tags, (name) => ({ name })),
     paths,
     components: {
       schemas,
       responses: { NOT_FOUND: problemResponse(["NOT_FOUND"], schemas) },
-      ...(operations.some(({ operatorOnly }) => operatorOnly) && { securitySchemes: { operator: OPERATOR } }),
+      ...(endpoints.some(({ operatorOnly }) => operatorOnly) && { securitySchemes: { operator: OPERATOR } }),
     },
   };
 }
 
-function operationObject(operation: Operation, schemas: NamedSchemas): Json {
-  const { id, tag, summary, description, body, answers, headers = [], operatorOnly } = operation;
-  const parameters = [
-    ...(operation.parameters ?? []).map((parameter) => parameterObject(parameter, schemas)),
-    ...headers.map((name) => parameterObject({ name, in: "header", ...requestHeaders[name] }, schemas)),
-  ];
+function operationObject(endpoint: Endpoint, documentation: Documentation, schemas: NamedSchemas): Json {
+  const { body, operatorOnly, always = false } = endpoint;
+  const { id, tag, summary, description, answers, errors = [] } = documentation;
+  const parameters = endpoint.parameters.map((parameter) => parameterObject(parameter, schemas));
   const responses: Record<string, Json> = {};
   for (const [status, answer] of Object.entries(answers)) responses[status] = answerObject(answer, schemas);
-  for (const [status, codes] of problemsByStatus(operation)) responses[status] = problemResponse(codes, schemas);
+  for (const [status, codes] of problemsByStatus(errors, always)) responses[status] = problemResponse(codes, schemas);
   return {
     operationId: id,
     tags: [tag],
@@ -108,20 +63,21 @@ function operationObject(operation: Operation, schemas: NamedSchemas): Json {
   };
 }
 
-/** Swagger UI fills an example in for whoever tries the route out; what may be left out is to be empty then, so its example is told in words. */
+/** Swagger UI fills an example in for whoever tries the endpoint out; what may be left out is to be empty then, so its example is told in words. */
 function parameterObject(parameter: Parameter, schemas: NamedSchemas): Json {
-  const { schema, description, example, required = parameter.in === "path", ...place } = parameter;
+  const { name, in: place, isRequired, schema, description, example } = parameter;
   return {
-    ...place,
-    required,
-    ...(required ? { description, example } : { description: `${description} For example: ${example}` }),
+    name,
+    in: place,
+    required: isRequired,
+    ...(isRequired ? { description, example } : { description: `${description} For example: ${example}` }),
     schema: documented(schema, schemas),
   };
 }
 
 const EVERYWHERE: readonly ErrorCode[] = ["HOST_INVALID", "PATH_INVALID", "HOST_NOT_SERVED", "METHOD_NOT_ALLOWED", "INTERNAL"];
 
-function problemsByStatus({ errors = [], always }: Operation): Map<number, readonly ErrorCode[]> {
+function problemsByStatus(errors: readonly ErrorCode[], always: boolean): Map<number, readonly ErrorCode[]> {
   const underLoad: readonly ErrorCode[] = always ? [] : ["OVERLOADED", "SHUTTING_DOWN"];
   return Map.groupBy(
     [...errors, ...EVERYWHERE, ...underLoad].filter((code, i, all) => all.indexOf(code) === i),
@@ -129,7 +85,7 @@ function problemsByStatus({ errors = [], always }: Operation): Map<number, reado
   );
 }
 
-function requestBodyObject({ schema, examples }: RequestBody, schemas: NamedSchemas): Json {
+function requestBodyObject({ schema, examples }: RequestBody<unknown>, schemas: NamedSchemas): Json {
   return {
     required: true,
     content: {
@@ -156,7 +112,7 @@ function answerObject(answer: Answer, schemas: NamedSchemas): Json {
 function problemResponse(codes: readonly ErrorCode[], schemas: NamedSchemas): Json {
   const refs = codes.map((code) => documented(problemSchema(code), schemas));
   const statuses = new Set(codes.map((code) => errorCatalogue[code].status));
-  const headers: ResponseHeader[] = ["Cache-Control"];
+  const headers: ResponseHeaderName[] = ["Cache-Control"];
   if (statuses.has(503) || statuses.has(429)) headers.push("Retry-After");
   if (statuses.has(401)) headers.push("WWW-Authenticate");
   if (statuses.has(405)) headers.push("Allow");
@@ -174,7 +130,7 @@ function problemResponse(codes: readonly ErrorCode[], schemas: NamedSchemas): Js
   return { ...response, content: { "application/problem+json": { ...media, examples } } };
 }
 
-const headerObject = ({ description, schema, example }: Header, schemas: NamedSchemas): Json => ({
+const headerObject = ({ description, schema, example }: ResponseHeader, schemas: NamedSchemas): Json => ({
   description,
   schema: documented(schema, schemas),
   example,

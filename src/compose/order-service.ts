@@ -3,7 +3,7 @@ import { logName } from "../log/log-name.ts";
 import { partitionFor } from "../log/partitioner.ts";
 import { orderServiceApp } from "../services/orders/app.ts";
 import { LiveSampler } from "../services/orders/live/live-sampler.ts";
-import type { CartHandle } from "../services/orders/page/try-routes.ts";
+import type { CartHandle } from "../services/orders/page/try-endpoints.ts";
 import { heldUpdatesOf } from "../services/orders/query/queries.ts";
 import { OrderService, REBUILD_ASKED } from "../services/orders/service.ts";
 import { viewing } from "../services/orders/viewing.ts";
@@ -25,7 +25,7 @@ export function orderServiceRole(options: OrderServiceRoleOptions): Role<OrderSe
   metrics?.watch(() => partitions, heldUpdatesOf);
   const inFlight = new InFlight(config.in_flight_requests_max);
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
-  const views = viewing({ config, log, partitions, partitionOf, sampler, cart, inFlight, clock });
+  const views = viewing({ config, log, partitions, sampler, cart, clock });
   const makeApp = () =>
     orderServiceApp({
       ...config,
@@ -33,8 +33,8 @@ export function orderServiceRole(options: OrderServiceRoleOptions): Role<OrderSe
       partitions,
       partitionOf,
       rebuild: (partition) => partitions.rebuild(partition, REBUILD_ASKED),
-      otherRoutes: views.routes,
-      unread: views.unread,
+      ...views,
+      cart,
       inFlight,
       logger,
       metrics,

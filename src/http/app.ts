@@ -4,32 +4,19 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { RequestMeter } from "../telemetry/meters.ts";
 import type { RequestTracer } from "../telemetry/tracer.ts";
 import { readJson } from "./body.ts";
-import { Endpoints } from "./endpoints.ts";
+import type { Endpoint } from "./endpoint/endpoint.ts";
 import { parseTraceparent, parseTracestate } from "./headers.ts";
 import type { ServedHosts } from "./hosts.ts";
 import { HttpRequest, type Origin } from "./http-request.ts";
 import type { InFlight } from "./in-flight.ts";
 import { problemResponse } from "./problem.ts";
+import { Router } from "./router.ts";
 import { UnreadBodies } from "./unread-bodies.ts";
-
-export interface Route {
-  readonly method: "GET" | "POST" | "PUT";
-  /** A segment may be a parameter, `:name`; `HttpRequest.segment` gives what stands there. */
-  readonly path: string;
-  /** Throws or rejects with an AppError; anything else is a defect and answered as INTERNAL. */
-  readonly handle: (request: HttpRequest) => Response | Promise<Response>;
-  /** The route takes a JSON body of at most so many bytes: it is in `request.body`, and the request takes its place only then. */
-  readonly body_bytes_max?: number;
-  /** Answered also when the service is overloaded or stopping, and not counted. */
-  readonly always?: boolean;
-  /** Passed on to another service, which counts it and reads its body. */
-  readonly isPassedOn?: boolean;
-}
 
 export interface HttpAppOptions {
   /** Told of each request. Without one a request costs nothing more. */
   readonly meter?: RequestMeter | undefined;
-  /** Not told of those routes that are answered always. */
+  /** Not told of those endpoints that are answered always. */
   readonly tracer?: RequestTracer | undefined;
   /** Without it every Host header is served. */
   readonly hosts?: ServedHosts | undefined;
@@ -44,15 +31,15 @@ export interface HttpApp {
 
 type Handle = (request: HttpRequest) => Promise<Response>;
 
-/** Under what requests are counted that no route takes: what clients make up must not make up series. */
-const NO_ROUTE = { method: "other", path: "other", always: true };
+/** Under what requests are counted that no endpoint takes: what clients make up must not make up series. */
+const NO_ENDPOINT = { method: "other", path: "other", always: true };
 
 /**
- * An app of these routes. Host and path are looked at first, and what is no proper request ends there. Then a request's body is read, if
- * its route takes one; then it takes its place among those in flight.
+ * An app of these endpoints. Host and path are looked at first, and what is no proper request ends there. Then a request's body is read, if
+ * its endpoint takes one; then it is counted among those in flight.
  */
 export const httpApp = (
-  routes: readonly Route[],
+  endpoints: readonly Endpoint[],
   inFlight: InFlight,
   logger: Logger,
   { meter, tracer, hosts, clock }: HttpAppOptions,
@@ -60,12 +47,12 @@ export const httpApp = (
   const bodies = new UnreadBodies(inFlight.requests_max, clock);
   void inFlight.stopped.then(() => bodies.close());
   const guard = { inFlight, bodies, logger, clock };
-  const guards = new Map(routes.map((route) => [route, guarded(route, guard)]));
-  const observe = (route: Observed, handle: Handle) => traced(tracer, route, measured(meter, route, handle));
-  const handles = new Map([...guards].map(([route, handle]) => [route, observe(route, handle)]));
-  const endpoints = new Endpoints(routes);
-  const otherwise = observe(NO_ROUTE, unrouted(endpoints, guards, logger));
-  const countRefused = meter?.route(NO_ROUTE.method, NO_ROUTE.path);
+  const guards = new Map(endpoints.map((one) => [one, guarded(one, guard)]));
+  const observe = (one: Observed, handle: Handle) => traced(tracer, one, measured(meter, one, handle));
+  const handles = new Map([...guards].map(([one, handle]) => [one, observe(one, handle)]));
+  const router = new Router(endpoints);
+  const otherwise = observe(NO_ENDPOINT, unrouted(router, guards, logger));
+  const countRefused = meter?.route(NO_ENDPOINT.method, NO_ENDPOINT.path);
   return {
     handle: async (raw, origin) => {
       let request: HttpRequest;
@@ -77,13 +64,13 @@ export const httpApp = (
         countRefused?.(refused.status, 0);
         return refused;
       }
-      const route = endpoints.find(request.segments)?.routes.get(request.method);
-      return ((route && handles.get(route)) ?? otherwise)(request);
+      const found = router.find(request.segments)?.endpoints.get(request.method);
+      return ((found && handles.get(found)) ?? otherwise)(request);
     },
   };
 };
 
-type Observed = Pick<Route, "path" | "always"> & { readonly method: string };
+type Observed = Pick<Endpoint, "path" | "always"> & { readonly method: string };
 
 const measured = (meter: RequestMeter | undefined, { method, path }: Observed, handle: Handle): Handle => {
   if (!meter) return handle;
@@ -118,14 +105,13 @@ interface Guard {
   readonly clock: Clock;
 }
 
-const guarded = (route: Route, { inFlight, bodies, logger, clock }: Guard): Handle => {
-  const { handle, body_bytes_max } = route;
-  const isCounted = !route.always && !route.isPassedOn;
+const guarded = ({ handle, body, always, isPassedOn }: Endpoint, { inFlight, bodies, logger, clock }: Guard): Handle => {
+  const isCounted = !always && !isPassedOn;
   return async (request) => {
     let isInside = false;
     try {
       if (isCounted) inFlight.requireRoom();
-      if (body_bytes_max !== undefined) request.body = await readJson(request, body_bytes_max, bodies, clock);
+      if (body) request.body = await readJson(request, body.body_bytes_max, bodies, clock);
       if (isCounted) {
         inFlight.enter();
         isInside = true;
@@ -141,17 +127,17 @@ const guarded = (route: Route, { inFlight, bodies, logger, clock }: Guard): Hand
 
 /** HEAD of what GET answers, OPTIONS, and the problems 404 and 405. */
 const unrouted =
-  (endpoints: Endpoints, guards: ReadonlyMap<Route, Handle>, logger: Logger): Handle =>
+  (router: Router, guards: ReadonlyMap<Endpoint, Handle>, logger: Logger): Handle =>
   async (request) => {
-    const found = endpoints.find(request.segments);
+    const found = router.find(request.segments);
     if (!found)
       return problemResponse(
-        new AppError("NOT_FOUND", `There is nothing at this path. What there is: ${endpoints.paths.join(", ")}.`),
+        new AppError("NOT_FOUND", `There is nothing at this path. What there is: ${router.paths.join(", ")}.`),
         logger,
       );
-    const { path, allow, routes } = found;
+    const { path, allow, endpoints } = found;
     if (request.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
-    const get = routes.get("GET");
+    const get = endpoints.get("GET");
     const handle = get && guards.get(get);
     if (request.method !== "HEAD" || !handle)
       return problemResponse(new AppError("METHOD_NOT_ALLOWED", `${path} takes ${allow}.`, { allow }), logger);

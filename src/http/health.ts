@@ -1,5 +1,4 @@
 import type { ActorState, HeldPartitions, PartitionView, RestoreProgress, TopicWarning } from "../runtime/held-partitions.ts";
-import type { Route } from "./app.ts";
 
 export interface PartitionHealth {
   readonly partition: number;
@@ -111,38 +110,4 @@ const status = (partitions: HeldPartitions, held: readonly PartitionView[]): str
   const isOneGoing = held.some((one) => one.state === "running" && one.hindered === undefined);
   const isReady = held.every((one) => one.state === "running" || (isOneGoing && one.hindered !== undefined));
   return isReady && partitions.partitionCount > 0 ? "ready" : "catching-up";
-};
-
-const RETRY_AFTER_S = "1";
-
-/**
- * `/health/live`: the process answers, and what it does gets somewhere; 503 where only a restart may help. `/health/ready`: it can do its
- * work; 503 until then. Both also under overload.
- */
-export const healthRoutes = (log_name: string, health: () => Readiness): Route[] => [
-  {
-    method: "GET",
-    path: "/health/live",
-    always: true,
-    handle: () => {
-      const { standstill } = health();
-      if (standstill === undefined) return json('{"status":"live"}', 200);
-      return json(JSON.stringify({ status: "standing-still", standstill }), 503);
-    },
-  },
-  {
-    method: "GET",
-    path: "/health/ready",
-    always: true,
-    handle: () => {
-      const { status: standing, ...rest } = health();
-      return json(JSON.stringify({ status: standing, log: log_name, ...rest }), standing === "ready" ? 200 : 503);
-    },
-  },
-];
-
-const json = (body: string, code: number): Response => {
-  const headers: Record<string, string> = { "content-type": "application/json", "cache-control": "no-store" };
-  if (code === 503) headers["retry-after"] = RETRY_AFTER_S;
-  return new Response(body, { status: code, headers });
 };

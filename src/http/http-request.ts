@@ -1,5 +1,6 @@
 import { AppError } from "../errors.ts";
 import type { RequestSpan } from "../telemetry/tracer.ts";
+import { invalidField } from "./endpoint/invalid-field.ts";
 
 /** Who asks, and what for, where the request itself does not tell. */
 export interface Origin {
@@ -11,14 +12,14 @@ export interface Origin {
 
 /** A request as handlers see it: its path decoded, its body read. */
 export class HttpRequest {
-  /** The JSON body, where the route takes one. */
+  /** The JSON body, where the endpoint takes one. */
   body: unknown;
   /** Where traces are made. */
   span: RequestSpan | undefined;
   readonly method: string;
   readonly headers: Headers;
   #client: string | undefined;
-  #query: URLSearchParams | undefined;
+  #parameters: URLSearchParams | undefined;
 
   private constructor(
     readonly raw: Request,
@@ -37,17 +38,11 @@ export class HttpRequest {
     return new HttpRequest(raw, decodedSegments(origin.path ?? path), search, origin);
   }
 
-  /** What stands in the path's segment, from 0 on. */
-  segment(index: number): string {
-    return this.segments[index] ?? "";
-  }
-
   /** Of the query; undefined where it is not there. Throws INVALID_FIELD where it is there with different values. */
-  parameter(name: string): string | undefined {
-    const [value, ...others] = (this.#query ??= new URLSearchParams(this.search)).getAll(name);
+  query(name: string): string | undefined {
+    const [value, ...others] = (this.#parameters ??= new URLSearchParams(this.search)).getAll(name);
     if (others.every((other) => other === value)) return value;
-    const detail = `${name} must be given once, or with one value.`;
-    throw new AppError("INVALID_FIELD", detail, { errors: [{ field: name, detail }] });
+    throw invalidField(name, `${name} must be given once, or with one value.`);
   }
 
   /** Whom the request counts for: an IPv4 address, or the 64 bits that an IPv6 client has to itself. */

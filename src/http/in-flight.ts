@@ -1,7 +1,7 @@
 import { AppError } from "../errors.ts";
-import { Places } from "./places.ts";
+import { Permits } from "./permits.ts";
 
-/** Of all places. */
+/** Of all requests. */
 const WAITING_SHARE = 0.5;
 
 /**
@@ -16,11 +16,14 @@ export class InFlight {
   readonly #stopped = Promise.withResolvers<void>();
   #stopping = false;
 
-  /** Those of them that only wait, for an event to be applied; so that work always has places left. */
-  readonly waiting: Places;
+  /** For those of them that only wait, for an event to be applied; so that there is always room for work. */
+  readonly waiting: Permits;
 
   constructor(readonly requests_max: number) {
-    this.waiting = new Places(Math.max(1, Math.floor(requests_max * WAITING_SHARE)), "requests that wait for their Log-Position");
+    this.waiting = new Permits(
+      Math.max(1, Math.floor(requests_max * WAITING_SHARE)),
+      "requests that wait for their Log-Position",
+    );
   }
 
   get requests(): number {

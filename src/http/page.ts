@@ -1,5 +1,7 @@
+import { Type } from "@sinclair/typebox";
 import { AppError } from "../errors.ts";
-import type { Route } from "./app.ts";
+import { type Endpoint, endpoint } from "./endpoint/endpoint.ts";
+import { pathParameter } from "./endpoint/parameter.ts";
 
 interface Asset {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -23,28 +25,37 @@ const assetHeaders = { "cache-control": "public, max-age=31536000, immutable", "
  * An HTML page at `/` and what it links to at `/assets`, bundled by Bun in memory when it is first asked for (some 50 ms), so that a start
  * waits for nothing and there is no build step. `entry` is the HTML file's path.
  */
-export const pageRoutes = (entry: string): Route[] => {
+export const pageEndpoints = (entry: string): Endpoint[] => {
   const page = new Page(entry);
   return [
-    {
+    endpoint({
       method: "GET",
       path: "/",
+      undocumented: "A page for people is not of the API.",
       handle: async () => {
         const { bytes, type } = (await page.assets()).get("/") as Asset;
         return new Response(bytes, { headers: { ...pageHeaders, "content-type": type } });
       },
-    },
-    {
+    }),
+    endpoint({
       method: "GET",
       path: "/assets/:name",
-      handle: async (request) => {
-        const found = (await page.assets()).get(request.segment(1));
+      undocumented: "Only the page asks for its files.",
+      parameters: [assetName],
+      handle: async (_, { name }) => {
+        const found = (await page.assets()).get(name);
         if (!found) throw new AppError("NOT_FOUND", "There is no such asset; load the page again.");
         return new Response(found.bytes, { headers: { ...assetHeaders, "content-type": found.type } });
       },
-    },
+    }),
   ];
 };
+
+const assetName = pathParameter("name", {
+  description: "As the page links to it.",
+  schema: Type.String(),
+  example: "main-0a1b2c3d.js",
+});
 
 class Page {
   #assets: Promise<ReadonlyMap<string, Asset>> | undefined;

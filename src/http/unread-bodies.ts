@@ -1,6 +1,6 @@
 import type { Clock } from "../system/clock.ts";
 import { AppError } from "../errors.ts";
-import { clientShare } from "./places.ts";
+import { clientShare } from "./permits.ts";
 
 /** A body of 64 KiB needs 52 kbit/s. */
 export const BODY_WAIT_MS_MAX = 10_000;
@@ -13,7 +13,7 @@ interface Unread {
 }
 
 /**
- * Bodies that are not there yet. They take no place among the requests in flight, since nothing is done for them; they have a bound of
+ * Bodies that are not there yet. They do not count among the requests in flight, since nothing is done for them; they have a bound of
  * their own, and one per client. A new one beyond it displaces the oldest of the client that has the most, so that a body which comes at once
  * is read however many slow ones there are.
  *

@@ -5,22 +5,19 @@ import { Ajv, type AnySchema } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { asyncApiDocument } from "../../src/api/asyncapi.ts";
-import type { ServiceApi } from "../../src/api/openapi.ts";
-import { requestHeaders } from "../../src/api/headers.ts";
 import { documented } from "../../src/api/json-schema.ts";
-import { apiRoutes } from "../../src/api/routes.ts";
-import { cartApi } from "../../src/services/cart/endpoints/operations.ts";
 import { errorCatalogue } from "../../src/errors.ts";
+import type { Endpoint } from "../../src/http/endpoint/endpoint.ts";
 import { HttpRequest } from "../../src/http/http-request.ts";
-import { orderServiceApi } from "../../src/services/orders/operations.ts";
 import { type OpenApi, type Schema, schemaCheck } from "../support/api-document.ts";
+import { serviceEndpoints, TOPICS } from "../support/service-endpoints.ts";
 
-const topics = { orders_topic: "orders.events", dead_letter_topic: "orders.events.dlq" };
+const { cart, orders } = serviceEndpoints();
 
-const served = async (api: ServiceApi, path: string): Promise<Response> => {
-  const route = apiRoutes(api, topics).find((one) => one.path === path);
-  if (!route) throw new Error(`There is no route ${path}.`);
-  return route.handle(HttpRequest.of(new Request(`http://127.0.0.1${path}`)));
+const served = async (endpoints: readonly Endpoint[], path: string): Promise<Response> => {
+  const found = endpoints.find((one) => one.path === path);
+  if (!found) throw new Error(`There is no endpoint ${path}.`);
+  return found.handle(HttpRequest.of(new Request(`http://127.0.0.1${path}`)));
 };
 
 const openApi = new Validator();
@@ -40,12 +37,12 @@ async function openApiComplaints(document: OpenApi): Promise<string[]> {
 const asyncApiComplaints = (document: object): string[] =>
   isAsyncApi(document) ? [] : (isAsyncApi.errors ?? []).map((e) => `${e.instancePath} ${e.message}`);
 
-const documentOf = async (api: ServiceApi) => (await (await served(api, "/openapi.json")).json()) as OpenApi;
+const documentOf = async (endpoints: readonly Endpoint[]) => (await (await served(endpoints, "/openapi.json")).json()) as OpenApi;
 
 describe.each([
-  ["cart", cartApi, await documentOf(cartApi)],
-  ["order", orderServiceApi, await documentOf(orderServiceApi)],
-] as const)("the %s service's OpenAPI document", (_, api, document) => {
+  ["cart", "Cart service", cart, await documentOf(cart)],
+  ["order", "Order service", orders, await documentOf(orders)],
+] as const)("the %s service's OpenAPI document", (_, title, endpoints, document) => {
   const operations = Object.values(document.paths).flatMap((path) => Object.values(path));
 
   test("is OpenAPI 3.1", async () => {
@@ -76,14 +73,14 @@ describe.each([
     ]);
     const headers = operations.flatMap(({ responses }) => Object.values(responses).flatMap((one) => Object.values(one.headers)));
     values.push(...headers.map(({ schema, example }) => ({ schema, value: example })));
-    const parameters = [...api.operations.flatMap(({ parameters: all = [] }) => all), ...Object.values(requestHeaders)];
+    const parameters = endpoints.flatMap((endpoint) => endpoint.parameters);
     values.push(...parameters.map(({ schema, example }) => ({ schema: documented(schema, {}), value: example })));
     expect(values.length).toBeGreaterThan(50);
     for (const { schema, value } of values)
       expect({ value, complaints: validates(schema, value) }).toEqual({ value, complaints: [] });
   });
 
-  test("has nothing filled in for whoever tries a route out, but what must be given: an optional parameter's example is in words", () => {
+  test("has nothing filled in for whoever tries an endpoint out, but what must be given: an optional parameter's example is in words", () => {
     const parameters = operations.flatMap((operation) => operation.parameters ?? []);
     const optional = parameters.filter(({ required }) => !required);
     expect(optional.length).toBeGreaterThan(2);
@@ -96,20 +93,20 @@ describe.each([
   });
 
   test("is browsed on a page that asks nothing off the machine", async () => {
-    const page = await served(api, "/docs");
+    const page = await served(endpoints, "/docs");
     const html = await page.text();
-    expect(html).toContain(`<title>${api.title}</title>`);
+    expect(html).toContain(`<title>${title}</title>`);
     expect(html).not.toMatch(/https?:|\/\/[a-z]/);
     expect(html).toContain('"validatorUrl":"none"');
     expect(page.headers.get("content-security-policy")).toStartWith("default-src 'none'; script-src 'self'");
     // Relative, so that it leads to the page below a proxy's prefix, too.
-    const redirect = await served(api, "/docs/");
+    const redirect = await served(endpoints, "/docs/");
     expect([redirect.status, redirect.headers.get("location")]).toEqual([308, "../docs"]);
   });
 });
 
 test("every error of the catalogue that reaches a client is in a document", async () => {
-  const documents = await Promise.all([documentOf(cartApi), documentOf(orderServiceApi)]);
+  const documents = await Promise.all([documentOf(cart), documentOf(orders)]);
   const inDocuments = new Set(documents.flatMap(({ components }) => Object.keys(components.schemas)));
   // One with status 500 is answered as INTERNAL.
   const answered = Object.entries(errorCatalogue).filter(([code, { status }]) => status !== 500 || code === "INTERNAL");
@@ -118,7 +115,7 @@ test("every error of the catalogue that reaches a client is in a document", asyn
 });
 
 describe("the AsyncAPI document", () => {
-  const document = asyncApiDocument(topics);
+  const document = asyncApiDocument(TOPICS);
 
   test("is AsyncAPI 3", () => {
     expect(asyncApiComplaints(document)).toEqual([]);
@@ -133,7 +130,7 @@ describe("the AsyncAPI document", () => {
 
   test("is the same on both services, and names the topics as they are set", async () => {
     const [ofCart, ofOrders] = await Promise.all(
-      [cartApi, orderServiceApi].map(async (api) => (await served(api, "/asyncapi.json")).json()),
+      [cart, orders].map(async (endpoints) => (await served(endpoints, "/asyncapi.json")).json()),
     );
     expect(ofCart).toEqual(ofOrders);
     expect(ofCart).toEqual(document);

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { systemClock } from "../../src/system/clock.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
-import { pageRoutes } from "../../src/http/page.ts";
+import { pageEndpoints } from "../../src/http/page.ts";
 import { serve } from "../../src/http/serve.ts";
 import { httpApp } from "../../src/http/app.ts";
 import type { DeadLetterTally } from "../../src/services/orders/dead-letters/dead-letter-tally.ts";
 import { Live } from "../../src/services/orders/live/live.ts";
+import { liveFigures } from "../../src/services/orders/live/live-endpoint.ts";
 import { LiveSampler } from "../../src/services/orders/live/live-sampler.ts";
 import type { OrderPartitions } from "../../src/services/orders/query/queries.ts";
 import type { TopicWarning } from "../../src/runtime/held-partitions.ts";
@@ -62,7 +63,7 @@ browserSuite("the page's head", (open) => {
   const inFlight = new InFlight(10);
   const entry = join(import.meta.dir, "../../src/services/orders/page/index.html");
   const service = serve(
-    httpApp([...live.routes, ...pageRoutes(entry)], inFlight, createLogger({ level: "silent", format: "json" }), {
+    httpApp([liveFigures(live), ...pageEndpoints(entry)], inFlight, createLogger({ level: "silent", format: "json" }), {
       clock: systemClock,
     }),
     { host: "127.0.0.1", port: 0, portSetting: "ORDER_PORT", shutdown_wait_ms_max: 1_000, inFlight, clock: systemClock },

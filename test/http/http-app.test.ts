@@ -2,29 +2,28 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { systemClock } from "../../src/system/clock.ts";
 import { AppError, isAppError } from "../../src/errors.ts";
-import { healthRoutes } from "../../src/http/health.ts";
+import { liveEndpoint, readyEndpoint } from "../../src/api/health-endpoints.ts";
+import type { Endpoint } from "../../src/http/endpoint/endpoint.ts";
+import type { Readiness } from "../../src/http/health.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { serve } from "../../src/http/serve.ts";
-import { type Route, httpApp } from "../../src/http/app.ts";
+import { httpApp } from "../../src/http/app.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
+import { echoEndpoint, testEndpoint } from "../support/test-endpoint.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const BODY_BYTES_MAX = 65_536;
 const logger = createLogger({ level: "silent", format: "json" });
 
-const start = (routes: readonly Route[], { port = 0, shutdown_wait_ms_max = 2_000 } = {}) => {
+const start = (endpoints: readonly Endpoint[], { port = 0, shutdown_wait_ms_max = 2_000 } = {}) => {
   const inFlight = new InFlight(100);
-  const app = httpApp(routes, inFlight, logger, { clock: systemClock });
+  const app = httpApp(endpoints, inFlight, logger, { clock: systemClock });
   return serve(app, { host: "127.0.0.1", port, portSetting: "CART_PORT", shutdown_wait_ms_max, inFlight, clock: systemClock });
 };
 
-const echo: Route = {
-  method: "POST",
-  path: "/echo",
-  handle: ({ body }) => Response.json(body),
-  body_bytes_max: BODY_BYTES_MAX,
-};
-const service = start([echo, ...healthRoutes("in memory", () => ({ status: "ready", partitions: [] }))]);
+const echo = echoEndpoint(BODY_BYTES_MAX);
+const health = (): Readiness => ({ status: "ready", partitions: [] });
+const service = start([echo, liveEndpoint(health), readyEndpoint("in memory", health)]);
 afterAll(() => service.stop());
 
 const post = (
@@ -208,7 +207,7 @@ describe("HEAD", () => {
     },
     "/endless": () => new Response(endless(), { headers: { "content-type": "text/plain" } }),
   };
-  const head = start(Object.entries(answers).map(([path, handle]) => ({ method: "GET", path, handle })));
+  const head = start(Object.entries(answers).map(([path, handle]) => testEndpoint("GET", path, handle)));
   afterAll(() => head.stop());
 
   const one = async (method: string, path: string) => {
@@ -251,20 +250,20 @@ describe("HEAD", () => {
 });
 
 describe("stopping", () => {
-  /** A route that is under way once `begun` resolves. */
-  const slow = (wait_ms: number): { route: Route; begun: Promise<void> } => {
+  /** An endpoint that is under way once `begun` resolves. */
+  const slow = (wait_ms: number): { slowly: Endpoint; begun: Promise<void> } => {
     const { promise, resolve } = Promise.withResolvers<void>();
     const handle = () => {
       resolve();
       return Bun.sleep(wait_ms).then(() => new Response("done"));
     };
-    return { route: { method: "GET", path: "/slow", handle }, begun: promise };
+    return { slowly: testEndpoint("GET", "/slow", handle), begun: promise };
   };
   const get = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
 
   test("finishes what is in flight, closes idle connections and refuses new ones", async () => {
-    const { route, begun } = slow(200);
-    const stopping = start([route]);
+    const { slowly, begun } = slow(200);
+    const stopping = start([slowly]);
     const idle = exchange(stopping.port, ["GET /x HTTP/1.1\r\nHost: x\r\n\r\n"]);
     const busy = exchange(stopping.port, [get]);
     await begun;
@@ -277,8 +276,8 @@ describe("stopping", () => {
   });
 
   test("cuts off what takes longer than the bound, and says how many", async () => {
-    const { route, begun } = slow(5_000);
-    const stopping = start([route], { shutdown_wait_ms_max: 100 });
+    const { slowly, begun } = slow(5_000);
+    const stopping = start([slowly], { shutdown_wait_ms_max: 100 });
     const busy = exchange(stopping.port, [get]);
     await begun;
     const started = performance.now();

@@ -1,16 +1,20 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
+import { Type } from "@sinclair/typebox";
 import { type Clock, systemClock } from "../../src/system/clock.ts";
 import { isAppError } from "../../src/errors.ts";
+import { endpoint } from "../../src/http/endpoint/endpoint.ts";
+import { pathParameter } from "../../src/http/endpoint/parameter.ts";
 import { parseTracestate } from "../../src/http/headers.ts";
 import { hostName, ServedHosts } from "../../src/http/hosts.ts";
 import { clientOf, HttpRequest } from "../../src/http/http-request.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
-import { clientShare, Places } from "../../src/http/places.ts";
+import { clientShare, Permits } from "../../src/http/permits.ts";
 import { type HttpServer, serve } from "../../src/http/serve.ts";
-import { type Route, httpApp } from "../../src/http/app.ts";
+import { httpApp } from "../../src/http/app.ts";
 import { BODY_WAIT_MS_MAX, UnreadBodies } from "../../src/http/unread-bodies.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
+import { echoEndpoint, testEndpoint } from "../support/test-endpoint.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const logged: string[] = [];
@@ -19,16 +23,22 @@ const services: HttpServer[] = [];
 afterAll(async () => void (await Promise.all(services.map((service) => service.stop()))));
 afterEach(() => expect(logged).toEqual([]));
 
-const routes: Route[] = [
-  { method: "POST", path: "/echo", handle: ({ body }) => Response.json(body), body_bytes_max: 1_000 },
-  { method: "GET", path: "/things/:id/parts", handle: (request) => Response.json(request.segments) },
-  { method: "GET", path: "/things/all/parts", handle: (request) => Response.json(["all", request.parameter("a")]) },
-  { method: "GET", path: "/who", handle: ({ client }) => Response.json(client) },
+const endpoints = [
+  echoEndpoint(1_000),
+  endpoint({
+    method: "GET",
+    path: "/things/:id/parts",
+    undocumented: "It is a test's.",
+    parameters: [pathParameter("id", { description: "", schema: Type.String(), example: "a" })],
+    handle: ({ segments }, { id }) => Response.json(segments.map((segment) => (segment === id ? id : segment))),
+  }),
+  testEndpoint("GET", "/things/all/parts", (request) => Response.json(["all", request.query("a")])),
+  testEndpoint("GET", "/who", ({ client }) => Response.json(client)),
 ];
 
 function start({ host = "127.0.0.1", allowed_hosts = [] as string[], requests_max = 8, clock = systemClock } = {}) {
   const inFlight = new InFlight(requests_max);
-  const app = httpApp(routes, inFlight, logger, { hosts: new ServedHosts(host, allowed_hosts), clock });
+  const app = httpApp(endpoints, inFlight, logger, { hosts: new ServedHosts(host, allowed_hosts), clock });
   const options = { host: "127.0.0.1", port: 0, portSetting: "CART_PORT", shutdown_wait_ms_max: 2_000 } as const;
   const service = serve(app, { ...options, inFlight, clock: systemClock });
   services.push(service);
@@ -269,21 +279,21 @@ describe("a body that is not there yet", () => {
   });
 });
 
-describe("places", () => {
-  test("are shared: one client cannot take them all, and each is freed once", () => {
-    const places = new Places(4, "listings");
-    const first = places.take("a");
-    places.take("a");
-    expect(() => places.take("a")).toThrow(/^2 listings from your address/);
-    const others = ["b", "c"].map((client) => places.take(client));
-    expect(() => places.take("d")).toThrow(/^4 listings are under way/);
+describe("permits", () => {
+  test("are shared: one client cannot hold them all, and each is released once", () => {
+    const permits = new Permits(4, "listings");
+    const first = permits.acquire("a");
+    permits.acquire("a");
+    expect(() => permits.acquire("a")).toThrow(/^2 listings from your address/);
+    const others = ["b", "c"].map((client) => permits.acquire(client));
+    expect(() => permits.acquire("d")).toThrow(/^4 listings are under way/);
     first();
     first();
-    places.take("d");
-    expect(() => places.take("e")).toThrow();
-    for (const leave of others) leave();
-    places.take("a");
-    expect(() => places.take("a")).toThrow();
+    permits.acquire("d");
+    expect(() => permits.acquire("e")).toThrow();
+    for (const release of others) release();
+    permits.acquire("a");
+    expect(() => permits.acquire("a")).toThrow();
   });
 
   test("count an IPv6 client by its network, and one behind IPv4 by its address", async () => {

@@ -1,6 +1,6 @@
 import type { LogPosition } from "../../src/log/log-position.ts";
 import type { RequestContext } from "../../src/services/cart/commands/commands.ts";
-import { parseCreateOrder } from "../../src/services/cart/endpoints/requests.ts";
+import { parseCreateOrder } from "../../src/services/cart/endpoints/create-order.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import type { Claim } from "../reference/claims.ts";
 import { asViolation, Violation } from "../reference/violation.ts";

@@ -142,7 +142,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     replace: "",
   },
   "the door takes what the fold refuses": {
-    file: "src/services/cart/endpoints/requests.ts",
+    file: "src/services/cart/endpoints/create-order.ts",
     find: "    pattern: PLAIN_NAME_PATTERN,\n",
     replace: "",
   },

@@ -1,36 +1,30 @@
-import { join } from "node:path";
 import type { Clock } from "../../system/clock.ts";
 import type { Config } from "../../config/config.ts";
-import { pageRoutes } from "../../http/page.ts";
-import type { InFlight } from "../../http/in-flight.ts";
-import type { Route } from "../../http/app.ts";
 import type { Log } from "../../log/port.ts";
 import { logName } from "../../log/log-name.ts";
 import type { OrderFigures } from "../../telemetry/status-line.ts";
 import { DeadLetterTally } from "./dead-letters/dead-letter-tally.ts";
-import { historyRoutes } from "./history/history-routes.ts";
 import { Live } from "./live/live.ts";
 import type { LiveSampler } from "./live/live-sampler.ts";
 import { LogScans } from "./query/log-scan.ts";
-import { type OrderPartitions, type PartitionOf, totalOf } from "./query/queries.ts";
-import { type CartHandle, tryRoutes } from "./page/try-routes.ts";
+import type { CartHandle } from "./page/try-endpoints.ts";
+import { type OrderPartitions, totalOf } from "./query/queries.ts";
 import { UnreadRecords } from "./query/unread-records.ts";
 
 export interface ViewingOptions {
   readonly config: Config;
   readonly log: Log;
   readonly partitions: OrderPartitions;
-  readonly partitionOf: PartitionOf;
   readonly sampler: LiveSampler;
   /** Where a cart runs in the same process. */
   readonly cart: CartHandle | undefined;
-  readonly inFlight: InFlight;
   readonly clock: Clock;
 }
 
-/** What people look at, beside the contract's queries: histories, live figures and the page that shows them. */
-export function viewing({ config, log, partitions, partitionOf, sampler, cart, inFlight, clock }: ViewingOptions): {
-  readonly routes: readonly Route[];
+/** What stands behind the endpoints that people look at: searches of the log, and live figures. */
+export function viewing({ config, log, partitions, sampler, cart, clock }: ViewingOptions): {
+  readonly scans: LogScans;
+  readonly live: Live;
   readonly unread: UnreadRecords;
   readonly orderFigures: () => OrderFigures;
   start(): void;
@@ -48,12 +42,8 @@ export function viewing({ config, log, partitions, partitionOf, sampler, cart, i
   const tally = new DeadLetterTally(new LogScans(log, clock), config.orders_topic, config.dead_letter_topic);
   const live = new Live({ partitions, sampler, tally, about, clock });
   return {
-    routes: [
-      ...historyRoutes({ ...config, partitions, partitionOf, scans, inFlight }),
-      ...live.routes,
-      ...tryRoutes(cart),
-      ...pageRoutes(join(import.meta.dir, "page", "index.html")),
-    ],
+    scans,
+    live,
     unread: new UnreadRecords(scans, config.orders_topic),
     orderFigures: () => ({ ...sampler.rates, orders: totalOf(partitions)?.orders }),
     start: () => live.start(),

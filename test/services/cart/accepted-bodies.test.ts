@@ -5,7 +5,8 @@ import type { IndexProgress } from "../../../src/services/cart/index/index-progr
 import type { OrderIndex } from "../../../src/services/cart/index/order-index.ts";
 import { OwnCreates } from "../../../src/services/cart/index/own-creates.ts";
 import type { Placement } from "../../../src/services/cart/placement/placement.ts";
-import { parseCreateOrder, parseUpdateOrder } from "../../../src/services/cart/endpoints/requests.ts";
+import { parseCreateOrder } from "../../../src/services/cart/endpoints/create-order.ts";
+import { parseUpdateOrder } from "../../../src/services/cart/endpoints/update-order.ts";
 import { systemClock } from "../../../src/system/clock.ts";
 import { isAppError } from "../../../src/errors.ts";
 import { readJson } from "../../../src/http/body.ts";

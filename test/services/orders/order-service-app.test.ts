@@ -4,8 +4,11 @@ import { systemClock } from "../../../src/system/clock.ts";
 import { AppError, type ErrorCode, errorCatalogue } from "../../../src/errors.ts";
 import { InFlight } from "../../../src/http/in-flight.ts";
 import { serve } from "../../../src/http/serve.ts";
-import { clientShare } from "../../../src/http/places.ts";
-import { LISTINGS_MAX, orderServiceApp } from "../../../src/services/orders/app.ts";
+import { clientShare } from "../../../src/http/permits.ts";
+import { orderServiceApp } from "../../../src/services/orders/app.ts";
+import type { Live } from "../../../src/services/orders/live/live.ts";
+import type { LogScans } from "../../../src/services/orders/query/log-scan.ts";
+import { LISTINGS_MAX } from "../../../src/services/orders/query/order-ids-endpoint.ts";
 import type { OrderPartitions } from "../../../src/services/orders/query/queries.ts";
 import type { OrderRow, OrdersView } from "../../../src/services/orders/state/orders-view.ts";
 import type { Order } from "../../../src/orders/order.ts";
@@ -143,6 +146,10 @@ const service = serve(
     operator_token: undefined,
     rebuild: () => undefined,
     read_wait_ms_max: 1_234,
+    // Of these nothing is asked here.
+    scans: {} as LogScans,
+    live: {} as Live,
+    cart: undefined,
     inFlight,
     host: "127.0.0.1",
     allowed_hosts: [],
@@ -394,7 +401,7 @@ describe("Log-Position", () => {
     let apply = () => {};
     const applied = new Promise<void>((resolve) => (apply = resolve));
     hold([partition(0), partition(1, [["ORD-1", order("ORD-1")]], { reached: () => applied.then(() => true) })]);
-    const own_max = clientShare(inFlight.waiting.places_max);
+    const own_max = clientShare(inFlight.waiting.permits_max);
     const waiting = Array.from({ length: own_max }, () => details("1", "1:10"));
     await waitUntil("for the waits to begin", () => inFlight.requests === own_max);
     expect((await expectProblem(await details("1", "1:10"), "OVERLOADED")).detail).toContain("Log-Position");

@@ -1,5 +1,5 @@
+import { type Endpoint, endpoint } from "../../../http/endpoint/endpoint.ts";
 import { hostName } from "../../../http/hosts.ts";
-import type { Route } from "../../../http/app.ts";
 
 const STYLE = `:root{color-scheme:light dark}body{font:15px/1.6 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem}
 h1{font-size:1.2rem}pre{overflow-x:auto;border:1px solid color-mix(in srgb,currentColor 25%,transparent);border-radius:4px;padding:.7rem 1rem}`;
@@ -23,15 +23,17 @@ const headers = {
 };
 
 /** A page at `/` for people who come here first: what this is, a request to try, and where the order service's page is by the settings. */
-export const cartPage = (order_port: number): Route => ({
-  method: "GET",
-  path: "/",
-  handle: (request) => {
-    const host = request.headers.get("host") ?? "localhost";
-    const asked = Bun.escapeHTML(`http://${host}`);
-    const page = Bun.escapeHTML(`http://${hostName(host) ?? "localhost"}:${order_port}/`);
-    return new Response(
-      `<!doctype html>
+export const cartPage = (order_port: number): Endpoint =>
+  endpoint({
+    method: "GET",
+    path: "/",
+    undocumented: "A page for people is not of the API.",
+    handle: (request) => {
+      const host = request.headers.get("host") ?? "localhost";
+      const asked = Bun.escapeHTML(`http://${host}`);
+      const page = Bun.escapeHTML(`http://${hostName(host) ?? "localhost"}:${order_port}/`);
+      return new Response(
+        `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Cart service</title><link rel="icon" href="data:,"><style>${STYLE}</style></head>
 <body><main><h1>Cart service</h1>
@@ -44,7 +46,7 @@ curl -X PUT <span class="here">${asked}</span>/update-order \\
 <p><a href="health/ready">/health/ready</a> tells whether it can take orders now, <a href="docs">/docs</a> what it takes.</p></main>
 <script>${SCRIPT}</script></body></html>
 `,
-      { headers },
-    );
-  },
-});
+        { headers },
+      );
+    },
+  });

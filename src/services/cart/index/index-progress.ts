@@ -14,7 +14,7 @@ export interface IndexProgressOptions {
 
 /** How often it is looked whether a partition can answer by now; one timer for all that wait. */
 const LOOK_WAIT_MS = 20;
-/** What hinders a partition may be over soon, as where it gets a new leader; beyond that its requests would only take others' places. */
+/** What hinders a partition may be over soon, as where it gets a new leader; beyond that its requests would only take the room of others. */
 const HINDERED_WAIT_MS_MAX = 1_000;
 /** How long to wait for the newest records of partitions that need not be read to their ends. */
 const OTHERS_WAIT_MS_MAX = 250;

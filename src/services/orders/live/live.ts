@@ -1,9 +1,7 @@
 import type { Clock } from "../../../system/clock.ts";
 import { AppError } from "../../../errors.ts";
 import { readiness } from "../../../http/health.ts";
-import { Places } from "../../../http/places.ts";
-import { STREAM_HEADERS } from "../../../http/headers.ts";
-import type { Route } from "../../../http/app.ts";
+import { Permits } from "../../../http/permits.ts";
 import type { DeadLetterTally } from "../dead-letters/dead-letter-tally.ts";
 import type { LiveAbout, LiveFigures, PartitionFigures } from "./live-figures.ts";
 import type { LiveSampler } from "./live-sampler.ts";
@@ -27,8 +25,8 @@ export interface LiveOptions {
 
 interface Client {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
-  /** Frees its place. */
-  readonly leave: () => void;
+  /** Gives its permit back. */
+  readonly release: () => void;
 }
 
 /**
@@ -42,7 +40,7 @@ interface Client {
  */
 export class Live {
   readonly #clients = new Set<Client>();
-  readonly #places = new Places(LIVE_CLIENTS_MAX, "pages with live figures");
+  readonly #permits = new Permits(LIVE_CLIENTS_MAX, "pages with live figures");
   readonly #ending = new AbortController();
 
   constructor(private readonly options: LiveOptions) {}
@@ -51,24 +49,23 @@ export class Live {
     void this.#run();
   }
 
-  readonly routes: Route[] = [{ method: "GET", path: "/live", handle: ({ client }) => this.#connect(client) }];
-
   /** Ends all streams, so that a stopping server need not wait for them. */
   close(): void {
     this.#ending.abort();
     for (const client of this.#clients) this.#end(client);
   }
 
-  #connect(address: string): Response {
+  /** The event stream of one client, by its address. Throws OVERLOADED or SHUTTING_DOWN. */
+  connect(address: string): ReadableStream<Uint8Array> {
     if (this.#ending.signal.aborted) throw new AppError("SHUTTING_DOWN", "The service is stopping; ask another instance.");
     const { about, sampler } = this.options;
     const first = [message("about", about), message("history", sampler.history()), message("figures", this.#figures())];
-    const leave = this.#places.take(address);
+    const release = this.#permits.acquire(address);
     let client: Client;
-    const stream = new ReadableStream<Uint8Array>(
+    return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          client = { controller, leave };
+          client = { controller, release };
           controller.enqueue(Buffer.from(`retry: ${RETRY_MS}\n\n${first.join("")}`));
           this.#clients.add(client);
         },
@@ -76,7 +73,6 @@ export class Live {
       },
       { highWaterMark: CLIENT_MESSAGES_MAX },
     );
-    return new Response(stream, { headers: { "content-type": "text/event-stream", ...STREAM_HEADERS } });
   }
 
   async #run(): Promise<void> {
@@ -97,7 +93,7 @@ export class Live {
 
   #forget(client: Client): void {
     this.#clients.delete(client);
-    client.leave();
+    client.release();
   }
 
   #end(client: Client, why?: Error): void {

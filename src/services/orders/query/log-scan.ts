@@ -1,6 +1,6 @@
 import type { Clock } from "../../../system/clock.ts";
 import { AppError } from "../../../errors.ts";
-import { Places } from "../../../http/places.ts";
+import { Permits } from "../../../http/permits.ts";
 import type { Batch, FetchResult, Isolation, Log, LogRecord, PartitionEnds, Reader, Watermarks } from "../../../log/port.ts";
 
 /** Of one request; what is left is read by the next, from its cursor on. */
@@ -36,7 +36,7 @@ export interface Scans {
  * ```
  */
 export class LogScans implements Scans {
-  readonly #places = new Places(SCANS_MAX + SCANS_WAITING_MAX, "searches of the log");
+  readonly #permits = new Permits(SCANS_MAX + SCANS_WAITING_MAX, "searches of the log");
   #running = 0;
   readonly #waiting: (() => void)[] = [];
   readonly #idle = new Map<string, Reader[]>();
@@ -60,11 +60,11 @@ export class LogScans implements Scans {
   }
 
   async #run<T>(asked: Asked & { readonly client: string }, body: (scan: LogScan) => Promise<T>): Promise<T> {
-    const leave = this.#places.take(asked.client);
+    const release = this.#permits.acquire(asked.client);
     try {
       return await this.#inTurn(asked, body);
     } finally {
-      leave();
+      release();
     }
   }
 

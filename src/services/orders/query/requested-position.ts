@@ -1,30 +1,26 @@
-import { AppError } from "../../../errors.ts";
-import type { HttpRequest } from "../../../http/http-request.ts";
-import type { Places } from "../../../http/places.ts";
-import { parseLogPosition } from "../../../log/log-position.ts";
+import type { LogPosition } from "../../../log/log-position.ts";
+import type { InFlight } from "../../../http/in-flight.ts";
 import { type OrderPartitions, waitForPosition } from "./queries.ts";
 
-/**
- * Waits for what the request's Log-Position names, if it has one, in one of `places`. Rejects as waitForPosition
- * does, or with LOG_POSITION_INVALID or OVERLOADED.
- */
+export interface PositionWaits {
+  readonly partitions: OrderPartitions;
+  readonly read_wait_ms_max: number;
+  readonly inFlight: InFlight;
+}
+
+/** Waits for what a request's Log-Position names, if it has one. Rejects as waitForPosition does, or with OVERLOADED. */
 export async function waitForRequested(
-  request: HttpRequest,
-  partitions: OrderPartitions,
-  wait_ms_max: number,
-  places: Places,
+  position: LogPosition | undefined,
+  client: string,
+  { partitions, read_wait_ms_max, inFlight }: PositionWaits,
 ): Promise<void> {
-  const header = request.headers.get("log-position");
-  if (header === null) return;
-  const position = parseLogPosition(header);
-  if (!position)
-    throw new AppError("LOG_POSITION_INVALID", "The Log-Position header must be <partition>:<offset>, such as 3:1712.");
+  if (position === undefined) return;
   const held = partitions.get(position.partition);
   if (held && held.nextOffset > position.offset) return;
-  const leave = places.take(request.client);
+  const release = inFlight.waiting.acquire(client);
   try {
-    await waitForPosition(partitions, position, wait_ms_max);
+    await waitForPosition(partitions, position, read_wait_ms_max);
   } finally {
-    leave();
+    release();
   }
 }

@@ -6,7 +6,8 @@ import { type HttpServer, serve } from "../../../../src/http/serve.ts";
 import { httpApp } from "../../../../src/http/app.ts";
 import type { NewRecord } from "../../../../src/log/port.ts";
 import { type DeadLetterShown, shownBytes } from "../../../../src/services/orders/dead-letters/dead-letter-listing.ts";
-import { historyRoutes } from "../../../../src/services/orders/history/history-routes.ts";
+import { deadLetters } from "../../../../src/services/orders/dead-letters/dead-letters-endpoint.ts";
+import { orderEvents } from "../../../../src/services/orders/history/order-events-endpoint.ts";
 import { AppError } from "../../../../src/errors.ts";
 import { LogScans, SCANS_MAX, SCANS_WAITING_MAX } from "../../../../src/services/orders/query/log-scan.ts";
 import { initialState } from "../../../../src/orders/fold.ts";
@@ -97,7 +98,7 @@ beforeAll(async () => {
   await rig.append({ ...poison(1, ""), value: Buffer.from([0xfe, 0x80, 1]) });
   await eventually(() => set.get(2)?.nextOffset === 1_152 && set.get(1)?.nextOffset === 4 && set.get(0)?.nextOffset === 11);
   const inFlight = new InFlight(100);
-  const routes = historyRoutes({
+  const options = {
     partitions: set,
     partitionOf: () => 0,
     scans,
@@ -105,8 +106,9 @@ beforeAll(async () => {
     dead_letter_topic: DEAD_LETTER_TOPIC,
     read_wait_ms_max: 100,
     inFlight,
-  });
-  service = serve(httpApp(routes, inFlight, createLogger({ level: "silent", format: "json" }), { clock: systemClock }), {
+  };
+  const endpoints = [orderEvents(options), deadLetters(options)];
+  service = serve(httpApp(endpoints, inFlight, createLogger({ level: "silent", format: "json" }), { clock: systemClock }), {
     host: "127.0.0.1",
     port: 0,
     portSetting: "ORDER_PORT",

@@ -2,13 +2,14 @@ import { afterEach, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { type Clock, systemClock } from "../../../../src/system/clock.ts";
 import { AppError } from "../../../../src/errors.ts";
-import { clientShare } from "../../../../src/http/places.ts";
+import { clientShare } from "../../../../src/http/permits.ts";
 import { InFlight } from "../../../../src/http/in-flight.ts";
 import { type HttpServer, serve } from "../../../../src/http/serve.ts";
 import { httpApp } from "../../../../src/http/app.ts";
 import type { LogRecord } from "../../../../src/log/port.ts";
 import type { DeadLetterTally } from "../../../../src/services/orders/dead-letters/dead-letter-tally.ts";
 import { Live, LIVE_CLIENTS_MAX } from "../../../../src/services/orders/live/live.ts";
+import { liveFigures } from "../../../../src/services/orders/live/live-endpoint.ts";
 import type { LiveFigures, LiveHistory } from "../../../../src/services/orders/live/live-figures.ts";
 import { HISTORY_ROWS, LiveSampler } from "../../../../src/services/orders/live/live-sampler.ts";
 import type { OrderPartitions } from "../../../../src/services/orders/query/queries.ts";
@@ -82,7 +83,7 @@ function start(topicName = "orders.events") {
   live.start();
   const inFlight = new InFlight(10);
   const service: HttpServer = serve(
-    httpApp(live.routes, inFlight, createLogger({ level: "silent", format: "json" }), { clock }),
+    httpApp([liveFigures(live)], inFlight, createLogger({ level: "silent", format: "json" }), { clock }),
     {
       host: "127.0.0.1",
       port: 0,

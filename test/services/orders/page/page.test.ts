@@ -4,10 +4,10 @@ import { cartPage } from "../../../../src/services/cart/endpoints/cart-page.ts";
 import { systemClock } from "../../../../src/system/clock.ts";
 import { HttpRequest, type Origin } from "../../../../src/http/http-request.ts";
 import { InFlight } from "../../../../src/http/in-flight.ts";
-import { pageRoutes } from "../../../../src/http/page.ts";
+import { pageEndpoints } from "../../../../src/http/page.ts";
 import { serve } from "../../../../src/http/serve.ts";
 import { httpApp } from "../../../../src/http/app.ts";
-import { tryRoutes } from "../../../../src/services/orders/page/try-routes.ts";
+import { tryEndpoints } from "../../../../src/services/orders/page/try-endpoints.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 
 const entry = join(import.meta.dir, "../../../../src/services/orders/page/index.html");
@@ -24,7 +24,7 @@ const cart = async (request: Request, { path = "", address }: Origin = {}) => {
 };
 const inFlight = new InFlight(10);
 const service = serve(
-  httpApp([...pageRoutes(entry), ...tryRoutes(cart)], inFlight, createLogger({ level: "silent", format: "json" }), {
+  httpApp([...pageEndpoints(entry), ...tryEndpoints(cart)], inFlight, createLogger({ level: "silent", format: "json" }), {
     clock: systemClock,
   }),
   { host: "127.0.0.1", port: 0, portSetting: "ORDER_PORT", shutdown_wait_ms_max: 1_000, inFlight, clock: systemClock },
@@ -74,7 +74,7 @@ test("the form reaches the cart in this process, and another origin's page canno
     },
   });
   expect([...preflight.headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual([]);
-  expect(tryRoutes(undefined)).toEqual([]);
+  expect(tryEndpoints(undefined)).toEqual([]);
 });
 
 test("the cart's page writes nothing of a request's address as HTML", async () => {

@@ -1,14 +1,26 @@
 import { Type } from "@sinclair/typebox";
+import { type Endpoint, endpoint } from "../http/endpoint/endpoint.ts";
+import { jsonAnswer } from "../http/endpoint/json-answer.ts";
+import type { Readiness } from "../http/health.ts";
+import type { ActorState } from "../runtime/held-partitions.ts";
 import { TOPIC_CONCERNS } from "../runtime/topics/topic-concerns.ts";
-import type { Operation } from "./openapi.ts";
+
+/** All of them, as the compiler sees to it. */
+const STATES = {
+  created: true,
+  "catching-up": true,
+  running: true,
+  suspended: true,
+  blocked: true,
+  draining: true,
+  stopped: true,
+  halted: true,
+} satisfies Record<ActorState, true>;
 
 const partition = Type.Object(
   {
     partition: Type.Integer({ minimum: 0 }),
-    state: Type.Unsafe<string>({
-      type: "string",
-      enum: ["created", "catching-up", "running", "suspended", "blocked", "draining", "stopped", "halted"],
-    }),
+    state: Type.Unsafe<ActorState>({ type: "string", enum: Object.keys(STATES) }),
     offset: Type.Integer({ minimum: 0, description: "The next to apply." }),
     end: Type.Integer({ minimum: 0, description: "The log's end, as last heard of." }),
     lag: Type.Integer({ minimum: 0, description: "Records between the two." }),
@@ -99,62 +111,65 @@ const catchingUp = {
   partitions: [{ ...partitionExample, state: "catching-up", end: 9000, lag: 7288 }],
 };
 
-export const healthOperations: readonly Operation[] = [
-  {
+/** Seconds until another look is worth it. */
+const RETRY_AFTER_S = "1";
+
+const answer = (body: object, status: 200 | 503): Response =>
+  jsonAnswer(JSON.stringify(body), status, status === 503 ? { "retry-after": RETRY_AFTER_S } : undefined);
+
+/** Whether the process answers, and what it does gets somewhere; 503 where only a restart may help. Answered under overload, too. */
+export const liveEndpoint = (health: () => Readiness): Endpoint =>
+  endpoint({
     method: "GET",
     path: "/health/live",
-    id: "live",
-    tag: "Health",
-    summary: "Whether the process answers and gets somewhere",
-    description: "503 where only a restart may help: nothing was applied for 30 s although the log has records.",
-    always: true,
-    answers: {
-      200: {
-        description: "It lives.",
-        schema: Type.Object({ status: Type.Literal("live") }, { title: "Live" }),
-        example: { status: "live" },
-        headers: ["Cache-Control"],
-      },
-      503: {
-        description: "It stands still.",
-        schema: Type.Object({ status: Type.Literal("standing-still"), standstill: Type.String() }, { title: "StandingStill" }),
-        example: {
-          status: "standing-still",
-          standstill:
-            "For 30 s or longer nothing was applied: partition 3 at offset 1500 of 1712. The connections are made anew.",
+    documentation: {
+      id: "live",
+      tag: "Health",
+      summary: "Whether the process answers and gets somewhere",
+      description: "503 where only a restart may help: nothing was applied for 30 s although the log has records.",
+      answers: {
+        200: {
+          description: "It lives.",
+          schema: Type.Object({ status: Type.Literal("live") }, { title: "Live" }),
+          example: { status: "live" },
+          headers: ["Cache-Control"],
         },
-        headers: ["Cache-Control", "Retry-After"],
+        503: {
+          description: "It stands still.",
+          schema: Type.Object({ status: Type.Literal("standing-still"), standstill: Type.String() }, { title: "StandingStill" }),
+          example: {
+            status: "standing-still",
+            standstill:
+              "For 30 s or longer nothing was applied: partition 3 at offset 1500 of 1712. The connections are made anew.",
+          },
+          headers: ["Cache-Control", "Retry-After"],
+        },
       },
     },
-  },
-  {
+    always: true,
+    handle: () => {
+      const { standstill } = health();
+      return standstill === undefined ? answer({ status: "live" }, 200) : answer({ status: "standing-still", standstill }, 503);
+    },
+  });
+
+/** Whether the service can do its work; 503 until then. Answered under overload, too. */
+export const readyEndpoint = (log_name: string, health: () => Readiness): Endpoint =>
+  endpoint({
     method: "GET",
     path: "/health/ready",
-    id: "ready",
-    tag: "Health",
-    summary: "Whether the service can do its work, and how far each partition is",
-    always: true,
-    answers: {
-      200: { description: "It can.", schema: readiness, example: ready, headers: ["Cache-Control"] },
-      503: { description: "Not yet.", schema: readiness, example: catchingUp, headers: ["Cache-Control", "Retry-After"] },
-    },
-  },
-  {
-    method: "GET",
-    path: "/metrics",
-    id: "metrics",
-    tag: "Health",
-    summary: "Numbers for Prometheus",
-    description: "deploy/grafana-dashboard.json shows them and deploy/alerts.yaml watches them.",
-    always: true,
-    answers: {
-      200: {
-        description: "Prometheus' text format.",
-        contentType: "text/plain",
-        schema: Type.String(),
-        example: 'orders_partition_lag_records{partition="3",component="order-service"} 0\n',
-        headers: ["Cache-Control"],
+    documentation: {
+      id: "ready",
+      tag: "Health",
+      summary: "Whether the service can do its work, and how far each partition is",
+      answers: {
+        200: { description: "It can.", schema: readiness, example: ready, headers: ["Cache-Control"] },
+        503: { description: "Not yet.", schema: readiness, example: catchingUp, headers: ["Cache-Control", "Retry-After"] },
       },
     },
-  },
-];
+    always: true,
+    handle: () => {
+      const { status, ...rest } = health();
+      return answer({ status, log: log_name, ...rest }, status === "ready" ? 200 : 503);
+    },
+  });

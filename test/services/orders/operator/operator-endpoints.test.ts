@@ -6,11 +6,13 @@ import { type HttpServer, serve } from "../../../../src/http/serve.ts";
 import { httpApp } from "../../../../src/http/app.ts";
 import { HttpRequest } from "../../../../src/http/http-request.ts";
 import { GUESS_WINDOW_MS, GUESSES_MAX, OperatorGuard } from "../../../../src/services/orders/operator/operator-guard.ts";
-import { operatorRoutes, ROW_PAGES_MAX } from "../../../../src/services/orders/operator/operator-routes.ts";
-import type { Change } from "../../../../src/orders/events/kinds.ts";
-import type { Status } from "../../../../src/orders/order.ts";
+import { partitionOrders, ROW_PAGES_MAX } from "../../../../src/services/orders/operator/partition-orders-endpoint.ts";
+import { partitionsHeld } from "../../../../src/services/orders/operator/partitions-endpoint.ts";
+import { rebuildPartition } from "../../../../src/services/orders/operator/rebuild-endpoint.ts";
 import type { OrderPartitions } from "../../../../src/services/orders/query/queries.ts";
 import type { OrderRow } from "../../../../src/services/orders/state/orders-view.ts";
+import type { Change } from "../../../../src/orders/events/kinds.ts";
+import type { Status } from "../../../../src/orders/order.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import { onlyView } from "../../../support/only-view.ts";
 
@@ -62,17 +64,18 @@ function service(operator_token: string | undefined = TOKEN) {
   const logged: string[] = [];
   const logger = createLogger({ level: "info", format: "json", write: (line) => logged.push(line) });
   const clock = { ...systemClock, now_ms: () => now.ms };
-  const routes = operatorRoutes({
+  const options = {
     clock,
     logger,
     partitions,
     log_name: "in memory",
     orders_topic: "orders.events",
     operator_token,
-    rebuild: (partition) => rebuilt.push(partition),
-  });
+    rebuild: (partition: number) => rebuilt.push(partition),
+  };
+  const endpoints = [partitionsHeld(options), partitionOrders(options), rebuildPartition(options)];
   const inFlight = new InFlight(100);
-  const server = serve(httpApp(routes, inFlight, logger, { clock: systemClock }), {
+  const server = serve(httpApp(endpoints, inFlight, logger, { clock: systemClock }), {
     host: "127.0.0.1",
     port: 0,
     portSetting: "ORDER_PORT",
@@ -170,18 +173,15 @@ test("a rebuild is taken with the operator's token alone, and of a partition hel
   expect((await ask("POST", "/partitions/4/rebuild", headers)).status).toBe(421);
   expect((await ask("POST", "/partitions/3/rebuild", headers)).status).toBe(202);
   expect(rebuilt).toEqual([3]);
-  const unset = operatorRoutes({
+  const unset = rebuildPartition({
     partitions: {} as OrderPartitions,
-    log_name: "in memory",
-    orders_topic: "t",
     operator_token: undefined,
     rebuild: () => undefined,
     clock: systemClock,
     logger: createLogger({ level: "silent", format: "json" }),
   });
-  expect(() =>
-    unset.find(({ method }) => method === "POST")?.handle(HttpRequest.of(new Request("http://x/partitions/3/rebuild"))),
-  ).toThrow(/OPERATOR_TOKEN set/);
+  const request = HttpRequest.of(new Request("http://x/partitions/3/rebuild"));
+  expect(() => unset.handle(request)).toThrow(/OPERATOR_TOKEN set/);
 });
 
 describe("guessing the operator's token", () => {

@@ -1,0 +1,42 @@
+import { Type } from "@sinclair/typebox";
+import { type Endpoint, endpoint } from "../http/endpoint/endpoint.ts";
+import type { Clock } from "../system/clock.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+
+/** For so long an answer is given again: it takes some milliseconds of the one thread, and whoever likes may ask. */
+const KEPT_MS = 250;
+
+/** `/metrics` in Prometheus' text format, also under overload. */
+export const metricsEndpoint = (metrics: Metrics, clock: Clock): Endpoint => {
+  const headers = { "content-type": metrics.contentType, "cache-control": "no-store" };
+  let text: Promise<string> | undefined;
+  let asked_ms = Number.NEGATIVE_INFINITY;
+  return endpoint({
+    method: "GET",
+    path: "/metrics",
+    documentation: {
+      id: "metrics",
+      tag: "Health",
+      summary: "Numbers for Prometheus",
+      description: "deploy/grafana-dashboard.json shows them and deploy/alerts.yaml watches them.",
+      answers: {
+        200: {
+          description: "Prometheus' text format.",
+          contentType: "text/plain",
+          schema: Type.String(),
+          example: 'orders_partition_lag_records{partition="3",component="order-service"} 0\n',
+          headers: ["Cache-Control"],
+        },
+      },
+    },
+    always: true,
+    handle: async () => {
+      const now_ms = clock.now_ms();
+      if (text === undefined || now_ms - asked_ms >= KEPT_MS) {
+        asked_ms = now_ms;
+        text = metrics.text();
+      }
+      return new Response(await text, { headers });
+    },
+  });
+};

@@ -1,0 +1,52 @@
+import { Type } from "@sinclair/typebox";
+import { type Endpoint, endpoint } from "../../../http/endpoint/endpoint.ts";
+import { STATUSES } from "../../../orders/order.ts";
+import type { CartCommands, UpdateStatus } from "../commands/commands.ts";
+import { checkerOf, either, normalized, oneOf, orderIdField, requireObject } from "./body-fields.ts";
+import { commandErrors, published, publishedAnswer } from "./published.ts";
+import { contextHeaders, requestContext } from "./request-context.ts";
+
+const schema = Type.Object({ order_id: orderIdField, status: oneOf(STATUSES, "Any may follow any.") });
+
+const checked = checkerOf(schema);
+
+/** Throws INVALID_FIELD with a sentence for each field that is wrong. */
+export const parseUpdateOrder = (body: unknown): UpdateStatus => {
+  const raw = requireObject(body);
+  const { order_id, status } = checked({ order_id: either(raw, "order_id", "orderId"), status: raw.status });
+  return { orderId: normalized(order_id), status };
+};
+
+/** A fingerprint's text: the same for every spelling of one request. */
+const canonical = ({ orderId, status }: UpdateStatus): string => JSON.stringify([orderId, status]);
+
+const PUBLISHED = "order status updated and published successfully";
+
+const at = { method: "PUT", path: "/update-order" } as const;
+
+export const updateOrder = (commands: CartCommands, body_bytes_max: number): Endpoint =>
+  endpoint({
+    ...at,
+    documentation: {
+      id: "updateOrder",
+      tag: "Orders",
+      summary: "Update an order's status",
+      description: "Publishes ORDER_STATUS_UPDATED in the partition where the order was created.",
+      answers: { 200: publishedAnswer("Updated", PUBLISHED) },
+      errors: ["ORDER_NOT_FOUND", ...commandErrors],
+    },
+    parameters: contextHeaders,
+    body: {
+      schema: { ...schema, title: "UpdateOrder" },
+      examples: {
+        confirm: { order_id: "ORD-123", status: "confirmed" },
+        "in camelCase": { orderId: "123", status: "shipped" },
+      },
+      body_bytes_max,
+      parse: parseUpdateOrder,
+    },
+    handle: async (request, headers, command) => {
+      const context = requestContext(request, headers, at, canonical, command);
+      return published(PUBLISHED, command.orderId, await commands.updateStatus(command, context));
+    },
+  });

@@ -1,0 +1,110 @@
+import { Type } from "@sinclair/typebox";
+import { AppError } from "../../../errors.ts";
+import { type Endpoint, endpoint } from "../../../http/endpoint/endpoint.ts";
+import { jsonAnswer } from "../../../http/endpoint/json-answer.ts";
+import { optionalQueryParameter } from "../../../http/endpoint/parameter.ts";
+import { Permits } from "../../../http/permits.ts";
+import { orderIdSchema } from "../../../orders/events/fields.ts";
+import { heldWordSchema, writeChange } from "../../../orders/events/kinds.ts";
+import { orderJson } from "../../../orders/order.ts";
+import { HELD_UPDATES_MAX } from "../../../orders/outcomes.ts";
+import type { Clock } from "../../../system/clock.ts";
+import { orderExample, orderSchema } from "../query/order-schema.ts";
+import { Turns } from "../query/order-listing.ts";
+import { limitParameter } from "../query/pages.ts";
+import type { OrderPartitions } from "../query/queries.ts";
+import { orderProjection } from "../state/order-projection.ts";
+import type { OrderRow } from "../state/orders-view.ts";
+import { heldPartition, partitionParameter } from "./held-partition.ts";
+
+export interface PartitionOrdersOptions {
+  readonly partitions: OrderPartitions;
+  readonly clock: Clock;
+}
+
+/** Rows of one answer. */
+const ROWS_DEFAULT = 200;
+const ROWS_MAX = 1_000;
+/** Pages of rows at the same time: each is read in one turn of the event loop, in which nothing else is done. */
+export const ROW_PAGES_MAX = 8;
+
+const afterParameter = optionalQueryParameter("after", {
+  description: "The last id of the page before.",
+  schema: Type.String(),
+  example: "ORD-7",
+});
+
+const rowSchema = Type.Object(
+  {
+    orderId: orderIdSchema,
+    order: Type.Union([orderSchema, Type.Null()], { description: "null while only updates of it are known." }),
+    held: Type.Array(heldWordSchema, { maxItems: HELD_UPDATES_MAX, description: "Updates that wait for the create." }),
+    eventIds: Type.Array(Type.String(), { description: "Of the events that counted; in no order." }),
+  },
+  { title: "OrderRow" },
+);
+
+/** For an operator and `bun run audit`. */
+export const partitionOrders = ({ partitions, clock }: PartitionOrdersOptions): Endpoint => {
+  const permits = new Permits(ROW_PAGES_MAX, "pages of rows");
+  const turns = new Turns(clock);
+  return endpoint({
+    method: "GET",
+    path: "/partitions/:partition/orders",
+    documentation: {
+      id: "partitionOrders",
+      tag: "Operating",
+      summary: "A partition's rows, a page at a time",
+      description: "All that the digest is of, and the offset that belongs to it.",
+      answers: {
+        200: {
+          description: "Rows, ascending by id.",
+          schema: Type.Object(
+            {
+              partition: Type.Integer({ minimum: 0 }),
+              offset: Type.Integer({ minimum: 0 }),
+              orders: Type.Array(rowSchema, { maxItems: ROWS_MAX }),
+            },
+            { title: "PartitionOrders" },
+          ),
+          example: {
+            partition: 3,
+            offset: 1712,
+            orders: [
+              { orderId: "ORD-123", order: orderExample, held: [], eventIds: ["6f8a2c1e-0000-4000-8000-000000000001"] },
+              { orderId: "ORD-124", order: null, held: ["shipped"], eventIds: ["6f8a2c1e-0000-4000-8000-000000000002"] },
+            ],
+          },
+          headers: ["Cache-Control"],
+        },
+      },
+      errors: ["NOT_FOUND", "PARTITION_ELSEWHERE", "INVALID_FIELD", "CATCHING_UP"],
+    },
+    parameters: [partitionParameter, afterParameter, limitParameter(ROWS_DEFAULT, ROWS_MAX, "Rows of the page.", 100)],
+    handle: async ({ client }, parameters) => {
+      const release = permits.acquire(client);
+      try {
+        await turns.next();
+        const held = heldPartition(partitions, parameters.partition);
+        const { after = "", limit } = parameters;
+        // Rows and offset are read in one turn, with nothing awaited between, so they belong together.
+        const { partition, nextOffset } = held;
+        const view = held.view(orderProjection);
+        if (!view) throw new AppError("CATCHING_UP", `Partition ${partition} is being opened; ask again.`, { partition });
+        let rows: readonly OrderRow[];
+        try {
+          rows = view.rowsAfter(after, limit);
+        } catch (e) {
+          throw held.failed(e);
+        }
+        return jsonAnswer(`{"partition":${partition},"offset":${nextOffset},"orders":[${rows.map(rowJson).join(",")}]}`);
+      } finally {
+        release();
+      }
+    },
+  });
+};
+
+const rowJson = ({ orderId, order, held, eventIds }: OrderRow): string =>
+  `{"orderId":${JSON.stringify(orderId)},"order":${order ? orderJson(order) : "null"}` +
+  `,"held":${JSON.stringify(held.map(writeChange))},"eventIds":${JSON.stringify(eventIds)}}`;

@@ -1,0 +1,22 @@
+import { Type } from "@sinclair/typebox";
+import { orderFields } from "../../../orders/order.ts";
+
+/** An amount in an answer. */
+export const moneySchema = (description: string) =>
+  Type.Number({ minimum: 0, description: `${description} Written with two decimals.` });
+
+/** An order as answers have it. */
+export const orderSchema = Type.Object(
+  Object.fromEntries(orderFields.map(({ member, schema }) => [member, Type.Unsafe<unknown>(schema)])),
+  { title: "Order" },
+);
+
+export const orderExample = {
+  orderId: "ORD-123",
+  customerId: "CUST-00042",
+  orderDate: "2026-11-22T21:42:39.413Z",
+  items: [{ itemId: "ITEM-001", quantity: 3, price: 50 }],
+  totalAmount: 150,
+  currency: "USD",
+  status: "confirmed",
+};
