@@ -163,7 +163,7 @@ export class Clients {
       if (!cart) throw new Error("not a cart");
       return step.do === "create"
         ? cart.commands.create(parseCreateOrder({ order_id: orderId, customer_id, items }), { ...context, traceparent })
-        : cart.commands.updateStatus({ orderId, status: step.status }, { ...context, traceparent });
+        : cart.commands.change(orderId, { type: "ORDER_STATUS_UPDATED", status: step.status }, { ...context, traceparent });
     });
     if (typeof answer !== "string") return answer;
     if (NOT_APPENDED.has(answer)) this.refused.set(traceparent, `${name} ${orderId}: ${answer}`);

@@ -187,7 +187,8 @@ export class ListCart {
   }
 
   update(orderId: string, status: "shipped" | "cancelled" | "pending", key?: string): Promise<Answer> {
-    return answer(this.commands.updateStatus({ orderId, status }, context(key, `update ${orderId} ${status}`)));
+    const change = { type: "ORDER_STATUS_UPDATED", status } as const;
+    return answer(this.commands.change(orderId, change, context(key, `update ${orderId} ${status}`)));
   }
 }
 

@@ -1,6 +1,7 @@
 import type { LogPosition } from "../../log/log-position.ts";
+import type { Change } from "../../orders/events/kinds.ts";
 import type { HeldPartitions } from "../../runtime/held-partitions.ts";
-import type { CartCommands, CreateOrder, RequestContext, UpdateStatus } from "./commands/commands.ts";
+import type { CartCommands, CreateOrder, RequestContext } from "./commands/commands.ts";
 
 /** What is restarted. */
 export interface Cart {
@@ -60,8 +61,8 @@ export class RestartingCart implements CartCommands, Cart {
     return this.#current.commands.create(command, context);
   }
 
-  updateStatus(command: UpdateStatus, context: RequestContext): Promise<LogPosition> {
-    return this.#current.commands.updateStatus(command, context);
+  change(orderId: string, change: Change, context: RequestContext): Promise<LogPosition> {
+    return this.#current.commands.change(orderId, change, context);
   }
 
   async stop(): Promise<void> {

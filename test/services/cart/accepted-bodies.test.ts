@@ -186,7 +186,7 @@ test("I3 every update that the cart takes is an event that decodes to what was a
       const command = await acceptedOrNot(async () => parseUpdateOrder(await read(bytes)));
       if (!command) return;
       accepted++;
-      await commands.updateStatus(command, {});
+      await commands.change(command.orderId, { type: "ORDER_STATUS_UPDATED", status: command.status }, {});
       expect(decodedBack(appended.at(-1))).toMatchObject({ type: "ORDER_STATUS_UPDATED", ...command });
     }),
     { numRuns: 1_000 },
@@ -215,7 +215,7 @@ test("a record has the request's trace context among its headers", async () => {
   const { appended, commands } = cart(true);
   const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
   const headersOf = async (context: { traceparent?: string; tracestate?: string }) => {
-    await commands.updateStatus({ orderId: "ORD-1", status: "new" }, context);
+    await commands.change("ORD-1", { type: "ORDER_STATUS_UPDATED", status: "new" }, context);
     return new Map((appended.at(-1)?.headers ?? []).map(([name, value]) => [name, String(value)]));
   };
   const both = await headersOf({ traceparent, tracestate: "a=1" });

@@ -1,6 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { cartApp } from "../../../src/services/cart/app.ts";
-import type { CartCommands, CreateOrder, RequestContext, UpdateStatus } from "../../../src/services/cart/commands/commands.ts";
+import type { Change } from "../../../src/orders/events/kinds.ts";
+import type { CartCommands, CreateOrder, RequestContext } from "../../../src/services/cart/commands/commands.ts";
 import { systemClock } from "../../../src/system/clock.ts";
 import { AppError, type ErrorCode, errorCatalogue } from "../../../src/errors.ts";
 import type { Readiness } from "../../../src/http/health.ts";
@@ -12,7 +13,7 @@ import { ApiDocument } from "../../support/api-document.ts";
 const BODY_BYTES_MAX = 65_536;
 const IN_FLIGHT_REQUESTS_MAX = 8;
 
-type Call = { readonly command: CreateOrder | UpdateStatus; readonly context: RequestContext };
+type Call = { readonly command: CreateOrder | ({ readonly orderId: string } & Change); readonly context: RequestContext };
 let calls: Call[] = [];
 let answer: () => Promise<{ partition: number; offset: number }>;
 let health: Readiness;
@@ -20,7 +21,7 @@ let logged: string[] = [];
 
 const commands: CartCommands = {
   create: (command, context) => (calls.push({ command, context }), answer()),
-  updateStatus: (command, context) => (calls.push({ command, context }), answer()),
+  change: (orderId, change, context) => (calls.push({ command: { orderId, ...change }, context }), answer()),
 };
 const inFlight = new InFlight(IN_FLIGHT_REQUESTS_MAX);
 const service = serve(

@@ -6,12 +6,12 @@ import type { NewRecord } from "../../../log/port.ts";
 import { EVENT_HEADERS } from "../../../log/record-headers.ts";
 import { demoCart } from "../../../orders/demo-cart.ts";
 import { encodeEvent } from "../../../orders/events/encode.ts";
-import type { OrderEvent } from "../../../orders/events/kinds.ts";
+import type { Change, OrderEvent } from "../../../orders/events/kinds.ts";
 import type { Order } from "../../../orders/order.ts";
 import { sumOfLines } from "../../../orders/money.ts";
 import type { NewUuid, Random } from "../../../system/random.ts";
 import type { SendingSpan } from "../../../telemetry/tracer.ts";
-import type { CartCommands, CreateOrder, RequestContext, UpdateStatus } from "./commands.ts";
+import type { CartCommands, CreateOrder, RequestContext } from "./commands.ts";
 import { eventHeaders } from "./event-headers.ts";
 import { eventIdOfKey, type IndexedOrder, type KeyedEvent } from "../index/index-projection.ts";
 import type { IndexProgress } from "../index/index-progress.ts";
@@ -47,7 +47,7 @@ interface Sending {
  *
  * ```
  *  create ─▶ known? 409 ─▶ place ─▶ its partition followed? ─▶ append ─▶ first create up to its own offset? ─▶ its own event: 200, another's: 409
- *  update ─▶ known? ─no─▶ its partition at the log's end ─▶ known? ─no─▶ 404
+ *  change ─▶ known? ─no─▶ its partition at the log's end ─▶ known? ─no─▶ 404
  *              └──yes────────────────────────────────────────┴──yes─▶ append where the order was created ─▶ 200
  *  under a key ─▶ an event of the key known? ─yes─▶ its answer, or another request's: 422
  *                   └──no─▶ as above ─▶ the order's first event of the key up to its own offset? ─▶ its own or the same request's: its answer, another's: 422
@@ -108,9 +108,8 @@ export class LogCartCommands implements CartCommands {
     return firstOr409(event.orderId, event.eventId, this.options.index.find(event.orderId) ?? unread(event));
   }
 
-  updateStatus(command: UpdateStatus, context: RequestContext): Promise<LogPosition> {
+  change(orderId: string, change: Change, context: RequestContext): Promise<LogPosition> {
     const { index, progress, placement } = this.options;
-    const { orderId, status } = command;
     const answerEarlier = ({ partition, offset }: LogPosition) => ({ partition, offset });
     return this.#once(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
       if (!index.find(orderId))
@@ -118,7 +117,7 @@ export class LogCartCommands implements CartCommands {
       const order = await this.#sound(orderId, deadline_ms);
       if (!order) throw new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}; create it first.`, { orderId });
       const { partition } = order;
-      const event: OrderEvent = { type: "ORDER_STATUS_UPDATED", eventId, timestamp: this.#timestamp(), orderId, status };
+      const event: OrderEvent = { ...change, eventId, timestamp: this.#timestamp(), orderId };
       if (context.idempotency) {
         const first = await this.#firstOfKey(partition, event, context, deadline_ms);
         return answerEarlier(first);

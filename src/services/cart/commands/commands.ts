@@ -1,5 +1,6 @@
 import type { LogPosition } from "../../../log/log-position.ts";
-import type { Cart, Status } from "../../../orders/order.ts";
+import type { Change } from "../../../orders/events/kinds.ts";
+import type { Cart } from "../../../orders/order.ts";
 import type { RequestSpan } from "../../../telemetry/tracer.ts";
 
 /** How many made-up items the cart is to have; customer and currency are made up too where the client does not name them. */
@@ -11,11 +12,6 @@ export interface CreateOrder {
   /** Normalised: `ORD-<digits>`. */
   readonly orderId: string;
   readonly cart: Cart | DemoCart;
-}
-
-export interface UpdateStatus {
-  readonly orderId: string;
-  readonly status: Status;
 }
 
 /** What a request brings beside its body. */
@@ -36,5 +32,6 @@ export interface RequestContext {
  */
 export interface CartCommands {
   create(command: CreateOrder, context: RequestContext): Promise<LogPosition>;
-  updateStatus(command: UpdateStatus, context: RequestContext): Promise<LogPosition>;
+  /** Publishes the event of this change, of whichever kind, where the order was created. */
+  change(orderId: string, change: Change, context: RequestContext): Promise<LogPosition>;
 }
