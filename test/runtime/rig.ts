@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "../../src/system/clock.ts";
 import { MemoryBroker, type MemoryFaults } from "../log/memory/memory-log.ts";
 import type { Log, NewRecord } from "../../src/log/port.ts";
-import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/projections.ts";
+import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/slices.ts";
 import type { AppError } from "../../src/errors.ts";
 import { findOrder, type OrderPartitions } from "../../src/services/orders/query/queries.ts";
 import { encodeEvent } from "../../src/orders/events/encode.ts";

@@ -1,7 +1,7 @@
 import { drainMicrotasks } from "bun:jsc";
 import type { Database } from "bun:sqlite";
 import type { LogRecord } from "../../src/log/port.ts";
-import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/projections.ts";
+import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/slices.ts";
 import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { foldPartition, type ReferencePartition } from "../reference/reference.ts";
 import { compareRows, Violation } from "../reference/violation.ts";

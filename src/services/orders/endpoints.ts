@@ -13,18 +13,10 @@ import { partitionOrders, type PartitionOrdersOptions } from "./operator/partiti
 import { partitionsHeld, type PartitionsOptions } from "./operator/partitions-endpoint.ts";
 import { rebuildPartition, type RebuildOptions } from "./operator/rebuild-endpoint.ts";
 import { type CartHandle, tryEndpoints } from "./page/try-endpoints.ts";
-import { orderDetails, type OrderDetailsOptions } from "./query/order-details-endpoint.ts";
-import { orderIds, type OrderIdsOptions } from "./query/order-ids-endpoint.ts";
+import { sliceEndpoints, type SliceOptions } from "./slices.ts";
 
 export interface OrderEndpointsOptions
-  extends
-    OrderDetailsOptions,
-    OrderIdsOptions,
-    PartitionsOptions,
-    PartitionOrdersOptions,
-    RebuildOptions,
-    OrderEventsOptions,
-    DeadLettersOptions {
+  extends SliceOptions, PartitionsOptions, PartitionOrdersOptions, RebuildOptions, OrderEventsOptions, DeadLettersOptions {
   readonly live: Live;
   /** Where a cart runs in the same process. */
   readonly cart: CartHandle | undefined;
@@ -36,8 +28,7 @@ export const orderEndpoints = (options: OrderEndpointsOptions): Endpoint[] => {
   const { live, cart, metrics, log_name, clock } = options;
   const health = () => readiness(options.partitions);
   return [
-    orderDetails(options),
-    orderIds(options),
+    ...sliceEndpoints(options),
     partitionsHeld(options),
     partitionOrders(options),
     rebuildPartition(options),

@@ -14,7 +14,7 @@ import type { Random } from "../../system/random.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { ApplyTracer } from "../../telemetry/tracer.ts";
-import { ORDER_SERVICE_PROJECTIONS } from "./projections.ts";
+import { ORDER_SERVICE_PROJECTIONS } from "./slices.ts";
 
 export interface OrderServiceOptions {
   readonly config: Config;
