@@ -30,7 +30,7 @@ const mayImport: Record<string, readonly string[]> = {
   "log/open-log": [...logs, ...bottom],
   runtime: [...log, ...bottom],
   config: bottom,
-  telemetry: ["config", "log", ...bottom],
+  telemetry: ["config", "log", "orders", ...bottom],
   http: ["config", "telemetry", "log", "runtime", ...bottom],
   api: ["http", "runtime", "log", "orders", ...bottom],
   "services/cart": ["api", "http", "config", "telemetry", "runtime", ...log, "orders", ...bottom],

@@ -1,5 +1,5 @@
 /** Under what the metrics count a record; their names are what dashboards rely on. */
-export const RECORD_COUNTS = ["applied", "held", "duplicate", "ignored", "dead"] as const;
+export const RECORD_COUNTS = ["applied", "duplicate", "held", "ignored", "dead"] as const;
 export type RecordCount = (typeof RECORD_COUNTS)[number];
 
 interface OutcomeFacts {

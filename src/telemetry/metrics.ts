@@ -1,5 +1,6 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import { Histogram } from "./histogram.ts";
+import { RECORD_COUNTS } from "../orders/outcomes.ts";
 import type { AppendMeter, Outcomes, PartitionMeter, RequestMeter } from "./meters.ts";
 
 /** Seconds. */
@@ -9,8 +10,6 @@ const EVENT_LOOP_BOUNDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5
 const BATCH_RECORDS_BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000];
 
 const STATES = ["created", "catching-up", "running", "suspended", "blocked", "draining", "stopped", "halted"] as const;
-/** What becomes of a record that is read. */
-const OUTCOMES = ["applied", "duplicate", "held", "ignored", "dead"] as const;
 
 interface HeldPartition {
   readonly partition: number;
@@ -107,7 +106,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
     this.#transactions.series().observe(took_s);
     if (!outcomes) return;
     const counted = this.#of(partition).outcomes;
-    for (const outcome of OUTCOMES) counted[outcome]! += outcomes[outcome] ?? 0;
+    for (const outcome of RECORD_COUNTS) counted[outcome]! += outcomes[outcome] ?? 0;
   }
 
   storeFailed(partition: number): void {
@@ -246,7 +245,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
       (counter) => {
         for (const { partition } of partitions().held()) this.#of(partition);
         for (const [partition, { outcomes }] of this.#partitions)
-          for (const outcome of OUTCOMES) counter.inc({ partition, outcome }, outcomes[outcome]);
+          for (const outcome of RECORD_COUNTS) counter.inc({ partition, outcome }, outcomes[outcome]);
       },
     );
   }
@@ -255,7 +254,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
   #of(partition: number): PartitionCounts {
     let counts = this.#partitions.get(partition);
     if (!counts) {
-      const outcomes = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0]));
+      const outcomes = Object.fromEntries(RECORD_COUNTS.map((outcome) => [outcome, 0]));
       this.#partitions.set(partition, (counts = { outcomes, storeOutages: 0, deadLettersAppended: 0, deadLettersCut: 0 }));
     }
     return counts;
