@@ -190,6 +190,7 @@ export class Appender {
         continue;
       }
       const { error } = outcome;
+      // I9: what may have been appended is told apart from what was not.
       const isUnknown = error.code === "APPEND_OUTCOME_UNKNOWN";
       if (waiting.isOverdue || isUnknown) unknown++;
       if (isUnknown || error.code === "LOG_UNAVAILABLE") queue.failure = error;

@@ -84,6 +84,7 @@ export class LogFile {
     try {
       this.db.run(`PRAGMA busy_timeout = ${OPEN_WAIT_MS_MAX}`);
       this.#useWal();
+      // I1: what is acknowledged is on the disk.
       this.db.run("PRAGMA synchronous = FULL");
       this.id = this.db.transaction(() => this.#prepareSchema()).immediate();
       this.db.run(`PRAGMA busy_timeout = ${BUSY_BLOCK_MS_MAX}`);

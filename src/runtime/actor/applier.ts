@@ -102,6 +102,7 @@ export class Applier {
     for (let letters = folded; ; letters = this.#fold(batch)) {
       if (ending.aborted) return;
       if (letters) {
+        // I6: the position moves only once the dead letters before it are appended.
         if (letters.length > 0 && !(await this.#deliver(letters))) return;
         if (this.#commit(batch)) return;
       }
@@ -131,7 +132,7 @@ export class Applier {
   #commit(batch: Batch): boolean {
     const { store, reading, hindrance, environment, ending, onDamaged, onStoreFailed, onCommitted } = this.options;
     if (ending.aborted) return true;
-    // Nothing is awaited from here to the commit: whoever owns the partition here owns it in the transaction.
+    // I2: nothing is awaited from here to the commit: whoever owns the partition here owns it in the transaction.
     if (!environment.isOwner() || reading.accepted !== batch) {
       this.#forget();
       return true;

@@ -108,6 +108,7 @@ export class PartitionStore {
     let outcomes: Outcomes | undefined;
     if (this.nextOffset === undefined) this.firstOffset ??= 0;
     const isLastOfAll = this.isLastOfAll || this.nextOffset === undefined || last !== this.last;
+    // I2: rows and position move in one transaction, or neither does.
     this.#begin.run();
     try {
       outcomes = this.projections.flush();

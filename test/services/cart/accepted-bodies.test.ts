@@ -156,7 +156,7 @@ const decodedBack = (record: NewRecord | undefined) => {
   return event;
 };
 
-test("I3 every create that the cart takes is an event that decodes to what was asked", async () => {
+test("every create that the cart takes is an event that decodes to what was asked (I1)", async () => {
   const { appended, commands } = cart(false);
   let accepted = 0;
   await fc.assert(
@@ -178,7 +178,7 @@ test("I3 every create that the cart takes is an event that decodes to what was a
   expect(accepted).toBeGreaterThan(500);
 });
 
-test("I3 every update that the cart takes is an event that decodes to what was asked", async () => {
+test("every update that the cart takes is an event that decodes to what was asked (I1)", async () => {
   const { appended, commands } = cart(true);
   let accepted = 0;
   await fc.assert(

@@ -17,6 +17,7 @@ export interface ProduceAnswer {
   readonly partitions: readonly PartitionAppended[];
 }
 
+/** I1: a broker answers once all in-sync replicas have the records. */
 const ACKS_ALL = -1;
 export const REPLICATION_WAIT_MS_MAX = 3_000;
 export const REQUEST_SLACK_MS = 1_000;

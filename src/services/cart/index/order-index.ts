@@ -82,6 +82,7 @@ export class OrderIndex {
   firstKnown(own: OwnCreate | undefined, landing: Landing): IndexedOrder | undefined {
     if (!own || !this.#leads(landing)) return undefined;
     const { partition, offset } = landing;
+    // I8: only what lies before the create, in the log, tells whether it is the first.
     if (this.knownEnd(partition) < offset || this.#ownCreatesLeft() >= OWN_CREATES_MAX) return undefined;
     this.noteOwn(landing);
     // Of the order nothing but this create was read or acknowledged since it was looked up, so it need not be looked up again.
