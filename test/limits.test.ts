@@ -20,7 +20,10 @@ import { FETCH } from "../src/runtime/read/read-loop.ts";
 import { COUNT_TRUSTED_MS_MAX } from "../src/services/cart/placement/placement.ts";
 import { PARTITION_COUNT_WAIT_MS } from "../src/services/cart/service.ts";
 
-/** Constants of different files that hold only together: whoever changes one finds here which others it must stay below. */
+/**
+ * Constants of different files that hold only together: whoever changes one finds here which others it must stay
+ * below.
+ */
 const defaults = readConfig({});
 const longestAppend = readConfig({ APPEND_WAIT_MS_MAX: "4500" });
 const STANDSTILL_MS_MIN = LOOKS_MAX * LOOK_WAIT_MS;

@@ -11,8 +11,8 @@ import type { LostHead } from "./topics/lost-heads.ts";
  *  any of them ──▶ halted   (until the process or an operator starts it anew)
  * ```
  *
- * suspended: its store cannot be opened or written now, and is tried again. blocked: dead letters cannot be appended now, and are
- * tried again. Both go on by themselves. halted: only a person can tell what is right.
+ * suspended: its store cannot be opened or written now, and is tried again. blocked: dead letters cannot be appended
+ * now, and are tried again. Both go on by themselves. halted: only a person can tell what is right.
  */
 export type ActorState = "created" | "catching-up" | "running" | "suspended" | "blocked" | "draining" | "stopped" | "halted";
 
@@ -26,23 +26,30 @@ export interface PartitionView {
   readonly endOffset: number;
   /** Why it halted: a sentence that says what to do. */
   readonly halted: string | undefined;
-  /** Why it does not go on now, though it will by itself: suspended, blocked, or the log does not give the partition. A sentence. */
+  /**
+   * Why it does not go on now, though it will by itself: suspended, blocked, or the log does not give the partition. A
+   * sentence.
+   */
   readonly hindered: string | undefined;
   /** Since when it is halted, suspended, blocked or not given by the log, on the wall clock. */
   readonly since_ms?: number | undefined;
   /**
-   * Whether everything is known that the partition held when it was last heard of. True once it has caught up, and then also while
-   * something hinders it; for one that cannot be read, from where its store ended before. False where it halted.
+   * Whether everything is known that the partition held when it was last heard of. True once it has caught up, and
+   * then also while something hinders it; for one that cannot be read, from where its store ended before. False where
+   * it halted.
    */
   readonly isComplete: boolean;
   /** What the log was heard to have seconds ago is not applied yet. */
   readonly isLagging: boolean;
   /**
-   * Why what is applied may not be what the log has: its leader changed or the topic is not known, and the last record applied was
-   * not compared yet. A sentence; nothing is to be answered from the view then.
+   * Why what is applied may not be what the log has: its leader changed or the topic is not known, and the last record
+   * applied was not compared yet. A sentence; nothing is to be answered from the view then.
    */
   readonly doubt: string | undefined;
-  /** Of the leader under which the last record applied was compared, or whose records were applied since; 0 where there are none. */
+  /**
+   * Of the leader under which the last record applied was compared, or whose records were applied since; 0 where there
+   * are none.
+   */
   readonly leaderEpoch: number;
   /** The first offset folded: greater than 0 where the log had lost what was before, and that was accepted. */
   readonly startedAt: number;
@@ -50,9 +57,14 @@ export interface PartitionView {
   readonly digest: string | undefined;
   /** Queries on that projection's committed rows; undefined while the store is not open. */
   view<View>(projection: Projection<View>): View | undefined;
-  /** Resolves with true once everything before `offset` is applied, false after `wait_ms_max` or when the actor ends. */
+  /**
+   * Resolves with true once everything before `offset` is applied, false after `wait_ms_max` or when the actor ends.
+   */
   reached(offset: number, wait_ms_max: number): Promise<boolean>;
-  /** The error to answer with when a query on `view` threw `e`: STORE_FAILED, or CATCHING_UP where the store is damaged and now rebuilt. */
+  /**
+   * The error to answer with when a query on `view` threw `e`: STORE_FAILED, or CATCHING_UP where the store is damaged
+   * and now rebuilt.
+   */
   failed(e: unknown): AppError;
 }
 
@@ -70,15 +82,18 @@ export interface HeldPartitions {
   /** How the group or the log stands, in one word for /health/ready: joining, stable, waiting, left. */
   readonly membership: string;
   /**
-   * Why the log cannot be read, a sentence: what is held may be incomplete then, whatever its state. At once where nothing was read yet,
-   * else once it has lasted.
+   * Why the log cannot be read, a sentence: what is held may be incomplete then, whatever its state. At once where
+   * nothing was read yet, else once it has lasted.
    */
   readonly readFailure: string | undefined;
   /** Since when, on the wall clock. */
   readonly readFailingSince_ms?: number | undefined;
   /** Why dead letters could not be appended, should there be any: a sentence, where that is tried. */
   readonly deadLetterFailure?: string | undefined;
-  /** What stands still although the log goes on, a sentence, once that has lasted. The process is then of no use as it is. */
+  /**
+   * What stands still although the log goes on, a sentence, once that has lasted. The process is then of no use as it
+   * is.
+   */
   readonly standstill: string | undefined;
   /** How far those have come that read a long way up to the log's end; undefined while none does. */
   readonly restore: RestoreProgress | undefined;
@@ -91,7 +106,9 @@ export interface TopicsStanding {
   readonly warnings: readonly TopicWarning[];
   /** Of each topic that was looked at, every concern that there can be. */
   readonly findings: readonly TopicFinding[];
-  /** Told now and then of which partitions the log has lost records that the state has, where that was not accepted. */
+  /**
+   * Told now and then of which partitions the log has lost records that the state has, where that was not accepted.
+   */
   noteLostHeads(heads: readonly LostHead[]): void;
 }
 

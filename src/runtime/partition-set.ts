@@ -34,7 +34,9 @@ export interface PartitionSetOptions
   readonly onRestoreProgress?: (message: string, progress: RestoreProgress | undefined) => void;
   /** How the group stands, for people. */
   readonly membership: () => string;
-  /** Why there is nothing to be read yet, where that lies before reading: the topic is not reached, the group refuses. */
+  /**
+   * Why there is nothing to be read yet, where that lies before reading: the topic is not reached, the group refuses.
+   */
   readonly obstacle?: () => Failure | undefined;
   /** Why dead letters could not be appended, should there be any. */
   readonly deadLetterFailure?: () => string | undefined;
@@ -49,8 +51,8 @@ export interface PartitionSetOptions
 }
 
 /**
- * The actors of the partitions this process holds. One loop reads for all of them (ReadLoop); another looks now and then whether they get
- * anywhere.
+ * The actors of the partitions this process holds. One loop reads for all of them (ReadLoop); another looks now and
+ * then whether they get anywhere.
  *
  * ```
  *  made ──start()──▶ reading and looking ──close()──▶ closed
@@ -176,7 +178,10 @@ export class PartitionSet implements HeldPartitions {
     if (closed) this.#closing.set(partition, closed);
   }
 
-  /** Sets the partition's store aside, and rebuilds it from the log's start; goes on with it where the log cannot rebuild it. */
+  /**
+   * Sets the partition's store aside, and rebuilds it from the log's start; goes on with it where the log cannot
+   * rebuild it.
+   */
   rebuild(partition: number, reason: string): void {
     this.#replace(partition, reason, true);
   }
@@ -241,7 +246,8 @@ export class PartitionSet implements HeldPartitions {
         onWarning(undefined, this.#standstill.reason ?? "");
         this.#readLoop.reconnect();
       } catch (e) {
-        // Where reading fails too, that is told already. Where it does not, a partition may be without a leader, which nobody else notices.
+        // Where reading fails too, that is told already. Where it does not, a partition may be without a leader, which
+        // nobody else notices.
         if (!this.#failures.records.isUnderWay) this.#failures.ends.failed(e);
       }
     }

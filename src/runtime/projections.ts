@@ -16,10 +16,10 @@ export interface StoreKind {
 const VERSION_OF_SEVERAL = 0;
 
 /**
- * As what the file of these projections is known. Of one projection it is that one's own name and version: "orders", 3. Of several the
- * name has each one's name and version, in alphabetical order ("customers@1+orders@3"), and the version is 0, which no projection has. So
- * a file of another list, or of another version of any of them, is another one's, and is set aside and rebuilt; the order of the list
- * changes nothing.
+ * As what the file of these projections is known. Of one projection it is that one's own name and version: "orders",
+ * 3. Of several the name has each one's name and version, in alphabetical order ("customers@1+orders@3"), and the
+ * version is 0, which no projection has. So a file of another list, or of another version of any of them, is another
+ * one's, and is set aside and rebuilt; the order of the list changes nothing.
  */
 export function kindOf(projections: Projections): StoreKind {
   for (const { name, version } of projections)

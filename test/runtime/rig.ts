@@ -64,7 +64,10 @@ export const poison = (partition: number, value: string): NewRecord => ({
   timestamp_ms: 1,
 });
 
-/** What a client is told who asks for the order, where all orders belong to partition `home`; see `findOrder` for `searched`. */
+/**
+ * What a client is told who asks for the order, where all orders belong to partition `home`; see `findOrder` for
+ * `searched`.
+ */
 export const answerFor = (set: OrderPartitions, orderId: string, home = 0, searched?: ReadonlySet<number>): string => {
   try {
     return findOrder(set, () => home, orderId, searched).status;

@@ -14,8 +14,8 @@ function made(projections: Projections, identity: StoreIdentity): Database {
 }
 
 /**
- * Empty databases of past runs, by what was in them. To make one and to prepare its statements anew takes 50 times as long as to empty
- * it, and was a third of a run.
+ * Empty databases of past runs, by what was in them. To make one and to prepare its statements anew takes 50 times as
+ * long as to empty it, and was a third of a run.
  */
 const emptied = new Map<string, { readonly tables: readonly string[]; readonly dbs: Database[] }>();
 
@@ -40,14 +40,17 @@ interface File {
   readonly db: Database;
 }
 
-/** Told of each transaction of a store, from before and from after it, and of which partition's file it is, where that holds one. */
+/**
+ * Told of each transaction of a store, from before and from after it, and of which partition's file it is, where that
+ * holds one.
+ */
 export type OnCommit = (side: "before" | "after", partition: number | undefined) => "disk-full" | undefined;
 
 /**
  * A process's disk: its SQLite files, in memory. It outlives the process; a test may make it forget.
  *
- * `onCommit` may throw CommitCrash once it has killed the process: nothing of it goes on then. Where it returns "disk-full" the
- * transaction fails once everything in it is written.
+ * `onCommit` may throw CommitCrash once it has killed the process: nothing of it goes on then. Where it returns
+ * "disk-full" the transaction fails once everything in it is written.
  */
 export class Disk implements State {
   #files = new Map<string, File>();

@@ -7,7 +7,10 @@ export interface DeadLetter extends DeadLetterReason {
   readonly record: LogRecord;
 }
 
-/** Appends the letters, each once, however often it is asked, for as long as it takes; rejects only when `signal` aborts. */
+/**
+ * Appends the letters, each once, however often it is asked, for as long as it takes; rejects only when `signal`
+ * aborts.
+ */
 export type DeliverDeadLetters = (
   partition: number,
   letters: readonly DeadLetter[],

@@ -26,7 +26,9 @@ export const beginsLate = (startOffset: number, path: string): AppError =>
     `The log begins at offset ${startOffset}: the records 0 to ${startOffset - 1} were removed before this store had read them, so what it would tell is incomplete. Bring them back from an archive into another topic, or start with LOG_START=accept to go on without them. A store that an earlier version made and this one set aside may have them, as ${path}.set-aside-<time>: that version still answers from it.`,
   );
 
-/** A store that is of no use, which the log cannot replace: `from` is where the log begins, as in "begins at offset 7". */
+/**
+ * A store that is of no use, which the log cannot replace: `from` is where the log begins, as in "begins at offset 7".
+ */
 export const cannotBeRebuilt = (path: string, reason: string, from: string): AppError =>
   new AppError(
     "OFFSET_OUT_OF_RANGE",

@@ -33,8 +33,8 @@ type State =
   | { readonly is: "stopped"; readonly opened?: undefined; readonly halt: Halt | undefined };
 
 /**
- * Owns one partition: its store, its position, its queries. Records go in through `accept`, in order; `apply` has them folded and
- * committed. What the log tells of its ends goes in through `hear`.
+ * Owns one partition: its store, its position, its queries. Records go in through `accept`, in order; `apply` has them
+ * folded and committed. What the log tells of its ends goes in through `hear`.
  *
  * ```
  *         open()         halt()
@@ -43,8 +43,9 @@ type State =
  *     └─ close() ──┴────────────────┴──▶ draining ──nothing is being applied any more──▶ stopped
  * ```
  *
- * While it is open, Reading tells whether it is catching up or running. What hinders it passes by itself and is no state of it: it is open
- * or created then, and Hindrance tells whether it is suspended (its store fails), blocked (its letters do) or not given by the log.
+ * While it is open, Reading tells whether it is catching up or running. What hinders it passes by itself and is no
+ * state of it: it is open or created then, and Hindrance tells whether it is suspended (its store fails), blocked (its
+ * letters do) or not given by the log.
  */
 export class PartitionActor implements PartitionView {
   #state: State = { is: "created" };
@@ -188,7 +189,10 @@ export class PartitionActor implements PartitionView {
     this.#noteProgress();
   }
 
-  /** Applies what was accepted. Returns a promise only where it must wait: for dead letters to be appended, or for a store that fails. */
+  /**
+   * Applies what was accepted. Returns a promise only where it must wait: for dead letters to be appended, or for a
+   * store that fails.
+   */
   apply(): Promise<void> | undefined {
     const batch = this.accepted;
     return batch && this.#state.opened?.applier.apply(batch);

@@ -29,9 +29,9 @@ export interface ApplierOptions {
 }
 
 /**
- * Applies the batches of an open partition: folds each in memory, has its dead letters appended, and commits rows and position in one
- * transaction. What has no letters and is committed at the first try is applied in one turn; everything else takes its time, and
- * the partition takes no records meanwhile.
+ * Applies the batches of an open partition: folds each in memory, has its dead letters appended, and commits rows and
+ * position in one transaction. What has no letters and is committed at the first try is applied in one turn;
+ * everything else takes its time, and the partition takes no records meanwhile.
  *
  * ```
  *  idle ──apply()──▶ idle            (folded and committed in this turn)
@@ -81,7 +81,10 @@ export class Applier {
     return this.options.store.nextOffset ?? 0;
   }
 
-  /** Folds the batch in memory; undefined where the partition had to be halted, or the store failed and the batch is to be folded again. */
+  /**
+   * Folds the batch in memory; undefined where the partition had to be halted, or the store failed and the batch is to
+   * be folded again.
+   */
   #fold(batch: Batch): DeadLetter[] | undefined {
     const { store, reading, environment, ending, onDamaged, onHalt, onStoreFailed } = this.options;
     if (ending.aborted || !reading.isKept(batch)) return undefined;
@@ -128,7 +131,10 @@ export class Applier {
     }
   }
 
-  /** True when there is nothing left to do for the batch: it is committed, it is another owner's now, or it is to be read again. */
+  /**
+   * True when there is nothing left to do for the batch: it is committed, it is another owner's now, or it is to be
+   * read again.
+   */
   #commit(batch: Batch): boolean {
     const { store, reading, hindrance, environment, ending, onDamaged, onStoreFailed, onCommitted } = this.options;
     if (ending.aborted) return true;

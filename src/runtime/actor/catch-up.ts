@@ -5,8 +5,8 @@ type State =
   | { readonly is: "running" };
 
 /**
- * Whether everything is applied that the partition held when its end was heard of. An end that is heard of later moves that one only
- * down: what comes meanwhile is not waited for.
+ * Whether everything is applied that the partition held when its end was heard of. An end that is heard of later moves
+ * that one only down: what comes meanwhile is not waited for.
  *
  * ```
  *  end-unknown ──hear()──▶ catching-up ──reach() with its end applied──▶ running
@@ -30,9 +30,9 @@ export class CatchUp {
   }
 
   /**
-   * What can be read ends at `stableOffset`. A leader that lacks what another one had ends before what was heard of that one; an old leader
-   * that does not know it yet tells nothing new. What an open transaction hides nobody can read, however long that takes: it is not
-   * waited for.
+   * What can be read ends at `stableOffset`. A leader that lacks what another one had ends before what was heard of
+   * that one; an old leader that does not know it yet tells nothing new. What an open transaction hides nobody can
+   * read, however long that takes: it is not waited for.
    */
   hear(stableOffset: number, nextOffset: number, isOldLeader: boolean): void {
     const state = this.#state;

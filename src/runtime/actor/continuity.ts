@@ -25,9 +25,10 @@ type State =
   | { readonly is: "verified" };
 
 /**
- * Whether what is applied is still what the log has (I7). At the opening, and after each interruption, first the log has to tell which
- * topic it has under the name (KIP-516). Then all is read again from the last record applied to the position: that record is compared
- * (KIP-320), and none may follow it, as none did when what lies there was aborted or compacted away. Nothing is applied before.
+ * Whether what is applied is still what the log has (I7). At the opening, and after each interruption, first the log
+ * has to tell which topic it has under the name (KIP-516). Then all is read again from the last record applied to the
+ * position: that record is compared (KIP-320), and none may follow it, as none did when what lies there was aborted or
+ * compacted away. Nothing is applied before.
  *
  * ```
  *  unconfirmed ──confirm()──▶ uncompared ──compare(), up to the position──▶ verified ──interrupt()──▶ unconfirmed
@@ -93,7 +94,10 @@ export class Continuity {
     return known === undefined || known === leaderEpoch;
   }
 
-  /** Compares with a batch, each read where the one before ended, the first at the last record applied. Returns what is wrong. */
+  /**
+   * Compares with a batch, each read where the one before ended, the first at the last record applied. Returns what is
+   * wrong.
+   */
   compare(applied: Applied, batch: Batch): AppError | undefined {
     const { last, nextOffset, path } = applied;
     if (last && batch.baseOffset <= last.offset && !(batch.records[0] && isSameRecord(last, batch.records[0])))

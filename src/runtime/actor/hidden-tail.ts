@@ -4,8 +4,9 @@ import type { Clock } from "../../system/clock.ts";
 export const OPEN_TRANSACTION_MS_MIN = 3_000;
 
 /**
- * What another program's open transaction hides of a partition (KIP-98): its own records, and all that was acknowledged behind the first
- * of them. Nobody can read that before it ends, so nobody waits for it; but nothing is denied that may be there.
+ * What another program's open transaction hides of a partition (KIP-98): its own records, and all that was
+ * acknowledged behind the first of them. Nobody can read that before it ends, so nobody waits for it; but nothing is
+ * denied that may be there.
  */
 export class HiddenTail {
   #tail: { readonly from: number; readonly to: number; readonly since_ms: number } | undefined;

@@ -4,17 +4,23 @@ import { Outage } from "../read/outage.ts";
 /** Dead letters that take longer block their partition, whatever the reason. */
 export const DELIVERY_MS_MAX = 2_000;
 /**
- * Once reading has failed for so long, what is held is taken for incomplete, since nobody knows how far the log has grown. A change
- * of leaders is over sooner.
+ * Once reading has failed for so long, what is held is taken for incomplete, since nobody knows how far the log has
+ * grown. A change of leaders is over sooner.
  */
 export const READ_FAILING_MS_MAX = 2_000;
 
-/** What keeps a partition from going on, though it will go on by itself: its store, its dead letters, the log. Each may, at the same time. */
+/**
+ * What keeps a partition from going on, though it will go on by itself: its store, its dead letters, the log. Each
+ * may, at the same time.
+ */
 export class Hindrance {
   readonly #store: Outage;
   readonly #letters: Outage;
   #deliveringSince_ms: number | undefined;
-  /** Since when what is read may not be what the log has; `unavailable` where the log does not give the partition, and why. */
+  /**
+   * Since when what is read may not be what the log has; `unavailable` where the log does not give the partition, and
+   * why.
+   */
   #unreadable: { readonly since_ms: number; readonly unavailable: string | undefined } | undefined;
 
   constructor(
@@ -87,7 +93,9 @@ export class Hindrance {
     this.#unreadable ??= { since_ms: this.clock.now_ms(), unavailable: undefined };
   }
 
-  /** What was read is what the log has. Returns true where that was not known for so long that the log may have grown. */
+  /**
+   * What was read is what the log has. Returns true where that was not known for so long that the log may have grown.
+   */
   readable(): boolean {
     if (this.#unreadable === undefined || this.#unreadable.unavailable !== undefined) return false;
     const lasted_ms = this.clock.now_ms() - this.#unreadable.since_ms;

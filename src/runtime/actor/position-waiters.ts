@@ -25,7 +25,10 @@ export class PositionWaiters {
     return this.#waiters.length;
   }
 
-  /** True once `reached` was told of a position of at least `offset`; false after `wait_ms_max`, at the end, or when too many wait. */
+  /**
+   * True once `reached` was told of a position of at least `offset`; false after `wait_ms_max`, at the end, or when
+   * too many wait.
+   */
   wait(offset: number, wait_ms_max: number): Promise<boolean> {
     if (this.#waiters.length >= WAITERS_MAX) return Promise.resolve(false);
     return new Promise((resolve) => {

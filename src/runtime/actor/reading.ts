@@ -34,9 +34,9 @@ export interface ReadingOptions {
 }
 
 /**
- * Where an open partition stands against the log, and what is to be read of it next. Records come in through `accept`, what the log tells
- * of its ends through `hear`. Whether the end is reached is CatchUp's, whether what was applied is still there Continuity's, and what keeps
- * it from going on Hindrance's.
+ * Where an open partition stands against the log, and what is to be read of it next. Records come in through `accept`,
+ * what the log tells of its ends through `hear`. Whether the end is reached is CatchUp's, whether what was applied is
+ * still there Continuity's, and what keeps it from going on Hindrance's.
  *
  * ```
  *  nothing accepted ──accept()──▶ a batch accepted ──applied()──▶ nothing accepted
@@ -168,8 +168,8 @@ export class Reading {
   }
 
   /**
-   * Whether the log still holds what was applied, and nothing more, by the batch that was read from there on: to be asked before anything
-   * of the batch is applied. False where the partition had to be halted.
+   * Whether the log still holds what was applied, and nothing more, by the batch that was read from there on: to be
+   * asked before anything of the batch is applied. False where the partition had to be halted.
    */
   isKept(batch: Batch): boolean {
     if (this.#continuity.isVerified) return true;
@@ -228,7 +228,10 @@ export class Reading {
       this.#goal = { offset: endOffset, heard_ms: this.options.environment.clock.now_ms() };
   }
 
-  /** A leader that has just begun may tell for a moment an end that it does not have (KIP-207). What it is asked for meanwhile is in doubt. */
+  /**
+   * A leader that has just begun may tell for a moment an end that it does not have (KIP-207). What it is asked for
+   * meanwhile is in doubt.
+   */
   #isCutForGood(ends: Watermarks): boolean {
     const now_ms = this.options.environment.clock.now_ms();
     this.#cutSince_ms ??= now_ms;
@@ -237,7 +240,10 @@ export class Reading {
     return true;
   }
 
-  /** What was read may not be what the log has: the last record applied is read and compared before anything else is applied. */
+  /**
+   * What was read may not be what the log has: the last record applied is read and compared before anything else is
+   * applied.
+   */
   #interrupt(why: string, isDoubtful: boolean): void {
     this.#continuity.interrupt(why, isDoubtful);
     this.options.hindrance.unreadable();

@@ -8,13 +8,16 @@ interface Held {
   readonly hindered: string | undefined;
 }
 
-/** Looks in a row that show a partition at the same offset, with records to read, before it counts as standing still. */
+/**
+ * Looks in a row that show a partition at the same offset, with records to read, before it counts as standing still.
+ */
 export const LOOKS_MAX = 6;
 
 /**
- * Notices partitions that make no progress although the log has records for them, whatever the reason. It counts looks and not time, so
- * that a process which itself stood still meanwhile does not take that for a standstill. A partition that is halted or hindered is not
- * looked at, as it says so itself, and what another program's open transaction hides is not there to be read (KIP-98).
+ * Notices partitions that make no progress although the log has records for them, whatever the reason. It counts looks
+ * and not time, so that a process which itself stood still meanwhile does not take that for a standstill. A partition
+ * that is halted or hindered is not looked at, as it says so itself, and what another program's open transaction hides
+ * is not there to be read (KIP-98).
  */
 export class Standstill {
   readonly #seen = new Map<number, { readonly nextOffset: number; readonly looks: number }>();

@@ -6,7 +6,10 @@ import { Outage } from "../read/outage.ts";
 const RETRY_WAIT_MS = 60_000;
 /** A broker that is choosing a coordinator answers late. */
 const ANSWER_MS_MAX = 30_000;
-/** Two, as a right to one id is none to those that each partition has. Their own are not tried: that would fence who appends now. */
+/**
+ * Two, as a right to one id is none to those that each partition has. Their own are not tried: that would fence who
+ * appends now.
+ */
 const TRIED = ["check", "check2"];
 
 export interface DeadLetterTrialOptions {
@@ -17,8 +20,9 @@ export interface DeadLetterTrialOptions {
 }
 
 /**
- * Tries whether dead letters could be appended, before there are any: a right to the transactional ids or a coordinator may be missing, and
- * that is better known at the start than with the first poison. It appends nothing: whether there is a right to write, the log is asked.
+ * Tries whether dead letters could be appended, before there are any: a right to the transactional ids or a
+ * coordinator may be missing, and that is better known at the start than with the first poison. It appends nothing:
+ * whether there is a right to write, the log is asked.
  */
 export class DeadLetterTrial {
   readonly #outage: Outage;

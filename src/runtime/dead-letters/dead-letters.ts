@@ -49,9 +49,9 @@ interface Pending {
 /**
  * Appends dead letters, each once, whatever crashes, is delivered again or rebuilt from the start.
  *
- * Letters of one partition are appended in offset order by one producer, which fences every earlier one. After opening, what is in the
- * topic is read back, as far as it may matter, and only what is not there is appended. A letter goes out before the offset behind it is
- * committed. See docs/decisions/0003-dead-letters-once.md.
+ * Letters of one partition are appended in offset order by one producer, which fences every earlier one. After
+ * opening, what is in the topic is read back, as far as it may matter, and only what is not there is appended. A
+ * letter goes out before the offset behind it is committed. See docs/decisions/0003-dead-letters-once.md.
  *
  * ```
  *  (none) ──open, read back──▶ delivering ──any failure──▶ (none), back off, again
@@ -67,7 +67,10 @@ export class DeadLetters {
     this.#size = new LetterSize(options);
   }
 
-  /** Resolves once all letters (ascending offsets) are in the topic; rejects only when `signal` aborts or the partition has another owner. */
+  /**
+   * Resolves once all letters (ascending offsets) are in the topic; rejects only when `signal` aborts or the partition
+   * has another owner.
+   */
   readonly deliver: DeliverDeadLetters = async (partition, letters, signal, onFailed) => {
     const { clock, random, isOwner } = this.options;
     const backoff = new Backoff(this.options.backoff, random);
@@ -180,8 +183,8 @@ export class DeadLetters {
   }
 
   /**
-   * A record that a replay wrote into the topic it is from is no other poison than the one that it was read from, which stands before it
-   * and has its letter.
+   * A record that a replay wrote into the topic it is from is no other poison than the one that it was read from,
+   * which stands before it and has its letter.
    */
   async #withoutReplays(partition: number, letters: readonly DeadLetter[]): Promise<readonly DeadLetter[]> {
     const { log, topic } = this.options;

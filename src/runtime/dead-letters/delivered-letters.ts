@@ -1,7 +1,10 @@
 import type { Header, LogRecord, NewRecord } from "../../log/port.ts";
 import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, UNDECODABLE_BATCH } from "../../log/record-headers.ts";
 
-/** Letters that are remembered of one partition; beyond it those that are needed last are forgotten, and read back once they are. */
+/**
+ * Letters that are remembered of one partition; beyond it those that are needed last are forgotten, and read back once
+ * they are.
+ */
 export const LETTERS_KNOWN_MAX = 100_000;
 /** Letters that name the same record, of which at most one is ours: whoever forges more is not remembered. */
 const LETTERS_OF_A_RECORD_MAX = 8;
@@ -21,7 +24,10 @@ export interface Claim {
 
 type Bytes = Uint8Array | null;
 
-/** Undefined where the letter is not of this partition. The last of equal headers counts: a redriven letter may carry older ones. */
+/**
+ * Undefined where the letter is not of this partition. The last of equal headers counts: a redriven letter may carry
+ * older ones.
+ */
 export function claimOf(letter: LogRecord, topic: string, partition: number): Claim | undefined {
   if (letter.undecodable) return undefined;
   const headers = new Map<string, Header[1]>(letter.headers());

@@ -14,8 +14,8 @@ interface Untold {
 }
 
 /**
- * Tells people that records went to the dead letters: of the first ones at once, of all that follow how many there were in a minute. A
- * topic full of poison is otherwise only seen in the numbers.
+ * Tells people that records went to the dead letters: of the first ones at once, of all that follow how many there
+ * were in a minute. A topic full of poison is otherwise only seen in the numbers.
  */
 export class LetterNews {
   readonly #toldAt_ms = new Map<number, number>();

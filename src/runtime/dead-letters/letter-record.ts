@@ -41,7 +41,10 @@ export function letterBytes(letter: NewRecord): number {
   return encodedBytes(letter) + IN_BATCH_EXTRA_BYTES + names;
 }
 
-/** The letter, made to fit into so many bytes: its value is cut first, then its key, then headers that are not the letter's own. */
+/**
+ * The letter, made to fit into so many bytes: its value is cut first, then its key, then headers that are not the
+ * letter's own.
+ */
 export function fittingLetter(letter: NewRecord, bytes_max: number): NewRecord {
   let excess = letterBytes(letter) - bytes_max;
   if (excess <= 0) return letter;

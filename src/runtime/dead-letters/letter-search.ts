@@ -17,12 +17,12 @@ export interface LetterSearchOptions {
 }
 
 /**
- * Notes in `delivered` all letters of the partition for offsets from `from` on. Letters are appended in the order of their offsets, so it
- * is read back from the end until one is found that is of an earlier record. Only a letter that carries its record's bytes counts,
- * since anybody may write into the topic (decision 3).
+ * Notes in `delivered` all letters of the partition for offsets from `from` on. Letters are appended in the order of
+ * their offsets, so it is read back from the end until one is found that is of an earlier record. Only a letter that
+ * carries its record's bytes counts, since anybody may write into the topic (decision 3).
  *
- * Letters go to partition p modulo the number of partitions there are; as that grows, letters of one partition may be in several. Those
- * written after one that is in partition p itself are all there.
+ * Letters go to partition p modulo the number of partitions there are; as that grows, letters of one partition may be
+ * in several. Those written after one that is in partition p itself are all there.
  */
 export async function searchLetters(options: LetterSearchOptions, from: number, delivered: DeliveredLetters): Promise<void> {
   const { log, deadLetterTopic, topic, partition } = options;

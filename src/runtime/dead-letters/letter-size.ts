@@ -6,8 +6,8 @@ import { LOOK_WAIT_MS } from "../topics/topic-watch.ts";
 export const APPEND_BYTES_MAX = 512 * 1024;
 
 /**
- * What the dead-letter topic takes of one batch and of one letter, as it says itself or as is learned from what it refuses. Both are
- * looked at again while letters go there, since anybody may raise or lower it.
+ * What the dead-letter topic takes of one batch and of one letter, as it says itself or as is learned from what it
+ * refuses. Both are looked at again while letters go there, since anybody may raise or lower it.
  */
 export class LetterSize {
   append_bytes_max = APPEND_BYTES_MAX;

@@ -23,14 +23,17 @@ export interface EndsInquiryOptions {
 }
 
 /**
- * Asks the log for its ends on behalf of those who have to know them, until each has heard; one question for all who want it at the time.
+ * Asks the log for its ends on behalf of those who have to know them, until each has heard; one question for all who
+ * want it at the time.
  *
  * ```
- *  idle ──ask()──▶ asking ──the log answers──▶ answering ──somebody has not heard: after a pause──▶ asking
- *   ▲                 └─ it does not: after a pause ─▶ asking   └─ all have heard ─▶ idle            any of them ──close()──▶ closed
+ *  idle ──ask()──▶ asking ──the log answers──▶ answering ──all have heard──▶ idle
+ *                   ▲  └─ it does not: after a pause ─▶ asking
+ *                   └──── somebody has not heard: after a pause ────┘        any of them ──close()──▶ closed
  * ```
  *
- * Whoever asks while it is asking has the pause left out; whoever asks again because of what it hears waits like the others.
+ * Whoever asks while it is asking has the pause left out; whoever asks again because of what it hears waits like the
+ * others.
  */
 export class EndsInquiry<Question, A extends Asker<Question>> {
   readonly #waiting = new Set<A>();

@@ -13,7 +13,10 @@ interface Held {
   readonly unreadableSince_ms: number | undefined;
 }
 
-/** What of the log fails for a process: reading at all, asking for ends, reading some of the partitions. Tells people, and health. */
+/**
+ * What of the log fails for a process: reading at all, asking for ends, reading some of the partitions. Tells people,
+ * and health.
+ */
 export class LogFailures {
   readonly records: Outage;
   readonly ends: Outage;

@@ -20,8 +20,8 @@ interface Failing {
 }
 
 /**
- * Follows something that is tried for as long as it takes: tells people when it begins to fail, with the cause, again each minute
- * while it does, and once when it works again.
+ * Follows something that is tried for as long as it takes: tells people when it begins to fail, with the cause, again
+ * each minute while it does, and once when it works again.
  *
  * ```
  *  working ──failed()──▶ failing, told again each minute ──worked()──▶ working, and told

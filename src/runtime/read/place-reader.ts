@@ -26,7 +26,9 @@ export class PlaceReader {
     this.#reader = log.reader(topic);
   }
 
-  /** Undefined where the log does not have that range any more. Rejects with LOG_UNAVAILABLE where it cannot tell now. */
+  /**
+   * Undefined where the log does not have that range any more. Rejects with LOG_UNAVAILABLE where it cannot tell now.
+   */
   async from(offset: number): Promise<Piece | undefined> {
     for (let empty = 0; empty < EMPTY_ANSWERS_MAX;) {
       const [result] = await this.#reader.fetch(new Map([[this.partition, offset]]), READ);

@@ -10,7 +10,10 @@ import type { RestoreMeter } from "./restore-meter.ts";
 
 /** How long a fetch waits for records. A partition assigned meanwhile is first read after it. */
 export const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
-/** Far from the end: larger answers make larger transactions, in which an order is read and written once for more of its events. */
+/**
+ * Far from the end: larger answers make larger transactions, in which an order is read and written once for more of
+ * its events.
+ */
 const RESTORE_FETCH = { ...FETCH, partition_bytes_max: 4 * 1024 * 1024 };
 /** How long to wait when there is nothing to read at all. */
 const IDLE_WAIT_MS = 25;
@@ -32,8 +35,8 @@ export interface ReadLoopOptions {
 }
 
 /**
- * Reads for all actors of a process. While they apply what was read, the next fetch is already under way; at most two answers are in
- * memory.
+ * Reads for all actors of a process. While they apply what was read, the next fetch is already under way; at most two
+ * answers are in memory.
  *
  * ```
  *  fetch at every actor's `wanted` ──▶ accept ──▶ apply ──▶ (gather) ──▶ fetch

@@ -14,8 +14,8 @@ const RESTORE_RECORDS_MIN = 5_000;
 const TELL_WAIT_MS = 5_000;
 
 /**
- * Measures how partitions without state, or with old state, come up to the log's end, and tells people: when it begins, every few
- * seconds, and when it is over.
+ * Measures how partitions without state, or with old state, come up to the log's end, and tells people: when it
+ * begins, every few seconds, and when it is over.
  *
  * ```
  *  (none) ──an actor far behind──▶ restoring (others may join) ──none is behind any more──▶ (none)

@@ -6,8 +6,9 @@ import { type AppliedState, appliedState, type StateOf, statePath } from "./stat
 type Where = Pick<Config, "kafka" | "data_dir" | "orders_topic">;
 
 /**
- * What was applied of the topic by any service with this data directory. A cluster that was lost comes back under another id, and so does
- * an embedded log. On brokers the embedded log is not looked at: it was tried before, and is where it was.
+ * What was applied of the topic by any service with this data directory. A cluster that was lost comes back under
+ * another id, and so does an embedded log. On brokers the embedded log is not looked at: it was tried before, and is
+ * where it was.
  */
 export const stateIn =
   ({ data_dir, orders_topic, kafka }: Where): StateOf =>
@@ -18,8 +19,8 @@ export const stateIn =
   };
 
 /**
- * Whether the state is of an embedded log that was where the one with this id is now. A data directory has one of them, while it may hold
- * state of several clusters, one after the other.
+ * Whether the state is of an embedded log that was where the one with this id is now. A data directory has one of
+ * them, while it may hold state of several clusters, one after the other.
  */
 export const isExchanged = ({ kafka }: Where, state: AppliedState, logId: string): boolean =>
   kafka === undefined && state.logId !== logId && isEmbeddedLogId(state.logId);

@@ -31,8 +31,8 @@ export const statePath = (dataDir: string, logId: string): string => join(dataDi
 export const storeName = (topic: string, partition: number): string => `${topic}.${partition}.sqlite`;
 
 /**
- * A store in the data directory that holds what was applied of the topic, by whichever role and whether or not it runs now. Nothing is
- * claimed or changed.
+ * A store in the data directory that holds what was applied of the topic, by whichever role and whether or not it runs
+ * now. Nothing is claimed or changed.
  */
 function appliedStore(dataDir: string, logId: string, topic: string): string | undefined {
   const state = statePath(dataDir, logId);
@@ -79,8 +79,9 @@ export function appliedState(
 const INSTANCES_MAX = 64;
 
 /**
- * A process's own directory for stores: `<data dir>/state/<log id>/<role>-<n>`, with the lowest `n` that no living process holds. So
- * several instances of a role can share a data directory, a restarted one finds its stores again, and another log's are left alone.
+ * A process's own directory for stores: `<data dir>/state/<log id>/<role>-<n>`, with the lowest `n` that no living
+ * process holds. So several instances of a role can share a data directory, a restarted one finds its stores again,
+ * and another log's are left alone.
  */
 export class StateDir implements State {
   private constructor(

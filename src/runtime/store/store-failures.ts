@@ -1,6 +1,9 @@
 const sqliteCode = (e: unknown): string => (e instanceof Error ? String((e as { code?: unknown }).code) : "");
 
-/** Whether it was the store that failed: a full disk, one that cannot be read, a lock that is held too long. It may work again later. */
+/**
+ * Whether it was the store that failed: a full disk, one that cannot be read, a lock that is held too long. It may
+ * work again later.
+ */
 export const isStoreFailure = (e: unknown): boolean => sqliteCode(e).startsWith("SQLITE_");
 
 /** Whether another program holds the store's lock. */

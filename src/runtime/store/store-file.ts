@@ -5,7 +5,10 @@ import { kindOf, type Projections } from "../projections.ts";
 import { type OpenFile, openSqliteFile, type StoreDatabase } from "./store-database.ts";
 import { isDamage } from "./store-failures.ts";
 
-/** What a store's rows are a function of, beside its projections: the log and the topic. Rows of anything else are not taken over. */
+/**
+ * What a store's rows are a function of, beside its projections: the log and the topic. Rows of anything else are not
+ * taken over.
+ */
 export interface StoreIdentity {
   readonly logId: string;
   readonly topic: string;
@@ -14,12 +17,15 @@ export interface StoreIdentity {
 }
 
 /**
- * How long SQLite waits for a lock that another program holds. The whole process waits with it, so a store that is locked for longer is
- * tried again later.
+ * How long SQLite waits for a lock that another program holds. The whole process waits with it, so a store that is
+ * locked for longer is tried again later.
  */
 const BUSY_WAIT_MS_MAX = 5;
 
-/** shared: other processes may look in, which costs each query two locks. exclusive: none may (measured: 6 % of a cart's time). */
+/**
+ * shared: other processes may look in, which costs each query two locks. exclusive: none may (measured: 6 % of a
+ * cart's time).
+ */
 export type Locking = "shared" | "exclusive";
 
 /** A file that is not to be used, and why; it is where it was. */
@@ -35,8 +41,9 @@ export interface OpeningOptions {
 }
 
 /**
- * Opens the database file of these projections, making it if it is missing. A file that is damaged, or that holds other projections, other
- * versions or another log's rows, is left where it is: whoever knows that the log can rebuild it moves it aside and opens again.
+ * Opens the database file of these projections, making it if it is missing. A file that is damaged, or that holds
+ * other projections, other versions or another log's rows, is left where it is: whoever knows that the log can rebuild
+ * it moves it aside and opens again.
  */
 export function openDatabase(
   path: string,
@@ -53,7 +60,10 @@ export function openDatabase(
   }
 }
 
-/** Whether the file holds what was applied of the topic; true also where it cannot be told, as while another program holds it. */
+/**
+ * Whether the file holds what was applied of the topic; true also where it cannot be told, as while another program
+ * holds it.
+ */
 export function hasApplied(path: string, topic: string): boolean {
   let db: Database | undefined;
   try {
@@ -97,7 +107,10 @@ function prepared(db: StoreDatabase, projections: Projections, identity: StoreId
   }
 }
 
-/** Makes the tables where there are none. Says what is wrong with a database that is of other projections or of another log. */
+/**
+ * Makes the tables where there are none. Says what is wrong with a database that is of other projections or of another
+ * log.
+ */
 export function prepareDatabase(db: StoreDatabase, projections: Projections, identity: StoreIdentity): string | undefined {
   const expected = { ...kindOf(projections), log_id: identity.logId, topic: identity.topic };
   db.transaction(() => {

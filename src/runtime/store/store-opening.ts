@@ -7,7 +7,9 @@ import type { Asker } from "../read/ends-inquiry.ts";
 import type { PartitionStore } from "./store.ts";
 import type { Unusable } from "./store-file.ts";
 
-/** Stores opened one after the other before heartbeats and requests have their turn; each takes about a millisecond. */
+/**
+ * Stores opened one after the other before heartbeats and requests have their turn; each takes about a millisecond.
+ */
 const OPENED_PER_TURN = 16;
 
 /** How a partition's store is found, opened and replaced. */
@@ -16,7 +18,10 @@ export interface Stores {
   readonly storePath: (partition: number) => string;
   /** Opens the store, or makes it. One that cannot be used is left as it is. */
   readonly openStore: (partition: number) => PartitionStore | Unusable;
-  /** Gives the file another name, so that the next one to be opened is new. Absent where not the set but its owner does that. */
+  /**
+   * Gives the file another name, so that the next one to be opened is new. Absent where not the set but its owner does
+   * that.
+   */
   readonly setStoreAside?: (partition: number, reason: string) => void;
 }
 
@@ -39,14 +44,15 @@ interface Condemned {
 }
 
 /**
- * Opens the stores of the partitions that are held, each for as long as it takes. A store that cannot be used is set aside only once the
- * log has told that it can rebuild it; until then it is the only one that has what the log may have lost.
+ * Opens the stores of the partitions that are held, each for as long as it takes. A store that cannot be used is set
+ * aside only once the log has told that it can rebuild it; until then it is the only one that has what the log may
+ * have lost.
  *
  * ```
  *  open ──▶ given to its actor
  *    ├─ fails ─▶ tried again, the actor is suspended meanwhile
  *    └─ unusable, or `condemn`ed ─▶ the log's start is asked ─▶ set aside, and opened anew
- *                                                          └─▶ the actor halts, or goes on with the store where that can be used
+ *                                                   └─▶ the actor halts, or goes on with a store that can be used
  * ```
  */
 export class StoreOpening {

@@ -6,8 +6,8 @@ import type { Fold, Projection } from "../projection.ts";
 import { OpenProjections, type Projections } from "../projections.ts";
 
 /**
- * The last record applied, kept so that a log that holds another one there is noticed. A batch that cannot be decoded is one, too, at its
- * last offset and without bytes.
+ * The last record applied, kept so that a log that holds another one there is noticed. A batch that cannot be decoded
+ * is one, too, at its last offset and without bytes.
  */
 export interface LastRecord {
   readonly offset: number;
@@ -22,7 +22,10 @@ export const lastRecordOf = (record: LogRecord): LastRecord => ({
   leaderEpoch: record.leaderEpoch,
 });
 
-/** Whether the log's record at the offset is the one that was applied: offset and leader epoch name it, the checksum proves it. */
+/**
+ * Whether the log's record at the offset is the one that was applied: offset and leader epoch name it, the checksum
+ * proves it.
+ */
 export const isSameRecord = (last: LastRecord, record: LogRecord): boolean =>
   lastOffsetOf(record) === last.offset &&
   (last.leaderEpoch === undefined || record.leaderEpoch === last.leaderEpoch) &&
@@ -53,7 +56,10 @@ export class PartitionStore {
   /** Everything before it is in the rows; undefined before the first commit. */
   nextOffset: number | undefined;
   last: LastRecord | undefined;
-  /** Whether `last` is the last of all that was applied: a store from before may have had batches behind it that cannot be decoded. */
+  /**
+   * Whether `last` is the last of all that was applied: a store from before may have had batches behind it that cannot
+   * be decoded.
+   */
   isLastOfAll = false;
   /** Of the topic that the rows are of; undefined until the log has told it. Kept with the next commit. */
   topicId: string | undefined;

@@ -51,7 +51,10 @@ const LETTER_BYTES_MIN = 2 * 1024 * 1024;
 /** Kafka's type of the setting. */
 const BATCH_BYTES_MAX = 2 ** 31 - 1;
 
-/** What the dead-letter topic of these orders must take: the largest record, and what a letter adds to it. 0 where that is not known. */
+/**
+ * What the dead-letter topic of these orders must take: the largest record, and what a letter adds to it. 0 where that
+ * is not known.
+ */
 export const letterBytesNeeded = (orders: TopicDescription | undefined): number => {
   const most = Number(orders?.settings["max.message.bytes"] || 0);
   return most === 0 ? 0 : Math.min(BATCH_BYTES_MAX, most + LETTER_ROOM_BYTES);
@@ -66,7 +69,10 @@ type Found = readonly [code: TopicConcern["code"], what: string, change: Change]
 type Change = Readonly<Record<string, string>> | string;
 type Check = (use: TopicUse, description: TopicDescription) => Found | undefined;
 
-/** Names are Kafka's. A setting that the log does not name is none that it has (Redpanda leaves out those that it does not use). */
+/**
+ * Names are Kafka's. A setting that the log does not name is none that it has (Redpanda leaves out those that it does
+ * not use).
+ */
 export function topicConcerns(use: TopicUse, description: TopicDescription): TopicConcern[] {
   const concerns = CHECKS.flatMap((check): TopicConcern[] => {
     const found = check(use, description);

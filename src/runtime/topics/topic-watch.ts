@@ -22,9 +22,9 @@ export interface TopicWatchOptions {
 }
 
 /**
- * Looks each minute whether the topics are set up so that they keep what they are given, since anybody may change that at any time. What
- * is not so is said, when it is found and each hour while it lasts, and kept for health, metrics and the page. It stops nothing
- * (decision 14): a look that fails leaves what the last one found.
+ * Looks each minute whether the topics are set up so that they keep what they are given, since anybody may change that
+ * at any time. What is not so is said, when it is found and each hour while it lasts, and kept for health, metrics and
+ * the page. It stops nothing (decision 14): a look that fails leaves what the last one found.
  */
 export class TopicWatch {
   /** About its settings, by topic. */

@@ -24,7 +24,10 @@ export interface TopicsOptions {
   readonly stateOf?: StateOf | undefined;
 }
 
-/** An event's bytes are those of the request that asked for it, some written longer (a price of 1 is 1.00), and what names it. */
+/**
+ * An event's bytes are those of the request that asked for it, some written longer (a price of 1 is 1.00), and what
+ * names it.
+ */
 const EVENT_BYTES_PER_BODY_BYTE = 2;
 const EVENT_HEADERS_BYTES_MAX = 16 * 1024;
 /** How often it is said that the wait lasts. */
@@ -88,8 +91,8 @@ export class Topics implements TopicsStanding {
   }
 
   /**
-   * Creates the two topics where they are missing, trying for as long as it takes. The dead letters get as many partitions as
-   * the topic has. Resolves with the log's id, undefined when `signal` aborted first.
+   * Creates the two topics where they are missing, trying for as long as it takes. The dead letters get as many
+   * partitions as the topic has. Resolves with the log's id, undefined when `signal` aborted first.
    */
   async prepare(signal: AbortSignal): Promise<string | undefined> {
     const { config, clock, random } = this.options;
@@ -130,8 +133,8 @@ export class Topics implements TopicsStanding {
   }
 
   /**
-   * Throws where the orders' topic is missing although there is state of it, or the embedded log is another one than it was: to go on
-   * would hide that its orders are lost. Resolves with whether there is state of this log.
+   * Throws where the orders' topic is missing although there is state of it, or the embedded log is another one than
+   * it was: to go on would hide that its orders are lost. Resolves with whether there is state of this log.
    */
   async #requireNotLost(): Promise<boolean> {
     const { log, config, stateOf } = this.options;
