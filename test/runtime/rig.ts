@@ -6,13 +6,13 @@ import { MemoryBroker, type MemoryFaults } from "../log/memory/memory-log.ts";
 import type { Log, NewRecord } from "../../src/log/port.ts";
 import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/slices.ts";
 import type { AppError } from "../../src/errors.ts";
-import { findOrder, type OrderPartitions } from "../../src/services/orders/query/queries.ts";
+import { findOrder } from "../../src/services/orders/query/queries.ts";
 import { encodeEvent } from "../../src/orders/events/encode.ts";
 import type { OrderEvent } from "../../src/orders/events/kinds.ts";
 import type { Status } from "../../src/orders/order.ts";
 import { DeadLetters } from "../../src/runtime/dead-letters/dead-letters.ts";
 import { PartitionSet } from "../../src/runtime/partition-set.ts";
-import type { RestoreProgress } from "../../src/runtime/held-partitions.ts";
+import type { RestoreProgress, HeldPartitions } from "../../src/runtime/held-partitions.ts";
 import { moveAside, openDatabase, type Unusable } from "../../src/runtime/store/store-file.ts";
 import { type OpenFile, openSqliteFile } from "../../src/runtime/store/store-database.ts";
 import { PartitionStore } from "../../src/runtime/store/store.ts";
@@ -68,7 +68,7 @@ export const poison = (partition: number, value: string): NewRecord => ({
  * What a client is told who asks for the order, where all orders belong to partition `home`; see `findOrder` for
  * `searched`.
  */
-export const answerFor = (set: OrderPartitions, orderId: string, home = 0, searched?: ReadonlySet<number>): string => {
+export const answerFor = (set: HeldPartitions, orderId: string, home = 0, searched?: ReadonlySet<number>): string => {
   try {
     return findOrder(set, () => home, orderId, searched).status;
   } catch (e) {

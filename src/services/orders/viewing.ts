@@ -8,13 +8,14 @@ import { Live } from "./live/live.ts";
 import type { LiveSampler } from "./live/live-sampler.ts";
 import { LogScans } from "./query/log-scan.ts";
 import type { CartHandle } from "./page/try-endpoints.ts";
-import { type OrderPartitions, totalOf } from "./query/queries.ts";
+import { totalOf } from "./query/queries.ts";
+import type { HeldPartitions } from "../../runtime/held-partitions.ts";
 import { UnreadRecords } from "./query/unread-records.ts";
 
 export interface ViewingOptions {
   readonly config: Config;
   readonly log: Log;
-  readonly partitions: OrderPartitions;
+  readonly partitions: HeldPartitions;
   readonly sampler: LiveSampler;
   /** Where a cart runs in the same process. */
   readonly cart: CartHandle | undefined;

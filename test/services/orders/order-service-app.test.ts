@@ -9,10 +9,9 @@ import { orderServiceApp } from "../../../src/services/orders/app.ts";
 import type { Live } from "../../../src/services/orders/live/live.ts";
 import type { LogScans } from "../../../src/services/orders/query/log-scan.ts";
 import { LISTINGS_MAX } from "../../../src/services/orders/query/order-ids-endpoint.ts";
-import type { OrderPartitions } from "../../../src/services/orders/query/queries.ts";
 import type { OrderRow, OrdersView } from "../../../src/services/orders/state/orders-view.ts";
 import type { Order } from "../../../src/orders/order.ts";
-import type { PartitionView } from "../../../src/runtime/held-partitions.ts";
+import type { PartitionView, HeldPartitions } from "../../../src/runtime/held-partitions.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
 import { waitUntil } from "../../support/wait-until.ts";
 import { ApiDocument } from "../../support/api-document.ts";
@@ -101,7 +100,7 @@ const order = (orderId: string, more: Partial<Order> = {}): Order => ({
   ...more,
 });
 
-type FakeSet = Mutable<Pick<OrderPartitions, "partitionCount" | "membership" | "readFailure" | "standstill" | "restore">>;
+type FakeSet = Mutable<Pick<HeldPartitions, "partitionCount" | "membership" | "readFailure" | "standstill" | "restore">>;
 
 const fake: FakeSet & { list: FakePartition[] } = {
   partitionCount: 0,
@@ -111,7 +110,7 @@ const fake: FakeSet & { list: FakePartition[] } = {
   restore: undefined,
   list: [],
 };
-const partitions: OrderPartitions = {
+const partitions: HeldPartitions = {
   get partitionCount() {
     return fake.partitionCount;
   },

@@ -1,7 +1,7 @@
 import type { Clock } from "../../../system/clock.ts";
 import type { LogRecord } from "../../../log/port.ts";
 import type { LiveHistory, ReadableLatency } from "./live-figures.ts";
-import type { OrderPartitions } from "../query/queries.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 
 /** 15 minutes at one a second. */
 export const HISTORY_ROWS = 900;
@@ -44,7 +44,7 @@ export class LiveSampler {
     for (const { timestamp_ms } of records) this.#latencies.push(Math.max(0, now_ms - Number(timestamp_ms)));
   };
 
-  sample(partitions: OrderPartitions): void {
+  sample(partitions: HeldPartitions): void {
     const now_ms = this.clock.now_ms();
     const elapsed_s = Math.max(1, now_ms - (this.#seenAt_ms ?? now_ms)) / 1_000;
     const seen = new Map<number, Seen>();

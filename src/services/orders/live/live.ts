@@ -5,7 +5,8 @@ import { Permits } from "../../../http/permits.ts";
 import type { DeadLetterTally } from "../dead-letters/dead-letter-tally.ts";
 import type { LiveAbout, LiveFigures, PartitionFigures } from "./live-figures.ts";
 import type { LiveSampler } from "./live-sampler.ts";
-import { countsOf, type OrderPartitions, totalOf } from "../query/queries.ts";
+import { countsOf, totalOf } from "../query/queries.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 
 const TICK_MS = 1_000;
 /** Pages open at the same time. */
@@ -16,7 +17,7 @@ const CLIENT_MESSAGES_MAX = 8;
 const RETRY_MS = 2_000;
 
 export interface LiveOptions {
-  readonly partitions: OrderPartitions;
+  readonly partitions: HeldPartitions;
   readonly sampler: LiveSampler;
   readonly tally: DeadLetterTally;
   readonly about: LiveAbout;

@@ -1,8 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { AppError } from "../../../errors.ts";
 import { pathParameter } from "../../../http/endpoint/parameter.ts";
-import type { PartitionView } from "../../../runtime/held-partitions.ts";
-import type { OrderPartitions } from "../query/queries.ts";
+import type { PartitionView, HeldPartitions } from "../../../runtime/held-partitions.ts";
 
 export const partitionParameter = pathParameter("partition", {
   description: "Its number.",
@@ -13,7 +12,7 @@ export const partitionParameter = pathParameter("partition", {
 });
 
 /** Throws NOT_FOUND or PARTITION_ELSEWHERE. */
-export function heldPartition(partitions: OrderPartitions, partition: number): PartitionView {
+export function heldPartition(partitions: HeldPartitions, partition: number): PartitionView {
   const found = partitions.get(partition);
   if (found) return found;
   const { partitionCount } = partitions;

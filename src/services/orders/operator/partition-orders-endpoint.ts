@@ -12,13 +12,13 @@ import type { Clock } from "../../../system/clock.ts";
 import { orderExample, orderSchema } from "../query/order-schema.ts";
 import { Turns } from "../query/order-listing.ts";
 import { limitParameter } from "../query/pages.ts";
-import type { OrderPartitions } from "../query/queries.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 import { orderProjection } from "../state/order-projection.ts";
 import type { OrderRow } from "../state/orders-view.ts";
 import { heldPartition, partitionParameter } from "./held-partition.ts";
 
 export interface PartitionOrdersOptions {
-  readonly partitions: OrderPartitions;
+  readonly partitions: HeldPartitions;
   readonly clock: Clock;
 }
 

@@ -8,10 +8,11 @@ import type { Clock } from "../../../system/clock.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
 import { mergedOrderIds } from "./merged-order-ids.ts";
 import { emptyListing, orderListing, Turns } from "./order-listing.ts";
-import { type OrderPartitions, partitionsElsewhere, requireAllTrusted, requireAssignment } from "./queries.ts";
+import { partitionsElsewhere, requireAllTrusted, requireAssignment } from "./queries.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 
 export interface OrderIdsOptions {
-  readonly partitions: OrderPartitions;
+  readonly partitions: HeldPartitions;
   /** The topic consumed here; any other has no orders. */
   readonly orders_topic: string;
   readonly clock: Clock;

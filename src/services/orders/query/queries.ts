@@ -5,9 +5,6 @@ import { endOfLog, type HeldPartitions, type PartitionView } from "../../../runt
 import { orderProjection } from "../state/order-projection.ts";
 import type { OrderCounts } from "../state/orders-view.ts";
 
-/** Those that the order service holds. */
-export type OrderPartitions = HeldPartitions;
-
 /** Of one partition, for the numbers; undefined while its store cannot be asked. */
 export const heldUpdatesOf = (held: PartitionView): number | undefined => {
   try {
@@ -26,7 +23,7 @@ export type PartitionOf = (orderId: string, partitionCount: number) => number;
  * Resolves once the record at `position` is applied here. Rejects with PARTITION_ELSEWHERE, PARTITION_HALTED, PARTITION_BLOCKED,
  * CATCHING_UP (nothing is assigned yet), or with POSITION_NOT_REACHED after `wait_ms_max`.
  */
-export const waitForPosition = async (partitions: OrderPartitions, position: LogPosition, wait_ms_max: number): Promise<void> => {
+export const waitForPosition = async (partitions: HeldPartitions, position: LogPosition, wait_ms_max: number): Promise<void> => {
   const { partition, offset } = position;
   const held = heldOrThrow(partitions, partition);
   if (held.nextOffset > offset || (held.state !== "halted" && (await held.reached(offset + 1, wait_ms_max)))) return;
@@ -43,7 +40,7 @@ export const waitForPosition = async (partitions: OrderPartitions, position: Log
   );
 };
 
-const heldOrThrow = (partitions: OrderPartitions, partition: number): PartitionView => {
+const heldOrThrow = (partitions: HeldPartitions, partition: number): PartitionView => {
   const held = partitions.get(partition);
   if (held !== undefined) return held;
   requireAssignment(partitions);
@@ -66,7 +63,7 @@ const heldOrThrow = (partitions: OrderPartitions, partition: number): PartitionV
  * LOG_UNAVAILABLE, PARTITION_BLOCKED or PARTITION_HALTED. A row in a partition that is halted or in doubt is not answered.
  */
 export const findOrder = (
-  partitions: OrderPartitions,
+  partitions: HeldPartitions,
   partitionOf: PartitionOf,
   orderId: string,
   searched: ReadonlySet<number> = NONE,
@@ -89,7 +86,7 @@ const hasUnread = ({ hindered, isLagging, nextOffset, endOffset }: PartitionView
   isLagging || (hindered !== undefined && nextOffset < endOffset);
 
 /** The held partitions but the order's own whose unread records may be of it. */
-export const unreadOf = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): PartitionView[] => {
+export const unreadOf = (partitions: HeldPartitions, partitionOf: PartitionOf, orderId: string): PartitionView[] => {
   const home = partitions.partitionCount === 0 ? undefined : partitionOf(orderId, partitions.partitionCount);
   return [...partitions.held()].filter((held) => held.partition !== home && held.isComplete && hasUnread(held));
 };
@@ -98,7 +95,7 @@ export const unreadOf = (partitions: OrderPartitions, partitionOf: PartitionOf, 
  * The held partitions that have a row of the order, the one that `findOrder` answers from first: an order of several programs, or one whose
  * updates went astray, may be in more than one. Throws as `findOrder` does where there is none.
  */
-export const partitionsOf = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): PartitionView[] => {
+export const partitionsOf = (partitions: HeldPartitions, partitionOf: PartitionOf, orderId: string): PartitionView[] => {
   const { partitionCount } = partitions;
   const home = partitionCount === 0 ? undefined : partitionOf(orderId, partitionCount);
   const found: { held: PartitionView; rank: number }[] = [];
@@ -117,7 +114,7 @@ export const partitionsOf = (partitions: OrderPartitions, partitionOf: Partition
 };
 
 const notFound = (
-  partitions: OrderPartitions,
+  partitions: HeldPartitions,
   home: number | undefined,
   orderId: string,
   searched: ReadonlySet<number> = NONE,
@@ -145,7 +142,7 @@ const notFound = (
 };
 
 /** A sentence where what the log had at first is not known here, which was accepted; else nothing. */
-const begunLate = (partitions: OrderPartitions): string => {
+const begunLate = (partitions: HeldPartitions): string => {
   const late = [...partitions.held()].filter(({ startedAt }) => startedAt > 0);
   if (late.length === 0) return "";
   const named = late.map(({ partition, startedAt }) => `partition ${partition} from offset ${startedAt} on`);
@@ -183,7 +180,7 @@ export const countsOf = (held: PartitionView): OrderCounts | undefined => {
 };
 
 /** Of the partitions held here; undefined where one of them cannot tell. */
-export const totalOf = (partitions: OrderPartitions): OrderCounts | undefined => {
+export const totalOf = (partitions: HeldPartitions): OrderCounts | undefined => {
   let orders = 0;
   let waiting = 0;
   for (const held of partitions.held()) {
@@ -196,14 +193,14 @@ export const totalOf = (partitions: OrderPartitions): OrderCounts | undefined =>
 };
 
 /** Ascending. */
-export const partitionsElsewhere = (partitions: OrderPartitions): number[] => {
+export const partitionsElsewhere = (partitions: HeldPartitions): number[] => {
   const elsewhere: number[] = [];
   for (let p = 0; p < partitions.partitionCount; p++) if (partitions.get(p) === undefined) elsewhere.push(p);
   return elsewhere;
 };
 
 /** Throws LOG_UNAVAILABLE or CATCHING_UP while it is not known which partitions are this instance's. */
-export const requireAssignment = (partitions: OrderPartitions): void => {
+export const requireAssignment = (partitions: HeldPartitions): void => {
   const { partitionCount, membership, readFailure } = partitions;
   if (partitionCount > 0 && membership === "stable") return;
   if (readFailure !== undefined)
@@ -212,7 +209,7 @@ export const requireAssignment = (partitions: OrderPartitions): void => {
   throw new AppError("CATCHING_UP", "The partitions are being assigned; ask again.", { membership });
 };
 
-const requireReadable = ({ readFailure }: OrderPartitions): void => {
+const requireReadable = ({ readFailure }: HeldPartitions): void => {
   if (readFailure !== undefined)
     throw new AppError("LOG_UNAVAILABLE", `It is not known now what the log holds beyond what was read. ${readFailure}`);
 };
@@ -221,7 +218,7 @@ const requireReadable = ({ readFailure }: OrderPartitions): void => {
  * Throws unless all is known of what is held here: LOG_UNAVAILABLE, CATCHING_UP or PARTITION_BLOCKED, or PARTITION_HALTED where only an
  * operator can help.
  */
-const requireComplete = (partitions: OrderPartitions, searched: ReadonlySet<number> = NONE): void => {
+const requireComplete = (partitions: HeldPartitions, searched: ReadonlySet<number> = NONE): void => {
   requireReadable(partitions);
   let halted: PartitionView | undefined;
   for (const held of partitions.held()) {
@@ -232,7 +229,7 @@ const requireComplete = (partitions: OrderPartitions, searched: ReadonlySet<numb
 };
 
 /** For an answer of what is in all of them. */
-export const requireAllTrusted = (partitions: OrderPartitions): void => {
+export const requireAllTrusted = (partitions: HeldPartitions): void => {
   requireComplete(partitions);
   for (const held of partitions.held()) requireTrusted(held);
 };

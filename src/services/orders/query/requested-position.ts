@@ -1,9 +1,10 @@
 import type { LogPosition } from "../../../log/log-position.ts";
 import type { InFlight } from "../../../http/in-flight.ts";
-import { type OrderPartitions, waitForPosition } from "./queries.ts";
+import { waitForPosition } from "./queries.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 
 export interface PositionWaits {
-  readonly partitions: OrderPartitions;
+  readonly partitions: HeldPartitions;
   readonly read_wait_ms_max: number;
   readonly inFlight: InFlight;
 }

@@ -9,7 +9,7 @@ import { GUESS_WINDOW_MS, GUESSES_MAX, OperatorGuard } from "../../../../src/ser
 import { partitionOrders, ROW_PAGES_MAX } from "../../../../src/services/orders/operator/partition-orders-endpoint.ts";
 import { partitionsHeld } from "../../../../src/services/orders/operator/partitions-endpoint.ts";
 import { rebuildPartition } from "../../../../src/services/orders/operator/rebuild-endpoint.ts";
-import type { OrderPartitions } from "../../../../src/services/orders/query/queries.ts";
+import type { HeldPartitions } from "../../../../src/runtime/held-partitions.ts";
 import type { OrderRow } from "../../../../src/services/orders/state/orders-view.ts";
 import type { Change } from "../../../../src/orders/events/kinds.ts";
 import type { Status } from "../../../../src/orders/order.ts";
@@ -59,7 +59,7 @@ function service(operator_token: string | undefined = TOKEN) {
     readFailure: undefined,
     held: () => [held],
     get: (partition: number) => (partition === 3 ? held : undefined),
-  } as unknown as OrderPartitions;
+  } as unknown as HeldPartitions;
   const now = { ms: 1_000 };
   const logged: string[] = [];
   const logger = createLogger({ level: "info", format: "json", write: (line) => logged.push(line) });
@@ -174,7 +174,7 @@ test("a rebuild is taken with the operator's token alone, and of a partition hel
   expect((await ask("POST", "/partitions/3/rebuild", headers)).status).toBe(202);
   expect(rebuilt).toEqual([3]);
   const unset = rebuildPartition({
-    partitions: {} as OrderPartitions,
+    partitions: {} as HeldPartitions,
     operator_token: undefined,
     rebuild: () => undefined,
     clock: systemClock,
