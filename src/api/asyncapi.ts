@@ -121,14 +121,15 @@ export function asyncApiDocument({ orders_topic, dead_letter_topic }: Topics): J
     messages: Object.fromEntries(messages.map((name) => [name, ref(`components/messages/${name}`)])),
   });
   const event = (kind: EventKind, index: number): Json => {
-    const payload = eventExample(kind, index);
+    const example = eventExample(kind, index);
+    const payload = documented(eventSchema(kind), schemas);
     return {
       summary: kind.summary,
       contentType: "application/json",
       headers: documented(eventHeadersSchema, schemas),
-      payload: documented(eventSchema(kind), schemas),
+      payload,
       bindings: { kafka: { key: documented(orderIdSchema, schemas), bindingVersion: "0.5.0" } },
-      examples: [kind.isCreate ? { headers: eventHeadersExample(kind.type), payload } : { payload }],
+      examples: [kind.isCreate ? { headers: eventHeadersExample(kind.type), payload: example } : { payload: example }],
     };
   };
   const anyBytes = (headers: Json, summary: string, example: Json): Json => ({
