@@ -11,11 +11,11 @@ import { Metrics } from "../telemetry/metrics.ts";
 import { Role, type RoleOptions } from "./role.ts";
 
 export interface OrderServiceRoleOptions extends RoleOptions {
-  /** Of the cart that runs in the same process, if one does. */
+  /** The handle of the cart in the same process, if there is one. */
   readonly cart?: CartHandle | undefined;
 }
 
-/** The order service's role, made and not started. */
+/** Makes the order service's role and does not start it. */
 export function orderServiceRole(options: OrderServiceRoleOptions): Role<OrderService> {
   const { config, log, logger, clock, tracer, now_s, cart } = options;
   const metrics = now_s && new Metrics("order-service", now_s);
