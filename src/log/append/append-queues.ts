@@ -7,39 +7,39 @@ export type Appended = Exclude<SendOutcome, { readonly error: AppError }>;
 
 export interface Waiting {
   readonly record: NewRecord;
-  /** What it takes of a batch, at most. */
+  /** The most bytes that the record can take in a batch. */
   readonly bytes: number;
   readonly deadline_ms: number;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: AppError) => void;
-  /** Its deadline passed while it was in flight. */
+  /** Whether its deadline passed while it was in flight. */
   isOverdue: boolean;
 }
 
-/** What waits for one partition. */
+/** The records that wait for one partition. */
 export interface Queue {
   readonly partition: number;
   waiting: Waiting[];
   isSending: boolean;
-  /** Why its last send failed. It then has a lane of its own, until one works. */
+  /** Why the partition's last send failed. Until one succeeds, the partition has a lane of its own. */
   failure: AppError | undefined;
 }
 
-/** Of a batch: of all its partitions together, and of each. */
+/** The bounds of a batch: for all its partitions together, and for each of them. */
 export interface BatchLimits {
   readonly records_max: number;
   readonly bytes_max: number;
   readonly partition_bytes_max: number;
 }
 
-/** What waits to be appended, a queue for each partition, and how much it is in all. */
+/** The records that wait to be appended, in a queue for each partition, with their number and size in all. */
 export class AppendQueues implements Iterable<Queue> {
   records = 0;
   bytes = 0;
-  /** Those of which only some went last time come last. */
+  /** A queue moves to the end when a batch took only some of its records. */
   readonly #queues = new Map<number, Queue>();
 
-  /** `onExpired` is told of each whose deadline passed before it was taken. */
+  /** `onExpired` is called for each record whose deadline passed before a batch took it. */
   constructor(private readonly onExpired: (waiting: Waiting, queue: Queue) => void) {}
 
   [Symbol.iterator](): Iterator<Queue> {
@@ -62,7 +62,7 @@ export class AppendQueues implements Iterable<Queue> {
     return queue;
   }
 
-  /** Before what waits, in the order given. */
+  /** Puts records back in front of those that wait, in the order given. */
   putBack(again: readonly Waiting[]): void {
     for (const waiting of again.toReversed()) {
       this.of(waiting.record.partition).waiting.unshift(waiting);
@@ -71,7 +71,7 @@ export class AppendQueues implements Iterable<Queue> {
     }
   }
 
-  /** The next batch of these partitions; at least one record, unless all are too late. */
+  /** Takes the next batch of these queues. It has at least one record, unless all of them are too late. */
   take(queues: readonly Queue[], { records_max, bytes_max, partition_bytes_max }: BatchLimits, now_ms: number): Waiting[] {
     const batch: Waiting[] = [];
     let bytes = 0;

@@ -13,36 +13,40 @@ import { requireTimestamps } from "../../timestamp.ts";
 import { type Part, partsOf, Sending } from "./sending.ts";
 import { advance, newProducerId, Sequences } from "./sequences.ts";
 
-/** All that belongs to one topic on one instance of the connections. */
+/** What belongs to one topic on one instance of the connections. */
 interface Session {
   readonly connections: Connections;
   readonly leaders: TopicLeaders;
 }
 
-/** Nothing else is known of a topic at first: Kafka's own default for max.message.bytes, less the little that it counts itself. */
+/**
+ * The bound until more is known of a topic: Kafka's default for max.message.bytes, less the little that it counts
+ * itself.
+ */
 export const BATCH_BYTES_MAX = 1_048_576;
-/** Batches are halved down to this after refusals; smaller ones cost more than they save. */
+/** Refusals halve the size of batches down to this; smaller ones cost more than they save. */
 const BATCH_BYTES_MIN = 1_024;
 const METADATA_AGE_MS_MAX = 30_000;
-/** Where the caller names no deadline. */
+/** The deadline if the caller sets none. */
 export const SEND_MS_MAX = 15_000;
-/** A leader that moves is found soon: these are the waits between looks, within the deadline. */
+/** The waits between attempts, within the deadline. They are short because a partition's new leader is soon found. */
 const RETRY_WAIT = { backoff_ms_min: 30, backoff_ms_max: 500 };
-/** A refused id that is not taken by the second try either is not mended by a third. */
+/** A part takes this many new producer ids at most. If they are refused as well, more will not help. */
 const NEW_IDS_MAX = 3;
 
 /**
- * The idempotent producer (KIP-98) on kafkajs' connections. kafkajs' own rolls a sequence number back when a send gives up, and then
- * loses acknowledged records. This one sends a part again with the same numbers until the leader says yes, or that it can never be, or
- * the time is over; where it stays unsure the partition takes a new producer id.
+ * The idempotent producer (KIP-98) on kafkajs' connections. When a send is given up, kafkajs' own producer rolls its
+ * sequence number back and then loses acknowledged records. This one sends a part again with the same numbers until
+ * the leader confirms it, or says that it never will, or the time is over. If the part's fate is unknown then, the
+ * partition gets a new producer id.
  *
  * ```
  *  part: waiting ──leader known──▶ sent ──confirmed──▶ appended
- *           ▲                       ├── not now, lost, leader moved: wait, the same bytes again (unsure, once it may be in the log)
- *           └───────────────────────┤
+ *           ▲                       ├── not now, lost, leader moved: waits, then the same bytes again
+ *           └───────────────────────┤   (unsure from the moment it may be in the log)
  *                                   ├── refused for its content, many records ──▶ two halves, one after the other
  *                                   ├── refused for good ──▶ refused
- *                                   └── deadline ──▶ not appended, or unknown where it is unsure
+ *                                   └── deadline ──▶ not appended, or unknown if it is unsure
  * ```
  */
 export class KafkaProducer implements IdempotentProducer {
@@ -72,7 +76,7 @@ export class KafkaProducer implements IdempotentProducer {
     return this.#batchBytesMax.get(topic) ?? BATCH_BYTES_MAX;
   }
 
-  /** What the topic's settings say; a refusal may have shown less. */
+  /** Takes the bound from the topic's settings. A refusal may have shown a lower one. */
   noteBatchBytesMax(topic: string, bytes_max: number): void {
     this.#batchBytesMax.set(topic, bytes_max);
   }
@@ -137,14 +141,14 @@ export class KafkaProducer implements IdempotentProducer {
       if (sending.isDone) return;
       isFresh = sending.steps > steps;
       if (this.#closing.signal.aborted || this.clock.now_ms() >= sending.deadline_ms) return this.#giveUp(topic, sending);
-      // What comes behind a part that is settled is sent at once.
+      // The parts behind a settled one are sent at once.
       if (isFresh) continue;
       const left_ms = sending.deadline_ms - this.clock.now_ms();
       await this.clock.sleep(Math.min(backoff.next_ms(), left_ms), this.#closing.signal);
     }
   }
 
-  /** Sends each leader the first part of each of its partitions, and notes what came of them. */
+  /** Sends each leader the first part of each of its partitions, and notes what became of them. */
   async #round(topic: string, sending: Sending, isFresh: boolean): Promise<void> {
     const parts = sending.heads();
     let session: Session;
@@ -174,7 +178,7 @@ export class KafkaProducer implements IdempotentProducer {
       this.#sessions.set(topic, session);
     }
     if (!refresh && session.leaders.partitionCount > 0) {
-      // A leader that went and came back gives no error, but has another epoch.
+      // A leader that went away and came back causes no error, but it has another epoch.
       const isOld = this.clock.now_ms() - session.leaders.refreshedAt_ms > METADATA_AGE_MS_MAX;
       if (isOld) session.leaders.refresh().catch(() => undefined);
       return session;
@@ -182,7 +186,7 @@ export class KafkaProducer implements IdempotentProducer {
     try {
       await session.leaders.refresh();
     } catch (e) {
-      // Nothing of these connections is of use any more.
+      // These connections are of no use any more.
       if (this.#sessions.get(topic) === session) this.#sessions.delete(topic);
       session.connections.close();
       throw e;
@@ -201,7 +205,7 @@ export class KafkaProducer implements IdempotentProducer {
       if (!leave) return blame(parts, `another send to ${node.name} was under way`);
       if (!(await this.#afterThrottle(node, sending, parts))) return;
       for (const part of parts) await this.#encode(topic, part, node, sending);
-      // What has taken time since must not let anything out too late.
+      // The steps above took time, and nothing may be sent after the deadline.
       if (this.clock.now_ms() >= sending.deadline_ms) return;
       const ready = parts.filter(({ bytes }) => bytes !== undefined);
       const epochs = new Map(ready.map(({ partition }) => [partition, session.leaders.leaderOf(partition)?.leaderEpoch ?? 0]));
@@ -226,7 +230,7 @@ export class KafkaProducer implements IdempotentProducer {
     }
   }
 
-  /** False where a quota asks for a longer wait than there is time (KIP-219). */
+  /** Waits as long as a quota asks for (KIP-219). False if that is longer than the time that is left. */
   async #afterThrottle(node: Node, sending: Sending, parts: readonly Part[]): Promise<boolean> {
     const held_ms = node.heldBackUntil_ms - this.clock.now_ms();
     if (held_ms <= 0) return true;
@@ -262,11 +266,12 @@ export class KafkaProducer implements IdempotentProducer {
       part.isUnsure = true;
       return;
     }
-    // A refusal says nothing of what was sent before.
+    // This refusal says nothing about the earlier attempt.
     if (part.isUnsure) return this.#unknown(topic, part, sending);
     const isNumbering = meaning === "sequence" || meaning === "fenced";
     if (isNumbering && part.newIds++ < NEW_IDS_MAX) {
-      // The leader has not taken it, and knows nothing of these numbers: its log lost its end, or forgot this producer.
+      // The leader has not taken the part and does not know these numbers: its log lost its end, or it forgot this
+      // producer.
       this.#sequences.forget(keyOf(topic, part.partition));
       part.bytes = undefined;
       return;
@@ -279,7 +284,7 @@ export class KafkaProducer implements IdempotentProducer {
     sending.refuse(part, meaning === "too-large" ? tooLarge(part, part.cause) : refused(part.cause));
   }
 
-  /** Most batches after it are then small enough at once. */
+  /** Makes most later batches small enough from the start. */
   #noteTooLarge(topic: string, { bytes, indexes }: Part): void {
     if (indexes.length < 2 || !bytes) return;
     const bytes_max = Math.max(BATCH_BYTES_MIN, Math.floor(bytes.length / 2));
@@ -293,7 +298,7 @@ export class KafkaProducer implements IdempotentProducer {
       if (part.isUnsure) this.#unknown(topic, part, sending);
       else sending.refuse(part, notAppended(part.cause));
     }
-    // What came behind a part of its partition was never sent.
+    // The parts behind the first one of each partition were never sent.
     while (!sending.isDone) for (const part of sending.heads()) sending.refuse(part, notAppended(part.cause));
   }
 

@@ -1,8 +1,9 @@
 import type { Clock } from "../../../system/clock.ts";
 import type { TopicLeaders } from "./leaders.ts";
 
-/** How long an answer may take before it is looked whether its broker still leads, and how often from then on. */
+/** How late an answer may be before the metadata are checked for whether its broker still leads. */
 export const PATIENCE_MS = 1_000;
+/** How often they are checked from then on. */
 export const LOOK_WAIT_MS = 300;
 
 interface Watched {
@@ -15,15 +16,16 @@ interface Watched {
 
 /** A request to a leader, which is given up as soon as another broker leads. */
 export interface LeaderRequest {
-  /** Settles as `answer` does, or rejects when another broker leads one of the partitions. */
+  /** Settles when `answer` does, or rejects when another broker leads one of the partitions. */
   orMoved<T>(answer: Promise<T>): Promise<T>;
-  /** To be called when it is over. */
+  /** Must be called when the request is over. */
   end(): void;
 }
 
 /**
- * A broker that stands still keeps its connections, so a request to it ends only by its time-out, while the cluster has long given its
- * partitions to another. This looks at the metadata whenever an answer takes long; one timer for all, and none while none does.
+ * Gives up requests to brokers that no longer lead. A broker that has stalled keeps its connections open, so a request
+ * to it ends only by timing out, long after the cluster has given its partitions to another broker. Whenever an answer
+ * is late, the metadata are therefore checked. One timer serves all requests, and none runs while there are none.
  */
 export class LeaderWatch {
   readonly #watched = new Set<Watched>();

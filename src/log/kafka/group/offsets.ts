@@ -15,7 +15,7 @@ const OFFSETS_MS_MAX = 2_000;
 
 type Ends = { readonly startOffset: number; readonly endOffset: number; readonly stableOffset: number };
 
-/** By partition; all of them are led by this node. */
+/** The ends of each partition, by partition; this node must lead all of them. */
 export async function listEnds(
   node: Node,
   topic: string,
@@ -36,7 +36,7 @@ export async function listEnds(
   );
 }
 
-/** The first offsets whose records are as late, −1 where there is none; by partition. */
+/** For each partition, the first offset whose record is at least as late as the timestamp; −1 if there is none. */
 export async function listOffsets(
   node: Node,
   topic: string,
@@ -49,7 +49,7 @@ export async function listOffsets(
   return new Map((await node.send(exchange)).map((listed) => [listed.partition, listed]));
 }
 
-/** Groups the topic's partitions by who leads them; `lost` are those without a leader. */
+/** Groups the topic's partitions by their leader; `lost` has those without one. */
 export function byLeader(leaders: TopicLeaders): { led: Map<number, PartitionAt[]>; lost: number[] } {
   const led = new Map<number, PartitionAt[]>();
   const lost: number[] = [];
@@ -61,7 +61,7 @@ export function byLeader(leaders: TopicLeaders): { led: Map<number, PartitionAt[
   return { led, lost };
 }
 
-/** The ends of all partitions, each asked of its leader and told for itself. `leaders` are fresh. */
+/** The ends of all partitions, each asked of its leader and told separately. `leaders` must be fresh. */
 export async function topicEnds(connections: Connections, topic: string, leaders: TopicLeaders): Promise<TopicEnds> {
   const partitions: PartitionEnds[] = [];
   const { led, lost } = byLeader(leaders);

@@ -17,25 +17,26 @@ import { fetchExchange, type PartitionAnswer, type WantedPartition } from "../pr
 import { readAnswer } from "./read-answer.ts";
 import type { UnpackBudget } from "../records/record-batch.ts";
 
-/** What one answer may unpack to, beyond its last batch; what is left is fetched again. */
+/** How much one answer may unpack to, not counting its last batch. The rest is fetched again. */
 const ANSWER_UNPACKED_BYTES_MAX = 64 * 1024 * 1024;
-/** How soon metadata are asked for again that only the cluster can change, so that asking does not spin. */
+/** How soon metadata are asked for again while only the cluster can change them, so that asking does not spin. */
 const REFRESH_BACKOFF = { backoff_ms_min: 50, backoff_ms_max: 1_000 };
 /** Metadata older than this are asked for again in any case. */
 const REFRESH_WAIT_MS_MAX = 30_000;
-/** How late an answer may be before it is looked whether its broker still leads, and how often from then on. */
+/** How late an answer may be before the metadata are checked for whether its broker still leads. */
 export const PATIENCE_MS = 700;
+/** How often they are checked from then on. */
 export const LATE_WAIT_MS = 300;
-/** A partition that was refused so often in a row, by whom the metadata name as its leader, is told as unavailable. */
+/** A partition is reported as unavailable after its leader, by the metadata, refused it this often in a row. */
 const REFUSALS_MAX = 5;
-/** How long after a quota made it wait a reader still counts as held back. */
+/** How long a reader still counts as throttled after a quota made it wait. */
 const THROTTLED_MS = 10_000;
 
-/** Everything that belongs to one instance of the connections: none of it outlives them. */
+/** What belongs to one instance of the connections and does not outlive them. */
 interface Session {
   readonly connections: Connections;
   readonly leaders: TopicLeaders;
-  /** The requests under way, by broker, and since when. */
+  /** Since when each broker has had a request under way. */
   readonly outstanding: Map<number, number>;
   /** The leader that each partition was last asked of. */
   readonly asked: Map<number, Leader>;
@@ -43,8 +44,8 @@ interface Session {
 }
 
 /**
- * Reads partitions without a consumer group (Fetch, version 11): one outstanding request per leader, so that
- * a slow broker delays only its own partitions, and a broker that fails only interrupts them.
+ * Reads partitions without a consumer group (Fetch, version 11). There is one outstanding request per leader, so a
+ * slow broker delays only its own partitions, and a broker that fails interrupts only those.
  *
  * ```
  *  (none) ──fetch()──▶ session: metadata ─▶ a request per leader ─▶ results ─▶ …
@@ -102,7 +103,7 @@ export class KafkaReader implements Reader {
     this.#wake.resolve();
   }
 
-  /** Until an answer came, metadata are due again, a quota's wait is over, or `deadline_ms`. */
+  /** Resolves when an answer has come, metadata are due again, a quota's wait is over, or at `deadline_ms`. */
   async #somethingNew(session: Session, deadline_ms: number): Promise<void> {
     const now_ms = this.clock.now_ms();
     let until_ms = this.#isStale ? Math.min(deadline_ms, this.#refreshAt_ms) : deadline_ms;
@@ -112,7 +113,7 @@ export class KafkaReader implements Reader {
     waited.abort();
   }
 
-  /** The session with metadata that are good enough. Rejects with LOG_UNAVAILABLE where no broker answers. */
+  /** The session, with metadata that are recent enough. Rejects with LOG_UNAVAILABLE if no broker answers. */
   async #refreshed(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<Session> {
     const connections = this.#session?.connections ?? this.connect();
     const session = (this.#session ??= {
@@ -124,7 +125,7 @@ export class KafkaReader implements Reader {
     });
     const now_ms = this.clock.now_ms();
     const age_ms = now_ms - session.leaders.refreshedAt_ms;
-    // A broker that stands still keeps its connections, while the cluster may have given its partitions to another.
+    // A stalled broker keeps its connections, while the cluster may have given its partitions to another one.
     const late_ms = now_ms - limits.wait_ms_max - PATIENCE_MS;
     const isLate =
       age_ms > LATE_WAIT_MS && !this.isThrottled && session.outstanding.values().some((since_ms) => since_ms < late_ms);
@@ -151,7 +152,7 @@ export class KafkaReader implements Reader {
       if (session.asked.has(partition)) this.#interrupt(session, partition, `The log could not be reached: ${why}`);
   }
 
-  /** Whether the topic is there, and still the same one. */
+  /** Notes whether the topic exists and is still the same one. */
   #noteTopic({ leaders, asked }: Session, positions: ReadonlyMap<number, number>): void {
     if (leaders.isGone) {
       this.#isStale = true;
@@ -173,8 +174,8 @@ export class KafkaReader implements Reader {
   }
 
   /**
-   * Asks every leader that is not asked already. One of whose partitions something is `told` is asked by the next call, with all of
-   * them: a request that left some out would keep those waiting for as long as it waits.
+   * Asks every leader that has no request under way. A leader is left to the next call if something is `told` of one
+   * of its partitions: a request without that partition would keep it waiting for as long as the request waits.
    */
   #request(session: Session, positions: ReadonlyMap<number, number>, told: ReadonlySet<number>, limits: FetchLimits): void {
     const byLeader = new Map<number, WantedPartition[]>();
@@ -195,14 +196,14 @@ export class KafkaReader implements Reader {
     for (const [nodeId, wanted] of byLeader) {
       if (later.has(nodeId)) continue;
       const from = this.#requests++ % wanted.length;
-      // The broker fills an answer in the order asked (KIP-74), so each request begins with another partition and none starves.
+      // The broker fills an answer in the order asked (KIP-74). A new first partition each time lets none starve.
       const rotated = [...wanted.slice(from), ...wanted.slice(0, from)];
       session.outstanding.set(nodeId, this.clock.now_ms());
       void this.#ask(session, nodeId, rotated, limits);
     }
   }
 
-  /** True where another leader is to be asked than before: what was read is then to be compared first. */
+  /** True if the leader is not the one that was asked before. What was read must then be compared first. */
   #isChanged(session: Session, partition: number, leader: Leader): boolean {
     const before = session.asked.get(partition);
     session.asked.set(partition, leader);
@@ -263,7 +264,7 @@ export class KafkaReader implements Reader {
     for (const answer of answers) {
       const one = wantedOf.get(answer.partition);
       const asked = session.asked.get(answer.partition);
-      // Another leader may have been found meanwhile, and what this one says does not count any more.
+      // Another leader may have been found in the meantime. What this one says no longer counts then.
       if (!one || this.#session !== session || asked?.nodeId !== node.nodeId || asked.leaderEpoch !== one.leaderEpoch) continue;
       if (answer.errorCode === ERROR_OFFSET_OUT_OF_RANGE) outOfRange.push(one);
       else if (answer.errorCode === ERROR_TOPIC_AUTHORIZATION_FAILED)
@@ -294,7 +295,7 @@ export class KafkaReader implements Reader {
       this.#hinder(session, partition, `Partition ${partition} cannot be read: ${describeError(errorCode, "READ")}.`);
   }
 
-  /** The broker's "out of range" carries no range; it is asked for, and a partition that is in range after all is fetched again. */
+  /** Asks for the range, which the refusal does not give. A partition that is in range after all is fetched again. */
   async #takeOutOfRange(session: Session, node: Node, wanted: readonly WantedPartition[]): Promise<void> {
     const ends = await listEnds(node, this.topic, wanted);
     for (const { partition, offset, leaderEpoch } of wanted) {
