@@ -7,23 +7,23 @@ import { type GatheredName, gatheredNames, type SettingName, settingsTable, type
 import { headerValues, type TracesConfig, tracesConfig } from "./traces.ts";
 import { AppError, isAppError } from "../errors.ts";
 
-/** The environment is read here and nowhere else; `settings.ts` has the table of what it may hold. */
+/** The environment is read in this file and nowhere else. `settings.ts` has the table of what it may hold. */
 export type Env = Readonly<Record<string, string | undefined>>;
 
-/** What follows from the settings. */
+/** What is derived from the settings. */
 interface Derived {
-  /** undefined: the embedded log in `data_dir`. */
+  /** Undefined: the embedded log in `data_dir` is used. */
   readonly kafka: KafkaConfig | undefined;
   readonly dead_letter_topic: string;
-  /** undefined: none are made. */
+  /** Undefined: no traces are made. */
   readonly traces: TracesConfig | undefined;
-  /** The values of all secret settings, which no line of the log may have. */
+  /** The values of all secret settings, which must not appear in any log line. */
   readonly secrets: readonly string[];
 }
 
 type SingleValues = Omit<SettingValues, Lowercase<GatheredName>>;
 
-/** The settings, checked, each under its name in small letters. */
+/** The checked settings, each under its name in lower case. */
 export type Config = SingleValues & Derived;
 
 const derived = (s: SettingValues, given: ReadonlyMap<SettingName, Given>): Derived => ({
@@ -34,8 +34,8 @@ const derived = (s: SettingValues, given: ReadonlyMap<SettingName, Given>): Deri
 });
 
 /**
- * Reads and checks the environment. An empty variable counts as unset. Throws one CONFIG_INVALID that lists every
- * problem, a line each; a secret's value is never part of it.
+ * Reads and checks the environment. An empty variable counts as unset. Throws a single CONFIG_INVALID that lists every
+ * problem, one on a line. A secret's value is never part of it.
  */
 export const readConfig = (variables: Env, readFile: ReadFile = (path) => readFileSync(path, "utf8")): Config => {
   const env = withoutDisabled(variables);
@@ -72,17 +72,16 @@ export const readConfig = (variables: Env, readFile: ReadFile = (path) => readFi
   return { ...(underTheirKeys(single) as SingleValues), ...derived(underTheirKeys(read) as SettingValues, given) };
 };
 
-/** Each value under its name in small letters. */
 const underTheirKeys = (read: readonly [SettingName, unknown][]): unknown =>
   Object.fromEntries(read.map(([name, value]) => [name.toLowerCase(), value]));
 
-/** Who turns OpenTelemetry off is not held to the rest of its variables, which may be meant for other programs. */
+/** With OpenTelemetry turned off, its other variables are not checked: they may be meant for other programs. */
 const withoutDisabled = (env: Env): Env =>
   env["OTEL_SDK_DISABLED"]?.trim().toLowerCase() === "true"
     ? Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("OTEL_") || name === "OTEL_SDK_DISABLED"))
     : env;
 
-/** The sentence that refuses a value; undefined where it is fine. */
+/** The sentence that refuses a value; undefined if the value is fine. */
 const refused = (name: SettingName, given: Given, setting: Setting): string | undefined => {
   const flaw = setting.flaw(given);
   if (flaw === undefined) return undefined;

@@ -21,9 +21,10 @@ const limit = (words: string) => integer({ min: 0, max: 1_000_000, words });
 const ATTRIBUTE_CHARS_MAX = 255;
 
 /**
- * OpenTelemetry's own variables, as its specification names them ("Environment Variable Specification"). Those of
- * metrics and logs are left alone. Headers, compression and certificates are read by the exporter itself and are only
- * checked here: it would go on in silence without a file. The program gets the rest as one value, `traces`.
+ * OpenTelemetry's own variables, under the names of its specification ("Environment Variable Specification"). Those
+ * for metrics and logs are ignored. The exporter itself reads headers, compression and certificates; here they are
+ * only checked, since it would carry on in silence if a file were missing. The program gets the rest as one value,
+ * `traces`.
  */
 export const openTelemetrySettings = {
   OTEL_SDK_DISABLED: flag({ words: "true: no traces are made, and the other OTEL_* are not looked at" }),
@@ -100,8 +101,8 @@ export const openTelemetrySettings = {
 export type OpenTelemetryValues = ValuesOf<typeof openTelemetrySettings>;
 
 /**
- * The specification's format, or a sentence that says what is wrong. The SDK's own detector would drop all attributes
- * over one that is wrong, and tell nobody.
+ * The attributes, parsed as the specification has it, or a sentence that says what is wrong. The SDK's own detector
+ * would drop all attributes because of one bad one, and tell nobody.
  */
 function resourceAttributes(list: string): Record<string, string> | string {
   const attributes: Record<string, string> = {};
@@ -117,7 +118,7 @@ function resourceAttributes(list: string): Record<string, string> | string {
   return attributes;
 }
 
-/** undefined: it is no percent-encoded UTF-8. */
+/** Undefined if the text is not percent-encoded UTF-8. */
 export const percentDecoded = (encoded: string): string | undefined => {
   try {
     return decodeURIComponent(encoded);

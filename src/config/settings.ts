@@ -2,9 +2,11 @@ import { brokersFlaw, hostsFlaw, hostsOf, listed, listeningAddress } from "./add
 import { openTelemetrySettings } from "./open-telemetry.ts";
 import { choice, flag, integer, path, pemFile, type Setting, text, textReadAs, type ValuesOf, whereSet } from "./setting.ts";
 
-/** What Kafka takes as a topic's name (at most 249 characters), less the four of the dead-letter topic's `.dlq`. */
+/**
+ * The names that Kafka takes for a topic (at most 249 characters), four characters shorter to leave room for `.dlq`.
+ */
 const topicPattern = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,245}$/;
-/** As many entries as anybody needs, each as long as a name may be. */
+/** More entries than anybody needs, each as long as a name can be. */
 const listPattern = /^[^,]{1,300}(?:,[^,]{1,300}){0,63}$/;
 const credential = {
   must: "have 1 to 1024 characters, the last one no line end, as a file has",
@@ -13,7 +15,7 @@ const credential = {
 const nameCharacters = "letters, digits, dots, underscores and hyphens";
 
 const placeSettings = {
-  /** A name or an address, one of IPv6 without brackets. */
+  /** A name or an address; an IPv6 address has no brackets here. */
   HOST: textReadAs(
     {
       must: "be a host name or an address",
@@ -26,7 +28,7 @@ const placeSettings = {
   ),
   CART_PORT: integer({ default: 8000, min: 0, max: 65_535, words: "port of the cart service; 0 takes a free one" }),
   ORDER_PORT: integer({ default: 8001, min: 0, max: 65_535, words: "port of the order service; 0 takes a free one" }),
-  /** In small letters, without ports; IPv6 addresses without brackets and as URLs write them. */
+  /** In lower case and without ports; IPv6 addresses have no brackets and are spelled as in URLs. */
   ALLOWED_HOSTS: textReadAs(
     {
       must: "be host names or addresses separated by commas",
@@ -44,7 +46,7 @@ const placeSettings = {
   }),
 };
 
-/** The program gets them as one value, `kafka`. */
+/** The program gets these as one value, `kafka`. */
 const brokerSettings = {
   KAFKA_BROKERS: textReadAs(
     {
@@ -170,7 +172,7 @@ const operatorSettings = {
   }),
 };
 
-/** Every setting there is, in the order of the help, by the headings of docs/settings.md. */
+/** Every setting there is, in the order of the help, under the headings of docs/settings.md. */
 export const settingGroups = {
   "Where the services listen and keep their state": placeSettings,
   "The brokers": brokerSettings,
@@ -187,10 +189,10 @@ type AllSettings = { readonly [Name in SettingName]: Extract<Group, Record<Name,
 
 export const settingsTable = Object.values(settingGroups).flatMap((group) => Object.entries(group)) as [SettingName, Setting][];
 
-/** What the program gets of all settings. */
+/** What the program gets from all settings. */
 export type SettingValues = ValuesOf<AllSettings>;
 
-/** Of the settings that the program gets gathered, as `kafka` and as `traces`. */
+/** The names of the settings that the program gets gathered into one value, `kafka` or `traces`. */
 export type GatheredName = keyof typeof brokerSettings | keyof typeof openTelemetrySettings;
 export const gatheredNames: ReadonlySet<SettingName> = new Set(
   Object.keys({ ...brokerSettings, ...openTelemetrySettings }) as GatheredName[],
