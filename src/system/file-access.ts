@@ -1,9 +1,12 @@
 import { accessSync, constants, type Stats, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
-/** Files and directories that another user left, such as one who once ran a service with sudo. */
+/** Files and directories that another user left, such as a person who once ran a service with sudo. */
 
-/** Which of them, or what they lie in, this user may not read and write, and what to do; undefined where it may. Missing ones are left out. */
+/**
+ * Names the first of the paths, or of the directories they lie in, that this user may not read and write, and says
+ * what to do. Undefined if there is none. Missing files are skipped.
+ */
 export function noAccess(...paths: readonly string[]): string | undefined {
   for (const path of paths) {
     const why = closed(resolve(path));
@@ -12,13 +15,13 @@ export function noAccess(...paths: readonly string[]): string | undefined {
   return undefined;
 }
 
-/** The same of a SQLite database, which also makes files beside its own. */
+/** Does the same for an SQLite database, which also makes files beside its own. */
 export const noAccessToDatabase = (path: string): string | undefined =>
   noAccess(dirname(path), path, `${path}-wal`, `${path}-shm`);
 
 export const thisUser = (): string => (process.getuid === undefined ? "this user" : `this user (uid ${process.getuid()})`);
 
-/** The command that gives it to this user. */
+/** The command that makes this user the owner. */
 export const givingIt = (path: string, isDirectory: boolean): string =>
   process.getuid === undefined
     ? "give it to this user"
