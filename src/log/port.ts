@@ -289,14 +289,14 @@ export interface GroupListener {
    * The whole new assignment. A partition that is not named no longer belongs to this member. Called synchronously,
    * never concurrently.
    */
-  assigned(partitions: readonly number[]): void;
+  onAssigned(partitions: readonly number[]): void;
   /**
    * The member fell out of the group, or cannot get into it. It owns nothing until it is assigned partitions again.
    * Called once until then.
    */
-  lost(reason: string): void;
+  onLost(reason: string): void;
   /** The group cannot be joined yet because another process holds it (embedded log only). */
-  waiting(holder: string): void;
+  onWaiting(holder: string): void;
 }
 
 export type MembershipState = "joining" | "stable" | "waiting" | "left";

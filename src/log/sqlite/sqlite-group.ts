@@ -84,7 +84,7 @@ export class SqliteMembership implements Membership {
       while (!this.#left.signal.aborted && !this.#lock.tryTake()) {
         if (this.#state !== "waiting") {
           this.#state = "waiting";
-          group.listener.waiting(this.#lock.problem ?? this.#holder());
+          group.listener.onWaiting(this.#lock.problem ?? this.#holder());
         }
         await clock.sleep(LOCK_RETRY_MS, this.#left.signal);
       }
@@ -104,7 +104,7 @@ export class SqliteMembership implements Membership {
       if (count > assigned) {
         assigned = count;
         this.#state = "stable";
-        group.listener.assigned(Array.from({ length: count }, (_, partition) => partition));
+        group.listener.onAssigned(Array.from({ length: count }, (_, partition) => partition));
       }
       await clock.sleep(PARTITIONS_POLL_MS, this.#left.signal);
     }

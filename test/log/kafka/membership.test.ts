@@ -24,9 +24,9 @@ async function toldWithin(passing_ms: number, type: string): Promise<string[]> {
   const reach = { tryAll: () => Promise.resolve(), unreachable: () => away, beside: (cause: string) => cause };
   const connections = { any: () => Promise.reject(refusal), close: () => undefined, reach } as unknown as Connections;
   const listener = {
-    assigned: () => undefined,
-    lost: (reason: string) => void told.push(reason),
-    waiting: () => undefined,
+    onAssigned: () => undefined,
+    onLost: (reason: string) => void told.push(reason),
+    onWaiting: () => undefined,
   };
   const membership = new KafkaMembership(
     () => connections,

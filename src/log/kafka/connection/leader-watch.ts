@@ -11,7 +11,7 @@ interface Watched {
   readonly nodeId: number;
   readonly parts: readonly { readonly partition: number }[];
   readonly since_ms: number;
-  readonly moved: (why: Error) => void;
+  readonly onMoved: (why: Error) => void;
 }
 
 /** A request to a leader, which is given up as soon as another broker leads. */
@@ -36,7 +36,7 @@ export class LeaderWatch {
   begin(leaders: TopicLeaders, nodeId: number, parts: Watched["parts"]): LeaderRequest {
     const { promise, reject } = Promise.withResolvers<never>();
     promise.catch(() => undefined);
-    const watched = { leaders, nodeId, parts, since_ms: this.clock.now_ms(), moved: reject };
+    const watched = { leaders, nodeId, parts, since_ms: this.clock.now_ms(), onMoved: reject };
     this.#watched.add(watched);
     if (!this.#isLooking) void this.#look();
     return {
@@ -54,9 +54,9 @@ export class LeaderWatch {
       await Promise.all(
         [...new Set(late.map(({ leaders }) => leaders))].map((leaders) => leaders.refresh().catch(() => undefined)),
       );
-      for (const { leaders, nodeId, parts, moved } of late) {
+      for (const { leaders, nodeId, parts, onMoved } of late) {
         const isMoved = parts.some(({ partition }) => (leaders.leaderOf(partition)?.nodeId ?? nodeId) !== nodeId);
-        if (isMoved) moved(new Error(`broker ${nodeId} did not answer, and another one leads the partition now`));
+        if (isMoved) onMoved(new Error(`broker ${nodeId} did not answer, and another one leads the partition now`));
       }
     }
     this.#isLooking = false;

@@ -196,7 +196,7 @@ export class KafkaMembership implements Membership {
     this.#reason = undefined;
     this.#outSince_ms = undefined;
     this.#toldLost = false;
-    this.options.listener.assigned(this.#owned);
+    this.options.listener.onAssigned(this.#owned);
   }
 
   /**
@@ -309,7 +309,7 @@ export class KafkaMembership implements Membership {
     this.#reason = reach.beside(`The group ${this.options.group} cannot be joined: ${why}.`);
     if (this.#toldLost) return;
     this.#toldLost = true;
-    this.options.listener.lost(this.#reason);
+    this.options.listener.onLost(this.#reason);
   }
 }
 
