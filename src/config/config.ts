@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { contradictions } from "./contradictions.ts";
 import { type KafkaConfig, kafkaConfig } from "./kafka.ts";
 import { isServiceLink, nearMisses } from "./near-misses.ts";
-import { type Given, givenBy, type ReadFile, type Setting, shown } from "./setting.ts";
+import { type Given, parseVariable, type ReadFile, type Setting, shown } from "./setting.ts";
 import { type GatheredName, gatheredNames, type SettingName, settingsTable, type SettingValues } from "./settings.ts";
 import { headerValues, type TracesConfig, tracesConfig } from "./traces.ts";
 import { AppError, isAppError } from "../errors.ts";
@@ -38,7 +38,7 @@ const derived = (s: SettingValues, given: ReadonlyMap<SettingName, Given>): Deri
  * problem, one on a line. A secret's value is never part of it.
  */
 export const readConfig = (variables: Env, readFile: ReadFile = (path) => readFileSync(path, "utf8")): Config => {
-  const env = withoutDisabled(variables);
+  const env = withoutDisabledTelemetry(variables);
   const problems = nearMisses(
     env,
     settingsTable.map(([name]) => name),
@@ -46,10 +46,10 @@ export const readConfig = (variables: Env, readFile: ReadFile = (path) => readFi
   const given = new Map<SettingName, Given>();
   const invalid = new Set<SettingName>();
   for (const [name, setting] of settingsTable) {
-    const value = givenBy(env[name], setting);
+    const value = parseVariable(env[name], setting);
     if (value === undefined) continue;
     given.set(name, value);
-    const refusal = refused(name, value, setting);
+    const refusal = refusalOf(name, value, setting);
     if (refusal === undefined) continue;
     invalid.add(name);
     problems.push(refusal);
@@ -69,20 +69,20 @@ export const readConfig = (variables: Env, readFile: ReadFile = (path) => readFi
     throw new AppError("CONFIG_INVALID", `The settings are invalid:\n${problems.map((p) => `  ${p}`).join("\n")}`, { problems });
   }
   const single = read.filter(([name]) => !gatheredNames.has(name));
-  return { ...(underTheirKeys(single) as SingleValues), ...derived(underTheirKeys(read) as SettingValues, given) };
+  return { ...(byLowerCaseName(single) as SingleValues), ...derived(byLowerCaseName(read) as SettingValues, given) };
 };
 
-const underTheirKeys = (read: readonly [SettingName, unknown][]): unknown =>
+const byLowerCaseName = (read: readonly [SettingName, unknown][]): unknown =>
   Object.fromEntries(read.map(([name, value]) => [name.toLowerCase(), value]));
 
 /** With OpenTelemetry turned off, its other variables are not checked: they may be meant for other programs. */
-const withoutDisabled = (env: Env): Env =>
+const withoutDisabledTelemetry = (env: Env): Env =>
   env["OTEL_SDK_DISABLED"]?.trim().toLowerCase() === "true"
     ? Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("OTEL_") || name === "OTEL_SDK_DISABLED"))
     : env;
 
 /** The sentence that refuses a value; undefined if the value is fine. */
-const refused = (name: SettingName, given: Given, setting: Setting): string | undefined => {
+const refusalOf = (name: SettingName, given: Given, setting: Setting): string | undefined => {
   const flaw = setting.flaw(given);
   if (flaw === undefined) return undefined;
   const sentences = [`${name} is ${setting.secret ? "not usable" : shown(given)}; it must ${setting.must}.`, flaw];

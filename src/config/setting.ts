@@ -145,21 +145,25 @@ const contentOf = (file: string, readFile: ReadFile): string => {
   }
 };
 
-interface Told extends Words {
+interface Description extends Words {
   readonly default?: Given | undefined;
   readonly secret?: true;
 }
 
-const setting = <Value>({ must, bounds, parse, flaw }: Kind, told: Told, read: Setting<Value>["read"]): Setting<Value> => {
-  const { words, note, secret } = told;
-  return { must, bounds, parse, flaw, words, note, read, default: told.default, secret: secret === true };
+const setting = <Value>(
+  { must, bounds, parse, flaw }: Kind,
+  description: Description,
+  read: Setting<Value>["read"],
+): Setting<Value> => {
+  const { words, note, secret } = description;
+  return { must, bounds, parse, flaw, words, note, read, default: description.default, secret: secret === true };
 };
 
 /**
  * The value of a variable, not checked yet. An empty variable counts as unset. Spaces around it are cut off, but not
  * from a secret.
  */
-export const givenBy = (variable: string | undefined, { secret, parse, default: unset }: Setting): Given | undefined => {
+export const parseVariable = (variable: string | undefined, { secret, parse, default: unset }: Setting): Given | undefined => {
   const trimmed = secret ? variable : variable?.trim();
   return trimmed === undefined || trimmed === "" ? unset : parse(trimmed);
 };

@@ -9,14 +9,14 @@ const ESCAPES = 0xdc00;
 const ASCII_MAX = 0x7f;
 const BYTE_MAX = 0xff;
 
-export function nameOf(bytes: Buffer): string {
+export function decodeName(bytes: Buffer): string {
   const name = bytes.toString();
   // Decoding replaces invalid bytes with U+FFFD, but a valid name may contain that character too.
   if (!name.includes("\ufffd") || isUtf8(bytes)) return name;
   return String.fromCharCode(...Array.from(bytes, (byte) => (byte > ASCII_MAX ? ESCAPES + byte : byte)));
 }
 
-export function bytesOfName(name: string): Buffer {
+export function encodeName(name: string): Buffer {
   if (name.isWellFormed()) return Buffer.from(name);
   return Buffer.concat(
     Array.from(name, (char) => {

@@ -3,7 +3,7 @@ import { accessSync, closeSync, constants, lstatSync, mkdirSync, openSync, readd
 import { devNull } from "node:os";
 import { join, resolve } from "node:path";
 import { AppError } from "../errors.ts";
-import { givingIt, noAccess, thisUser } from "./file-access.ts";
+import { chownAdvice, noAccess, thisUser } from "./file-access.ts";
 
 /**
  * What every program here does before it starts, and how it says that it cannot start. An unusable environment is
@@ -70,10 +70,10 @@ export function prepareDataDir(dataDir: string): void {
  * probably mistyped.
  */
 export function checkDataDir(dataDir: string): void {
-  if (mayBeThere(dataDir)) prepareDataDir(dataDir);
+  if (mayExist(dataDir)) prepareDataDir(dataDir);
 }
 
-function mayBeThere(path: string): boolean {
+function mayExist(path: string): boolean {
   try {
     lstatSync(path);
     return true;
@@ -114,7 +114,7 @@ export function prepareDirectory(path: string, setting: string): void {
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (e) {
     if (isTooManyFiles(e)) throw new AppError("CONFIG_INVALID", TOO_FEW_FILES, {}, e);
-    throw new AppError("CONFIG_INVALID", `${setting} cannot be used: ${whyNot(e, resolve(path))}`, { setting, path }, e);
+    throw new AppError("CONFIG_INVALID", `${setting} cannot be used: ${whyUnusable(e, resolve(path))}`, { setting, path }, e);
   }
 }
 
@@ -138,20 +138,20 @@ export function startFailure(e: unknown): string {
 
 /** Says to people why a file or a directory cannot be used. */
 export const fileSentence = (e: unknown, path: string): string =>
-  isTooManyFiles(e) ? TOO_FEW_FILES : `A file cannot be used: ${whyNot(e, resolve(path))}`;
+  isTooManyFiles(e) ? TOO_FEW_FILES : `A file cannot be used: ${whyUnusable(e, resolve(path))}`;
 
 const codeOf = (e: unknown): string => String((e as NodeJS.ErrnoException | null)?.code);
 const isTooManyFiles = (e: unknown): boolean => ["EMFILE", "ENFILE"].includes(codeOf(e));
 const sentence = (e: unknown): string => (e instanceof Error ? e.message : String(e));
 
-const whyNot = (e: unknown, path: string): string => {
+const whyUnusable = (e: unknown, path: string): string => {
   switch (codeOf(e)) {
     case "EEXIST":
     case "ENOTDIR":
       return `${path} is a file, lies in one, or is a link that leads nowhere; name a directory.`;
     case "EACCES":
     case "EPERM":
-      return `${thisUser()} may not write in ${path}; name another directory, or ${givingIt(path, true)}`;
+      return `${thisUser()} may not write in ${path}; name another directory, or ${chownAdvice(path, true)}`;
     case "EROFS":
     case "SQLITE_READONLY":
       return `${path} lies on a file system that is read-only; name a directory that can be written.`;

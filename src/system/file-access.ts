@@ -9,7 +9,7 @@ import { dirname, resolve } from "node:path";
  */
 export function noAccess(...paths: readonly string[]): string | undefined {
   for (const path of paths) {
-    const why = closed(resolve(path));
+    const why = whyClosed(resolve(path));
     if (why !== undefined) return why;
   }
   return undefined;
@@ -22,17 +22,17 @@ export const noAccessToDatabase = (path: string): string | undefined =>
 export const thisUser = (): string => (process.getuid === undefined ? "this user" : `this user (uid ${process.getuid()})`);
 
 /** The command that makes this user the owner. */
-export const givingIt = (path: string, isDirectory: boolean): string =>
+export const chownAdvice = (path: string, isDirectory: boolean): string =>
   process.getuid === undefined
     ? "give it to this user"
     : `give it to this user: chown ${isDirectory ? "-R " : ""}${process.getuid()} ${path}`;
 
-function closed(path: string): string | undefined {
+function whyClosed(path: string): string | undefined {
   let found: Stats;
   try {
     found = statSync(path);
   } catch (e) {
-    return isDenied(e) && dirname(path) !== path ? closed(dirname(path)) : undefined;
+    return isDenied(e) && dirname(path) !== path ? whyClosed(dirname(path)) : undefined;
   }
   const isDirectory = found.isDirectory();
   try {
@@ -43,7 +43,7 @@ function closed(path: string): string | undefined {
   }
   if (found.uid === process.getuid?.())
     return `${thisUser()} may not read and write ${path}, although it is its own: chmod u+rw${isDirectory ? "x" : ""} ${path}`;
-  return `${thisUser()} may not read and write ${path}, which is uid ${found.uid}'s; ${givingIt(path, isDirectory)}`;
+  return `${thisUser()} may not read and write ${path}, which is uid ${found.uid}'s; ${chownAdvice(path, isDirectory)}`;
 }
 
 const isDenied = (e: unknown): boolean => ["EACCES", "EPERM"].includes(String((e as NodeJS.ErrnoException | null)?.code));

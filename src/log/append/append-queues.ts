@@ -5,7 +5,7 @@ import { BATCH_HEAD_BYTES } from "./record-size.ts";
 /** Where the log has a record. */
 export type Appended = Exclude<SendOutcome, { readonly error: AppError }>;
 
-export interface Waiting {
+export interface PendingAppend {
   readonly record: NewRecord;
   /** The most bytes that the record can take in a batch. */
   readonly bytes: number;
@@ -19,7 +19,7 @@ export interface Waiting {
 /** The records that wait for one partition. */
 export interface Queue {
   readonly partition: number;
-  waiting: Waiting[];
+  waiting: PendingAppend[];
   isSending: boolean;
   /** Why the partition's last send failed. Until one succeeds, the partition has a lane of its own. */
   failure: AppError | undefined;
@@ -40,7 +40,7 @@ export class AppendQueues implements Iterable<Queue> {
   readonly #queues = new Map<number, Queue>();
 
   /** `onExpired` is called for each record whose deadline passed before a batch took it. */
-  constructor(private readonly onExpired: (waiting: Waiting, queue: Queue) => void) {}
+  constructor(private readonly onExpired: (waiting: PendingAppend, queue: Queue) => void) {}
 
   [Symbol.iterator](): Iterator<Queue> {
     return this.#queues.values();
@@ -54,7 +54,7 @@ export class AppendQueues implements Iterable<Queue> {
     return queue;
   }
 
-  push(waiting: Waiting): Queue {
+  push(waiting: PendingAppend): Queue {
     const queue = this.of(waiting.record.partition);
     queue.waiting.push(waiting);
     this.records++;
@@ -63,7 +63,7 @@ export class AppendQueues implements Iterable<Queue> {
   }
 
   /** Puts records back in front of those that wait, in the order given. */
-  putBack(again: readonly Waiting[]): void {
+  putBack(again: readonly PendingAppend[]): void {
     for (const waiting of again.toReversed()) {
       this.of(waiting.record.partition).waiting.unshift(waiting);
       this.records++;
@@ -72,8 +72,8 @@ export class AppendQueues implements Iterable<Queue> {
   }
 
   /** Takes the next batch of these queues. It has at least one record, unless all of them are too late. */
-  take(queues: readonly Queue[], { records_max, bytes_max, partition_bytes_max }: BatchLimits, now_ms: number): Waiting[] {
-    const batch: Waiting[] = [];
+  take(queues: readonly Queue[], { records_max, bytes_max, partition_bytes_max }: BatchLimits, now_ms: number): PendingAppend[] {
+    const batch: PendingAppend[] = [];
     let bytes = 0;
     for (const queue of queues) {
       let ofPartition_bytes = BATCH_HEAD_BYTES;
@@ -86,7 +86,7 @@ export class AppendQueues implements Iterable<Queue> {
           bytes += waiting.bytes;
           batch.push(waiting);
         } else this.onExpired(waiting, queue);
-        this.#left(waiting);
+        this.#subtract(waiting);
         taken++;
       }
       queue.waiting.splice(0, taken);
@@ -102,14 +102,14 @@ export class AppendQueues implements Iterable<Queue> {
       if (!queue.waiting.some((waiting) => waiting.deadline_ms <= now_ms)) continue;
       queue.waiting = queue.waiting.filter((waiting) => {
         if (waiting.deadline_ms > now_ms) return true;
-        this.#left(waiting);
+        this.#subtract(waiting);
         this.onExpired(waiting, queue);
         return false;
       });
     }
   }
 
-  #left({ bytes }: Waiting): void {
+  #subtract({ bytes }: PendingAppend): void {
     this.records--;
     this.bytes -= bytes;
   }

@@ -1,7 +1,7 @@
 import { type Clock, within } from "../../system/clock.ts";
 import { AppError } from "../../errors.ts";
 import type { AppendMeter } from "../../telemetry/meters.ts";
-import { type Appended, AppendQueues, type Queue, type Waiting } from "./append-queues.ts";
+import { type Appended, AppendQueues, type PendingAppend, type Queue } from "./append-queues.ts";
 import type { IdempotentProducer, NewRecord, SendOutcome } from "../port.ts";
 import { encodedBytes, IN_BATCH_EXTRA_BYTES } from "./record-size.ts";
 
@@ -19,7 +19,7 @@ export interface AppenderOptions {
 }
 
 interface Send {
-  readonly batch: readonly Waiting[];
+  readonly batch: readonly PendingAppend[];
   readonly done: Promise<void>;
 }
 
@@ -32,9 +32,9 @@ export const SWEEP_MS = 50;
  * A send ends this long before the first deadline in it. Records that share the send with one that cannot be sent then
  * hear of their own fate in time.
  */
-export const ANSWER_MS = 200;
+export const ANSWER_MARGIN_MS = 200;
 /** A record that was not sent because of another record's deadline is sent again if it has this much time left. */
-export const AGAIN_MS = 500;
+export const RESEND_MS_MIN = 500;
 
 /**
  * Group commit, lane by lane: while one send is under way, the next batch gathers. Lanes do not wait for each other,
@@ -51,7 +51,7 @@ export const AGAIN_MS = 500;
 export class Appender {
   readonly #queues = new AppendQueues(({ reject }, { failure }) => {
     const error = notInTime(failure);
-    this.#notTaken(error);
+    this.#reportNotTaken(error);
     reject(error);
   });
   /** The send under way in each lane. */
@@ -75,7 +75,7 @@ export class Appender {
     const recordBytes = encodedBytes(record);
     const tooLarge = this.#tooLarge(record, recordBytes);
     if (tooLarge) {
-      this.#notTaken(tooLarge);
+      this.#reportNotTaken(tooLarge);
       return Promise.reject(tooLarge);
     }
     const bytes = recordBytes + IN_BATCH_EXTRA_BYTES;
@@ -95,12 +95,12 @@ export class Appender {
    */
   async close(wait_ms_max: number): Promise<void> {
     this.#closed = true;
-    await within(this.options.clock, wait_ms_max, this.#sent());
+    await within(this.options.clock, wait_ms_max, this.#drain());
     this.#expire(Number.POSITIVE_INFINITY);
     await this.options.producer.close();
   }
 
-  async #sent(): Promise<void> {
+  async #drain(): Promise<void> {
     while (this.#gathering || this.#sends.size > 0) {
       const underWay = [...this.#sends.values()].map(({ done }) => done);
       if (this.#gathering) underWay.push(this.#gathering);
@@ -126,7 +126,7 @@ export class Appender {
     return new AppError("EVENT_TOO_LARGE", message, { partition });
   }
 
-  #notTaken(error: AppError): void {
+  #reportNotTaken(error: AppError): void {
     this.options.onNotTaken?.(error);
     this.options.meter?.notTaken(error.code);
   }
@@ -156,7 +156,7 @@ export class Appender {
     }
   }
 
-  async #send(lane: string, batch: readonly Waiting[]): Promise<void> {
+  async #send(lane: string, batch: readonly PendingAppend[]): Promise<void> {
     const { producer, topic, clock, meter } = this.options;
     for (const { record } of batch) this.#queues.of(record.partition).isSending = true;
     const records = batch.map((waiting) => waiting.record);
@@ -178,17 +178,17 @@ export class Appender {
 
   /** Tells each waiter what became of its record. Records that were not sent and have time left are put back. */
   #settle(
-    batch: readonly Waiting[],
+    batch: readonly PendingAppend[],
     outcomes: readonly SendOutcome[],
     deadline_ms: number,
   ): { acknowledged: number; unknown: number } {
     const now_ms = this.options.clock.now_ms();
-    const againFrom_ms = now_ms >= deadline_ms && !this.#closed ? now_ms + AGAIN_MS : Number.POSITIVE_INFINITY;
-    const again: Waiting[] = [];
+    const againFrom_ms = now_ms >= deadline_ms && !this.#closed ? now_ms + RESEND_MS_MIN : Number.POSITIVE_INFINITY;
+    const again: PendingAppend[] = [];
     let acknowledged = 0;
     let unknown = 0;
     for (let i = 0; i < batch.length; i++) {
-      const waiting = batch[i] as Waiting;
+      const waiting = batch[i] as PendingAppend;
       const outcome = outcomes[i] as SendOutcome;
       const queue = this.#queues.of(waiting.record.partition);
       queue.isSending = false;
@@ -208,7 +208,7 @@ export class Appender {
         again.push(waiting);
         continue;
       }
-      if (!isUnknown) this.#notTaken(error);
+      if (!isUnknown) this.#reportNotTaken(error);
       waiting.reject(error);
     }
     if (again.length > 0) this.#queues.putBack(again);
@@ -216,7 +216,7 @@ export class Appender {
   }
 
   /** No record is sent after its deadline, however long the process stood still. Placement relies on that. */
-  #takeBatch(queues: readonly Queue[]): Waiting[] {
+  #takeBatch(queues: readonly Queue[]): PendingAppend[] {
     const { producer, topic, clock, batch_records_max } = this.options;
     const partition_bytes_max = Math.min(BATCH_BYTES_MAX, producer.batchBytesMax(topic));
     const limits = { records_max: batch_records_max, bytes_max: BATCH_BYTES_MAX, partition_bytes_max };
@@ -246,11 +246,11 @@ export class Appender {
   }
 }
 
-/** A send ends ANSWER_MS before the first deadline of its batch, or halfway to it if that is later. */
-function sendDeadline(batch: readonly Waiting[], now_ms: number): number {
+/** A send ends ANSWER_MARGIN_MS before the first deadline of its batch, or halfway to it if that is later. */
+function sendDeadline(batch: readonly PendingAppend[], now_ms: number): number {
   let first_ms = Number.POSITIVE_INFINITY;
   for (const { deadline_ms } of batch) first_ms = Math.min(first_ms, deadline_ms);
-  return first_ms - Math.min(ANSWER_MS, Math.floor((first_ms - now_ms) / 2));
+  return first_ms - Math.min(ANSWER_MARGIN_MS, Math.floor((first_ms - now_ms) / 2));
 }
 
 function notInTime(failure: AppError | undefined): AppError {

@@ -196,7 +196,7 @@ export class KafkaLog implements Log {
     if (beforeOffset <= startOffset) return;
     await this.#onTopic(topic, async ({ connections, leaders }) => {
       const leader = leaders.leaderOf(partition);
-      if (!leader) throw new Error(this.#reach.beside(`partition ${partition} of ${topic} has no leader now`));
+      if (!leader) throw new Error(this.#reach.withUnreachable(`partition ${partition} of ${topic} has no leader now`));
       const broker = await (await connections.node(leader.nodeId)).broker();
       await broker.deleteRecords({ topics: [{ topic, partitions: [{ partition, offset: String(beforeOffset) }] }] });
     });

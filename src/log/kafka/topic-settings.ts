@@ -69,7 +69,7 @@ export async function createTopic(
   // A broker that does not know the settings has nothing that they would change.
   if (anyTimestamp && refusal.errorCode === ERROR_INVALID_CONFIG) refusal = await create(context, wanted);
   if (refusal.errorCode !== 0 && refusal.errorCode !== ERROR_TOPIC_EXISTS) throw refused(topic, refusal, replicas);
-  await leadersElected(context);
+  await waitForLeaders(context);
   if (refusal.errorCode === ERROR_TOPIC_EXISTS) return undefined;
   const least = leastReplicas(context.leaders);
   if (replicas === undefined && least >= 3) await requireTwoInSync(context);
@@ -130,7 +130,7 @@ function refused(topic: string, { errorCode, message }: Refusal, replicas: numbe
 }
 
 /** A new topic has no leaders for a moment, and a busy broker does not know the topic for longer than that. */
-async function leadersElected({ leaders, clock, topic }: TopicContext): Promise<void> {
+async function waitForLeaders({ leaders, clock, topic }: TopicContext): Promise<void> {
   for (const deadline_ms = clock.now_ms() + LEADERS_WAIT_MS_MAX; ; await clock.sleep(LEADERS_WAIT_MS)) {
     await leaders.refresh();
     const { partitions } = leaders;

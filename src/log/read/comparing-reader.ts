@@ -11,7 +11,7 @@ export interface KnownTopic {
 export type ComparedResult = Exclude<FetchResult, { readonly interrupted: string }>;
 
 /** The last record that was given of a partition, and what identifies it. */
-interface Given {
+interface LastRecord {
   readonly offset: number;
   readonly leaderEpoch: number;
   readonly checksum: number | bigint;
@@ -33,8 +33,8 @@ interface Given {
 export class ComparingReader {
   readonly #reader: Reader;
   /** The first offset that was asked for of each partition. */
-  readonly #begun = new Map<number, number>();
-  readonly #given = new Map<number, Given>();
+  readonly #startOffsets = new Map<number, number>();
+  readonly #lastRecords = new Map<number, LastRecord>();
   /** The partitions in doubt, and the offset up to which each is known to be the same. */
   readonly #inDoubt = new Map<number, number>();
   #isTopicInDoubt = false;
@@ -55,22 +55,22 @@ export class ComparingReader {
     if (this.#isTopicInDoubt) await this.#compareTopic();
     const asked = new Map(positions);
     for (const [partition, offset] of positions) {
-      if (!this.#begun.has(partition)) this.#begun.set(partition, offset);
+      if (!this.#startOffsets.has(partition)) this.#startOffsets.set(partition, offset);
       asked.set(partition, this.#inDoubt.get(partition) ?? offset);
     }
     const results = await this.#reader.fetch(asked, limits);
-    return results.flatMap((result) => this.#compared(result, positions) ?? []);
+    return results.flatMap((result) => this.#compare(result, positions) ?? []);
   }
 
   close(): Promise<void> {
     return this.#reader.close();
   }
 
-  #compared(result: FetchResult, positions: ReadonlyMap<number, number>): ComparedResult | undefined {
+  #compare(result: FetchResult, positions: ReadonlyMap<number, number>): ComparedResult | undefined {
     const { partition } = result;
     if ("interrupted" in result) {
       this.#isTopicInDoubt = true;
-      this.#inDoubt.set(partition, this.#given.get(partition)?.offset ?? this.#begun.get(partition) ?? 0);
+      this.#inDoubt.set(partition, this.#lastRecords.get(partition)?.offset ?? this.#startOffsets.get(partition) ?? 0);
       return undefined;
     }
     if ("unavailable" in result) return result;
@@ -81,9 +81,9 @@ export class ComparingReader {
     }
     if (!("batch" in result)) return result;
     const position = positions.get(partition) ?? 0;
-    const batch = this.#inDoubt.has(partition) ? this.#resumed(result.batch, position) : result.batch;
+    const batch = this.#inDoubt.has(partition) ? this.#compareBatch(result.batch, position) : result.batch;
     const last = batch?.records.at(-1);
-    if (last) this.#given.set(partition, givenOf(last));
+    if (last) this.#lastRecords.set(partition, lastRecordOf(last));
     return batch && { partition, batch };
   }
 
@@ -91,9 +91,9 @@ export class ComparingReader {
    * The part of the batch from the caller's offset on, once it agrees with what was given before. Undefined if the
    * batch must not be used.
    */
-  #resumed(batch: Batch, position: number): Batch | undefined {
+  #compareBatch(batch: Batch, position: number): Batch | undefined {
     const { partition, records, nextOffset } = batch;
-    const given = this.#given.get(partition);
+    const given = this.#lastRecords.get(partition);
     if (nextOffset <= batch.baseOffset) return undefined;
     if (given && batch.baseOffset <= given.offset && !isSame(given, records[0]))
       throw this.#disagrees(partition, `it has another record at offset ${given.offset} than it had`);
@@ -134,12 +134,12 @@ export const madeAnew = (topic: string): AppError =>
     `The topic ${topic} was deleted and made anew since this began: what was read of it is not what it has. Begin again.`,
   );
 
-const isSame = (given: Given, record: LogRecord | undefined): boolean => {
-  const again = record && givenOf(record);
+const isSame = (given: LastRecord, record: LogRecord | undefined): boolean => {
+  const again = record && lastRecordOf(record);
   return again?.offset === given.offset && again.checksum === given.checksum && again.leaderEpoch === given.leaderEpoch;
 };
 
-const givenOf = ({ offset, leaderEpoch, key, value, undecodable }: LogRecord): Given => ({
+const lastRecordOf = ({ offset, leaderEpoch, key, value, undecodable }: LogRecord): LastRecord => ({
   offset,
   leaderEpoch,
   checksum: undecodable ? undecodable.lastOffset : Bun.hash.crc32(value ?? "", Bun.hash.crc32(key ?? "")),

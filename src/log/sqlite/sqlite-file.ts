@@ -130,7 +130,7 @@ export class LogFile {
   /** Runs `body` on one snapshot. Throws `LOG_UNAVAILABLE`. */
   read<T>(body: () => T): T {
     this.#checkOpen();
-    return this.#rolledBackOnError("read", () => {
+    return this.#rollBackOnError("read", () => {
       this.db.query("BEGIN").run();
       const result = body();
       this.db.query("COMMIT").run();
@@ -161,7 +161,7 @@ export class LogFile {
       }
       await clock.sleep(BUSY_RETRY_MS);
     }
-    const result = this.#rolledBackOnError("written", () => {
+    const result = this.#rollBackOnError("written", () => {
       const done = body();
       if (clock.now_ms() < deadline_ms) return done;
       throw new AppError("LOG_UNAVAILABLE", "The embedded log could not be written in time; nothing was appended. Try again.");
@@ -200,7 +200,7 @@ export class LogFile {
     throw new AppError("LOG_UNAVAILABLE", message);
   }
 
-  #rolledBackOnError<T>(done: string, body: () => T): T {
+  #rollBackOnError<T>(done: string, body: () => T): T {
     try {
       return body();
     } catch (error) {

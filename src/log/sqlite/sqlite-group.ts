@@ -37,7 +37,7 @@ export interface SqliteMembershipOptions {
 export class SqliteMembership implements Membership {
   #state: MembershipState = "joining";
   readonly #options: SqliteMembershipOptions;
-  readonly #left = new AbortController();
+  readonly #leaving = new AbortController();
   readonly #lock: GroupLock;
   #ended: Promise<void> | undefined;
 
@@ -73,7 +73,7 @@ export class SqliteMembership implements Membership {
 
   async leave(): Promise<void> {
     this.#state = "left";
-    this.#left.abort();
+    this.#leaving.abort();
     await this.#ended;
   }
 
@@ -81,14 +81,14 @@ export class SqliteMembership implements Membership {
     const { clock, group } = this.#options;
     await clock.yield();
     try {
-      while (!this.#left.signal.aborted && !this.#lock.tryTake()) {
+      while (!this.#leaving.signal.aborted && !this.#lock.tryTake()) {
         if (this.#state !== "waiting") {
           this.#state = "waiting";
           group.listener.onWaiting(this.#lock.problem ?? this.#holder());
         }
-        await clock.sleep(LOCK_RETRY_MS, this.#left.signal);
+        await clock.sleep(LOCK_RETRY_MS, this.#leaving.signal);
       }
-      if (!this.#left.signal.aborted) await this.#hold();
+      if (!this.#leaving.signal.aborted) await this.#hold();
     } finally {
       this.#state = "left";
       this.#lock.release();
@@ -99,14 +99,14 @@ export class SqliteMembership implements Membership {
     const { clock, group } = this.#options;
     await this.#writeHolder();
     let assigned = 0;
-    while (!this.#left.signal.aborted) {
+    while (!this.#leaving.signal.aborted) {
       const count = this.#partitionCount(assigned);
       if (count > assigned) {
         assigned = count;
         this.#state = "stable";
         group.listener.onAssigned(Array.from({ length: count }, (_, partition) => partition));
       }
-      await clock.sleep(PARTITIONS_POLL_MS, this.#left.signal);
+      await clock.sleep(PARTITIONS_POLL_MS, this.#leaving.signal);
     }
   }
 

@@ -56,9 +56,9 @@ export class SqliteProducer implements IdempotentProducer {
     this.#appending = true;
     try {
       return await this.#write(deadline_ms, () => {
-        const appending = new Appending(this.file, topic);
-        const offsets = records.map((record) => appending.insert(record));
-        appending.moveEnds();
+        const transaction = new AppendTransaction(this.file, topic);
+        const offsets = records.map((record) => transaction.insert(record));
+        transaction.moveEnds();
         return offsets;
       });
     } finally {
@@ -69,9 +69,9 @@ export class SqliteProducer implements IdempotentProducer {
   async send(topic: string, records: readonly NewRecord[], deadline_ms?: number): Promise<SendOutcome[]> {
     try {
       return await this.#write(deadline_ms, () => {
-        const appending = new Appending(this.file, topic);
-        const outcomes = records.map((record): SendOutcome => appending.tryInsert(record));
-        appending.moveEnds();
+        const transaction = new AppendTransaction(this.file, topic);
+        const outcomes = records.map((record): SendOutcome => transaction.tryInsert(record));
+        transaction.moveEnds();
         return outcomes;
       });
     } catch (e) {
@@ -105,7 +105,7 @@ export class SqliteProducer implements IdempotentProducer {
 }
 
 /** The records of one transaction, and the ends that they give their partitions. */
-class Appending {
+class AppendTransaction {
   readonly #ends = new Map<number, { row: number; next_offset: number }>();
   readonly #insert;
   constructor(

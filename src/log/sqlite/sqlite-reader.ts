@@ -81,12 +81,12 @@ export class Arrivals {
     this.#polling = true;
     while (this.#waiting.size > 0) {
       await this.clock.sleep(this.poll_wait_ms);
-      if (this.#changed()) this.notify();
+      if (this.#hasChanged()) this.notify();
     }
     this.#polling = false;
   }
 
-  #changed(): boolean {
+  #hasChanged(): boolean {
     try {
       const version = this.file.dataVersion();
       if (version === this.#version) return false;

@@ -73,7 +73,7 @@ export class KafkaFencedProducer implements Producer {
   /** Rejects with LOG_UNAVAILABLE, or with APPEND_REFUSED if this user has no right to the id. */
   static async open(connections: Connections, fencingId: string, clock: Clock): Promise<KafkaFencedProducer> {
     try {
-      const id = await onceSettled(clock, async () => {
+      const id = await retryWhileSettling(clock, async () => {
         const broker = await (await coordinatorOf(connections, fencingId)).broker();
         return broker.initProducerId({ transactionalId: fencingId, transactionTimeout: TRANSACTION_TIMEOUT_MS });
       });
@@ -100,7 +100,7 @@ export class KafkaFencedProducer implements Producer {
       }
       return offsetsOf(records, baseOffsets);
     } catch (e) {
-      throw await this.#failed(e);
+      throw await this.#breakOn(e);
     }
   }
 
@@ -116,7 +116,7 @@ export class KafkaFencedProducer implements Producer {
   ): Promise<Map<number, number>> {
     const transaction = { transactionalId: this.fencingId, ...this.id };
     const topics = [{ topic, partitions: [...byPartition.keys()] }];
-    const coordinator = await onceSettled(this.clock, async () => {
+    const coordinator = await retryWhileSettling(this.clock, async () => {
       const broker = await (await coordinatorOf(this.connections, this.fencingId)).broker();
       await broker.addPartitionsToTxn({ ...transaction, topics });
       return broker;
@@ -128,7 +128,7 @@ export class KafkaFencedProducer implements Producer {
     });
     if (this.clock.now_ms() >= deadline_ms) throw new Refused(protocolError(7), "its time was over before it was sent");
     const baseOffsets = await this.#produce(topic, batches);
-    await onceSettled(this.clock, () => coordinator.endTxn({ ...transaction, transactionResult: true }));
+    await retryWhileSettling(this.clock, () => coordinator.endTxn({ ...transaction, transactionResult: true }));
     return baseOffsets;
   }
 
@@ -195,7 +195,7 @@ export class KafkaFencedProducer implements Producer {
   /**
    * Breaks the producer. What a leader refused is in no transaction that will be committed, so it is not in the log.
    */
-  async #failed(e: unknown): Promise<AppError> {
+  async #breakOn(e: unknown): Promise<AppError> {
     const type = kafkaErrorType(e);
     const isFenced =
       (e instanceof Refused && e.error.meaning === "fenced") || (type !== undefined && FENCED_ERRORS.includes(type));
@@ -231,7 +231,7 @@ function refusal(e: unknown, connections: Connections): AppError {
     return new AppError("APPEND_REFUSED", `The broker refused the append, and nothing was appended: ${cause}.`, {}, e);
   return new AppError(
     "LOG_UNAVAILABLE",
-    `The broker cannot take the append now, and nothing was appended: ${connections.reach.beside(cause)}.`,
+    `The broker cannot take the append now, and nothing was appended: ${connections.reach.withUnreachable(cause)}.`,
     {},
     e,
   );
@@ -253,7 +253,7 @@ function openingError(e: unknown, fencingId: string, connections: Connections): 
 const coordinatorOf = (connections: Connections, transactionalId: string): Promise<Node> =>
   findCoordinator(connections, transactionalId, "transaction");
 
-async function onceSettled<T>(clock: Clock, request: () => Promise<T>): Promise<T> {
+async function retryWhileSettling<T>(clock: Clock, request: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await request();

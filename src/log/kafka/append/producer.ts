@@ -10,7 +10,7 @@ import { TopicLeaders } from "../connection/leaders.ts";
 import { causeOf, describeError, kafkaErrorType, protocolError } from "../protocol/errors.ts";
 import { type PartitionAppended, produceExchange } from "../protocol/produce.ts";
 import { requireTimestamps } from "../../timestamp.ts";
-import { type Part, partsOf, Sending } from "./sending.ts";
+import { type Part, partsOf, SendCall } from "./send-call.ts";
 import { advance, newProducerId, Sequences } from "./sequences.ts";
 
 /** What belongs to one topic on one instance of the connections. */
@@ -118,12 +118,12 @@ export class KafkaProducer implements IdempotentProducer {
     for (const key of keys) this.#busy.add(key);
     const output = this.#outputs.pop() ?? new BatchOutput();
     output.clear();
-    const sending = new Sending(records, parts, deadline_ms, output);
+    const call = new SendCall(records, parts, deadline_ms, output);
     try {
-      await this.#sendAll(topic, sending);
-      return sending.outcomes;
+      await this.#sendAll(topic, call);
+      return call.outcomes;
     } finally {
-      if (sending.isOutputFree) this.#outputs.push(output);
+      if (call.isOutputFree) this.#outputs.push(output);
       for (const key of keys) this.#busy.delete(key);
     }
   }
@@ -133,24 +133,24 @@ export class KafkaProducer implements IdempotentProducer {
     for (const { connections } of this.#sessions.values()) connections.close();
   }
 
-  async #sendAll(topic: string, sending: Sending): Promise<void> {
+  async #sendAll(topic: string, call: SendCall): Promise<void> {
     const backoff = new Backoff({ ...this.backoff, ...RETRY_WAIT }, this.random);
     for (let isFresh = true; ;) {
-      const { steps } = sending;
-      await this.#round(topic, sending, isFresh);
-      if (sending.isDone) return;
-      isFresh = sending.steps > steps;
-      if (this.#closing.signal.aborted || this.clock.now_ms() >= sending.deadline_ms) return this.#giveUp(topic, sending);
+      const { steps } = call;
+      await this.#round(topic, call, isFresh);
+      if (call.isDone) return;
+      isFresh = call.steps > steps;
+      if (this.#closing.signal.aborted || this.clock.now_ms() >= call.deadline_ms) return this.#giveUp(topic, call);
       // The parts behind a settled one are sent at once.
       if (isFresh) continue;
-      const left_ms = sending.deadline_ms - this.clock.now_ms();
+      const left_ms = call.deadline_ms - this.clock.now_ms();
       await this.clock.sleep(Math.min(backoff.next_ms(), left_ms), this.#closing.signal);
     }
   }
 
   /** Sends each leader the first part of each of its partitions, and notes what became of them. */
-  async #round(topic: string, sending: Sending, isFresh: boolean): Promise<void> {
-    const parts = sending.heads();
+  async #round(topic: string, call: SendCall, isFresh: boolean): Promise<void> {
+    const parts = call.heads();
     let session: Session;
     try {
       session = await this.#session(topic, !isFresh || parts.some(({ partition }) => this.lane(topic, partition) === "none"));
@@ -166,7 +166,7 @@ export class KafkaProducer implements IdempotentProducer {
           : `partition ${part.partition} has no leader now`;
       else byLeader.set(leader.nodeId, [...(byLeader.get(leader.nodeId) ?? []), part]);
     }
-    await Promise.all([...byLeader].map(([nodeId, ofLeader]) => this.#sendTo(topic, session, nodeId, ofLeader, sending)));
+    await Promise.all([...byLeader].map(([nodeId, ofLeader]) => this.#sendTo(topic, session, nodeId, ofLeader, call)));
   }
 
   async #session(topic: string, refresh: boolean): Promise<Session> {
@@ -194,19 +194,19 @@ export class KafkaProducer implements IdempotentProducer {
     return session;
   }
 
-  async #sendTo(topic: string, session: Session, nodeId: number, parts: readonly Part[], sending: Sending): Promise<void> {
+  async #sendTo(topic: string, session: Session, nodeId: number, parts: readonly Part[], call: SendCall): Promise<void> {
     let node: Node | undefined;
     const sent: Part[] = [];
     const watch = this.#watch.begin(session.leaders, nodeId, parts);
     let leave: (() => void) | undefined;
     try {
       node = await watch.orMoved(session.connections.node(nodeId));
-      leave = await node.turn(this.clock, sending.deadline_ms);
+      leave = await node.takeTurn(this.clock, call.deadline_ms);
       if (!leave) return blame(parts, `another send to ${node.name} was under way`);
-      if (!(await this.#afterThrottle(node, sending, parts))) return;
-      for (const part of parts) await this.#encode(topic, part, node, sending);
+      if (!(await this.#afterThrottle(node, call, parts))) return;
+      for (const part of parts) await this.#encode(topic, part, node, call);
       // The steps above took time, and nothing may be sent after the deadline.
-      if (this.clock.now_ms() >= sending.deadline_ms) return;
+      if (this.clock.now_ms() >= call.deadline_ms) return;
       const ready = parts.filter(({ bytes }) => bytes !== undefined);
       const epochs = new Map(ready.map(({ partition }) => [partition, session.leaders.leaderOf(partition)?.leaderEpoch ?? 0]));
       sent.push(...ready);
@@ -216,14 +216,14 @@ export class KafkaProducer implements IdempotentProducer {
       if (answer.throttle_ms > 0) node.heldBackUntil_ms = this.clock.now_ms() + answer.throttle_ms;
       for (const part of ready) {
         const appended = answer.partitions.find(({ partition }) => partition === part.partition);
-        if (appended) this.#settle(topic, part, appended, epochs.get(part.partition) ?? 0, sending);
+        if (appended) this.#settle(topic, part, appended, epochs.get(part.partition) ?? 0, call);
         else part.isUnsure = true;
       }
     } catch (e) {
-      if (node) session.connections.failed(node);
+      if (node) session.connections.discard(node);
       blame(parts, causeOf(e));
       for (const part of sent) part.isUnsure = true;
-      if (sent.length > 0) sending.isOutputFree = false;
+      if (sent.length > 0) call.isOutputFree = false;
     } finally {
       leave?.();
       watch.end();
@@ -231,15 +231,15 @@ export class KafkaProducer implements IdempotentProducer {
   }
 
   /** Waits as long as a quota asks for (KIP-219). False if that is longer than the time that is left. */
-  async #afterThrottle(node: Node, sending: Sending, parts: readonly Part[]): Promise<boolean> {
+  async #afterThrottle(node: Node, call: SendCall, parts: readonly Part[]): Promise<boolean> {
     const held_ms = node.heldBackUntil_ms - this.clock.now_ms();
     if (held_ms <= 0) return true;
     blame(parts, `a quota of the brokers makes this program wait for ${Math.ceil(held_ms)} ms`);
-    await this.clock.sleep(Math.min(held_ms, Math.max(0, sending.deadline_ms - this.clock.now_ms())), this.#closing.signal);
+    await this.clock.sleep(Math.min(held_ms, Math.max(0, call.deadline_ms - this.clock.now_ms())), this.#closing.signal);
     return node.heldBackUntil_ms <= this.clock.now_ms();
   }
 
-  async #encode(topic: string, part: Part, node: Node, sending: Sending): Promise<void> {
+  async #encode(topic: string, part: Part, node: Node, call: SendCall): Promise<void> {
     if (part.bytes) return;
     const sequence = this.#sequences.of(keyOf(topic, part.partition));
     try {
@@ -247,17 +247,17 @@ export class KafkaProducer implements IdempotentProducer {
     } catch (e) {
       const type = kafkaErrorType(e);
       if (type === undefined || !type.endsWith("AUTHORIZATION_FAILED")) throw e;
-      return sending.refuse(part, refused(`${type}: grant this user WRITE on the topic or IDEMPOTENT_WRITE on the cluster`));
+      return call.refuse(part, refused(`${type}: grant this user WRITE on the topic or IDEMPOTENT_WRITE on the cluster`));
     }
-    const records = part.indexes.map((index) => sending.records[index] as NewRecord);
-    part.bytes = encodeBatch(records, { ...sequence.id, sequence: sequence.next, transactional: false }, sending.output);
+    const records = part.indexes.map((index) => call.records[index] as NewRecord);
+    part.bytes = encodeBatch(records, { ...sequence.id, sequence: sequence.next, transactional: false }, call.output);
   }
 
-  #settle(topic: string, part: Part, { errorCode, baseOffset }: PartitionAppended, leaderEpoch: number, sending: Sending): void {
+  #settle(topic: string, part: Part, { errorCode, baseOffset }: PartitionAppended, leaderEpoch: number, call: SendCall): void {
     const sequence = this.#sequences.of(keyOf(topic, part.partition));
     if (errorCode === 0) {
       advance(sequence, part.indexes.length);
-      return sending.appended(part, baseOffset, Math.max(0, leaderEpoch));
+      return call.confirm(part, baseOffset, Math.max(0, leaderEpoch));
     }
     part.cause = describeError(errorCode, "WRITE");
     const { meaning } = protocolError(errorCode);
@@ -267,7 +267,7 @@ export class KafkaProducer implements IdempotentProducer {
       return;
     }
     // This refusal says nothing about the earlier attempt.
-    if (part.isUnsure) return this.#unknown(topic, part, sending);
+    if (part.isUnsure) return this.#unknown(topic, part, call);
     const isNumbering = meaning === "sequence" || meaning === "fenced";
     if (isNumbering && part.newIds++ < NEW_IDS_MAX) {
       // The leader has not taken the part and does not know these numbers: its log lost its end, or it forgot this
@@ -278,10 +278,10 @@ export class KafkaProducer implements IdempotentProducer {
     }
     if (meaning === "too-large" || meaning === "record") {
       if (meaning === "too-large") this.#noteTooLarge(topic, part);
-      if (part.indexes.length > 1) return sending.split(part);
+      if (part.indexes.length > 1) return call.split(part);
     }
-    if (isNumbering) return this.#unknown(topic, part, sending);
-    sending.refuse(part, meaning === "too-large" ? tooLarge(part, part.cause) : refused(part.cause));
+    if (isNumbering) return this.#unknown(topic, part, call);
+    call.refuse(part, meaning === "too-large" ? tooLarge(part, part.cause) : refused(part.cause));
   }
 
   /** Makes most later batches small enough from the start. */
@@ -291,21 +291,21 @@ export class KafkaProducer implements IdempotentProducer {
     if (bytes_max < this.batchBytesMax(topic)) this.#batchBytesMax.set(topic, bytes_max);
   }
 
-  #giveUp(topic: string, sending: Sending): void {
+  #giveUp(topic: string, call: SendCall): void {
     const { reach } = this.#sessions.get(topic)?.connections ?? {};
-    for (const part of sending.heads()) {
-      part.cause = reach?.beside(part.cause) ?? part.cause;
-      if (part.isUnsure) this.#unknown(topic, part, sending);
-      else sending.refuse(part, notAppended(part.cause));
+    for (const part of call.heads()) {
+      part.cause = reach?.withUnreachable(part.cause) ?? part.cause;
+      if (part.isUnsure) this.#unknown(topic, part, call);
+      else call.refuse(part, notAppended(part.cause));
     }
     // The parts behind the first one of each partition were never sent.
-    while (!sending.isDone) for (const part of sending.heads()) sending.refuse(part, notAppended(part.cause));
+    while (!call.isDone) for (const part of call.heads()) call.refuse(part, notAppended(part.cause));
   }
 
-  #unknown(topic: string, part: Part, sending: Sending): void {
+  #unknown(topic: string, part: Part, call: SendCall): void {
     this.#sequences.forget(keyOf(topic, part.partition));
     const message = `The broker did not confirm the append before its time was over (${part.cause}).`;
-    sending.refuse(part, new AppError("APPEND_OUTCOME_UNKNOWN", message));
+    call.refuse(part, new AppError("APPEND_OUTCOME_UNKNOWN", message));
   }
 }
 

@@ -28,7 +28,7 @@ const TRIED_AGE_MS_MAX = 5_000;
 const NAMED_MAX = 5;
 
 /** "broker 3 at host:9092"; without the id if only the settings name it. */
-export const nameOf = ({ host, port }: Address, nodeId: number | null): string =>
+export const brokerName = ({ host, port }: Address, nodeId: number | null): string =>
   `${nodeId === null ? "the broker" : `broker ${nodeId}`} at ${host.includes(":") ? `[${host}]` : host}:${port}`;
 
 /**
@@ -46,18 +46,18 @@ export class BrokerReach {
     private readonly clock: Clock,
   ) {
     for (const address of seeds) {
-      const name = nameOf(address, null);
+      const name = brokerName(address, null);
       this.#known.set(keyOf(address), { address, name, namedAt_ms: Infinity, triedAt_ms: -Infinity, isAway: false });
     }
   }
 
   /** Notes that the cluster has these brokers now. */
-  named(brokers: readonly NodeAddress[]): void {
+  noteBrokers(brokers: readonly NodeAddress[]): void {
     for (const address of brokers) {
       const before = this.#known.get(keyOf(address));
       const namedAt_ms = Math.max(this.clock.now_ms(), before?.namedAt_ms ?? 0);
       const { triedAt_ms = -Infinity, isAway = false } = before ?? {};
-      const name = nameOf(address, address.nodeId);
+      const name = brokerName(address, address.nodeId);
       this.#known.set(keyOf(address), { address, name, namedAt_ms, triedAt_ms, isAway });
     }
   }
@@ -66,10 +66,10 @@ export class BrokerReach {
    * Notes that a connection to the broker was made, or failed with `e`. A broker that answers in an unexpected way can
    * be reached.
    */
-  tried(address: Address, e?: unknown): void {
+  noteAttempt(address: Address, e?: unknown): void {
     const before = this.#known.get(keyOf(address));
     const now_ms = this.clock.now_ms();
-    const { name = nameOf(address, null), namedAt_ms = now_ms } = before ?? {};
+    const { name = brokerName(address, null), namedAt_ms = now_ms } = before ?? {};
     const isAway = e !== undefined && isOutage(e);
     this.#known.set(keyOf(address), { address, name, namedAt_ms, triedAt_ms: now_ms, isAway });
   }
@@ -87,7 +87,7 @@ export class BrokerReach {
   }
 
   /** Adds to a cause or a sentence the unreachable brokers that it does not name itself. */
-  beside(cause: string): string {
+  withUnreachable(cause: string): string {
     void this.tryAll();
     const unreachable = this.unreachable(cause);
     if (unreachable === "") return cause;
@@ -112,10 +112,10 @@ export class BrokerReach {
     try {
       const broker = await this.makeBroker(address, null);
       await broker.connect();
-      this.tried(address);
+      this.noteAttempt(address);
       void broker.disconnect().catch(() => undefined);
     } catch (e) {
-      this.tried(address, e);
+      this.noteAttempt(address, e);
     }
   }
 

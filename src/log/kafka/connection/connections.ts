@@ -1,8 +1,8 @@
 import { type Clock, within } from "../../../system/clock.ts";
 import { AppError } from "../../../errors.ts";
-import { type Address, type BrokerReach, nameOf } from "./broker-reach.ts";
+import { type Address, type BrokerReach, brokerName } from "./broker-reach.ts";
 import type { Broker, Exchange, MakeBroker } from "./cluster.ts";
-import { failing, unavailable } from "../protocol/errors.ts";
+import { describeFailure, unavailable } from "../protocol/errors.ts";
 import { type Metadata, metadataExchange, type NodeAddress } from "../protocol/metadata.ts";
 
 export interface ConnectionsOptions {
@@ -29,7 +29,7 @@ const FETCHES = 1;
 export class Node {
   /** The time on the clock before which a quota asks that nothing be sent to the broker (KIP-219). */
   heldBackUntil_ms = Number.NEGATIVE_INFINITY;
-  /** Those who wait for their turn to send to the broker, one at a time; see `turn`. */
+  /** Those who wait for their turn to send to the broker, one at a time; see `takeTurn`. */
   readonly #turns: (() => void)[] = [];
   #isTaken = false;
   readonly #used = [false, false];
@@ -45,7 +45,7 @@ export class Node {
   ) {}
 
   get name(): string {
-    return nameOf(this.address, this.nodeId);
+    return brokerName(this.address, this.nodeId);
   }
 
   /** Whether it has answered more than the question for its versions. */
@@ -91,7 +91,7 @@ export class Node {
    * the clock. Taking turns is needed because a quota applies from an answer on (KIP-219): what was sent before that
    * answer came is neither taken nor refused while the quota lasts.
    */
-  async turn(clock: Clock, until_ms: number): Promise<(() => void) | undefined> {
+  async takeTurn(clock: Clock, until_ms: number): Promise<(() => void) | undefined> {
     const leave = () => {
       const next = this.#turns.shift();
       if (next) next();
@@ -125,10 +125,10 @@ export class Node {
     try {
       await broker.connect();
     } catch (e) {
-      if (!this.#isBroken) reach.tried(this.address, e);
+      if (!this.#isBroken) reach.noteAttempt(this.address, e);
       throw e;
     }
-    reach.tried(this.address);
+    reach.noteAttempt(this.address);
     this.#used[CONTROL] = true;
     if (this.#isBroken) {
       void broker.disconnect().catch(() => undefined);
@@ -144,7 +144,7 @@ export class Node {
  * each broker fails by itself.
  *
  * ```
- *  a node: made ──broker()──▶ connected ──failed()──▶ broken, forgotten; whoever needs it next makes another
+ *  a node: made ──broker()──▶ connected ──discard()──▶ broken, forgotten; whoever needs it next makes another
  *  the instance: open ──close()──▶ closed, all nodes broken
  * ```
  */
@@ -169,7 +169,7 @@ export class Connections {
       const version = await node.version(API_METADATA);
       return node.send(metadataExchange(topics, version, METADATA_MS_MAX));
     });
-    this.options.reach.named(metadata.brokers);
+    this.options.reach.noteBrokers(metadata.brokers);
     this.#addresses = new Map(metadata.brokers.map((address) => [address.nodeId, address]));
     for (const [nodeId, node] of this.#nodes) {
       const address = this.#addresses.get(nodeId);
@@ -184,13 +184,13 @@ export class Connections {
   async node(nodeId: number): Promise<Node> {
     const address = this.#addresses.get(nodeId);
     if (!address) throw new Error(`broker ${nodeId} is not in the cluster now`);
-    return this.#at(address, nodeId);
+    return this.#nodeAt(address, nodeId);
   }
 
   /** The broker that an answer named with its address, as it does for coordinators. */
-  async at(address: NodeAddress): Promise<Node> {
+  async nodeAt(address: NodeAddress): Promise<Node> {
     this.#addresses.set(address.nodeId, address);
-    return this.#at(address, address.nodeId);
+    return this.#nodeAt(address, address.nodeId);
   }
 
   /** Runs `work` on whichever broker answers first. */
@@ -199,7 +199,7 @@ export class Connections {
   }
 
   /** Gives up a node whose connections failed or are of no use. Whoever needs the broker next connects anew. */
-  failed(node: Node): void {
+  discard(node: Node): void {
     this.#failedAt_ms.set(node.name, this.options.clock.now_ms());
     if (node.nodeId !== null && this.#nodes.get(node.nodeId) === node) this.#nodes.delete(node.nodeId);
     const seed = this.#seeds.indexOf(node);
@@ -213,7 +213,7 @@ export class Connections {
     this.#nodes.clear();
   }
 
-  async #at(address: Address, nodeId: number): Promise<Node> {
+  async #nodeAt(address: Address, nodeId: number): Promise<Node> {
     if (this.#isClosed) throw closed();
     let node = this.#nodes.get(nodeId);
     if (node && (node.address.host !== address.host || node.address.port !== address.port)) {
@@ -226,8 +226,8 @@ export class Connections {
       await node.broker();
       return node;
     } catch (e) {
-      this.failed(node);
-      throw new Error(this.reach.beside(failing(node.name, e, true)), { cause: e });
+      this.discard(node);
+      throw new Error(this.reach.withUnreachable(describeFailure(node.name, e, true)), { cause: e });
     }
   }
 
@@ -250,7 +250,7 @@ export class Connections {
       return await Promise.any(asked);
     } catch {
       const first = failures[0];
-      const cause = first instanceof Error ? new Error(this.reach.beside(first.message), { cause: first }) : first;
+      const cause = first instanceof Error ? new Error(this.reach.withUnreachable(first.message), { cause: first }) : first;
       throw unavailable(failures.find((e) => e instanceof AppError) ?? cause);
     }
   }
@@ -260,8 +260,8 @@ export class Connections {
       return await work(node);
     } catch (e) {
       if (e instanceof AppError) throw e;
-      this.failed(node);
-      throw new Error(failing(node.name, e, !node.hasAnswered), { cause: e });
+      this.discard(node);
+      throw new Error(describeFailure(node.name, e, !node.hasAnswered), { cause: e });
     }
   }
 

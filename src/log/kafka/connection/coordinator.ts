@@ -37,5 +37,5 @@ export async function findCoordinator(connections: Connections, id: string, type
     }
   });
   if (!found) throw reason;
-  return connections.at(found.coordinator);
+  return connections.nodeAt(found.coordinator);
 }

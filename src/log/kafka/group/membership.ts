@@ -122,7 +122,7 @@ export class KafkaMembership implements Membership {
   /** A member that the group has not let go by then loses its partitions when its session ends. */
   async #leaveInTime(deadline_ms: number): Promise<void> {
     if (this.#memberId === "") return;
-    while (!(await this.#hasLeft()) && this.clock.now_ms() + LEAVE_AGAIN_WAIT_MS < deadline_ms)
+    while (!(await this.#tryLeave()) && this.clock.now_ms() + LEAVE_AGAIN_WAIT_MS < deadline_ms)
       await this.clock.sleep(LEAVE_AGAIN_WAIT_MS);
   }
 
@@ -130,7 +130,7 @@ export class KafkaMembership implements Membership {
    * Leaves on a connection of its own: while a broker holds a JoinGroup back, it answers nothing else on that
    * connection.
    */
-  async #hasLeft(): Promise<boolean> {
+  async #tryLeave(): Promise<boolean> {
     const { group: groupId } = this.options;
     const connections = this.connect();
     try {
@@ -146,19 +146,19 @@ export class KafkaMembership implements Membership {
 
   async #run(): Promise<void> {
     const backoff = new Backoff(this.settings, this.random);
-    while (!this.#left()) {
+    while (!this.#hasLeft()) {
       const connections = this.connect();
       const ended = () => connections.close();
       this.#ending.signal.addEventListener("abort", ended, { once: true });
       try {
-        while (!this.#left()) {
+        while (!this.#hasLeft()) {
           await this.#join(connections);
           backoff.reset();
           await this.#heartbeatWhileStable();
         }
       } catch (e) {
         this.#coordinator = undefined;
-        if (!this.#left()) {
+        if (!this.#hasLeft()) {
           await this.#fallOut(e, connections);
           await this.clock.sleep(backoff.next_ms(), this.#ending.signal);
         }
@@ -169,7 +169,7 @@ export class KafkaMembership implements Membership {
     }
   }
 
-  #left(): boolean {
+  #hasLeft(): boolean {
     return this.#state === "left";
   }
 
@@ -187,7 +187,7 @@ export class KafkaMembership implements Membership {
       memberId: joined.memberId,
       groupAssignment: joined.leaderId === joined.memberId ? await this.#assignments(joined) : [],
     });
-    if (this.#left()) return;
+    if (this.#hasLeft()) return;
     const assignment = AssignerProtocol.MemberAssignment.decode(memberAssignment)?.assignment[topic] ?? [];
     this.#generation = joined.generationId;
     this.#confirmedAt_ms = syncSentAt_ms;
@@ -227,7 +227,7 @@ export class KafkaMembership implements Membership {
       if (typeof memberId === "string") this.#memberId = memberId;
     });
     await this.#naming;
-    if (this.#left()) throw new Error("left while joining");
+    if (this.#hasLeft()) throw new Error("left while joining");
     // A broker that gives no id beforehand has answered the join itself, or refused it.
     return this.#memberId === "" ? first : request();
   }
@@ -252,9 +252,9 @@ export class KafkaMembership implements Membership {
   /** Returns when the group asks its members to join again. Throws if the membership or the connection is lost. */
   async #heartbeatWhileStable(): Promise<void> {
     let lookedAt_ms = this.clock.now_ms();
-    while (!this.#left()) {
+    while (!this.#hasLeft()) {
       await this.clock.sleep(this.settings.session_timeout_ms / HEARTBEATS_PER_SESSION, this.#ending.signal);
-      if (this.#left() || !this.#coordinator) return;
+      if (this.#hasLeft() || !this.#coordinator) return;
       const sentAt_ms = this.clock.now_ms();
       try {
         await this.#coordinator.heartbeat({
@@ -284,7 +284,7 @@ export class KafkaMembership implements Membership {
   }
 
   #rejoin(): void {
-    if (this.#left()) return;
+    if (this.#hasLeft()) return;
     this.#state = "joining";
     this.#assignedCounts = new Map();
   }
@@ -304,9 +304,9 @@ export class KafkaMembership implements Membership {
     if (!wasStable && isSettling(type) && !isLasting) return;
     // This takes a moment if brokers are away, and until they are back the group can hardly be joined.
     if (isSettling(type) && isLasting) await reach.tryAll();
-    if (this.#left()) return;
+    if (this.#hasLeft()) return;
     const why = whyNotJoined(type, e, reach.unreachable());
-    this.#reason = reach.beside(`The group ${this.options.group} cannot be joined: ${why}.`);
+    this.#reason = reach.withUnreachable(`The group ${this.options.group} cannot be joined: ${why}.`);
     if (this.#toldLost) return;
     this.#toldLost = true;
     this.options.listener.onLost(this.#reason);

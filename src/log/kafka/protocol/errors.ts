@@ -107,7 +107,7 @@ export function kafkaErrorType(e: unknown): string | undefined {
 }
 
 /** The signs that a broker expects to be asked in another way; all other failures are outages. */
-const MISTAKEN: readonly (readonly [sign: RegExp, what: string])[] = [
+const MISCONFIGURATION_SIGNS: readonly (readonly [sign: RegExp, what: string])[] = [
   [
     /SASL|[Aa]uthentication|username or password/,
     "refuses the login; see KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD",
@@ -121,20 +121,20 @@ const MISTAKEN: readonly (readonly [sign: RegExp, what: string])[] = [
 ];
 
 /** Whether nothing suggests that the broker expects to be asked in another way. */
-export const isOutage = (e: unknown): boolean => !MISTAKEN.some(([sign]) => sign.test(causeOf(e)));
+export const isOutage = (e: unknown): boolean => !MISCONFIGURATION_SIGNS.some(([sign]) => sign.test(causeOf(e)));
 
 /** The signs that something listens at the address. */
-const LISTENING = /[Cc]losed|ECONNRESET|EPIPE|socket hang up|timed out/;
+const LISTENING_SIGNS = /[Cc]losed|ECONNRESET|EPIPE|socket hang up|timed out/;
 
 /**
  * The end of a sentence, as in "does not answer (Closed connection)". `isNew` means that so far only the question for
  * versions was answered on this connection; a broker answers that even to clients that it will not serve.
  */
-export function failing(name: string, e: unknown, isNew = false): string {
+export function describeFailure(name: string, e: unknown, isNew = false): string {
   const cause = causeOf(e);
-  const what = MISTAKEN.find(([sign]) => sign.test(cause))?.[1] ?? "does not answer";
+  const what = MISCONFIGURATION_SIGNS.find(([sign]) => sign.test(cause))?.[1] ?? "does not answer";
   const hint =
-    isNew && LISTENING.test(cause) && what === "does not answer"
+    isNew && LISTENING_SIGNS.test(cause) && what === "does not answer"
       ? "; if this lasts, see whether KAFKA_BROKERS names the right port, and KAFKA_TLS and KAFKA_SASL_MECHANISM are what it expects"
       : "";
   return `${name} ${what} (${cause})${hint}`;

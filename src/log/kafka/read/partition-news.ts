@@ -5,7 +5,7 @@ import type { FetchResult } from "../../port.ts";
  * is told once. After that, its next answer is told even if it brings nothing.
  *
  * ```
- *  a partition: well ──hinder(), interrupt(), gone()──▶ owed ──isOwed(), at the next answer──▶ well
+ *  a partition: well ──hinder(), interrupt(), noteTopicExists()──▶ owed ──takeOwed(), at the next answer──▶ well
  * ```
  */
 export class PartitionNews {
@@ -49,14 +49,14 @@ export class PartitionNews {
   }
 
   /** Notes that the topic does not exist. */
-  gone(partition: number, why: string): void {
+  noteTopicGone(partition: number, why: string): void {
     if (this.#gone.has(partition)) return;
     this.#gone.add(partition);
     this.tell({ partition, interrupted: why, isGone: true });
   }
 
   /** Notes that the topic exists. */
-  isBack(partition: number): void {
+  noteTopicExists(partition: number): void {
     if (this.#gone.delete(partition)) this.#owed.add(partition);
   }
 
@@ -64,7 +64,7 @@ export class PartitionNews {
    * Notes that the partition's leader has answered. True if the answer is to be told even if it brings nothing; then
    * only once.
    */
-  isOwed(partition: number): boolean {
+  takeOwed(partition: number): boolean {
     this.#hindrances.delete(partition);
     return this.#owed.delete(partition);
   }

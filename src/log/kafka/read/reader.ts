@@ -84,7 +84,7 @@ export class KafkaReader implements Reader {
     const deadline_ms = this.clock.now_ms() + limits.wait_ms_max;
     do {
       if (this.#isClosed) throw new AppError("LOG_UNAVAILABLE", "The reader was closed by this process.");
-      const session = await this.#refreshed(positions, limits);
+      const session = await this.#refreshedSession(positions, limits);
       this.#wake = Promise.withResolvers();
       const failure = this.#failure;
       this.#failure = undefined;
@@ -92,7 +92,7 @@ export class KafkaReader implements Reader {
       const results = this.#news.take(positions);
       this.#request(session, positions, new Set(results.map(({ partition }) => partition)), limits);
       if (results.length > 0) return results;
-      await this.#somethingNew(session, deadline_ms);
+      await this.#waitForNews(session, deadline_ms);
     } while (this.clock.now_ms() < deadline_ms);
     return this.#news.take(positions);
   }
@@ -104,7 +104,7 @@ export class KafkaReader implements Reader {
   }
 
   /** Resolves when an answer has come, metadata are due again, a quota's wait is over, or at `deadline_ms`. */
-  async #somethingNew(session: Session, deadline_ms: number): Promise<void> {
+  async #waitForNews(session: Session, deadline_ms: number): Promise<void> {
     const now_ms = this.clock.now_ms();
     let until_ms = this.#isStale ? Math.min(deadline_ms, this.#refreshAt_ms) : deadline_ms;
     if (session.outstanding.size === 0) until_ms = Math.min(until_ms, now_ms + REFRESH_BACKOFF.backoff_ms_min);
@@ -114,7 +114,7 @@ export class KafkaReader implements Reader {
   }
 
   /** The session, with metadata that are recent enough. Rejects with LOG_UNAVAILABLE if no broker answers. */
-  async #refreshed(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<Session> {
+  async #refreshedSession(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<Session> {
     const connections = this.#session?.connections ?? this.connect();
     const session = (this.#session ??= {
       connections,
@@ -158,7 +158,7 @@ export class KafkaReader implements Reader {
       this.#isStale = true;
       for (const partition of positions.keys()) {
         asked.delete(partition);
-        this.#news.gone(partition, `The topic ${this.topic} does not exist.`);
+        this.#news.noteTopicGone(partition, `The topic ${this.topic} does not exist.`);
       }
       return;
     }
@@ -169,7 +169,7 @@ export class KafkaReader implements Reader {
         asked.delete(partition);
         this.#news.tell({ partition, interrupted: `The topic ${this.topic} was made anew.`, isGone: true });
       }
-      this.#news.isBack(partition);
+      this.#news.noteTopicExists(partition);
     }
   }
 
@@ -188,7 +188,7 @@ export class KafkaReader implements Reader {
           this.#hinder(session, partition, `Partition ${partition} of ${this.topic} has no leader now.`);
         continue;
       }
-      if (told.has(partition) || this.#isChanged(session, partition, leader)) later.add(leader.nodeId);
+      if (told.has(partition) || this.#noteLeader(session, partition, leader)) later.add(leader.nodeId);
       const wanted = byLeader.get(leader.nodeId);
       if (wanted) wanted.push({ partition, offset, leaderEpoch: leader.leaderEpoch });
       else byLeader.set(leader.nodeId, [{ partition, offset, leaderEpoch: leader.leaderEpoch }]);
@@ -204,12 +204,12 @@ export class KafkaReader implements Reader {
   }
 
   /** True if the leader is not the one that was asked before. What was read must then be compared first. */
-  #isChanged(session: Session, partition: number, leader: Leader): boolean {
+  #noteLeader(session: Session, partition: number, leader: Leader): boolean {
     const before = session.asked.get(partition);
     session.asked.set(partition, leader);
     if (!before || (before.nodeId === leader.nodeId && before.leaderEpoch === leader.leaderEpoch)) return false;
     const why = `Partition ${partition} has another leader: broker ${leader.nodeId}, epoch ${leader.leaderEpoch}.`;
-    this.#news.interrupt(partition, session.connections.reach.beside(why));
+    this.#news.interrupt(partition, session.connections.reach.withUnreachable(why));
     return true;
   }
 
@@ -241,7 +241,7 @@ export class KafkaReader implements Reader {
       this.#failure = e;
       return;
     }
-    if (node) session.connections.failed(node);
+    if (node) session.connections.discard(node);
     this.#isStale = true;
     const why = node ? `The connection to ${node.name} was lost: ${causeOf(e)}.` : `${sentence(causeOf(e))}.`;
     for (const [partition, leader] of session.asked) {
@@ -269,7 +269,7 @@ export class KafkaReader implements Reader {
       if (answer.errorCode === ERROR_OFFSET_OUT_OF_RANGE) outOfRange.push(one);
       else if (answer.errorCode === ERROR_TOPIC_AUTHORIZATION_FAILED)
         throw new AppError("LOG_UNAVAILABLE", `The broker does not allow reading ${this.topic}; grant READ on it to this user.`);
-      else if (answer.errorCode !== 0) this.#refused(session, answer.partition, answer.errorCode);
+      else if (answer.errorCode !== 0) this.#noteRefusal(session, answer.partition, answer.errorCode);
       else {
         this.#takeRecords(session, one, answer, budget, isFirst);
         if (answer.bytes.length > 0) isFirst = false;
@@ -282,12 +282,12 @@ export class KafkaReader implements Reader {
     const { partition } = wanted;
     session.refusals.delete(partition);
     this.#refreshBackoff.reset();
-    const isOwed = this.#news.isOwed(partition);
+    const isOwed = this.#news.takeOwed(partition);
     const result = readAnswer(wanted, answer, budget, { isFirst, isOwed });
     if (result) this.#news.tell(result);
   }
 
-  #refused(session: Session, partition: number, errorCode: number): void {
+  #noteRefusal(session: Session, partition: number, errorCode: number): void {
     this.#isStale = true;
     const refusals = (session.refusals.get(partition) ?? 0) + 1;
     session.refusals.set(partition, refusals);
@@ -301,12 +301,12 @@ export class KafkaReader implements Reader {
     for (const { partition, offset, leaderEpoch } of wanted) {
       const watermarks = ends.get(partition);
       if (watermarks === undefined || "errorCode" in watermarks) {
-        this.#refused(session, partition, watermarks?.errorCode ?? -1);
+        this.#noteRefusal(session, partition, watermarks?.errorCode ?? -1);
       } else if (offset < watermarks.startOffset || offset > watermarks.endOffset) {
         const { startOffset, endOffset } = watermarks;
-        this.#news.isOwed(partition);
+        this.#news.takeOwed(partition);
         this.#news.tell({ partition, outOfRange: { startOffset, endOffset } satisfies Watermarks });
-      } else if (this.#news.isOwed(partition)) {
+      } else if (this.#news.takeOwed(partition)) {
         const { endOffset, stableOffset } = watermarks;
         const nothing = { baseOffset: offset, nextOffset: offset, endOffset, stableOffset, records: [] };
         this.#news.tell({ partition, batch: { partition, ...nothing, leaderEpoch: Math.max(0, leaderEpoch) } });
@@ -315,7 +315,7 @@ export class KafkaReader implements Reader {
   }
 
   #hinder({ connections }: Session, partition: number, why: string): void {
-    this.#news.hinder(partition, connections.reach.beside(why));
+    this.#news.hinder(partition, connections.reach.withUnreachable(why));
   }
 
   #interrupt(session: Session, partition: number, why: string): void {

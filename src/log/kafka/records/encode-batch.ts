@@ -1,6 +1,6 @@
 import { BATCH_HEAD_BYTES } from "../../append/record-size.ts";
 import { crc32c } from "./crc32c.ts";
-import { bytesOfName } from "../../header-names.ts";
+import { encodeName } from "../../header-names.ts";
 import type { NewHeader, NewRecord, Timestamp } from "../../port.ts";
 
 /**
@@ -166,7 +166,7 @@ function shortHeaders(headers: readonly NewHeader[]): string | undefined {
 function longHeaders(headers: readonly NewHeader[]): Uint8Array {
   const chunks = [varint(headers.length)];
   for (const [name, value] of headers) {
-    for (const part of [bytesOfName(name), toBytes(value)]) {
+    for (const part of [encodeName(name), toBytes(value)]) {
       chunks.push(varint(part === null ? -1 : part.length));
       if (part !== null) chunks.push(part);
     }

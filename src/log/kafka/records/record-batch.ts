@@ -1,6 +1,6 @@
 import { BATCH_HEAD_BYTES } from "../../append/record-size.ts";
 import type { Header, LogRecord, Timestamp, UndecodableBatch } from "../../port.ts";
-import { nameOf } from "../../header-names.ts";
+import { decodeName } from "../../header-names.ts";
 import { decompress } from "./compression.ts";
 import { timestampOf } from "../../timestamp.ts";
 import { readInt64 } from "../protocol/wire.ts";
@@ -139,7 +139,7 @@ function decodeRecords(batch: RawBatch, firstOffset: number, budget: UnpackBudge
   const { body, baseOffset, lastOffset, count, attributes, leaderEpoch, baseTimestamp } = batch;
   if (body === undefined) throw new Error(`it has format ${batch.magic}, and only format 2 (Kafka 0.11 and later) is read`);
   const codec = attributes & COMPRESSION_MASK;
-  const bytes = codec === 0 ? body : unpacked(codec, body, budget);
+  const bytes = codec === 0 ? body : unpack(codec, body, budget);
   const appendTimestamp = attributes & LOG_APPEND_TIME_BIT ? batch.maxTimestamp : undefined;
   // With a timestamp further out, every sum is calculated in bigints.
   const base = typeof baseTimestamp === "number" && Math.abs(baseTimestamp) < SMALL_BASE_MAX ? baseTimestamp : undefined;
@@ -160,13 +160,13 @@ function decodeRecords(batch: RawBatch, firstOffset: number, budget: UnpackBudge
     if (offset <= before || offset > lastOffset) throw new Error("its records do not have ascending offsets within its own");
     before = offset;
     if (offset < firstOffset) continue;
-    const timestamp = appendTimestamp ?? (isSmall ? base + delta_ms : addedUp(baseTimestamp, cursor.bigVarint(timestampAt)));
+    const timestamp = appendTimestamp ?? (isSmall ? base + delta_ms : addWrapping(baseTimestamp, cursor.bigVarint(timestampAt)));
     into.push(new KafkaRecord(offset, timestamp, key, value, leaderEpoch, bytes, headersAt));
   }
   if (count < 0 || cursor.at !== bytes.length) throw new Error("it has other records than it says");
 }
 
-function unpacked(codec: number, body: Buffer, budget: UnpackBudget): Buffer {
+function unpack(codec: number, body: Buffer, budget: UnpackBudget): Buffer {
   const bytes = decompress(codec, body);
   budget.left_bytes -= bytes.length;
   return bytes;
@@ -177,7 +177,7 @@ const SMALL_VARINT_BYTES_MAX = 7;
 const SMALL_BASE_MAX = 2 ** 52;
 
 /** Wraps at 64 bits, as addition in Java does. */
-const addedUp = (base: Timestamp, delta: bigint): Timestamp => timestampOf(BigInt.asIntN(64, BigInt(base) + delta));
+const addWrapping = (base: Timestamp, delta: bigint): Timestamp => timestampOf(BigInt.asIntN(64, BigInt(base) + delta));
 
 const SAFE_HIGH_MAX = 2 ** 21;
 
@@ -205,7 +205,7 @@ class KafkaRecord implements LogRecord {
     const headers: Header[] = [];
     for (let i = 0; i < count; i++) {
       const name = cursor.bytes();
-      headers.push([name === null ? "" : nameOf(name), cursor.bytes()]);
+      headers.push([name === null ? "" : decodeName(name), cursor.bytes()]);
     }
     return headers;
   }

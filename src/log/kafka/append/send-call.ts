@@ -18,7 +18,7 @@ export interface Part {
 }
 
 /** One call of `send`: the parts that wait for each partition, in order, and what became of the records. */
-export class Sending {
+export class SendCall {
   readonly outcomes: SendOutcome[] = [];
   /** Counts the parts that were dealt with, which shows whether a round got anywhere. */
   steps = 0;
@@ -48,14 +48,14 @@ export class Sending {
     return [...this.#waiting.values()].map(([part]) => part as Part);
   }
 
-  appended(part: Part, baseOffset: number, leaderEpoch: number): void {
+  confirm(part: Part, baseOffset: number, leaderEpoch: number): void {
     for (const [i, index] of part.indexes.entries()) this.outcomes[index] = { offset: baseOffset + i, leaderEpoch };
-    this.#done(part);
+    this.#finish(part);
   }
 
   refuse(part: Part, error: AppError): void {
     for (const index of part.indexes) this.outcomes[index] = { error };
-    this.#done(part);
+    this.#finish(part);
   }
 
   split(part: Part): void {
@@ -66,7 +66,7 @@ export class Sending {
     this.steps++;
   }
 
-  #done(part: Part): void {
+  #finish(part: Part): void {
     this.steps++;
     const waiting = this.#waiting.get(part.partition);
     waiting?.shift();
