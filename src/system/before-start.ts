@@ -19,7 +19,7 @@ const OTHERS = 0o077;
 const DIRECTORIES = ["state", "operations"];
 
 const TOO_FEW_FILES =
-  "This process may open too few files: raise its limit, by ulimit -n 4096, LimitNOFILE= in systemd, or --ulimit nofile=4096 in Docker.";
+  "This process may open too few files: raise its limit with ulimit -n 4096, LimitNOFILE= in systemd, or --ulimit nofile=4096 in Docker.";
 
 /**
  * Orders are customers' data. What is written from now on is for this user alone, whatever the umask was: files get
@@ -49,7 +49,7 @@ export async function checkHost(host: string): Promise<void> {
   try {
     await lookup(host);
   } catch (e) {
-    throw new AppError("CONFIG_INVALID", `HOST is ${host}, of which this machine knows no address (${sentence(e)}).`, {}, e);
+    throw new AppError("CONFIG_INVALID", `HOST is ${host}, for which this machine knows no address (${sentence(e)}).`, {}, e);
   }
 }
 
