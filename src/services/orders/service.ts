@@ -134,12 +134,12 @@ export class OrderService {
       topic,
       localPartitions: () => this.#localPartitions(),
       listener: {
-        assigned: (partitions) => {
+        onAssigned: (partitions) => {
           logger.info({ partitions }, `${partitions.length} partitions assigned`);
           this.partitions.assign(partitions);
         },
-        lost: (reason) => void this.#groupOutage.failed(reason),
-        waiting: (holder) =>
+        onLost: (reason) => void this.#groupOutage.failed(reason),
+        onWaiting: (holder) =>
           logger.warn(`The group ${config.consumer_group} is held by ${holder}; this process takes over when that one ends.`),
       },
     });
