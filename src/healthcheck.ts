@@ -1,6 +1,6 @@
 import { localUrl } from "./config/addresses.ts";
 import { readConfig } from "./config/config.ts";
-import { startFailure } from "./system/before-start.ts";
+import { startFailure } from "./system/startup-checks.ts";
 
 /** It is shorter than the time that the image allows for the whole check. */
 const ANSWER_MS_MAX = 3_000;

@@ -21,7 +21,7 @@ import {
   prepareDataDir,
   startFailure,
   writeForThisUserAlone,
-} from "./system/before-start.ts";
+} from "./system/startup-checks.ts";
 import { createLogger, isTerminal, type Logger, writeToStdout } from "./telemetry/logger.ts";
 import { figuresLine, progressBar, StatusLine } from "./telemetry/status-line.ts";
 import type { Tracing } from "./telemetry/tracing.ts";

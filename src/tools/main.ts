@@ -5,7 +5,7 @@ import { AppError } from "../errors.ts";
 import type { Log } from "../log/port.ts";
 import { embeddedLogPath, logName } from "../log/log-name.ts";
 import { openLog } from "../log/open-log.ts";
-import { checkDataDir, checkOpenFiles, prepareDataDir, startFailure, writeForThisUserAlone } from "../system/before-start.ts";
+import { checkDataDir, checkOpenFiles, prepareDataDir, startFailure, writeForThisUserAlone } from "../system/startup-checks.ts";
 import { isTerminal, writeToStdout } from "../telemetry/logger.ts";
 import { ARCHIVE_USAGE, runArchive } from "./archive/archive-command.ts";
 import { type CommandContext, EXIT_INTERRUPTED, EXIT_USAGE, failed } from "./command.ts";

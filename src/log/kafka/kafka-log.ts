@@ -23,7 +23,7 @@ import { Connections } from "./connection/connections.ts";
 import { KafkaFencedProducer } from "./append/fenced-producer.ts";
 import { TopicLeaders } from "./connection/leaders.ts";
 import { KafkaMembership } from "./group/membership.ts";
-import { byLeader, listOffsets, topicEnds } from "./group/offsets.ts";
+import { byLeader, listOffsets, topicEnds } from "./read/partition-ends.ts";
 import { KafkaProducer } from "./append/producer.ts";
 import { describeError, unavailable } from "./protocol/errors.ts";
 import { KafkaReader } from "./read/reader.ts";

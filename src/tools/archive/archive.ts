@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { AppError, isAppError } from "../../errors.ts";
 import { formatLogPosition, type LogPosition } from "../../log/log-position.ts";
 import type { KnownTopic } from "../../log/read/comparing-reader.ts";
-import { prepareDirectory } from "../../system/before-start.ts";
+import { prepareDirectory } from "../../system/startup-checks.ts";
 import { archiveLine, asNewRecord } from "./archive-line.ts";
 import { type ArchiveFile, ArchiveFiles, type FileSum, LINE_BYTES_MAX } from "./archive-files.ts";
 import { type ArchivePlan, FORMAT_VERSION } from "./archive-manifest.ts";

@@ -6,7 +6,7 @@ import { readConfig } from "../../config/config.ts";
 import { AppError } from "../../errors.ts";
 import { embeddedLogPath } from "../../log/log-name.ts";
 import { openLog } from "../../log/open-log.ts";
-import { checkDataDir, checkOpenFiles, startFailure, writeForThisUserAlone } from "../../system/before-start.ts";
+import { checkDataDir, checkOpenFiles, startFailure, writeForThisUserAlone } from "../../system/startup-checks.ts";
 import { isTerminal, writeToStdout } from "../../telemetry/logger.ts";
 import { progressBar, StatusLine } from "../../telemetry/status-line.ts";
 import { absentTopic } from "./absent-topic.ts";

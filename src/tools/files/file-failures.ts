@@ -1,5 +1,5 @@
 import { AppError } from "../../errors.ts";
-import { fileSentence } from "../../system/before-start.ts";
+import { fileSentence } from "../../system/startup-checks.ts";
 
 /** Calls `use`; a failure of the file system in it is thrown as FILE_UNUSABLE, with a sentence that names the path. */
 export function withFile<T>(path: string, use: () => T): T {

@@ -145,7 +145,7 @@ function brokerPool(kafka: Kafka): BrokerPool {
 }
 
 const notPinned = (why: string) =>
-  new Error(`kafkajs is not the version whose private parts log/kafka/cluster.ts knows: ${why}.`);
+  new Error(`kafkajs is not the version whose private parts log/kafka/connection/cluster.ts knows: ${why}.`);
 
 /** Makes brokers that are not connected yet, with kafkajs' settings for TLS and login. */
 export type MakeBroker = (address: { readonly host: string; readonly port: number }, nodeId: number | null) => Promise<Broker>;

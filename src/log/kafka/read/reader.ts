@@ -4,7 +4,7 @@ import { Backoff } from "../../backoff.ts";
 import type { FetchLimits, FetchResult, Isolation, Reader, Watermarks } from "../../port.ts";
 import type { Connections, Node } from "../connection/connections.ts";
 import { type Leader, TopicLeaders } from "../connection/leaders.ts";
-import { listEnds } from "../group/offsets.ts";
+import { listEnds } from "./partition-ends.ts";
 import { PartitionNews } from "./partition-news.ts";
 import {
   causeOf,
