@@ -68,7 +68,7 @@ const moneySchema = (description: string) => ({
 
 /**
  * How each field appears in the digest and in an answer. JSON is written by hand because JSON.stringify would write
- * 150.00 as 150. The columns of the fields are in services/orders/state/order-row.ts.
+ * 150.00 as 150. The columns of the fields are in services/orders/state/order-rows.ts.
  */
 export const ORDER_FIELDS = {
   orderId: {

@@ -1,9 +1,9 @@
 import type { Endpoint } from "../../http/endpoint/endpoint.ts";
 import type { Projection } from "../../runtime/projection.ts";
 import type { Projections } from "../../runtime/projections.ts";
-import { orderDetails, type OrderDetailsOptions } from "./query/order-details-endpoint.ts";
-import { orderIds, type OrderIdsOptions } from "./query/order-ids-endpoint.ts";
-import { orderProjection } from "./state/order-projection.ts";
+import type { OrderDetailsOptions } from "./query/order-details-endpoint.ts";
+import type { OrderIdsOptions } from "./query/order-ids-endpoint.ts";
+import { orderSlice } from "./query/order-slice.ts";
 
 export interface SliceOptions extends OrderDetailsOptions, OrderIdsOptions {}
 
@@ -14,9 +14,7 @@ export interface Slice {
 }
 
 /** A new question is a folder that exports its slice, and a line here. */
-const SLICES: readonly [Slice, ...Slice[]] = [
-  { projection: orderProjection, endpoints: (options) => [orderDetails(options), orderIds(options)] },
-];
+const SLICES: readonly [Slice, ...Slice[]] = [orderSlice];
 
 /** What the order service folds each partition into. */
 const [first, ...others] = SLICES;
