@@ -70,7 +70,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   "a 404 from an index that is behind": {
     breaks: "I8",
     file: "src/services/cart/commands/cart-commands.ts",
-    find: "await progress.toEnd(placement.homes(orderId), (partition) => index.knownEnd(partition), deadline_ms);",
+    find: "await progress.untilEnd(placement.homes(orderId), (partition) => index.knownEnd(partition), deadline_ms);",
     replace: "await Promise.resolve();",
   },
   "a create is first without reading what lies before it": {
