@@ -6,7 +6,7 @@ import { LiveSampler } from "../services/orders/live/live-sampler.ts";
 import type { CartHandle } from "../services/orders/page/try-endpoints.ts";
 import { heldUpdatesOf } from "../services/orders/query/queries.ts";
 import { OrderService, REBUILD_ASKED } from "../services/orders/service.ts";
-import { viewing } from "../services/orders/viewing.ts";
+import { querySide } from "../services/orders/query-side.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { Role, type RoleOptions } from "./role.ts";
 
@@ -25,7 +25,7 @@ export function orderServiceRole(options: OrderServiceRoleOptions): Role<OrderSe
   metrics?.watch(() => partitions, heldUpdatesOf);
   const inFlight = new InFlight(config.in_flight_requests_max);
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
-  const views = viewing({ config, log, partitions, sampler, cart, clock });
+  const views = querySide({ config, log, partitions, sampler, cart, clock });
   const makeApp = () =>
     orderServiceApp({
       ...config,

@@ -3,7 +3,7 @@ import { partitionFor } from "../../src/log/partitioner.ts";
 import type { ForeignStep } from "./plan.ts";
 import { TOPIC, type World } from "./world.ts";
 
-/** What others do to the topic: their updates, poison, replays, and more partitions. */
+/** What other programs do to the topic: they append updates and poison, replay records, and add partitions. */
 export class ForeignPrograms {
   #events = 0;
 

@@ -1,6 +1,6 @@
 /**
- * Mistakes in src, as a change of its text. `plant.ts` makes one of them while a file is loaded, and the simulator must find it:
- * that is how we know that it can fail.
+ * Mistakes in src, each given as a change of its text. `plant.ts` makes one of them while a file is loaded, and the
+ * simulator must find it: that is how we know that the simulator can fail.
  */
 interface Change {
   readonly file: string;
@@ -13,7 +13,7 @@ export const INVARIANTS = ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9",
 
 export interface PlantedBug extends Change {
   readonly breaks: (typeof INVARIANTS)[number];
-  /** Where a second guard would catch what the first one let through. */
+  /** Further changes, if a second guard would catch what the first one lets through. */
   readonly also?: readonly Change[];
 }
 
@@ -70,7 +70,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   "a 404 from an index that is behind": {
     breaks: "I8",
     file: "src/services/cart/commands/cart-commands.ts",
-    find: "await progress.toEnd(placement.homes(orderId), (partition) => index.knownEnd(partition), deadline_ms);",
+    find: "await progress.untilEnd(placement.homes(orderId), (partition) => index.knownEnd(partition), deadline_ms);",
     replace: "await Promise.resolve();",
   },
   "a create is first without reading what lies before it": {

@@ -18,12 +18,15 @@ import { sliceEndpoints, type SliceOptions } from "./slices.ts";
 export interface OrderEndpointsOptions
   extends SliceOptions, PartitionsOptions, PartitionOrdersOptions, RebuildOptions, OrderEventsOptions, DeadLettersOptions {
   readonly live: Live;
-  /** Where a cart runs in the same process. */
+  /** The cart that runs in the same process, if one does. */
   readonly cart: CartHandle | undefined;
   readonly metrics?: Metrics | undefined;
 }
 
-/** All that the order service answers, but the documents made of this list: paths, API document and request metrics come from it. */
+/**
+ * Every endpoint of the order service except the documents made from this list. The routes, the API document and the
+ * request metrics all come from it.
+ */
 export const orderEndpoints = (options: OrderEndpointsOptions): Endpoint[] => {
   const { live, cart, metrics, log_name, clock } = options;
   const health = () => readiness(options.partitions);

@@ -7,7 +7,7 @@ import { orderSlice } from "./query/order-slice.ts";
 
 export interface SliceOptions extends OrderDetailsOptions, OrderIdsOptions {}
 
-/** What is asked of orders: a projection of each partition, and the endpoints that answer from it. */
+/** A kind of question about orders: a projection of each partition, and the endpoints that answer from it. */
 export interface Slice {
   readonly projection: Projection<unknown>;
   readonly endpoints: (options: SliceOptions) => readonly Endpoint[];
@@ -16,7 +16,6 @@ export interface Slice {
 /** A new question is a folder that exports its slice, and a line here. */
 const SLICES: readonly [Slice, ...Slice[]] = [orderSlice];
 
-/** What the order service folds each partition into. */
 const [first, ...others] = SLICES;
 export const ORDER_SERVICE_PROJECTIONS: Projections = [first.projection, ...others.map(({ projection }) => projection)];
 

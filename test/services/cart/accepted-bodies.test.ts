@@ -27,7 +27,7 @@ function cart(isKnown: boolean) {
   const index = {
     find: () => known,
     knownEnd: () => 0,
-    requireBehind: () => undefined,
+    requireNotBefore: () => undefined,
     firstKnown: (own: { readonly eventId: string } | undefined) => ({ partition: 0, offset: 0, eventId: own?.eventId }),
     noteOwn: () => undefined,
   };

@@ -3,7 +3,7 @@ import { type Endpoint, endpoint } from "../../../http/endpoint/endpoint.ts";
 import { type Status, STATUSES } from "../../../orders/order.ts";
 import type { CartCommands } from "../commands/commands.ts";
 import { checkerOf, either, normalized, oneOf, orderIdField, requireObject } from "./body-fields.ts";
-import { commandErrors, published, publishedAnswer } from "./published.ts";
+import { commandErrors, publishedAnswer, publishedResponse } from "./command-answers.ts";
 import { contextHeaders, requestContext } from "./request-context.ts";
 
 const schema = Type.Object({ order_id: orderIdField, status: oneOf(STATUSES, "Any may follow any.") });
@@ -15,14 +15,14 @@ export interface UpdateOrder {
   readonly status: Status;
 }
 
-/** Throws INVALID_FIELD with a sentence for each field that is wrong. */
+/** Throws INVALID_FIELD with a sentence for each wrong field. */
 export const parseUpdateOrder = (body: unknown): UpdateOrder => {
   const raw = requireObject(body);
   const { order_id, status } = checked({ order_id: either(raw, "order_id", "orderId"), status: raw.status });
   return { orderId: normalized(order_id), status };
 };
 
-/** A fingerprint's text: the same for every spelling of one request. */
+/** The text of which the fingerprint is made; it is the same for every spelling of one request. */
 const canonical = ({ orderId, status }: UpdateOrder): string => JSON.stringify([orderId, status]);
 
 const PUBLISHED = "order status updated and published successfully";
@@ -54,6 +54,6 @@ export const updateOrder = (commands: CartCommands, body_bytes_max: number): End
       const context = requestContext(request, headers, at, canonical, command);
       const { orderId, status } = command;
       const change = { type: "ORDER_STATUS_UPDATED", status } as const;
-      return published(PUBLISHED, orderId, await commands.change(orderId, change, context));
+      return publishedResponse(PUBLISHED, orderId, await commands.change(orderId, change, context));
     },
   });

@@ -7,7 +7,6 @@ import { OperatorGuard, type OperatorGuardOptions } from "./operator-guard.ts";
 
 export interface RebuildOptions extends OperatorGuardOptions {
   readonly partitions: HeldPartitions;
-  /** Sets the partition's store aside and rebuilds it from the log. */
   readonly rebuild: (partition: number) => void;
 }
 

@@ -2,14 +2,15 @@ import { AppError } from "../../../errors.ts";
 import { orderProjection } from "../state/order-projection.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 
-/** Ids of all partitions that a listing holds in memory at once, and of one partition at most and at least. */
+/** How many ids of all partitions a listing holds in memory at once; the next two bound how many of one partition. */
 const MERGE_IDS_MAX = 20_000;
 const PAGE_IDS_MAX = 1_000;
 const PAGE_IDS_MIN = 50;
 
 /**
- * The ids of all held partitions, ascending, each once though it may be in several: a merge of their sorted pages. Rejects
- * with PARTITION_ELSEWHERE if a partition is taken away meanwhile; ids that arrive meanwhile may or may not be among them.
+ * The ids of all held partitions in ascending order, each once even if several partitions have it: a merge of their
+ * sorted pages. Throws PARTITION_ELSEWHERE if a partition is taken away meanwhile. Ids that arrive meanwhile may or
+ * may not be included.
  */
 export function* mergedOrderIds(partitions: HeldPartitions): Generator<string, void, undefined> {
   const numbers = Array.from(partitions.held(), (held) => held.partition);
@@ -31,14 +32,14 @@ export function* mergedOrderIds(partitions: HeldPartitions): Generator<string, v
   }
 }
 
-/** One partition's ids, a page at a time. */
+/** One partition's ids, read a page at a time. */
 class SortedIds {
   readonly #partitions: HeldPartitions;
   readonly #partition: number;
   readonly #page_ids: number;
   #page: readonly string[] = [];
   #index = 0;
-  /** The least id not yet passed; undefined at the end. */
+  /** The smallest id not passed yet; undefined at the end. */
   head: string | undefined;
 
   constructor(partitions: HeldPartitions, partition: number, page_ids: number) {

@@ -13,13 +13,13 @@ import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 
 export interface OrderIdsOptions {
   readonly partitions: HeldPartitions;
-  /** The topic consumed here; any other has no orders. */
+  /** The topic consumed here; every other topic has no orders. */
   readonly orders_topic: string;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** Listings at the same time; each holds some pages of ids. */
+/** How many listings may run at the same time; each holds some pages of ids. */
 export const LISTINGS_MAX = 32;
 
 const listingHeaders = { "content-type": "application/json", ...STREAM_HEADERS };

@@ -5,23 +5,23 @@ import { endOfLog, type HeldPartitions, type PartitionView } from "../../../runt
 import { orderProjection } from "../state/order-projection.ts";
 import type { OrderCounts } from "../state/orders-view.ts";
 
-/** Of one partition, for the numbers; undefined while its store cannot be asked. */
+/** How many updates one partition holds, for the metrics; undefined while its store cannot be asked. */
 export const heldUpdatesOf = (held: PartitionView): number | undefined => {
   try {
     return held.view(orderProjection)?.counts().held;
   } catch (e) {
-    // A store found damaged is rebuilt, as after any other query.
+    // This also makes a damaged store be rebuilt, as after any other query.
     held.failed(e);
     return undefined;
   }
 };
 
-/** The partition the configured partitioner puts a create of this order in. */
+/** The partition in which the configured partitioner puts an order's create. */
 export type PartitionOf = (orderId: string, partitionCount: number) => number;
 
 /**
- * Resolves once the record at `position` is applied here. Rejects with PARTITION_ELSEWHERE, PARTITION_HALTED, PARTITION_BLOCKED,
- * CATCHING_UP (nothing is assigned yet), or with POSITION_NOT_REACHED after `wait_ms_max`.
+ * Resolves once the record at `position` is applied here. Rejects with PARTITION_ELSEWHERE, PARTITION_HALTED,
+ * PARTITION_BLOCKED, with CATCHING_UP if nothing is assigned yet, or with POSITION_NOT_REACHED after `wait_ms_max`.
  */
 export const waitForPosition = async (partitions: HeldPartitions, position: LogPosition, wait_ms_max: number): Promise<void> => {
   const { partition, offset } = position;
@@ -55,12 +55,13 @@ const heldOrThrow = (partitions: HeldPartitions, partition: number): PartitionVi
 };
 
 /**
- * Finds an order wherever its create lies: first where the partitioner puts it, then in the other held partitions, because
+ * Finds an order wherever its create is: first where the partitioner puts it, then in the other held partitions, since
  * it may come from a client with another partitioner or from before partitions were added.
  *
- * Throws ORDER_NOT_FOUND only if every partition is held here, the one where the partitioner puts it is read to its end, and all that the
- * others held when they were last heard of is known, or was `searched` for the order; else PARTITION_ELSEWHERE, CATCHING_UP,
- * LOG_UNAVAILABLE, PARTITION_BLOCKED or PARTITION_HALTED. A row in a partition that is halted or in doubt is not answered.
+ * Throws ORDER_NOT_FOUND only if every partition is held here, the partition where the partitioner puts the order has
+ * been read to its end, and each of the others was either `searched` for the order or has applied all that it held
+ * when it was last heard of. Otherwise it throws PARTITION_ELSEWHERE, CATCHING_UP, LOG_UNAVAILABLE, PARTITION_BLOCKED
+ * or PARTITION_HALTED. A row of a partition that is halted or in doubt is never answered.
  */
 export const findOrder = (
   partitions: HeldPartitions,
@@ -81,19 +82,20 @@ export const findOrder = (
 
 const NONE: ReadonlySet<number> = new Set();
 
-/** Whether it is known to hold records that are not applied, and were not for a while or will not be. */
+/** Whether the partition is known to hold records that it has not applied for a while, or is not going to apply. */
 const hasUnread = ({ hindered, isLagging, nextOffset, endOffset }: PartitionView): boolean =>
   isLagging || (hindered !== undefined && nextOffset < endOffset);
 
-/** The held partitions but the order's own whose unread records may be of it. */
+/** The held partitions, apart from the order's own, whose unread records may belong to the order. */
 export const unreadOf = (partitions: HeldPartitions, partitionOf: PartitionOf, orderId: string): PartitionView[] => {
   const home = partitions.partitionCount === 0 ? undefined : partitionOf(orderId, partitions.partitionCount);
   return [...partitions.held()].filter((held) => held.partition !== home && held.isComplete && hasUnread(held));
 };
 
 /**
- * The held partitions that have a row of the order, the one that `findOrder` answers from first: an order of several programs, or one whose
- * updates went astray, may be in more than one. Throws as `findOrder` does where there is none.
+ * The held partitions that have a row of the order, beginning with the one that `findOrder` answers from. There may be
+ * more than one if several programs created the order, or if some of its updates went to another partition. If there
+ * is none, it throws what `findOrder` throws.
  */
 export const partitionsOf = (partitions: HeldPartitions, partitionOf: PartitionOf, orderId: string): PartitionView[] => {
   const { partitionCount } = partitions;
@@ -120,7 +122,7 @@ const notFound = (
   searched: ReadonlySet<number> = NONE,
 ): AppError => {
   const atHome = home === undefined ? undefined : partitions.get(home);
-  // What only a person can end is told before what passes by itself, such as that the count is not known yet.
+  // What only a person can end is reported before what passes by itself, such as an unknown number of partitions.
   const mayHold = home === undefined ? [...partitions.held()] : [atHome];
   const halted = mayHold.find((held) => held?.state === "halted");
   if (halted) throw causeOf(halted);
@@ -141,7 +143,7 @@ const notFound = (
   );
 };
 
-/** A sentence where what the log had at first is not known here, which was accepted; else nothing. */
+/** A sentence if the log had lost its first records, and that was accepted; otherwise empty. */
 const begunLate = (partitions: HeldPartitions): string => {
   const late = [...partitions.held()].filter(({ startedAt }) => startedAt > 0);
   if (late.length === 0) return "";
@@ -163,23 +165,23 @@ const orderIn = (held: PartitionView | undefined, orderId: string): Order | unde
   return order;
 };
 
-/** Throws where what is applied may not be what the log has. */
+/** Throws if the rows may differ from what the log has. */
 const requireTrusted = (held: PartitionView): void => {
   if (held.state === "halted" || held.doubt !== undefined) throw causeOf(held);
 };
 
-/** Undefined while the store is not open, or cannot tell. */
+/** The partition's counts; undefined while its store is not open or cannot tell. */
 export const countsOf = (held: PartitionView): OrderCounts | undefined => {
   try {
     return held.view(orderProjection)?.counts();
   } catch (e) {
-    // Also has a damaged store rebuilt.
+    // This also makes a damaged store be rebuilt.
     held.failed(e);
     return undefined;
   }
 };
 
-/** Of the partitions held here; undefined where one of them cannot tell. */
+/** The sum over the partitions held here; undefined if one of them cannot tell. */
 export const totalOf = (partitions: HeldPartitions): OrderCounts | undefined => {
   let orders = 0;
   let waiting = 0;
@@ -192,14 +194,14 @@ export const totalOf = (partitions: HeldPartitions): OrderCounts | undefined => 
   return { orders, held: waiting };
 };
 
-/** Ascending. */
+/** The partitions that other instances hold, in ascending order. */
 export const partitionsElsewhere = (partitions: HeldPartitions): number[] => {
   const elsewhere: number[] = [];
   for (let p = 0; p < partitions.partitionCount; p++) if (partitions.get(p) === undefined) elsewhere.push(p);
   return elsewhere;
 };
 
-/** Throws LOG_UNAVAILABLE or CATCHING_UP while it is not known which partitions are this instance's. */
+/** Throws LOG_UNAVAILABLE or CATCHING_UP while it is unknown which partitions this instance owns. */
 export const requireAssignment = (partitions: HeldPartitions): void => {
   const { partitionCount, membership, readFailure } = partitions;
   if (partitionCount > 0 && membership === "stable") return;
@@ -215,8 +217,8 @@ const requireReadable = ({ readFailure }: HeldPartitions): void => {
 };
 
 /**
- * Throws unless all is known of what is held here: LOG_UNAVAILABLE, CATCHING_UP or PARTITION_BLOCKED, or PARTITION_HALTED where only an
- * operator can help.
+ * Throws unless everything is known about the partitions held here: LOG_UNAVAILABLE, CATCHING_UP or PARTITION_BLOCKED,
+ * or PARTITION_HALTED if only an operator can help.
  */
 const requireComplete = (partitions: HeldPartitions, searched: ReadonlySet<number> = NONE): void => {
   requireReadable(partitions);
@@ -228,13 +230,13 @@ const requireComplete = (partitions: HeldPartitions, searched: ReadonlySet<numbe
   if (halted !== undefined) throw causeOf(halted);
 };
 
-/** For an answer of what is in all of them. */
+/** Must pass before an answer that covers all held partitions. */
 export const requireAllTrusted = (partitions: HeldPartitions): void => {
   requireComplete(partitions);
   for (const held of partitions.held()) requireTrusted(held);
 };
 
-/** Why the partition does not answer, or not for all of it. */
+/** Says why the partition cannot answer, or not completely. */
 const causeOf = ({ partition, state, halted, hindered, doubt, nextOffset, endOffset }: PartitionView): AppError => {
   if (state === "halted")
     return new AppError("PARTITION_HALTED", `Partition ${partition} is halted: ${halted ?? "see the log."}`, { partition });

@@ -9,7 +9,10 @@ export interface PositionWaits {
   readonly inFlight: InFlight;
 }
 
-/** Waits for what a request's Log-Position names, if it has one. Rejects as waitForPosition does, or with OVERLOADED. */
+/**
+ * Waits until the request's Log-Position is applied, if it has one. Rejects as `waitForPosition` does, or with
+ * OVERLOADED.
+ */
 export async function waitForRequested(
   position: LogPosition | undefined,
   client: string,

@@ -1,6 +1,5 @@
 import type { Message } from "kafkajs";
 
-/** What clients and other programs send. */
 export const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cancelled"] as const;
 const CURRENCIES = ["USD", "EUR", "GBP", "JPY", "BRL"] as const;
 const ITEMS_MAX = 5;
@@ -10,7 +9,10 @@ type Random = () => number;
 const pick = <T>(from: readonly T[], random: Random): T => from[Math.floor(random() * from.length)] as T;
 const upTo = (most: number, random: Random): number => 1 + Math.floor(random() * most);
 
-/** Half of them demo carts, half with items of their own; ids and names in each of the spellings that a client may use. */
+/**
+ * The body of a create. Half of them are demo carts, half have items of their own; ids and field names come in each
+ * spelling that a client may use.
+ */
 export function createBody(orderId: string, operation: number, random: Random): object {
   const count = upTo(ITEMS_MAX, random);
   if (random() < 0.5) return { order_id: orderId.slice("ORD-".length), number_of_items: count };
@@ -22,12 +24,12 @@ export function createBody(orderId: string, operation: number, random: Random): 
   return { orderId, customerId: `CUST-${operation}`, currency: pick(CURRENCIES, random), items };
 }
 
-/** An update as the Python predecessor writes it. */
+/** An update event as the Python predecessor writes it. */
 export const updateEvent = (orderId: string, status: string): string =>
   `{"event_id": "${crypto.randomUUID()}", "event_type": "ORDER_STATUS_UPDATED", "timestamp": "2026-11-22T21:42:40.000001", ` +
   `"order_id": "${orderId}", "status": "${status}"}`;
 
-/** A record that is no event, of one of nine kinds. */
+/** The key and value of a record that is not an event, of one of nine kinds. */
 export function poison(key: string, random: Random): Pick<Message, "key" | "value"> {
   const update = updateEvent(key, "shipped");
   const values: readonly (string | Buffer | null)[] = [
