@@ -97,7 +97,7 @@ const digestOf = (held: PartitionView): string | undefined => {
   try {
     return held.digest;
   } catch (e) {
-    held.failed(e);
+    held.queryError(e);
     return undefined;
   }
 };

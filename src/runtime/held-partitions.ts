@@ -66,7 +66,7 @@ export interface PartitionView {
    * Returns the error to answer with if a query on `view` threw `e`: STORE_FAILED, PARTITION_BLOCKED if another
    * program has locked the store, or CATCHING_UP if the store is damaged and is being rebuilt.
    */
-  failed(e: unknown): AppError;
+  queryError(e: unknown): AppError;
 }
 
 /** Says where the log ends, for a sentence about a partition that has not caught up. */

@@ -103,7 +103,7 @@ export class ListPartition implements PartitionView {
     return this.nextOffset >= offset;
   }
 
-  failed(e: unknown): AppError {
+  queryError(e: unknown): AppError {
     return new AppError("STORE_FAILED", String(e));
   }
 

@@ -214,7 +214,7 @@ export class PartitionActor implements PartitionView {
     return waiting;
   }
 
-  failed(e: unknown): AppError {
+  queryError(e: unknown): AppError {
     if (!isDamage(e)) return errors.storeFailed(this.partition, e, this.environment.storePath());
     this.#damaged(e.message);
     return errors.storeRebuilt(this.partition, e);

@@ -81,7 +81,7 @@ const partition = (
   digest: undefined,
   view: onlyView(new FakeView(new Map(orders))),
   waits: [],
-  failed: (e) => new AppError("STORE_FAILED", String(e)),
+  queryError: (e) => new AppError("STORE_FAILED", String(e)),
   reached(offset, wait_ms_max) {
     this.waits.push([offset, wait_ms_max]);
     return Promise.resolve(this.nextOffset >= offset);

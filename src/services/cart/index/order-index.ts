@@ -125,7 +125,7 @@ export class OrderIndex {
       try {
         return query(view);
       } catch (e) {
-        throw held.failed(e);
+        throw held.queryError(e);
       }
     }
     const first = partitions.get(0);

@@ -98,7 +98,7 @@ export const partitionOrders = ({ partitions, clock }: PartitionOrdersOptions): 
         try {
           rows = view.rowsAfter(after, limit);
         } catch (e) {
-          throw held.failed(e);
+          throw held.queryError(e);
         }
         return jsonAnswer(`{"partition":${partition},"offset":${nextOffset},"orders":[${rows.map(rowJson).join(",")}]}`);
       } finally {

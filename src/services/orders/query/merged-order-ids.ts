@@ -70,7 +70,7 @@ class SortedIds {
     try {
       this.#page = view.orderIdsAfter(after, this.#page_ids);
     } catch (e) {
-      throw held.failed(e);
+      throw held.queryError(e);
     }
     this.#index = 0;
     this.head = this.#page[0];

@@ -6,15 +6,7 @@ import { orderProjection } from "../state/order-projection.ts";
 import type { OrderCounts } from "../state/orders-view.ts";
 
 /** How many updates one partition holds, for the metrics; undefined while its store cannot be asked. */
-export const heldUpdatesOf = (held: PartitionView): number | undefined => {
-  try {
-    return held.view(orderProjection)?.counts().held;
-  } catch (e) {
-    // This also makes a damaged store be rebuilt, as after any other query.
-    held.failed(e);
-    return undefined;
-  }
-};
+export const heldUpdatesOf = (held: PartitionView): number | undefined => countsOf(held)?.held;
 
 /** The partition in which the configured partitioner puts an order's create. */
 export type PartitionOf = (orderId: string, partitionCount: number) => number;
@@ -108,7 +100,7 @@ export const partitionsOf = (partitions: HeldPartitions, partitionOf: PartitionO
       requireTrusted(held);
       found.push({ held, rank: (view.order(orderId) ? 0 : 2) + (held.partition === home ? 0 : 1) });
     } catch (e) {
-      throw isAppError(e) ? e : held.failed(e);
+      throw isAppError(e) ? e : held.queryError(e);
     }
   }
   if (found.length === 0) throw notFound(partitions, home, orderId);
@@ -159,7 +151,7 @@ const orderIn = (held: PartitionView | undefined, orderId: string): Order | unde
   try {
     order = held?.view(orderProjection)?.order(orderId);
   } catch (e) {
-    throw held?.failed(e) ?? e;
+    throw held?.queryError(e) ?? e;
   }
   if (held && order !== undefined) requireTrusted(held);
   return order;
@@ -176,7 +168,7 @@ export const countsOf = (held: PartitionView): OrderCounts | undefined => {
     return held.view(orderProjection)?.counts();
   } catch (e) {
     // This also makes a damaged store be rebuilt.
-    held.failed(e);
+    held.queryError(e);
     return undefined;
   }
 };

@@ -35,7 +35,7 @@ function twoPartitions() {
     endOffset: 0,
     halted: undefined as string | undefined,
     view: onlyView({ counts: () => ({ orders: 3, held: 1 }) }),
-    failed: () => new AppError("STORE_FAILED", "damaged"),
+    queryError: () => new AppError("STORE_FAILED", "damaged"),
   });
   const list = [at(0), at(1)] as const;
   const partitions = { partitionCount: 4, membership: "stable", held: () => list } as unknown as HeldPartitions;

@@ -51,7 +51,7 @@ function service(operator_token: string | undefined = TOKEN) {
     digest: "00000000000aa",
     halted: undefined,
     view: onlyView({ rowsAfter: (after: string, limit: number) => (asked.push([after, limit]), rows) }),
-    failed: () => new AppError("CATCHING_UP", "damaged, and rebuilt"),
+    queryError: () => new AppError("CATCHING_UP", "damaged, and rebuilt"),
   };
   const partitions = {
     partitionCount: 12,
