@@ -6,6 +6,7 @@ import { orderProjection } from "../../src/services/orders/state/order-projectio
 import {
   changedFacts,
   DIGEST_MODULUS,
+  DIGEST_NUMBERS,
   digestOf,
   digestSum,
   eventFact,
@@ -15,7 +16,7 @@ import {
 } from "../../src/orders/digest.ts";
 import { encodeEvent } from "../../src/orders/events/encode.ts";
 import type { Change, OrderEvent } from "../../src/orders/events/kinds.ts";
-import { type Order, ORDER_FIELDS, type Status, STATUSES } from "../../src/orders/order.ts";
+import { type Order, ORDER_FIELDS, orderFields, type Status, STATUSES } from "../../src/orders/order.ts";
 
 const order = (orderId: string, customerId: string): Order => ({
   orderId,
@@ -143,4 +144,10 @@ test("a sum stays below the modulus, and what is taken away again is gone", () =
       expect(digestSum(sum, -fact)).toBe(digest);
     }),
   );
+});
+
+test("no two kinds of facts have one number", () => {
+  const ofFields = orderFields.flatMap(({ fact }) => (fact === "created" ? [] : [fact.number]));
+  const numbers = [...Object.values<number>(DIGEST_NUMBERS), ...ofFields];
+  expect(numbers).toEqual([...new Set(numbers)]);
 });

@@ -66,6 +66,15 @@ test("the largest one fits a URL, and what is none is refused", () => {
     expect(parseCursor(order.orderId, text)).toEqual({ partition: 999_999_999, offset: 1e14, state, counted });
   }
   const state = (carried: string) => `3.7.${Buffer.from(carried).toString("base64url")}.`;
-  for (const none of ["", "3.7", "3.7.1.0.", state("{"), state("null"), state('{"held":[1]}'), state('{"held":["lost"]}')])
+  for (const none of [
+    "",
+    "3.7",
+    "3.7.1.0.",
+    state("{"),
+    state("null"),
+    state('{"held":[1]}'),
+    state('{"held":["lost"]}'),
+    state('{"held":[],"order":{"status":{"valueOf":1}}}'),
+  ])
     expect({ none, parsed: parseCursor("ORD-1", none) }).toEqual({ none, parsed: undefined });
 });
