@@ -7,9 +7,7 @@ import type { Log, NewRecord } from "../../src/log/port.ts";
 import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/projections.ts";
 import type { AppError } from "../../src/errors.ts";
 import { findOrder, type OrderPartitions } from "../../src/services/orders/query/queries.ts";
-import { encodeEvent } from "../../src/orders/events/encode.ts";
 import type { OrderEvent } from "../../src/orders/events/kinds.ts";
-import type { Status } from "../../src/orders/order.ts";
 import { DeadLetters } from "../../src/runtime/dead-letters/dead-letters.ts";
 import { PartitionSet } from "../../src/runtime/partition-set.ts";
 import type { RestoreProgress } from "../../src/runtime/held-partitions.ts";
@@ -18,43 +16,12 @@ import { type OpenFile, openSqliteFile } from "../../src/runtime/store/store-dat
 import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { ApplyTracer } from "../../src/telemetry/tracer.ts";
+import { recordOf } from "../support/orders.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 export const TOPIC = "orders";
 export const DEAD_LETTER_TOPIC = "orders.dlq";
 const BACKOFF = { backoff_ms_min: 1, backoff_ms_max: 20 };
-
-export const record = (partition: number, event: OrderEvent): NewRecord => ({
-  partition,
-  key: event.orderId,
-  value: encodeEvent(event),
-  headers: [],
-  timestamp_ms: 1,
-});
-
-export const created = (orderId: string, eventId: string): OrderEvent => ({
-  type: "ORDER_CREATED",
-  eventId,
-  timestamp: "2026-11-22T21:42:39Z",
-  orderId,
-  order: {
-    orderId,
-    customerId: "CUST-00001",
-    orderDate: "2026-11-22T21:42:39Z",
-    items: [{ itemId: "ITEM-001", quantity: 1, price_hundredths: 1000 }],
-    total_hundredths: 1000,
-    currency: "USD",
-    status: "new",
-  },
-});
-
-export const updated = (orderId: string, eventId: string, status: Status): OrderEvent => ({
-  type: "ORDER_STATUS_UPDATED",
-  eventId,
-  timestamp: "2026-11-22T21:42:40Z",
-  orderId,
-  status,
-});
 
 export const poison = (partition: number, value: string): NewRecord => ({
   partition,
@@ -108,7 +75,9 @@ export class Rig implements AsyncDisposable {
     await this.log.createTopic(DEAD_LETTER_TOPIC, partitions);
   }
 
-  async append(...records: NewRecord[]): Promise<number[]> {
+  /** An event goes to partition 0; another partition takes a record of its own. */
+  async append(...appended: (OrderEvent | NewRecord)[]): Promise<number[]> {
+    const records = appended.map((one) => ("type" in one ? recordOf(one) : one));
     return this.log.producer().append(TOPIC, records);
   }
 

@@ -10,7 +10,8 @@ import { LogScans } from "../../../src/services/orders/query/log-scan.ts";
 import { UnreadRecords } from "../../../src/services/orders/query/unread-records.ts";
 import type { PartitionView } from "../../../src/runtime/held-partitions.ts";
 import { waitUntil } from "../../support/wait-until.ts";
-import { answerFor, created, DEAD_LETTER_TOPIC, eventually, poison, record, Rig, TOPIC } from "../rig.ts";
+import { orderCreated, recordOf } from "../../support/orders.ts";
+import { answerFor, DEAD_LETTER_TOPIC, eventually, poison, Rig, TOPIC } from "../rig.ts";
 
 const { offset: OFFSET, partition: PARTITION, topic: ORIGIN, reason: REASON } = DEAD_LETTER_HEADERS;
 const { cut: CUT, lastOffset: LAST_OFFSET } = DEAD_LETTER_EXTRA_HEADERS;
@@ -50,7 +51,7 @@ describe("a letter fits", () => {
     await using rig = new Rig();
     await rig.prepare(1);
     rig.broker.topics.setRecordBytesMax(DEAD_LETTER_TOPIC, 20_000);
-    await rig.append(...Array.from({ length: 500 }, () => poison(0, "hi")), record(0, created("ORD-9", "a")));
+    await rig.append(...Array.from({ length: 500 }, () => poison(0, "hi")), orderCreated({ orderId: "ORD-9" }));
     const set = await applied(rig, "x");
     expect(answerFor(set, "ORD-9")).toBe("new");
     expect(offsets(await lettersOnce(rig))).toEqual(Array.from({ length: 500 }, (_, n) => n));
@@ -73,7 +74,7 @@ describe("a letter fits", () => {
     await rig.prepare(1);
     rig.log.describe = () => Promise.reject(new Error("no right to describe"));
     rig.broker.topics.setRecordBytesMax(DEAD_LETTER_TOPIC, 700);
-    await rig.append(poison(0, "x".repeat(9_000)), record(0, created("ORD-9", "a")));
+    await rig.append(poison(0, "x".repeat(9_000)), orderCreated({ orderId: "ORD-9" }));
     const set = await applied(rig, "x");
     expect(answerFor(set, "ORD-9")).toBe("new");
     expect((await lettersOnce(rig)).map(({ headers }) => headers.get(CUT))).toEqual([expect.stringContaining("value=9000")]);
@@ -122,7 +123,7 @@ describe("a letter fits", () => {
           [REASON, "y".repeat(9_000)],
         ],
       }),
-      record(0, created("ORD-9", "a")),
+      orderCreated({ orderId: "ORD-9" }),
     );
     const set = await applied(rig, "x");
     expect(answerFor(set, "ORD-9")).toBe("new");
@@ -140,9 +141,9 @@ describe("a letter fits", () => {
   test("a batch that cannot be decoded is one letter for its offsets, and the partition goes on", async () => {
     await using rig = new Rig();
     await rig.prepare(1);
-    await rig.append(record(0, created("ORD-1", "a")));
+    await rig.append(orderCreated());
     rig.broker.topics.landUndecodable(TOPIC, 0, 5, "The batch's bytes are no records.");
-    await rig.append(record(0, created("ORD-2", "b")));
+    await rig.append(orderCreated({ orderId: "ORD-2" }));
     const set = await applied(rig, "x");
     expect(answerFor(set, "ORD-2")).toBe("new");
     const [letter, ...others] = await lettersOnce(rig);
@@ -241,7 +242,7 @@ describe("a letter that cannot be appended", () => {
       denied[right] = right === "topic" ? DEAD_LETTER_TOPIC : `${DEAD_LETTER_TOPIC}.0`;
       const set = rig.start("x", [0, 1]);
       await eventually(() => readiness(set).status === "ready");
-      await rig.append(poison(0, "{"), record(0, created("ORD-1", "a")), record(1, created("ORD-9", "b")));
+      await rig.append(poison(0, "{"), orderCreated(), recordOf(orderCreated({ orderId: "ORD-9" }), { partition: 1 }));
       await eventually(() => set.get(0)?.state === "blocked" && answerFor(set, "ORD-9", 1) === "new");
       // Not only as it takes long.
       expect(performance.now() - began_ms).toBeLessThan(1_900);
@@ -314,7 +315,7 @@ describe("somebody else's records in the dead-letter topic silence nothing", () 
   ])("%s", async (_, records) => {
     await using rig = new Rig();
     await rig.prepare(1);
-    await rig.append(poison(0, "{"), record(0, created("ORD-9", "a")), poison(0, "["));
+    await rig.append(poison(0, "{"), orderCreated({ orderId: "ORD-9" }), poison(0, "["));
     await rig.log.producer().append(DEAD_LETTER_TOPIC, records);
     await applied(rig, "x");
     const ours = (await lettersOnce(rig)).slice(records.length);

@@ -4,7 +4,7 @@ import { noFaults } from "../../log/memory/memory-log.ts";
 import { encodeEvent } from "../../../src/orders/events/encode.ts";
 import { planRedrive } from "../../../src/tools/redrive/redrive.ts";
 import { runRedrive } from "../../../src/tools/redrive/redrive-command.ts";
-import { updated } from "../../runtime/rig.ts";
+import { statusUpdated } from "../../support/orders.ts";
 import type { ExactRecord } from "../../support/records.ts";
 import { type OperationsRig, operationsRig, spoiled, TOPIC } from "../rig.ts";
 
@@ -224,7 +224,7 @@ test("answers lost, appends refused and late, interruptions: each letter goes ba
 });
 
 test("a mover that loses, alters, misplaces or doubles a letter is found out; an event that came twice counts once anyway", async () => {
-  const event = { ...letter(1), value: encodeEvent(updated("ORD-1", "u1", "shipped")), key: "ORD-1" };
+  const event = { ...letter(1), value: encodeEvent(statusUpdated({ status: "shipped" })), key: "ORD-1" };
   const spoils: [spoil: (records: readonly NewRecord[]) => readonly NewRecord[], code: number, said: string][] = [
     [(records) => records, 0, "2 letters went where they should"],
     // Looked up, it is moved again, in vain.

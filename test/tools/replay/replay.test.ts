@@ -8,7 +8,7 @@ import { noFaults } from "../../log/memory/memory-log.ts";
 import { encodeEvent } from "../../../src/orders/events/encode.ts";
 import { PlanFile } from "../../../src/tools/files/plan-file.ts";
 import { runReplay } from "../../../src/tools/replay/replay-command.ts";
-import { created, updated } from "../../runtime/rig.ts";
+import { orderCreated, statusUpdated } from "../../support/orders.ts";
 import { type ExactRecord, headerOf } from "../../support/records.ts";
 import { contentOf, type OperationsRig, operationsRig, spoiled, TOPIC } from "../rig.ts";
 
@@ -17,12 +17,13 @@ const FIRST_MS = Date.parse("2026-11-25T00:00:00Z");
 
 /** The n-th record of a topic of 30 orders with everything in it, a second after the one before; every ninth an hour older. */
 function nth(n: number): NewRecord {
-  const order = `ORD-${n % 30}`;
-  const event = n < 30 ? created(order, `c${n}`) : updated(order, `u${n}`, "shipped");
+  const orderId = `ORD-${n % 30}`;
+  const event =
+    n < 30 ? orderCreated({ orderId, eventId: `c${n}` }) : statusUpdated({ orderId, eventId: `u${n}`, status: "shipped" });
   const value = n % 17 === 3 ? `poison ${n}` : n % 19 === 5 ? null : encodeEvent(event);
   return {
     partition: (n % 30) % PARTITIONS,
-    key: n % 23 === 7 ? null : order,
+    key: n % 23 === 7 ? null : orderId,
     value,
     timestamp_ms: FIRST_MS + n * 1_000 - (n % 9 === 0 ? 3_600_000 : 0),
     headers:
