@@ -17,6 +17,7 @@ import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { ApplyTracer } from "../../src/telemetry/tracer.ts";
 import { recordOf } from "../support/orders.ts";
+import { committedRecords } from "../support/records.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 export const TOPIC = "orders";
@@ -131,21 +132,11 @@ export class Rig implements AsyncDisposable {
   }
 
   async deadLetters(): Promise<{ value: string; headers: Map<string, string> }[]> {
-    const ends = await this.log.watermarks(DEAD_LETTER_TOPIC);
-    const reader = this.log.reader(DEAD_LETTER_TOPIC);
     const letters = [];
-    for (const [partition, { startOffset, endOffset }] of ends.entries()) {
-      for (let at = startOffset; at < endOffset;) {
-        const [result] = await reader.fetch(new Map([[partition, at]]), { wait_ms_max: 10, partition_bytes_max: 1_000_000 });
-        if (!result || !("batch" in result)) throw new Error("the dead letters cannot be read");
-        for (const letter of result.batch.records) {
-          const headers = new Map(letter.headers().map(([key, value]) => [key, String(value && Buffer.from(value))]));
-          letters.push({ value: String(letter.value), headers });
-        }
-        at = result.batch.nextOffset;
-      }
+    for await (const { record } of committedRecords(this.log, DEAD_LETTER_TOPIC)) {
+      const headers = new Map(record.headers().map(([key, value]) => [key, String(value && Buffer.from(value))]));
+      letters.push({ value: String(record.value), headers });
     }
-    await reader.close();
     return letters;
   }
 

@@ -9,6 +9,7 @@ import { systemClock } from "../../src/system/clock.ts";
 import { KafkaLog } from "../../src/log/kafka/kafka-log.ts";
 import type { Log } from "../../src/log/port.ts";
 import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
+import { committedRecords } from "./records.ts";
 import { tempDir } from "./temp-dir.ts";
 
 /**
@@ -124,27 +125,16 @@ export interface ForeignRecord {
 export const readAll = (log: Log, topic: string): Promise<ForeignRecord[]> => Array.fromAsync(eachRecord(log, topic));
 
 export async function* eachRecord(log: Log, topic: string): AsyncGenerator<ForeignRecord> {
-  const ends = await log.watermarks(topic);
-  const reader = log.reader(topic);
-  for (const [partition, { startOffset, endOffset }] of ends.entries()) {
-    for (let at = startOffset; at < endOffset;) {
-      const [result] = await reader.fetch(new Map([[partition, at]]), { wait_ms_max: 500, partition_bytes_max: 1 << 20 });
-      if (!result) continue;
-      if (!("batch" in result)) throw new Error(`${topic}:${partition}:${at} cannot be read: ${JSON.stringify(result)}`);
-      for (const record of result.batch.records) {
-        yield {
-          partition,
-          offset: record.offset,
-          // Views on the batch's bytes: copied.
-          key: record.key && Buffer.from(record.key),
-          value: record.value && Buffer.from(record.value),
-          headers: record.headers().map(([name, value]) => [name, Buffer.from(value ?? []).toString("latin1")] as const),
-        };
-      }
-      at = result.batch.nextOffset;
-    }
+  for await (const { partition, record } of committedRecords(log, topic)) {
+    yield {
+      partition,
+      offset: record.offset,
+      // Views on the batch's bytes: copied.
+      key: record.key && Buffer.from(record.key),
+      value: record.value && Buffer.from(record.value),
+      headers: record.headers().map(([name, value]) => [name, Buffer.from(value ?? []).toString("latin1")] as const),
+    };
   }
-  await reader.close();
 }
 
 /** Records of all partitions together, control records included; 0 where there is no such topic. */

@@ -5,6 +5,7 @@ import type { OrderEvent } from "../../src/orders/events/kinds.ts";
 import type { OrderCreated } from "../../src/orders/events/order-created.ts";
 import type { OrderStatusUpdated, StatusChange } from "../../src/orders/events/order-status-updated.ts";
 import type { Order, Status } from "../../src/orders/order.ts";
+import { storedRecord } from "./records.ts";
 
 /** An order, in which a test names only what it is about. */
 export const anOrder = (fields: Partial<Order> = {}): Order => ({
@@ -59,11 +60,4 @@ export const recordOf = (event: OrderEvent, fields: Partial<NewRecord> = {}): Ne
 });
 
 /** The record of an event, as it is read from the log. */
-export const logRecordOf = (event: OrderEvent, offset = 0): LogRecord => ({
-  offset,
-  leaderEpoch: 0,
-  timestamp_ms: 0,
-  key: Buffer.from(event.orderId),
-  value: Buffer.from(encodeEvent(event)),
-  headers: () => [],
-});
+export const logRecordOf = (event: OrderEvent, offset = 0): LogRecord => storedRecord(recordOf(event), offset);

@@ -6,6 +6,7 @@ import { Appender, type AppenderOptions } from "../../../src/log/append/appender
 import { encodeBatch, BatchOutput } from "../../../src/log/kafka/records/encode-batch.ts";
 import type { IdempotentProducer, NewRecord, SendOutcome } from "../../../src/log/port.ts";
 import { BATCH_HEAD_BYTES, encodedBytes, IN_BATCH_EXTRA_BYTES } from "../../../src/log/append/record-size.ts";
+import { codeOf } from "../../support/code-of.ts";
 import { waitUntil } from "../../support/wait-until.ts";
 
 const record = (value: string, partition = 0): NewRecord => ({ partition, key: "k", value, headers: [], timestamp_ms: 0 });
@@ -81,11 +82,6 @@ const appenderOn = (producer: IdempotentProducer, options: Partial<AppenderOptio
   new Appender({ ...bounds, producer, ...options });
 
 const soon = (wait_ms: number) => systemClock.now_ms() + wait_ms;
-const codeOf = (promise: Promise<unknown>) =>
-  promise.then(
-    () => "ok",
-    (e: unknown) => (e instanceof AppError ? e.code : String(e)),
-  );
 const messageOf = (promise: Promise<unknown>) =>
   promise.then(
     () => "ok",

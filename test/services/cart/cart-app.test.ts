@@ -2,12 +2,13 @@ import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { cartApp } from "../../../src/services/cart/app.ts";
 import type { CartCommands, CreateOrder, RequestContext, UpdateStatus } from "../../../src/services/cart/commands/commands.ts";
 import { systemClock } from "../../../src/system/clock.ts";
-import { AppError, type ErrorCode, errorCatalogue } from "../../../src/errors.ts";
+import { AppError } from "../../../src/errors.ts";
 import type { Readiness } from "../../../src/http/health.ts";
 import { InFlight } from "../../../src/http/in-flight.ts";
 import { serve } from "../../../src/http/serve.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
 import { ApiDocument } from "../../support/api-document.ts";
+import { expectProblem } from "../../support/problems.ts";
 
 const BODY_BYTES_MAX = 65_536;
 const IN_FLIGHT_REQUESTS_MAX = 8;
@@ -61,17 +62,6 @@ const send = (method: string, path: string, body?: unknown, headers: Record<stri
   });
 const create = (body: unknown, headers?: Record<string, string>) => send("POST", "/create-order", body, headers);
 const update = (body: unknown, headers?: Record<string, string>) => send("PUT", "/update-order", body, headers);
-
-const expectProblem = async (response: Response, code: ErrorCode): Promise<Record<string, unknown>> => {
-  const { status, title } = errorCatalogue[code];
-  const body = (await response.json()) as Record<string, unknown>;
-  expect(body).toMatchObject({ type: `urn:problem:${code.toLowerCase().replaceAll("_", "-")}`, title, status, code });
-  expect(response.status).toBe(status);
-  expect(response.headers.get("content-type")).toBe("application/problem+json");
-  expect(body.detail).toMatch(/^[A-Za-z/\d].*\.$/);
-  expect(response.headers.get("retry-after")).toBe(status === 503 ? "1" : null);
-  return body;
-};
 
 describe("POST /create-order", () => {
   test.each([
