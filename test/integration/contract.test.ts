@@ -1,15 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { brokerSuite } from "../support/broker.ts";
-import {
-  type Backing,
-  brokerBacking,
-  embeddedBacking,
-  foreignClient,
-  pythonCreate,
-  pythonUpdate,
-  readAll,
-  totalLength,
-} from "../support/foreign.ts";
+import { type Backing, brokerBacking, embeddedBacking, foreignClient, readAll, totalLength } from "../support/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../support/python-events.ts";
 import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";

@@ -8,11 +8,10 @@ import {
   embeddedBacking,
   type ForeignMessage,
   type ForeignRecord,
-  pythonCreate,
-  pythonUpdate,
   readAll,
   totalLength,
 } from "../support/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../support/python-events.ts";
 import { orderDetails } from "../support/http.ts";
 import { startProgram } from "../support/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";

@@ -2,15 +2,8 @@ import { expect, test } from "bun:test";
 import { CompressionTypes } from "kafkajs";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import { brokerSuite } from "../support/broker.ts";
-import {
-  type Backing,
-  brokerBacking,
-  foreignClient,
-  pythonCreate,
-  pythonUpdate,
-  readAll,
-  snappyFraming,
-} from "../support/foreign.ts";
+import { type Backing, brokerBacking, foreignClient, readAll, snappyFraming } from "../support/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../support/python-events.ts";
 import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http.ts";
 import { type Role, startProgram } from "../support/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";

@@ -1,4 +1,5 @@
 import type { Message } from "kafkajs";
+import { pythonUpdate } from "../support/python-events.ts";
 
 /** What clients and other programs send. */
 export const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cancelled"] as const;
@@ -22,14 +23,9 @@ export function createBody(orderId: string, operation: number, random: Random): 
   return { orderId, customerId: `CUST-${operation}`, currency: pick(CURRENCIES, random), items };
 }
 
-/** An update as the Python predecessor writes it. */
-export const updateEvent = (orderId: string, status: string): string =>
-  `{"event_id": "${crypto.randomUUID()}", "event_type": "ORDER_STATUS_UPDATED", "timestamp": "2026-11-22T21:42:40.000001", ` +
-  `"order_id": "${orderId}", "status": "${status}"}`;
-
 /** A record that is no event, of one of nine kinds. */
 export function poison(key: string, random: Random): Pick<Message, "key" | "value"> {
-  const update = updateEvent(key, "shipped");
+  const update = pythonUpdate(key, "shipped");
   const values: readonly (string | Buffer | null)[] = [
     `no JSON ${random()}`,
     update.slice(0, -1),
@@ -39,7 +35,7 @@ export function poison(key: string, random: Random): Pick<Message, "key" | "valu
     update.replaceAll(key, `${key}0`),
     "",
     null,
-    updateEvent(key, "lost"),
+    pythonUpdate(key, "lost"),
   ];
   return { key: random() < 0.1 ? null : key, value: pick(values, random) };
 }

@@ -45,9 +45,16 @@ export const statusUpdated = (fields: Partial<Omit<OrderStatusUpdated, "type">> 
 /** What an update does to its order; so it waits where it came early. */
 export const statusChange = (status: Status): StatusChange => ({ type: "ORDER_STATUS_UPDATED", status });
 
-/** The value that the event has on the wire, with some of its fields made others; undefined takes one away. */
-export const alteredValue = (event: OrderEvent, fields: Readonly<Record<string, unknown>>): string =>
-  JSON.stringify({ ...(JSON.parse(encodeEvent(event)) as object), ...fields });
+/** An event's value on the wire, parsed, so that a test can make its fields others. */
+export interface Wire {
+  event_id: string;
+  event_type: string;
+  timestamp: string;
+  order_id: string;
+  order?: Record<string, unknown>;
+}
+
+export const wireOf = (event: OrderEvent): Wire => JSON.parse(encodeEvent(event)) as Wire;
 
 /** The record of an event, to be appended. */
 export const recordOf = (event: OrderEvent, fields: Partial<NewRecord> = {}): NewRecord => ({

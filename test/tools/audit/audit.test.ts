@@ -7,8 +7,9 @@ import { table } from "../../../src/tools/audit/table.ts";
 import { systemClock } from "../../../src/system/clock.ts";
 import { readConfig } from "../../../src/config/config.ts";
 import type { NewRecord } from "../../../src/log/port.ts";
+import { orderJson } from "../../../src/orders/order.ts";
 import { MemoryBroker, type MemoryFaults, noFaults } from "../../log/memory/memory-log.ts";
-import { orderCreated, recordOf, statusUpdated } from "../../support/orders.ts";
+import { anOrder, orderCreated, recordOf, statusUpdated } from "../../support/orders.ts";
 
 const TOPIC = "orders.events";
 /** Waits are over at once. */
@@ -62,15 +63,7 @@ async function opened(partitions: number, faults: Partial<MemoryFaults> = {}) {
 /** As a service has the order that `orderCreated` makes. */
 const row = (orderId: string, ...eventIds: string[]): ServiceRow => ({
   orderId,
-  order: {
-    orderId,
-    customerId: "CUST-00001",
-    orderDate: "2026-11-22T21:42:39Z",
-    items: [{ itemId: "ITEM-001", quantity: 1, price: 10 }],
-    totalAmount: 10,
-    currency: "USD",
-    status: "shipped",
-  },
+  order: JSON.parse(orderJson(anOrder({ orderId, status: "shipped" }))) as ServiceRow["order"],
   held: [],
   eventIds,
 });
