@@ -1,5 +1,6 @@
 import type { Message } from "kafkajs";
 import { pythonUpdate } from "../support/python-events.ts";
+import { pick } from "../support/random.ts";
 
 /** What clients and other programs send. */
 export const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cancelled"] as const;
@@ -8,7 +9,6 @@ const ITEMS_MAX = 5;
 
 type Random = () => number;
 
-const pick = <T>(from: readonly T[], random: Random): T => from[Math.floor(random() * from.length)] as T;
 const upTo = (most: number, random: Random): number => 1 + Math.floor(random() * most);
 
 /** Half of them demo carts, half with items of their own; ids and names in each of the spellings that a client may use. */
@@ -20,7 +20,7 @@ export function createBody(orderId: string, operation: number, random: Random): 
     quantity: upTo(9, random),
     price: upTo(100_000, random) / 100,
   }));
-  return { orderId, customerId: `CUST-${operation}`, currency: pick(CURRENCIES, random), items };
+  return { orderId, customerId: `CUST-${operation}`, currency: pick(random, CURRENCIES), items };
 }
 
 /** A record that is no event, of one of nine kinds. */
@@ -37,5 +37,5 @@ export function poison(key: string, random: Random): Pick<Message, "key" | "valu
     null,
     pythonUpdate(key, "lost"),
   ];
-  return { key: random() < 0.1 ? null : key, value: pick(values, random) };
+  return { key: random() < 0.1 ? null : key, value: pick(random, values) };
 }
