@@ -1,0 +1,42 @@
+import { describe, expect, test } from "bun:test";
+import { clientOf } from "../../src/http/http-request.ts";
+import { Permits } from "../../src/http/permits.ts";
+import { httpDoor } from "./door.ts";
+
+const start = httpDoor();
+
+describe("permits", () => {
+  test("are shared: one client cannot hold them all, and each is released once", () => {
+    const permits = new Permits(4, "listings");
+    const first = permits.acquire("a");
+    permits.acquire("a");
+    expect(() => permits.acquire("a")).toThrow(/^2 listings from your address/);
+    const others = ["b", "c"].map((client) => permits.acquire(client));
+    expect(() => permits.acquire("d")).toThrow(/^4 listings are under way/);
+    first();
+    first();
+    permits.acquire("d");
+    expect(() => permits.acquire("e")).toThrow();
+    for (const release of others) release();
+    permits.acquire("a");
+    expect(() => permits.acquire("a")).toThrow();
+  });
+
+  test("count an IPv6 client by its network, and one behind IPv4 by its address", async () => {
+    expect(
+      ["10.0.0.1", "::ffff:10.0.0.1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::9", "2001:db8::1", "::1", "fe80::1%eth0", ""].map(
+        clientOf,
+      ),
+    ).toEqual([
+      "10.0.0.1",
+      "10.0.0.1",
+      "2001:db8:1:2::/64",
+      "2001:db8:1:2::/64",
+      "2001:db8:0:0::/64",
+      "0:0:0:0::/64",
+      "fe80:0:0:0::/64",
+      "",
+    ]);
+    expect(await (await fetch(`${start().service.url}/who`)).json()).toBe("127.0.0.1");
+  });
+});
