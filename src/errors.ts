@@ -1,6 +1,6 @@
 /**
- * Every error this system answers or logs, with a stable code. `status` is the HTTP status where the error can reach a client;
- * `title` is RFC 9457's: it never changes from occurrence to occurrence.
+ * Every error that this system answers or logs, under a stable code. `status` is the HTTP status, for errors that can
+ * reach a client. `title` is RFC 9457's: it never changes from one occurrence to another.
  */
 export const errorCatalogue = {
   HOST_INVALID: { status: 400, title: "The Host header is invalid" },
@@ -53,7 +53,9 @@ export const errorCatalogue = {
 
 export type ErrorCode = keyof typeof errorCatalogue;
 
-/** An error of the catalogue. `message` is a sentence for people, `extra` goes beside it into problem+json and the log. */
+/**
+ * An error of the catalogue. `message` is a sentence for people; `extra` goes beside it into problem+json and the log.
+ */
 export class AppError extends Error {
   override readonly name = "AppError";
   constructor(
@@ -69,7 +71,7 @@ export class AppError extends Error {
 export const isAppError = (e: unknown, code?: ErrorCode): e is AppError =>
   e instanceof AppError && (code === undefined || e.code === code);
 
-/** For the default of a switch whose cases the compiler knows to be all. */
+/** For the default of a switch whose cases the compiler knows to be complete. */
 export function unreachable(value: never): never {
   throw new Error(`Not one of the cases that there are: ${String(value)}`);
 }

@@ -1,19 +1,22 @@
 import { localUrl } from "./config/addresses.ts";
 import { readConfig } from "./config/config.ts";
-import { startFailure } from "./system/before-start.ts";
+import { startFailure } from "./system/startup-checks.ts";
 
-/** Shorter than the time that the image gives the whole check. */
+/** It is shorter than the time that the image allows for the whole check. */
 const ANSWER_MS_MAX = 3_000;
-/** The status and its reason stand first; an engine keeps 4096 bytes. */
+/** The answer begins with the status and its reason; a container engine keeps 4096 bytes of what the check prints. */
 const SAID_CHARS_MAX = 400;
 
 interface Answer {
   readonly ready: boolean;
-  /** What a person reads in `docker inspect`. */
+  /** The line that `docker inspect` shows. */
   readonly said: string;
 }
 
-/** The health check of the image: 0 when every service that listens here answers 200 on /health/ready, and at least one does; else 1. */
+/**
+ * The image's health check. It resolves with exit code 0 if at least one service listens here and all that do answer
+ * 200 on /health/ready, else with 1.
+ */
 async function healthcheck(): Promise<number> {
   const { host, cart_port, order_port } = readConfig(process.env);
   const urls = [cart_port, order_port].map((port) => `${localUrl(host, port)}/health/ready`);
@@ -23,7 +26,7 @@ async function healthcheck(): Promise<number> {
   return answers.length > 0 && answers.every(({ ready }) => ready) ? 0 : 1;
 }
 
-/** Undefined where nothing listens: of a role's two services only one may be here. */
+/** Asks one service; undefined where nothing listens, since a container may run only one of the two. */
 async function ask(url: string): Promise<Answer | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS_MAX) });

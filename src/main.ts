@@ -21,7 +21,7 @@ import {
   prepareDataDir,
   startFailure,
   writeForThisUserAlone,
-} from "./system/before-start.ts";
+} from "./system/startup-checks.ts";
 import { createLogger, isTerminal, type Logger, writeToStdout } from "./telemetry/logger.ts";
 import { figuresLine, progressBar, StatusLine } from "./telemetry/status-line.ts";
 import type { Tracing } from "./telemetry/tracing.ts";
@@ -31,18 +31,18 @@ type RoleName = (typeof ROLES)[number];
 
 /** An unexpected failure. */
 const EXIT_FAILED = 1;
-/** It could not begin: the command, a setting, or what a setting names. */
+/** The program could not begin because of the command, a setting, or what a setting names. */
 const EXIT_USAGE = 2;
 const STATUS_WAIT_MS = 200;
 const EVENT_LOOP_WAIT_MS = 100;
-/** When stopping, for the receiver to take what is queued. */
+/** The longest wait at the end for the receiver to take the queued traces. */
 const TRACES_WAIT_MS_MAX = 1_000;
 
 const USAGE = `Usage: bun start [--help]        both services in one process
        bun run producer          the cart service alone
        bun run consumer          the order service alone
 
-Exit 0: ended by SIGTERM or SIGINT. 1: an unexpected failure. 2: it could not begin; what to change is said.
+Exit 0: ended by SIGTERM or SIGINT. 1: an unexpected failure. 2: the program could not begin, and says what to change.
 
 ${settingsHelp()}`;
 
@@ -66,8 +66,8 @@ interface Surroundings {
   readonly tracers: Tracers;
 }
 
-/** `name` stands in the log's lines and in the state's path. */
-function common({ config, log, logger, tracers }: Surroundings, name: "cart" | "order-service") {
+/** The options that both roles share. `name` appears in log lines and in the path of the state. */
+function commonOptions({ config, log, logger, tracers }: Surroundings, name: "cart" | "order-service") {
   return {
     config,
     log,
@@ -82,13 +82,13 @@ function common({ config, log, logger, tracers }: Surroundings, name: "cart" | "
 }
 
 function makeCart(surroundings: Surroundings): ListeningRole {
-  const options = common(surroundings, "cart");
+  const options = commonOptions(surroundings, "cart");
   const role = cartRole({ ...options, newUuid });
   return { what: "index", role, server: role.listen(), tracer: options.tracer };
 }
 
 function makeOrderService(surroundings: Surroundings, cart: Role | undefined): ListeningRole {
-  const options = common(surroundings, "order-service");
+  const options = commonOptions(surroundings, "order-service");
   const handle: HttpApp["handle"] | undefined = cart && ((...asked) => cart.app.handle(...asked));
   const role = orderServiceRole({ ...options, cart: handle });
   return { what: "orders", role, server: role.listen(), tracer: options.tracer };
@@ -106,7 +106,7 @@ function announce(config: Config, logger: Logger, cart: HttpServer | undefined, 
   if (orders) logger.info(`See it work: ${orders.url}/`);
 }
 
-/** At the foot of the terminal: how restores come on, else how many orders there are, how many events come in and how many wait. */
+/** Keeps the status line up to date: the progress of restores, else the orders, the event rate and the lag. */
 function showStatus(status: StatusLine, roles: readonly ListeningRole[]): void {
   const figures = roles.find(({ role }) => role.orderFigures)?.role.orderFigures;
   setInterval(() => {
@@ -119,7 +119,7 @@ function showStatus(status: StatusLine, roles: readonly ListeningRole[]): void {
   }, STATUS_WAIT_MS).unref();
 }
 
-/** How late a timer runs is how long everything else waits, too. */
+/** Measures how late a timer runs, which is how long everything else waits, too. */
 function watchEventLoop(roles: readonly ListeningRole[]): void {
   let due_s = now_s() + EVENT_LOOP_WAIT_MS / 1_000;
   setInterval(() => {
@@ -147,7 +147,8 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   const status = isTerminal() ? new StatusLine(writeToStdout, () => process.stdout.columns) : undefined;
   const write = status?.line ?? writeToStdout;
   const logger = createLogger({ level: config.log_level, format: config.log_format, secrets: config.secrets, write });
-  // A defect must not leave half a service running: it is said, and the process ends. What was acknowledged is in the log.
+  // A defect must not leave half a service running: it is logged and the process ends. What was acknowledged is in the
+  // log.
   for (const failure of ["unhandledRejection", "uncaughtException"] as const) {
     process.on(failure, (e: unknown) => {
       logger.fatal({ err: e }, "unexpected failure");

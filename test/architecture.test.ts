@@ -18,8 +18,8 @@ import {
 } from "./architecture/rules.ts";
 
 /**
- * The rules about the source that no compiler checks. Each one is shown to find what it looks for, in a small tree made up
- * for it, before the real tree is held to it.
+ * The rules about the source that no compiler checks. Each one is shown to find what it looks for, in a small tree
+ * made up for it, before the real tree is held to it.
  */
 const one = (path: string, text: string): Tree => new Map([[path, text]]);
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { readConfig } from "../src/config/config.ts";
-import { AGAIN_MS, ANSWER_MS, BATCH_BYTES_MAX as SEND_BYTES_MAX, SWEEP_MS } from "../src/log/append/appender.ts";
+import { ANSWER_MARGIN_MS, BATCH_BYTES_MAX as SEND_BYTES_MAX, RESEND_MS_MIN, SWEEP_MS } from "../src/log/append/appender.ts";
 import { ABORT_MS_MAX, TRANSACTION_TIMEOUT_MS } from "../src/log/kafka/append/fenced-producer.ts";
 import { BATCH_BYTES_MAX as KAFKA_BATCH_BYTES, SEND_MS_MAX } from "../src/log/kafka/append/producer.ts";
 import { HEDGE_MS, METADATA_MS_MAX } from "../src/log/kafka/connection/connections.ts";
@@ -20,7 +20,10 @@ import { FETCH } from "../src/runtime/read/read-loop.ts";
 import { COUNT_TRUSTED_MS_MAX } from "../src/services/cart/placement/placement.ts";
 import { PARTITION_COUNT_WAIT_MS } from "../src/services/cart/service.ts";
 
-/** Constants of different files that hold only together: whoever changes one finds here which others it must stay below. */
+/**
+ * Constants of different files that hold only together: whoever changes one finds here which others it must stay
+ * below.
+ */
 const defaults = readConfig({});
 const longestAppend = readConfig({ APPEND_WAIT_MS_MAX: "4500" });
 const STANDSTILL_MS_MIN = LOOKS_MAX * LOOK_WAIT_MS;
@@ -30,8 +33,8 @@ const relations: [what: string, least: number, most: number][] = [
   ["what the appender sends at once leaves a broker's default batch a quarter free", SEND_BYTES_MAX, 0.75 * KAFKA_BATCH_BYTES],
   ["the letters that are appended at once are half of such a batch at most", LETTERS_BYTES_MAX, KAFKA_BATCH_BYTES / 2],
   ["the embedded log takes in one transaction what a broker takes in one batch", KAFKA_BATCH_BYTES, SQLITE_BATCH_BYTES],
-  ["a deadline is noticed before the answer that is due then would be late", SWEEP_MS, ANSWER_MS / 2],
-  ["what is sent again has longer than the answer takes", ANSWER_MS, AGAIN_MS],
+  ["a deadline is noticed before the answer that is due then would be late", SWEEP_MS, ANSWER_MARGIN_MS / 2],
+  ["what is sent again has longer than the answer takes", ANSWER_MARGIN_MS, RESEND_MS_MIN],
   ["the count of partitions is asked for twice while an answer is trusted", 2 * PARTITION_COUNT_WAIT_MS, COUNT_TRUSTED_MS_MAX],
   [
     "added partitions are waited for until no create can land that was placed by a count of before",

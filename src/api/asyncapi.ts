@@ -38,7 +38,7 @@ const deadLetterProperties = {
   ),
 };
 
-/** Written by `bun run redrive` and pipelines/redrive.yaml. */
+/** Headers that `bun run redrive` and pipelines/redrive.yaml write. */
 const redriveProperties = {
   [REDRIVE_HEADERS.count]: Type.Optional(integer("How often it was redriven.")),
   [REDRIVE_HEADERS.topic]: Type.Optional(Type.String({ description: "Where the letter of the last redrive stands." })),
@@ -60,7 +60,9 @@ const headersOf = (title: string, ...properties: TProperties[]) =>
     description: "Beside those that the record had before.",
   });
 
-/** CloudEvents 1.0 in Kafka's binary mode and W3C Trace Context. An event without them is as good. */
+/**
+ * Headers of CloudEvents 1.0 in Kafka's binary mode, and of W3C Trace Context. An event may also come without them.
+ */
 const eventProperties = {
   [EVENT_HEADERS.specversion]: Type.Optional(Type.Literal("1.0")),
   [EVENT_HEADERS.id]: Type.Optional(Type.String({ description: "The value's event_id." })),
@@ -82,7 +84,7 @@ export const eventHeadersSchema = Type.Object({ ...eventProperties, ...redrivePr
 const EVENT_ID = "6f8a2c1e-0000-4000-8000-00000000000";
 const EXAMPLE_TIMES = ["2026-11-22T21:42:39.413Z", "2026-11-22T21:43:01.006Z"];
 
-/** The examples are the story of one order: the first kind of event begins it, and the others follow. */
+/** The examples tell the story of one order: the first kind of event begins it, and the others follow. */
 const eventExample = ({ type, example }: EventKind, index: number): Json => ({
   event_id: `${EVENT_ID}${index + 1}`,
   event_type: type,
@@ -108,10 +110,10 @@ const deadLetterHeadersExample = {
   [DEAD_LETTER_HEADERS.offset]: "1712",
 };
 
-/** `OrderCreated` → `orderCreated`. */
+/** Turns `OrderCreated` into `orderCreated`. */
 const messageName = ({ name }: EventKind): string => `${name.charAt(0).toLowerCase()}${name.slice(1)}`;
 
-/** AsyncAPI 3.0 of the topics. */
+/** The AsyncAPI 3.0 document of the topics. */
 export function asyncApiDocument({ orders_topic, dead_letter_topic }: Topics): Json {
   const schemas: NamedSchemas = {};
   const ref = (path: string) => ({ $ref: `#/${path}` });
@@ -121,14 +123,15 @@ export function asyncApiDocument({ orders_topic, dead_letter_topic }: Topics): J
     messages: Object.fromEntries(messages.map((name) => [name, ref(`components/messages/${name}`)])),
   });
   const event = (kind: EventKind, index: number): Json => {
-    const payload = eventExample(kind, index);
+    const example = eventExample(kind, index);
+    const payload = documented(eventSchema(kind), schemas);
     return {
       summary: kind.summary,
       contentType: "application/json",
       headers: documented(eventHeadersSchema, schemas),
-      payload: documented(eventSchema(kind), schemas),
+      payload,
       bindings: { kafka: { key: documented(orderIdSchema, schemas), bindingVersion: "0.5.0" } },
-      examples: [kind.isCreate ? { headers: eventHeadersExample(kind.type), payload } : { payload }],
+      examples: [kind.isCreate ? { headers: eventHeadersExample(kind.type), payload: example } : { payload: example }],
     };
   };
   const anyBytes = (headers: Json, summary: string, example: Json): Json => ({

@@ -9,22 +9,22 @@ import { pathParameter } from "../http/endpoint/parameter.ts";
 import { asyncApiDocument, type Topics } from "./asyncapi.ts";
 import { openApiDocument, type ServiceDescription } from "./openapi.ts";
 
-/** Browsers ask for /favicon.ico else. */
+/** Without this, browsers ask for /favicon.ico. */
 const NO_ICON = '<link rel="icon" href="data:," />';
 
 const STYLE = "swagger-ui.css";
 const SCRIPT = "swagger-ui-bundle.js";
-/** What the page is made of, by its name under /docs. */
+/** The files that the page is made of, by their names under /docs. */
 const FILES: ReadonlyMap<string, string> = new Map([
   [STYLE, fileURLToPath(import.meta.resolve("swagger-ui-dist/swagger-ui.css"))],
   [SCRIPT, fileURLToPath(import.meta.resolve("swagger-ui-dist/swagger-ui-bundle.js"))],
 ]);
 
-/** The browser itself refuses what is not from here. The page has a script and styles within it. */
+/** Makes the browser itself refuse what is not from this service. The page has an inline script and inline styles. */
 const PAGE_POLICY =
   "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** An answer's text, made once, when it is first asked for. */
+/** Resolves with an answer's text, which is made once, when it is first asked for. */
 type Rendered = () => Promise<string>;
 
 const once = (render: () => Promise<string>): Rendered => {
@@ -33,9 +33,9 @@ const once = (render: () => Promise<string>): Rendered => {
 };
 
 /**
- * A service's endpoints, and behind them those that describe all of them: `/openapi.json`, `/docs` to browse it, and `/asyncapi.json`. The
- * Elysia plugin renders document and page on an app of its own; the endpoints answer what it rendered. See
- * docs/decisions/0012-the-documented-api.md.
+ * A service's endpoints, followed by those that describe all of them: `/openapi.json`, `/docs` to browse it, and
+ * `/asyncapi.json`. The Elysia plugin renders the document and the page on an app of its own, and the endpoints answer
+ * with what it rendered. See docs/decisions/0012-the-documented-api.md.
  */
 export function withDocuments(service: ServiceDescription, endpoints: readonly Endpoint[], topics: Topics): Endpoint[] {
   let app: Elysia | undefined;
@@ -62,7 +62,8 @@ const documentsApp = (documentation: object): Elysia =>
       specPath: "/openapi.json",
       provider: "swagger-ui",
       documentation,
-      // Links are relative, so that the page works behind a proxy's prefix. It would ask a validator on the Internet but for "none".
+      // Links are relative, so that the page works behind a proxy's prefix. "none" keeps it from asking a validator on
+      // the Internet.
       swagger: { cdn: `docs/${SCRIPT}`, theme: `docs/${STYLE}`, validatorUrl: "none" },
     }),
   );
@@ -118,8 +119,8 @@ const docsPage = (html: Rendered): Endpoint =>
 const docsSlash: Endpoint = endpoint({
   method: "GET",
   path: "/docs/",
-  undocumented: "It leads those who add a slash to the page.",
-  // Relative as the page's links, to be right below a proxy's prefix.
+  undocumented: "It redirects to the page for those who add a slash.",
+  // The location is relative, like the page's links, so that it is right behind a proxy's prefix.
   handle: () => new Response(null, { status: 308, headers: { location: "../docs" } }),
 });
 
@@ -139,7 +140,7 @@ const docsFile: Endpoint = endpoint({
     if (path === undefined)
       throw new AppError("NOT_FOUND", `There is no such file. What there is: ${[...FILES.keys()].join(", ")}.`);
     const file = Bun.file(path);
-    // Named here, so that HEAD has it, too.
+    // The type is given here, so that HEAD has it, too.
     return new Response(file, { headers: { "content-type": file.type } });
   },
 });

@@ -5,7 +5,7 @@ import type { Readiness } from "../http/health.ts";
 import type { ActorState } from "../runtime/held-partitions.ts";
 import { TOPIC_CONCERNS } from "../runtime/topics/topic-concerns.ts";
 
-/** All of them, as the compiler sees to it. */
+/** Every state; the compiler checks that none is missing. */
 const STATES = {
   created: true,
   "catching-up": true,
@@ -111,13 +111,15 @@ const catchingUp = {
   partitions: [{ ...partitionExample, state: "catching-up", end: 9000, lag: 7288 }],
 };
 
-/** Seconds until another look is worth it. */
+/** Seconds until it is worth asking again. */
 const RETRY_AFTER_S = "1";
 
 const answer = (body: object, status: 200 | 503): Response =>
   jsonAnswer(JSON.stringify(body), status, status === 503 ? { "retry-after": RETRY_AFTER_S } : undefined);
 
-/** Whether the process answers, and what it does gets somewhere; 503 where only a restart may help. Answered under overload, too. */
+/**
+ * Tells whether the process answers and makes progress; 503 if only a restart may help. Answered even under overload.
+ */
 export const liveEndpoint = (health: () => Readiness): Endpoint =>
   endpoint({
     method: "GET",
@@ -153,7 +155,7 @@ export const liveEndpoint = (health: () => Readiness): Endpoint =>
     },
   });
 
-/** Whether the service can do its work; 503 until then. Answered under overload, too. */
+/** Tells whether the service can do its work; 503 until then. Answered even under overload. */
 export const readyEndpoint = (log_name: string, health: () => Readiness): Endpoint =>
   endpoint({
     method: "GET",

@@ -6,8 +6,8 @@ export type NamedSchemas = Record<string, Json>;
 const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /**
- * A TypeBox schema as a document shows it: each (sub)schema with a `title` goes to `named` and is referred to; a union of literals is an
- * enum; `must`, which completes the sentence of a 422, is left out.
+ * A TypeBox schema as a document shows it. Each (sub)schema with a `title` goes to `named` and is replaced by a
+ * reference, a union of literals becomes an enum, and `must`, which completes the sentence of a 422, is left out.
  */
 export function documented(schema: unknown, named: NamedSchemas): Json {
   return convert(schema, named) as Json;
@@ -20,7 +20,7 @@ function convert(value: unknown, named: NamedSchemas): unknown {
   const { anyOf: _, ...others } = value;
   const schema = Object.fromEntries(
     Object.entries(literals ? { type: "string", enum: literals, ...others } : value)
-      // A property may have these names; then it is a schema.
+      // A property may have one of these names; its value is then a schema.
       .filter(([name, part]) => typeof part !== "string" || (name !== "title" && name !== "must"))
       .map(([name, part]) => [name, convert(part, named)]),
   );

@@ -3,10 +3,10 @@ import { type Endpoint, endpoint } from "../http/endpoint/endpoint.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 
-/** For so long an answer is given again: it takes some milliseconds of the one thread, and whoever likes may ask. */
+/** How long an answer is given again. Making one takes some milliseconds of the only thread, and anybody may ask. */
 const KEPT_MS = 250;
 
-/** `/metrics` in Prometheus' text format, also under overload. */
+/** `/metrics` in Prometheus' text format. Answered even under overload. */
 export const metricsEndpoint = (metrics: Metrics, clock: Clock): Endpoint => {
   const headers = { "content-type": metrics.contentType, "cache-control": "no-store" };
   let text: Promise<string> | undefined;

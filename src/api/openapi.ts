@@ -7,7 +7,7 @@ import { type ResponseHeader, type ResponseHeaderName, responseHeaders } from ".
 import { camelCased, documented, type Json, type NamedSchemas } from "./json-schema.ts";
 import { problemExample, problemSchema } from "./problems.ts";
 
-/** What a service's document says of it. */
+/** What a service's document says about the service. */
 export interface ServiceDescription {
   readonly title: string;
   readonly description: string;
@@ -18,7 +18,7 @@ const OTHERWISE =
 
 const OPERATOR = { type: "http", scheme: "bearer", description: "OPERATOR_TOKEN, as the service was started with." };
 
-/** OpenAPI 3.1, without its version, of those of a service's endpoints that are documented. */
+/** The OpenAPI 3.1 document, without its version, of a service's documented endpoints. */
 export function openApiDocument({ title, description }: ServiceDescription, endpoints: readonly Endpoint[]): Json {
   const schemas: NamedSchemas = {};
   const paths: Record<string, Record<string, Json>> = {};
@@ -32,7 +32,7 @@ export function openApiDocument({ title, description }: ServiceDescription, endp
   }
   return {
     info: { title, version: "1", description: `${description} ${OTHERWISE}`, license: { name: "MIT", identifier: "MIT" } },
-    // Relative to where the document is, which may be below a proxy's prefix.
+    // The URL is relative to that of the document, which may be below a proxy's prefix.
     servers: [{ url: "." }],
     tags: Array.from(tags, (name) => ({ name })),
     paths,
@@ -63,7 +63,10 @@ function operationObject(endpoint: Endpoint, documentation: Documentation, schem
   };
 }
 
-/** Swagger UI fills an example in for whoever tries the endpoint out; what may be left out is to be empty then, so its example is told in words. */
+/**
+ * Swagger UI fills in the example for whoever tries out the endpoint. An optional parameter should stay empty then, so
+ * its example is given in the description.
+ */
 function parameterObject(parameter: Parameter, schemas: NamedSchemas): Json {
   const { name, in: place, isRequired, schema, description, example } = parameter;
   return {

@@ -6,7 +6,7 @@ const partition = Type.Optional(Type.Integer({ minimum: 0 }));
 const offset = Type.Optional(Type.Integer({ minimum: 0 }));
 const orderId = Type.Optional(Type.String());
 
-/** What a problem tells beside RFC 9457's members. */
+/** The members of a problem beside those of RFC 9457. */
 const members: Partial<Record<ErrorCode, TProperties>> = {
   BODY_TOO_LARGE: { body_bytes_max: Type.Integer() },
   CATCHING_UP: { partition, nextOffset: offset, endOffset: offset, membership: Type.Optional(Type.String()) },
@@ -34,7 +34,7 @@ const members: Partial<Record<ErrorCode, TProperties>> = {
   POSITION_NOT_REACHED: { partition, offset, nextOffset: offset },
 };
 
-/** The `detail` of one occurrence, and what it tells beside it. */
+/** An example of each problem: its `detail`, and its further members. */
 const examples: Partial<Record<ErrorCode, readonly [detail: string, members?: Readonly<Record<string, unknown>>]>> = {
   HOST_INVALID: ["The Host header must be one name or address, and a port if any."],
   PATH_INVALID: ["The path must be one, and its escapes must be UTF-8."],
@@ -88,7 +88,7 @@ const examples: Partial<Record<ErrorCode, readonly [detail: string, members?: Re
   SHUTTING_DOWN: ["The service is stopping; ask another instance, or this one again soon."],
 };
 
-/** RFC 9457, with the catalogue's code. */
+/** The schema of a problem by RFC 9457, with the catalogue's code. */
 export const problemSchema = (code: ErrorCode): TSchema => {
   const { status, title } = errorCatalogue[code];
   return Type.Object(

@@ -10,11 +10,11 @@ import { Role, type RoleOptions } from "./role.ts";
 
 export interface CartRoleOptions extends RoleOptions {
   readonly newUuid: NewUuid;
-  /** Told of a damaged index before the service begins anew. */
+  /** Called with the reason when the index is damaged, before the service restarts. */
   readonly onIndexDamaged?: (reason: string) => void;
 }
 
-/** The cart service's role, made and not started. */
+/** Makes the cart service's role and does not start it. */
 export function cartRole(options: CartRoleOptions): Role<RestartingCart> {
   const { config, logger, clock, tracer, now_s } = options;
   const metrics = now_s && new Metrics("cart", now_s);

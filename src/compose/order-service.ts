@@ -6,16 +6,16 @@ import { LiveSampler } from "../services/orders/live/live-sampler.ts";
 import type { CartHandle } from "../services/orders/page/try-endpoints.ts";
 import { heldUpdatesOf } from "../services/orders/query/queries.ts";
 import { OrderService, REBUILD_ASKED } from "../services/orders/service.ts";
-import { viewing } from "../services/orders/viewing.ts";
+import { querySide } from "../services/orders/query-side.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { Role, type RoleOptions } from "./role.ts";
 
 export interface OrderServiceRoleOptions extends RoleOptions {
-  /** Of the cart that runs in the same process, if one does. */
+  /** The handle of the cart in the same process, if there is one. */
   readonly cart?: CartHandle | undefined;
 }
 
-/** The order service's role, made and not started. */
+/** Makes the order service's role and does not start it. */
 export function orderServiceRole(options: OrderServiceRoleOptions): Role<OrderService> {
   const { config, log, logger, clock, tracer, now_s, cart } = options;
   const metrics = now_s && new Metrics("order-service", now_s);
@@ -25,7 +25,7 @@ export function orderServiceRole(options: OrderServiceRoleOptions): Role<OrderSe
   metrics?.watch(() => partitions, heldUpdatesOf);
   const inFlight = new InFlight(config.in_flight_requests_max);
   const partitionOf = (orderId: string, partitionCount: number) => partitionFor(config.partitioner, orderId, partitionCount);
-  const views = viewing({ config, log, partitions, sampler, cart, clock });
+  const views = querySide({ config, log, partitions, sampler, cart, clock });
   const makeApp = () =>
     orderServiceApp({
       ...config,

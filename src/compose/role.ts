@@ -12,33 +12,33 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import type { OrderFigures } from "../telemetry/status-line.ts";
 import type { ApplyTracer, RequestTracer } from "../telemetry/tracer.ts";
 
-/** What every role is made of. The program gives what is real, a test or the simulator what it needs in its place. */
+/** What every role is made of. The program passes the real parts; a test or the simulator passes substitutes. */
 export interface RoleOptions {
   readonly config: Config;
   readonly log: Log;
   readonly claimState: ClaimState;
-  /** Without it nobody notices that the log is another one than the state was made from. */
+  /** Without it nobody notices that the state was made from another log. */
   readonly stateOf?: StateOf;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
-  /** Seconds of a clock that is good for measuring alone. Without it nothing is measured, and there are no metrics. */
+  /** A monotonic clock in seconds, for measuring durations only. Without it there are no metrics. */
   readonly now_s?: () => number;
   readonly tracer?: (RequestTracer & ApplyTracer) | undefined;
 }
 
-/** What does a role's work: a service without its HTTP side. */
+/** A service without its HTTP side, which does a role's work. */
 interface Service {
   readonly partitions: HeldPartitions;
   start(): void;
   stop(): Promise<void>;
 }
 
-/** What runs beside the service for those who look at it. */
+/** The live views of the service, which run beside it. */
 interface Views {
   readonly orderFigures: () => OrderFigures;
   start(): void;
-  /** Ends their streams, which would not end by themselves. */
+  /** Ends the views' streams, which would not end by themselves. */
   close(): void;
 }
 
@@ -63,7 +63,7 @@ export class Role<Work extends Service = Service> {
   readonly service: Work;
   readonly metrics: Metrics | undefined;
   readonly inFlight: InFlight;
-  /** For the status line, of a role that knows orders. */
+  /** The figures for the status line; undefined for a role that knows no orders. */
   readonly orderFigures: (() => OrderFigures) | undefined;
   #app: HttpApp | undefined;
 
@@ -74,7 +74,9 @@ export class Role<Work extends Service = Service> {
     this.orderFigures = parts.views?.orderFigures;
   }
 
-  /** Made when it is first asked for: a simulation makes many roles and asks none of them by HTTP. */
+  /**
+   * The app is made when it is first asked for, since a simulation makes many roles and sends none of them requests.
+   */
   get app(): HttpApp {
     return (this.#app ??= this.parts.makeApp());
   }
@@ -95,7 +97,7 @@ export class Role<Work extends Service = Service> {
     this.parts.views?.start();
   }
 
-  /** A server is stopped before it, so that the requests in flight are answered. */
+  /** Stops the role. Its server must be stopped before, so that the requests in flight are answered. */
   async stop(): Promise<void> {
     this.parts.views?.close();
     this.inFlight.stop();

@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
 
-/** Addresses as RFC 3986, 3.2.2, writes them: where a port may follow, one of IPv6 stands in brackets. */
+/** Addresses are written as RFC 3986, 3.2.2, has them: an IPv6 address stands in brackets where a port may follow. */
 const portPattern = "(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
 const namePattern = "[A-Za-z0-9_][A-Za-z0-9._-]{0,252}";
 const nameAndPort = new RegExp(`^${namePattern}:${portPattern}$`);
@@ -12,7 +12,10 @@ const BRACKETS = "An IPv6 address stands in brackets, before its port.";
 
 export const listed = (list: string): string[] => list.split(",").map((entry) => entry.trim());
 
-/** What is wrong with a list of brokers: undefined, or a sentence beyond “host:port pairs”, which may be empty. */
+/**
+ * What is wrong with a list of brokers: undefined if nothing is, else a sentence that adds to “host:port pairs”, or ""
+ * where there is nothing to add.
+ */
 export const brokersFlaw = (list: string): string | undefined => {
   for (const entry of listed(list)) {
     if (nameAndPort.test(entry)) continue;
@@ -24,28 +27,31 @@ export const brokersFlaw = (list: string): string | undefined => {
   return undefined;
 };
 
-/** The address on which to listen; brackets are taken off. */
+/** The address to listen on, without brackets. */
 export const listeningAddress = (host: string): string => bracketed.exec(host)?.groups?.["address"] ?? host;
 
-/** Where this machine reaches what listens on a port of `host`: for all addresses that is on loopback. */
+/**
+ * The URL at which this machine reaches a server that listens on `host`. One that listens on all addresses is reached
+ * on loopback.
+ */
 export const localUrl = (host: string, port: number): string => {
   const address = { "0.0.0.0": "127.0.0.1", "::": "::1" }[host] ?? host;
   return `http://${isIPv6(address) ? `[${address}]` : address}:${port}`;
 };
 
-/** What is wrong with a list of host names and addresses, each with or without a port. */
+/** What is wrong with a list of host names and addresses, each with or without a port; undefined if nothing is. */
 export const hostsFlaw = (list: string): string | undefined =>
   listed(list).every((entry) => nameMaybePort.test(entry) || (isIPv6(hostOf(entry)) && !entry.includes("%"))) ? undefined : "";
 
 /**
- * The hosts of a list, as requests are compared with them: in small letters, without port, brackets and the dot at a
- * name's end.
+ * The hosts of a list in the form in which requests are compared with them: lower case, without port, brackets and
+ * trailing dot.
  */
 export const hostsOf = (list: string): string[] => listed(list).map((entry) => comparable(hostOf(entry)));
 
 const hostOf = (entry: string): string =>
   bracketed.exec(entry)?.groups?.["address"] ?? (isIPv6(entry) ? entry : entry.replace(/:[0-9]+$/, ""));
 
-/** An IPv6 address has many spellings; URLs know one. */
+/** An IPv6 address can be spelled in many ways. URLs use one of them. */
 const comparable = (host: string): string =>
   isIPv6(host) ? new URL(`http://[${host}]`).hostname.slice(1, -1) : host.toLowerCase().replace(/\.$/, "");

@@ -2,28 +2,28 @@ import { readFileSync } from "node:fs";
 import { contradictions } from "./contradictions.ts";
 import { type KafkaConfig, kafkaConfig } from "./kafka.ts";
 import { isServiceLink, nearMisses } from "./near-misses.ts";
-import { type Given, givenBy, type ReadFile, type Setting, shown } from "./setting.ts";
+import { type Given, parseVariable, type ReadFile, type Setting, shown } from "./setting.ts";
 import { type GatheredName, gatheredNames, type SettingName, settingsTable, type SettingValues } from "./settings.ts";
 import { headerValues, type TracesConfig, tracesConfig } from "./traces.ts";
 import { AppError, isAppError } from "../errors.ts";
 
-/** The environment is read here and nowhere else; `settings.ts` has the table of what it may hold. */
+/** The environment is read in this file and nowhere else. `settings.ts` has the table of what it may hold. */
 export type Env = Readonly<Record<string, string | undefined>>;
 
-/** What follows from the settings. */
+/** What is derived from the settings. */
 interface Derived {
-  /** undefined: the embedded log in `data_dir`. */
+  /** Undefined: the embedded log in `data_dir` is used. */
   readonly kafka: KafkaConfig | undefined;
   readonly dead_letter_topic: string;
-  /** undefined: none are made. */
+  /** Undefined: no traces are made. */
   readonly traces: TracesConfig | undefined;
-  /** The values of all secret settings, which no line of the log may have. */
+  /** The values of all secret settings, which must not appear in any log line. */
   readonly secrets: readonly string[];
 }
 
 type SingleValues = Omit<SettingValues, Lowercase<GatheredName>>;
 
-/** The settings, checked, each under its name in small letters. */
+/** The checked settings, each under its name in lower case. */
 export type Config = SingleValues & Derived;
 
 const derived = (s: SettingValues, given: ReadonlyMap<SettingName, Given>): Derived => ({
@@ -34,11 +34,11 @@ const derived = (s: SettingValues, given: ReadonlyMap<SettingName, Given>): Deri
 });
 
 /**
- * Reads and checks the environment. An empty variable counts as unset. Throws one CONFIG_INVALID that lists every
- * problem, a line each; a secret's value is never part of it.
+ * Reads and checks the environment. An empty variable counts as unset. Throws a single CONFIG_INVALID that lists every
+ * problem, one on a line. A secret's value is never part of it.
  */
 export const readConfig = (variables: Env, readFile: ReadFile = (path) => readFileSync(path, "utf8")): Config => {
-  const env = withoutDisabled(variables);
+  const env = withoutDisabledTelemetry(variables);
   const problems = nearMisses(
     env,
     settingsTable.map(([name]) => name),
@@ -46,10 +46,10 @@ export const readConfig = (variables: Env, readFile: ReadFile = (path) => readFi
   const given = new Map<SettingName, Given>();
   const invalid = new Set<SettingName>();
   for (const [name, setting] of settingsTable) {
-    const value = givenBy(env[name], setting);
+    const value = parseVariable(env[name], setting);
     if (value === undefined) continue;
     given.set(name, value);
-    const refusal = refused(name, value, setting);
+    const refusal = refusalOf(name, value, setting);
     if (refusal === undefined) continue;
     invalid.add(name);
     problems.push(refusal);
@@ -69,21 +69,20 @@ export const readConfig = (variables: Env, readFile: ReadFile = (path) => readFi
     throw new AppError("CONFIG_INVALID", `The settings are invalid:\n${problems.map((p) => `  ${p}`).join("\n")}`, { problems });
   }
   const single = read.filter(([name]) => !gatheredNames.has(name));
-  return { ...(underTheirKeys(single) as SingleValues), ...derived(underTheirKeys(read) as SettingValues, given) };
+  return { ...(byLowerCaseName(single) as SingleValues), ...derived(byLowerCaseName(read) as SettingValues, given) };
 };
 
-/** Each value under its name in small letters. */
-const underTheirKeys = (read: readonly [SettingName, unknown][]): unknown =>
+const byLowerCaseName = (read: readonly [SettingName, unknown][]): unknown =>
   Object.fromEntries(read.map(([name, value]) => [name.toLowerCase(), value]));
 
-/** Who turns OpenTelemetry off is not held to the rest of its variables, which may be meant for other programs. */
-const withoutDisabled = (env: Env): Env =>
+/** With OpenTelemetry turned off, its other variables are not checked: they may be meant for other programs. */
+const withoutDisabledTelemetry = (env: Env): Env =>
   env["OTEL_SDK_DISABLED"]?.trim().toLowerCase() === "true"
     ? Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("OTEL_") || name === "OTEL_SDK_DISABLED"))
     : env;
 
-/** The sentence that refuses a value; undefined where it is fine. */
-const refused = (name: SettingName, given: Given, setting: Setting): string | undefined => {
+/** The sentence that refuses a value; undefined if the value is fine. */
+const refusalOf = (name: SettingName, given: Given, setting: Setting): string | undefined => {
   const flaw = setting.flaw(given);
   if (flaw === undefined) return undefined;
   const sentences = [`${name} is ${setting.secret ? "not usable" : shown(given)}; it must ${setting.must}.`, flaw];

@@ -8,7 +8,10 @@ const NOT_GREATER = [
   ["OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE"],
 ] as const;
 
-/** Problems between settings that are each fine by themselves. `given` has those that are set or have a default. */
+/**
+ * Problems between settings that are each fine by themselves. `given` holds the settings that are set or have a
+ * default.
+ */
 export function contradictions(given: ReadonlyMap<SettingName, Given>, invalid: ReadonlySet<SettingName>): string[] {
   const problems: string[] = [];
   const areValid = (...names: SettingName[]) => !names.some((name) => invalid.has(name));

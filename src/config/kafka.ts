@@ -7,14 +7,14 @@ interface SaslConfig {
 }
 
 export interface KafkaConfig {
-  /** host:port of each; an IPv6 address stands in brackets. */
+  /** Each is `host:port`; an IPv6 address stands in brackets. */
   readonly brokers: readonly string[];
-  /** `ca` is the PEM text of the authority to trust; undefined: the system's. */
+  /** `ca` is the PEM text of the certificate authority to trust; undefined means the system's. */
   readonly tls: false | { readonly ca: string | undefined };
   readonly sasl: SaslConfig | undefined;
 }
 
-/** undefined: the embedded log. */
+/** The brokers and how to reach them; undefined for the embedded log. */
 export const kafkaConfig = (s: SettingValues): KafkaConfig | undefined =>
   s.kafka_brokers === undefined
     ? undefined

@@ -1,18 +1,18 @@
 import type { SettingName } from "./settings.ts";
 
-/** From this length on a name of several words may differ by two slips; a shorter one would be another word. */
+/** The least length of a name of several words that may differ by two slips. A shorter one would be another word. */
 const TWO_SLIPS_CHARS_MIN = 10;
 /** A name as short as HOST is one slip away from too many others. */
 const NAME_CHARS_MIN = 6;
-/** Of a word that is cut short: USER for USERNAME, MECH for MECHANISM. */
+/** The least length of a word that was cut short: USER for USERNAME, MECH for MECHANISM. */
 const STEM_CHARS_MIN = 4;
-/** Of a name whose last word was left out: KAFKA_TLS_CA for KAFKA_TLS_CA_FILE. */
+/** The least number of words of a name whose last word was left out: KAFKA_TLS_CA for KAFKA_TLS_CA_FILE. */
 const WORDS_MIN = 3;
 
 /**
- * What others call the same. Only names that can hardly mean anything else: SESSION_TIMEOUT is as often a web site's,
- * KAFKA_GROUP_ID any consumer's. A program beside this one may well have them, so they count only while the setting
- * itself is not set.
+ * Names that other programs use for the same settings. Only those are listed that can hardly mean anything else:
+ * SESSION_TIMEOUT is as likely to be a web site's, KAFKA_GROUP_ID any consumer's. A program beside this one may well
+ * need one of them, so they count only while the setting itself is not set.
  */
 const OTHER_NAMES: Readonly<Record<string, SettingName>> = {
   KAFKA_BOOTSTRAP_SERVERS: "KAFKA_BROKERS",
@@ -28,13 +28,15 @@ const OTHER_NAMES: Readonly<Record<string, SettingName>> = {
   DATA_DIRECTORY: "DATA_DIR",
 };
 
-/** What Kubernetes and Docker set for a service beside this one, such as CART_PORT=tcp://10.0.0.1:8000. */
+/**
+ * Whether Kubernetes or Docker set the variable for a service beside this one, such as CART_PORT=tcp://10.0.0.1:8000.
+ */
 export const isServiceLink = (value: string): boolean => /^(?:tcp|udp|sctp):\/\//.test(value);
 
 /**
- * A variable that is nearly one of our settings would be passed over without a word, and another system started: an
- * embedded log in place of a broker. One that is only related to a setting, by whichever program, is left alone.
- * Returns a sentence for each.
+ * Returns a sentence for each variable whose name is nearly that of a setting. Such a variable would otherwise be
+ * ignored in silence, and another system would start: one on the embedded log in place of the brokers. A variable that
+ * is only related to a setting, whichever program it belongs to, is left alone.
  */
 export function nearMisses(env: Readonly<Record<string, string | undefined>>, settings: readonly string[]): string[] {
   return Object.entries(env).flatMap(([name, value = ""]) => {
@@ -46,7 +48,7 @@ export function nearMisses(env: Readonly<Record<string, string | undefined>>, se
 }
 
 function nearest(name: string, settings: readonly string[]): string | undefined {
-  // A digit is no slip: it counts something (KAFKA_BROKER_1).
+  // A digit is no slip: it numbers things (KAFKA_BROKER_1).
   if (/[0-9]/.test(name)) return undefined;
   const near = settings.filter((setting) => isNear(name.toUpperCase(), setting));
   return near.toSorted((a, b) => slips(name.toUpperCase(), a) - slips(name.toUpperCase(), b))[0];
@@ -63,7 +65,7 @@ function isNear(name: string, setting: string): boolean {
   if (lettersOf(name) === lettersOf(setting)) return true;
   const distance = slips(name, setting);
   if (distance <= 1) return true;
-  // OpenTelemetry has many variables, and some are as near to each other as this.
+  // OpenTelemetry has many variables, and some differ from each other by no more than this.
   if (setting.startsWith("OTEL_")) return false;
   const words = setting.split("_");
   if (distance === 2 && words.length > 1 && isLong(name) && isLong(setting) && !isReworded(name, setting)) return true;
@@ -74,11 +76,13 @@ const isBlank = (value = ""): boolean => value.trim() === "";
 const isLong = (name: string): boolean => name.length >= TWO_SLIPS_CHARS_MIN;
 const lettersOf = (name: string): string => name.replace(/[^A-Z]/g, "");
 
-/** Two letters replaced make another word more often than a slip: ORDER_HOST is no ORDER_PORT, …_MIN no …_MAX. */
+/**
+ * Two replaced letters usually make another word and are no slip: ORDER_HOST is not ORDER_PORT, …_MIN is not …_MAX.
+ */
 const isReworded = (name: string, setting: string): boolean =>
   name.length === setting.length && name.split("").filter((letter, at) => letter !== setting[at]).length === 2;
 
-/** One word of it is, or its last word is missing. */
+/** Whether one word of the name is cut short, or its last word is missing. */
 function isCutShort(words: readonly string[], setting: readonly string[]): boolean {
   if (words.length === setting.length) {
     const different = words.flatMap((word, at) => (word === setting[at] ? [] : [{ word, whole: setting[at]! }]));
@@ -90,10 +94,7 @@ function isCutShort(words: readonly string[], setting: readonly string[]): boole
   return words.length >= WORDS_MIN && words.length === setting.length - 1 && words.every((word, at) => word === setting[at]);
 }
 
-/**
- * How many letters were left out, put in, replaced, or changed places with their neighbour (optimal string
- * alignment).
- */
+/** How many letters were left out, inserted, replaced or swapped with their neighbour (optimal string alignment). */
 function slips(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {

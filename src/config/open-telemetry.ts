@@ -21,14 +21,15 @@ const limit = (words: string) => integer({ min: 0, max: 1_000_000, words });
 const ATTRIBUTE_CHARS_MAX = 255;
 
 /**
- * OpenTelemetry's own variables, as its specification names them ("Environment Variable Specification"). Those of
- * metrics and logs are left alone. Headers, compression and certificates are read by the exporter itself and are only
- * checked here: it would go on in silence without a file. The program gets the rest as one value, `traces`.
+ * OpenTelemetry's own variables, under the names of its specification ("Environment Variable Specification"). Those
+ * for metrics and logs are ignored. The exporter itself reads headers, compression and certificates; here they are
+ * only checked, since it would carry on in silence if a file were missing. The program gets the rest as one value,
+ * `traces`.
  */
 export const openTelemetrySettings = {
-  OTEL_SDK_DISABLED: flag({ words: "true: no traces are made, and the other OTEL_* are not looked at" }),
+  OTEL_SDK_DISABLED: flag({ words: "true: no traces are made, and the other OTEL_* are ignored" }),
   OTEL_EXPORTER_OTLP_ENDPOINT: endpoint("where traces are sent by OTLP over HTTP, to its /v1/traces; unset: none are made"),
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: endpoint("where traces are sent, as it stands; it goes before the one above"),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: endpoint("where traces are sent, used as it is; takes precedence over the one above"),
   OTEL_TRACES_EXPORTER: choice(["otlp", "none"], {
     words: "none: no traces; otlp without an endpoint: to http://localhost:4318",
   }),
@@ -59,7 +60,7 @@ export const openTelemetrySettings = {
     {
       must: "be a number from 0 to 1",
       pattern: /^(?:0(?:\.[0-9]{1,9})?|1(?:\.0{1,9})?)$/,
-      words: "for …traceidratio: how many of the traces that begin here are kept",
+      words: "for …traceidratio: the share of the traces that begin here that is kept",
       default: "1",
     },
     Number,
@@ -80,10 +81,10 @@ export const openTelemetrySettings = {
   }),
   OTEL_BSP_MAX_EXPORT_BATCH_SIZE: integer({ default: 512, min: 1, max: 1_000_000, words: "spans sent at once" }),
   OTEL_EXPORTER_OTLP_TIMEOUT: integer({ default: 5_000, min: 1, max: 600_000, words: "ms that the receiver may take" }),
-  OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: integer({ min: 1, max: 600_000, words: "the same; it goes before the one above" }),
+  OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: integer({ min: 1, max: 600_000, words: "the same; takes precedence over the one above" }),
   OTEL_EXPORTER_OTLP_HEADERS: headers("key=value,… sent to the receiver"),
-  OTEL_EXPORTER_OTLP_TRACES_HEADERS: headers("the same; they go before the ones above"),
-  OTEL_EXPORTER_OTLP_COMPRESSION: choice(["none", "gzip"], { words: "of what is sent" }),
+  OTEL_EXPORTER_OTLP_TRACES_HEADERS: headers("the same; take precedence over the ones above"),
+  OTEL_EXPORTER_OTLP_COMPRESSION: choice(["none", "gzip"], { words: "compression of what is sent" }),
   OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: choice(["none", "gzip"], { words: "the same" }),
   OTEL_EXPORTER_OTLP_CERTIFICATE: pemFile({ words: "PEM file of the receiver's certificate authority" }),
   OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: pemFile({ words: "the same" }),
@@ -92,16 +93,16 @@ export const openTelemetrySettings = {
   OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: pemFile({ words: "PEM file of its certificate" }),
   OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: pemFile({ words: "the same" }),
   OTEL_ATTRIBUTE_COUNT_LIMIT: limit("attributes of a span; beyond it they are dropped"),
-  OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: limit("the same; it goes before the one above"),
+  OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: limit("the same; takes precedence over the one above"),
   OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT: limit("characters of an attribute; beyond it they are cut off"),
-  OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT: limit("the same; it goes before the one above"),
+  OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT: limit("the same; takes precedence over the one above"),
 };
 
 export type OpenTelemetryValues = ValuesOf<typeof openTelemetrySettings>;
 
 /**
- * The specification's format, or a sentence that says what is wrong. The SDK's own detector would drop all attributes
- * over one that is wrong, and tell nobody.
+ * The attributes, parsed as the specification has it, or a sentence that says what is wrong. The SDK's own detector
+ * would drop all attributes because of one bad one, and tell nobody.
  */
 function resourceAttributes(list: string): Record<string, string> | string {
   const attributes: Record<string, string> = {};
@@ -109,7 +110,7 @@ function resourceAttributes(list: string): Record<string, string> | string {
     if (pair.trim() === "") continue;
     const [key = "", value, ...more] = pair.split("=").map((part) => percentDecoded(part.trim()));
     if (value === undefined || more.length > 0 || key === "")
-      return `${JSON.stringify(pair.trim())} is none; a comma, an equals sign or a per cent sign in a key or value is written %2C, %3D or %25.`;
+      return `${JSON.stringify(pair.trim())} is none; write a comma, an equals sign or a per cent sign in a key or value as %2C, %3D or %25.`;
     if (key.length > ATTRIBUTE_CHARS_MAX || value.length > ATTRIBUTE_CHARS_MAX)
       return `A key and a value have at most ${ATTRIBUTE_CHARS_MAX} characters.`;
     attributes[key] = value;
@@ -117,7 +118,7 @@ function resourceAttributes(list: string): Record<string, string> | string {
   return attributes;
 }
 
-/** undefined: it is no percent-encoded UTF-8. */
+/** Undefined if the text is not percent-encoded UTF-8. */
 export const percentDecoded = (encoded: string): string | undefined => {
   try {
     return decodeURIComponent(encoded);

@@ -1,36 +1,36 @@
 import { AppError } from "../errors.ts";
 
-/** What a variable holds once it is checked, before the program reads it. */
+/** A variable's value once it is parsed, before the program reads it. */
 export type Given = string | number;
 export type ReadFile = (path: string) => string;
 
-/** One setting: what its variable may hold, what people are told about it, and what the program gets of it. */
+/** One setting: what its variable may hold, what people are told about it, and what the program gets from it. */
 export interface Setting<Value = unknown> extends Kind {
-  /** As the help has it. undefined: the variable may stay unset. */
+  /** The default, as the help shows it. Undefined: the variable may stay unset. */
   readonly default: Given | undefined;
-  /** What it does, for the help and docs/settings.md. */
+  /** What the setting does, for the help and docs/settings.md. */
   readonly words: string;
   /** What docs/settings.md says beyond that. */
   readonly note: string | undefined;
-  /** Its value is in no message and in no line of the log. */
+  /** Whether the value must not appear in any message or log line. */
   readonly secret: boolean;
-  /** Throws CONFIG_INVALID, with the end of a sentence, where a file that the value names cannot be used. */
+  /** Throws CONFIG_INVALID with the end of a sentence if the value names a file that cannot be used. */
   readonly read: (given: Given | undefined, readFile: ReadFile) => Value;
 }
 
-/** What variables of one kind have in common. */
+/** What all settings of one type have in common. */
 interface Kind {
   /** Completes the sentence that refuses a value: “it must …”. */
   readonly must: string;
-  /** For people: the bounds of an integer or the words to choose from; "" for a text. */
+  /** For people: the bounds of an integer, or the words to choose from; "" for a text. */
   readonly bounds: string;
-  /** What the variable's text gives, not yet checked. */
+  /** Turns the variable's text into a value, which is not checked yet. */
   readonly parse: (variable: string) => Given;
-  /** undefined where the value is fine, else a sentence that says more than `must`, or none (""). */
+  /** Undefined if the value is fine; else a sentence that adds to `must`, or "" where there is nothing to add. */
   readonly flaw: (given: Given) => string | undefined;
 }
 
-/** What the program gets of some settings, each under its name in small letters. */
+/** What the program gets from some settings, each under its name in lower case. */
 export type ValuesOf<Table extends Record<string, Setting>> = {
   readonly [Name in keyof Table & string as Lowercase<Name>]: Table[Name] extends Setting<infer Value> ? Value : never;
 };
@@ -40,7 +40,7 @@ interface Words {
   readonly note?: string;
 }
 
-/** With a default the program always has a value; without one it may have none. */
+/** With a default the program always gets a value; without one it may get none. */
 type WithUnset<Value, Default> = Value | Extract<Default, undefined>;
 
 interface IntegerOptions<Default> extends Words {
@@ -73,21 +73,21 @@ const oneOf = (values: readonly string[]): Kind => ({
   flaw: (given) => (values.includes(String(given)) ? undefined : ""),
 });
 
-/** One of some words, in which capitals do not count. */
+/** A setting that takes one of some words, in upper or lower case. */
 export const choice = <const Values extends readonly string[], const Default extends Values[number] | undefined = undefined>(
   values: Values,
   options: ChoiceOptions<Default>,
 ): Setting<WithUnset<Values[number], Default>> =>
   setting(oneOf(values), options, (given) => given as WithUnset<Values[number], Default>);
 
-/** A choice between false, the default, and true. */
+/** A setting that is false, its default, or true. */
 export const flag = (words: Words): Setting<boolean> =>
   setting(oneOf(["false", "true"]), { ...words, default: "false" }, (given) => given === "true");
 
 interface TextOptions<Default> extends Words {
   readonly must: string;
   readonly pattern: RegExp;
-  /** Looks closer than the pattern can. */
+  /** Checks what the pattern cannot. */
   readonly flaw?: (given: string) => string | undefined;
   readonly default?: Default;
   readonly secret?: true;
@@ -97,7 +97,7 @@ export const text = <const Default extends string | undefined = undefined>(
   options: TextOptions<Default>,
 ): Setting<WithUnset<string, Default>> => textReadAs(options, (given) => given as WithUnset<string, Default>);
 
-/** A text of which the program gets something else. */
+/** A text that the program gets as something else. */
 export const textReadAs = <Value>(
   { must, pattern, flaw, ...rest }: TextOptions<string | undefined>,
   read: Setting<Value>["read"],
@@ -111,7 +111,7 @@ export const textReadAs = <Value>(
   return setting(kind, rest, read);
 };
 
-/** `read` for a text that may be unset. */
+/** Makes the `read` of a text that may be unset. */
 export const whereSet =
   <Value>(read: (given: string) => Value) =>
   (given: Given | undefined): Value | undefined =>
@@ -127,7 +127,7 @@ export const path = <const Default extends string | undefined = undefined>(
   options: PathOptions<Default>,
 ): Setting<WithUnset<string, Default>> => text({ ...options, ...pathText });
 
-/** The path of a PEM file, of which the program gets the content. */
+/** The path of a PEM file; the program gets the file's content. */
 export const pemFile = (words: Words): Setting<string | undefined> =>
   textReadAs({ ...words, ...pathText }, (given, readFile) => {
     if (given === undefined) return undefined;
@@ -145,23 +145,30 @@ const contentOf = (file: string, readFile: ReadFile): string => {
   }
 };
 
-interface Told extends Words {
+interface Description extends Words {
   readonly default?: Given | undefined;
   readonly secret?: true;
 }
 
-const setting = <Value>({ must, bounds, parse, flaw }: Kind, told: Told, read: Setting<Value>["read"]): Setting<Value> => {
-  const { words, note, secret } = told;
-  return { must, bounds, parse, flaw, words, note, read, default: told.default, secret: secret === true };
+const setting = <Value>(
+  { must, bounds, parse, flaw }: Kind,
+  description: Description,
+  read: Setting<Value>["read"],
+): Setting<Value> => {
+  const { words, note, secret } = description;
+  return { must, bounds, parse, flaw, words, note, read, default: description.default, secret: secret === true };
 };
 
-/** What a variable gives, not yet checked. An empty one counts as unset; of a secret spaces count. */
-export const givenBy = (variable: string | undefined, { secret, parse, default: unset }: Setting): Given | undefined => {
+/**
+ * The value of a variable, not checked yet. An empty variable counts as unset. Spaces around it are cut off, but not
+ * from a secret.
+ */
+export const parseVariable = (variable: string | undefined, { secret, parse, default: unset }: Setting): Given | undefined => {
   const trimmed = secret ? variable : variable?.trim();
   return trimmed === undefined || trimmed === "" ? unset : parse(trimmed);
 };
 
-/** A value as it was given, but for what stands before an @, which may be a password. */
+/** A value as it was given, except that what stands before an @ is hidden: it may be a password. */
 export const shown = (value: unknown): string => {
   const json = JSON.stringify(value).replace(/[^\s"/,]+@/g, "…@");
   return json.length <= 80 ? json : `${json.slice(0, 77)}…"`;

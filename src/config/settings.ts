@@ -2,18 +2,20 @@ import { brokersFlaw, hostsFlaw, hostsOf, listed, listeningAddress } from "./add
 import { openTelemetrySettings } from "./open-telemetry.ts";
 import { choice, flag, integer, path, pemFile, type Setting, text, textReadAs, type ValuesOf, whereSet } from "./setting.ts";
 
-/** What Kafka takes as a topic's name (at most 249 characters), less the four of the dead-letter topic's `.dlq`. */
+/**
+ * The names that Kafka takes for a topic (at most 249 characters), four characters shorter to leave room for `.dlq`.
+ */
 const topicPattern = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,245}$/;
-/** As many entries as anybody needs, each as long as a name may be. */
+/** More entries than anybody needs, each as long as a name can be. */
 const listPattern = /^[^,]{1,300}(?:,[^,]{1,300}){0,63}$/;
 const credential = {
-  must: "have 1 to 1024 characters, the last one no line end, as a file has",
+  must: "have 1 to 1024 characters, without the line break that ends a file",
   pattern: /^[^]{0,1023}[^\r\n]$/,
 };
 const nameCharacters = "letters, digits, dots, underscores and hyphens";
 
 const placeSettings = {
-  /** A name or an address, one of IPv6 without brackets. */
+  /** A name or an address; an IPv6 address has no brackets here. */
   HOST: textReadAs(
     {
       must: "be a host name or an address",
@@ -26,14 +28,14 @@ const placeSettings = {
   ),
   CART_PORT: integer({ default: 8000, min: 0, max: 65_535, words: "port of the cart service; 0 takes a free one" }),
   ORDER_PORT: integer({ default: 8001, min: 0, max: 65_535, words: "port of the order service; 0 takes a free one" }),
-  /** In small letters, without ports; IPv6 addresses without brackets and as URLs write them. */
+  /** In lower case and without ports; IPv6 addresses have no brackets and are spelled as in URLs. */
   ALLOWED_HOSTS: textReadAs(
     {
       must: "be host names or addresses separated by commas",
       pattern: listPattern,
       flaw: hostsFlaw,
-      words: "names served beside loopback's; unset: with a loopback HOST those alone, else any",
-      note: "Another name is answered 421. A proxy on the same machine that passes on the name it was asked by needs that name here.",
+      words: "host names served besides loopback's; unset: any, or loopback's alone if HOST is loopback",
+      note: "A request under any other name is answered with 421. If a proxy on the same machine passes on the name that it was asked for, that name must be listed here.",
     },
     (given): readonly string[] => (given === undefined ? [] : hostsOf(String(given))),
   ),
@@ -44,7 +46,7 @@ const placeSettings = {
   }),
 };
 
-/** The program gets them as one value, `kafka`. */
+/** The program gets these as one value, `kafka`. */
 const brokerSettings = {
   KAFKA_BROKERS: textReadAs(
     {
@@ -70,27 +72,28 @@ const topicSettings = {
     words: "topic of the orders' events; its dead letters go to <ORDERS_TOPIC>.dlq",
     default: "orders.events",
   }),
-  TOPIC_PARTITIONS: integer({ default: 12, min: 1, max: 1_000, words: "partitions of the topic if it has to be created" }),
+  TOPIC_PARTITIONS: integer({ default: 12, min: 1, max: 1_000, words: "partitions of the topic, if it must be created" }),
   TOPIC_REPLICATION: integer({
     min: 1,
     max: 100,
-    words: "replicas of the topic if it has to be created; unset: as the brokers have it",
+    words: "replicas of the topic, if it must be created; unset: the brokers' default",
   }),
   LOG_START: choice(["complete", "accept"], {
     default: "complete",
-    words: "a topic that has lost its first records halts a new state; accept: what is left of it is taken for all there is",
+    words:
+      "complete: a topic that has lost its first records halts a new state; accept: what is left is taken for the whole topic",
   }),
   CONSUMER_GROUP: text({
     must: `have 1 to 249 ${nameCharacters}`,
     pattern: /^[A-Za-z0-9._-]{1,249}$/,
     words: "group in which order services share the partitions",
-    note: "Up to now it was `order-service`; [how to go over](operating.md#how-do-i-go-over-from-the-group-order-service).",
+    note: "It used to be `order-service`; [how to change over](operating.md#how-do-i-go-over-from-the-group-order-service).",
     default: "order-processing",
   }),
   PARTITIONER: choice(["murmur2", "crc32"], {
     default: "murmur2",
     words: "where creates go: murmur2 as Java and kafkajs do, crc32 as librdkafka does",
-    note: "Programs that share a topic must share the partitioner: `crc32` beside librdkafka's, such as the Python predecessor.",
+    note: "Programs that share a topic must share the partitioner: `crc32` beside programs on librdkafka, such as the Python predecessor.",
   }),
   SESSION_TIMEOUT_MS: integer({
     default: 10_000,
@@ -105,7 +108,7 @@ const boundSettings = {
     default: 10_000,
     min: 0,
     max: 3_600_000,
-    words: "after partitions were added, wait of the creates that move, until every program places by the new count",
+    words: "after partitions were added, how long creates that move wait until every program places by the new count",
     note: "Set it to 310000 where programs on librdkafka or kafkajs create orders too ([why](decisions/0007-placement-while-partitions-are-added.md)).",
   }),
   APPEND_WAIT_MS_MAX: integer({
@@ -154,10 +157,10 @@ const operatorSettings = {
     words: "Redpanda Connect, for replay, redrive and archive; unset: looked for on PATH, then in Docker",
   }),
   OPERATOR_TOKEN: text({
-    must: "have 8 to 1024 visible ASCII characters: no space, and no line end as a file has",
+    must: "have 8 to 1024 visible ASCII characters, without spaces and without the line break that ends a file",
     pattern: /^[!-~]{8,1024}$/,
-    words: "what an operator's requests carry as a bearer token; unset: none is taken",
-    note: "It lets an operator have partitions rebuilt. After ten wrong ones in a minute an address gets 429.",
+    words: "bearer token that an operator's requests carry; unset: no such request is accepted",
+    note: "It lets an operator rebuild partitions. After ten wrong tokens in a minute, an address is answered with 429.",
     secret: true,
   }),
   LOG_LEVEL: choice(["fatal", "error", "warn", "info", "debug", "trace", "silent"], {
@@ -170,7 +173,7 @@ const operatorSettings = {
   }),
 };
 
-/** Every setting there is, in the order of the help, by the headings of docs/settings.md. */
+/** Every setting there is, in the order of the help, under the headings of docs/settings.md. */
 export const settingGroups = {
   "Where the services listen and keep their state": placeSettings,
   "The brokers": brokerSettings,
@@ -187,10 +190,10 @@ type AllSettings = { readonly [Name in SettingName]: Extract<Group, Record<Name,
 
 export const settingsTable = Object.values(settingGroups).flatMap((group) => Object.entries(group)) as [SettingName, Setting][];
 
-/** What the program gets of all settings. */
+/** What the program gets from all settings. */
 export type SettingValues = ValuesOf<AllSettings>;
 
-/** Of the settings that the program gets gathered, as `kafka` and as `traces`. */
+/** The names of the settings that the program gets gathered into one value, `kafka` or `traces`. */
 export type GatheredName = keyof typeof brokerSettings | keyof typeof openTelemetrySettings;
 export const gatheredNames: ReadonlySet<SettingName> = new Set(
   Object.keys({ ...brokerSettings, ...openTelemetrySettings }) as GatheredName[],

@@ -2,24 +2,24 @@ import { type OpenTelemetryValues, percentDecoded } from "./open-telemetry.ts";
 
 /** How traces are made and sent. */
 export interface TracesConfig {
-  /** Where they are sent, `/v1/traces` included. */
+  /** Where they are sent, with `/v1/traces`. */
   readonly url: string;
   readonly sampler: OpenTelemetryValues["otel_traces_sampler"];
-  /** Of the traces that a ratio decides about, how many are kept, 0 to 1. */
+  /** The share of traces that is kept where a ratio decides, from 0 to 1. */
   readonly ratio: number;
-  /** Attributes of the resource; a `service.name` among them goes before the role's own. */
+  /** The attributes of the resource. A `service.name` among them takes precedence over the role's own. */
   readonly resource: Readonly<Record<string, string>>;
   readonly queue_spans_max: number;
   readonly batch_spans_max: number;
   readonly batch_wait_ms: number;
   readonly export_ms_max: number;
   readonly answer_ms_max: number;
-  /** undefined: the specification's 128, and no bound. */
+  /** Undefined: the specification's default, which is 128 attributes of any length. */
   readonly span_attributes_max: number | undefined;
   readonly attribute_chars_max: number | undefined;
 }
 
-/** undefined: none are made. */
+/** Undefined: no traces are made. */
 export const tracesConfig = (s: OpenTelemetryValues): TracesConfig | undefined => {
   if (s.otel_sdk_disabled || s.otel_traces_exporter === "none") return undefined;
   const base = s.otel_exporter_otlp_endpoint ?? (s.otel_traces_exporter === "otlp" ? "http://localhost:4318" : undefined);
@@ -43,7 +43,7 @@ export const tracesConfig = (s: OpenTelemetryValues): TracesConfig | undefined =
   };
 };
 
-/** What stands in the headers that are sent to the receiver, as given and decoded. */
+/** The values of the headers that are sent to the receiver, both as they were given and decoded. */
 export const headerValues = (s: OpenTelemetryValues): string[] =>
   [s.otel_exporter_otlp_headers, s.otel_exporter_otlp_traces_headers]
     .flatMap((list) => list?.split(",") ?? [])

@@ -14,11 +14,11 @@ import { Router } from "./router.ts";
 import { UnreadBodies } from "./unread-bodies.ts";
 
 export interface HttpAppOptions {
-  /** Told of each request. Without one a request costs nothing more. */
+  /** Measures each request. Without it, a request costs nothing more. */
   readonly meter?: RequestMeter | undefined;
-  /** Not told of those endpoints that are answered always. */
+  /** Traces each request, except those to endpoints that are answered `always`. */
   readonly tracer?: RequestTracer | undefined;
-  /** Without it every Host header is served. */
+  /** Which hosts are served. Without it, every Host header is served. */
   readonly hosts?: ServedHosts | undefined;
   readonly clock: Clock;
 }
@@ -31,12 +31,12 @@ export interface HttpApp {
 
 type Handle = (request: HttpRequest) => Promise<Response>;
 
-/** Under what requests are counted that no endpoint takes: what clients make up must not make up series. */
+/** The name under which requests to no endpoint are counted, so that paths which clients make up create no metrics. */
 const NO_ENDPOINT = { method: "other", path: "other", always: true };
 
 /**
- * An app of these endpoints. Host and path are looked at first, and what is no proper request ends there. Then a request's body is read, if
- * its endpoint takes one; then it is counted among those in flight.
+ * An app of these endpoints. Host and path are checked first, and a request that is malformed ends there. Then the
+ * body is read, if the endpoint takes one, and only then does the request count among those in flight.
  */
 export const httpApp = (
   endpoints: readonly Endpoint[],
@@ -125,7 +125,7 @@ const guarded = ({ handle, body, always, isPassedOn }: Endpoint, { inFlight, bod
   };
 };
 
-/** HEAD of what GET answers, OPTIONS, and the problems 404 and 405. */
+/** Answers HEAD where there is a GET, answers OPTIONS, and answers anything else with 404 or 405. */
 const unrouted =
   (router: Router, guards: ReadonlyMap<Endpoint, Handle>, logger: Logger): Handle =>
   async (request) => {
@@ -141,6 +141,7 @@ const unrouted =
     const handle = get && guards.get(get);
     if (request.method !== "HEAD" || !handle)
       return problemResponse(new AppError("METHOD_NOT_ALLOWED", `${path} takes ${allow}.`, { allow }), logger);
-    // The server leaves the body out and keeps what tells of it: a length where GET has one. It cancels a stream.
+    // The server leaves out the body and keeps the headers about it, such as a length if GET has one. It cancels a
+    // stream.
     return handle(request);
   };

@@ -3,24 +3,25 @@ import { AppError } from "../errors.ts";
 import type { HttpRequest } from "./http-request.ts";
 import type { UnreadBodies } from "./unread-bodies.ts";
 
-/** Arrays and objects within each other, the outermost counted. */
+/** How deep arrays and objects may be nested, the outermost counted. */
 const JSON_DEPTH_MAX = 32;
 
-/** It passes over a byte order mark. */
+/** The decoder skips a byte order mark. */
 const utf8 = new TextDecoder("utf-8", { fatal: true });
-/** `application/json` and the types that end in `+json` (RFC 6839), with any parameters. */
+/** Matches `application/json` and the types that end in `+json` (RFC 6839), without their parameters. */
 const jsonType = /^(?:application\/json|[!#$%&'*+.^_`|~0-9a-z-]+\/[!#$%&'*+.^_`|~0-9a-z-]+\+json)$/;
 
-/** Bun 1.4.5 heeds `Expect: 100-continue` in small letters alone; a client that expects it otherwise may wait for ever. */
+/** Bun 1.4.5 heeds `Expect: 100-continue` in lower case only. A client that writes it otherwise may wait for ever. */
 const HEEDED_EXPECTATION = "100-continue";
 const EXPECTING_WAIT_MS_MAX = 1_000;
 
 /**
- * Reads a JSON body of at most `body_bytes_max`, and never holds more. Duplicate names are allowed, the last one counts; a byte order mark
- * is passed over.
+ * Reads a JSON body of at most `body_bytes_max`, and never holds more. If a name occurs twice, the last value counts.
+ * A byte order mark is skipped.
  *
- * Rejects with NOT_JSON_TYPE, BODY_TOO_LARGE, BODY_TOO_SLOW, EXPECTATION_FAILED, NOT_JSON (also invalid UTF-8, empty, ended early) or
- * INVALID_FIELD (nested deeper than JSON_DEPTH_MAX), and with nothing else.
+ * Rejects with NOT_JSON_TYPE, BODY_TOO_LARGE, BODY_TOO_SLOW, EXPECTATION_FAILED, NOT_JSON (also for invalid UTF-8, an
+ * empty body and one that ended early), INVALID_FIELD (nested deeper than JSON_DEPTH_MAX) or SHUTTING_DOWN, and with
+ * nothing else.
  */
 export const readJson = async (
   request: HttpRequest,
@@ -51,7 +52,10 @@ const unlessExpecting = async (reading: Promise<Uint8Array>, clock: Clock): Prom
 
 const tooDeep = `The body must not be nested deeper than ${JSON_DEPTH_MAX} levels.`;
 
-/** A coded body that happens to be JSON as it stands was labelled wrongly; what it was meant to be is not guessed (RFC 9110, 8.4). */
+/**
+ * Refuses every Content-Encoding but identity. A coded body that happens to be JSON was labelled wrongly, and what it
+ * was meant to be is not guessed (RFC 9110, 8.4).
+ */
 const requireNoCoding = (coding: string | null): void => {
   if (coding === null || coding.trim().toLowerCase() === "identity" || coding.trim() === "") return;
   throw new AppError("NOT_JSON_TYPE", "The body must be sent as it is, without a Content-Encoding.", {
@@ -71,7 +75,7 @@ const tooLarge = (body_bytes_max: number): AppError =>
 const readBytes = async (request: Request, body_bytes_max: number): Promise<Uint8Array> => {
   const contentLength = request.headers.get("content-length");
   try {
-    // With a length the server itself reads no more than that; a chunked body has none.
+    // With a Content-Length, the server itself reads no more than that; a chunked body has no length.
     if (contentLength === null) return await readChunks(request.body, body_bytes_max);
     if (Number(contentLength) > body_bytes_max) throw tooLarge(body_bytes_max);
     return new Uint8Array(await request.arrayBuffer());
@@ -85,7 +89,7 @@ const readChunks = async (body: ReadableStream<Uint8Array> | null, body_bytes_ma
   if (body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let length_bytes = 0;
-  // Leaving the loop by an error cancels the stream.
+  // An error that leaves the loop cancels the stream.
   for await (const chunk of body) {
     length_bytes += chunk.byteLength;
     if (length_bytes > body_bytes_max) throw tooLarge(body_bytes_max);

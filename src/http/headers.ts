@@ -1,13 +1,18 @@
 import { AppError } from "../errors.ts";
 
-/** Of an answer that is sent bit by bit: no proxy may keep it or hold it back. The second is nginx' own and others' too. */
+/**
+ * Headers of an answer that is streamed: no proxy may store it or hold it back. The second header is nginx's own, and
+ * other proxies heed it, too.
+ */
 export const STREAM_HEADERS = { "cache-control": "no-store", "x-accel-buffering": "no" } as const;
 
 const IDEMPOTENCY_KEY_CHARS_MAX = 255;
 
-/** A structured field's string (RFC 8941, 3.3.3), as draft-ietf-httpapi-idempotency-key-header-07 asks. */
+/** A structured field's string (RFC 8941, 3.3.3), as draft-ietf-httpapi-idempotency-key-header-07 requires. */
 const quotedKey = /^"((?:[ !#-[\]-~]|\\["\\])*)"$/;
-/** What clients send in practice: no quotes, and nothing that lists or parameters of a structured field need. */
+/**
+ * What clients send in practice: no quotes, and no character that a structured field needs for lists or parameters.
+ */
 const bareKey = /^[!#-+\--:<-[\]-~]+$/;
 
 /** The key without its quotes; `"abc"` and `abc` are one key. Throws IDEMPOTENCY_KEY_INVALID. */
@@ -25,7 +30,7 @@ export const parseIdempotencyKey = (header: string): string => {
 const traceparentPattern = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
 /**
- * The header as version 00 of W3C Trace Context, level 1; undefined where it is absent or malformed: then a new trace
+ * The header as version 00 of W3C Trace Context, level 1. Undefined if it is absent or malformed: a new trace then
  * begins, as the recommendation says, and the request is answered all the same.
  */
 export const parseTraceparent = (header: string | null): string | undefined => {
@@ -43,8 +48,8 @@ const tracestateMember =
   /^(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})=[ -+\--<>-~]{0,255}[!-+\--<>-~]$/;
 
 /**
- * What tracing systems keep beside the traceparent, as W3C Trace Context, level 1, writes it; undefined where it is absent, malformed or
- * longer than TRACESTATE_CHARS_MAX.
+ * What tracing systems keep beside the traceparent, as W3C Trace Context, level 1, defines it. Undefined if it is
+ * absent, malformed or longer than TRACESTATE_CHARS_MAX.
  */
 export const parseTracestate = (header: string | null): string | undefined => {
   if (header === null || header.length > TRACESTATE_CHARS_MAX) return undefined;

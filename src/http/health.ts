@@ -7,41 +7,47 @@ export interface PartitionHealth {
   readonly offset: number;
   readonly end: number;
   readonly lag: number;
-  /** Of the state at `offset`, where one is kept: instances at the same offset have the same. */
+  /** The digest of the state at `offset`, if one is kept: instances at the same offset have the same digest. */
   readonly digest?: string;
-  /** Why it halted, and what to do. */
+  /** Why the partition is halted, and what to do. */
   readonly halted?: string;
-  /** Why it does not go on: halted, suspended, blocked, or the log does not give it. */
+  /** Why the partition does not go on: it is halted, suspended, blocked, or the log does not give it. */
   readonly reason?: string;
-  /** Since when, as ISO 8601 writes it. */
+  /** Since when that is so, in ISO 8601. */
   readonly since?: string;
-  /** The first offset of the state, where what the log had before was lost, and that was accepted. */
+  /** The first offset of the state, if the log had lost earlier records and that was accepted. */
   readonly startedAt?: number;
 }
 
 export interface Readiness {
-  /** ready, catching-up, halted, blocked, suspended, unreadable, standing-still, or how the membership stands: joining, waiting, left. */
+  /**
+   * ready, catching-up, halted, blocked, suspended, unreadable, standing-still, or the membership's state: joining,
+   * settling, waiting, left.
+   */
   readonly status: string;
   /** Why the log cannot be read, or the first partition that does not go on. */
   readonly reason?: string;
-  /** Since when, as ISO 8601 writes it. */
+  /** Since when that is so, in ISO 8601. */
   readonly since?: string;
   /** What is not applied although the log has it. */
   readonly standstill?: string;
-  /** Why the log did not take an event within the last minute, of a service that appends. It changes nothing of the status. */
+  /**
+   * Why the log did not take an event within the last minute, if the service appends. It does not change the status.
+   */
   readonly refusal?: string;
-  /** While partitions are read from far behind the log's end. */
+  /** The progress of partitions that are far behind the log's end. */
   readonly restore?: RestoreProgress;
-  /** Why dead letters could not be appended, should there be any. */
+  /** Why dead letters could not be appended if there were any. */
   readonly deadLetters?: string;
-  /** What about the topics' settings may cost records. It changes nothing of the status. */
+  /** What in the topics' settings may cost records. It does not change the status. */
   readonly warnings?: readonly TopicWarning[];
   readonly partitions: readonly PartitionHealth[];
 }
 
 /**
- * Ready once the topic is known, the membership is stable, every held partition has caught up and the log can be read. Holding none is
- * ready. A partition that the log does not give now changes nothing of that, as long as it gives another one.
+ * A service is ready once the topic is known, the membership is stable, every held partition has caught up and the log
+ * can be read. It may be ready without holding a partition. A partition that the log does not give now does not count,
+ * as long as the log gives another one.
  */
 export const readiness = (partitions: HeldPartitions, refusal?: string): Readiness => {
   const held = [...partitions.held()];
@@ -66,7 +72,7 @@ export const readiness = (partitions: HeldPartitions, refusal?: string): Readine
 const sinceOf = (wall_ms: number | undefined): { readonly since?: string } =>
   wall_ms === undefined ? {} : { since: new Date(wall_ms).toISOString() };
 
-/** Without what to do about it, which `halted` tells. */
+/** Leaves out what to do about it, which `halted` tells. */
 const reasonOf = (halted: string): string => `${halted.split(/[:.](?: |$)/, 1)[0]}.`;
 
 const healthOf = (held: PartitionView): PartitionHealth => {
@@ -86,12 +92,12 @@ const healthOf = (held: PartitionView): PartitionHealth => {
   };
 };
 
-/** Undefined also where it cannot be read: health is told all the same, and a damaged store rebuilt. */
+/** Undefined also if the digest cannot be read: health is told all the same, and a damaged store is rebuilt. */
 const digestOf = (held: PartitionView): string | undefined => {
   try {
     return held.digest;
   } catch (e) {
-    held.failed(e);
+    held.queryError(e);
     return undefined;
   }
 };
@@ -106,7 +112,7 @@ const status = (partitions: HeldPartitions, held: readonly PartitionView[]): str
   if (partitions.membership !== "stable") return partitions.membership;
   if (partitions.readFailure !== undefined) return "unreadable";
   if (partitions.standstill !== undefined) return "standing-still";
-  // One that the log does not give is waited for by nobody but those who ask for what is in it.
+  // A partition that the log does not give holds up only those who ask for what is in it.
   const isOneGoing = held.some((one) => one.state === "running" && one.hindered === undefined);
   const isReady = held.every((one) => one.state === "running" || (isOneGoing && one.hindered !== undefined));
   return isReady && partitions.partitionCount > 0 ? "ready" : "catching-up";

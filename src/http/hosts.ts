@@ -1,11 +1,14 @@
 import { AppError } from "../errors.ts";
 
-/** RFC 9110, 7.2, without percent-encoding: an address in brackets, or a name or IPv4 address; and a port. */
+/**
+ * A Host header by RFC 9110, 7.2, without percent-encoding: an address in brackets, or a name or IPv4 address; and a
+ * port.
+ */
 const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9._~!$&'()*+,;=-]+)(?::([0-9]{0,5}))?$/;
 const PORT_MAX = 65_535;
 const IPV4 = /^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!$)|$)){4}$/;
 
-/** The name or address of a Host header, in small letters and without its port. Undefined where it is malformed. */
+/** The name or address in a Host header, in lower case and without its port. Undefined if the header is malformed. */
 export function hostName(header: string): string | undefined {
   const [, name, port = "0"] = HOST.exec(header.toLowerCase()) ?? [];
   return Number(port) > PORT_MAX ? undefined : name?.replace(/\.$/, "");
@@ -20,15 +23,16 @@ const isLoopback = (name: string): boolean =>
 const bracketed = (host: string): string => (/^[0-9a-f]*:[0-9a-f:.]*$/i.test(host) ? `[${host}]` : host);
 
 /**
- * Which Host headers are answered. A service that listens on a loopback address is asked by this machine alone, so it answers to loopback
- * names alone: a page whose name was rebound to 127.0.0.1 has its browser send that name. `allowed_hosts` are answered beside them. A
- * service that listens elsewhere answers to any name, or where there are `allowed_hosts`, to those, to loopback names and to addresses:
- * those cannot be rebound, and probes and scrapers use them.
+ * Decides which Host headers are answered. A service that listens on a loopback address is only asked by this machine,
+ * so it answers to loopback names and to `allowed_hosts` alone. That stops a web page whose name was rebound to
+ * 127.0.0.1, as its browser still sends that name. A service that listens elsewhere answers to any name; if there are
+ * `allowed_hosts`, it answers to them, to loopback names and to addresses, which cannot be rebound and which probes
+ * and scrapers use.
  */
 export class ServedHosts {
   readonly #isListeningOnLoopback: boolean;
   readonly #allowed: ReadonlySet<string | undefined>;
-  /** Clients send the same ones again and again. */
+  /** The header served last, since clients send the same one again and again. */
   #lastServed: string | undefined;
 
   constructor(host: string, allowed_hosts: readonly string[]) {
@@ -36,7 +40,10 @@ export class ServedHosts {
     this.#allowed = new Set(allowed_hosts.map((name) => hostName(bracketed(name))));
   }
 
-  /** None at all is for HTTP/1.0, which knows no Host; of HTTP/1.1 the server itself refuses that. Throws HOST_INVALID or HOST_NOT_SERVED. */
+  /**
+   * A request without the header is served, since HTTP/1.0 does not know it; the server itself refuses such a request
+   * in HTTP/1.1. Throws HOST_INVALID or HOST_NOT_SERVED.
+   */
   require(header: string | null): void {
     if (header === null || header === this.#lastServed) return;
     const name = hostName(header);

@@ -2,19 +2,19 @@ import { AppError } from "../errors.ts";
 import type { RequestSpan } from "../telemetry/tracer.ts";
 import { invalidField } from "./endpoint/invalid-field.ts";
 
-/** Who asks, and what for, where the request itself does not tell. */
+/** Who asks, and for what, if the request itself does not tell. */
 export interface Origin {
   /** The client's address. */
   readonly address?: () => string | undefined;
-  /** In place of the request's own. */
+  /** The path to use instead of the request's own. */
   readonly path?: string;
 }
 
 /** A request as handlers see it: its path decoded, its body read. */
 export class HttpRequest {
-  /** The JSON body, where the endpoint takes one. */
+  /** The JSON body, if the endpoint takes one. */
   body: unknown;
-  /** Where traces are made. */
+  /** The request's span, if the request is traced. */
   span: RequestSpan | undefined;
   readonly method: string;
   readonly headers: Headers;
@@ -23,7 +23,7 @@ export class HttpRequest {
 
   private constructor(
     readonly raw: Request,
-    /** Of the path, each decoded. */
+    /** The segments of the path, each decoded. */
     readonly segments: readonly string[],
     private readonly search: string,
     private readonly origin: Origin,
@@ -38,25 +38,30 @@ export class HttpRequest {
     return new HttpRequest(raw, decodedSegments(origin.path ?? path), search, origin);
   }
 
-  /** Of the query; undefined where it is not there. Throws INVALID_FIELD where it is there with different values. */
+  /**
+   * The value of a query parameter; undefined if it is absent. Throws INVALID_FIELD if it is given with different
+   * values.
+   */
   query(name: string): string | undefined {
     const [value, ...others] = (this.#parameters ??= new URLSearchParams(this.search)).getAll(name);
     if (others.every((other) => other === value)) return value;
     throw invalidField(name, `${name} must be given once, or with one value.`);
   }
 
-  /** Whom the request counts for: an IPv4 address, or the 64 bits that an IPv6 client has to itself. */
+  /**
+   * The client that the request counts for: an IPv4 address, or the 64-bit prefix that an IPv6 client has to itself.
+   */
   get client(): string {
     return (this.#client ??= clientOf(this.origin.address?.() ?? ""));
   }
 }
 
-/** Paths that a URL parser would leave as they are. */
+/** Matches paths that a URL parser would leave as they are. */
 const PLAIN_PATH = /^(?:\/[\w~-][\w.~-]*)+$|^\/$/;
 
 /**
- * The path and the query of what Bun gives as a request's URL: a URL whose authority is the Host header, or without a usable one the target
- * as it came, which may be anything.
+ * The path and the query of a request's URL as Bun gives it. The authority of that URL is the Host header. If there is
+ * no usable one, the URL is the request's target as it came, which may be anything.
  */
 function targetOf(url: string): { path: string; search: string } {
   const at = url.startsWith("/") ? 0 : url.startsWith("http://") || url.startsWith("https://") ? url.indexOf("/", 8) : -1;
@@ -71,7 +76,7 @@ function targetOf(url: string): { path: string; search: string } {
 
 const withoutFragment = (search: string): string => search.split("#", 1)[0] ?? "";
 
-/** Split first: an encoded slash is part of its segment. */
+/** Splits before it decodes, because an encoded slash is part of its segment. */
 function decodedSegments(path: string): string[] {
   const segments = path.slice(1).split("/");
   if (!path.includes("%")) return segments;

@@ -1,7 +1,7 @@
 import { AppError } from "../errors.ts";
 import { Permits } from "./permits.ts";
 
-/** Of all requests. */
+/** The share of all requests that may be waiting. */
 const WAITING_SHARE = 0.5;
 
 /**
@@ -16,7 +16,7 @@ export class InFlight {
   readonly #stopped = Promise.withResolvers<void>();
   #stopping = false;
 
-  /** For those of them that only wait, for an event to be applied; so that there is always room for work. */
+  /** Permits for the requests that only wait for an event to be applied. They leave room for requests that do work. */
   readonly waiting: Permits;
 
   constructor(readonly requests_max: number) {
@@ -35,7 +35,7 @@ export class InFlight {
     return this.#stopped.promise;
   }
 
-  /** Throws OVERLOADED or SHUTTING_DOWN where `enter` would. */
+  /** Throws OVERLOADED or SHUTTING_DOWN if `enter` would. */
   requireRoom(): void {
     if (this.#stopping)
       throw new AppError("SHUTTING_DOWN", "The service is stopping; ask another instance, or this one again soon.");

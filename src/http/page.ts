@@ -8,7 +8,10 @@ interface Asset {
   readonly type: string;
 }
 
-/** Nothing but what this service serves itself: no inline script or style, no other host, not in a frame. Icons are in the page. */
+/**
+ * Allows nothing but what this service serves itself: no inline script or style, no other host, no frame around it.
+ * Icons are in the page.
+ */
 const CONTENT_SECURITY_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; " +
   "form-action 'self'; frame-ancestors 'none'";
@@ -18,12 +21,12 @@ const pageHeaders = {
   "referrer-policy": "no-referrer",
   "x-content-type-options": "nosniff",
 };
-/** Their names carry a hash of their content. */
+/** Assets never change, as their names carry a hash of their content. */
 const assetHeaders = { "cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff" };
 
 /**
- * An HTML page at `/` and what it links to at `/assets`, bundled by Bun in memory when it is first asked for (some 50 ms), so that a start
- * waits for nothing and there is no build step. `entry` is the HTML file's path.
+ * An HTML page at `/`, and what it links to at `/assets`. Bun bundles them in memory when they are first asked for
+ * (some 50 ms), so that a start waits for nothing and there is no build step. `entry` is the HTML file's path.
  */
 export const pageEndpoints = (entry: string): Endpoint[] => {
   const page = new Page(entry);
@@ -31,7 +34,7 @@ export const pageEndpoints = (entry: string): Endpoint[] => {
     endpoint({
       method: "GET",
       path: "/",
-      undocumented: "A page for people is not of the API.",
+      undocumented: "A page for people is not part of the API.",
       handle: async () => {
         const { bytes, type } = (await page.assets()).get("/") as Asset;
         return new Response(bytes, { headers: { ...pageHeaders, "content-type": type } });
@@ -62,7 +65,7 @@ class Page {
 
   constructor(private readonly entry: string) {}
 
-  /** By name, the page itself by `/`. A build that failed is tried again. */
+  /** The assets by name; the page itself has the name `/`. A build that failed is tried again. */
   assets(): Promise<ReadonlyMap<string, Asset>> {
     return (this.#assets ??= this.#build().catch((e: unknown) => {
       this.#assets = undefined;
@@ -75,7 +78,7 @@ class Page {
       entrypoints: [this.entry],
       target: "browser",
       minify: true,
-      // Relative, so that the page works behind a proxy's prefix.
+      // The path is relative, so that the page works behind a proxy's prefix.
       publicPath: "assets/",
       naming: { entry: "[name]-[hash].[ext]", chunk: "[name]-[hash].[ext]", asset: "[name]-[hash].[ext]" },
     });

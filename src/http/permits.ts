@@ -1,26 +1,29 @@
 import { AppError } from "../errors.ts";
 
-/** A client may hold this share of the permits that all share: behind a proxy all have one address, so it must leave them room. */
+/**
+ * The share of all permits that one client may hold. It has to be large, because all clients behind a proxy have one
+ * address.
+ */
 const CLIENT_SHARE = 0.5;
 
-/** Of `permits` that all clients share, how many one may hold. */
+/** How many of the `permits` that all clients share one client may hold. */
 export const clientShare = (permits: number): number => Math.max(1, Math.floor(permits * CLIENT_SHARE));
 
 /**
- * A semaphore for work of one kind: a bound for all, and a lower one for each client, so that one client cannot hold all permits. It
- * refuses in place of making anybody wait.
+ * A semaphore for work of one kind. It has a bound for all clients and a lower one for each, so that one client cannot
+ * hold all permits. It refuses instead of making anybody wait.
  */
 export class Permits {
   #held = 0;
   readonly #ofClient = new Map<string, number>();
 
-  /** `what` needs them, in the plural: `listings`. */
+  /** `what` names the work in the plural, such as "listings". */
   constructor(
     readonly permits_max: number,
     private readonly what: string,
   ) {}
 
-  /** Gives what releases the permit again; more than once does nothing more. Throws OVERLOADED. */
+  /** Returns a function that releases the permit; calling it again does nothing. Throws OVERLOADED. */
   acquire(client: string): () => void {
     const own = this.#ofClient.get(client) ?? 0;
     const own_max = clientShare(this.permits_max);

@@ -1,19 +1,20 @@
 import { AppError, type ErrorCode, errorCatalogue, isAppError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
-/** Seconds a client is asked to wait after a 503. Nothing but an operator ends a halt. */
+/** How long a client is asked to wait after a 503. It is longer for a halt, which only an operator ends. */
 const RETRY_AFTER_S = 1;
 const RETRY_AFTER_HALTED_S = 30;
 
 const reserved = new Set(["type", "title", "status", "detail", "code", "challenge", "accept_encoding", "retry_after_s"]);
 
-/** Stable per code: `urn:problem:order-exists`. */
+/** A stable type for each code, such as `urn:problem:order-exists`. */
 export const problemType = (code: ErrorCode): string => `urn:problem:${code.toLowerCase().replaceAll("_", "-")}`;
 
 /**
- * An error as `application/problem+json` (RFC 9457): type, title, status, detail, code, and what the error adds. A 503 and a 429
- * have Retry-After, a 401 the challenge, a 415 about the coding Accept-Encoding (RFC 9110, 15.5.16). What is not meant for clients, an unknown exception or an error with status 500, is logged and answered
- * without its contents.
+ * Answers an error as `application/problem+json` (RFC 9457): type, title, status, detail, code, and what the error
+ * adds. A 503 and a 429 have Retry-After, a 401 has the challenge, and a 415 about the coding has Accept-Encoding (RFC
+ * 9110, 15.5.16). An unknown exception or an error with status 500 is not meant for clients, so it is logged and
+ * answered without its contents.
  */
 export const problemResponse = (error: unknown, logger: Logger): Response => {
   if (isAppError(error) && errorCatalogue[error.code].status < 500) return toResponse(error);
@@ -36,7 +37,7 @@ const toResponse = (error: AppError): Response => {
   if (status === 401) headers["www-authenticate"] = String(error.extra.challenge);
   if (error.code === "METHOD_NOT_ALLOWED") headers.allow = String(error.extra.allow);
   if (typeof error.extra.accept_encoding === "string") headers["accept-encoding"] = error.extra.accept_encoding;
-  // What is left of a refused body is not read, so the connection cannot serve another request.
+  // The rest of a refused body is not read, so the connection cannot serve another request.
   if (status === 413 || status === 408 || status === 417) headers.connection = "close";
   return new Response(JSON.stringify(body), { status, headers });
 };

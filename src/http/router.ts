@@ -1,16 +1,16 @@
 import type { Endpoint } from "./endpoint/endpoint.ts";
 
-/** A path and what may be done there. */
+/** A path and its endpoints. */
 interface Resource {
-  /** The endpoints' pattern. */
+  /** The pattern that the endpoints share. */
   readonly path: string;
-  /** By method. */
+  /** The endpoints by method. */
   readonly endpoints: ReadonlyMap<string, Endpoint>;
-  /** The Allow header. */
+  /** The value of the Allow header. */
   readonly allow: string;
 }
 
-/** Finds what is at a path. A path without parameters goes before one with them. */
+/** Finds the endpoints at a path. A path without parameters goes before one with parameters. */
 export class Router {
   readonly #exact = new Map<string, Resource>();
   readonly #patterns: { readonly segments: readonly string[]; readonly resource: Resource }[] = [];
@@ -31,7 +31,7 @@ export class Router {
 
   find(segments: readonly string[]): Resource | undefined {
     const exact = this.#exact.get(segments.join("/"));
-    // A segment that holds an encoded slash is no two segments.
+    // A segment that holds an encoded slash is still one segment.
     if (exact && exact.path.split("/").length === segments.length + 1) return exact;
     return this.#patterns.find((pattern) => matches(pattern.segments, segments))?.resource;
   }

@@ -6,9 +6,9 @@ import type { HttpApp } from "./app.ts";
 
 export interface ServeOptions {
   readonly host: string;
-  /** 0 takes a free one. */
+  /** The port to listen on; 0 takes a free one. */
   readonly port: number;
-  /** The variable the port comes from, for the message when it is taken. */
+  /** The setting that the port comes from, for the message when the port is taken. */
   readonly portSetting: "CART_PORT" | "ORDER_PORT";
   readonly shutdown_wait_ms_max: number;
   readonly inFlight: InFlight;
@@ -16,20 +16,23 @@ export interface ServeOptions {
 }
 
 export interface HttpServer {
-  /** Without a slash at its end. */
+  /** The server's URL, without a slash at its end. */
   readonly url: string;
   readonly port: number;
   /**
-   * Refuses new connections, closes idle ones, lets the requests in flight finish for `shutdown_wait_ms_max` and then cuts
-   * them off. Resolves with how many were cut off. Asked again, it gives the same promise.
+   * Refuses new connections, closes idle ones, lets the requests in flight finish for `shutdown_wait_ms_max` and then
+   * cuts them off. Resolves with how many were cut off. Called again, it returns the same promise.
    */
   stop(): Promise<number>;
 }
 
-/** Seconds a connection may be silent: longer than any request waits, short enough that a dead client does not stay. */
+/** How long a connection may be silent: longer than any request waits, and short enough to drop a dead client soon. */
 const CONNECTION_IDLE_S_MAX = 30;
 
-/** Starts the app. Throws CONFIG_INVALID when host or port cannot be listened on, with the setting to change. */
+/**
+ * Starts the app. If it cannot listen on the host and port, it throws CONFIG_INVALID, which names the setting to
+ * change.
+ */
 export const serve = (app: HttpApp, options: ServeOptions): HttpServer => {
   const server = listen(app, options);
   let stopped: Promise<number> | undefined;
@@ -46,10 +49,10 @@ const listen = (app: HttpApp, { host, port, portSetting, clock }: ServeOptions):
       hostname: host,
       port,
       reusePort: false,
-      // Else an error's stack is shown to clients unless NODE_ENV is production.
+      // Otherwise Bun shows an error's stack to clients unless NODE_ENV is production.
       development: false,
       idleTimeout: CONNECTION_IDLE_S_MAX,
-      // Bun answers what is beyond it with an empty 413 before any handler runs; `readJson` bounds the body instead.
+      // Bun answers a larger body with an empty 413 before any handler runs; `readJson` bounds the body instead.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       fetch: (request, server) => {
         const answer = app.handle(request, { address: () => server.requestIP(request)?.address });
@@ -61,7 +64,7 @@ const listen = (app: HttpApp, { host, port, portSetting, clock }: ServeOptions):
   }
 };
 
-/** RFC 9110, 6.6.1. Bun 1.4.5 dates every answer but those to HEAD. */
+/** Adds the Date header (RFC 9110, 6.6.1), which Bun 1.4.5 gives every answer but those to HEAD. */
 const dated = (answer: Response, clock: Clock): Response => {
   answer.headers.set("date", new Date(clock.wall_ms()).toUTCString());
   return answer;

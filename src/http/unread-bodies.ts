@@ -2,7 +2,7 @@ import type { Clock } from "../system/clock.ts";
 import { AppError } from "../errors.ts";
 import { clientShare } from "./permits.ts";
 
-/** A body of 64 KiB needs 52 kbit/s. */
+/** How long a body may take to arrive. A body of 64 KiB then needs 52 kbit/s. */
 export const BODY_WAIT_MS_MAX = 10_000;
 const LOOK_WAIT_MS = 1_000;
 
@@ -13,9 +13,9 @@ interface Unread {
 }
 
 /**
- * Bodies that are not there yet. They do not count among the requests in flight, since nothing is done for them; they have a bound of
- * their own, and one per client. A new one beyond it displaces the oldest of the client that has the most, so that a body which comes at once
- * is read however many slow ones there are.
+ * Bodies that have not fully arrived. They do not count among the requests in flight, since nothing is done for them.
+ * They have a bound of their own, and one for each client. A new body beyond the bound displaces the oldest one of the
+ * client that has the most, so that a body which arrives at once is read however many slow ones there are.
  *
  * ```
  *  arrived() ─▶ unread ──all is there──▶ (none)
@@ -23,7 +23,7 @@ interface Unread {
  * ```
  */
 export class UnreadBodies {
-  /** In the order they came. */
+  /** All unread bodies, in the order they came. */
   readonly #all = new Set<Unread>();
   readonly #ofClient = new Map<string, Set<Unread>>();
   #isWatching = false;
@@ -37,9 +37,12 @@ export class UnreadBodies {
     return this.#all.size;
   }
 
-  /** What `reading` gives. Rejects with BODY_TOO_SLOW where that takes too long, and leaves it alone then. */
+  /**
+   * Resolves with what `reading` gives. Rejects with BODY_TOO_SLOW if that takes too long, and leaves `reading` alone
+   * then.
+   */
   async arrived<T>(client: string, reading: Promise<T>): Promise<T> {
-    // It fails when the connection ends, which may be after this was cut off.
+    // `reading` fails when the connection ends, which may be after the body was cut off.
     reading.catch(() => undefined);
     const cut = Promise.withResolvers<never>();
     const unread: Unread = { client, since_ms: this.clock.now_ms(), cut: cut.reject };
@@ -52,7 +55,7 @@ export class UnreadBodies {
     }
   }
 
-  /** Nothing more is waited for. */
+  /** Stops waiting for bodies. */
   close(): void {
     for (const unread of this.#all)
       this.#cut(unread, new AppError("SHUTTING_DOWN", "The service is stopping; ask another instance, or this one again soon."));

@@ -5,7 +5,7 @@ export interface BackoffLimits {
   readonly backoff_ms_max: number;
 }
 
-/** Exponential back-off with full jitter over its upper half, so that many clients of one broker do not return together. */
+/** Exponential back-off with jitter over its upper half, so that many clients of one broker do not return together. */
 export class Backoff {
   #attempts = 0;
 

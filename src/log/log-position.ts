@@ -4,10 +4,10 @@ export interface LogPosition {
   readonly offset: number;
 }
 
-/** `3:1712`, as the Log-Position header has it. */
+/** Writes a position as the Log-Position header has it: `3:1712`. */
 export const formatLogPosition = ({ partition, offset }: LogPosition): string => `${partition}:${offset}`;
 
-/** Undefined where the text names no place that a log can have. */
+/** Undefined if the text names no position that a log can have. */
 export function parseLogPosition(text: string): LogPosition | undefined {
   const [, partition, offset] = /^([0-9]{1,9}):([0-9]{1,16})$/.exec(text) ?? [];
   const position = { partition: Number(partition), offset: Number(offset) };

@@ -11,11 +11,11 @@ export interface OpenLogOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly newUuid: NewUuid;
-  /** Where kafkajs' own messages go. */
+  /** Receives kafkajs' own messages. */
   readonly onClientMessage: (message: string) => void;
 }
 
-/** The log that the settings name: the brokers', or the embedded one in the data directory, which must be there. */
+/** Opens the log that the settings name: the brokers', or the embedded one in the data directory, which must exist. */
 export function openLog(config: Config, { clock, random, newUuid, onClientMessage }: OpenLogOptions): Log {
   if (!config.kafka) {
     return openSqliteLog({

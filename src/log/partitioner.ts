@@ -1,12 +1,13 @@
 import { crc32 } from "node:zlib";
 
 /**
- * How a key finds its partition. `murmur2`: Java's, kafkajs' and Redpanda's tools' default. `crc32`: librdkafka's default,
- * `consistent_random`, which is consistent for every key that is not empty. All who create orders must use the same one.
+ * How a key is mapped to a partition. `murmur2` is the default of Java, kafkajs and Redpanda's tools. `crc32` is
+ * librdkafka's default, `consistent_random`, which is consistent for every key that is not empty. All programs that
+ * create orders must use the same one.
  */
 export type Partitioner = "murmur2" | "crc32";
 
-/** The partition, 0 to `partitionCount` − 1, of a key that is not empty. */
+/** The partition, from 0 to `partitionCount` − 1, of a key that is not empty. */
 export function partitionFor(partitioner: Partitioner, key: string, partitionCount: number): number {
   if (partitioner === "crc32") return crc32(key) % partitionCount;
   return (murmur2(Buffer.from(key)) & 0x7fffffff) % partitionCount;
@@ -14,7 +15,7 @@ export function partitionFor(partitioner: Partitioner, key: string, partitionCou
 
 const M = 0x5bd1e995;
 
-/** MurmurHash2 (Austin Appleby) in 32 bits with Kafka's seed, as `org.apache.kafka.common.utils.Utils.murmur2`. */
+/** MurmurHash2 (Austin Appleby) in 32 bits with Kafka's seed, as in `org.apache.kafka.common.utils.Utils.murmur2`. */
 function murmur2(bytes: Uint8Array): number {
   const whole = bytes.length & ~3;
   let h = 0x9747b28c ^ bytes.length;

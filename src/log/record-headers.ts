@@ -1,11 +1,11 @@
 /**
- * Headers that records carry beside their own: each name stands here once, and in pipelines/*.yaml, which
- * test/pipelines/files.test.ts holds to it.
+ * Headers that records carry beside their own. Each name stands here once, and in pipelines/*.yaml, which
+ * test/pipelines/files.test.ts compares with this.
  */
 
 /**
- * Of an event: CloudEvents 1.0 in Kafka's binary mode (the value is then the event's data) and W3C Trace Context. The
- * fingerprint is a digest of the request, on an event that was appended for one with an Idempotency-Key.
+ * Headers of an event: CloudEvents 1.0 in Kafka's binary mode (the value is then the event's data) and W3C Trace
+ * Context. The fingerprint is a digest of the request; events that were appended under an Idempotency-Key have one.
  */
 export const EVENT_HEADERS = {
   specversion: "ce_specversion",
@@ -19,7 +19,10 @@ export const EVENT_HEADERS = {
   fingerprint: "idempotency-fingerprint",
 } as const;
 
-/** Of a dead letter. Reason, detail: why; topic, partition, offset: where it stands in the log. */
+/**
+ * Headers of a dead letter: why it is one (reason and detail), and where the record is in the log (topic, partition
+ * and offset).
+ */
 export const DEAD_LETTER_HEADERS = {
   reason: "x-dead-letter-reason",
   detail: "x-dead-letter-detail",
@@ -28,19 +31,20 @@ export const DEAD_LETTER_HEADERS = {
   offset: "x-dead-letter-offset",
 } as const;
 
-/** The reason of a letter that stands for a batch which cannot be decoded. */
+/** The reason of a letter that stands for a batch that cannot be decoded. */
 export const UNDECODABLE_BATCH = "undecodable_batch";
 
 /**
- * Of some dead letters. Last offset: the letter stands for all from its offset to that one, which are no records. Cut: what of the
- * record is not all there, as it is too large for a letter; the whole of it is in the topic.
+ * Headers that only some dead letters have. With a last offset, the letter stands for all offsets from its own to that
+ * one, which hold no records. `cut` names the parts of the record that were shortened because it is too large for a
+ * letter; the topic has the whole record.
  */
 export const DEAD_LETTER_EXTRA_HEADERS = {
   lastOffset: "x-dead-letter-last-offset",
   cut: "x-dead-letter-cut",
 } as const;
 
-/** Of what a replay wrote: which replay, and where it read the record. */
+/** Headers of a record that a replay wrote: which replay it was, and where it read the record. */
 export const REPLAY_HEADERS = {
   id: "x-replay-id",
   topic: "x-replayed-from-topic",
@@ -49,8 +53,9 @@ export const REPLAY_HEADERS = {
 } as const;
 
 /**
- * Of what a redrive wrote: how often the record was redriven, where its last letter stands, and the time of that letter, since a
- * dead-letter topic that is made anew gives the same places to others. Redrives of earlier versions gave no time.
+ * Headers of a record that a redrive wrote: how often the record was redriven, where its last letter is, and that
+ * letter's timestamp. The timestamp is needed because a dead-letter topic that is made anew gives the same offsets to
+ * other letters. Redrives of earlier versions did not write it.
  */
 export const REDRIVE_HEADERS = {
   count: "x-redrive-count",
@@ -60,7 +65,10 @@ export const REDRIVE_HEADERS = {
   timestamp: "x-redriven-from-timestamp",
 } as const;
 
-/** Of a letter that was redriven as often as allowed: where it stands in the dead-letter topic, and its time, as above. */
+/**
+ * Headers of a letter that was parked because it had been redriven as often as allowed: where it was in the
+ * dead-letter topic, and its timestamp, for the same reason.
+ */
 export const PARKED_HEADERS = {
   topic: "x-parked-from-topic",
   partition: "x-parked-from-partition",

@@ -2,9 +2,10 @@ const DATE_TIME =
   /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)?$/;
 
 /**
- * RFC 3339's date-time with a zone, given one that may lack it (then it is UTC, as Python's `datetime.utcnow().isoformat()` means
- * it). Between date and time a space or `t` becomes `T`, `z` becomes `Z`; else the text is kept, also its fraction of a second
- * (up to nine digits) and its offset. Undefined for what is no date: 30 February, 24:00, a leap second.
+ * Turns a date and time, which may lack its zone, into an RFC 3339 date-time with a zone. Without a zone it is read as
+ * UTC, as Python's `datetime.utcnow().isoformat()` means it. A space or `t` between date and time becomes `T`, and `z`
+ * becomes `Z`; the rest of the text is kept, with its offset and its fraction of a second (up to nine digits).
+ * Undefined for what is no date: 30 February, 24:00, a leap second.
  */
 export function normalizeDateTime(s: string): string | undefined {
   if (!DATE_TIME.test(s)) return undefined;

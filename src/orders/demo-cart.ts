@@ -1,7 +1,7 @@
 import type { Random } from "../system/random.ts";
 import type { Cart, Item } from "./order.ts";
 
-/** A cart of `items` made-up items, for a client that names only how many it wants. */
+/** Makes a cart of `items` random items, for a client that says only how many it wants. */
 export function demoCart(items: number, random: Random): Required<Cart> {
   return {
     customerId: `CUST-${digits(5, random)}`,

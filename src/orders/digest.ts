@@ -2,23 +2,23 @@ import { type Change, writeChange } from "./events/kinds.ts";
 import { type Order, orderFields } from "./order.ts";
 
 /**
- * A digest of orders that is kept by adding and taking away: each fact that holds (an order was created so, it has this
- * status, these updates wait for it, this event counted) is hashed, and the digest is the sum of the hashes modulo 2^52.
- * Equal states have equal digests, in whatever order they came to be; it guards against mistakes and damage, not against
- * somebody who forges one.
+ * A digest is the sum, modulo 2^52, of the hashes of all facts that hold: how an order was created, which status it
+ * has, which updates it holds, which events counted. So it is kept up to date by adding and subtracting single facts,
+ * and equal states have equal digests, in whatever order they came about. It guards against mistakes and damage, not
+ * against forgery.
  *
- * 52 bits make a sum exact in a double and in SQLite's integers.
+ * A sum of 52 bits is exact in a double and in SQLite's integers.
  */
 export const DIGEST_MODULUS = 2 ** 52;
 
-/** What kind of fact it is; the hash begins with it. Facts of single fields have theirs in ORDER_FIELDS. */
+/** The numbers of the kinds of fact, which seed the hash. Those of single fields are in ORDER_FIELDS. */
 const CREATED = 1;
 const HELD = 3;
 const EVENT = 4;
 
 /**
- * cyrb53 (by bryc, public domain) of `a`, a newline and `b`, by UTF-16 code units, without its highest bit. It is in
- * JavaScript because joining the strings and calling a native hash made a fold 23 % dearer; this makes it 5 % dearer.
+ * Hashes `a`, a newline and `b` by UTF-16 code units: cyrb53 (by bryc, public domain) without its highest bit. It is
+ * in JavaScript because joining the strings for a native hash made a fold 23 % slower; this makes it 5 % slower.
  */
 function hash(kind: number, a: string, b: string): number {
   let h1 = 0xdeadbeef ^ kind;
@@ -41,9 +41,9 @@ function hash(kind: number, a: string, b: string): number {
 }
 
 /**
- * What a create says of its order, for ever in the same words: the fields of ORDER_FIELDS whose fact is "created". They are
- * written out, here and below, since a loop over them made a fold 3 % dearer; a test changes each field and wants another
- * digest.
+ * The text of the created fact: the fields of ORDER_FIELDS whose fact is "created", in a form that must never change.
+ * The fields are written out, here and below, because a loop over them made a fold 3 % slower; a test checks that a
+ * change of each field changes the digest.
  */
 function createdText({ customerId, orderDate, items, total_hundredths, currency }: Order): string {
   let text = `${customerId}\n${orderDate}\n${total_hundredths}\n${currency}`;
@@ -63,14 +63,14 @@ const createdFact = (order: Order): number => hash(CREATED, order.orderId, creat
 /** The facts of single fields. */
 const fieldFacts = orderFields.flatMap(({ field, fact }) => (fact === "created" ? [] : [{ ...fact, field }]));
 
-/** The facts of an order that is created, as one sum. */
+/** The sum of the facts of a created order. */
 export function orderFacts(order: Order): number {
   let sum = createdFact(order);
   for (const { number, text } of fieldFacts) sum = digestSum(sum, hash(number, order.orderId, text(order)));
   return sum;
 }
 
-/** What a change of an order adds to a digest; `before` is undefined where the order is created by it. */
+/** What a change of an order adds to a digest; `before` is undefined where the change is the create. */
 export function changedFacts(before: Order | undefined, after: Order): number {
   if (before === undefined) return orderFacts(after);
   let change = isCreatedSame(before, after) ? 0 : digestSum(createdFact(after), -createdFact(before));
@@ -82,22 +82,22 @@ export function changedFacts(before: Order | undefined, after: Order): number {
   return change;
 }
 
-/** The changes that wait for an order's create, in log order. None waiting is no fact: 0. */
+/** The fact of the held changes, in log order. It is 0 where none are held, which is no fact. */
 export const heldFact = (orderId: string, held: readonly Change[]): number =>
   held.length === 0 ? 0 : hash(HELD, orderId, held.map(writeChange).join("\n"));
 
 export const eventFact = (orderId: string, eventId: string): number => hash(EVENT, orderId, eventId);
 
-/** The sum of a digest and facts that are added; a fact that ceases to hold is added as `-fact`. */
+/** Adds a fact to a digest; a fact that no longer holds is added as `-fact`. */
 export const digestSum = (digest: number, fact: number): number => {
   const sum = digest + fact;
   return sum >= DIGEST_MODULUS ? sum - DIGEST_MODULUS : sum < 0 ? sum + DIGEST_MODULUS : sum;
 };
 
-/** 13 hexadecimal digits. */
+/** The digest as 13 hexadecimal digits. */
 export const formatDigest = (digest: number): string => digest.toString(16).padStart(13, "0");
 
-/** The digest of whole rows, from nothing: what a digest that is kept must come to. */
+/** Computes the digest of whole rows from scratch, which a digest that is kept up to date must equal. */
 export function digestOf(
   rows: Iterable<{
     readonly orderId: string;

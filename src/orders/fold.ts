@@ -2,13 +2,13 @@ import { type Change, changeKindOf, kindOf, type OrderEvent } from "./events/kin
 import type { Order } from "./order.ts";
 import { HELD_UPDATES_MAX, type Outcome } from "./outcomes.ts";
 
-/** An order as a prefix of its partition's records has made it. */
+/** An order's state after a prefix of its partition's records. */
 export interface OrderState {
-  /** Undefined until its create is read. */
+  /** The order; undefined until its create is read. */
   readonly order: Order | undefined;
-  /** Changes that came before the create, in log order. */
+  /** The changes that came before the create, in log order. */
   readonly held: readonly Change[];
-  /** The ids of the events that counted, oldest first, each between two newlines: `"\n"`, `"\nid1\n"`, `"\nid1\nid2\n"`. */
+  /** The ids of the events that counted, oldest first, each between two newlines: `"\n"`, then `"\nid1\nid2\n"`. */
   readonly eventIds: string;
 }
 
@@ -22,8 +22,8 @@ export const initialState: OrderState = { order: undefined, held: [], eventIds: 
 const noneBefore = (): boolean => false;
 
 /**
- * Folds one event into its order: total, pure (I3), and `state` is left as it is. The caller may keep only the newest ids in
- * `state.eventIds`; then `seenBefore` tells of the others and is asked only about an id that is not among those.
+ * Folds one event into its order. It is total and pure (I3), and does not modify `state`. The caller may keep only the
+ * newest ids in `state.eventIds`; `seenBefore` is asked about an id that is not among them.
  */
 export function evolve(state: OrderState, event: OrderEvent, seenBefore: (eventId: string) => boolean = noneBefore): Evolution {
   // I4: an event counts once per order, by its id.
@@ -43,15 +43,15 @@ export function evolve(state: OrderState, event: OrderEvent, seenBefore: (eventI
     if (refused !== undefined) return { state, outcome: refused };
     return { state: { order: kind.apply(order, change), held, eventIds: withId(state, event) }, outcome: "updated" };
   }
-  // I10: what waits has a bound.
+  // I10: the number of held changes is bounded.
   if (held.length >= HELD_UPDATES_MAX) return { state, outcome: "held-overflow" };
-  // I5: what comes before its create waits for it.
+  // I5: a change that comes before its order's create is held until then.
   return { state: { order, held: [...held, change], eventIds: withId(state, event) }, outcome: "held" };
 }
 
 const withId = ({ eventIds }: OrderState, { eventId }: OrderEvent): string => `${eventIds}${eventId}\n`;
 
-/** The order with the changes that waited for its create applied, in log order. */
+/** The order with its held changes applied in log order. */
 function withHeld(order: Order, held: readonly Change[]): Order {
   let changed = order;
   for (const change of held) {

@@ -1,23 +1,29 @@
-/** Money is an integer number of hundredths, in every currency. This is 1,000,000,000,000.00: far inside what a JS number holds exactly. */
+/**
+ * The largest amount, 1,000,000,000,000.00, well below the largest integer that a number holds exactly. Money is an
+ * integer number of hundredths in every currency.
+ */
 export const MONEY_HUNDREDTHS_MAX = 1e14;
 
 /**
- * A JSON number as hundredths, rounded half up on its shortest decimal form, which is what its sender wrote: 1.005 gives 101
- * although the double nearest to it lies below the tie. Undefined for NaN, a negative and what exceeds MONEY_HUNDREDTHS_MAX.
+ * Turns a JSON number into hundredths. It rounds half up on the number's shortest decimal form, which is what its
+ * sender wrote: 1.005 gives 101, although the nearest double lies below the tie. Undefined for NaN, for a negative
+ * number and for more than MONEY_HUNDREDTHS_MAX.
  */
 export function parseMoney(n: number): number | undefined {
-  // Adding 0 makes 0 of −0.
+  // Adding 0 turns −0 into 0.
   const scaled = n * 100 + 0;
   if (!(scaled >= 0 && scaled < MONEY_HUNDREDTHS_MAX + 1)) return undefined;
   const whole = Math.floor(scaled);
   const fraction = scaled - whole;
-  // `scaled` lies within 2^-52 of the decimal's hundredfold, relatively: further than that from a tie, its own rounding is right.
+  // `scaled` has a relative error of at most 2^-52, so unless it is that near to a tie, rounding it is right.
   const nearTie = Math.abs(fraction - 0.5) <= scaled * 1e-15;
   const hundredths = nearTie ? roundDecimal(n) : fraction > 0.5 ? whole + 1 : whole;
   return hundredths <= MONEY_HUNDREDTHS_MAX ? hundredths : undefined;
 }
 
-/** Near a tie, so at least 0.004 and at most 1e12: written without an exponent and with three decimals or more. */
+/**
+ * Rounds by the decimals. Near a tie `n` is 0.004 to 1e12, so its text has no exponent and at least three decimals.
+ */
 function roundDecimal(n: number): number {
   const text = String(n);
   const dot = text.indexOf(".");
@@ -27,22 +33,22 @@ function roundDecimal(n: number): number {
 
 const FIVE = 53;
 
-/** `"1235.43"`, `"150.00"`: two decimals, a valid JSON number. */
+/** The amount as a JSON number with two decimals: `1235.43`, `150.00`. */
 export function formatMoney(hundredths: number): string {
   const cents = hundredths % 100;
   return `${(hundredths - cents) / 100}${cents < 10 ? ".0" : "."}${cents}`;
 }
 
-/** Shipping is 2 % of the total, rounded half up. Both in hundredths. */
+/** Shipping costs 2 % of the total, rounded half up. Both are in hundredths. */
 export const shippingCost = (total_hundredths: number): number => Math.floor((total_hundredths * 2 + 50) / 100);
 
-/** In hundredths; undefined when it exceeds MONEY_HUNDREDTHS_MAX. */
+/** The line's total in hundredths; undefined where it exceeds MONEY_HUNDREDTHS_MAX. */
 export function lineTotal(quantity: number, price_hundredths: number): number | undefined {
   const total = quantity * price_hundredths;
   return total <= MONEY_HUNDREDTHS_MAX ? total : undefined;
 }
 
-/** The sum of the lines in hundredths; undefined when it exceeds MONEY_HUNDREDTHS_MAX. */
+/** The sum of the lines in hundredths; undefined where it exceeds MONEY_HUNDREDTHS_MAX. */
 export function sumOfLines(
   lines: readonly { readonly quantity: number; readonly price_hundredths: number }[],
 ): number | undefined {

@@ -6,7 +6,7 @@ export type Status = (typeof STATUSES)[number];
 
 export const isStatus = (value: unknown): value is Status => (STATUSES as readonly unknown[]).includes(value);
 
-/** The currencies a cart may ask for. A foreign event may carry any three letters; money has two decimals in each. */
+/** The currencies of carts; money has two decimals in each. Another program's event may have any three letters. */
 export const CURRENCIES = ["USD", "EUR", "GBP", "JPY", "KRW", "CNY", "INR", "BRL", "MXN", "ARS", "COP"] as const;
 export type Currency = (typeof CURRENCIES)[number];
 
@@ -15,7 +15,7 @@ export const QUANTITY_MAX = 1_000_000;
 
 export interface Item {
   readonly itemId: string;
-  /** An integer, 1 to QUANTITY_MAX. */
+  /** An integer from 1 to QUANTITY_MAX. */
   readonly quantity: number;
   readonly price_hundredths: number;
 }
@@ -27,34 +27,36 @@ export interface Cart {
   readonly items: readonly Item[];
 }
 
-/** An order as its create gives it. */
+/** An order as its create makes it. */
 export interface CreatedOrder {
   /** `ORD-<digits>`. */
   readonly orderId: string;
   readonly customerId: string;
-  /** RFC 3339 with a zone. */
+  /** An RFC 3339 date and time with a zone. */
   readonly orderDate: string;
-  /** At most ITEMS_MAX; a foreign event's may be empty. */
+  /** At most ITEMS_MAX items; another program's event may have none. */
   readonly items: readonly Item[];
-  /** As the event gives it: a foreign one need not be the sum of its items. */
+  /** The total as the event gives it; in another program's event it need not be the sum of the items. */
   readonly total_hundredths: number;
-  /** Three capital letters; one of CURRENCIES in an event of ours. */
+  /** Three capital letters; in our events one of CURRENCIES. */
   readonly currency: string;
   readonly status: Status;
 }
 
-/** An order as it is now. A field that no create gives gets its first value where an ORDER_CREATED makes its order. */
+/** An order as it is now. A field that the create does not give gets its first value in the ORDER_CREATED kind. */
 export type Order = CreatedOrder;
 
-/** All of an order that has a bound small enough to be carried in a URL. */
+/** The fields of an order that are bounded enough to fit into a URL. */
 export type OrderWithoutItems = Omit<Order, "items">;
 
 interface OrderField {
-  /** The fact of the digest that tells the field: that of the create, or one of its own under a number of its own. */
+  /** The fact of the digest that covers the field: the create's, or a fact of the field alone with its own number. */
   readonly fact: "created" | { readonly number: number; readonly text: (order: Order) => string };
-  /** The member of an answer: its name, its JSON Schema and its JSON text. */
+  /** The name of the field's member in an answer. */
   readonly member: string;
+  /** The JSON Schema of the member. */
   readonly schema: Readonly<Record<string, unknown>>;
+  /** The JSON text of the member. */
   readonly json: (order: Order) => string;
 }
 
@@ -65,8 +67,8 @@ const moneySchema = (description: string) => ({
 });
 
 /**
- * What each field is in the digest and in an answer. JSON is written by hand because JSON.stringify would write 150.00 as
- * 150. A field's column is in services/orders/state/order-row.ts.
+ * How each field appears in the digest and in an answer. JSON is written by hand because JSON.stringify would write
+ * 150.00 as 150. The columns of the fields are in services/orders/state/order-rows.ts.
  */
 export const ORDER_FIELDS = {
   orderId: {
@@ -130,7 +132,7 @@ export const orderFields: readonly (OrderField & { readonly field: keyof Order }
   ORDER_FIELDS,
 ).map(([field, facts]) => ({ ...facts, field: field as keyof Order }));
 
-/** An order as answers have it. */
+/** The order as answers show it. */
 export const orderJson = (order: Order): string =>
   `{${orderFields.map(({ member, json }) => `"${member}":${json(order)}`).join(",")}}`;
 

@@ -1,32 +1,32 @@
-/** Under what the metrics count a record; their names are what dashboards rely on. */
-export const RECORD_COUNTS = ["applied", "held", "duplicate", "ignored", "dead"] as const;
+/** The labels under which metrics count records. Dashboards rely on them. */
+export const RECORD_COUNTS = ["applied", "duplicate", "held", "ignored", "dead"] as const;
 export type RecordCount = (typeof RECORD_COUNTS)[number];
 
 interface OutcomeFacts {
-  /** The event counts: its id is kept, and another one of that id is a duplicate (I4). */
+  /** Whether the event counts: its id is kept, and a later event with that id is a duplicate (I4). */
   readonly isKept: boolean;
-  /** It changed what queries answer. */
+  /** Whether the event changed what queries answer. */
   readonly isReadable: boolean;
   readonly count: RecordCount;
-  /** The record is a dead letter, for this reason: a stable code, and a sentence about an order. */
+  /** Why the record is a dead letter, if it is one: a stable code and a sentence about the order. */
   readonly deadLetter?: { readonly code: string; readonly detail: (orderId: string) => string };
-  /** For people, on the page. */
+  /** The outcome in words for the page. */
   readonly words: string;
 }
 
-/** Held updates per order. A constant and never a setting: the state is a function of the log alone. */
+/** The most held updates of an order. It is a constant and not a setting, since the state depends on the log alone. */
 export const HELD_UPDATES_MAX = 100;
 
-/** What may become of an event in its order. Metrics, dead letters, timeline, documents and page are read from this table. */
+/** What may become of an event in its order. Metrics, dead letters, timeline, documents and page read this table. */
 export const OUTCOMES = {
   created: { isKept: true, isReadable: true, count: "applied", words: "created the order" },
   updated: { isKept: true, isReadable: true, count: "applied", words: "applied" },
-  /** It came before its create and waits for it (I5). */
+  /** The update came before its order's create and waits for it (I5). */
   held: { isKept: true, isReadable: false, count: "held", words: "held" },
   duplicate: { isKept: false, isReadable: false, count: "duplicate", words: "duplicate: its id counted before, nothing changed" },
-  /** Another create came first. */
+  /** Another create of the order came first. */
   "already-created": { isKept: false, isReadable: false, count: "ignored", words: "ignored: the order was created before" },
-  /** The queue of held updates is full. Its id is not kept, so that it can be redriven. */
+  /** The order holds as many updates as it may. The event's id is not kept, so that the event can be redriven. */
   "held-overflow": {
     isKept: false,
     isReadable: false,
@@ -41,10 +41,10 @@ export const OUTCOMES = {
 
 export type Outcome = keyof typeof OUTCOMES;
 
-/** What became of an event, without the table's own types. */
+/** The facts of an outcome in their general type. */
 export const factsOf = (outcome: Outcome): OutcomeFacts => OUTCOMES[outcome];
 
-/** Why an event may be a dead letter though its record is one: codes that never change. */
+/** The codes of why a valid event may become a dead letter. They never change. */
 export const DEAD_OUTCOME_CODES: readonly string[] = Object.values<OutcomeFacts>(OUTCOMES).flatMap(
   ({ deadLetter }) => deadLetter?.code ?? [],
 );

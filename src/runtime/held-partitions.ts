@@ -11,8 +11,8 @@ import type { LostHead } from "./topics/lost-heads.ts";
  *  any of them ──▶ halted   (until the process or an operator starts it anew)
  * ```
  *
- * suspended: its store cannot be opened or written now, and is tried again. blocked: dead letters cannot be appended now, and are
- * tried again. Both go on by themselves. halted: only a person can tell what is right.
+ * A suspended actor retries its store, which cannot be opened or written now. A blocked one retries dead letters that
+ * cannot be appended now. Both go on by themselves. A halted one waits for a person to decide what is right.
  */
 export type ActorState = "created" | "catching-up" | "running" | "suspended" | "blocked" | "draining" | "stopped" | "halted";
 
@@ -20,86 +20,108 @@ export type ActorState = "created" | "catching-up" | "running" | "suspended" | "
 export interface PartitionView {
   readonly partition: number;
   readonly state: ActorState;
-  /** Everything before it is applied. */
+  /** The next offset to apply: everything before it is applied. */
   readonly nextOffset: number;
-  /** The partition's end as last heard of. */
+  /** The partition's end in the log, as last heard of. */
   readonly endOffset: number;
-  /** Why it halted: a sentence that says what to do. */
+  /** Why the partition is halted: a sentence that also says what to do. */
   readonly halted: string | undefined;
-  /** Why it does not go on now, though it will by itself: suspended, blocked, or the log does not give the partition. A sentence. */
+  /**
+   * Why the partition does not go on now, although it will by itself: it is suspended, blocked, or the log does not
+   * give it. A sentence.
+   */
   readonly hindered: string | undefined;
-  /** Since when it is halted, suspended, blocked or not given by the log, on the wall clock. */
+  /** Since when the partition has been halted or hindered, on the wall clock. */
   readonly since_ms?: number | undefined;
   /**
-   * Whether everything is known that the partition held when it was last heard of. True once it has caught up, and then also while
-   * something hinders it; for one that cannot be read, from where its store ended before. False where it halted.
+   * Whether the rows have everything that the partition was last known to hold. True once the partition has caught up,
+   * and still true if something hinders it after that. If the log does not give the partition from the start, what its
+   * store already had counts as everything. False for a halted partition.
    */
   readonly isComplete: boolean;
-  /** What the log was heard to have seconds ago is not applied yet. */
+  /** Whether records that the log was known to have seconds ago are still not applied. */
   readonly isLagging: boolean;
   /**
-   * Why what is applied may not be what the log has: its leader changed or the topic is not known, and the last record applied was
-   * not compared yet. A sentence; nothing is to be answered from the view then.
+   * Why the applied records may not be what the log has: its leader changed or the topic is not known, and the last
+   * record applied has not been compared yet. A sentence; while there is one, nothing may be answered from the view.
    */
   readonly doubt: string | undefined;
-  /** Of the leader under which the last record applied was compared, or whose records were applied since; 0 where there are none. */
+  /**
+   * The epoch of the leader that the last record applied was compared with, or whose records were applied since then;
+   * 0 if there is none.
+   */
   readonly leaderEpoch: number;
-  /** The first offset folded: greater than 0 where the log had lost what was before, and that was accepted. */
+  /** The first offset folded. It is greater than 0 if the log had lost earlier records and that was accepted. */
   readonly startedAt: number;
-  /** Of the rows at `nextOffset`, where a projection keeps one. */
+  /** The digest of the rows at `nextOffset`, if a projection keeps one. */
   readonly digest: string | undefined;
-  /** Queries on that projection's committed rows; undefined while the store is not open. */
+  /** The queries on that projection's committed rows; undefined while the store is not open. */
   view<View>(projection: Projection<View>): View | undefined;
-  /** Resolves with true once everything before `offset` is applied, false after `wait_ms_max` or when the actor ends. */
+  /**
+   * Resolves with true once everything before `offset` is applied, and with false after `wait_ms_max` or when the
+   * actor ends.
+   */
   reached(offset: number, wait_ms_max: number): Promise<boolean>;
-  /** The error to answer with when a query on `view` threw `e`: STORE_FAILED, or CATCHING_UP where the store is damaged and now rebuilt. */
-  failed(e: unknown): AppError;
+  /**
+   * Returns the error to answer with if a query on `view` threw `e`: STORE_FAILED, PARTITION_BLOCKED if another
+   * program has locked the store, or CATCHING_UP if the store is damaged and is being rebuilt.
+   */
+  queryError(e: unknown): AppError;
 }
 
-/** Where the log ends, in the words of a sentence about a partition that has not caught up. */
+/** Says where the log ends, for a sentence about a partition that has not caught up. */
 export const endOfLog = (nextOffset: number, endOffset: number): string =>
   endOffset > nextOffset ? `the log ends at ${endOffset}` : "where the log ends is not known yet";
 
 /** The partitions this process holds, and how many there are in all. */
 export interface HeldPartitions {
-  /** 0 until the topic is known. */
+  /** How many partitions the topic has; 0 until the topic is known. */
   readonly partitionCount: number;
-  /** In ascending order of partition. */
+  /** The partitions held here, in ascending order. */
   held(): Iterable<PartitionView>;
   get(partition: number): PartitionView | undefined;
-  /** How the group or the log stands, in one word for /health/ready: joining, stable, waiting, left. */
+  /**
+   * Whether this process has its partitions, in one word for /health/ready: joining, settling, stable, waiting or
+   * left.
+   */
   readonly membership: string;
   /**
-   * Why the log cannot be read, a sentence: what is held may be incomplete then, whatever its state. At once where nothing was read yet,
-   * else once it has lasted.
+   * Why the log cannot be read, in a sentence. While there is one, the held partitions may be incomplete, whatever
+   * their state. It is set at once if nothing has been read yet, and otherwise once the failure has lasted.
    */
   readonly readFailure: string | undefined;
-  /** Since when, on the wall clock. */
+  /** Since when the log cannot be read, on the wall clock. */
   readonly readFailingSince_ms?: number | undefined;
-  /** Why dead letters could not be appended, should there be any: a sentence, where that is tried. */
+  /** Why dead letters could not be appended if there were any: a sentence, if this process tries that. */
   readonly deadLetterFailure?: string | undefined;
-  /** What stands still although the log goes on, a sentence, once that has lasted. The process is then of no use as it is. */
+  /**
+   * What stands still although the log goes on: a sentence, set once that has lasted. The process is then of no use as
+   * it is.
+   */
   readonly standstill: string | undefined;
-  /** How far those have come that read a long way up to the log's end; undefined while none does. */
+  /** The progress of the partitions that are far behind the log's end; undefined while there are none. */
   readonly restore: RestoreProgress | undefined;
-  /** How the log's topics stand, where that is looked at. */
+  /** How the log's topics are set up and what they have lost, if this process watches them. */
   readonly topics?: TopicsStanding | undefined;
 }
 
 export interface TopicsStanding {
-  /** What about their settings may cost records. */
+  /** What in the topics' settings may cost records. */
   readonly warnings: readonly TopicWarning[];
-  /** Of each topic that was looked at, every concern that there can be. */
+  /** Every possible concern for each topic that was checked, and whether it was found. */
   readonly findings: readonly TopicFinding[];
-  /** Told now and then of which partitions the log has lost records that the state has, where that was not accepted. */
+  /**
+   * Notes the partitions whose first records the log has lost although the state has them. Called regularly, unless
+   * such a loss was accepted.
+   */
   noteLostHeads(heads: readonly LostHead[]): void;
 }
 
 export interface TopicWarning {
   readonly topic: string;
-  /** Stable. */
+  /** A stable code. */
   readonly code: string;
-  /** Sentences: what is set, what follows, what to do. */
+  /** Sentences that say what is set, what follows from it and what to do. */
   readonly detail: string;
 }
 
@@ -111,7 +133,7 @@ export interface TopicFinding {
 
 export interface RestoreProgress {
   readonly partitions: number;
-  /** Applied since it began, of all that are to be. */
+  /** Records applied since the restore began, of `records_total` in all. */
   readonly records: number;
   readonly records_total: number;
   readonly records_per_s: number;

@@ -16,9 +16,9 @@ import { RestoreMeter } from "./read/restore-meter.ts";
 import { Standstill } from "./actor/standstill.ts";
 import { StoreOpening, type Stores } from "./store/store-opening.ts";
 
-/** How often it is looked whether a partition stands still, and how long the log may take to tell its ends. */
+/** How often the set checks whether a partition stands still, and how long the log may take to tell its ends. */
 export const LOOK_WAIT_MS = 5_000;
-/** A disk that damages a store more often than this is not to be trusted with another one. */
+/** A disk that damages a partition's store more often than this is not trusted with another one. */
 const REBUILDS_MAX = 3;
 
 export interface PartitionSetOptions
@@ -27,21 +27,26 @@ export interface PartitionSetOptions
     Stores {
   readonly log: Log;
   readonly topic: string;
-  /** Told of a damaged store, where not the set but its owner makes it anew; the partition stays halted until then. */
+  /**
+   * Called when a store is damaged, if the set's owner replaces the store and not the set itself. The partition stays
+   * halted until then.
+   */
   readonly onStoreDamaged?: (reason: string) => void;
   readonly tracer?: ApplyTracer | undefined;
-  /** How those come on that are far from the log's end: a sentence, and the figures while it lasts. */
+  /** Reports restore progress: a message, and the figures while the restore runs. */
   readonly onRestoreProgress?: (message: string, progress: RestoreProgress | undefined) => void;
-  /** How the group stands, for people. */
+  /** Whether this process has its partitions, in one word. */
   readonly membership: () => string;
-  /** Why there is nothing to be read yet, where that lies before reading: the topic is not reached, the group refuses. */
+  /**
+   * Why reading cannot begin yet, if the cause lies before reading: the topic cannot be reached, or the group refuses.
+   */
   readonly obstacle?: () => Failure | undefined;
-  /** Why dead letters could not be appended, should there be any. */
+  /** Why dead letters could not be appended if there were any. */
   readonly deadLetterFailure?: () => string | undefined;
   readonly topics?: TopicsStanding;
   /** How long records may gather between two fetches, while nobody waits for them. */
   readonly gather_ms?: number;
-  /** Something a person should read; it concerns all partitions where none is named. */
+  /** Called with a message that a person should read. The message concerns all partitions if none is named. */
   readonly onWarning: (partition: number | undefined, message: string, level?: "info" | "warn" | "error") => void;
   readonly backoff: BackoffLimits;
   readonly clock: Clock;
@@ -49,8 +54,8 @@ export interface PartitionSetOptions
 }
 
 /**
- * The actors of the partitions this process holds. One loop reads for all of them (ReadLoop); another looks now and then whether they get
- * anywhere.
+ * The actors of the partitions this process holds. One loop reads for all of them (ReadLoop), and another checks
+ * regularly that they make progress.
  *
  * ```
  *  made ──start()──▶ reading and looking ──close()──▶ closed
@@ -65,7 +70,7 @@ export class PartitionSet implements HeldPartitions {
   readonly #actors = new Map<number, PartitionActor>();
   readonly #closing = new Map<number, Promise<void>>();
   readonly #opening: StoreOpening;
-  /** How often each partition had a damaged store. */
+  /** How often each partition's damaged store was replaced. */
   readonly #rebuilds = new Map<number, number>();
   readonly #ending = new AbortController();
   readonly #failures: LogFailures;
@@ -98,7 +103,7 @@ export class PartitionSet implements HeldPartitions {
     });
   }
 
-  /** Reads for the partitions that are assigned, before or after it, until `close`. */
+  /** Begins to read for the assigned partitions, until `close`. Partitions may be assigned before or after it. */
   start(): void {
     this.#running = Promise.all([this.#readLoop.run(this.#ending.signal), this.#look()]);
   }
@@ -123,7 +128,7 @@ export class PartitionSet implements HeldPartitions {
 
   get #failure(): Failure | undefined {
     const obstacle = this.options.obstacle?.();
-    return obstacle ?? (this.#actors.size === 0 ? undefined : this.#failures.whole(this.#actors.values()));
+    return obstacle ?? (this.#actors.size === 0 ? undefined : this.#failures.readFailure(this.#actors.values()));
   }
 
   get standstill(): string | undefined {
@@ -143,7 +148,7 @@ export class PartitionSet implements HeldPartitions {
     return this.#actors.get(partition);
   }
 
-  /** Takes over the whole assignment: partitions that stay go on undisturbed. */
+  /** Takes the whole new assignment. Partitions that were held before go on undisturbed. */
   assign(partitions: readonly number[]): void {
     if (this.#ending.signal.aborted) return;
     const wanted = new Set(partitions);
@@ -176,7 +181,10 @@ export class PartitionSet implements HeldPartitions {
     if (closed) this.#closing.set(partition, closed);
   }
 
-  /** Sets the partition's store aside, and rebuilds it from the log's start; goes on with it where the log cannot rebuild it. */
+  /**
+   * Sets the partition's store aside and rebuilds it from the log's start. Keeps the store if the log cannot rebuild
+   * it.
+   */
   rebuild(partition: number, reason: string): void {
     this.#replace(partition, reason, true);
   }
@@ -211,7 +219,7 @@ export class PartitionSet implements HeldPartitions {
     await Promise.all(this.#closing.values());
   }
 
-  /** Next offsets of the partitions held, for the group's lag. */
+  /** The next offsets of the partitions held, from which the group's lag is computed. */
   positions(): Map<number, number> {
     const opened = [...this.#actors].filter(([, actor]) => actor.hasStore);
     return new Map(opened.map(([partition, actor]) => [partition, actor.nextOffset]));
@@ -221,7 +229,7 @@ export class PartitionSet implements HeldPartitions {
     return !this.#ending.signal.aborted && this.#actors.get(actor.partition) === actor;
   }
 
-  /** Asks for the ends even while reading seems to go well: a fetch that is never answered tells nothing. */
+  /** Asks for the ends even while reading seems to go well, because a fetch that is never answered reports nothing. */
   async #look(): Promise<void> {
     const { clock, log, topic, onWarning } = this.options;
     for (;;) {
@@ -236,12 +244,13 @@ export class PartitionSet implements HeldPartitions {
         this.#failures.ends.worked();
         if (!this.options.mayBeginLate) this.options.topics?.noteLostHeads(lostHeads(this.held(), ends.partitions));
         for (const { actor, question } of asked) if (this.#holds(actor) && !actor.hear(question, ends)) this.#inquiry.ask(actor);
-        // Who is made to wait by a quota gets on, if slowly.
+        // A process that a quota slows down still makes progress.
         if (!this.#standstill.look(this.#readLoop.isThrottled ? [] : this.held(), ends.partitions)) continue;
         onWarning(undefined, this.#standstill.reason ?? "");
         this.#readLoop.reconnect();
       } catch (e) {
-        // Where reading fails too, that is told already. Where it does not, a partition may be without a leader, which nobody else notices.
+        // If reading fails too, that has been reported already. If it does not, a partition may be without a leader,
+        // which nothing else notices.
         if (!this.#failures.records.isUnderWay) this.#failures.ends.failed(e);
       }
     }

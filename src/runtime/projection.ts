@@ -3,40 +3,48 @@ import type { LogRecord } from "../log/port.ts";
 import type { Outcomes } from "../telemetry/meters.ts";
 
 /**
- * One of the things that a partition's records are folded into. The actor runtime knows no more of it than this: it opens the store, gives
- * it each record once and in order, and commits what it and the store's other projections folded together with the offset.
+ * One of the things that a partition's records are folded into. The runtime knows nothing else about a projection: it
+ * opens the projection's store, hands it each record once and in order, and commits the rows of all the partition's
+ * projections together with the offset.
  */
 export interface Projection<View> {
-  /** Names the store's file and guards it: a file written by another projection or version is not opened. See `kindOf`. */
+  /** Identifies the store's file: a file that another projection or version wrote is not opened. See `kindOf`. */
   readonly name: string;
   readonly version: number;
-  /** SQL that makes the tables; run once on a new file. No two projections of a list have a table of one name. */
+  /** SQL that creates the tables, run once on a new file. No two projections of a list may use the same table name. */
   readonly schema: string;
   open(db: StoreDatabase, partition: number): ProjectionStore<View>;
 }
 
 export interface ProjectionStore<View> extends Fold {
-  /** Queries against the committed rows. */
+  /** The queries on the committed rows. */
   readonly view: View;
 }
 
-/** What is folded in memory until it is flushed or thrown away. */
+/** Folds records in memory, and keeps the touched rows there until they are flushed or thrown away. */
 export interface Fold {
   /**
-   * Folds one record into the rows it touches, in memory. A pure function of the rows and the record: no clock, randomness,
-   * configuration or await. Says when the record is none the projection can take; it is then a dead letter.
+   * Folds one record into the rows it touches, in memory. It is a pure function of the rows and the record: no clock,
+   * randomness, configuration or await. Returns a reason if the projection cannot take the record, which is then a
+   * dead letter.
    */
   fold(record: LogRecord): DeadLetterReason | undefined;
   /**
-   * Writes the touched rows. The actor calls it inside the transaction that moves the offset. Gives how many of the folded records had
-   * which outcome, where the projection counts them.
+   * Writes the touched rows. The actor calls it inside the transaction that moves the offset. Returns how many of the
+   * folded records had each outcome, if the projection counts them.
    */
   flush(): Outcomes | undefined;
-  /** Of the records folded since the last flush, the first and the last that changed what queries see, where the projection tells. */
+  /**
+   * The first and the last of the records folded since the last flush that changed what queries see, if the projection
+   * reports them.
+   */
   readonly news?: readonly LogRecord[] | undefined;
-  /** Forgets the touched rows that were not flushed: the transaction failed and the records will be folded again. */
+  /** Forgets the touched rows that were not flushed; their records will be folded again. */
   reset(): void;
-  /** Of the committed rows, where the projection keeps one: equal for equal prefixes of the log. Cheap to ask for. */
+  /**
+   * The digest of the committed rows, if the projection keeps one: equal for equal prefixes of the log, and cheap to
+   * read.
+   */
   readonly digest?: string | undefined;
 }
 

@@ -3,23 +3,24 @@ import type { LogRecord } from "../log/port.ts";
 import type { Outcomes } from "../telemetry/meters.ts";
 import type { DeadLetterReason, Fold, Projection, ProjectionStore } from "./projection.ts";
 
-/** All that a partition's records are folded into: in one file, in one transaction, up to one position. */
+/** All projections of a partition. They share one file, one transaction and one position. */
 export type Projections = readonly [Projection<unknown>, ...Projection<unknown>[]];
 
-/** What a store's file says that it holds. */
+/** What a store's file says it holds. */
 export interface StoreKind {
   readonly name: string;
   readonly version: number;
 }
 
-/** The version of a file of several projections, whose name tells theirs. */
+/** The version of a file that holds several projections; its name has their own versions. */
 const VERSION_OF_SEVERAL = 0;
 
 /**
- * As what the file of these projections is known. Of one projection it is that one's own name and version: "orders", 3. Of several the
- * name has each one's name and version, in alphabetical order ("customers@1+orders@3"), and the version is 0, which no projection has. So
- * a file of another list, or of another version of any of them, is another one's, and is set aside and rebuilt; the order of the list
- * changes nothing.
+ * The kind of file that holds these projections. A single projection gives the file its own name and version
+ * ("orders", 3). Several give it a name that lists each one's name and version in alphabetical order
+ * ("customers@1+orders@3"), and version 0, which no projection has. A file written for another list, or for another
+ * version of any projection, is therefore of another kind, and is set aside and rebuilt. The order of the list does
+ * not matter.
  */
 export function kindOf(projections: Projections): StoreKind {
   for (const { name, version } of projections)
@@ -35,9 +36,12 @@ export function kindOf(projections: Projections): StoreKind {
   return { name: all.toSorted().join("+"), version: VERSION_OF_SEVERAL };
 }
 
-/** A store's projections: folded, written and thrown away together, and each looked at for itself. */
+/** A store's projections. They are folded, flushed and reset together, and each has its own view. */
 export class OpenProjections {
-  /** Of all of them as one. Of a single one it is its own, as it is called for each record. */
+  /**
+   * The fold of all projections as one. A single projection's fold is used as it is, because it is called for each
+   * record.
+   */
   readonly together: Fold;
   readonly #stores: ReadonlyMap<Projection<unknown>, ProjectionStore<unknown>>;
 
@@ -55,11 +59,11 @@ export class OpenProjections {
   }
 }
 
-/** Each of the folds gets each record, whatever the others say of it. */
+/** Hands each record to every fold, even if another fold cannot take it. */
 class FoldOfSeveral implements Fold {
   constructor(private readonly folds: readonly Fold[]) {}
 
-  /** A record is one dead letter, however many of them cannot take it: the first one's reason counts. */
+  /** A record becomes one dead letter, however many folds cannot take it; the first fold's reason counts. */
   fold(record: LogRecord): DeadLetterReason | undefined {
     let reason: DeadLetterReason | undefined;
     for (const fold of this.folds) {
@@ -69,13 +73,13 @@ class FoldOfSeveral implements Fold {
     return reason;
   }
 
-  /** An outcome is counted as the first that counts it does, so that no record has the same one twice. */
+  /** If several folds count the same outcome, the first one's number is taken, so that no record is counted twice. */
   flush(): Outcomes | undefined {
     const counted = this.folds.map((fold) => fold.flush()).filter((outcomes) => outcomes !== undefined);
     return counted.length === 0 ? undefined : Object.assign({}, ...counted.toReversed());
   }
 
-  /** The first and the last record of what any of them tells, in the order of the log. */
+  /** The first and the last record, in log order, that any of the folds reports. */
   get news(): readonly LogRecord[] | undefined {
     const told = this.folds.map(({ news }) => news).filter((news) => news !== undefined);
     if (told.length === 0) return undefined;
@@ -89,7 +93,7 @@ class FoldOfSeveral implements Fold {
     for (const fold of this.folds) fold.reset();
   }
 
-  /** Of those that keep one; where a single one does, its own. */
+  /** The digests of the folds that keep one, joined by dashes. */
   get digest(): string | undefined {
     const digests = this.folds.map(({ digest }) => digest).filter((digest) => digest !== undefined);
     return digests.length === 0 ? undefined : digests.join("-");

@@ -1,27 +1,38 @@
-/** Time as a parameter: the system's clock at the edge, a virtual one in tests and simulations. All values in whole milliseconds. */
+/**
+ * Time as a parameter: the system's clock at the edge, a virtual one in tests and simulations. All values are whole
+ * milliseconds.
+ */
 export interface Clock {
   /**
-   * For deadlines, ages and waits within this process. It is never set back, and counts from a moment that means nothing to another
-   * process or after a restart.
+   * The time for deadlines, ages and waits within this process. It is never set back. It counts from a moment that
+   * means nothing to another process or after a restart.
    */
   now_ms(): number;
-  /** Since the Unix epoch, for what is written down. A person or NTP may set it forward or back at any time. */
+  /**
+   * Milliseconds since the Unix epoch, for what is written down. A person or NTP may set it forward or back at any
+   * time.
+   */
   wall_ms(): number;
   /** Resolves after `ms`, or at once when `signal` aborts. It never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
-  /** Lets queued I/O and timers run before going on. */
+  /** Lets queued I/O and timers run first. */
   yield(): Promise<void>;
 }
 
-/** By as much the wall clock may gain on the monotonic one before it counts: more than what it is rounded to and what a slow look costs. */
+/**
+ * The wall clock must gain this much on the monotonic clock before the gain counts. It is more than rounding and a
+ * slow reading of the two clocks can cause.
+ */
 const GAIN_MS_MIN = 50;
 
 /**
- * A time that is never set back and lags neither source by GAIN_MS_MIN. The monotonic clock alone stands still while a machine is
- * suspended (Linux's CLOCK_MONOTONIC), and a member that slept through its session would go on as an owner; the wall clock alone may
- * be set back, and then a session or a deadline lasts for as long. So it is the monotonic time, and what the wall clock gains on it
- * is added. A wall clock that is set forward makes things expire early, which is safe. Not noticed: one that is set back while the machine
- * sleeps, by as long as it does.
+ * Returns a clock that is never set back and lags neither source by GAIN_MS_MIN or more.
+ *
+ * Neither source is enough. The monotonic clock stands still while a machine is suspended (Linux's CLOCK_MONOTONIC),
+ * so a member that slept through its session would carry on as an owner. The wall clock may be set back, and a session
+ * or a deadline would then last that much longer. So this is the monotonic time plus whatever the wall clock gains on
+ * it. A wall clock that is set forward makes things expire early, which is safe. One case goes unnoticed: a wall clock
+ * that is set back while the machine sleeps, by as long as it sleeps.
  */
 export function steadyTime(monotonic_ms: () => number, wall_ms: () => number): () => number {
   let gained_ms = 0;
@@ -55,7 +66,7 @@ export const systemClock: Clock = {
   yield: () => new Promise((resolve) => setImmediate(resolve)),
 };
 
-/** What `promise` gives, or undefined if it has not settled after `wait_ms_max`. */
+/** The value of `promise`, or undefined if it has not settled after `wait_ms_max`. */
 export async function within<T>(clock: Clock, wait_ms_max: number, promise: Promise<T>): Promise<T | undefined> {
   const settled = new AbortController();
   try {

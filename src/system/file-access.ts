@@ -1,35 +1,38 @@
 import { accessSync, constants, type Stats, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
-/** Files and directories that another user left, such as one who once ran a service with sudo. */
+/** Files and directories that another user left, such as a person who once ran a service with sudo. */
 
-/** Which of them, or what they lie in, this user may not read and write, and what to do; undefined where it may. Missing ones are left out. */
+/**
+ * Names the first of the paths, or of the directories they lie in, that this user may not read and write, and says
+ * what to do. Undefined if there is none. Missing files are skipped.
+ */
 export function noAccess(...paths: readonly string[]): string | undefined {
   for (const path of paths) {
-    const why = closed(resolve(path));
+    const why = whyClosed(resolve(path));
     if (why !== undefined) return why;
   }
   return undefined;
 }
 
-/** The same of a SQLite database, which also makes files beside its own. */
+/** Does the same for an SQLite database, which also makes files beside its own. */
 export const noAccessToDatabase = (path: string): string | undefined =>
   noAccess(dirname(path), path, `${path}-wal`, `${path}-shm`);
 
 export const thisUser = (): string => (process.getuid === undefined ? "this user" : `this user (uid ${process.getuid()})`);
 
-/** The command that gives it to this user. */
-export const givingIt = (path: string, isDirectory: boolean): string =>
+/** The command that makes this user the owner. */
+export const chownAdvice = (path: string, isDirectory: boolean): string =>
   process.getuid === undefined
     ? "give it to this user"
     : `give it to this user: chown ${isDirectory ? "-R " : ""}${process.getuid()} ${path}`;
 
-function closed(path: string): string | undefined {
+function whyClosed(path: string): string | undefined {
   let found: Stats;
   try {
     found = statSync(path);
   } catch (e) {
-    return isDenied(e) && dirname(path) !== path ? closed(dirname(path)) : undefined;
+    return isDenied(e) && dirname(path) !== path ? whyClosed(dirname(path)) : undefined;
   }
   const isDirectory = found.isDirectory();
   try {
@@ -40,7 +43,7 @@ function closed(path: string): string | undefined {
   }
   if (found.uid === process.getuid?.())
     return `${thisUser()} may not read and write ${path}, although it is its own: chmod u+rw${isDirectory ? "x" : ""} ${path}`;
-  return `${thisUser()} may not read and write ${path}, which is uid ${found.uid}'s; ${givingIt(path, isDirectory)}`;
+  return `${thisUser()} may not read and write ${path}, which is uid ${found.uid}'s; ${chownAdvice(path, isDirectory)}`;
 }
 
 const isDenied = (e: unknown): boolean => ["EACCES", "EPERM"].includes(String((e as NodeJS.ErrnoException | null)?.code));

@@ -1,16 +1,21 @@
 import { Database } from "bun:sqlite";
 
 /**
- * An exclusive lock between processes: a POSIX lock of the operating system, taken by SQLite on an empty file. It ends with the
- * process, also on kill -9, and with nothing else. Two locks on one path within a process exclude each other too. The file stays
- * when the lock goes: to remove it would let two processes lock two files of one name.
+ * An exclusive lock between processes: a POSIX lock of the operating system, which SQLite takes on an empty file. It
+ * ends with the process, even on kill -9, and not before, unless it is released. Two locks on one path exclude each
+ * other within a process too. The file stays when the lock is released: if it were removed, two processes could lock
+ * two files of the same name.
+ *
+ * ```
+ *  free ──tryTake()──▶ held ──release()──▶ free
+ * ```
  */
 export class FileLock {
   #db: Database | undefined;
 
   constructor(readonly path: string) {}
 
-  /** False while another holds it. Throws what SQLite throws when the file cannot be used at all. */
+  /** Returns false while another holder has it. Throws what SQLite throws if the file cannot be used at all. */
   tryTake(): boolean {
     const db = new Database(this.path, { create: true });
     try {

@@ -1,8 +1,8 @@
 import type { Metric, Registry } from "prom-client";
 
-/** What was observed, counted by bucket. Observing allocates nothing. */
+/** Counts observed values by bucket. Observing allocates nothing. */
 export class Distribution {
-  /** One more than there are bounds: the last is that of +Inf. */
+  /** The count of each bucket. There is one bucket more than there are bounds: the last one goes to +Inf. */
   readonly counts: number[];
   sum = 0;
 
@@ -27,8 +27,8 @@ interface Sample {
 }
 
 /**
- * A histogram of prom-client's registry that is counted here. Its own hashes the labels at each observation, which would cost a create
- * more than a hundredth of its time; here whoever observes keeps the series.
+ * A histogram in prom-client's registry that does its own counting. prom-client's histogram hashes the labels at each
+ * observation, which would take more than 1 % of a create's time; here the caller keeps the series.
  */
 export class Histogram {
   readonly type = "histogram";
@@ -40,11 +40,11 @@ export class Histogram {
     readonly help: string,
     private readonly bounds: readonly number[],
   ) {
-    // Of a metric the registry asks for no more than its name and `get`.
+    // The registry needs no more of a metric than its name and `get`.
     registry.registerMetric(this as unknown as Metric);
   }
 
-  /** The series of these labels; the same one when asked again. */
+  /** The series with these labels, always the same one. */
   series(labels: Labels = {}): Distribution {
     const key = JSON.stringify(labels);
     let series = this.#series.get(key);
@@ -52,7 +52,7 @@ export class Histogram {
     return series.distribution;
   }
 
-  /** What prom-client writes: each bucket holds what lies below its bound, so also what the ones before it hold. */
+  /** The samples that prom-client writes. Its buckets are cumulative: each one counts everything below its bound. */
   get() {
     const { name, help, type } = this;
     const values: Sample[] = [];

@@ -8,9 +8,9 @@ export type Logger = pino.Logger;
 
 export interface LoggerOptions {
   readonly level: Config["log_level"];
-  /** auto: pretty where `terminal`, JSON lines elsewhere. */
+  /** `auto` is pretty on a terminal, and JSON lines elsewhere. */
   readonly format: Config["log_format"];
-  /** Values that no line may contain, wherever they turn up: the password to the brokers. */
+  /** The values that no line may contain anywhere, such as the password for the brokers. */
   readonly secrets?: readonly string[];
   readonly terminal?: boolean;
   /** Takes one whole line at a time, its newline included. */
@@ -18,8 +18,8 @@ export interface LoggerOptions {
 }
 
 /**
- * A pino logger that writes synchronously, so that the last line before a crash is there. Nothing that a user sent can end,
- * forge or colour a line: control characters and what a terminal takes for one are escaped in both formats.
+ * Makes a pino logger that writes synchronously, so that the last line before a crash is written. Nothing that a user
+ * sent can end, forge or colour a line: both formats escape control characters and what a terminal takes for one.
  */
 export const createLogger = (options: LoggerOptions): Logger => {
   const terminal = options.terminal ?? isTerminal();
@@ -46,7 +46,7 @@ export const isTerminal = (): boolean => isatty(STDOUT);
 const REDACTED = "[redacted]";
 
 const secretNames = ["password", "sasl_password", "secret", "authorization", "cookie", "KAFKA_SASL_PASSWORD"];
-/** The names at the top and up to three objects deep. */
+/** The paths of these names at the top and up to three objects deep. */
 const secretPaths = secretNames.flatMap((name) => ["", "*.", "*.*.", "*.*.*."].map((depth) => depth + name));
 
 /** A terminal or a pipe may be full for a moment (EAGAIN); a log line is not worth failing for any other error. */
@@ -65,19 +65,19 @@ const WRITE_TRIES_MAX = 100;
 const WRITE_RETRY_MS = 5;
 
 /**
- * C1 controls (0x9b starts a terminal sequence), DEL, the line separators U+0085, U+2028 and U+2029, and what turns the
- * writing direction: JSON leaves them as they are, a terminal or a log shipper does not.
+ * The characters that JSON leaves unescaped but that a terminal or a log shipper acts on: C1 controls (0x9b starts a
+ * terminal sequence), DEL, the line separators U+0085, U+2028 and U+2029, and those that change the writing direction.
  */
 const unsafe = /[\u007f-\u009f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g;
 const escapedCharacter = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
 const jsonLine = (line: string): string => line.replace(unsafe, escapedCharacter);
 
-/** One escape of a JSON string. Read from the left, so `\\n` is a backslash and an n. */
+/** One escape in a JSON string. Escapes are matched from the left, so `\\n` is a backslash and an n. */
 const jsonEscape = /\\(?:["\\/]|[bfnrt]|u[0-9a-fA-F]{4})/g;
 
 /**
- * Escapes each JSON escape once more, so that parsing the line gives the visible `\n` and never a newline. Quotes and
- * backslashes need no more than they have.
+ * Escapes each JSON escape once more, so that parsing the line gives a visible `\n` and never a newline. The escapes
+ * of quotes and backslashes are left alone.
  */
 const visible = (line: string): string =>
   jsonLine(line).replace(jsonEscape, (escape) =>
@@ -92,7 +92,7 @@ const prettyLine = (colorize: boolean): ((line: string) => string) => {
   };
 };
 
-/** Removes a secret from the values of a line. Only a line that has one is parsed. */
+/** Removes secrets from the values of a line. Only a line that contains one is parsed. */
 const secretRemover = (secrets: readonly string[]): ((line: string) => string) => {
   const needles = secrets
     .filter((secret) => secret.length >= SECRET_CHARS_MIN)
@@ -106,10 +106,10 @@ const secretRemover = (secrets: readonly string[]): ((line: string) => string) =
     return `${JSON.stringify(JSON.parse(line, clean))}\n`;
   };
 };
-/** A shorter one turns up in harmless words; redacting those would tell it. */
+/** A shorter secret occurs in harmless words, and redacting those would reveal it. */
 const SECRET_CHARS_MIN = 4;
 
-/** An error as an object: its stack as a list of frames, because a stack's text carries the message's newlines. */
+/** Turns an error into an object. Its stack becomes a list of frames, as a stack's text has the message's newlines. */
 const errorSerializer = (error: unknown): unknown => describeError(error, CAUSES_MAX);
 const CAUSES_MAX = 5;
 

@@ -1,9 +1,9 @@
 /**
- * What the parts below tell of their work, as plain calls, once per batch or request. Nothing they do depends on it, and without a
- * meter nothing is measured.
+ * By these interfaces the lower layers report their work, in plain calls once per batch or request. Their work does
+ * not depend on it, and without a meter nothing is measured.
  */
 interface Stopwatch {
-  /** Seconds of a clock that is good for measuring and for nothing else. */
+  /** A monotonic clock in seconds, for measuring durations only. */
   now_s(): number;
 }
 
@@ -11,20 +11,25 @@ interface Stopwatch {
 export type Outcomes = Readonly<Record<string, number>>;
 
 export interface PartitionMeter extends Stopwatch {
-  /** A transaction that moved the partition's offset. */
+  /** Reports a transaction that moved the partition's offset. */
   committed(partition: number, outcomes: Outcomes | undefined, took_s: number): void;
-  /** Its store stopped taking transactions; told once, until it works again. */
+  /** Reports that the partition's store stopped taking transactions, once for each outage. */
   storeFailed(partition: number): void;
 }
 
 export interface AppendMeter extends Stopwatch {
-  /** One append has settled, acknowledged at least in part; `unknown` of its records are not known to be in the log or not. */
+  /**
+   * Reports a settled append: "acknowledged" if at least part of it was. Of `unknown` records it is not known whether
+   * the log has them.
+   */
   appended(outcome: "acknowledged" | "failed", records: number, unknown: number, took_s: number): void;
-  /** An event was refused for good, or not taken in time, with this code of the catalogue. */
+  /** Reports an event that was refused for good or not taken in time, by its code in the catalogue of errors. */
   notTaken(code: string): void;
 }
 
 export interface RequestMeter extends Stopwatch {
-  /** Asked for once per route. `path` is the route's pattern, so the number of series has a bound. */
+  /**
+   * The meter of one route, asked for once. `path` is the route's pattern, so that the number of series is bounded.
+   */
   route(method: string, path: string): (status: number, took_s: number) => void;
 }

@@ -1,16 +1,15 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import { Histogram } from "./histogram.ts";
+import { RECORD_COUNTS } from "../orders/outcomes.ts";
 import type { AppendMeter, Outcomes, PartitionMeter, RequestMeter } from "./meters.ts";
 
-/** Seconds. */
+/** The bounds of durations, in seconds. */
 const REQUEST_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const TRANSACTION_BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
 const EVENT_LOOP_BOUNDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 const BATCH_RECORDS_BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000];
 
 const STATES = ["created", "catching-up", "running", "suspended", "blocked", "draining", "stopped", "halted"] as const;
-/** What becomes of a record that is read. */
-const OUTCOMES = ["applied", "duplicate", "held", "ignored", "dead"] as const;
 
 interface HeldPartition {
   readonly partition: number;
@@ -20,7 +19,7 @@ interface HeldPartition {
   readonly hindered: string | undefined;
 }
 
-/** What is looked at when the numbers are asked for. */
+/** The partitions whose state is read when the metrics are scraped. */
 export interface WatchedPartitions<Held extends HeldPartition = HeldPartition> {
   readonly partitionCount: number;
   held(): Iterable<Held>;
@@ -42,8 +41,8 @@ interface PartitionCounts {
 }
 
 /**
- * One service's numbers for Prometheus. What happens often is counted in plain numbers here, what can be looked at is looked at, and
- * prom-client sees either only when it is scraped. All series are labelled with the service as `component`.
+ * One service's metrics for Prometheus. Frequent events are counted here in plain numbers and other values are read
+ * when they are scraped; prom-client sees either only then. All series carry the service as the label `component`.
  */
 export class Metrics implements PartitionMeter, RequestMeter {
   readonly #registry = new Registry();
@@ -85,7 +84,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
     return this.#registry.contentType;
   }
 
-  /** Prometheus' text format. */
+  /** The metrics in Prometheus' text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }
@@ -106,21 +105,21 @@ export class Metrics implements PartitionMeter, RequestMeter {
   committed(partition: number, outcomes: Outcomes | undefined, took_s: number): void {
     this.#transactions.series().observe(took_s);
     if (!outcomes) return;
-    const counted = this.#of(partition).outcomes;
-    for (const outcome of OUTCOMES) counted[outcome]! += outcomes[outcome] ?? 0;
+    const counted = this.#countsOf(partition).outcomes;
+    for (const outcome of RECORD_COUNTS) counted[outcome]! += outcomes[outcome] ?? 0;
   }
 
   storeFailed(partition: number): void {
-    this.#of(partition).storeOutages++;
+    this.#countsOf(partition).storeOutages++;
   }
 
   deadLettersAppended(partition: number, letters: number, cut: number): void {
-    const counts = this.#of(partition);
+    const counts = this.#countsOf(partition);
     counts.deadLettersAppended += letters;
     counts.deadLettersCut += cut;
   }
 
-  /** What a cart's appender tells. */
+  /** The meter of a cart's appender. */
   appends(): AppendMeter {
     const registry = this.#registry;
     const durations = new Histogram(
@@ -139,7 +138,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
       [],
       (counter) => counter.inc(unknownRecords),
     );
-    // At 0 from the first look on, so that the first one shows as an increase.
+    // The series start at 0 with the first scrape, so that the first event shows as an increase.
     const notTaken: Record<string, number> = { EVENT_TOO_LARGE: 0, APPEND_REFUSED: 0, LOG_UNAVAILABLE: 0 };
     const help = "Events that the log did not take, by why: refused for good, or LOG_UNAVAILABLE in time.";
     this.#counter("orders_append_refused_total", help, ["code"], (counter) => {
@@ -156,7 +155,10 @@ export class Metrics implements PartitionMeter, RequestMeter {
     };
   }
 
-  /** What a service's partitions do. `heldUpdates` is asked where updates wait for their create; undefined while it cannot be said. */
+  /**
+   * Registers the metrics of a service's partitions. `heldUpdates` is given by a service that holds updates; it
+   * returns undefined while their number is not known.
+   */
   watch<Held extends HeldPartition>(
     partitions: () => WatchedPartitions<Held>,
     heldUpdates?: (held: Held) => number | undefined,
@@ -215,7 +217,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
           gauge.set({ topic, concern: code }, flag(isFound));
       },
     );
-    this.#ofCounts(
+    this.#partitionCounter(
       "orders_store_outages_total",
       "Times that a partition's store stopped taking transactions.",
       partitions,
@@ -224,13 +226,13 @@ export class Metrics implements PartitionMeter, RequestMeter {
     if (!heldUpdates) return;
 
     ofEach("orders_held_updates", "Updates that wait for their order's create.", heldUpdates);
-    this.#ofCounts(
+    this.#partitionCounter(
       "orders_dead_letters_appended_total",
       "Records that this process appended to the dead letters.",
       partitions,
       (counts) => counts.deadLettersAppended,
     );
-    this.#ofCounts(
+    this.#partitionCounter(
       "orders_dead_letters_cut_total",
       "Of them those that were cut to fit: the whole record is in the orders' topic alone.",
       partitions,
@@ -244,26 +246,33 @@ export class Metrics implements PartitionMeter, RequestMeter {
       "Records read and committed, by what became of them.",
       ["partition", "outcome"],
       (counter) => {
-        for (const { partition } of partitions().held()) this.#of(partition);
+        for (const { partition } of partitions().held()) this.#countsOf(partition);
         for (const [partition, { outcomes }] of this.#partitions)
-          for (const outcome of OUTCOMES) counter.inc({ partition, outcome }, outcomes[outcome]);
+          for (const outcome of RECORD_COUNTS) counter.inc({ partition, outcome }, outcomes[outcome]);
       },
     );
   }
 
-  /** All at 0 from the first look on, so that the first one counted shows as an increase. */
-  #of(partition: number): PartitionCounts {
+  /**
+   * A partition's counts. They start at 0 with the first scrape, so that the first one counted shows as an increase.
+   */
+  #countsOf(partition: number): PartitionCounts {
     let counts = this.#partitions.get(partition);
     if (!counts) {
-      const outcomes = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0]));
+      const outcomes = Object.fromEntries(RECORD_COUNTS.map((outcome) => [outcome, 0]));
       this.#partitions.set(partition, (counts = { outcomes, storeOutages: 0, deadLettersAppended: 0, deadLettersCut: 0 }));
     }
     return counts;
   }
 
-  #ofCounts(name: string, help: string, partitions: () => WatchedPartitions, value: (counts: PartitionCounts) => number): void {
+  #partitionCounter(
+    name: string,
+    help: string,
+    partitions: () => WatchedPartitions,
+    value: (counts: PartitionCounts) => number,
+  ): void {
     this.#counter(name, help, ["partition"], (counter) => {
-      for (const { partition } of partitions().held()) this.#of(partition);
+      for (const { partition } of partitions().held()) this.#countsOf(partition);
       for (const [partition, counts] of this.#partitions) counter.inc({ partition }, value(counts));
     });
   }
@@ -276,7 +285,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
     });
   }
 
-  /** Made anew at each scrape by `collect`. */
+  /** Registers a gauge whose values `collect` sets anew at each scrape. */
   #gauge<L extends string>(name: string, help: string, labelNames: L[], collect: (gauge: Gauge<L>) => void): void {
     const gauge: Gauge<L> = new Gauge({
       name,

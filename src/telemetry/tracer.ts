@@ -1,20 +1,20 @@
 /**
- * Traces as those below see them: a request, the append it causes and the apply of that record are one trace, across processes by the
- * record's `traceparent` (W3C Trace Context). Without a tracer nothing is done for traces.
+ * Tracing as the lower layers see it. A request, the append it causes and the apply of that record form one trace; the
+ * record's `traceparent` (W3C Trace Context) carries it across processes. Without a tracer nothing is traced.
  */
 export interface RequestTracer {
-  /** A request has arrived. `route` is the pattern, `url` what was asked for; `traceparent` and `tracestate` are checked already. */
+  /** Begins a request's span. `route` is the pattern, `url` what was asked for; the trace headers are valid. */
   request(method: string, route: string, url: string, traceparent: string | undefined, tracestate?: string): RequestSpan;
 }
 
 export interface RequestSpan {
-  /** An event is about to be appended for the request. */
+  /** Begins the span of an event that is about to be appended for the request. */
   sending(event: { readonly partition: number; readonly key: string; readonly eventId: string }): SendingSpan;
   answered(status: number): void;
 }
 
 export interface SendingSpan {
-  /** For the record's headers. */
+  /** The values of the record's trace headers. */
   readonly traceparent: string;
   readonly tracestate: string | undefined;
   readonly sent: (offset: number) => void;
@@ -28,6 +28,6 @@ interface TracedRecord {
 }
 
 export interface ApplyTracer {
-  /** Records are about to be applied, those from `fromOffset` on; returned is what to tell the next offset when they are. */
+  /** Called before records from `fromOffset` on are applied. Its result is called afterwards, with the next offset. */
   applying(partition: number, records: readonly TracedRecord[], fromOffset: number): (nextOffset: number) => void;
 }

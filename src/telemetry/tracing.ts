@@ -31,31 +31,31 @@ import { EVENT_HEADERS } from "../log/record-headers.ts";
 import type { ApplyTracer, RequestSpan, RequestTracer, SendingSpan } from "./tracer.ts";
 
 export interface TracingOptions extends TracesConfig {
-  /** The role's own name, where the resource has none. */
+  /** The role's name, used where the resource has none. */
   readonly service: "cart-service" | "order-service";
-  /** `kafka`, or what else the log is. */
+  /** The kind of log, such as `kafka`. */
   readonly system: string;
   readonly topic: string;
   readonly group: string;
-  /** Since the Unix epoch, with fractions. */
+  /** The time since the Unix epoch, with fractions. */
   readonly now_ms: () => number;
   readonly onWarning: (message: string) => void;
 }
 
 /**
- * Traces by OpenTelemetry's SDK, sent as OTLP/HTTP with JSON. Names and attributes are those of the semantic conventions for HTTP and
- * messaging. This file is imported only where an endpoint is set.
+ * Traces with OpenTelemetry's SDK and sends OTLP/HTTP with JSON. Names and attributes are those of the semantic
+ * conventions for HTTP and messaging. This file is imported only where an endpoint is set.
  */
 export class Tracing implements RequestTracer, ApplyTracer {
   readonly #provider: TracerProvider;
   readonly #tracer: Tracer;
   readonly #messaging: Attributes;
-  /** Whether a record whose trace is not kept needs no span, which is then not made to be thrown away. */
+  /** Whether the parent decides what is sampled, so that a record whose trace is not kept needs no span. */
   readonly #parentDecides: boolean;
 
   constructor(private readonly options: TracingOptions) {
     const { url, resource, service, system, topic, onWarning } = options;
-    const exporter = toldOnce(new OTLPTraceExporter({ url, timeoutMillis: options.answer_ms_max }), new URL(url).host, onWarning);
+    const exporter = warnOnce(new OTLPTraceExporter({ url, timeoutMillis: options.answer_ms_max }), new URL(url).host, onWarning);
     const queue = new BatchSpanProcessor({
       exporter,
       maxQueueSize: options.queue_spans_max,
@@ -74,7 +74,7 @@ export class Tracing implements RequestTracer, ApplyTracer {
     this.#messaging = { "messaging.system": system, "messaging.destination.name": topic };
   }
 
-  /** Sends what is queued; what the receiver does not take by then is lost. */
+  /** Sends the queued spans. Those that the receiver does not take in time are lost. */
   stop(): Promise<void> {
     return this.#provider.shutdown().catch(() => undefined);
   }
@@ -173,7 +173,7 @@ const fail = (span: Span, why: string): void => {
 
 const traceparentPattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
-/** Undefined where it is malformed, as another program's may be. */
+/** Undefined where the header is malformed, as another program's may be. */
 const spanContext = (traceparent: string, tracestate: string | undefined): SpanContext | undefined => {
   const [, traceId, spanId, flags] = traceparentPattern.exec(traceparent) ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
@@ -195,8 +195,10 @@ const parentOf = (record: Parameters<ApplyTracer["applying"]>[1][number]): SpanC
 const header = ({ traceId, spanId, traceFlags }: SpanContext): string =>
   `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
 
-/** An exporter that says once that it fails and once that it works again. Its spans are lost meanwhile, and nothing else happens. */
-const toldOnce = (exporter: SpanExporter, host: string, onWarning: (message: string) => void): SpanExporter => {
+/**
+ * Wraps an exporter so that it warns once when it fails and once when it works again. Meanwhile its spans are lost.
+ */
+const warnOnce = (exporter: SpanExporter, host: string, onWarning: (message: string) => void): SpanExporter => {
   let fails = false;
   return {
     export: (spans, done) =>
@@ -208,7 +210,7 @@ const toldOnce = (exporter: SpanExporter, host: string, onWarning: (message: str
           );
         if (!failed && fails) onWarning(`Traces are sent to ${host} again.`);
         fails = failed;
-        // The SDK would log each failure.
+        // Success is reported in any case, since the SDK would log each failure.
         done({ code: ExportResultCode.SUCCESS });
       }),
     shutdown: () => exporter.shutdown(),

@@ -7,12 +7,12 @@ import type { Config } from "../config/config.ts";
 import type { Selection } from "./scan/selection.ts";
 
 export const RATE_MAX = 1_000_000;
-/** Ids, types or reasons in one list: what Connect gets of them in one variable of its environment has a bound (Linux: 128 KiB). */
+/** The most names in one list, which Connect gets in one environment variable (Linux: at most 128 KiB). */
 const LIST_MAX = 1_000;
 
 type LiveTopics = Pick<Config, "orders_topic" | "dead_letter_topic">;
 
-/** What an option may name. */
+/** The names that a list option takes. */
 export const NAME = /^[A-Za-z0-9._-]{1,128}$/;
 
 type Kind = "text" | "flag";
@@ -21,8 +21,8 @@ type Values<Kinds extends Readonly<Record<string, Kind>>> = {
 };
 
 /**
- * Reads options by their names; `--from -1h` is taken as `--from=-1h`. Throws OPTION_INVALID on what there is not, on a value that is
- * missing or empty, and on anything that is no option.
+ * Reads the options by name; `--from -1h` is read as `--from=-1h`. Throws OPTION_INVALID on an unknown option, on a
+ * missing or empty value, and on an argument that is not an option.
  */
 export function readOptions<const Kinds extends Readonly<Record<string, Kind>>>(
   args: readonly string[],
@@ -55,7 +55,10 @@ export const invalid = (message: string): AppError => new AppError("OPTION_INVAL
 const RELATIVE = /^-(?<count>[0-9]{1,6})(?<unit>[smhd])$/;
 const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** `2026-11-25T00:00:00Z` as in RFC 3339, without a zone in UTC, or back from now: `-90s`, `-15m`, `-1h`, `-2d`. In ms since the Unix epoch. */
+/**
+ * Reads an RFC 3339 time such as `2026-11-25T00:00:00Z` (UTC where it has no zone) or a time before now such as
+ * `-90s`, `-15m`, `-1h` or `-2d`. Returns ms since the Unix epoch.
+ */
 export function readTime(name: string, given: string | undefined, now_ms: number): number | undefined {
   if (given === undefined) return undefined;
   const { count, unit } = RELATIVE.exec(given)?.groups ?? {};
@@ -92,7 +95,7 @@ export function readTopic(name: string, given: string): string {
   throw invalid(`--${name} is ${given}; a topic has 1 to 249 letters, digits, dots, underscores and hyphens.`);
 }
 
-/** Throws OPTION_INVALID where the target is one that services read and --yes was not given. */
+/** Throws OPTION_INVALID where the services read the target and --yes was not given. */
 export function requireYes(target: string, yes: boolean | undefined, { orders_topic, dead_letter_topic }: LiveTopics): void {
   if (yes) return;
   if (target === orders_topic) throw invalid(`${target} is the live topic; with --yes it is written to.`);
@@ -107,7 +110,7 @@ export function readCount(name: string, given: string | undefined, most: number)
   throw invalid(`--${name} is ${given}; it must be an integer from 1 to ${most}.`);
 }
 
-/** A new run gets an id that sorts by its start and that no other run has. */
+/** The run's id: the given one, or a unique one that sorts by the run's start. */
 export function readId(given: string | undefined, now_ms: number, uuid: string): string {
   if (given === undefined) return `${new Date(now_ms).toISOString().replace(/[-:]|\.[0-9]{3}Z/g, "")}-${uuid.slice(0, 4)}`;
   if (OPERATION_ID.test(given)) return given;

@@ -6,12 +6,12 @@ import type { Random } from "../system/random.ts";
 /** What every operation works with. */
 export interface OperationEnvironment {
   readonly log: Log;
-  /** For people. */
+  /** The log's name in messages. */
   readonly log_name: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly backoff: BackoffLimits;
-  /** Replicas of a topic that is made; undefined: as many as the log gives by itself. */
+  /** The number of replicas of a topic that is created; undefined leaves it to the log. */
   readonly topic_replication: number | undefined;
   /** Aborts when the operator interrupts. */
   readonly signal: AbortSignal;

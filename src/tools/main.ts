@@ -5,7 +5,7 @@ import { AppError } from "../errors.ts";
 import type { Log } from "../log/port.ts";
 import { embeddedLogPath, logName } from "../log/log-name.ts";
 import { openLog } from "../log/open-log.ts";
-import { checkDataDir, checkOpenFiles, prepareDataDir, startFailure, writeForThisUserAlone } from "../system/before-start.ts";
+import { checkDataDir, checkOpenFiles, prepareDataDir, startFailure, writeForThisUserAlone } from "../system/startup-checks.ts";
 import { isTerminal, writeToStdout } from "../telemetry/logger.ts";
 import { ARCHIVE_USAGE, runArchive } from "./archive/archive-command.ts";
 import { type CommandContext, EXIT_INTERRUPTED, EXIT_USAGE, failed } from "./command.ts";
@@ -15,7 +15,7 @@ import { REPLAY_USAGE, runReplay } from "./replay/replay-command.ts";
 
 interface Command {
   readonly usage: string;
-  /** Whether it has something to do where there is no log yet. */
+  /** Whether the command may create the embedded log where there is none yet. */
   mayMakeLog?(args: readonly string[]): boolean;
   run(args: readonly string[], context: CommandContext): Promise<number>;
 }
@@ -28,7 +28,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 
 const clock = systemClock;
 
-/** The first SIGINT or SIGTERM ends in good order, the second one at once. */
+/** The first SIGINT or SIGTERM aborts the signal, for an orderly end; the second one ends the process at once. */
 function untilInterrupted(): AbortSignal {
   const interrupting = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {

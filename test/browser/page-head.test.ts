@@ -10,8 +10,7 @@ import type { DeadLetterTally } from "../../src/services/orders/dead-letters/dea
 import { Live } from "../../src/services/orders/live/live.ts";
 import { liveFigures } from "../../src/services/orders/live/live-endpoint.ts";
 import { LiveSampler } from "../../src/services/orders/live/live-sampler.ts";
-import type { OrderPartitions } from "../../src/services/orders/query/queries.ts";
-import type { TopicWarning } from "../../src/runtime/held-partitions.ts";
+import type { TopicWarning, HeldPartitions } from "../../src/runtime/held-partitions.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { browserSuite } from "../support/browser.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -40,7 +39,7 @@ browserSuite("the page's head", (open) => {
     get topics() {
       return { warnings: standing.warnings, findings: [] };
     },
-  } as unknown as OrderPartitions;
+  } as unknown as HeldPartitions;
   const tally = {
     counts: { letters: 0, byReason: {}, isComplete: true },
     ofPartition: () => 0,

@@ -91,7 +91,7 @@ test("invalid settings are all told at once; a taken port says which setting to 
     expect(String(help.stdout)).toContain(name);
 }, 30_000);
 
-test("embedded: kill -9 of both roles at any moment loses nothing acknowledged and doubles nothing", async () => {
+test("embedded: kill -9 of both roles at any moment loses nothing acknowledged and doubles nothing (I1)", async () => {
   const dir = await tempDir();
   const acknowledged: string[] = [];
   for (let round = 0; round < 6; round++) {

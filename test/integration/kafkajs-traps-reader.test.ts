@@ -128,14 +128,14 @@ function consume(log: Log, topic: string, group: string, stored: Map<number, num
     topic,
     localPartitions: () => [],
     listener: {
-      assigned: (partitions) => {
+      onAssigned: (partitions) => {
         positions = new Map(partitions.map((p) => [p, Math.max(0, (stored.get(p) as number) - FALL_BACK_RECORDS)]));
         assignments++;
       },
-      lost: () => {
+      onLost: () => {
         positions = new Map();
       },
-      waiting: () => undefined,
+      onWaiting: () => undefined,
     },
   });
   const reader = log.reader(topic);

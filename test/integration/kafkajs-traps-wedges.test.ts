@@ -38,16 +38,16 @@ function join(log: Log, topic: string, group: string, onAssigned: (partitions: r
     topic,
     localPartitions: () => [],
     listener: {
-      assigned: (partitions) => {
+      onAssigned: (partitions) => {
         held = partitions;
         told.push("assigned");
         onAssigned(partitions);
       },
-      lost: (reason) => {
+      onLost: (reason) => {
         held = [];
         told.push(`lost: ${reason}`);
       },
-      waiting: () => undefined,
+      onWaiting: () => undefined,
     },
   });
   return {

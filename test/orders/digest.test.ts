@@ -39,7 +39,7 @@ function folded(log: readonly OrderEvent[], cuts: (offset: number) => boolean) {
 }
 
 describe("the digest that is kept", () => {
-  test("is that of the rows, however the log was cut, also where event ids have left their row", () => {
+  test("is that of the rows, however the log was cut, also where event ids have left their row (I3)", () => {
     const logs = fc.array(events, { maxLength: 200 });
     fc.assert(
       fc.property(logs, fc.integer({ min: 1, max: 50 }), (log, every) => {

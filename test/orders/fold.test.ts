@@ -34,7 +34,7 @@ describe("an order's fold", () => {
     expect(state).toEqual({ order: { ...order, status: "pending" }, held: [], eventIds: "\na\nb\nc\n" });
   });
 
-  test("holds updates that come before the create and applies them in log order", () => {
+  test("holds updates that come before the create and applies them in log order (I5)", () => {
     const early = foldAll([update("b", "shipped"), update("c", "confirmed")]);
     expect(early.outcomes).toEqual(["held", "held"]);
     expect(early.state).toEqual({
@@ -47,7 +47,7 @@ describe("an order's fold", () => {
     expect(state).toEqual({ order: { ...order, status: "confirmed" }, held: [], eventIds: "\nb\nc\na\n" });
   });
 
-  test("counts an event once, whether it was applied, held or the create", () => {
+  test("counts an event once, whether it was applied, held or the create (I4)", () => {
     const events = [
       update("b", "shipped"),
       update("b", "shipped"),
@@ -77,7 +77,7 @@ describe("an order's fold", () => {
     expect(state).toBe(first);
   });
 
-  test("bounds the held updates; one that overflows leaves no trace and can come again", () => {
+  test("bounds the held updates; one that overflows leaves no trace and can come again (I10)", () => {
     const early = Array.from({ length: HELD_UPDATES_MAX }, (_, i) => update(`u${i}`, "pending"));
     const full = foldAll(early).state;
     expect(full.held).toHaveLength(100);

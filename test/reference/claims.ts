@@ -8,19 +8,19 @@ export interface Position {
 
 /** What a client was told. */
 export interface Claim {
-  /** The operation's; its records carry it as `operation`. */
+  /** The operation's name; its records carry it as `operation`. */
   readonly name: string;
   readonly asked: "create" | "update";
   readonly orderId: string;
   /** The status an update asks for. */
   readonly status?: string;
-  /** Where the event is; a refusal's code; or that it is not known. */
+  /** The event's position, the code of a refusal, or "unknown". */
   readonly answer: string | Position;
   /** Whether the order's create had been acknowledged before this was asked. */
   readonly createdBefore?: boolean;
 }
 
-/** Holds what the clients were told against the log and its meaning. */
+/** Compares what the clients were told with the log and its meaning. */
 export function* auditClaims(
   claims: Iterable<Claim>,
   logged: readonly (readonly LoggedRecord[])[],

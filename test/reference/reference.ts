@@ -1,18 +1,19 @@
 /**
- * What the log means, said once more, slowly and in the open. It shares no code with src, so that a mistake there is not made here too.
- * It reads what the programs of simulation and soak write, and takes their word for what is poison.
+ * What the log means, written once more, slowly and plainly. It shares no code with src, so a mistake there is not
+ * repeated here. It reads what the programs of the simulation and the soak write, and trusts them about what is
+ * poison.
  */
 export interface LoggedRecord {
   readonly partition: number;
   readonly offset: number;
   readonly key: string;
   readonly value: string;
-  /** The client's operation that the record comes from, where the record tells. */
+  /** The client's operation that the record comes from, if the record says so. */
   readonly operation?: string | undefined;
   readonly isPoison: boolean;
 }
 
-/** As `GET /order-details` shows it. */
+/** An order, as `GET /order-details` shows it. */
 export interface ReferenceOrder {
   readonly orderId: string;
   readonly customerId: string;
@@ -24,17 +25,17 @@ export interface ReferenceOrder {
   status: string;
   /** The record of its first create. */
   readonly createdBy: LoggedRecord;
-  /** Each status it had, and the offset from which on. */
+  /** Each status that the order had, and the offset from which on it had it. */
   readonly statuses: { readonly offset: number; readonly status: string }[];
 }
 
 export interface ReferencePartition {
   readonly orders: Map<string, ReferenceOrder>;
-  /** Known from updates alone. */
+  /** The orders known only from updates. */
   readonly heldOnly: Set<string>;
-  /** The statuses that wait, by order. */
+  /** The statuses that wait for the create, by order. */
   readonly held: Map<string, string[]>;
-  /** Key and id of each event that counted. */
+  /** The key and the id of each event that counted. */
   readonly counted: Set<string>;
   /** Offsets of the records that are dead letters. */
   readonly dead: number[];
@@ -115,7 +116,7 @@ function createdOrder(orderId: string, wire: WireOrder, createdBy: LoggedRecord)
   };
 }
 
-/** Rounded half up, by the digits as they are written. */
+/** Rounds half up, by the digits as they are written. */
 function hundredths(amount: number): number {
   const [whole = "0", fraction = ""] = String(amount).split(".");
   const digits = fraction.padEnd(3, "0");

@@ -3,14 +3,14 @@ export class Violation extends Error {
   constructor(
     readonly invariant: string,
     detail: string,
-    /** Whose history shows how it came about. */
+    /** The order whose history shows how it came about. */
     readonly orderId?: string,
   ) {
     super(`${invariant}: ${detail}`);
   }
 }
 
-/** Throws a Violation where two lists, in the same order, part. */
+/** Throws a Violation at the first difference between two lists in the same order. */
 export function compareRows(invariant: string, where: string, found: readonly string[], expected: readonly string[]): void {
   for (let n = 0; n < Math.max(found.length, expected.length); n++) {
     if (found[n] === expected[n]) continue;
@@ -18,6 +18,6 @@ export function compareRows(invariant: string, where: string, found: readonly st
   }
 }
 
-/** Whatever else a run throws is a defect too. */
+/** Anything else that a run throws is a defect as well. */
 export const asViolation = (e: unknown): Violation =>
   e instanceof Violation ? e : new Violation("no-crash", e instanceof Error ? (e.stack ?? e.message) : String(e));

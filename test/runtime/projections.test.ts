@@ -98,7 +98,7 @@ describe("a second projection", () => {
     ["before the transaction is committed", (sql) => sql === "COMMIT"],
   ];
   test.each(failures)(
-    "is committed with the first or not at all: a transaction that fails %s leaves nothing",
+    "is committed with the first or not at all: a transaction that fails %s leaves nothing (I2)",
     async (_, fails) => {
       await using rig = await rigOfBoth();
       let isFull = true;

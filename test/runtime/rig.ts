@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "../../src/system/clock.ts";
 import { MemoryBroker, type MemoryFaults } from "../log/memory/memory-log.ts";
 import type { Log, NewRecord } from "../../src/log/port.ts";
-import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/projections.ts";
+import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/slices.ts";
 import type { AppError } from "../../src/errors.ts";
-import { findOrder, type OrderPartitions } from "../../src/services/orders/query/queries.ts";
+import { findOrder } from "../../src/services/orders/query/queries.ts";
 import type { OrderEvent } from "../../src/orders/events/kinds.ts";
 import { DeadLetters } from "../../src/runtime/dead-letters/dead-letters.ts";
 import { PartitionSet } from "../../src/runtime/partition-set.ts";
-import type { RestoreProgress } from "../../src/runtime/held-partitions.ts";
+import type { RestoreProgress, HeldPartitions } from "../../src/runtime/held-partitions.ts";
 import { moveAside, openDatabase, type Unusable } from "../../src/runtime/store/store-file.ts";
 import { type OpenFile, openSqliteFile } from "../../src/runtime/store/store-database.ts";
 import { PartitionStore } from "../../src/runtime/store/store.ts";
@@ -32,8 +32,11 @@ export const poison = (partition: number, value: string): NewRecord => ({
   timestamp_ms: 1,
 });
 
-/** What a client is told who asks for the order, where all orders belong to partition `home`; see `findOrder` for `searched`. */
-export const answerFor = (set: OrderPartitions, orderId: string, home = 0, searched?: ReadonlySet<number>): string => {
+/**
+ * What a client is told who asks for the order, where all orders belong to partition `home`; see `findOrder` for
+ * `searched`.
+ */
+export const answerFor = (set: HeldPartitions, orderId: string, home = 0, searched?: ReadonlySet<number>): string => {
   try {
     return findOrder(set, () => home, orderId, searched).status;
   } catch (e) {

@@ -3,7 +3,10 @@ import type { Running, World } from "./world.ts";
 
 const ANSWER_MS_MAX = 3_000;
 
-/** Asks a process and waits as long as a client does: for its answer, the code of its refusal, or nothing. */
+/**
+ * Asks a process, and waits as long as a client does. Resolves with its answer, the code of its refusal, or
+ * "no-answer".
+ */
 export async function ask<T>(world: World, running: Running, request: (running: Running) => Promise<T>): Promise<T | string> {
   const { scheduler, outside } = world;
   const asked = new Promise<T>((resolve, reject) => {

@@ -4,14 +4,15 @@ import type { LogRecord } from "../../src/log/port.ts";
 import type { LoggedRecord } from "../reference/reference.ts";
 import { compareRows } from "../reference/violation.ts";
 
-/** A record as the log has it, and as the reference reads it. */
+/** A record as the log has it, together with what the reference reads of it. */
 export interface Stored extends LoggedRecord {
   readonly record: LogRecord;
 }
 
 /**
- * Holds a cart's index to the records it has read, by partition and offset: an order is where its first create is, in the lowest partition
- * that has one; an idempotency key, for each order, at its first event of a partition. Throws a Violation.
+ * Compares a cart's index with the records it has read, which are given in order of partition and offset. An order's
+ * row must be its first create in the lowest partition that has one. The row of an idempotency key must be, for each
+ * order, the first event of some partition. Throws a Violation.
  */
 export function auditIndex(where: string, db: Database, read: readonly Stored[]): void {
   const orders = new Map<string, string>();
@@ -31,7 +32,7 @@ export function auditIndex(where: string, db: Database, read: readonly Stored[])
   const orderRows = db.query(`SELECT ${at} FROM order_index`).values() as [string][];
   compareRows("index-is-a-prefix", where, orderRows.flat().toSorted(), [...orders.values()].toSorted());
 
-  // Which partition's event came first, only the cart knows.
+  // Only the cart knows which partition's event it read first.
   const keyRows = (db.query(`SELECT ${at} || ' ' || fingerprint FROM keyed_events`).values() as [string][]).flat();
   const found = new Set(keyRows);
   const expected = [...keys.values()].map((ofKey) => {

@@ -1,21 +1,21 @@
 import { drainMicrotasks } from "bun:jsc";
 import type { Database } from "bun:sqlite";
 import type { LogRecord } from "../../src/log/port.ts";
-import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/projections.ts";
+import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/slices.ts";
 import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { foldPartition, type ReferencePartition } from "../reference/reference.ts";
 import { compareRows, Violation } from "../reference/violation.ts";
 import { auditIndex, type Stored } from "./audit-index.ts";
 import { Disk } from "./memory-state.ts";
-import { logged } from "./records.ts";
+import { loggedFields } from "./records.ts";
 import { type Instance, TOPIC, type World } from "./world.ts";
 
 type Position = [partition: number, nextOffset: number];
 
 /**
- * Holds every store of every process, also of partitions that it lost long ago, to the prefix of the log that its position names: all
- * columns of all rows, and nothing else. And every owner's digest to that of a new store that folded the log in other batches. Throws a
- * Violation.
+ * Compares every store of every process, including those of partitions that it lost long ago, with the prefix of the
+ * log that the store's position names: all columns of all rows, and nothing else. It also compares every owner's
+ * digest with that of a new store that folded the log in other batches. Throws a Violation.
  */
 export function auditStores(world: World): void {
   const log = world.broker.topics.topic(TOPIC).map(({ entries }, partition) => storedRecords(partition, entries));
@@ -42,20 +42,20 @@ export function auditStores(world: World): void {
   auditDigests(world, log);
 }
 
-/** It has applied what the log has lost since, and nobody answers from it. */
+/** Whether the store may have applied what the log has lost since, and nobody answers from it. */
 function mayHaveGhosts(world: World, { running }: Instance, [partition, nextOffset]: Position): boolean {
-  if (nextOffset <= world.losses.from(partition)) return false;
+  if (nextOffset <= world.losses.firstLostOffset(partition)) return false;
   const held = (running?.cart ?? running?.orders)?.partitions.get(partition);
   return held === undefined || held.state === "halted";
 }
 
 const storedRecords = (partition: number, entries: readonly (LogRecord | null)[]): Stored[] =>
-  entries.flatMap((record, offset) => (record === null ? [] : [{ partition, offset, ...logged(record), record }]));
+  entries.flatMap((record, offset) => (record === null ? [] : [{ partition, offset, ...loggedFields(record), record }]));
 
 const prefixOf = (records: readonly Stored[] = [], nextOffset: number): readonly Stored[] =>
   records.filter(({ offset }) => offset < nextOffset);
 
-/** One line an order; the ids of its events as a set. */
+/** One line per order; the ids of its events are compared as a set. */
 function orderRows(db: Database): string[] {
   const spilled = new Map<string, string[]>();
   const spilledRows = db.query("SELECT order_id, event_id FROM spilled_event_ids").values() as [string, string][];

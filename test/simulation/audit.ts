@@ -4,16 +4,16 @@ import { DEAD_LETTER_HEADERS } from "../../src/log/record-headers.ts";
 import { auditClaims, type Claim } from "../reference/claims.ts";
 import { foldPartition, type LoggedRecord, type ReferencePartition } from "../reference/reference.ts";
 import { Violation } from "../reference/violation.ts";
-import { logged } from "./records.ts";
+import { loggedFields } from "./records.ts";
 import { FORGED } from "./strikes.ts";
 import { DEAD_LETTERS, TOPIC, type World } from "./world.ts";
 
-/** Holds what every process has, and what every client was told, against the log. Throws a Violation. */
+/** Compares what every process has, and what every client was told, with the log. Throws a Violation. */
 export function audit(world: World, claims: readonly Claim[], last: ReadonlySet<Claim>): void {
   const records = world.broker.topics
     .topic(TOPIC)
     .map(({ entries }, partition) =>
-      entries.flatMap((entry, offset): LoggedRecord[] => (entry === null ? [] : [{ partition, offset, ...logged(entry) }])),
+      entries.flatMap((entry, offset): LoggedRecord[] => (entry === null ? [] : [{ partition, offset, ...loggedFields(entry) }])),
     );
   const expected = records.map(foldPartition);
   auditRows(world, expected);
@@ -22,7 +22,10 @@ export function audit(world: World, claims: readonly Claim[], last: ReadonlySet<
   for (const violation of auditClaims(kept, records, expected)) throw violation;
 }
 
-/** What the log has acknowledged and lost since, nobody can be held to, nor to what followed from it before that was known. */
+/**
+ * Whether the claim rests on what the log acknowledged and then lost. Nobody is responsible for that, nor for what
+ * followed from it before the loss was known.
+ */
 function isExcused({ losses }: World, { name, orderId, answer, asked }: Claim): boolean {
   if (typeof answer === "string") return answer === "ORDER_EXISTS" && losses.orders.has(orderId);
   return losses.hasLost(name, answer) || (asked === "update" && losses.orders.has(orderId));
@@ -36,7 +39,7 @@ function auditRows(world: World, expected: readonly ReferencePartition[]): void 
       const other = owners.get(partition);
       if (other) throw new Violation("one-owner", `partition ${partition} is held by ${other} and ${owner.name}`);
       owners.set(partition, owner.name);
-      // It has applied what the log has lost: what it has is answered by nobody.
+      // The partition has applied what the log has lost, and nobody answers from it.
       if (state === "halted") continue;
       const reference = expected[partition];
       const view = held.view(orderProjection);
@@ -57,9 +60,12 @@ function auditRows(world: World, expected: readonly ReferencePartition[]): void 
   }
 }
 
-/** Each poison is there once, and nothing else; but for what the log has lost, of either topic. */
+/**
+ * Checks that each poison record has exactly one dead letter and that there are no others, leaving aside what either
+ * topic has lost.
+ */
 function auditDeadLetters(world: World, expected: readonly ReferencePartition[]): void {
-  const isKept = (partition: number, offset: number): boolean => offset < world.losses.from(partition);
+  const isKept = (partition: number, offset: number): boolean => offset < world.losses.firstLostOffset(partition);
   const lettersOf = (entries: readonly (LogRecord | null)[]): string[] =>
     entries.flatMap((entry) => {
       if (!entry || String(entry.value) === FORGED) return [];
@@ -68,11 +74,11 @@ function auditDeadLetters(world: World, expected: readonly ReferencePartition[])
       return isKept(Number(partition), Number(offset)) ? `${partition}:${offset}` : [];
     });
   const found = world.broker.topics.topic(DEAD_LETTERS).flatMap(({ entries }) => lettersOf(entries));
-  const old = new Set(lettersOf(world.lettersOfOld));
+  const old = new Set(lettersOf(world.deletedLetters));
   const wanted = expected.flatMap(({ dead }, partition) =>
     dead.filter((offset) => isKept(partition, offset)).map((offset) => `${partition}:${offset}`),
   );
-  // A letter that was in the topic before that was deleted may be in the new one too.
+  // A letter that was in the deleted topic may be in the new one as well.
   const there = [...found, ...wanted.filter((letter) => old.has(letter) && !found.includes(letter))];
   if (there.toSorted().join() !== wanted.toSorted().join())
     throw new Violation("dead-letters-once", `the dead letters are ${there.toSorted().join()}, not ${wanted.toSorted().join()}`);

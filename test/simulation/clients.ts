@@ -6,7 +6,7 @@ import type { Claim } from "../reference/claims.ts";
 import { asViolation, Violation } from "../reference/violation.ts";
 import { pick } from "../support/random.ts";
 import { ask } from "./ask.ts";
-import { Looks } from "./looks.ts";
+import { QueryClients } from "./query-clients.ts";
 import type { RequestStep, ReuseKeyStep } from "./plan.ts";
 import { OF_APPENDS, OF_SIZE, ofPartition } from "./troubles.ts";
 import { type Running, TOPIC, type World } from "./world.ts";
@@ -41,42 +41,42 @@ const NOT_APPENDED = new Set([
   "EVENT_TOO_LARGE",
   "INVALID_FIELD",
 ]);
-/** Codes that tell of a trouble, which no order has part in unless its own partition has. */
+/** Codes that report a trouble. An order whose own partition is not in trouble must not get one of them. */
 const OF_TROUBLE = new Set(["LOG_UNAVAILABLE", "APPEND_OUTCOME_UNKNOWN", "APPEND_REFUSED", "EVENT_TOO_LARGE", "CATCHING_UP"]);
-/** What a trouble left behind is over by then. */
+/** By then, the after-effects of a trouble are over. */
 const TROUBLE_ENDS_MS = 1_000;
-/** So that the event is larger than what a topic's batches shrink to. */
+/** Enough items to make the event larger than what a topic's batches shrink to. */
 const LARGE_ITEMS = 60;
-/** Orders that were lost and are asked for once more. */
+/** How many lost orders are asked for once more. */
 const LAST_ORDERS_MAX = 4;
 
-/** The clients of a run: what they ask, what they are told, and what must hold of an answer at once. */
+/** The clients of a run: what they ask, what they are told, and what must hold for an answer at once. */
 export class Clients {
   readonly claims: Claim[] = [];
-  /** By their traceparent: requests whose answer promises that they are not in the log. */
+  /** Requests whose answer promises that they are not in the log, by their traceparent. */
   readonly refused = new Map<string, string>();
   violation: Violation | undefined;
-  /** How many still wait for an answer. */
+  /** How many clients still wait for an answer. */
   open = 0;
-  /** Keys under which a request was answered 200, and where its event is. */
+  /** Keys under which a request was answered 200, with the position of its event. */
   readonly #keysUsed: (LogPosition & { readonly key: string })[] = [];
   #operations = 0;
   #requests = 0;
 
-  /** Claims of what was asked when all was over. */
+  /** The claims from requests that were made when all faults were over. */
   readonly lastClaims = new Set<Claim>();
-  readonly looks: Looks;
+  readonly queries: QueryClients;
   #isLast = false;
 
-  /** `isCalm`: nothing happens to processes, so that whatever is refused without a reason is wrong. */
+  /** `isCalm` says that nothing happens to processes, so that any refusal without a reason is wrong. */
   constructor(
     private readonly world: World,
     private readonly isCalm: boolean,
   ) {
-    this.looks = new Looks(world, isCalm);
+    this.queries = new QueryClients(world, isCalm);
   }
 
-  /** Asks each cart, once nothing moves any more, for what the log has lost and for what it may have. */
+  /** Once nothing moves any more, asks each cart for orders that the log has lost and for some that it may have. */
   askLast(): void {
     this.#isLast = true;
     const lost = [...this.world.losses.orders].toSorted().slice(0, LAST_ORDERS_MAX);
@@ -86,11 +86,14 @@ export class Clients {
         void this.request({ at_ms: 0, do: "update", order, status: "pending", keyed: false }, cart);
         void this.request({ at_ms: 0, do: "create", order, keyed: false }, cart);
       }
-      void this.looks.lookForLost(orderId);
+      void this.queries.lookForLost(orderId);
     }
   }
 
-  /** A key once answered 200 under another request: a cart that has read its event takes no other one, whatever else is wrong. */
+  /**
+   * Sends another request under a key that was answered 200: a cart that has read the key's event must refuse it,
+   * whatever else is wrong.
+   */
   async reuseKey({ order, status, share }: ReuseKeyStep): Promise<void> {
     const name = `reuse${++this.#operations}`;
     const used = this.#keysUsed[Math.floor(share * this.#keysUsed.length)];
@@ -108,7 +111,7 @@ export class Clients {
     this.open--;
   }
 
-  /** One request of one client, with its retries, and then perhaps a look at what became of it. */
+  /** One request of one client, with its retries, and sometimes a read of what became of it. */
   async request(step: RequestStep, cart?: Running): Promise<void> {
     const { world } = this;
     const name = `op${++this.#operations}`;
@@ -132,7 +135,7 @@ export class Clients {
         }
         this.#claim({ ...asked, answer });
         if (step.keyed && typeof answer !== "string") this.#keysUsed.push({ key: name, ...answer });
-        if (typeof answer !== "string" && world.random() < 0.5) await this.looks.readBack(name, orderId, answer);
+        if (typeof answer !== "string" && world.random() < 0.5) await this.queries.readBack(name, orderId, answer);
         return;
       }
     } catch (e) {
@@ -151,10 +154,10 @@ export class Clients {
     const running = asked ?? this.#anyCart();
     if (!running) return "no-answer";
     const request = ++this.#requests;
-    // The trace stands in the record's headers: so the auditor knows whose it is.
+    // The record's headers carry the traceparent, so the audit knows whose record it is.
     const traceparent = `${name}/${request}`;
     const isLarge = step.do === "create" && step.isLarge === true;
-    // No two orders alike, so that one that is taken for another shows.
+    // No two orders are alike, so a mix-up of orders shows.
     const item = { item_id: `I${request % 7}`, quantity: 1 + (request % 3), price: (95 + request) / 100 };
     const items = Array.from({ length: isLarge ? LARGE_ITEMS : 1 }, () => item);
     const customer_id = step.do === "create" && step.oddText !== undefined ? name + step.oddText : name;
@@ -164,16 +167,18 @@ export class Clients {
       if (!cart) throw new Error("not a cart");
       return step.do === "create"
         ? cart.commands.create(parseCreateOrder({ order_id: orderId, customer_id, items }), { ...context, traceparent })
-        : cart.commands.updateStatus({ orderId, status: step.status }, { ...context, traceparent });
+        : cart.commands.change(orderId, { type: "ORDER_STATUS_UPDATED", status: step.status }, { ...context, traceparent });
     });
     if (typeof answer !== "string") return answer;
     if (NOT_APPENDED.has(answer)) this.refused.set(traceparent, `${name} ${orderId}: ${answer}`);
-    if (this.isCalm && wasStable) this.#mayRefuse(answer, orderId, isLarge, from_ms);
+    if (this.isCalm && wasStable) this.#checkRefusal(answer, orderId, isLarge, from_ms);
     return answer;
   }
 
-  /** Where nothing else is wrong, an order is refused for what concerns its own partition or itself. */
-  #mayRefuse(code: string, orderId: string, isLarge: boolean, from_ms: number): void {
+  /**
+   * If nothing else is wrong, an order may be refused only for what concerns its own partition or the order itself.
+   */
+  #checkRefusal(code: string, orderId: string, isLarge: boolean, from_ms: number): void {
     if (!OF_TROUBLE.has(code)) return;
     const { troubles, creates, broker } = this.world;
     const partition = creates.partitionOf(orderId) ?? partitionFor("murmur2", orderId, broker.topics.topic(TOPIC).length);

@@ -1,6 +1,6 @@
 import type { MemoryTopics } from "../log/memory/memory-topics.ts";
 
-/** Which orders the log has a create of. Each record is looked at once. */
+/** The orders of which the log has a create. Each record is looked at once. */
 export class Creates {
   readonly #partitions = new Map<string, number>();
   readonly #seenAt_ms = new Map<string, number>();
@@ -12,14 +12,14 @@ export class Creates {
     private readonly now_ms: () => number,
   ) {}
 
-  /** What was there may be there no more. */
+  /** Forgets everything, because the log may have lost some of it. */
   forget(): void {
     this.#partitions.clear();
     this.#seenAt_ms.clear();
     this.#seen = [];
   }
 
-  /** The lowest partition with a create of the order. */
+  /** The lowest partition that has a create of the order. */
   partitionOf(orderId: string): number | undefined {
     for (const [partition, { entries }] of this.topics.topic(this.topic).entries()) {
       for (let at = this.#seen[partition] ?? 0; at < entries.length; at++) {
@@ -34,7 +34,7 @@ export class Creates {
     return this.#partitions.get(orderId);
   }
 
-  /** For how long the log has had a create of the order, at least. */
+  /** For how long, at least, the log has had a create of the order. */
   age_ms(orderId: string): number {
     return this.partitionOf(orderId) === undefined ? 0 : this.now_ms() - (this.#seenAt_ms.get(orderId) ?? this.now_ms());
   }

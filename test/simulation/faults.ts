@@ -3,12 +3,12 @@ import { Violation } from "../reference/violation.ts";
 import { OF_LETTERS, ofPartition } from "./troubles.ts";
 import { CommitCrash, DEAD_LETTERS, type Instance, leaderKey, TOPIC, type World } from "./world.ts";
 
-/** What goes wrong in a run, as its steps say. */
+/** Makes things go wrong in a run, as its steps say. */
 export class Faults {
   violation: Violation | undefined;
   #killAtCommit: (Extract<FaultStep, { do: "kill-at-commit" }> & { left: number }) | undefined;
 
-  /** `isTorn`: whether older states of the disks are needed; to keep them takes a tenth of a run. */
+  /** `isTorn` says whether older states of the disks are needed; keeping them takes a tenth of a run. */
   constructor(
     private readonly world: World,
     private readonly isTorn: boolean,
@@ -34,7 +34,7 @@ export class Faults {
       }
       case "set-clock": {
         const { running, wallClock } = this.#victim(step.victim);
-        // Nobody sets the clock of a machine that sleeps.
+        // Nobody can set the clock of a machine that sleeps.
         if (!running?.owner.isAsleep) wallClock.offset_ms += step.by_ms;
         break;
       }
@@ -65,7 +65,7 @@ export class Faults {
     }
   }
 
-  /** All faults end, and everybody runs. */
+  /** Ends all faults and starts every process that is down. */
   end(): void {
     const { world } = this;
     this.#killAtCommit = undefined;
@@ -80,7 +80,7 @@ export class Faults {
       const owner = instance.running?.owner;
       if (owner) owner.afterEvent = undefined;
       owner?.resume();
-      // What is stamped ahead is refused for as long as the clock is.
+      // Records stamped in the future are refused for as long as the clock is ahead.
       instance.wallClock.offset_ms = 0;
       world.start(instance);
     }

@@ -7,7 +7,7 @@ import { TOPIC, type World } from "./world.ts";
 export const foreignUpdate = (event_id: string, order_id: string, status: string): string =>
   JSON.stringify({ event_id, event_type: "ORDER_STATUS_UPDATED", timestamp: "2026-01-01T00:00:00", order_id, status });
 
-/** What others do to the topic: their updates, poison, replays, and more partitions. */
+/** What other programs do to the topic: they append updates and poison, replay records, and add partitions. */
 export class ForeignPrograms {
   #events = 0;
 

@@ -2,18 +2,18 @@ import type { LogRecord } from "../../src/log/port.ts";
 import { operationOf } from "./records.ts";
 
 /**
- * What the log had acknowledged and lost: by a leader that lacked it, a broker without its last writes, or a topic deleted. Nobody can be
- * held to that; whoever had read it must stop and say so.
+ * What the log acknowledged and then lost: by a leader that lacked it, a broker without its last writes, or the
+ * deletion of a topic. Nobody is responsible for that, but whoever had read it must stop and say so.
  */
 export class Losses {
-  readonly #from = new Map<number, number>();
+  readonly #firstLostOffsets = new Map<number, number>();
   readonly #at_ms = new Map<number, number>();
   readonly #records = new Set<string>();
   readonly #orders = new Set<string>();
 
-  /** All that the partition had from `offset` on. */
+  /** Notes that the partition lost everything from `offset` on. */
   note(partition: number, offset: number, lost: readonly (LogRecord | null)[], now_ms: number): void {
-    this.#from.set(partition, Math.min(offset, this.from(partition)));
+    this.#firstLostOffsets.set(partition, Math.min(offset, this.firstLostOffset(partition)));
     this.#at_ms.set(partition, now_ms);
     for (const record of lost) {
       if (!record) continue;
@@ -23,16 +23,16 @@ export class Losses {
     }
   }
 
-  /** When the partition lost records last. */
+  /** When the partition last lost records. */
   lastAt_ms(partition: number): number {
     return this.#at_ms.get(partition) ?? Number.NEGATIVE_INFINITY;
   }
 
   get isEmpty(): boolean {
-    return this.#from.size === 0;
+    return this.#firstLostOffsets.size === 0;
   }
 
-  /** Orders of which a create was lost. */
+  /** The orders of which a create was lost. */
   get orders(): ReadonlySet<string> {
     return this.#orders;
   }
@@ -41,8 +41,8 @@ export class Losses {
     return this.#records.has(`${operation} ${partition}:${offset}`);
   }
 
-  /** From where on the partition has, or had, other records than those it acknowledged first. */
-  from(partition: number): number {
-    return this.#from.get(partition) ?? Number.POSITIVE_INFINITY;
+  /** The offset from which on the partition has, or had, records other than those that it acknowledged first. */
+  firstLostOffset(partition: number): number {
+    return this.#firstLostOffsets.get(partition) ?? Number.POSITIVE_INFINITY;
   }
 }

@@ -6,7 +6,7 @@ import { prepareDatabase, type StoreIdentity } from "../../src/runtime/store/sto
 import type { StoreDatabase } from "../../src/runtime/store/store-database.ts";
 import { diskFull, type StatementFault, withFaults } from "../support/store-faults.ts";
 
-function made(projections: Projections, identity: StoreIdentity): Database {
+function makeDatabase(projections: Projections, identity: StoreIdentity): Database {
   const db = new Database(":memory:", { strict: true });
   const other = prepareDatabase(db, projections, identity);
   if (other !== undefined) throw new Error(`a new store is not usable: ${other}`);
@@ -14,20 +14,20 @@ function made(projections: Projections, identity: StoreIdentity): Database {
 }
 
 /**
- * Empty databases of past runs, by what was in them. To make one and to prepare its statements anew takes 50 times as long as to empty
- * it, and was a third of a run.
+ * Empty databases from earlier runs, by their schema and identity. Making one and preparing its statements takes 50
+ * times as long as emptying it, and used to take a third of a run.
  */
-const emptied = new Map<string, { readonly tables: readonly string[]; readonly dbs: Database[] }>();
+const emptyDatabases = new Map<string, { readonly tables: readonly string[]; readonly dbs: Database[] }>();
 
 function giveBack({ kind, db, schema }: File): void {
   if (db.inTransaction) db.run("ROLLBACK");
-  let pool = emptied.get(kind);
+  let pool = emptyDatabases.get(kind);
   if (!pool) {
     const tables = db
       .query<{ name: string }, []>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'store'")
       .all();
     pool = { tables: tables.map(({ name }) => name), dbs: [] };
-    emptied.set(kind, pool);
+    emptyDatabases.set(kind, pool);
   }
   for (const table of pool.tables) db.query(`DELETE FROM ${table}`).run();
   for (const [firstRow] of schema.matchAll(/INSERT [^;]*/g)) db.query(firstRow).run();
@@ -40,18 +40,21 @@ interface File {
   readonly db: Database;
 }
 
-/** Told of each transaction of a store, from before and from after it, and of which partition's file it is, where that holds one. */
+/**
+ * Called before and after each transaction of a store, with the partition whose file it is, if the file holds just
+ * one.
+ */
 export type OnCommit = (side: "before" | "after", partition: number | undefined) => "disk-full" | undefined;
 
 /**
- * A process's disk: its SQLite files, in memory. It outlives the process; a test may make it forget.
+ * A process's disk: its SQLite files, in memory. It outlives the process, and a test may make it forget.
  *
- * `onCommit` may throw CommitCrash once it has killed the process: nothing of it goes on then. Where it returns "disk-full" the
- * transaction fails once everything in it is written.
+ * `onCommit` may throw CommitCrash after killing the process; nothing of the process runs after that. If it returns
+ * "disk-full", the transaction fails after everything in it is written.
  */
 export class Disk implements State {
   #files = new Map<string, File>();
-  /** Older states of the files, each whole, as a power cut may leave them. */
+  /** Older states of the files, each one consistent, to which a power cut may take them back. */
   #older = new Map<string, Uint8Array>();
 
   constructor(private readonly onCommit: OnCommit = () => undefined) {}
@@ -61,7 +64,7 @@ export class Disk implements State {
     const file = this.#files.get(name) ?? {
       kind,
       schema: projections.map(({ schema }) => schema).join("\n"),
-      db: emptied.get(kind)?.dbs.pop() ?? made(projections, identity),
+      db: emptyDatabases.get(kind)?.dbs.pop() ?? makeDatabase(projections, identity),
     };
     this.#files.set(name, file);
     if (file.kind !== kind) throw new Error(`${name} is ${file.kind}, not ${kind}`);
@@ -69,7 +72,7 @@ export class Disk implements State {
     return { db: this.#watched(file.db, identity.partition) };
   }
 
-  /** It lives as long as the disk it is on, whoever closes it. */
+  /** The database lives as long as its disk, even when a service closes it. */
   #watched(db: Database, partition: number | undefined): StoreDatabase {
     let isFull = false;
     const begin = (run: () => unknown) => {
@@ -114,12 +117,12 @@ export class Disk implements State {
     return [...this.#files].map(([name, { db }]) => [name, db]);
   }
 
-  /** What a later `tear` goes back to. */
+  /** Keeps the current state of the files for a later `tear`. */
   remember(): void {
     for (const [name, { db }] of this.#files) if (!db.inTransaction) this.#older.set(name, db.serialize());
   }
 
-  /** The newest transactions are lost, as they may be after a power cut with synchronous=NORMAL. */
+  /** Loses the newest transactions, as a power cut may with synchronous=NORMAL. */
   tear(): void {
     for (const [name, bytes] of this.#older) {
       const newest = this.#files.get(name);
@@ -130,7 +133,7 @@ export class Disk implements State {
   }
 
   lose(): void {
-    // What is still to run now may write.
+    // Code that is still due to run now may write.
     drainMicrotasks();
     for (const file of this.#files.values()) giveBack(file);
     this.#files = new Map();

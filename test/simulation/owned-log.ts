@@ -11,10 +11,10 @@ import type {
 import type { MemoryLog } from "../log/memory/memory-log.ts";
 import type { Owner, Scheduler } from "./scheduler.ts";
 
-/** A process's view of the log in memory: every answer reaches it as an event of its own. */
+/** A process's view of the log in memory: every answer reaches the process as an event of its own. */
 export class OwnedLog implements Log {
   readonly kind = "memory";
-  /** When the latest fetch of the orders' topic was asked that was answered. */
+  /** When the newest answered fetch from the orders' topic was sent. */
   heardSince_ms = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -68,7 +68,7 @@ export class OwnedLog implements Log {
     };
   }
 
-  /** The coordinator tells only members that can be reached, so what it tells needs no event. */
+  /** The coordinator informs only members that it can reach, so what it says needs no event of its own. */
   joinGroup(options: GroupOptions): Membership {
     const membership = this.log.joinGroup(options);
     return {

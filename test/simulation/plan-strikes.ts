@@ -5,46 +5,53 @@ interface At {
   readonly at_ms: number;
 }
 
-/** What befalls the log itself, or what strangers leave in it. `share` names a partition. */
+/** What happens to the log itself, or what strangers leave in it. `share` picks a partition. */
 export type StrikeStep = At &
   (
     | {
-        /** Its leader lacks the last records: it was not in sync, or had not written them to its disk. */
+        /**
+         * The partition's new leader lacks the last records: it was not in sync, or had not written them to its disk.
+         */
         readonly do: "lose-records";
         readonly share: number;
         readonly lost_records: number;
-        /** Another program's records, there at once, so that the end tells nothing. */
+        /**
+         * How many records of another program are there at once, so that the partition's end does not show the loss.
+         */
         readonly regrown_records: number;
       }
-    /** The same of what holds no record that anybody applied: a batch that cannot be decoded, else a transaction that was aborted. */
+    /**
+     * The partition loses what holds no record that anybody applied: a batch that cannot be decoded, or otherwise an
+     * aborted transaction.
+     */
     | {
         readonly do: "lose-unapplied";
         readonly share: number;
         readonly count: number;
         readonly isUndecodable: boolean;
         readonly regrown_records: number;
-        /** From when it is there until it is lost. */
+        /** How long it stays there until it is lost. */
         readonly for_ms: number;
       }
-    /** Deleted, and made anew under its name. */
+    /** The topic is deleted and created again under its name. */
     | {
         readonly do: "remake-topic";
         readonly topic: "orders" | "dead-letters";
         readonly regrown_records: number;
         readonly for_ms: number;
       }
-    /** Nobody has the right to append to it. */
+    /** Nobody has the right to append to the topic. */
     | { readonly do: "deny"; readonly topic: "orders" | "dead-letters"; readonly for_ms: number }
-    /** The topic takes no larger batches than that. */
+    /** The topic takes no batches larger than `bytes`. */
     | {
         readonly do: "shrink-batches";
         readonly topic: "orders" | "dead-letters";
         readonly bytes: number;
         readonly for_ms: number;
       }
-    /** The dead letters' topic was made by hand and takes no larger batches, ever. */
+    /** The dead-letter topic was created by hand and never takes batches larger than `bytes`. */
     | { readonly do: "small-letters"; readonly bytes: number }
-    /** Another program's transaction. */
+    /** Another program opens a transaction. */
     | {
         readonly do: "transaction";
         readonly order: number;
@@ -53,9 +60,9 @@ export type StrikeStep = At &
         readonly isCommitted: boolean;
         readonly for_ms: number;
       }
-    /** A batch of so many records that nobody can decode. */
+    /** A batch of `count` records that nobody can decode arrives. */
     | { readonly do: "undecodable"; readonly share: number; readonly count: number }
-    /** Letters that nobody here wrote, about so many offsets from one on. */
+    /** Dead letters that no process here wrote arrive, about `count` offsets from `offset` on. */
     | { readonly do: "forge-letters"; readonly share: number; readonly offset: number; readonly count: number }
   );
 
@@ -68,21 +75,21 @@ export interface StrikeChances {
   readonly status: () => Status;
 }
 
-type Made = Exclude<Step, { readonly do: "look" | "reuse-key" }>;
+type PlanStep = Exclude<Step, { readonly do: "look" | "reuse-key" }>;
 
-/** Long enough for what does not concern a partition to have been there, and to be seen that it does not. */
+/** Long enough for orders that are not concerned to be asked for, and to show that they are not. */
 const CALM_MS_MIN = 2_500;
-/** For longer than a partition may stand still without a reason. */
+/** Longer than a partition may stand still without a reason. */
 const LONG_TRANSACTION_MS = 45_000;
 
-/** Strikes after which everything that was acknowledged is still there, each with what it is to meet. */
-export function harmlessStrikes(chances: StrikeChances): (() => Made[])[] {
+/** Strikes after which everything acknowledged is still there, each with the records that it is meant to meet. */
+export function harmlessStrikes(chances: StrikeChances): (() => PlanStep[])[] {
   const { random, upTo, chance, at, orders, status } = chances;
   const topic = () => (chance(0.5) ? "orders" : "dead-letters");
   const lasting = () => CALM_MS_MIN + upTo(4_000);
-  const poison = (at_ms: number): Made => ({ at_ms, do: "poison", order: upTo(orders), bytes: chance(0.3) ? 2_000 : 0 });
-  /** What comes while it lasts, and right after it. */
-  const during = (at_ms: number, for_ms: number, ...steps: readonly ((at_ms: number) => Made)[]): Made[] =>
+  const poison = (at_ms: number): PlanStep => ({ at_ms, do: "poison", order: upTo(orders), bytes: chance(0.3) ? 2_000 : 0 });
+  /** What arrives while the strike lasts, and right after it. */
+  const during = (at_ms: number, for_ms: number, ...steps: readonly ((at_ms: number) => PlanStep)[]): PlanStep[] =>
     steps.flatMap((step) => Array.from({ length: 1 + upTo(3) }, () => step(at_ms + upTo(for_ms + 200))));
   return [
     () => {
@@ -97,8 +104,8 @@ export function harmlessStrikes(chances: StrikeChances): (() => Made[])[] {
     },
     () => {
       const [at_ms, for_ms] = [at(), lasting()];
-      // Several at once, so that they go out together, and one of them is too large.
-      const racing: Made[] = [];
+      // Several creates at once go out together, and one of them is too large.
+      const racing: PlanStep[] = [];
       for (let n = 2; n > 0; n--) {
         const raced_ms = at_ms + upTo(for_ms);
         for (let racers = 4; racers > 0; racers--)
@@ -113,7 +120,7 @@ export function harmlessStrikes(chances: StrikeChances): (() => Made[])[] {
     },
     () => [
       { at_ms: 0, do: "small-letters", bytes: 1_500 },
-      { ...poison(at()), bytes: 2_000 } as Made,
+      { ...poison(at()), bytes: 2_000 } as PlanStep,
       ...during(at(), 100, poison, poison),
     ],
     () => {
@@ -135,18 +142,18 @@ export function harmlessStrikes(chances: StrikeChances): (() => Made[])[] {
   ];
 }
 
-/** Strikes that lose what was acknowledged. */
-export function lossyStrikes({ random, upTo, chance, at, orders, status }: StrikeChances): (() => Made[])[] {
-  const lost = (at_ms: number, lost_records: number, regrown_records: number): Made => {
+/** Strikes that lose records that were acknowledged. */
+export function lossyStrikes({ random, upTo, chance, at, orders, status }: StrikeChances): (() => PlanStep[])[] {
+  const lost = (at_ms: number, lost_records: number, regrown_records: number): PlanStep => {
     return { at_ms, do: "lose-records", share: random(), lost_records, regrown_records };
   };
   return [
-    // Shorter than before, as long, or longer.
+    // Afterwards the partition is shorter than before, as long, or longer.
     () => {
       const lost_records = 1 + upTo(4);
       return [lost(at(), lost_records, chance(0.3) ? 0 : Math.max(0, lost_records - 1 + upTo(4)))];
     },
-    // Behind the last record applied, so that this one is still there.
+    // What is lost comes after the last record applied, so that record is still there.
     () => {
       const [count, isUndecodable] = [1 + upTo(4), chance(0.3)];
       const unapplied = {
@@ -158,10 +165,10 @@ export function lossyStrikes({ random, upTo, chance, at, orders, status }: Strik
       } as const;
       return [{ at_ms: chance(0.3) ? upTo(500) : at(), ...unapplied, for_ms: 50 + upTo(300) }];
     },
-    // Before a cart has noticed, the same orders are created through several.
+    // Before a cart has noticed the loss, the same orders are created through several carts.
     () => {
       const at_ms = at();
-      const racing = [0, 1, 2, 3].map((n): Made => ({
+      const racing = [0, 1, 2, 3].map((n): PlanStep => ({
         at_ms: at_ms + upTo(25),
         do: "create",
         order: 200 + (n >> 1),
@@ -170,7 +177,7 @@ export function lossyStrikes({ random, upTo, chance, at, orders, status }: Strik
       }));
       return [lost(at_ms, 2 + upTo(4), 0), ...racing];
     },
-    // Someone is on the way to an end that is lost before it is there.
+    // A process is reading towards an end that is lost before it gets there.
     () => {
       const at_ms = at();
       return [

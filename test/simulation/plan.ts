@@ -7,7 +7,7 @@ const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cance
 /** Nanoseconds and microseconds since the Unix epoch, no time at all, and the ends of what 64 bits hold. */
 const STRANGE_TIMESTAMPS = [1_767_225_600_123_456_789n, 1_767_225_600_123_456n, -1n, 2n ** 63n - 1n, -(2n ** 63n)];
 
-/** In a customer's id: some that are taken, and some that are not. */
+/** Odd texts in a customer's id: some are taken, and some are refused. */
 const ODD_TEXTS = ["é 注文 🧾", "\ud83d", "\udca9!", "\ufeff", "\t", '"\\'];
 
 interface At {
@@ -45,12 +45,12 @@ export type ForeignStep = At &
         readonly order: number;
         readonly status: Status;
         readonly count: number;
-        /** In whatever unit the program stamps. */
+        /** The record's timestamp, in whatever unit the program uses. */
         readonly timestamp?: bigint;
       }
-    /** Padded to so many bytes. */
+    /** A record that is not an event, padded to `bytes`. */
     | { readonly do: "poison"; readonly order: number; readonly bytes?: number }
-    /** The records from one place of a partition on once more, as a replay onto the live topic writes them. */
+    /** Some records of a partition are written once more, as a replay onto the live topic does. */
     | { readonly do: "replay"; readonly share: number; readonly count: number }
     | { readonly do: "add-partitions"; readonly count: number }
   );
@@ -58,13 +58,16 @@ export type ForeignStep = At &
 export type FaultStep = At &
   (
     | { readonly do: "kill"; readonly victim: number; readonly disk: "kept" | "torn" | "lost"; readonly for_ms: number }
-    /** At one of the next commits of any process, before or after its transaction. */
+    /** A process is killed at one of the next commits of any process, before or after the transaction. */
     | { readonly do: "kill-at-commit"; readonly after: number; readonly side: "before" | "after"; readonly for_ms: number }
-    /** After so many of its events, each a run of its code up to where all of it waits. */
+    /** A process is killed after `after` more of its events. An event runs its code until all of it waits. */
     | { readonly do: "kill-at-event"; readonly victim: number; readonly after: number; readonly for_ms: number }
     | { readonly do: "disk-full"; readonly victim: number; readonly for_ms: number }
     | { readonly do: "set-clock"; readonly victim: number; readonly by_ms: number }
-    /** Nobody leads the partition for a while, and then one whose high watermark lags by so many records for as long again. */
+    /**
+     * Nobody leads the partition for a while; then, for as long again, it has a leader whose high watermark lags by
+     * `lag_records`.
+     */
     | {
         readonly do: "move-leader";
         readonly topic: "orders" | "dead-letters";
@@ -72,7 +75,7 @@ export type FaultStep = At &
         readonly lag_records: number;
         readonly for_ms: number;
       }
-    /** Asleep with its machine, whose monotonic clock stands still, or stopped alone. */
+    /** A process stands still: either its machine sleeps, and the monotonic clock with it, or it is stopped alone. */
     | { readonly do: "stop"; readonly victim: number; readonly asleep: boolean; readonly for_ms: number }
     | { readonly do: "away"; readonly victim: number; readonly for_ms: number }
     | { readonly do: "broker-away"; readonly for_ms: number }
@@ -80,19 +83,22 @@ export type FaultStep = At &
     | { readonly do: "bad-fetches"; readonly chance: number; readonly for_ms: number }
   );
 
-/** What is done to the system, and when. A plan is made from the seed alone, so that parts of it can be left out to shorten a failure. */
+/**
+ * What is done to the system, and when. A plan is made from the seed alone, so that parts of it can be left out to
+ * shorten a failure.
+ */
 export type Step = RequestStep | ReuseKeyStep | LookStep | ForeignStep | FaultStep | StrikeStep;
 
 export interface Plan {
   readonly partitions: number;
   readonly carts: number;
   readonly orderServices: number;
-  /** No process, disk, clock or connection fails: whatever is not struck works throughout. */
+  /** Whether no process, disk, clock or connection fails, so that whatever is not struck works throughout. */
   readonly isCalm: boolean;
   readonly steps: readonly Step[];
 }
 
-/** Long enough for sessions to end; most of what goes wrong does so within less. */
+/** The longest is long enough for sessions to end; most of what goes wrong shows within less. */
 const LENGTHS_MS = [3_000, 3_000, 8_000];
 
 export function makePlan(random: () => number): Plan {
@@ -101,7 +107,7 @@ export function makePlan(random: () => number): Plan {
   const length_ms = pick(random, LENGTHS_MS);
   const at = () => upTo(length_ms);
   const lasting = () => 50 + upTo(chance(0.3) ? 6_000 : 800);
-  /** From a second to hours, back and forth. */
+  /** A jump of the clock, from a second to hours, back or forward. */
   const jump = () => (chance(0.5) ? -1 : 1) * Math.floor(1_000 * 10 ** (random() * 4));
   const orders = 3 + upTo(10);
   const steps: Step[] = [];
@@ -114,7 +120,7 @@ export function makePlan(random: () => number): Plan {
     const keyed = chance(keyedShare);
     const at_ms = at();
     if (chance(0.5)) {
-      // Half of them race: the same new order from several sides at once, or as soon as it may be answered.
+      // Half of these race: the same new order from several clients at once, or as soon as it may be answered.
       const gap_ms = chance(0.5) ? 5 : 60;
       for (let racers = chance(0.5) ? 2 + upTo(2) : 1; racers > 0; racers--)
         steps.push({
@@ -139,7 +145,7 @@ export function makePlan(random: () => number): Plan {
       steps.push({ at_ms: at(), do: "reuse-key", order: upTo(orders), status: pick(random, STATUSES), share: random() });
   if (chance(0.3)) steps.push({ at_ms: at(), do: "replay", share: random(), count: 1 + upTo(10) });
 
-  // Not every kind of fault in every run: some bugs show only while most things go well.
+  // A run does not have every kind of fault: some bugs show only while most things go well.
   const faults: (() => Step | Step[])[] = [
     () => ({
       at_ms: at(),
@@ -158,7 +164,7 @@ export function makePlan(random: () => number): Plan {
     () => ({ at_ms: at(), do: "kill-at-event", victim: random(), after: upTo(120), for_ms: lasting() }),
     () => ({ at_ms: at(), do: "disk-full", victim: random(), for_ms: lasting() }),
     () => ({ at_ms: at(), do: "set-clock", victim: random(), by_ms: jump() }),
-    // A process that stands still while its clock is set back is the one that may not notice.
+    // A process that stands still while its clock is set back may not notice that it stood still.
     () => {
       const [at_ms, victim, for_ms] = [at(), random(), lasting()];
       return [
@@ -174,7 +180,7 @@ export function makePlan(random: () => number): Plan {
       lag_records: 1 + upTo(5),
       for_ms: lasting(),
     }),
-    // Readers that are in the midst of what they know the log to hold when the leader moves.
+    // The leader moves while readers are still reading what they know the log to hold.
     () => {
       const [at_ms, order, status] = [at(), upTo(orders), pick(random, STATUSES)];
       const lead = {
@@ -205,7 +211,8 @@ export function makePlan(random: () => number): Plan {
     const at_ms = at();
     steps.push({ at_ms, do: "add-partitions", count: 1 + upTo(3) });
     if (chance(0.6)) {
-      // One that may believe the time of waiting over, and another that has stood still since before. Carts are the first.
+      // One cart may believe that the wait is over, and another has stood still since before. The first instances are
+      // carts.
       steps.push({ at_ms: at_ms + upTo(1_200), do: "set-clock", victim: random() / 2, by_ms: 6_000 + upTo(60_000) });
       steps.push({
         at_ms: Math.max(0, at_ms - upTo(300)),
@@ -215,7 +222,7 @@ export function makePlan(random: () => number): Plan {
         for_ms: 1_000 + upTo(1_500),
       });
     }
-    // New orders just then, from several sides: some carts know of the partitions, and some do not.
+    // New orders come from several clients just then: some carts know of the added partitions, and some do not.
     for (let order = orders; order < orders + 4; order++) {
       const raced_ms = at_ms + upTo(2_500);
       for (let racers = 3; racers > 0; racers--) steps.push({ at_ms: raced_ms + upTo(60), do: "create", order, keyed: false });

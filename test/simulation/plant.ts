@@ -12,7 +12,7 @@ const texts = new Map<string, string>();
 for (const { file, find, replace } of [bug, ...(bug.also ?? [])]) {
   const text = texts.get(file) ?? readFileSync(join(import.meta.dir, "../..", file), "utf8");
   const parts = text.split(find);
-  // Code that moved must take its planted bug along, or the check it stands for is gone.
+  // Code that is moved or changed must take its planted bug along; otherwise the check is lost.
   if (parts.length !== 2) throw new Error(`"${name}": its place is ${parts.length - 1} times in ${file}, not once.`);
   texts.set(file, parts.join(replace));
 }

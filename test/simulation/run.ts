@@ -1,7 +1,7 @@
 import type { PartitionView } from "../../src/runtime/held-partitions.ts";
 import { asViolation, Violation } from "../reference/violation.ts";
 import { audit } from "./audit.ts";
-import { auditRefused } from "./audit-refused.ts";
+import { auditRefusals } from "./audit-refusals.ts";
 import { auditStores } from "./audit-stores.ts";
 import { Clients } from "./clients.ts";
 import { Faults } from "./faults.ts";
@@ -16,7 +16,7 @@ export interface RunResult {
   readonly violation: Violation | undefined;
   readonly steps: number;
   readonly virtual_ms: number;
-  /** Equal for equal runs, to the byte of every record in the log. */
+  /** Equal for runs that are equal down to every byte of every record's value in the log. */
   readonly fingerprint: string;
 }
 
@@ -26,7 +26,7 @@ const PLAN_SALT = 0x5bd1e995;
 export const planOf = (seed: number): Plan => makePlan(seededRandom(seed ^ PLAN_SALT));
 
 const REST_MS_MAX = 90_000;
-/** What was sent before the last fault ended has landed by then, or never will. */
+/** By then, whatever was sent before the last fault ended has reached the log, or never will. */
 const LANDED_MS = 3_000;
 
 export function simulate(seed: number, plan: Plan, trace: (line: string) => void = () => undefined): RunResult {
@@ -100,19 +100,19 @@ class Run {
       this.#comeToRest();
     }
     audit(world, this.#clients.claims, this.#clients.lastClaims);
-    auditRefused(world, this.#clients.refused);
+    auditRefusals(world, this.#clients.refused);
     auditStores(world);
   }
 
   #untilAnswered(): void {
-    const open = () => this.#clients.open + this.#clients.looks.open;
+    const open = () => this.#clients.open + this.#clients.queries.open;
     this.#runUntil(this.world.scheduler.now_ms + REST_MS_MAX, () => open() === 0);
     if (open() > 0) throw new Violation("bounded-waits", `${open()} clients still wait for an answer`);
   }
 
   #runUntil(until_ms: number, isOver: () => boolean = () => false): void {
     const violation = () =>
-      this.#clients.violation ?? this.#clients.looks.violation ?? this.#faults.violation ?? this.#strikes.violation;
+      this.#clients.violation ?? this.#clients.queries.violation ?? this.#faults.violation ?? this.#strikes.violation;
     this.world.scheduler.run(until_ms, () => violation() !== undefined || isOver());
     const found = violation();
     if (found) throw found;
@@ -121,18 +121,18 @@ class Run {
   #take(step: Step): void {
     if (step.do === "create" || step.do === "update") return void this.#clients.request(step);
     if (step.do === "reuse-key") return void this.#clients.reuseKey(step);
-    if (step.do === "look") return void this.#clients.looks.look(`ORD-${step.order}`);
+    if (step.do === "look") return void this.#clients.queries.look(`ORD-${step.order}`);
     this.world.trace(JSON.stringify(step, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)));
     if (isForeign(step)) this.#foreign.take(step);
     else if (isStrike(step)) this.#strikes.take(step);
     else this.#faults.take(step);
-    // Until right before it has a leader again.
-    if (this.isCalm && step.do === "move-leader") this.world.later(step.for_ms - 1, () => this.#clients.looks.requireRunning());
+    // The check runs right before the partition has a leader again.
+    if (this.isCalm && step.do === "move-leader") this.world.later(step.for_ms - 1, () => this.#clients.queries.requireRunning());
   }
 
   /**
-   * All faults end, everybody runs; then everything must be applied within a bounded time, but for those that have applied what the log
-   * has lost: they halt, and say so.
+   * Ends all faults and starts everybody. Then everything must be applied within a bounded time, except by partitions
+   * that have applied what the log has lost: they halt, and say so.
    */
   #comeToRest(): void {
     const { world } = this;
@@ -142,7 +142,7 @@ class Run {
     const isApplied = () => {
       const isAtEnd = ({ partition, nextOffset, state, halted, doubt, hindered }: PartitionView) =>
         state === "halted"
-          ? world.losses.from(partition) < Number.POSITIVE_INFINITY && halted !== undefined
+          ? world.losses.firstLostOffset(partition) < Number.POSITIVE_INFINITY && halted !== undefined
           : state === "running" && nextOffset === ends()[partition] && doubt === undefined && hindered === undefined;
       const owned = world.running("order-service").flatMap(({ orders }) => [...(orders?.partitions.held() ?? [])]);
       const indexed = world.running("cart").map(({ cart }) => [...(cart?.partitions.held() ?? [])]);

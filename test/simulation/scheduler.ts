@@ -1,7 +1,10 @@
 import { drainMicrotasks } from "bun:jsc";
 import { type Clock, steadyTime } from "../../src/system/clock.ts";
 
-/** Numbers in [0, 1) from a seed: sfc32 of PractRand, seeded by splitmix32. The same seed gives the same numbers for ever. */
+/**
+ * Returns numbers in [0, 1) from a seed: sfc32 of PractRand, seeded by splitmix32. The same seed always gives the same
+ * numbers.
+ */
 export function seededRandom(seed: number): () => number {
   let mixed = seed | 0;
   const next = () => {
@@ -26,7 +29,7 @@ export function seededRandom(seed: number): () => number {
 
 interface Due {
   readonly at_ms: number;
-  /** Among those due at the same time the seed decides. */
+  /** Drawn from the seed; it decides the order of what is due at the same time. */
   readonly rank: number;
   readonly owner: Owner;
   readonly run: () => void;
@@ -35,12 +38,15 @@ interface Due {
 
 const START_MS = Date.UTC(2026, 0, 1);
 
-/** More steps than this in one run are a run that does not come to rest. */
+/** A run with more steps than this is taken not to come to rest. */
 const STEPS_MAX = 200_000;
 
 const sleepersBySignal = new WeakMap<AbortSignal, Set<() => void>>();
 
-/** What is to be called when the signal aborts. One listener a signal: to add and remove one a sleep took a tenth of a run. */
+/**
+ * What to call when the signal aborts. Each signal has one listener: adding and removing one per sleep took a tenth of
+ * a run.
+ */
 function sleepersOf(signal: AbortSignal): Set<() => void> {
   const known = sleepersBySignal.get(signal);
   if (known) return known;
@@ -52,21 +58,31 @@ function sleepersOf(signal: AbortSignal): Set<() => void> {
   return sleepers;
 }
 
-/** A machine's wall clock, which may be set. */
+/** A machine's wall clock, which can be set. */
 export interface WallClock {
-  /** What it shows beyond the true time. */
+  /** How far the clock is ahead of the true time. */
   offset_ms: number;
 }
 
-/** Whose code it is that runs: a process that can be killed or stopped, or the world around them. */
+/**
+ * The owner of running code: a process that can be killed or stopped, or the world around the processes.
+ *
+ * ```
+ *  running ──stop()──▶ stopped, or asleep ──resume()──▶ running, with all that came due meanwhile
+ *     └── isDead: nothing of it runs any more
+ * ```
+ */
 export class Owner implements Clock {
   isDead = false;
-  /** Called after each of its events, which is a run of its code up to where all of it waits. */
+  /** Called after each of its events. An event runs its code until all of it waits. */
   afterEvent: (() => void) | undefined;
-  /** As src measures it on a real machine; it begins with the process, so one that is compared across processes shows. */
+  /**
+   * The process's monotonic time, measured as src does on a real machine. It begins with the process, so a time that
+   * is compared across processes shows as a bug.
+   */
   readonly now_ms: () => number;
   #stopped: { readonly at_ms: number; readonly asleep: boolean } | undefined;
-  /** How long its monotonic clock has stood still. */
+  /** For how long its monotonic clock has stood still. */
   #slept_ms = 0;
   readonly #held: Due[] = [];
 
@@ -86,9 +102,12 @@ export class Owner implements Clock {
     return this.#stopped !== undefined;
   }
 
-  /** SIGSTOP, or its machine asleep: nothing of it runs until `resume`, and then all that came due meanwhile. */
+  /**
+   * Stops the process alone (SIGSTOP) or with its machine asleep: nothing of it runs until `resume`, and then all that
+   * came due meanwhile does.
+   */
   stop(asleep: boolean): void {
-    this.#look();
+    this.#readClock();
     this.#stopped = { at_ms: this.scheduler.now_ms, asleep };
   }
 
@@ -96,15 +115,18 @@ export class Owner implements Clock {
     return this.#stopped?.asleep === true;
   }
 
-  /** A wall clock that is set back between two looks hides as much sleep; no clock that src has could tell. */
-  #look(): void {
+  /**
+   * Reads the clock, because a wall clock that is set back between two readings hides that much sleep; no clock that
+   * src has could tell.
+   */
+  #readClock(): void {
     this.now_ms();
   }
 
   resume(): void {
     if (this.#stopped?.asleep) this.#slept_ms += this.scheduler.now_ms - this.#stopped.at_ms;
     this.#stopped = undefined;
-    this.#look();
+    this.#readClock();
     for (const due of this.#held.splice(0)) this.scheduler.at(this.scheduler.now_ms, due.owner, due.run);
   }
 
@@ -148,7 +170,10 @@ export class Owner implements Clock {
     return new Promise((resolve) => this.scheduler.at(this.scheduler.now_ms, this, resolve));
   }
 
-  /** What comes from outside reaches the owner as an event of its own: not while it is stopped, and never once it is dead. */
+  /**
+   * Delivers what comes from outside to the owner as an event of its own: not while it is stopped, and never once it
+   * is dead.
+   */
   receive<T>(promise: Promise<T>): Promise<T> {
     return this.#arrival(promise).then(() => promise);
   }
@@ -159,7 +184,10 @@ export class Owner implements Clock {
   }
 }
 
-/** Virtual time, and a seed that decides the order of what is due at the same time. One event runs at a time, to its last microtask. */
+/**
+ * Virtual time, and a seed that decides the order of what is due at the same time. One event runs at a time, down to
+ * its last microtask.
+ */
 export class Scheduler {
   now_ms = START_MS;
   get elapsed_ms(): number {
@@ -167,7 +195,7 @@ export class Scheduler {
   }
 
   steps = 0;
-  /** Whose event is running. */
+  /** The owner of the event that is running. */
   current: Owner | undefined;
   readonly #heap: Due[] = [];
 
@@ -188,7 +216,7 @@ export class Scheduler {
     return due;
   }
 
-  /** Runs events until `isOver`, or until `until_ms` has come. */
+  /** Runs events until `isOver` returns true or `until_ms` has come. */
   run(until_ms: number, isOver: () => boolean = () => false): void {
     while (!isOver()) {
       const due = this.#heap[0];

@@ -1,11 +1,12 @@
 import type { Plan } from "./plan.ts";
 
-/** Runs of the plan that shrinking may take. */
+/** How many runs of the plan shrinking may take. */
 const RUNS_MAX = 600;
 
 /**
- * Leaves out parts of the plan for as long as it still fails: steps, halves first, then smaller pieces, at last single ones (the idea of
- * delta debugging, Zeller and Hildebrandt 2002); then processes and partitions, and steps once more; at last it shortens what lasts.
+ * Leaves out parts of the plan for as long as it still fails. First it leaves out steps: halves, then smaller pieces,
+ * then single steps (the idea of delta debugging, Zeller and Hildebrandt 2002). Then it leaves out processes and
+ * partitions, and steps once more. At last it shortens what takes time.
  */
 export function shrink(plan: Plan, fails: (plan: Plan) => boolean): Plan {
   let shortest = plan;

@@ -3,11 +3,12 @@ import type { Plan } from "./plan.ts";
 import { planOf, simulate } from "./run.ts";
 import { shrink } from "./shrink.ts";
 
-const USAGE = `Usage: bun run simulate [--seeds N] [--from N] [--jobs N]   runs N seeds (default 1000), from a first one on (default 1),
-                                                           in so many processes (default 1)
-       bun run simulate --seed N                           runs one, and tells what happens in it
+const USAGE = `Usage: bun run simulate [--seeds N] [--from N] [--jobs N]   runs N seeds (default 1000), beginning with seed --from
+                                                           (default 1), in --jobs processes (default 1)
+       bun run simulate --seed N                           runs one seed, and prints what happens in it
 
-Runs the real services on a log in memory, in virtual time, with faults, and holds them to a reference. A seed always gives the same run.`;
+Runs the real services on a log in memory, in virtual time, with faults, and compares them with a reference. A seed
+always gives the same run.`;
 
 const PROGRESS_MS = 500;
 
@@ -38,7 +39,7 @@ function readOptions(): Options | undefined {
   return { from: count("from", values.from), seeds: count("seeds", values.seeds), jobs, isOne: false };
 }
 
-/** Tells the failure by its shortest trace, and how to see it again. */
+/** Reports the failure with its shortest trace, and how to see it again. */
 function report(seed: number, invariant: string): void {
   const plan = planOf(seed);
   const shortest = shrink(plan, (candidate) => simulate(seed, candidate).violation?.invariant === invariant);
@@ -60,12 +61,12 @@ interface Progress {
   readonly virtual_ms: number;
 }
 
-/** Runs the seeds in this process. False if one of them fails, which is then told. */
+/** Runs the seeds in this process. Returns false if one of them fails, after reporting it. */
 async function runSeeds({ from, seeds, isOne }: Options, onProgress: (progress: Progress) => void): Promise<boolean> {
   let [steps, virtual_ms, shown_ms] = [0, 0, performance.now()];
   for (let seed = from; seed < from + seeds; seed++) {
     const result = simulate(seed, planOf(seed), isOne ? console.log : undefined);
-    // A promise that was rejected and that nobody looked at ends the process here, as it would end a service.
+    // A rejected promise that nobody handles ends the process here, as it would end a service.
     await new Promise((resolve) => setImmediate(resolve));
     steps += result.steps;
     virtual_ms += result.virtual_ms;
@@ -81,7 +82,7 @@ async function runSeeds({ from, seeds, isOne }: Options, onProgress: (progress: 
   return true;
 }
 
-/** Runs the seeds in processes of their own, each a part of them, until all have passed or one has failed. */
+/** Runs the seeds in several processes, a part in each, until all have passed or one has failed. */
 async function runJobs({ from, seeds, jobs }: Options, onProgress: (progress: Progress) => void): Promise<boolean> {
   const progress: Progress[] = Array.from({ length: jobs }, () => ({ seeds: 0, steps: 0, virtual_ms: 0 }));
   const sum = (part: keyof Progress): number => progress.reduce((total, each) => total + each[part], 0);

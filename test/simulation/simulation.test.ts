@@ -4,7 +4,7 @@ import { PLANTED_BUGS } from "./planted-bugs.ts";
 import { planOf, simulate } from "./run.ts";
 
 const SEEDS = 300;
-/** A planted bug must show within so many. */
+/** A planted bug must show within this many seeds. */
 const SEEDS_TO_FIND_MAX = 2_000;
 const FIND_MS_MAX = 240_000;
 

@@ -6,19 +6,19 @@ import type { StrikeStep } from "./plan-strikes.ts";
 import { OF_APPENDS, OF_LETTERS, OF_SIZE, ofPartition, ofTransaction } from "./troubles.ts";
 import { DEAD_LETTERS, TOPIC, type World } from "./world.ts";
 
-/** The value of a letter that nobody here wrote. */
+/** The value of a dead letter that no process here wrote. */
 export const FORGED = "FORGED";
 
-/** What befalls the log itself, or what strangers leave in it, as the steps say. */
+/** Does to the log, or leaves in it as strangers do, what the steps say. */
 export class Strikes {
-  /** Of each topic: what to do for it to be whole again. */
+  /** What to do to make the topics whole again. */
   readonly #repairs = new Set<() => void>();
   #foreign = 0;
   violation: Violation | undefined;
-  /** When the last of the transactions ends that began. */
+  /** When the last transaction that was begun ends. */
   transactionsUntil_ms = 0;
 
-  /** `isCalm`: nothing happens to processes. */
+  /** `isCalm` says that nothing happens to processes. */
   constructor(
     private readonly world: World,
     private readonly isCalm: boolean,
@@ -49,7 +49,7 @@ export class Strikes {
     }
   }
 
-  /** All that can be made good is. */
+  /** Repairs everything that can be repaired. */
   end(): void {
     for (const repair of this.#repairs) repair();
     this.#repairs.clear();
@@ -72,7 +72,7 @@ export class Strikes {
     const found = this.world.broker.topics.topic(TOPIC)[partition];
     if (!found || found.entries.length === 0) return;
     const cut = Math.max(0, found.entries.length - lost_records);
-    // A replica has a batch or has it not.
+    // A replica has the whole batch or nothing of it.
     const halved = found.entries.find((entry) => entry?.undecodable && entry.offset < cut && cut <= entry.undecodable.lastOffset);
     this.#loseFrom(partition, halved?.offset ?? cut, regrown_records);
   }
@@ -85,7 +85,7 @@ export class Strikes {
     const endOffset = found.entries.length;
     if (isUndecodable) this.#landUndecodable(partition, count);
     else topics.openTransaction(TOPIC, this.#foreignRecords(partition, count)).end(false);
-    // Not where the topic was deleted or has lost more meanwhile.
+    // Nothing is lost if the topic was deleted or has lost more in the meantime.
     this.#repairAfter(for_ms, () => {
       if (topics.topic(TOPIC)[partition] === found && found.entries.length > endOffset)
         this.#loseFrom(partition, endOffset, regrown_records);
@@ -102,13 +102,13 @@ export class Strikes {
   }
 
   #remake({ topic, regrown_records, for_ms }: Extract<StrikeStep, { do: "remake-topic" }>): void {
-    const { broker, losses, creates, lettersOfOld, troubles, scheduler } = this.world;
+    const { broker, losses, creates, deletedLetters, troubles, scheduler } = this.world;
     const name = topic === "orders" ? TOPIC : DEAD_LETTERS;
     const count = broker.topics.topic(name).length;
     if (count === 0) return;
     for (const [partition, { entries }] of broker.topics.topic(name).entries()) {
       if (topic === "orders") losses.note(partition, 0, entries, scheduler.now_ms);
-      else lettersOfOld.push(...entries);
+      else deletedLetters.push(...entries);
     }
     const trouble = topic === "orders" ? OF_APPENDS : OF_LETTERS;
     troubles.begin(trouble);
@@ -122,7 +122,7 @@ export class Strikes {
     });
   }
 
-  /** Another program's records, in whatever partition. */
+  /** Appends another program's records to the partition. */
   #regrow(partition: number, count: number): void {
     if (count > 0) this.world.append(TOPIC, this.#foreignRecords(partition, count));
   }
@@ -182,7 +182,7 @@ export class Strikes {
     });
   }
 
-  /** What nobody can read yet is no reason to take the process for one that is of no use. */
+  /** Checks that no process counts as useless because of records that nobody can read yet. */
   #requireLive(): void {
     for (const { cart, orders, owner } of [...this.world.running("cart"), ...this.world.running("order-service")]) {
       const { standstill } = (cart ?? orders)?.partitions ?? {};

@@ -1,11 +1,14 @@
-/** In what way the log stands in the way at the moment, and how long ago it last did, so that nothing else is excused by it. */
+/**
+ * What is wrong with the log at the moment, and how long ago each of these troubles ended, so that it does not excuse
+ * anything else.
+ */
 export class Troubles {
   readonly #until_ms = new Map<string, number>();
   readonly #open = new Map<string, number>();
-  /** Partitions with records that must become letters. */
+  /** Partitions with records that must become dead letters. */
   readonly poisoned = new Set<number>();
 
-  /** Calls nest: a trouble is over when the last of its kind has ended. */
+  /** Begins a trouble. Calls nest: a trouble is over when the last of its kind has ended. */
   begin(what: string): void {
     this.#open.set(what, (this.#open.get(what) ?? 0) + 1);
   }
@@ -20,13 +23,13 @@ export class Troubles {
     this.#open.clear();
   }
 
-  /** Whether it stood in the way at any time since then. */
+  /** Whether the trouble was there at any time since `from_ms`. */
   since(what: string, from_ms: number): boolean {
     return (this.#open.get(what) ?? 0) > 0 || (this.#until_ms.get(what) ?? -1) >= from_ms;
   }
 }
 
-/** The troubles' names. */
+/** The names of the troubles. */
 export const ofPartition = (partition: number): string => `partition ${partition}`;
 export const ofTransaction = (partition: number): string => `transaction in ${partition}`;
 export const OF_APPENDS = "appends";

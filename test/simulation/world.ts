@@ -28,7 +28,8 @@ const SESSION_MS = 3_000;
 const CONFIG = readConfig({
   ORDERS_TOPIC: TOPIC,
   APPEND_WAIT_MS_MAX: "1500",
-  // The time a count is trusted, an append may take, and a late record may land after it.
+  // The sum of three times: how long a partition count is trusted, how long an append may take, and how late a record
+  // may land after that.
   PARTITIONS_SETTLE_MS: "5500",
   BACKOFF_MS_MIN: "10",
   BACKOFF_MS_MAX: "300",
@@ -44,7 +45,7 @@ export interface Instance {
   readonly role: Role;
   readonly disk: Disk;
   readonly wallClock: WallClock;
-  /** Its commits fail for want of room. */
+  /** Whether its commits fail because its disk is full. */
   isDiskFull: boolean;
   generation: number;
   running: Running | undefined;
@@ -58,10 +59,10 @@ export interface Running {
   readonly orders?: OrderService;
 }
 
-/** What is wrong with the world at the moment. All false is a healthy one. */
+/** What is wrong with the world at the moment. When everything is empty or 0, the world is healthy. */
 export class Weather implements MemoryFaults {
   readonly awayInstances = new Set<string>();
-  /** By topic and partition. */
+  /** What is wrong with the partitions' leaders, by topic and partition. */
   readonly leaders = new Map<string, LeaderFault>();
   /** Topics to which nobody may append. */
   readonly denied = new Set<string>();
@@ -120,7 +121,9 @@ export interface WorldOptions {
   readonly trace: (line: string) => void;
 }
 
-/** The real services on the log in memory, with disks in memory, in virtual time. Everything in it comes from the seed. */
+/**
+ * The real services on the log in memory, with disks in memory, in virtual time. Everything in it comes from the seed.
+ */
 export class World {
   readonly random: () => number;
   readonly scheduler: Scheduler;
@@ -130,11 +133,11 @@ export class World {
   readonly creates: Creates;
   readonly losses = new Losses();
   readonly troubles = new Troubles();
-  /** What the dead letters' topic had before it was deleted. */
-  readonly lettersOfOld: (LogRecord | null)[] = [];
+  /** The records that the dead-letter topic had before it was deleted. */
+  readonly deletedLetters: (LogRecord | null)[] = [];
   readonly config: Config;
   readonly instances: Instance[] = [];
-  /** Of all disks. */
+  /** Called for each transaction on any disk. */
   onCommit: OnCommit = () => undefined;
   #ids = 0;
 
@@ -169,7 +172,7 @@ export class World {
     }
   }
 
-  /** Version 4, as the real ones: the index tells keyed events by their version. */
+  /** Returns a version 4 UUID like the real ones, because the index tells keyed events by their version. */
   readonly newUuid = (): string => `00000000-0000-4000-8000-${(++this.#ids).toString(16).padStart(12, "0")}`;
 
   trace(line: string): void {
@@ -197,7 +200,7 @@ export class World {
         ? { owner, log, owned, cart: cartRole({ ...options, newUuid, onIndexDamaged }).service }
         : { owner, log, owned, orders: orderServiceRole(options).service };
     instance.running = running;
-    // The service alone: nobody looks at its live figures here.
+    // Only the service is started: nobody looks at its live figures here.
     (running.cart ?? running.orders).start();
     this.trace(`${instance.name} starts`);
   }
@@ -210,7 +213,7 @@ export class World {
     this.trace(`${instance.name} is killed`);
   }
 
-  /** Nothing of it runs any more, and what it holds is given back. */
+  /** Ends all processes and gives back what they hold. */
   end(): void {
     for (const { running, disk } of this.instances) {
       if (running) running.owner.isDead = true;
@@ -218,7 +221,7 @@ export class World {
     }
   }
 
-  /** The process whose event runs. */
+  /** The process whose event is running. */
   get current(): Instance | undefined {
     return this.instances.find(({ running }) => running?.owner === this.scheduler.current);
   }
@@ -236,5 +239,5 @@ export class World {
   }
 }
 
-/** Kills a process in the middle of a commit: before its transaction, or right after it. */
+/** Thrown when a process was killed in the middle of a commit: before its transaction, or right after it. */
 export class CommitCrash extends Error {}

@@ -8,7 +8,7 @@ import { type DeadLetterRecord, nameOf, POISON_HEADER, SEND_HEADER, TopicRecord,
 import { FAULT_KINDS, readOptions } from "./options.ts";
 import { schedule } from "./schedule.ts";
 
-/** A run in small, in which all is right; each test makes one thing wrong and sees it found. */
+/** A small run in which everything is right; each test makes one thing wrong and checks that it is found. */
 interface Run {
   records: TopicRecord[];
   claims: Claim[];
@@ -70,7 +70,10 @@ function record(offset: number, value: string, headers: Record<string, string>):
   return new TopicRecord({ partition: 0, offset, ...bytes, headers: Object.entries(headers) });
 }
 
-/** An early update, the create, an update, the create once more, a late create by another client, poison. */
+/**
+ * The records are an early update, the create, an update, the create once more, a late create by another client, and
+ * poison.
+ */
 function rightRun(): Run {
   const byOperation = (operation: number) => ({ traceparent: traceOf(operation) });
   const claim = { orderId: ORDER, createdBefore: false };
@@ -119,7 +122,7 @@ function audited(spoil: (run: Run) => void): string[] {
   return [...new Set(found.map(({ invariant }) => invariant))];
 }
 
-/** All claims, and the first of them with another answer. */
+/** All claims, one of them changed. */
 const answered = (run: Run, n: number, changed: Partial<Claim>): Claim[] => run.claims.with(n, { ...run.claims[n]!, ...changed });
 
 describe("the soak's audit", () => {

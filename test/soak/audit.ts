@@ -5,11 +5,11 @@ import type { HttpAnswer } from "./client.ts";
 import type { Ledger, ReadBack } from "./ledger.ts";
 import { type DeadLetterRecord, nameOf, type TopicRecord } from "./records.ts";
 
-/** What the topic means, by the reference. */
+/** What the topic means, according to the reference. */
 export interface Expected {
   readonly partitions: readonly ReferencePartition[];
   readonly orders: ReadonlyMap<string, ReferenceOrder>;
-  /** All that is to be listed: also what is known from held updates alone. */
+  /** Every id that must be listed, including those known only from held updates. */
   readonly ids: ReadonlySet<string>;
 }
 
@@ -19,7 +19,7 @@ export function expectedOf(records: readonly (readonly TopicRecord[])[]): Expect
   return { partitions, orders, ids: new Set([...orders.keys(), ...partitions.flatMap(({ heldOnly }) => [...heldOnly])]) };
 }
 
-/** Holds the topic against all that clients sent and were told. */
+/** Compares the topic with everything that clients sent and were told. */
 export function* auditTopic(
   ledger: Pick<Ledger, "claims" | "reads" | "sends" | "operations">,
   records: readonly (readonly TopicRecord[])[],
@@ -30,7 +30,7 @@ export function* auditTopic(
   yield* auditAccounts(ledger, records);
 }
 
-/** A read at a position shows what the order was there, or any later state of it. */
+/** Checks that a read at a position shows the order as it was there, or in a later state. */
 function* auditReadBack({ name, orderId, position, body }: ReadBack, order: ReferenceOrder | undefined): Generator<Violation> {
   const at = order?.statuses.findLastIndex(({ offset }) => offset <= position.offset) ?? -1;
   const possible = order?.statuses.slice(at).map(({ status }) => detailsOf({ ...order, status })) ?? [];
@@ -39,7 +39,7 @@ function* auditReadBack({ name, orderId, position, body }: ReadBack, order: Refe
     yield new Violation("read-your-writes", `${name}: at ${position.partition}:${position.offset} it read ${body}`, orderId);
 }
 
-/** Everything that was sent is in the topic, and nothing is that was not sent. */
+/** Checks that everything sent is in the topic, and nothing else. */
 function* auditAccounts(
   { sends, operations }: Pick<Ledger, "sends" | "operations">,
   records: readonly (readonly TopicRecord[])[],
@@ -78,7 +78,10 @@ export function* auditDeadLetters(
     if (!seen.has(origin)) yield new Violation("dead-letters-kept", `${origin} should be a dead letter and is none`);
 }
 
-/** How each order service answered for one order: the one that has it shows it as it is, the others send elsewhere. */
+/**
+ * Checks how the order services answered for one order: the one that has it must show it as it is, and the others must
+ * refer to another instance.
+ */
 export function* auditOrder(
   orderId: string,
   order: ReferenceOrder | undefined,
@@ -97,7 +100,7 @@ export function* auditOrder(
       yield new Violation("rows", `${orderId} is shown as ${body} and should be ${JSON.stringify(details)}`, orderId);
 }
 
-/** The listings of all order services together are exactly the ids of the reference, each once. */
+/** Checks that the listings of all order services together are exactly the reference's ids, each once. */
 export function* auditListings(listings: readonly (readonly string[])[], { ids }: Expected): Generator<Violation> {
   const seen = new Set<string>();
   for (const id of listings.flat()) {

@@ -8,13 +8,19 @@ const BROKER_PAUSE_MS_MAX = 4_000;
 const CUT_MS_MAX = 3_000;
 const ACK_CUT_MS_MAX = 30_000;
 const POLL_MS = 50;
-/** Reading and writing are promised to be back 5 s after a new leader is there; a machine of two cores that starts brokers again is given more. */
+/**
+ * Reads and writes are promised to work again 5 s after a new leader is there; a machine with two cores that is
+ * starting brokers at the same time gets more.
+ */
 const BACK_MS_MAX = 15_000;
 
 export const killLeader: Fault = (world) =>
   withoutLeader(world, "killed", (node) => world.cluster.kill(node), BROKER_DOWN_MS_MAX);
 
-/** It stands still for longer than its session, with all connections open, and goes on as if nothing had happened. */
+/**
+ * The leader stands still for longer than its session, with all connections open, and then goes on as if nothing had
+ * happened.
+ */
 export const pauseLeader: Fault = (world) =>
   withoutLeader(
     world,
@@ -26,7 +32,7 @@ export const pauseLeader: Fault = (world) =>
     BROKER_PAUSE_MS_MAX,
   );
 
-/** In good order: it hands on what it leads first. */
+/** The broker is restarted gracefully: it first hands over what it leads. */
 export const restartBroker: Fault = async (world) => {
   using _ = await world.brokerTurns.take();
   const node = await pickLeader(world);
@@ -38,7 +44,7 @@ export const restartBroker: Fault = async (world) => {
   return `broker ${node}`;
 };
 
-/** A broker's clients are cut off, and new connections refused for a while; the brokers have each other. */
+/** A broker's clients are cut off and refused for a while; the brokers still reach each other. */
 export const cutConnections: Fault = async (world) => {
   using _ = await world.brokerTurns.take();
   const node = await pickLeader(world);
@@ -51,26 +57,26 @@ export const cutConnections: Fault = async (world) => {
   return `broker ${node} for ${refused_ms.toFixed(0)} ms`;
 };
 
-/** A broker takes a produce, and nobody hears of it. */
+/** A broker accepts a produce request, but its answer is lost. */
 export const cutAck: Fault = async (world) => {
   const { cluster, ending } = world;
   while (!ending.aborted) {
     const node = await pickLeader(world);
     const proxy = node === undefined ? undefined : cluster.proxies.get(node);
-    // A trap whose connection goes before its answer comes never springs.
+    // If its connection is closed before the answer comes, the trap is never sprung.
     const sprung = proxy?.loseNextAnswer(apiKeys.produce).then(() => true);
     if (await Promise.race([sprung ?? sleep(POLL_MS, ending), sleep(ACK_CUT_MS_MAX, ending)])) return "a produce's answer";
   }
   return undefined;
 };
 
-/** Of a partition that chance picks. */
+/** The leader of a random partition. */
 async function pickLeader({ cluster, topic, random }: FaultWorld): Promise<number | undefined> {
   const partitions = await cluster.admin.partitions(topic);
   return partitions[Math.floor(random() * partitions.length)]?.leader;
 }
 
-/** Takes a leader away for a while, and sees how long it takes until what it led is read and written again. */
+/** Takes a leader away for a while, and measures how long it takes until what it led is read and written again. */
 async function withoutLeader(
   world: FaultWorld,
   how: string,
@@ -105,13 +111,13 @@ async function withoutLeader(
 }
 
 /**
- * How long it takes from now on until a record that was appended later is read, in ms. Undefined where one of the services is under a
- * fault of its own meanwhile, which takes its time too.
+ * Resolves with how long it takes, in ms, until a record that is appended from now on is read. Undefined if a service
+ * is under a fault of its own meanwhile, which takes time as well.
  */
 async function backAgain(world: FaultWorld, partition: number): Promise<number | undefined> {
   const { cluster, topic, fleet, ledger, session_ms, ending } = world;
   const begun_ms = performance.now();
-  // A member that left while its coordinator was killed may be waited for by the next one, until its session is over.
+  // If a member left while its coordinator was killed, the next coordinator may wait for it until its session is over.
   const members = [...fleet.permanent, fleet.visitor];
   const mayBeWaitedFor = members.some(({ freedAt_ms }) => begun_ms - freedAt_ms < session_ms);
   const back_ms_max = BACK_MS_MAX + (mayBeWaitedFor ? session_ms : 0);
@@ -125,7 +131,7 @@ async function backAgain(world: FaultWorld, partition: number): Promise<number |
     if (offsets.some(({ offset }) => offset > end)) return took_ms;
     if (took_ms > back_ms_max) {
       const what = `partition ${partition} was not read again ${back_ms_max} ms after its new leader was there`;
-      ledger.violated(new Violation("back-after-failover", what));
+      ledger.addViolation(new Violation("back-after-failover", what));
       return took_ms;
     }
     await Bun.sleep(POLL_MS);

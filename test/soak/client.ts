@@ -1,9 +1,11 @@
 import type { Position } from "../reference/claims.ts";
 
 export interface HttpAnswer {
-  /** 0: none came. */
+  /** The HTTP status; 0 if no answer came. */
   readonly status: number;
-  /** ok, a problem's code, no-answer, or no-connection: then nothing was sent. */
+  /**
+   * `ok`, a problem's code, `not-json`, `no-code`, `no-answer`, or `no-connection`, which means that nothing was sent.
+   */
   readonly code: string;
   readonly body: string;
   readonly position: Position | undefined;

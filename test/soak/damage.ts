@@ -7,20 +7,20 @@ const PAGE_BYTES = 4_096;
 const DAMAGED_SHARE = 0.2;
 
 /**
- * Overwrites pages of one partition's store: the first, which has the file's header, or some of those behind it. Nobody may have it open.
- * Returns what was done; undefined where there is no store to damage.
+ * Overwrites pages of one partition's store: the first page, which has the file's header, or some of the others. No
+ * process may have the file open. Returns what was done; undefined if there is no store to damage.
  */
 export async function damageStore(dataDir: string, what: "header" | "deep", random: () => number): Promise<string | undefined> {
   const stores: string[] = [];
   for await (const path of new Bun.Glob("state/*/*/*.sqlite").scan(dataDir)) stores.push(join(dataDir, path));
   const path = stores.toSorted()[Math.floor(random() * stores.length)];
   if (path === undefined) return undefined;
-  // What stands in the write-ahead log would hide the damage.
+  // What is in the write-ahead log would hide the damage.
   try {
     using db = new Database(path);
     db.run("PRAGMA wal_checkpoint(TRUNCATE)");
   } catch {
-    // It is damaged already.
+    // The store is damaged already.
   }
   const pages = Math.floor((await stat(path)).size / PAGE_BYTES);
   if (pages < 2) return undefined;

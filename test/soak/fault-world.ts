@@ -12,14 +12,14 @@ export interface FaultWorld {
   readonly workDir: WorkDir;
   readonly session_ms: number;
   readonly random: () => number;
-  /** Aborts when the run is ended early: faults under way end at once. */
+  /** Aborts when the run is ended early; faults under way then end at once. */
   readonly ending: AbortSignal;
 }
 
-/** What a fault did; undefined where there was nothing to do it to. */
+/** Injects a fault, and resolves with what it did; undefined if there was nothing to do it to. */
 export type Fault = (world: FaultWorld, n: number) => Promise<string | undefined>;
 
-/** Lets one after the other do something to the brokers: two of three have to stay. */
+/** Lets one fault at a time disturb the brokers, because two of the three have to stay up. */
 export class Turns {
   #last: Promise<void> = Promise.resolve();
 
@@ -34,7 +34,7 @@ export class Turns {
 
 export const pause = ({ ending }: FaultWorld, ms: number): Promise<unknown> => sleep(ms, ending);
 
-/** Resolves early, and with undefined as ever, when `signal` aborts. */
+/** Resolves with undefined after `ms`, or as soon as `signal` aborts. */
 export function sleep(ms: number, signal: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve(undefined);

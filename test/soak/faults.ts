@@ -24,7 +24,7 @@ const kill: Fault = async (world) => {
   return member.name;
 };
 
-/** A process that stands still for longer than its session, and goes on as if nothing had happened. */
+/** A process stands still for longer than its session, and then goes on as if nothing had happened. */
 const stop: Fault = async (world) => {
   using member = await world.fleet.claim("stop", world.fleet.permanent, world.ending);
   if (!member) return undefined;
@@ -34,7 +34,7 @@ const stop: Fault = async (world) => {
   return member.name;
 };
 
-/** A fourth order service comes and goes, or one of the three is restarted in good order. */
+/** A fourth order service comes and goes, or one of the three is restarted gracefully. */
 const rebalance: Fault = async (world, n) => {
   const { fleet } = world;
   using member = await fleet.claim("rebalance", n % 2 === 0 ? [fleet.visitor] : fleet.orderServices, world.ending);
@@ -70,7 +70,7 @@ const corrupt: Fault = async (world, n) => {
   return damaged && `${member.name}: ${damaged}`;
 };
 
-/** In turn the order service and the cart that have a file system of their own. */
+/** Fills the disk of the order service and of the cart that have a file system of their own, in turn. */
 const fillDisk: Fault = async (world, n) => {
   const role = n % 2 === 0 ? "consumer" : "producer";
   const onDisks = world.fleet.permanent.filter((member) => member.role === role && world.workDir.isMounted(member.dataDir));
@@ -93,7 +93,7 @@ const fillDisk: Fault = async (world, n) => {
   }
 };
 
-/** Starts it without (all of) its state and waits until it is ready again. */
+/** Starts a member that lost some or all of its state, and waits until it is ready again. */
 async function restore({ ledger }: FaultWorld, member: Member): Promise<void> {
   const started_ms = performance.now();
   member.start();

@@ -19,25 +19,25 @@ export interface FleetOptions {
   readonly workDir: WorkDir;
   readonly env: Readonly<Record<string, string>>;
   readonly random: () => number;
-  /** A process ended that was not told to, or not as it was told to. */
+  /** Called when a process ended without being told to, or not in the way it was told to. */
   readonly onBadExit: (member: string, exit: Exit) => void;
-  /** From its start to its first readiness, where nothing was done to it between. */
+  /** Called when a process first became ready, with the time since its start, unless it was stopped in between. */
   readonly onReady: (member: string, took_ms: number) => void;
 }
 
 /**
- * A process of ours, started again and again on one port and one data directory.
+ * One of our processes, started again and again on one port and one data directory.
  *
  * ```
- *  down ──start()──▶ starting ──/health/ready is 200──▶ ready      stopped: SIGSTOP … SIGCONT, from either
+ *  down ──start()──▶ starting ──/health/ready is 200──▶ ready      (SIGSTOP and SIGCONT may come in either)
  *   ▲                    │                                │
  *   └── kill(), terminate(); any other end is a failure ──┘
  * ```
  */
 export class Member implements Disposable {
-  /** The fault it is under at the moment; disposing of it frees it for the next one. */
+  /** The fault that the member is under now; disposing of the member frees it for the next one. */
   claimedBy: string | undefined;
-  /** When its last fault ended, by `performance.now()`. */
+  /** When the member's last fault ended, by `performance.now()`. */
   freedAt_ms = Number.NEGATIVE_INFINITY;
   isReady = false;
   #process: TiedProcess | undefined;
@@ -93,7 +93,7 @@ export class Member implements Disposable {
     await ending?.exited;
   }
 
-  /** SIGTERM, after which it has to end with 0 in time. */
+  /** Sends SIGTERM; the process must then exit with 0 in time. */
   async terminate(): Promise<void> {
     const wasReady = this.isReady;
     const ending = this.#forget();
@@ -102,7 +102,7 @@ export class Member implements Disposable {
     const timer = setTimeout(() => ending.kill("SIGKILL"), terminate_ms_max);
     const exit = await ending.exited;
     clearTimeout(timer);
-    // A program that has just been started does not listen to signals yet.
+    // A program that has only just started does not handle signals yet.
     if (exit.code !== 0 && (wasReady || exit.signal !== "SIGTERM")) this.options.onBadExit(this.name, exit);
   }
 
@@ -115,14 +115,14 @@ export class Member implements Disposable {
     this.#process?.kill("SIGCONT");
   }
 
-  /** Whether it became ready in time. */
+  /** Resolves with whether the process became ready in time. */
   async ready(wait_ms_max: number): Promise<boolean> {
     const until_ms = performance.now() + wait_ms_max;
     while (this.#process && !this.isReady && performance.now() < until_ms) await Bun.sleep(probe_wait_ms);
     return this.isReady;
   }
 
-  /** What /health/ready tells now; undefined where nothing answers. */
+  /** The current answer of /health/ready; undefined if there is none. */
   async health(): Promise<Health | undefined> {
     try {
       const response = await fetch(`${this.url}/health/ready`, { signal: AbortSignal.timeout(probe_ms_max) });
@@ -179,12 +179,12 @@ export class Fleet {
     return new Fleet(members.slice(0, 2), members.slice(2, 5), members[5] as Member, options.random);
   }
 
-  /** Those that are always there. */
+  /** The members that always run. */
   get permanent(): readonly Member[] {
     return [...this.carts, ...this.orderServices];
   }
 
-  /** Takes a member for one fault alone, waiting for one to be free; undefined when `signal` aborts first. */
+  /** Reserves a member for one fault, waiting until one is free; undefined if `signal` aborts first. */
   async claim(fault: string, from: readonly Member[], signal: AbortSignal): Promise<Member | undefined> {
     while (!signal.aborted) {
       const free = from.filter(({ claimedBy }) => claimedBy === undefined);
@@ -198,7 +198,7 @@ export class Fleet {
     return undefined;
   }
 
-  /** Everybody runs, but for the visitor. */
+  /** Makes every member run, except for the visitor. */
   async heal(): Promise<void> {
     await this.visitor.terminate();
     for (const member of this.permanent) {

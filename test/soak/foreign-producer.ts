@@ -4,7 +4,10 @@ import { Kafka, logLevel, Partitioners } from "kafkajs";
 const connection_ms_max = 2_000;
 const request_ms_max = 5_000;
 
-/** Another program that writes to the topic, with kafkajs and straight to the broker. Without a partition a message goes where its key belongs. */
+/**
+ * Another program that writes to the topic, with kafkajs and straight to the broker. A message without a partition
+ * goes where its key belongs.
+ */
 export class ForeignProducer {
   readonly #kafka: Kafka;
   #connected: Promise<Producer> | undefined;
@@ -23,14 +26,14 @@ export class ForeignProducer {
     });
   }
 
-  /** Whether the broker took all of them; false: it is not known. */
+  /** Resolves with true if the broker took all of them, with false if that is unknown. */
   async send(messages: Message[]): Promise<boolean> {
     const connecting = (this.#connected ??= this.#connect());
     try {
       await (await connecting).send({ topic: this.topic, messages, acks: -1 });
       return true;
     } catch {
-      // A producer that failed is not trusted any more; the first to notice ends it.
+      // A producer that failed is not trusted any more. The first to notice disconnects it.
       if (this.#connected === connecting) {
         this.#connected = undefined;
         void connecting.then((producer) => producer.disconnect()).catch(() => undefined);

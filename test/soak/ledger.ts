@@ -12,35 +12,38 @@ export interface ReadBack {
   readonly body: string;
 }
 
-/** What the report tells in its table. */
+/** The figures in the report's table. */
 export interface Figures {
   acknowledged: number;
   refused: number;
   readBack: number;
   duplicates: number;
-  /** Attempts after which the client did not know whether its event was taken. */
+  /** The number of attempts after which the client did not know whether its event was taken. */
   unknownOutcomes: number;
   longestSilence_ms: number;
   longestRequest_ms: number;
   longestRestart_ms: number;
   longestRestore_ms: number;
-  /** From the moment that a leader was killed or paused to its partition's new leader. */
+  /** The longest time from when a leader was killed or paused until its partition had a new leader. */
   longestLeaderless_ms: number;
-  /** From a partition's new leader until a record that was appended later was read, where no service was under a fault of its own. */
+  /**
+   * The longest time from a partition's new leader until a record that was appended later was read, if no service was
+   * under a fault of its own.
+   */
   longestUnreadable_ms: number;
   failoversMeasured: number;
 }
 
-/** Of one invariant; more would say no more. */
+/** How many violations of one invariant are kept; more would not help anybody. */
 const VIOLATIONS_KEPT_MAX = 5;
 
-/** Everything that clients sent and were told in a run, and what was found wrong. */
+/** Everything that clients sent and were told in a run, and the violations that were found. */
 export class Ledger {
   readonly claims: Claim[] = [];
   readonly reads: ReadBack[] = [];
-  /** What was written straight into the topic, by number: whether the broker took it. */
+  /** For each record written straight into the topic, by number, whether the broker took it. */
   readonly sends: boolean[] = [];
-  /** Operations that clients have begun and not been answered for good. */
+  /** Operations that clients have begun and that have no final answer yet. */
   readonly open = new Map<string, string>();
   readonly figures: Figures = {
     acknowledged: 0,
@@ -59,7 +62,7 @@ export class Ledger {
   readonly violations = new Map<string, { count: number; readonly kept: Violation[] }>();
   operations = 0;
   readonly #started_ms = performance.now();
-  #heard_ms = performance.now();
+  #answered_ms = performance.now();
   readonly #answers: WriteStream;
 
   constructor(private readonly answersFile: string) {
@@ -70,29 +73,32 @@ export class Ledger {
     return performance.now() - this.#started_ms;
   }
 
-  /** For the history of an order: what happened to it, or to all of them. */
+  /** Writes a line for the history of an order, or of all orders. */
   note(text: string): void {
     this.#answers.write(`${(this.elapsed_ms / 1_000).toFixed(3).padStart(9)} s  ${text}\n`);
   }
 
-  /** A client was answered for good. */
-  settled(claim: Claim, took_ms: number): void {
+  /** Notes that a client got its final answer. */
+  settle(claim: Claim, took_ms: number): void {
     this.claims.push(claim);
     this.open.delete(claim.name);
     this.figures.longestRequest_ms = Math.max(this.figures.longestRequest_ms, took_ms);
     if (typeof claim.answer === "string") this.figures.refused++;
     else this.figures.acknowledged++;
-    this.heard();
+    this.noteAnswer();
   }
 
-  /** Told at the begin and at the end of the load too, so that a silence there counts. */
-  heard(): void {
+  /**
+   * Notes the time of an answer. It is also called at the beginning and at the end of the load, so that silence there
+   * counts.
+   */
+  noteAnswer(): void {
     const now_ms = performance.now();
-    this.figures.longestSilence_ms = Math.max(this.figures.longestSilence_ms, now_ms - this.#heard_ms);
-    this.#heard_ms = now_ms;
+    this.figures.longestSilence_ms = Math.max(this.figures.longestSilence_ms, now_ms - this.#answered_ms);
+    this.#answered_ms = now_ms;
   }
 
-  violated(violation: Violation): void {
+  addViolation(violation: Violation): void {
     const found = this.violations.get(violation.invariant) ?? { count: 0, kept: [] };
     this.violations.set(violation.invariant, found);
     found.count++;

@@ -2,14 +2,14 @@ import type { Message } from "kafkajs";
 import type { Log } from "../../src/log/port.ts";
 import type { Claim, Position } from "../reference/claims.ts";
 import { Violation } from "../reference/violation.ts";
-import { Again } from "./again.ts";
+import { DuplicateSource } from "./duplicate-source.ts";
 import { ask, type HttpAnswer, show } from "./client.ts";
 import type { Fleet } from "./fleet.ts";
 import type { ForeignProducer } from "./foreign-producer.ts";
 import type { Ledger } from "./ledger.ts";
 import { nameOf, POISON_HEADER, SEND_HEADER, traceOf } from "./records.ts";
 import { pythonUpdate } from "../support/python-events.ts";
-import { createBody, poison, STATUSES } from "./wares.ts";
+import { createBody, poison, STATUSES } from "./payloads.ts";
 
 export interface LoadOptions {
   readonly fleet: Fleet;
@@ -21,7 +21,7 @@ export interface LoadOptions {
   readonly rate: number;
 }
 
-/** Beyond it no new operation begins until an older one is over. */
+/** When this many operations are in flight, no new one begins until an older one is over. */
 const IN_FLIGHT_MAX = 2_000;
 const TICK_MS = 10;
 const RETRY_MS_MIN = 150;
@@ -30,54 +30,57 @@ const READ_BACK_SHARE = 0.3;
 const SAME_KEY_AGAIN_SHARE = 0.05;
 const RACE_SHARE = 0.1;
 const OVERFLOW_SHARE = 0.03;
-/** Some more than a queue of held updates takes. */
+/** A few more updates than an order can hold. */
 const OVERFLOW_UPDATES = 103;
 const UNKNOWN_ORDERS_FROM = 1e9;
 
-/** Answers that a client takes for good; after any other it tries again. */
+/** Answers that a client takes as final; after any other it tries again. */
 const FINAL = new Set(["ok", "ORDER_EXISTS", "ORDER_NOT_FOUND"]);
 const RETRIED = /^(no-answer|no-connection|IDEMPOTENCY_KEY_IN_USE|PARTITION_ELSEWHERE)$/;
 
 const isRetried = ({ status, code }: HttpAnswer): boolean => status === 503 || RETRIED.test(code);
 
-/** Clients that begin operations at a steady rate, whatever becomes of the earlier ones, and ask any cart until they are answered for good. */
+/**
+ * Clients that begin operations at a steady rate, whatever becomes of the earlier ones, and ask any cart until they
+ * have a final answer.
+ */
 export class Load {
   readonly #inFlight = new Set<Promise<void>>();
   readonly #acknowledged: string[] = [];
   readonly #isAcknowledged = new Set<string>();
-  readonly #again: Again;
-  readonly #givenUp = new AbortController();
+  readonly #duplicates: DuplicateSource;
+  readonly #givingUp = new AbortController();
   #orders = 0;
 
   constructor(private readonly options: LoadOptions) {
-    this.#again = new Again(options.log.reader(options.topic));
+    this.#duplicates = new DuplicateSource(options.log.reader(options.topic));
   }
 
   /** Begins operations until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { rate, ledger } = this.options;
     const begun_ms = performance.now();
-    ledger.heard();
+    ledger.noteAnswer();
     for (let count = 0; !signal.aborted; await Bun.sleep(TICK_MS)) {
       const due = ((performance.now() - begun_ms) / 1_000) * rate;
       for (; count < due; count++) if (this.#inFlight.size < IN_FLIGHT_MAX) this.#begin();
     }
-    ledger.heard();
+    ledger.noteAnswer();
   }
 
-  /** Waits until all clients have been answered for good, at most so long. */
-  async rest(wait_ms_max: number): Promise<void> {
-    const timer = setTimeout(() => this.#givenUp.abort(), wait_ms_max);
+  /** Waits until all clients have their final answers, for at most `wait_ms_max`. */
+  async untilAnswered(wait_ms_max: number): Promise<void> {
+    const timer = setTimeout(() => this.#givingUp.abort(), wait_ms_max);
     while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
     clearTimeout(timer);
     for (const [name, what] of this.options.ledger.open)
-      this.options.ledger.violated(new Violation("bounded-waits", `${name}: ${what} was never answered for good`));
-    await this.#again.close();
+      this.options.ledger.addViolation(new Violation("bounded-waits", `${name}: ${what} was never answered for good`));
+    await this.#duplicates.close();
   }
 
   #begin(): void {
     const running = this.#pickOperation()().catch((e: unknown) => {
-      this.options.ledger.violated(new Violation("soak-works", e instanceof Error ? (e.stack ?? e.message) : String(e)));
+      this.options.ledger.addViolation(new Violation("soak-works", e instanceof Error ? (e.stack ?? e.message) : String(e)));
     });
     this.#inFlight.add(running);
     void running.finally(() => this.#inFlight.delete(running));
@@ -125,7 +128,7 @@ export class Load {
   }
 
   async #duplicate(): Promise<void> {
-    const message = await this.#again.take(this.options.random);
+    const message = await this.#duplicates.take(this.options.random);
     if (message && (await this.#send([message]))) this.options.ledger.figures.duplicates++;
   }
 
@@ -156,7 +159,9 @@ export class Load {
     return `ORD-${++this.#orders}`;
   }
 
-  /** One command, with its retries, perhaps once more with the same key, and perhaps a look at what became of it. */
+  /**
+   * Runs one command with its retries, sometimes once more with the same key, and sometimes reads what became of it.
+   */
   async #command(asked: Claim["asked"], orderId: string): Promise<void> {
     const { ledger, random } = this.options;
     const operation = ++ledger.operations;
@@ -175,7 +180,7 @@ export class Load {
     const position = await this.#askCarts(command, init);
     if (!position) return;
     if (random() < SAME_KEY_AGAIN_SHARE) await this.#askCarts(command, init);
-    this.#again.offer(position);
+    this.#duplicates.offer(position);
     if (random() < READ_BACK_SHARE) await this.#readBack(command.name, orderId, position);
   }
 
@@ -185,7 +190,7 @@ export class Load {
     const path = asked === "create" ? "/create-order" : "/update-order";
     const begun_ms = performance.now();
     ledger.open.set(name, `${asked} of ${orderId}`);
-    while (!this.#givenUp.signal.aborted) {
+    while (!this.#givingUp.signal.aborted) {
       const cart = this.#pick(fleet.carts);
       const createdBefore = this.#isAcknowledged.has(orderId);
       const answer = await ask(cart.url + path, init);
@@ -193,7 +198,7 @@ export class Load {
       if (FINAL.has(answer.code)) {
         const { position } = answer;
         if (position && asked === "create") this.#acknowledge(orderId);
-        ledger.settled({ ...command, createdBefore, answer: position ?? answer.code }, performance.now() - begun_ms);
+        ledger.settle({ ...command, createdBefore, answer: position ?? answer.code }, performance.now() - begun_ms);
         return position;
       }
       if (answer.code === "no-answer" || answer.code === "APPEND_OUTCOME_UNKNOWN") ledger.figures.unknownOutcomes++;
@@ -203,12 +208,12 @@ export class Load {
     return undefined;
   }
 
-  /** Asks one order service after the other until the one that has it answers, as of the position. */
+  /** Asks one order service after another until the one that has the order answers as of the position. */
   async #readBack(name: string, orderId: string, position: Position): Promise<void> {
     const { fleet, ledger, random } = this.options;
     const headers = { "log-position": `${position.partition}:${position.offset}` };
     ledger.open.set(`${name} read`, `${orderId} read back`);
-    for (let n = Math.floor(random() * 3); !this.#givenUp.signal.aborted; n++) {
+    for (let n = Math.floor(random() * 3); !this.#givingUp.signal.aborted; n++) {
       const services = [...fleet.orderServices, ...(fleet.visitor.isUp ? [fleet.visitor] : [])];
       const service = services[n % services.length];
       if (!service) continue;
@@ -222,7 +227,7 @@ export class Load {
       ledger.note(`${name} reads ${orderId} at ${service.name}: ${show(answer)} (${answer.took_ms.toFixed(0)} ms)`);
       if (answer.code === "ORDER_NOT_FOUND") {
         const detail = `${name}: ${service.name} has no ${orderId} at ${position.partition}:${position.offset}`;
-        ledger.violated(new Violation("no-false-404", detail, orderId));
+        ledger.addViolation(new Violation("no-false-404", detail, orderId));
       } else if (!isRetried(answer)) this.#unexpected(name, orderId, service.name, answer);
       if (answer.code !== "PARTITION_ELSEWHERE" || n % services.length === 0) await this.#beforeRetry();
     }
@@ -236,7 +241,7 @@ export class Load {
 
   #unexpected(name: string, orderId: string, member: string, { status, code, body }: HttpAnswer): void {
     const detail = `${name}: ${member} answered ${status} ${code}: ${body.slice(0, 500)}`;
-    this.options.ledger.violated(new Violation("expected-answers", detail, orderId));
+    this.options.ledger.addViolation(new Violation("expected-answers", detail, orderId));
   }
 
   #beforeRetry(): Promise<void> {

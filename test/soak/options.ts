@@ -17,21 +17,22 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 
 export interface Options {
   readonly minutes: number;
-  /** Operations begun a second. */
+  /** How many operations begin per second. */
   readonly rate: number;
   readonly seed: number;
   readonly faults: Readonly<Record<FaultKind, number>>;
-  /** Faults whose number was given, so that a run without them is a failure. */
+  /** The kinds of fault whose number was given; a run that cannot do them fails. */
   readonly asked: ReadonlySet<FaultKind>;
 }
 
 export const USAGE = `Usage: bun run soak [--minutes N] [--rate N] [--seed N]
-       [--kills N] [--stops N] [--rebalances N] [--leader-kills N] [--broker-pauses N] [--broker-restarts N] [--connection-cuts N]
-       [--ack-cuts N] [--lost-disks N] [--full-disks N] [--corruptions N]
+       [--kills N] [--stops N] [--rebalances N] [--leader-kills N] [--broker-pauses N] [--broker-restarts N]
+       [--connection-cuts N] [--ack-cuts N] [--lost-disks N] [--full-disks N] [--corruptions N]
 
-Runs two carts and three order services on three real brokers (Apache Kafka on Java) under a steady load of --rate operations a second (120) for
---minutes (10), with as many faults of each kind as asked for, at times that --seed gives; then holds every answer, every row and every dead
-letter to a reference. Faults that are not named happen as often as the ten minutes of CI have them, in proportion. Ctrl-C ends it early and audits.`;
+Runs two carts and three order services on three real brokers (Apache Kafka on Java), under a steady load of --rate
+operations a second (120), for --minutes (10), with N faults of each kind, at times that --seed decides. Then compares
+every answer, every row and every dead letter with a reference. Without a number, a kind of fault happens as often, in
+proportion, as in the ten minutes of CI. Ctrl-C ends the run early; the audit still follows.`;
 
 const PER_TEN_MINUTES: Readonly<Record<FaultKind, number>> = {
   kills: 20,
@@ -47,7 +48,7 @@ const PER_TEN_MINUTES: Readonly<Record<FaultKind, number>> = {
   corruptions: 3,
 };
 
-/** Undefined when help is asked for. Throws on what cannot be. */
+/** Reads the options; undefined if help is asked for. Throws if an option is not valid. */
 export function readOptions(args: string[]): Options | undefined {
   const text = { type: "string" } as const;
   const { values } = parseArgs({

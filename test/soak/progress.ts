@@ -1,7 +1,9 @@
 const TERMINAL_MS = 500;
 const PLAIN_MS = 15_000;
 
-/** Shows how far a run is: over and over on one line of a terminal, now and then on a line of its own elsewhere. */
+/**
+ * Shows how far a run has got: again and again on one line of a terminal, and elsewhere now and then on a new line.
+ */
 export class Progress implements Disposable {
   readonly #timer;
 

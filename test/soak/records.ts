@@ -2,11 +2,11 @@ import type { Log } from "../../src/log/port.ts";
 import type { LoggedRecord } from "../reference/reference.ts";
 import { eachRecord, type ForeignRecord } from "../support/foreign.ts";
 
-/** On what the soak writes straight into the topic: its number, and a mark on what is meant as poison. */
+/** The headers of what the soak writes straight into the topic: its number, and a mark on what is meant as poison. */
 export const SEND_HEADER = "soak-send";
 export const POISON_HEADER = "soak-poison";
 
-/** Clients name their operation by a trace, which the cart hands on to the record's headers (W3C Trace Context). */
+/** Clients name their operation by a trace, which the cart copies into the record's headers (W3C Trace Context). */
 export const traceOf = (operation: number): string => {
   const hex = operation.toString(16);
   return `00-${hex.padStart(32, "0")}-${hex.padStart(16, "0")}-00`;
@@ -14,7 +14,7 @@ export const traceOf = (operation: number): string => {
 
 export const nameOf = (operation: number): string => `op${operation}`;
 
-/** A record of the topic. Text is made of its bytes when asked for: a long run has many. */
+/** A record of the topic. Its bytes are turned into text only on request, because a long run has many records. */
 export class TopicRecord implements LoggedRecord {
   readonly partition: number;
   readonly offset: number;
@@ -54,7 +54,7 @@ export interface DeadLetterRecord {
   readonly value: Buffer | null;
 }
 
-/** All of a topic, by partition. */
+/** Reads all records of a topic, by partition. */
 export async function readRecords(log: Log, topic: string): Promise<TopicRecord[][]> {
   const partitions: TopicRecord[][] = Array.from({ length: await log.partitionCount(topic) }, () => []);
   for await (const record of eachRecord(log, topic)) partitions[record.partition]?.push(new TopicRecord(record));
@@ -64,7 +64,7 @@ export async function readRecords(log: Log, topic: string): Promise<TopicRecord[
 export async function readDeadLetters(log: Log, topic: string): Promise<DeadLetterRecord[]> {
   const letters: DeadLetterRecord[] = [];
   for await (const { key, value, headers } of eachRecord(log, topic)) {
-    // The last of equal names: a letter may have been one before.
+    // The last header of a name counts, because the record may have been a dead letter before.
     const origin = (what: string) => Number(headers.findLast(([name]) => name === `x-dead-letter-${what}`)?.[1]);
     letters.push({ partition: origin("partition"), offset: origin("offset"), key, value });
   }

@@ -12,7 +12,7 @@ export type Done = Readonly<Record<FaultKind, number>>;
 
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 
-/** The table of a run. */
+/** The table of figures of a run. */
 export function table({ faults }: Options, done: Done, ledger: Ledger): string {
   const { figures } = ledger;
   const rows: (readonly [string, string])[] = [
@@ -36,7 +36,7 @@ export function table({ faults }: Options, done: Done, ledger: Ledger): string {
   return rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value.padStart(10)}`).join("\n");
 }
 
-/** What was violated, and the whole history of the first orders concerned: their records, and what clients were told. */
+/** The violations, and the whole history of the first orders concerned: their records, and what clients were told. */
 export async function failures(ledger: Ledger, records: readonly (readonly TopicRecord[])[]): Promise<string> {
   const lines: string[] = [];
   for (const { count, kept } of ledger.violations.values()) {

@@ -16,7 +16,7 @@ import { FAULT_KINDS, type FaultKind, type Options, readOptions, USAGE } from ".
 import { clockTime, Progress } from "./progress.ts";
 import { readDeadLetters, readRecords, type TopicRecord } from "./records.ts";
 import { type Done, failures, table } from "./report.ts";
-import { auditServices, comeToRest } from "./rest.ts";
+import { auditServices, comeToRest } from "./at-rest.ts";
 import { schedule } from "./schedule.ts";
 import { WorkDir } from "./work-dir.ts";
 
@@ -24,13 +24,13 @@ const TOPIC = "orders.events";
 const SESSION_MS = 6_000;
 const READY_MS_MAX = 60_000;
 const ANSWERED_MS_MAX = 60_000;
-/** How long an order service may take to answer when all have come to rest: it may find damage only now. */
+/** How long an order service may take to answer when all have come to rest: it may discover damage only then. */
 const ANSWER_MS_MAX = 60_000;
 const REST_MS_MAX = 120_000;
 const INTERRUPT_MS = 1_000;
-/** Beyond the time of the load: starting, coming to rest, and the audit. */
+/** How much longer than the load a run may take: for starting, coming to rest, and the audit. */
 const REMAINDER_MS_MAX = 20 * 60_000;
-/** Of the file systems that fill up: room for the state of a long run. */
+/** The size of the file systems that fill up: enough for the state of a long run. */
 const DISK_MB = 256;
 const DISK_MB_PER_MINUTE = 16;
 const FAULTS_SALT = 0x2545f491;
@@ -72,7 +72,7 @@ async function main(options: Options): Promise<number> {
     },
     random: faultRandom,
     onBadExit: (member, { code, signal }) =>
-      ledger.violated(new Violation("no-crash", `${member} ended with ${signal ?? code}, see its log`)),
+      ledger.addViolation(new Violation("no-crash", `${member} ended with ${signal ?? code}, see its log`)),
     onReady: (_, took_ms) => (figures.longestRestart_ms = Math.max(figures.longestRestart_ms, took_ms)),
   });
   stack.defer(() => fleet.kill());
@@ -119,21 +119,24 @@ async function main(options: Options): Promise<number> {
     phase = "coming to rest";
     await cluster.heal();
     await fleet.heal();
-    await load.rest(ANSWERED_MS_MAX);
+    await load.untilAnswered(ANSWERED_MS_MAX);
     missing = await comeToRest(fleet, log, TOPIC, REST_MS_MAX);
   }
-  if (missing !== undefined) ledger.violated(new Violation("comes-to-rest", missing));
+  if (missing !== undefined) ledger.addViolation(new Violation("comes-to-rest", missing));
   const records = await audit(fleet, ledger, log, missing === undefined ? ANSWER_MS_MAX : 0);
   if (!ending.signal.aborted)
     for (const kind of FAULT_KINDS)
       if (done[kind] < faults[kind])
-        ledger.violated(new Violation("faults-done", `${done[kind]} of ${faults[kind]} ${kind} could be done`));
+        ledger.addViolation(new Violation("faults-done", `${done[kind]} of ${faults[kind]} ${kind} could be done`));
   failed = ledger.violations.size > 0;
   await report(options, done, ledger, records, workDir);
   return failed ? 1 : 0;
 }
 
-/** Gives an order service and a cart file systems of their own. Where that is not allowed, their disks do not fill up, and it is said. */
+/**
+ * Gives one order service and one cart a file system of their own. If that is not allowed, it says so, and no disks
+ * fill up.
+ */
 async function mountDisks(workDir: WorkDir, fleet: Fleet, options: Options, faults: Record<FaultKind, number>): Promise<void> {
   const megabytes = Math.ceil(DISK_MB + DISK_MB_PER_MINUTE * options.minutes);
   for (const member of [fleet.orderServices[2], fleet.carts[1]]) {
@@ -161,7 +164,7 @@ async function injectAt(
     world.ledger.note(`fault ${kind}: ${what ?? "could not be done"}`);
     if (what !== undefined) done[kind]++;
   } catch (e) {
-    world.ledger.violated(new Violation("soak-works", `${kind}: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}`));
+    world.ledger.addViolation(new Violation("soak-works", `${kind}: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}`));
   }
 }
 
@@ -170,12 +173,12 @@ async function audit(fleet: Fleet, ledger: Ledger, log: Log, wait_ms_max: number
   using _ = new Progress(() => `The audit: ${what}`);
   const records = await readRecords(log, TOPIC);
   const expected = expectedOf(records);
-  for (const violation of auditTopic(ledger, records, expected)) ledger.violated(violation);
+  for (const violation of auditTopic(ledger, records, expected)) ledger.addViolation(violation);
   const letters = await readDeadLetters(log, `${TOPIC}.dlq`);
-  for (const violation of auditDeadLetters(records, expected, letters)) ledger.violated(violation);
+  for (const violation of auditDeadLetters(records, expected, letters)) ledger.addViolation(violation);
   const onProgress = (orders: number) => (what = `${orders} of ${expected.ids.size} orders asked for`);
   await auditServices(fleet, TOPIC, expected, wait_ms_max, {
-    onViolation: (violation) => ledger.violated(violation),
+    onViolation: (violation) => ledger.addViolation(violation),
     onProgress,
   });
   return records;
@@ -192,7 +195,7 @@ async function report(options: Options, done: Done, ledger: Ledger, records: Top
 
 let interrupted_ms = Number.NaN;
 process.on("SIGINT", () => {
-  // A terminal's Ctrl-C comes twice: to the whole group, and once more by way of `bun run`.
+  // A terminal's Ctrl-C arrives twice: once for the whole process group, and once more through `bun run`.
   if (performance.now() - interrupted_ms < INTERRUPT_MS) return;
   if (ending.signal.aborted) process.exit(130);
   interrupted_ms = performance.now();

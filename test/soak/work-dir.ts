@@ -6,8 +6,8 @@ import { runBounded, spawnTied } from "../support/tied-process.ts";
 const mount_ms_max = 10_000;
 
 /**
- * Everything a run keeps on disk. Should the run be killed, a keeper unmounts and removes it; in good order it is removed by `dispose`,
- * which leaves the logs of the processes where they are wanted.
+ * Everything that a run keeps on disk. If the run is killed, a keeper process unmounts and removes it. Otherwise
+ * `dispose` removes it, and keeps the processes' logs if they are wanted.
  */
 export class WorkDir {
   readonly logs: string;
@@ -16,7 +16,7 @@ export class WorkDir {
 
   private constructor(readonly path: string) {
     this.logs = join(path, "logs");
-    // What the run's processes still write is over once their own keepers have killed them.
+    // After a second, the keepers of the run's processes have killed those, so nothing is being written any more.
     const onOrphaned = 'sleep 1; for dir in "$1"/*/; do umount -l "$dir"; done; rm -rf "$1"';
     this.#keeper = spawnTied(["sleep", "infinity"], { onOrphaned, onOrphanedArgs: [path] });
   }
@@ -27,14 +27,17 @@ export class WorkDir {
     return dir;
   }
 
-  /** A data directory in this one. */
+  /** Makes a data directory in the work directory. */
   async dataDir(name: string): Promise<string> {
     const path = join(this.path, name);
     await mkdir(path, { recursive: true });
     return path;
   }
 
-  /** Puts a file system of its own under the directory. Undefined if it worked, else why not. */
+  /**
+   * Mounts a file system of its own on the directory. Resolves with undefined if it worked, otherwise with the reason
+   * why not.
+   */
   async mount(path: string, megabytes: number): Promise<string | undefined> {
     const run = await runBounded(["mount", "-t", "tmpfs", "-o", `size=${megabytes}m,mode=700`, "soak", path], mount_ms_max);
     if (!run.ok) return run.output.trim() || "there is no `mount`";
@@ -46,7 +49,7 @@ export class WorkDir {
     return this.#mounted.includes(path);
   }
 
-  /** Unmounts and removes all, but for the logs if they are to be kept. */
+  /** Unmounts and removes everything, except for the logs if they are to be kept. */
   async dispose(keepLogs: boolean): Promise<void> {
     for (const path of this.#mounted) await runBounded(["umount", "-l", path], mount_ms_max);
     this.#keeper.kill("SIGKILL");

@@ -101,7 +101,7 @@ export class ListPartition implements PartitionView {
     return this.nextOffset >= offset;
   }
 
-  failed(e: unknown): AppError {
+  queryError(e: unknown): AppError {
     return new AppError("STORE_FAILED", String(e));
   }
 
@@ -185,7 +185,8 @@ export class ListCart {
   }
 
   update(orderId: string, status: "shipped" | "cancelled" | "pending", key?: string): Promise<Answer> {
-    return answer(this.commands.updateStatus({ orderId, status }, context(key, `update ${orderId} ${status}`)));
+    const change = { type: "ORDER_STATUS_UPDATED", status } as const;
+    return answer(this.commands.change(orderId, change, context(key, `update ${orderId} ${status}`)));
   }
 }
 

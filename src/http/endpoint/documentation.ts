@@ -2,26 +2,26 @@ import type { TSchema } from "@sinclair/typebox";
 import type { ErrorCode } from "../../errors.ts";
 import type { ResponseHeaderName } from "./response-headers.ts";
 
-/** What the service's document tells of an endpoint, beside what the endpoint itself does. */
+/** What the service's document says about an endpoint, beside what the endpoint itself defines. */
 export interface Documentation {
   readonly id: string;
   readonly tag: string;
   readonly summary: string;
   readonly description?: string;
-  /** By status. */
+  /** The answers by status. */
   readonly answers: Readonly<Record<number, Answer>>;
-  /** Beside those that every endpoint can answer. */
+  /** Errors beside those that every endpoint can answer with. */
   readonly errors?: readonly ErrorCode[];
 }
 
 export interface Answer {
   readonly description: string;
-  /** application/json unless said. */
+  /** The default is application/json. */
   readonly contentType?: string;
   readonly schema: TSchema;
   readonly example?: unknown;
-  /** Sent always. */
+  /** Headers that are always sent. */
   readonly headers?: readonly ResponseHeaderName[];
-  /** Sent where there is something to say. */
+  /** Headers that are sent if there is something to say. */
   readonly optionalHeaders?: readonly ResponseHeaderName[];
 }

@@ -3,9 +3,9 @@ import type { HttpRequest } from "../http-request.ts";
 import type { Documentation } from "./documentation.ts";
 import type { Parameter, ValuesOf } from "./parameter.ts";
 
-/** What may be done at a path: how it is documented, what it takes, and how it is answered. Made by `endpoint`. */
+/** One method at a path: how it is documented, what it takes, and how it is answered. Made by `endpoint`. */
 export interface Endpoint extends Behaviour {
-  /** Of the service's document. Absent where it is left out on purpose. */
+  /** The endpoint's part of the service's document. Absent if it is left out on purpose. */
   readonly documentation?: Documentation;
   readonly parameters: readonly Parameter[];
   readonly body?: RequestBody<unknown>;
@@ -17,17 +17,17 @@ interface Behaviour {
   readonly method: "GET" | "POST" | "PUT";
   /** A segment may be a path parameter, `:name`. */
   readonly path: string;
-  /** Nobody else may ask: it throws where the request is not an operator's. */
+  /** Throws unless the request is an operator's. Absent if everybody may ask. */
   readonly operatorOnly?: (request: HttpRequest) => void;
-  /** Answered also when the service is overloaded or stopping, and not counted. */
+  /** Whether requests are answered even when the service is overloaded or stopping, and without being counted. */
   readonly always?: boolean;
-  /** Passed on to another service, which counts it and reads its body. */
+  /** Whether requests are passed on to another service, which counts them and reads their bodies. */
   readonly isPassedOn?: boolean;
 }
 
-/** A JSON body. The request is counted as in flight only once it is there. */
+/** A JSON body. The request is counted as in flight only once its body has arrived. */
 export interface RequestBody<Body> {
-  /** Clients may send each name in camelCase, too. */
+  /** The body's schema. Clients may send each name in camelCase, too. */
   readonly schema: TSchema;
   readonly examples: Readonly<Record<string, unknown>>;
   readonly body_bytes_max: number;
@@ -41,7 +41,10 @@ type Documented = { readonly documentation: Documentation } | { readonly undocum
 interface Definition<Parameters extends readonly Parameter[], Body> extends Behaviour {
   readonly parameters?: Parameters;
   readonly body?: RequestBody<Body>;
-  /** A parameter is parsed when it is read from `parameters`, so what a handler reads first is refused first. */
+  /**
+   * A parameter is parsed when it is read from `parameters`, so the first one that a handler reads is the first to be
+   * refused.
+   */
   readonly handle: (request: HttpRequest, parameters: ValuesOf<Parameters>, body: Body) => Response | Promise<Response>;
 }
 

@@ -1,5 +1,7 @@
 import { AppError } from "../../errors.ts";
 
-/** A parameter or a field of a body that is not as it must be. `detail` is a sentence that names it. */
+/**
+ * The error for a parameter, or a field of a body, that is not as it must be. `detail` is a sentence that names it.
+ */
 export const invalidField = (field: string, detail: string): AppError =>
   new AppError("INVALID_FIELD", detail, { errors: [{ field, detail }] });

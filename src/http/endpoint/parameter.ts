@@ -3,39 +3,46 @@ import { TypeCompiler } from "@sinclair/typebox/compiler";
 import type { AppError } from "../../errors.ts";
 import { invalidField } from "./invalid-field.ts";
 
-/** What the documents tell of a parameter, and what its text is checked by. `must` completes the sentence "<name> must …." of a 422. */
+/**
+ * How the documents describe a parameter, and the schema that its text is checked by. `must` completes the sentence
+ * "<name> must …." of a 422.
+ */
 interface Described<Schema extends TString | TInteger = TString | TInteger> {
   readonly description: string;
   readonly schema: Schema;
   readonly example: string | number;
 }
 
-/** What a request brings in its path, its query or a header: how the documents describe it, and how its text becomes a value. */
+/**
+ * A value in a request's path, query or headers: how the documents describe it, and how its text becomes the value.
+ */
 export interface Parameter<Name extends string = string, Value = unknown> extends Described {
   readonly name: Name;
   readonly in: "path" | "query" | "header";
   readonly isRequired: boolean;
-  /** `text` is undefined where the request does not have it. Throws what refuses the request. */
+  /** `text` is undefined if the request does not have the parameter. Throws the error that refuses the request. */
   readonly parse: (text: string | undefined) => Value;
 }
 
-/** By the parameters' names. */
+/** The values by the parameters' names. */
 export type ValuesOf<Parameters extends readonly Parameter[]> = {
   readonly [One in Parameters[number] as One["name"]]: ReturnType<One["parse"]>;
 };
 
 interface Options<Schema extends TString | TInteger, Value> extends Described<Schema> {
-  /** What the handler gets in place of the checked value; undefined refuses it. */
+  /** Turns the checked value into what the handler gets; undefined refuses it. */
   readonly decode?: (value: Static<Schema>) => Value | undefined;
-  /** In place of INVALID_FIELD with the schema's `must`. */
+  /** The error to throw instead of INVALID_FIELD with the schema's `must`. */
   readonly refusal?: () => AppError;
 }
 
-/** For a handler, where a value is not what it must be although the schema cannot tell. */
+/** The error for a value that the schema accepts and that the handler finds to be wrong. */
 export const invalidParameter = (name: string, schema: TString | TInteger): AppError =>
   invalidField(name, `${name} must ${schema.must}.`);
 
-/** With zeros before it; more only where the schema's maximum has more. */
+/**
+ * How many digits an integer may have, leading zeros included; more are allowed only if the schema's maximum has more.
+ */
 const INTEGER_DIGITS = 4;
 
 const integerText = ({ maximum = Number.MAX_SAFE_INTEGER }: TInteger): RegExp =>
@@ -58,7 +65,7 @@ function parsed<Name extends string, Schema extends TString | TInteger, Value>(
   return { name, description, schema, example, parse };
 }
 
-/** It stands where the endpoint's path has `:name`. */
+/** A parameter that stands where the endpoint's path has `:name`. */
 export const pathParameter = <const Name extends string, Schema extends TString, Value = Static<Schema>>(
   name: Name,
   options: Options<Schema, Value>,
@@ -69,7 +76,7 @@ export const queryParameter = <const Name extends string, Schema extends TString
   options: Options<Schema, Value>,
 ): Parameter<Name, NoInfer<Value>> => ({ ...parsed(name, options), in: "query", isRequired: true });
 
-/** Undefined where the request does not have it. */
+/** A query parameter whose value is undefined if the request does not have it. */
 export const optionalQueryParameter = <const Name extends string, Schema extends TString | TInteger, Value = Static<Schema>>(
   name: Name,
   options: Options<Schema, Value>,
@@ -78,7 +85,7 @@ export const optionalQueryParameter = <const Name extends string, Schema extends
   return { ...others, in: "query", isRequired: false, parse: (text) => (text === undefined ? undefined : parse(text)) };
 };
 
-/** None of ours is required. `parse` refuses by a code of the header's own, or not at all. */
+/** None of our headers is required. `parse` refuses with a code of the header's own, or not at all. */
 export const headerParameter = <const Name extends string, Value>(
   name: Name,
   options: Described<TString> & { readonly parse: (text: string | undefined) => Value },

@@ -4,7 +4,7 @@ import { AppError } from "../../errors.ts";
 import { parseLogPosition } from "../../log/log-position.ts";
 import { headerParameter } from "./parameter.ts";
 
-/** The parser of a header that is there. */
+/** Parses the header only if the request has it. */
 const ifGiven =
   <Value>(parse: (header: string) => Value) =>
   (header: string | undefined): Value | undefined =>

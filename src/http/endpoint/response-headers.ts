@@ -1,7 +1,7 @@
 import { type TSchema, Type } from "@sinclair/typebox";
 import { requestedPosition } from "./request-headers.ts";
 
-/** A header of an answer as the documents describe it. */
+/** A header of an answer, as the documents describe it. */
 export interface ResponseHeader {
   readonly description: string;
   readonly schema: TSchema;

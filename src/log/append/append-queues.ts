@@ -5,42 +5,42 @@ import { BATCH_HEAD_BYTES } from "./record-size.ts";
 /** Where the log has a record. */
 export type Appended = Exclude<SendOutcome, { readonly error: AppError }>;
 
-export interface Waiting {
+export interface PendingAppend {
   readonly record: NewRecord;
-  /** What it takes of a batch, at most. */
+  /** The most bytes that the record can take in a batch. */
   readonly bytes: number;
   readonly deadline_ms: number;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: AppError) => void;
-  /** Its deadline passed while it was in flight. */
+  /** Whether its deadline passed while it was in flight. */
   isOverdue: boolean;
 }
 
-/** What waits for one partition. */
+/** The records that wait for one partition. */
 export interface Queue {
   readonly partition: number;
-  waiting: Waiting[];
+  waiting: PendingAppend[];
   isSending: boolean;
-  /** Why its last send failed. It then has a lane of its own, until one works. */
+  /** Why the partition's last send failed. Until one succeeds, the partition has a lane of its own. */
   failure: AppError | undefined;
 }
 
-/** Of a batch: of all its partitions together, and of each. */
+/** The bounds of a batch: for all its partitions together, and for each of them. */
 export interface BatchLimits {
   readonly records_max: number;
   readonly bytes_max: number;
   readonly partition_bytes_max: number;
 }
 
-/** What waits to be appended, a queue for each partition, and how much it is in all. */
+/** The records that wait to be appended, in a queue for each partition, with their number and size in all. */
 export class AppendQueues implements Iterable<Queue> {
   records = 0;
   bytes = 0;
-  /** Those of which only some went last time come last. */
+  /** A queue moves to the end when a batch took only some of its records. */
   readonly #queues = new Map<number, Queue>();
 
-  /** `onExpired` is told of each whose deadline passed before it was taken. */
-  constructor(private readonly onExpired: (waiting: Waiting, queue: Queue) => void) {}
+  /** `onExpired` is called for each record whose deadline passed before a batch took it. */
+  constructor(private readonly onExpired: (waiting: PendingAppend, queue: Queue) => void) {}
 
   [Symbol.iterator](): Iterator<Queue> {
     return this.#queues.values();
@@ -54,7 +54,7 @@ export class AppendQueues implements Iterable<Queue> {
     return queue;
   }
 
-  push(waiting: Waiting): Queue {
+  push(waiting: PendingAppend): Queue {
     const queue = this.of(waiting.record.partition);
     queue.waiting.push(waiting);
     this.records++;
@@ -62,8 +62,8 @@ export class AppendQueues implements Iterable<Queue> {
     return queue;
   }
 
-  /** Before what waits, in the order given. */
-  putBack(again: readonly Waiting[]): void {
+  /** Puts records back in front of those that wait, in the order given. */
+  putBack(again: readonly PendingAppend[]): void {
     for (const waiting of again.toReversed()) {
       this.of(waiting.record.partition).waiting.unshift(waiting);
       this.records++;
@@ -71,9 +71,9 @@ export class AppendQueues implements Iterable<Queue> {
     }
   }
 
-  /** The next batch of these partitions; at least one record, unless all are too late. */
-  take(queues: readonly Queue[], { records_max, bytes_max, partition_bytes_max }: BatchLimits, now_ms: number): Waiting[] {
-    const batch: Waiting[] = [];
+  /** Takes the next batch of these queues. It has at least one record, unless all of them are too late. */
+  take(queues: readonly Queue[], { records_max, bytes_max, partition_bytes_max }: BatchLimits, now_ms: number): PendingAppend[] {
+    const batch: PendingAppend[] = [];
     let bytes = 0;
     for (const queue of queues) {
       let ofPartition_bytes = BATCH_HEAD_BYTES;
@@ -86,7 +86,7 @@ export class AppendQueues implements Iterable<Queue> {
           bytes += waiting.bytes;
           batch.push(waiting);
         } else this.onExpired(waiting, queue);
-        this.#left(waiting);
+        this.#subtract(waiting);
         taken++;
       }
       queue.waiting.splice(0, taken);
@@ -102,14 +102,14 @@ export class AppendQueues implements Iterable<Queue> {
       if (!queue.waiting.some((waiting) => waiting.deadline_ms <= now_ms)) continue;
       queue.waiting = queue.waiting.filter((waiting) => {
         if (waiting.deadline_ms > now_ms) return true;
-        this.#left(waiting);
+        this.#subtract(waiting);
         this.onExpired(waiting, queue);
         return false;
       });
     }
   }
 
-  #left({ bytes }: Waiting): void {
+  #subtract({ bytes }: PendingAppend): void {
     this.records--;
     this.bytes -= bytes;
   }

@@ -1,7 +1,7 @@
 import { type Clock, within } from "../../system/clock.ts";
 import { AppError } from "../../errors.ts";
 import type { AppendMeter } from "../../telemetry/meters.ts";
-import { type Appended, AppendQueues, type Queue, type Waiting } from "./append-queues.ts";
+import { type Appended, AppendQueues, type PendingAppend, type Queue } from "./append-queues.ts";
 import type { IdempotentProducer, NewRecord, SendOutcome } from "../port.ts";
 import { encodedBytes, IN_BATCH_EXTRA_BYTES } from "./record-size.ts";
 
@@ -13,44 +13,48 @@ export interface AppenderOptions {
   readonly batch_records_max: number;
   /** No reader takes a longer value. */
   readonly value_bytes_max: number;
-  /** Told of every event that the log has refused for good, or not taken before its deadline. */
+  /** Called for every event that the log refused for good or did not take before its deadline. */
   readonly onNotTaken?: (error: AppError) => void;
   readonly meter?: AppendMeter | undefined;
 }
 
 interface Send {
-  readonly batch: readonly Waiting[];
+  readonly batch: readonly PendingAppend[];
   readonly done: Promise<void>;
 }
 
-/** Of one send, over all partitions, and so of each one's batch. */
+/** The most bytes of one send, over all its partitions, and so of each partition's batch. */
 export const BATCH_BYTES_MAX = 768 * 1024;
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
-/** A deadline may be noticed this much late. */
+/** How late a passed deadline may be noticed. */
 export const SWEEP_MS = 50;
-/** A send ends so long before the first deadline in it, so that those beside a record that cannot be sent hear of their own fate in time. */
-export const ANSWER_MS = 200;
-/** What was not sent because of another record's deadline is sent again if it has so much time left. */
-export const AGAIN_MS = 500;
+/**
+ * A send ends this long before the first deadline in it. Records that share the send with one that cannot be sent then
+ * hear of their own fate in time.
+ */
+export const ANSWER_MARGIN_MS = 200;
+/** A record that was not sent because of another record's deadline is sent again if it has this much time left. */
+export const RESEND_MS_MIN = 500;
 
 /**
- * Group commit, for each lane: while one send is under way, the next batch gathers. Lanes do not wait for each other, and each record
- * has its own fate.
+ * Group commit, lane by lane: while one send is under way, the next batch gathers. Lanes do not wait for each other,
+ * and each record has its own fate.
  *
  * ```
- *  append() ─▶ the partition's queue ──batch of a lane──▶ in flight ──▶ acknowledged: where the log has it
- *                │          ▲                              │  │  └──▶ failed, refused: the producer's error for this record
- *                │          └── not sent, time is left ────┘  │
- *                └── deadline ────────────────────────────────┴── deadline: LOG_UNAVAILABLE while queued, APPEND_OUTCOME_UNKNOWN in flight
+ *  append() ─▶ the partition's queue ──a lane's batch──▶ in flight ──▶ acknowledged: where the log has it
+ *                │            ▲                           │  │  └──▶ failed, refused: the producer's error for it
+ *                │            └── not sent, time left ────┘  │
+ *                │                                           └── deadline ──▶ APPEND_OUTCOME_UNKNOWN
+ *                └── deadline ──▶ LOG_UNAVAILABLE
  * ```
  */
 export class Appender {
   readonly #queues = new AppendQueues(({ reject }, { failure }) => {
     const error = notInTime(failure);
-    this.#notTaken(error);
+    this.#reportNotTaken(error);
     reject(error);
   });
-  /** By lane. */
+  /** The send under way in each lane. */
   readonly #sends = new Map<string, Send>();
   #gathering: Promise<void> | undefined;
   #sweeping = false;
@@ -59,8 +63,11 @@ export class Appender {
   constructor(private readonly options: AppenderOptions) {}
 
   /**
-   * Resolves once the log has the record. Rejects with OVERLOADED, SHUTTING_DOWN or LOG_UNAVAILABLE: it is not in the log and never
-   * will be; EVENT_TOO_LARGE, APPEND_REFUSED: nor will it be if it is tried again; APPEND_OUTCOME_UNKNOWN: it may be, now or later.
+   * Resolves once the log has the record. Rejects with:
+   *
+   * - OVERLOADED, SHUTTING_DOWN, LOG_UNAVAILABLE: the record is not in the log and never will be.
+   * - EVENT_TOO_LARGE, APPEND_REFUSED: likewise, and to try again would not help.
+   * - APPEND_OUTCOME_UNKNOWN: the record may be in the log, now or later.
    */
   append(record: NewRecord, deadline_ms: number): Promise<Appended> {
     if (this.#closed)
@@ -68,7 +75,7 @@ export class Appender {
     const recordBytes = encodedBytes(record);
     const tooLarge = this.#tooLarge(record, recordBytes);
     if (tooLarge) {
-      this.#notTaken(tooLarge);
+      this.#reportNotTaken(tooLarge);
       return Promise.reject(tooLarge);
     }
     const bytes = recordBytes + IN_BATCH_EXTRA_BYTES;
@@ -82,15 +89,18 @@ export class Appender {
     });
   }
 
-  /** Takes no more, and resolves once what is queued has been sent, or after `wait_ms_max`; what is left then is rejected. */
+  /**
+   * Takes no more records. Resolves once the queued ones have been sent, or after `wait_ms_max`; the rest is then
+   * rejected.
+   */
   async close(wait_ms_max: number): Promise<void> {
     this.#closed = true;
-    await within(this.options.clock, wait_ms_max, this.#sent());
+    await within(this.options.clock, wait_ms_max, this.#drain());
     this.#expire(Number.POSITIVE_INFINITY);
     await this.options.producer.close();
   }
 
-  async #sent(): Promise<void> {
+  async #drain(): Promise<void> {
     while (this.#gathering || this.#sends.size > 0) {
       const underWay = [...this.#sends.values()].map(({ done }) => done);
       if (this.#gathering) underWay.push(this.#gathering);
@@ -108,7 +118,7 @@ export class Appender {
 
   #tooLarge({ value, partition }: NewRecord, recordBytes: number): AppError | undefined {
     const { value_bytes_max } = this.options;
-    // Longer than its value the record is always, so most values need not be measured again.
+    // A record is always longer than its value, so most values need not be measured again.
     if (recordBytes <= value_bytes_max || value === null) return undefined;
     const valueBytes = typeof value === "string" ? Buffer.byteLength(value) : value.length;
     if (valueBytes <= value_bytes_max) return undefined;
@@ -116,12 +126,12 @@ export class Appender {
     return new AppError("EVENT_TOO_LARGE", message, { partition });
   }
 
-  #notTaken(error: AppError): void {
+  #reportNotTaken(error: AppError): void {
     this.options.onNotTaken?.(error);
     this.options.meter?.notTaken(error.code);
   }
 
-  /** What else arrives in this turn of the event loop goes with the first. */
+  /** Records that arrive in the same turn of the event loop go with the first one. */
   async #gather(): Promise<void> {
     await this.options.clock.yield();
     this.#gathering = undefined;
@@ -146,7 +156,7 @@ export class Appender {
     }
   }
 
-  async #send(lane: string, batch: readonly Waiting[]): Promise<void> {
+  async #send(lane: string, batch: readonly PendingAppend[]): Promise<void> {
     const { producer, topic, clock, meter } = this.options;
     for (const { record } of batch) this.#queues.of(record.partition).isSending = true;
     const records = batch.map((waiting) => waiting.record);
@@ -166,19 +176,19 @@ export class Appender {
     this.#sendNext();
   }
 
-  /** Tells each record's waiter what became of it, and puts back what was not sent though it has time left. */
+  /** Tells each waiter what became of its record. Records that were not sent and have time left are put back. */
   #settle(
-    batch: readonly Waiting[],
+    batch: readonly PendingAppend[],
     outcomes: readonly SendOutcome[],
     deadline_ms: number,
   ): { acknowledged: number; unknown: number } {
     const now_ms = this.options.clock.now_ms();
-    const againFrom_ms = now_ms >= deadline_ms && !this.#closed ? now_ms + AGAIN_MS : Number.POSITIVE_INFINITY;
-    const again: Waiting[] = [];
+    const againFrom_ms = now_ms >= deadline_ms && !this.#closed ? now_ms + RESEND_MS_MIN : Number.POSITIVE_INFINITY;
+    const again: PendingAppend[] = [];
     let acknowledged = 0;
     let unknown = 0;
     for (let i = 0; i < batch.length; i++) {
-      const waiting = batch[i] as Waiting;
+      const waiting = batch[i] as PendingAppend;
       const outcome = outcomes[i] as SendOutcome;
       const queue = this.#queues.of(waiting.record.partition);
       queue.isSending = false;
@@ -190,6 +200,7 @@ export class Appender {
         continue;
       }
       const { error } = outcome;
+      // I9: what may have been appended is told apart from what was not.
       const isUnknown = error.code === "APPEND_OUTCOME_UNKNOWN";
       if (waiting.isOverdue || isUnknown) unknown++;
       if (isUnknown || error.code === "LOG_UNAVAILABLE") queue.failure = error;
@@ -197,22 +208,22 @@ export class Appender {
         again.push(waiting);
         continue;
       }
-      if (!isUnknown) this.#notTaken(error);
+      if (!isUnknown) this.#reportNotTaken(error);
       waiting.reject(error);
     }
     if (again.length > 0) this.#queues.putBack(again);
     return { acknowledged, unknown };
   }
 
-  /** No record is sent after its deadline, however long the process stood still; placement counts on it. */
-  #takeBatch(queues: readonly Queue[]): Waiting[] {
+  /** No record is sent after its deadline, however long the process stood still. Placement relies on that. */
+  #takeBatch(queues: readonly Queue[]): PendingAppend[] {
     const { producer, topic, clock, batch_records_max } = this.options;
     const partition_bytes_max = Math.min(BATCH_BYTES_MAX, producer.batchBytesMax(topic));
     const limits = { records_max: batch_records_max, bytes_max: BATCH_BYTES_MAX, partition_bytes_max };
     return this.#queues.take(queues, limits, clock.now_ms());
   }
 
-  /** One timer for all that wait, and none while nobody waits. */
+  /** One timer serves all that wait. None runs while nobody waits. */
   async #sweep(): Promise<void> {
     this.#sweeping = true;
     while (this.#queues.records > 0 || this.#sends.size > 0) {
@@ -235,11 +246,11 @@ export class Appender {
   }
 }
 
-/** Before the first deadline of the batch by ANSWER_MS, or by half of what is left until then. */
-function sendDeadline(batch: readonly Waiting[], now_ms: number): number {
+/** A send ends ANSWER_MARGIN_MS before the first deadline of its batch, or halfway to it if that is later. */
+function sendDeadline(batch: readonly PendingAppend[], now_ms: number): number {
   let first_ms = Number.POSITIVE_INFINITY;
   for (const { deadline_ms } of batch) first_ms = Math.min(first_ms, deadline_ms);
-  return first_ms - Math.min(ANSWER_MS, Math.floor((first_ms - now_ms) / 2));
+  return first_ms - Math.min(ANSWER_MARGIN_MS, Math.floor((first_ms - now_ms) / 2));
 }
 
 function notInTime(failure: AppError | undefined): AppError {

@@ -1,12 +1,15 @@
 import type { Clock } from "../../system/clock.ts";
 import type { AppError } from "../../errors.ts";
 
-/** How often one cause is told again, and for how long the latest one is shown after it. */
+/** How long a cause is not repeated after it was reported, and how long the latest one is shown. */
 const TELL_AGAIN_MS = 60_000;
-/** No more are told in a minute. */
+/** The most causes that are reported in a minute. */
 const CAUSES_MAX = 20;
 
-/** What the log refuses, or does not take in time, for people: each cause is told once a minute, the latest is shown for as long. */
+/**
+ * What the log refuses or does not take in time, for people. Each cause is reported once a minute, and the latest one
+ * is shown for a minute.
+ */
 export class Refusals {
   readonly #toldAt_ms = new Map<string, number>();
   #latest: { readonly message: string; readonly at_ms: number } | undefined;
@@ -16,7 +19,7 @@ export class Refusals {
     private readonly onWarning: (message: string) => void,
   ) {}
 
-  /** A sentence, while a refusal is not older than a minute. */
+  /** A sentence on the latest refusal, unless it is older than a minute. */
   get latest(): string | undefined {
     const latest = this.#latest;
     return latest && this.clock.now_ms() - latest.at_ms < TELL_AGAIN_MS ? latest.message : undefined;
@@ -25,7 +28,7 @@ export class Refusals {
   note({ code, message }: AppError): void {
     const now_ms = this.clock.now_ms();
     this.#latest = { message, at_ms: now_ms };
-    // Sizes and times in it differ from event to event.
+    // Sizes and times in the message differ from event to event.
     const cause = `${code} ${message.replaceAll(/\d+/g, "#")}`;
     const toldAt_ms = this.#toldAt_ms.get(cause);
     if (toldAt_ms !== undefined && now_ms - toldAt_ms < TELL_AGAIN_MS) return;

@@ -1,24 +1,31 @@
-/** One member of a consumer group, as it says of itself when it joins. */
+/** One member of a consumer group, as it describes itself when it joins. */
 export interface AssignmentMember {
   readonly id: string;
-  /** Partitions it held before. Two members may claim one; a member that comes back from a stall still claims its old ones. */
+  /**
+   * The partitions it held before. Two members may claim the same one: a member that comes back from a stall still
+   * claims those it had.
+   */
   readonly owned: readonly number[];
-  /** Partitions of which it has local state, held or not. */
+  /** The partitions of which it has local state, whether it held them or not. */
   readonly local: readonly number[];
 }
 
 /**
- * Shares the partitions 0 … `partitionCount` − 1 among the members (member id → partitions, ascending): sizes differ by at most
- * one, as few partitions move as that allows, and one that must move goes to a member with local state of it if there is room.
- * A pure function of the set of members: their order does not matter. Of two that claim one partition the lexically first id
- * keeps it. The aims are those of Kafka's sticky assignor (KIP-54).
+ * Shares the partitions 0 … `partitionCount` − 1 among the members (member id → partitions, ascending).
+ *
+ * - The members' shares differ in size by at most one, and as few partitions move as that allows.
+ * - A partition that must move goes to a member that has local state of it, if there is room.
+ * - If two members claim the same partition, the one whose id sorts first keeps it.
+ *
+ * It is a pure function of the set of members; their order does not matter. The aims are those of Kafka's sticky
+ * assignor (KIP-54).
  */
 export function assign(members: readonly AssignmentMember[], partitionCount: number): Map<string, number[]> {
   const sorted = members.toSorted((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
   const assigned = new Map(sorted.map((member) => [member.id, [] as number[]]));
   if (sorted.length === 0) return assigned;
 
-  // Each member gets `base` partitions, and `extra` of them one more.
+  // Each member gets `base` partitions, and `extra` members get one more.
   const base = Math.floor(partitionCount / sorted.length);
   let extra = partitionCount % sorted.length;
   const give = (mine: number[], partition: number): void => {
@@ -31,7 +38,7 @@ export function assign(members: readonly AssignmentMember[], partitionCount: num
   for (const member of sorted) {
     const local = new Set(member.local);
     const mine = assigned.get(member.id)!;
-    // What is over the quota is let go: first what has no local state, then the highest numbers.
+    // A member gives up what exceeds its quota: first partitions without local state, then the highest numbers.
     const claims = [...new Set(member.owned)].toSorted((a, b) => Number(local.has(b)) - Number(local.has(a)) || a - b);
     for (const partition of claims) {
       if (!hasRoom(mine) || !free.delete(partition)) continue;

@@ -23,14 +23,14 @@ import { Connections } from "./connection/connections.ts";
 import { KafkaFencedProducer } from "./append/fenced-producer.ts";
 import { TopicLeaders } from "./connection/leaders.ts";
 import { KafkaMembership } from "./group/membership.ts";
-import { byLeader, listOffsets, topicEnds } from "./group/offsets.ts";
+import { byLeader, listOffsets, topicEnds } from "./read/partition-ends.ts";
 import { KafkaProducer } from "./append/producer.ts";
 import { describeError, unavailable } from "./protocol/errors.ts";
 import { KafkaReader } from "./read/reader.ts";
 import { createTopic, describeTopic, type TopicContext } from "./topic-settings.ts";
 
 export interface KafkaLogOptions extends BackoffLimits {
-  /** `host:port` each; an IPv6 address stands in brackets (RFC 3986, 3.2.2). */
+  /** Each is `host:port`; an IPv6 address stands in brackets (RFC 3986, 3.2.2). */
   readonly brokers: readonly string[];
   readonly clientId: string;
   readonly ssl?: KafkaConfig["ssl"];
@@ -42,22 +42,25 @@ export interface KafkaLogOptions extends BackoffLimits {
   readonly session_timeout_ms: number;
   readonly clock: Clock;
   readonly random: Random;
-  /** Where kafkajs' own messages go; they are for debugging, ours say what matters. */
+  /** Receives kafkajs' own messages. They are for debugging; our own say what matters. */
   readonly onClientMessage?: (message: string) => void;
 }
 
 const CONNECTION_WAIT_MS_MAX = 2_000;
 const REQUEST_WAIT_MS_MAX = 3_000;
-/** The answer where no record is as late as was asked for. */
+/** The broker's answer if no record is as late as was asked for. */
 const NO_OFFSET = -1;
 
-/** One topic's leaders, on connections that all who ask about topics share. */
+/** One topic's leaders, on connections that all callers who ask about the topic share. */
 interface TopicSession {
   readonly connections: Connections;
   readonly leaders: TopicLeaders;
 }
 
-/** The `Log` on Kafka or Redpanda, through kafkajs' connections. Every part has its own, so that none waits behind another's long poll. */
+/**
+ * The `Log` on Kafka or Redpanda, through kafkajs' connections. Each part has its own, so that none waits behind
+ * another's long poll.
+ */
 export class KafkaLog implements Log {
   readonly kind = "kafka";
   readonly #connect: () => Connections;
@@ -193,7 +196,7 @@ export class KafkaLog implements Log {
     if (beforeOffset <= startOffset) return;
     await this.#onTopic(topic, async ({ connections, leaders }) => {
       const leader = leaders.leaderOf(partition);
-      if (!leader) throw new Error(this.#reach.beside(`partition ${partition} of ${topic} has no leader now`));
+      if (!leader) throw new Error(this.#reach.withUnreachable(`partition ${partition} of ${topic} has no leader now`));
       const broker = await (await connections.node(leader.nodeId)).broker();
       await broker.deleteRecords({ topics: [{ topic, partitions: [{ partition, offset: String(beforeOffset) }] }] });
     });
@@ -207,7 +210,7 @@ export class KafkaLog implements Log {
     this.#topics.clear();
   }
 
-  /** Closed with the log, unless it is closed before; then it is forgotten. */
+  /** Has the log close the part with itself, and forgets a part that is closed earlier. */
   #track<T extends { close(): Promise<void> }>(part: T): T {
     const close = part.close.bind(part);
     part.close = () => {
@@ -233,7 +236,10 @@ export class KafkaLog implements Log {
     return session;
   }
 
-  /** Runs `work` on the topic's session; after any failure but an AppError's the next one begins with a new session. */
+  /**
+   * Runs `work` on the topic's session. After a failure, unless it is an AppError other than LOG_UNAVAILABLE, the next
+   * call begins with a new session.
+   */
   async #onTopic<T>(topic: string, work: (session: TopicSession) => Promise<T>): Promise<T> {
     this.#checkOpen();
     const session = this.#session(topic);
@@ -252,7 +258,7 @@ export class KafkaLog implements Log {
   }
 }
 
-/** `host:port`, and `[v6]:port` without its brackets. */
+/** Parses `host:port`; an IPv6 address loses its brackets. */
 function addressOf(broker: string): Address {
   const colon = broker.lastIndexOf(":");
   return { host: broker.slice(0, colon).replace(/^\[(.*)\]$/, "$1"), port: Number(broker.slice(colon + 1)) };

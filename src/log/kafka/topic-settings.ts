@@ -36,21 +36,24 @@ const LEADERS_WAIT_MS_MAX = 5_000;
 const API_CREATE_TOPICS = 19;
 const API_INCREMENTAL_ALTER_CONFIGS = 44;
 const DEFAULT_REPLICAS = -1;
-/** Where the broker cannot be asked for its default. */
+/** The number of replicas to ask for if the broker cannot be asked for its default. */
 const REPLICAS_MAX = 3;
 const MIN_INSYNC = "min.insync.replicas";
 const INT64_MAX = "9223372036854775807";
 
 /** All records are kept for ever, since the state is made of them. */
 const KEPT_FOR_EVER = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" };
-/** Kafka 3.6 and later (KIP-937), Redpanda 25.3 and later; others do not know them, and take any timestamp or have another name for it. */
+/**
+ * Kafka 3.6 and later (KIP-937) and Redpanda 25.3 and later know these settings. Other brokers take any timestamp, or
+ * have another name for the setting.
+ */
 const ANY_TIMESTAMP = {
   "message.timestamp.type": "CreateTime",
   "message.timestamp.before.max.ms": INT64_MAX,
   "message.timestamp.after.max.ms": INT64_MAX,
 };
 
-/** Creates the topic, and waits until all its partitions can be written to. Undefined where another was first. */
+/** Creates the topic and waits until all its partitions can be written to. Undefined if another process was first. */
 export async function createTopic(
   context: TopicContext,
   partitions: number,
@@ -66,7 +69,7 @@ export async function createTopic(
   // A broker that does not know the settings has nothing that they would change.
   if (anyTimestamp && refusal.errorCode === ERROR_INVALID_CONFIG) refusal = await create(context, wanted);
   if (refusal.errorCode !== 0 && refusal.errorCode !== ERROR_TOPIC_EXISTS) throw refused(topic, refusal, replicas);
-  await leadersElected(context);
+  await waitForLeaders(context);
   if (refusal.errorCode === ERROR_TOPIC_EXISTS) return undefined;
   const least = leastReplicas(context.leaders);
   if (replicas === undefined && least >= 3) await requireTwoInSync(context);
@@ -75,7 +78,7 @@ export async function createTopic(
   return { partitions, replicas: least, settings: Object.fromEntries(shown.map((name) => [name, made[name] as string])) };
 }
 
-/** Undefined if it does not exist. The settings are empty where this user may not read them. */
+/** Undefined if the topic does not exist. The settings are empty if this user may not read them. */
 export async function describeTopic(context: TopicContext): Promise<TopicDescription | undefined> {
   const { topic, leaders, connections } = context;
   await leaders.refresh();
@@ -92,7 +95,7 @@ export async function describeTopic(context: TopicContext): Promise<TopicDescrip
   };
 }
 
-/** The code of the operation is its bit. */
+/** The number of the bit is the code of the operation. */
 const OPERATION_WRITE = 4;
 const API_METADATA = 3;
 
@@ -126,8 +129,8 @@ function refused(topic: string, { errorCode, message }: Refusal, replicas: numbe
   return new AppError("LOG_UNAVAILABLE", `The topic ${topic} does not exist and cannot be created: ${why}${advice}.`);
 }
 
-/** A new topic has no leaders for a moment, and a busy broker does not know it for longer. */
-async function leadersElected({ leaders, clock, topic }: TopicContext): Promise<void> {
+/** A new topic has no leaders for a moment, and a busy broker does not know the topic for longer than that. */
+async function waitForLeaders({ leaders, clock, topic }: TopicContext): Promise<void> {
   for (const deadline_ms = clock.now_ms() + LEADERS_WAIT_MS_MAX; ; await clock.sleep(LEADERS_WAIT_MS)) {
     await leaders.refresh();
     const { partitions } = leaders;
@@ -137,7 +140,10 @@ async function leadersElected({ leaders, clock, topic }: TopicContext): Promise<
   }
 }
 
-/** So that what is acknowledged is on two of three disks. Where this user may not set it, the settings' check warns of it. */
+/**
+ * With this, what is acknowledged is on two of three disks. If this user may not set it, the check of the settings
+ * warns of that.
+ */
 async function requireTwoInSync({ connections, leaders, topic }: TopicContext): Promise<void> {
   const controller = await connections.node(leaders.controllerId);
   const { versions } = await controller.broker();

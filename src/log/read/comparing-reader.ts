@@ -1,38 +1,41 @@
 import { AppError } from "../../errors.ts";
 import type { Batch, FetchLimits, FetchResult, Log, LogRecord, Reader } from "../port.ts";
 
-/** A topic, and the id that it had when it was first looked at, where the log has one (KIP-516). */
+/** A topic and the id it had when it was first looked at, if the log has one (KIP-516). */
 export interface KnownTopic {
   readonly name: string;
   readonly topicId: string | undefined;
 }
 
-/** What of a fetch is left once interruptions are dealt with. */
+/** The results of a fetch, without the interruptions, which are dealt with here. */
 export type ComparedResult = Exclude<FetchResult, { readonly interrupted: string }>;
 
-/** The last record given of a partition, and what it is told apart by. */
-interface Given {
+/** The last record that was given of a partition, and what identifies it. */
+interface LastRecord {
   readonly offset: number;
   readonly leaderEpoch: number;
   readonly checksum: number | bigint;
 }
 
 /**
- * Reads through interruptions, so that all it gives is of one log. After an interruption the topic must have the id it had, and
- * the last record that was given, else where it began, is read again: that record must be the same, and none may lie between it and
- * where the caller reads on, before anything more is given.
+ * Reads on after interruptions and makes sure that all it gives comes from one log. After an interruption the topic
+ * must have the id it had, and the last record that was given is read again (if there was none, the offset where
+ * reading began). Before anything more is given, that record must be the same, and no record may lie between it and
+ * the offset that the caller reads on from.
  *
  * ```
- *  sure ──interrupted──▶ in doubt, reads on at the last record given ──all is the same up to the caller's offset──▶ sure
- *                                                     └── another, none, or one more ──▶ rejects with LOG_DISAGREES
+ *  sure ──interrupted──▶ in doubt: reads again from the last record given
+ *   ▲                      │  └── another record, none, or one more ──▶ rejects with LOG_DISAGREES
+ *   └── all is the same ───┘
+ *       up to the caller's offset
  * ```
  */
 export class ComparingReader {
   readonly #reader: Reader;
-  /** The first offset that was asked for of a partition. */
-  readonly #begun = new Map<number, number>();
-  readonly #given = new Map<number, Given>();
-  /** Up to where what was given is known to be the same. */
+  /** The first offset that was asked for of each partition. */
+  readonly #startOffsets = new Map<number, number>();
+  readonly #lastRecords = new Map<number, LastRecord>();
+  /** The partitions in doubt, and the offset up to which each is known to be the same. */
   readonly #inDoubt = new Map<number, number>();
   #isTopicInDoubt = false;
 
@@ -47,47 +50,50 @@ export class ComparingReader {
     return this.#reader.isThrottled;
   }
 
-  /** As `Reader.fetch`. Rejects also with LOG_DISAGREES, which says what to do. */
+  /** Does what `Reader.fetch` does. Also rejects with LOG_DISAGREES, whose message says what to do. */
   async fetch(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<ComparedResult[]> {
     if (this.#isTopicInDoubt) await this.#compareTopic();
     const asked = new Map(positions);
     for (const [partition, offset] of positions) {
-      if (!this.#begun.has(partition)) this.#begun.set(partition, offset);
+      if (!this.#startOffsets.has(partition)) this.#startOffsets.set(partition, offset);
       asked.set(partition, this.#inDoubt.get(partition) ?? offset);
     }
     const results = await this.#reader.fetch(asked, limits);
-    return results.flatMap((result) => this.#compared(result, positions) ?? []);
+    return results.flatMap((result) => this.#compare(result, positions) ?? []);
   }
 
   close(): Promise<void> {
     return this.#reader.close();
   }
 
-  #compared(result: FetchResult, positions: ReadonlyMap<number, number>): ComparedResult | undefined {
+  #compare(result: FetchResult, positions: ReadonlyMap<number, number>): ComparedResult | undefined {
     const { partition } = result;
     if ("interrupted" in result) {
       this.#isTopicInDoubt = true;
-      this.#inDoubt.set(partition, this.#given.get(partition)?.offset ?? this.#begun.get(partition) ?? 0);
+      this.#inDoubt.set(partition, this.#lastRecords.get(partition)?.offset ?? this.#startOffsets.get(partition) ?? 0);
       return undefined;
     }
     if ("unavailable" in result) return result;
-    // Fetched together with an interruption: it may be of the topic that took the place of this one.
+    // This came with an interruption and may be of a topic that took the place of this one.
     if (this.#isTopicInDoubt) return undefined;
     if ("outOfRange" in result && result.outOfRange.endOffset < (positions.get(partition) ?? 0)) {
       throw this.#disagrees(partition, `it ends at offset ${result.outOfRange.endOffset} and had more`);
     }
     if (!("batch" in result)) return result;
     const position = positions.get(partition) ?? 0;
-    const batch = this.#inDoubt.has(partition) ? this.#resumed(result.batch, position) : result.batch;
+    const batch = this.#inDoubt.has(partition) ? this.#compareBatch(result.batch, position) : result.batch;
     const last = batch?.records.at(-1);
-    if (last) this.#given.set(partition, givenOf(last));
+    if (last) this.#lastRecords.set(partition, lastRecordOf(last));
     return batch && { partition, batch };
   }
 
-  /** What of the batch lies behind what was given before, where the caller reads on; undefined where it is not to be used. */
-  #resumed(batch: Batch, position: number): Batch | undefined {
+  /**
+   * The part of the batch from the caller's offset on, once it agrees with what was given before. Undefined if the
+   * batch must not be used.
+   */
+  #compareBatch(batch: Batch, position: number): Batch | undefined {
     const { partition, records, nextOffset } = batch;
-    const given = this.#given.get(partition);
+    const given = this.#lastRecords.get(partition);
     if (nextOffset <= batch.baseOffset) return undefined;
     if (given && batch.baseOffset <= given.offset && !isSame(given, records[0]))
       throw this.#disagrees(partition, `it has another record at offset ${given.offset} than it had`);
@@ -98,7 +104,7 @@ export class ComparingReader {
       return undefined;
     }
     this.#inDoubt.delete(partition);
-    // Who left a part of a batch unused reads on before the record that was compared.
+    // A caller that left part of a batch unused reads on from before the record that was compared.
     if (given && position <= given.offset) return undefined;
     return { ...batch, baseOffset: position, records: records.filter(({ offset }) => offset >= position) };
   }
@@ -118,7 +124,7 @@ export class ComparingReader {
   }
 }
 
-/** Whether the topic of this name is another one than it was. */
+/** Whether another topic has this name now. */
 export const isMadeAnew = ({ topicId }: KnownTopic, idNow: string | undefined): boolean =>
   topicId !== undefined && idNow !== undefined && topicId !== idNow;
 
@@ -128,12 +134,12 @@ export const madeAnew = (topic: string): AppError =>
     `The topic ${topic} was deleted and made anew since this began: what was read of it is not what it has. Begin again.`,
   );
 
-const isSame = (given: Given, record: LogRecord | undefined): boolean => {
-  const again = record && givenOf(record);
+const isSame = (given: LastRecord, record: LogRecord | undefined): boolean => {
+  const again = record && lastRecordOf(record);
   return again?.offset === given.offset && again.checksum === given.checksum && again.leaderEpoch === given.leaderEpoch;
 };
 
-const givenOf = ({ offset, leaderEpoch, key, value, undecodable }: LogRecord): Given => ({
+const lastRecordOf = ({ offset, leaderEpoch, key, value, undecodable }: LogRecord): LastRecord => ({
   offset,
   leaderEpoch,
   checksum: undecodable ? undecodable.lastOffset : Bun.hash.crc32(value ?? "", Bun.hash.crc32(key ?? "")),

@@ -5,18 +5,21 @@ import { noAccessToDatabase } from "../../system/file-access.ts";
 import type { NewUuid } from "../../system/random.ts";
 
 const FORMAT_VERSION = 1;
-/** Opening waits for other processes that are opening or recovering the file. */
+/** Opening waits this long for other processes that are opening or recovering the file. */
 const OPEN_WAIT_MS_MAX = 5_000;
-/** How long one attempt may block the event loop when another process writes; between attempts the loop is free. */
+/** How long one attempt may block the event loop while another process writes. Between attempts the loop is free. */
 const BUSY_BLOCK_MS_MAX = 20;
 const BUSY_RETRY_MS = 5;
 
-/** Asks whether the file still is where it was opened; it costs less than a microsecond. */
+/** Asks SQLite whether the file still is where it was opened. It costs less than a microsecond. */
 const SQLITE_FCNTL_HAS_MOVED = 20;
 
-/** A record's rowid is its partition's row and its offset side by side: appends go to the end of a partition's range, reads are ranges. */
+/**
+ * A record's rowid is its partition's row and its offset side by side. Appends therefore go to the end of a
+ * partition's range, and reads are ranges.
+ */
 const OFFSETS_PER_PARTITION = 2 ** 40;
-/** Rowids stay below 2^53, where JavaScript's numbers are exact. */
+/** Rowids stay below 2^53, up to which JavaScript's numbers are exact. */
 const PARTITION_ROWS_MAX = 2 ** 13 - 1;
 
 export const recordId = (partitionRow: number, offset: number): number => partitionRow * OFFSETS_PER_PARTITION + offset;
@@ -59,20 +62,20 @@ export interface LogFileOptions {
 }
 
 /**
- * The SQLite file of the embedded log: one connection, its schema, its transactions. It is the truth, so every commit is synced
- * to the disk (`synchronous=FULL`); measured, that costs nothing once batches reach 100 records.
+ * The SQLite file of the embedded log: one connection, its schema, its transactions. The file is the truth, so every
+ * commit is synced to the disk (`synchronous=FULL`). Measured, that costs nothing once batches reach 100 records.
  */
 export class LogFile {
   readonly db: Database;
   readonly id: string;
   #closed = false;
-  /** SQLite's answer, an int; Bun wants room for 8 bytes. */
+  /** SQLite's answer is an int, but Bun wants room for 8 bytes. */
   readonly #hasMoved = new Int32Array(2);
   readonly #options: LogFileOptions;
 
   /**
-   * Opens or makes the file, as SQLite's Database does: there is no LogFile that is not open. Throws `LOG_UNAVAILABLE` if
-   * that cannot be done.
+   * Opens or creates the file, as SQLite's Database does, so that there is no LogFile that is not open. Throws
+   * `LOG_UNAVAILABLE` if that fails.
    */
   constructor(options: LogFileOptions) {
     this.#options = options;
@@ -84,6 +87,7 @@ export class LogFile {
     try {
       this.db.run(`PRAGMA busy_timeout = ${OPEN_WAIT_MS_MAX}`);
       this.#useWal();
+      // I1: what is acknowledged is on the disk.
       this.db.run("PRAGMA synchronous = FULL");
       this.id = this.db.transaction(() => this.#prepareSchema()).immediate();
       this.db.run(`PRAGMA busy_timeout = ${BUSY_BLOCK_MS_MAX}`);
@@ -93,7 +97,10 @@ export class LogFile {
     }
   }
 
-  /** Switching a new file to WAL needs it alone for a moment, and SQLite does not always wait for that by itself. */
+  /**
+   * Switching a new file to WAL needs exclusive access for a moment, and SQLite does not always wait for that by
+   * itself.
+   */
   #useWal(): void {
     for (let left_ms = OPEN_WAIT_MS_MAX; ; left_ms -= BUSY_RETRY_MS) {
       try {
@@ -123,7 +130,7 @@ export class LogFile {
   /** Runs `body` on one snapshot. Throws `LOG_UNAVAILABLE`. */
   read<T>(body: () => T): T {
     this.#checkOpen();
-    return this.#rolledBackOnError("read", () => {
+    return this.#rollBackOnError("read", () => {
       this.db.query("BEGIN").run();
       const result = body();
       this.db.query("COMMIT").run();
@@ -132,14 +139,16 @@ export class LogFile {
   }
 
   /**
-   * Runs `body` in one write transaction, which is not committed once `deadline_ms` has come. Rejects with `LOG_UNAVAILABLE`: nothing
-   * of it happened. `APPEND_OUTCOME_UNKNOWN`: the disk failed while the commit was written. What `body` itself throws is passed on,
-   * after a rollback.
+   * Runs `body` in one write transaction, which is not committed once `deadline_ms` has come. Whatever `body` itself
+   * throws is passed on after a rollback. Rejects with:
+   *
+   * - `LOG_UNAVAILABLE`: nothing of it happened.
+   * - `APPEND_OUTCOME_UNKNOWN`: the disk failed while the commit was written.
    */
   async write<T>(body: () => T, deadline_ms = Number.POSITIVE_INFINITY): Promise<T> {
     const { clock, write_wait_ms_max } = this.#options;
     const waitEnd_ms = Math.min(deadline_ms, clock.now_ms() + write_wait_ms_max);
-    // Without this turn of the event loop a caller that writes one batch after the other would keep all I/O waiting, and the
+    // Without this turn of the event loop, a caller that writes batch after batch would keep all I/O waiting, and the
     // next batch could not gather.
     await clock.yield();
     while (true) {
@@ -152,7 +161,7 @@ export class LogFile {
       }
       await clock.sleep(BUSY_RETRY_MS);
     }
-    const result = this.#rolledBackOnError("written", () => {
+    const result = this.#rollBackOnError("written", () => {
       const done = body();
       if (clock.now_ms() < deadline_ms) return done;
       throw new AppError("LOG_UNAVAILABLE", "The embedded log could not be written in time; nothing was appended. Try again.");
@@ -161,7 +170,8 @@ export class LogFile {
       this.db.query("COMMIT").run();
     } catch (error) {
       this.#rollback();
-      // A full disk leaves no whole commit in the write-ahead log. Any other failure may: a restart could then find it.
+      // A full disk leaves no complete commit in the write-ahead log. Any other failure may leave one, and a restart
+      // could then find it.
       if (isBusy(error) || codeOf(error).startsWith("SQLITE_FULL")) throw this.#unavailable("written", error);
       const message = `The embedded log ${this.#options.path} failed while a commit was written: ${String(error)}. Check the disk.`;
       throw new AppError("APPEND_OUTCOME_UNKNOWN", message, {}, error);
@@ -183,14 +193,14 @@ export class LogFile {
 
   #checkOpen(): void {
     if (this.#closed) throw new AppError("LOG_UNAVAILABLE", "The embedded log was closed by this process.");
-    // What is written to a file without a name ends with the process.
+    // Whatever is written to a deleted file is lost when the process ends.
     this.db.fileControl(SQLITE_FCNTL_HAS_MOVED, this.#hasMoved);
     if (this.#hasMoved[0] === 0) return;
     const message = `The embedded log ${this.#options.path} was removed or replaced. Put it back; to put a copy in its place, stop this process first.`;
     throw new AppError("LOG_UNAVAILABLE", message);
   }
 
-  #rolledBackOnError<T>(done: string, body: () => T): T {
+  #rollBackOnError<T>(done: string, body: () => T): T {
     try {
       return body();
     } catch (error) {
@@ -204,7 +214,7 @@ export class LogFile {
     try {
       this.db.query("ROLLBACK").run();
     } catch {
-      // SQLite rolled back by itself.
+      // SQLite has already rolled back by itself.
     }
   }
 
@@ -227,6 +237,6 @@ const codeOf = (error: unknown): string => {
   return typeof code === "string" ? code : "";
 };
 const isBusy = (error: unknown): boolean => /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error));
-/** Failures of the file, the disk or the memory, not of the statement. */
+/** Whether the file, the disk or the memory failed, rather than the statement. */
 export const isUnavailable = (error: unknown): boolean =>
   /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|READONLY|NOMEM|CORRUPT|NOTADB|PERM|PROTOCOL)/.test(codeOf(error));

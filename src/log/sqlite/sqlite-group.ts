@@ -5,9 +5,9 @@ import { FileLock } from "../../system/file-lock.ts";
 import type { GroupOptions, Membership, MembershipState } from "../port.ts";
 import type { LogFile } from "./sqlite-file.ts";
 
-/** How often one that waits for a group tries again. */
+/** How often a member that waits for its group tries again. */
 const LOCK_RETRY_MS = 250;
-/** How often the holder looks for the topic and for added partitions. */
+/** How often the holder checks for the topic and for added partitions. */
 const PARTITIONS_POLL_MS = 1_000;
 
 export interface SqliteMembershipOptions {
@@ -19,22 +19,25 @@ export interface SqliteMembershipOptions {
 }
 
 /**
- * Membership of a group of the embedded log: one member at a time holds all partitions of the topic, the others wait.
+ * Membership of a group on the embedded log: one member at a time holds all partitions of the topic, and the others
+ * wait.
+ *
  * ```
- *   made ──start()──▶ joining
- *             lock taken, topic there
- *   joining ──────────────────────────▶ stable
- *      │  lock held by another             ▲
- *      └────────────▶ waiting ─────────────┘          each of them ──▶ left
- *                            lock taken
+ *  made ──start()──▶ joining
+ *            lock taken, topic there
+ *  joining ──────────────────────────▶ stable
+ *     │  lock held by another             ▲
+ *     └────────────▶ waiting ─────────────┘          each of them ──leave()──▶ left
+ *                           lock taken
  * ```
- * The lock is a `FileLock` beside the log: it ends with the process, also on kill -9, and with nothing else; a stopped process
- * keeps it. That is why `isOwner()` needs no heartbeat.
+ *
+ * The lock is a `FileLock` beside the log. It ends with the process, even on kill -9, and not before, unless the
+ * member leaves: a stopped process keeps it. That is why `isOwner()` needs no heartbeat.
  */
 export class SqliteMembership implements Membership {
   #state: MembershipState = "joining";
   readonly #options: SqliteMembershipOptions;
-  readonly #left = new AbortController();
+  readonly #leaving = new AbortController();
   readonly #lock: GroupLock;
   #ended: Promise<void> | undefined;
 
@@ -56,7 +59,7 @@ export class SqliteMembership implements Membership {
   }
 
   async commit(offsets: ReadonlyMap<number, number>): Promise<void> {
-    // Once another holds the group, its word counts.
+    // Once another member holds the group, that member's offsets count.
     if (!this.isOwner()) return;
     const { file, group } = this.#options;
     await file.write(() => {
@@ -70,7 +73,7 @@ export class SqliteMembership implements Membership {
 
   async leave(): Promise<void> {
     this.#state = "left";
-    this.#left.abort();
+    this.#leaving.abort();
     await this.#ended;
   }
 
@@ -78,14 +81,14 @@ export class SqliteMembership implements Membership {
     const { clock, group } = this.#options;
     await clock.yield();
     try {
-      while (!this.#left.signal.aborted && !this.#lock.tryTake()) {
+      while (!this.#leaving.signal.aborted && !this.#lock.tryTake()) {
         if (this.#state !== "waiting") {
           this.#state = "waiting";
-          group.listener.waiting(this.#lock.problem ?? this.#holder());
+          group.listener.onWaiting(this.#lock.problem ?? this.#holder());
         }
-        await clock.sleep(LOCK_RETRY_MS, this.#left.signal);
+        await clock.sleep(LOCK_RETRY_MS, this.#leaving.signal);
       }
-      if (!this.#left.signal.aborted) await this.#hold();
+      if (!this.#leaving.signal.aborted) await this.#hold();
     } finally {
       this.#state = "left";
       this.#lock.release();
@@ -96,14 +99,14 @@ export class SqliteMembership implements Membership {
     const { clock, group } = this.#options;
     await this.#writeHolder();
     let assigned = 0;
-    while (!this.#left.signal.aborted) {
+    while (!this.#leaving.signal.aborted) {
       const count = this.#partitionCount(assigned);
       if (count > assigned) {
         assigned = count;
         this.#state = "stable";
-        group.listener.assigned(Array.from({ length: count }, (_, partition) => partition));
+        group.listener.onAssigned(Array.from({ length: count }, (_, partition) => partition));
       }
-      await clock.sleep(PARTITIONS_POLL_MS, this.#left.signal);
+      await clock.sleep(PARTITIONS_POLL_MS, this.#leaving.signal);
     }
   }
 
@@ -112,12 +115,12 @@ export class SqliteMembership implements Membership {
     try {
       return file.read(() => partitionCount(file, group.topic));
     } catch {
-      // The lock is held all the same; the readers report the failure, and the next look may succeed.
+      // The lock is held all the same. The readers report the failure, and the next check may succeed.
       return known;
     }
   }
 
-  /** Who holds the group, for people only: if it cannot be written or read, the lock still holds. */
+  /** Writes down who holds the group, for people only: if that cannot be written or read, the lock still holds. */
   async #writeHolder(): Promise<void> {
     const { file, group, owner, clock } = this.#options;
     await file
@@ -150,7 +153,10 @@ export class SqliteMembership implements Membership {
 export const partitionCount = (file: LogFile, topic: string): number =>
   file.db.query<{ count: number }, [string]>("SELECT count(*) AS count FROM partitions WHERE topic = ?").get(topic)?.count ?? 0;
 
-/** Readable where it can be, unique always, safe on file systems that fold case or forbid characters. */
+/**
+ * The path of a group's lock: readable where possible, always unique, and safe on file systems that ignore case or
+ * forbid characters.
+ */
 const lockPath = (logPath: string, group: string, topic: string): string => {
   const readable = group.replace(/[^A-Za-z0-9_-]/g, "_").slice(0, 40);
   const unique = createHash("sha256")
@@ -161,7 +167,7 @@ const lockPath = (logPath: string, group: string, topic: string): string => {
 };
 
 class GroupLock {
-  /** Why the lock could not be tried at all, if so: a sentence. */
+  /** A sentence that says why the lock could not even be tried; undefined if it could. */
   problem: string | undefined;
   readonly #lock: FileLock;
 

@@ -19,21 +19,24 @@ import { findPartition, noPartition, type PartitionRow, SqliteProducer } from ".
 import { Arrivals, SqliteReader } from "./sqlite-reader.ts";
 
 export interface SqliteLogOptions {
-  /** The file; made if missing, its directory must be there. It must lie on a local disk: the locks of network ones do not hold. */
+  /**
+   * The path of the file. A missing file is created, but its directory must exist. It must be on a local disk: locks
+   * on network file systems do not hold.
+   */
   readonly path: string;
   readonly clock: Clock;
   readonly newUuid: NewUuid;
-  /** Names this process to another that waits for its group, such as "pid 4711". */
+  /** Names this process to others that wait for its group, such as "pid 4711". */
   readonly owner: string;
-  /** How late, at most, a reader that waits hears of what another process appended. */
+  /** The most time that may pass until a waiting reader hears of what another process appended. */
   readonly poll_wait_ms?: number;
   /** How long an append waits for other processes' appends before it gives up with `LOG_UNAVAILABLE`. */
   readonly append_wait_ms_max?: number;
 }
 
 /**
- * Opens the embedded log: a partitioned log in one SQLite file, shared by the processes of one machine. Throws `LOG_UNAVAILABLE`
- * if the file cannot be opened.
+ * Opens the embedded log: a partitioned log in one SQLite file, shared by the processes of one machine. Throws
+ * `LOG_UNAVAILABLE` if the file cannot be opened.
  */
 export function openSqliteLog(options: SqliteLogOptions): Log {
   return new SqliteLog(options);
@@ -57,7 +60,9 @@ class SqliteLog implements Log {
     return this.#file.id;
   }
 
-  /** A topic here has no settings, whatever the options: it takes any size and any timestamp, and keeps everything. */
+  /**
+   * A topic here has no settings, whatever the options say: it takes any size and any timestamp, and keeps everything.
+   */
   async createTopic(topic: string, partitions: number): Promise<CreatedTopic | undefined> {
     if ((await this.partitionCount(topic)) > 0) return undefined;
     return this.#file.write(() => {
@@ -83,7 +88,7 @@ class SqliteLog implements Log {
     return this.#file.read(() => partitionCount(this.#file, topic));
   }
 
-  /** No topic is ever deleted here, so none has an id of its own. */
+  /** No topic is ever deleted here, so none needs an id of its own. */
   async describe(topic: string): Promise<TopicDescription | undefined> {
     const partitions = await this.partitionCount(topic);
     if (partitions === 0) return undefined;
@@ -106,7 +111,7 @@ class SqliteLog implements Log {
     return { topicId: undefined, partitions };
   }
 
-  /** Looks at one record after the other: an index would cost every append. */
+  /** Scans the records one by one: an index would burden every append. */
   async offsetsAt(topic: string, timestamp_ms: number): Promise<number[]> {
     const { db } = this.#file;
     return this.#file.read(() => {

@@ -5,7 +5,7 @@ import { encodeHeaders } from "./sqlite-headers.ts";
 import type { Arrivals } from "./sqlite-reader.ts";
 import { invalidTimestamp, isTimestamp } from "../timestamp.ts";
 
-/** The file takes more; one transaction of this size does not keep the event loop for long. */
+/** The file takes larger batches, but a transaction of this size does not hold the event loop for long. */
 export const BATCH_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface PartitionRow {
@@ -27,7 +27,7 @@ export function findPartition(file: LogFile, topic: string, partition: number): 
   return row;
 }
 
-/** The epoch this holder was given; a later holder of the same fencing id has a higher one. */
+/** The epoch that this holder was given. A later holder of the same fencing id has a higher one. */
 export interface Fence {
   readonly fencingId: string;
   readonly epoch: number;
@@ -42,7 +42,7 @@ export class SqliteProducer implements IdempotentProducer {
     readonly fence: Fence | undefined,
   ) {}
 
-  /** One transaction holds records of all partitions. */
+  /** There is one lane, since one transaction holds records of all partitions. */
   lane(): string {
     return "";
   }
@@ -56,9 +56,9 @@ export class SqliteProducer implements IdempotentProducer {
     this.#appending = true;
     try {
       return await this.#write(deadline_ms, () => {
-        const appending = new Appending(this.file, topic);
-        const offsets = records.map((record) => appending.insert(record));
-        appending.moveEnds();
+        const transaction = new AppendTransaction(this.file, topic);
+        const offsets = records.map((record) => transaction.insert(record));
+        transaction.moveEnds();
         return offsets;
       });
     } finally {
@@ -69,13 +69,13 @@ export class SqliteProducer implements IdempotentProducer {
   async send(topic: string, records: readonly NewRecord[], deadline_ms?: number): Promise<SendOutcome[]> {
     try {
       return await this.#write(deadline_ms, () => {
-        const appending = new Appending(this.file, topic);
-        const outcomes = records.map((record): SendOutcome => appending.tryInsert(record));
-        appending.moveEnds();
+        const transaction = new AppendTransaction(this.file, topic);
+        const outcomes = records.map((record): SendOutcome => transaction.tryInsert(record));
+        transaction.moveEnds();
         return outcomes;
       });
     } catch (e) {
-      // Only a commit that failed leaves it open whether anything landed, and the file says so itself.
+      // Only a failed commit leaves it unknown whether anything was appended, and the file then says so itself.
       const error = isAppError(e) ? e : new AppError("LOG_UNAVAILABLE", `The embedded log took nothing: ${String(e)}`, {}, e);
       return records.map(() => ({ error }));
     }
@@ -104,8 +104,8 @@ export class SqliteProducer implements IdempotentProducer {
   }
 }
 
-/** The records of one transaction, and where they leave each partition's end. */
-class Appending {
+/** The records of one transaction, and the ends that they give their partitions. */
+class AppendTransaction {
   readonly #ends = new Map<number, { row: number; next_offset: number }>();
   readonly #insert;
   constructor(
@@ -127,7 +127,7 @@ class Appending {
     return end.next_offset++;
   }
 
-  /** A failed statement undoes itself alone, so that the transaction can go on without this record. */
+  /** A failed statement undoes only itself, so the transaction can go on without this record. */
   tryInsert(record: NewRecord): SendOutcome {
     try {
       return { offset: this.insert(record), leaderEpoch: 0 };
@@ -153,12 +153,12 @@ class Appending {
   }
 }
 
-/** SQLite takes a number beyond 2^53 for a REAL one. */
+/** SQLite would store a number beyond 2^53 as REAL. */
 const bound = (timestamp_ms: Timestamp): Timestamp => (Number.isSafeInteger(timestamp_ms) ? timestamp_ms : BigInt(timestamp_ms));
 
 const bytesOf = (text: string | Uint8Array | null): Uint8Array | null => (typeof text === "string" ? Buffer.from(text) : text);
 
-/** Why the file never takes this record; a failure of the file itself is passed on. */
+/** Why the file will never take this record. A failure of the file itself is passed on as it is. */
 function refusal(e: unknown): unknown {
   if (isUnavailable(e)) return e;
   if ((e as { code?: unknown } | null)?.code === "SQLITE_TOOBIG")

@@ -4,65 +4,69 @@ import type { Outcome } from "../outcomes.ts";
 import type { Fields } from "./fields.ts";
 import type { Poison } from "./poison.ts";
 
-/** What every event has. */
+/** The fields that every event has. */
 export interface EventHead {
-  /** 1 to ID_CHARS_MAX characters without control characters. An event counts once per order by it. */
+  /** The id by which an event counts once per order: 1 to ID_CHARS_MAX characters without control characters. */
   readonly eventId: string;
-  /** RFC 3339 with a zone. */
+  /** An RFC 3339 time with a zone. */
   readonly timestamp: string;
   /** `ORD-<digits>`; the record's key, too. */
   readonly orderId: string;
 }
 
-/** All that the system knows of one kind of event; the list of kinds is in `kinds.ts`. */
+/** All that the system knows about one kind of event; the list of kinds is in `kinds.ts`. */
 interface Kind<Event extends EventHead & { readonly type: string }> {
   /** The `event_type` on the wire. */
   readonly type: Event["type"];
-  /** For the documents: its name in AsyncAPI, a sentence about it, and an example of its value beside the head. */
+  /** The kind's name in the AsyncAPI document. */
   readonly name: string;
+  /** A sentence about the kind in the documents. */
   readonly summary: string;
+  /** An example of the value's members besides the head. */
   readonly example: Fields;
-  /** JSON Schema of what the record's value has beside the head. */
+  /** The JSON Schema of the value's members besides the head. */
   readonly properties: TProperties;
-  /** Reads what the record's value has beside the head. Total: it never throws, whatever is in it. */
+  /** Reads the value's members besides the head. Total: it never throws, whatever they are. */
   decode(head: EventHead, wire: Fields): Event | Poison;
-  /** The value's members beside the head, as JSON without the braces. */
+  /** The value's members besides the head, as JSON without the braces. */
   encode(event: Event): string;
-  /** What a timeline tells of an event beside what it tells of each, and how that is documented. */
+  /** The members that a timeline shows for this kind only. */
   show(event: Event): Fields;
+  /** The JSON Schema of the members of `show`. */
   readonly shown: TProperties;
-  /** The event in a few words on the page; `{member}` stands for a member of `show`, an amount with its two decimals. */
+  /** The event in a few words for the page; `{member}` stands for a member of `show`, amounts with two decimals. */
   readonly words: string;
 }
 
-/** A kind of event that begins an order. The first in the log counts (I4). */
+/** A kind of event that creates an order. Only the first create in the log counts (I4). */
 export interface CreateKind<Event extends EventHead & { readonly type: string }> extends Kind<Event> {
   readonly isCreate: true;
   order(event: Event): Order;
 }
 
-/** A kind of event that changes an order; one that comes before the create waits for it (I5). */
+/** A kind of event that changes an order. An event that comes before the create is held until then (I5). */
 export interface ChangeKind<
   Event extends EventHead & { readonly type: string },
   Change extends { readonly type: Event["type"] },
 > extends Kind<Event> {
   readonly isCreate: false;
-  /** What of the event its order needs: all that is kept of one that waits. */
+  /** The part of the event that its order needs, which is all that is kept of a held one. */
   change(event: Event): Change;
   /**
-   * The outcome of a change that the order does not take; the event then counts for nothing. It sees an order without its
-   * items, since a timeline that goes on from a cursor has no more. A change that waited and is not taken is passed over.
+   * The outcome of a change that the order refuses, so that its event does not count; undefined where the order takes
+   * it. It sees the order without its items, since a timeline that resumes from a cursor has no more. A refused change
+   * that was held is skipped.
    */
   refusal?(order: OrderWithoutItems, change: Change): Outcome | undefined;
-  /** The changed order. `order` is left as it is. */
+  /** Returns the changed order and does not modify `order`. */
   apply(order: Order, change: Change): Order;
   /**
-   * A change that waits, as one word without white space, in a row, a digest and an operator's answer. It must stay as it
-   * is for ever, and no two kinds may write the same one.
+   * Writes a held change as one word without white space, for rows, digests and operators' answers. The words must
+   * never change, and no two kinds may write the same one.
    */
   writeWord(change: Change): string;
-  /** JSON Schema of such a word. */
+  /** The JSON Schema of the words. */
   readonly wordSchema: TSchema;
-  /** Undefined where the word is another kind's. */
+  /** The change that the word stands for; undefined where another kind writes it. */
   readWord(word: string): Change | undefined;
 }

@@ -6,8 +6,8 @@ import { QUANTITY_MAX, type Status, STATUSES } from "../order.ts";
 import { ORDER_ID_PATTERN } from "../order-id.ts";
 
 /**
- * The fields that events have in common: for each its rule in words, how it is read, and its JSON Schema. Reading does not
- * use the schemas, for speed; a property test holds the two together.
+ * The fields that kinds of event share. Each has its rule in words, a function that reads it, and its JSON Schema. For
+ * speed, reading does not use the schemas; a property test checks that the two agree.
  */
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -33,7 +33,7 @@ export const DATE_RULE = "must be a date and time as in RFC 3339; without a zone
 export const readDateTime = (value: unknown): string | undefined =>
   typeof value === "string" ? normalizeDateTime(value) : undefined;
 
-/** Years from 0000 on, no leap second, a fraction of at most nine digits. */
+/** Allows years from 0000 on and a fraction of at most nine digits, but no leap second. */
 export const dateTimeSchema = (description: string): TSchema =>
   Type.String({
     format: "date-time",
@@ -43,7 +43,7 @@ export const dateTimeSchema = (description: string): TSchema =>
 
 export const MONEY_RULE = "must be a number from 0 to 1000000000000.";
 
-/** Hundredths. */
+/** Reads an amount as hundredths; undefined where it is not a valid amount. */
 export const readMoney = (value: unknown): number | undefined => (typeof value === "number" ? parseMoney(value) : undefined);
 
 export const moneySchema = (description: string): TSchema =>
@@ -62,7 +62,7 @@ export const statusSchema: TSchema = Type.Unsafe<Status>({
   description: "Any may follow any.",
 });
 
-/** As JSON.stringify, which takes twice as long where there is nothing to escape. */
+/** Gives the same as JSON.stringify, which takes twice as long where there is nothing to escape. */
 export const quoted = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text));
 
 const PLAIN = /^[ !#-[\]-~]*$/;

@@ -5,8 +5,8 @@ import { orderStatusUpdated } from "./order-status-updated.ts";
 import type { Poison } from "./poison.ts";
 
 /**
- * Every kind of event there is. Codec, schemas, fold, digest, timeline, documents and page read this list, so a new kind is
- * a file of its own and a line here. Each must have a type and a name of its own, which a test holds.
+ * All kinds of event. Codec, schemas, fold, digest, timeline, documents and page read this list, so a new kind is one
+ * file and a line here. A test checks that types and names are unique.
  */
 export const EVENT_KINDS = [orderCreated, orderStatusUpdated] as const;
 
@@ -16,10 +16,10 @@ export type OrderEvent = Exclude<ReturnType<Kinds["decode"]>, Poison>;
 
 export type EventType = OrderEvent["type"];
 
-/** What changes an order that is there; the events of these kinds are changes, too. */
+/** What a change kind's event does to an existing order; the events themselves are changes, too. */
 export type Change = ReturnType<Extract<Kinds, { readonly isCreate: false }>["change"]>;
 
-/** A kind of which no more is known than that it is one. */
+/** Any kind of event, where nothing depends on which it is. */
 export type EventKind = CreateKind<OrderEvent> | ChangeKind<OrderEvent, Change>;
 
 const kinds: readonly EventKind[] = EVENT_KINDS;
@@ -38,14 +38,13 @@ export function kindOf({ type }: { readonly type: EventType }): EventKind {
 
 const changeKinds = kinds.filter((kind) => !kind.isCreate);
 
-/** The kind of a change. */
 export function changeKindOf({ type }: Change): ChangeKind<OrderEvent, Change> {
   const kind = byType.get(type);
   if (!kind || kind.isCreate) throw new Error(`${type} is in the type of changes and not among their kinds.`);
   return kind;
 }
 
-/** The change that waits under this word in a row; undefined where no kind has written it. */
+/** The held change that a row keeps as this word; undefined where no kind writes the word. */
 export function readChange(word: string): Change | undefined {
   for (const kind of changeKinds) {
     const change = kind.readWord(word);
@@ -56,7 +55,7 @@ export function readChange(word: string): Change | undefined {
 
 const [firstWords, ...otherWords] = changeKinds.map(({ wordSchema }) => wordSchema);
 
-/** JSON Schema of what `writeChange` writes. */
+/** The JSON Schema of what `writeChange` writes. */
 export const heldWordSchema: TSchema =
   firstWords === undefined || otherWords.length > 0 ? Type.Union(changeKinds.map(({ wordSchema }) => wordSchema)) : firstWords;
 

@@ -28,7 +28,7 @@ export const orderStatusUpdated: ChangeKind<OrderStatusUpdated, StatusChange> = 
   isCreate: false,
   change: ({ type, status }) => ({ type, status }),
   apply: (order, { status }): Order => ({ ...order, status }),
-  // Without the kind's name: rows and digests were written so before there were other kinds.
+  // The word lacks the kind's name, because rows and digests were written so before there were other kinds.
   writeWord: ({ status }) => status,
   wordSchema: Type.Unsafe<Status>({ type: "string", enum: [...STATUSES] }),
   readWord: (word) => (isStatus(word) ? { type: "ORDER_STATUS_UPDATED", status: word } : undefined),

@@ -1,4 +1,4 @@
-/** Why a record is no event: codes that never change, since dead letters, dashboards and redrives name them. */
+/** The codes of why a record is no event. They never change, since dead letters, dashboards and redrives name them. */
 export const POISON_CODES = [
   "null_value",
   "empty_value",
@@ -18,7 +18,7 @@ export const POISON_CODES = [
 
 export type PoisonCode = (typeof POISON_CODES)[number];
 
-/** Why a record is no event: a stable code and a sentence. Both depend on the record's bytes alone. */
+/** Why a record is no event, as a stable code and a sentence. Both depend on the record's bytes alone. */
 export interface Poison {
   readonly poison: PoisonCode;
   readonly detail: string;

@@ -7,38 +7,41 @@ export interface DeadLetter extends DeadLetterReason {
   readonly record: LogRecord;
 }
 
-/** Appends the letters, each once, however often it is asked, for as long as it takes; rejects only when `signal` aborts. */
+/**
+ * Appends each letter once, however often it is asked to, and tries for as long as it takes. Rejects only if `signal`
+ * aborts or the partition has another owner.
+ */
 export type DeliverDeadLetters = (
   partition: number,
   letters: readonly DeadLetter[],
   signal: AbortSignal,
-  /** Told why, whenever a try fails. */
+  /** Called with the cause whenever a try fails. */
   onFailed: (e: unknown) => void,
 ) => Promise<void>;
 
-/** What an actor is given: the time, and what it asks and tells around it. */
+/** What an actor gets from the process around it: the time, what it may ask, and the callbacks it calls. */
 export interface ActorEnvironment {
   readonly clock: Clock;
-  /** Of the file that holds the partition. */
+  /** The path of the file that holds the partition. */
   readonly storePath: () => string;
-  /** Asked synchronously right before each transaction: whether this process may still act for the partition. */
+  /** Whether this process may still act for the partition. Called synchronously, right before each transaction. */
   readonly isOwner: () => boolean;
-  /** Absent where poison is only skipped. */
+  /** Absent if poison is only skipped. */
   readonly deliverDeadLetters?: DeliverDeadLetters;
-  /** Whether a new store may begin behind the log's first records, which were removed. */
+  /** Whether a new store may begin late, if the log's first records were removed. */
   readonly mayBeginLate?: boolean;
-  /** Whether the log makes this process wait with reading, by a quota. */
+  /** Whether a quota of the log makes this process wait before it reads on. */
   readonly isThrottled?: () => boolean;
-  /** Told after each transaction of the first and the last record that a running actor has made readable. */
+  /** Called after each transaction of a running actor, with the first and the last record that it made readable. */
   readonly onReadable?: (records: readonly LogRecord[]) => void;
-  /** Told when somebody begins to wait for a position. */
+  /** Called when somebody begins to wait for a position. */
   readonly onAwaited?: () => void;
-  /** Told when the actor has to `hear` where the log ends, and of which topic. */
+  /** Called when the actor has to `hear` the log's ends and the topic's id. */
   readonly onEndWanted?: () => void;
-  /** Told once when the store turns out to be damaged. The actor applies nothing more and is to be replaced. */
+  /** Called once if the store turns out to be damaged. The actor applies nothing more and must be replaced. */
   readonly onDamaged: (reason: string) => void;
   /** Counts what happens. Nothing depends on it. */
   readonly meter?: PartitionMeter | undefined;
-  /** Something a person should read. */
+  /** Called with a message that a person should read. */
   readonly onWarning: (partition: number, message: string, level?: "info" | "warn" | "error") => void;
 }

@@ -2,9 +2,9 @@ import { AppError, isAppError } from "../../errors.ts";
 import type { Batch, Watermarks } from "../../log/port.ts";
 import { isLocked } from "../store/store-failures.ts";
 
-/** Why a partition is halted, or a query not answered; where somebody has to do something, it is said what. */
+/** The errors that halt a partition or answer a query. Each one says what to do, if somebody has to do something. */
 
-/** What to do where the log has other records than the store at `path`. */
+/** Says what to do if the log has other records than the store at `path`. */
 const rebuild = (path: string): string =>
   `If the log is right, stop the service, move ${path} and its -wal and -shm away and start again: it is rebuilt from the log's start. If it is not, keep that file, which holds what was applied, and restore the log from an archive into another topic.`;
 
@@ -26,7 +26,10 @@ export const beginsLate = (startOffset: number, path: string): AppError =>
     `The log begins at offset ${startOffset}: the records 0 to ${startOffset - 1} were removed before this store had read them, so what it would tell is incomplete. Bring them back from an archive into another topic, or start with LOG_START=accept to go on without them. A store that an earlier version made and this one set aside may have them, as ${path}.set-aside-<time>: that version still answers from it.`,
   );
 
-/** A store that is of no use, which the log cannot replace: `from` is where the log begins, as in "begins at offset 7". */
+/**
+ * For a store that cannot be used and that the log cannot replace. `from` says where the log begins, as in "begins at
+ * offset 7".
+ */
 export const cannotBeRebuilt = (path: string, reason: string, from: string): AppError =>
   new AppError(
     "OFFSET_OUT_OF_RANGE",
@@ -80,7 +83,7 @@ export const storeRebuilt = (partition: number, e: unknown): AppError =>
     e,
   );
 
-/** For a store that is tried until it works. */
+/** Says what to do about a store that is tried until it works. */
 export const storeAdvice = (e: unknown, path: string): string =>
   isAppError(e)
     ? `${e.message.includes(path) ? "" : `${path}: `}${e.message}; the partition then goes on by itself`

@@ -11,7 +11,7 @@ import { type Question, Reading } from "./reading.ts";
 import { isDamage } from "../store/store-failures.ts";
 import type { PartitionStore } from "../store/store.ts";
 
-/** What an open partition is applied to, and where it stands against the log. */
+/** The parts of an open partition: its store, where it stands against the log, and what applies its batches. */
 interface Opened {
   readonly store: PartitionStore;
   readonly reading: Reading;
@@ -24,7 +24,10 @@ interface Halt {
   readonly since_ms: number;
 }
 
-/** A halted partition still tells what it has applied, and one that ends still tells why it was halted. */
+/**
+ * A halted partition still shows what it has applied. A partition that was halted before it was closed still shows
+ * why.
+ */
 type State =
   | { readonly is: "created"; readonly opened?: undefined; readonly halt?: undefined }
   | { readonly is: "open"; readonly opened: Opened; readonly halt?: undefined }
@@ -33,8 +36,8 @@ type State =
   | { readonly is: "stopped"; readonly opened?: undefined; readonly halt: Halt | undefined };
 
 /**
- * Owns one partition: its store, its position, its queries. Records go in through `accept`, in order; `apply` has them folded and
- * committed. What the log tells of its ends goes in through `hear`.
+ * Owns one partition: its store, its position, its queries. Records come in through `accept`, in order, and `apply`
+ * folds and commits them. What the log says about its ends comes in through `hear`.
  *
  * ```
  *         open()         halt()
@@ -43,8 +46,9 @@ type State =
  *     └─ close() ──┴────────────────┴──▶ draining ──nothing is being applied any more──▶ stopped
  * ```
  *
- * While it is open, Reading tells whether it is catching up or running. What hinders it passes by itself and is no state of it: it is open
- * or created then, and Hindrance tells whether it is suspended (its store fails), blocked (its letters do) or not given by the log.
+ * While the actor is open, Reading tells whether it is catching up or running. A hindrance passes by itself and is not
+ * a state of its own: a hindered actor is created or open, and Hindrance tells whether it is suspended (its store
+ * fails), blocked (its dead letters cannot be appended) or not given by the log.
  */
 export class PartitionActor implements PartitionView {
   #state: State = { is: "created" };
@@ -86,7 +90,7 @@ export class PartitionActor implements PartitionView {
     return this.#hindrance.own ?? (opened === undefined ? this.#hindrance.unavailable : opened.reading.hindered);
   }
 
-  /** Since when the log does not give it, on the process' clock. */
+  /** Since when the log has not given the partition, on the process's clock. */
   get unreadableSince_ms(): number | undefined {
     return this.#isEnded ? undefined : this.#hindrance.unreadableSince_ms;
   }
@@ -116,13 +120,13 @@ export class PartitionActor implements PartitionView {
     return this.#state.opened?.store.view(projection);
   }
 
-  /** The store could not be opened or written, and is tried again. */
+  /** Notes that the store could not be opened or written; it is tried again. */
   storeFailed(e: unknown): void {
     if (this.#hindrance.storeFailed(errors.storeAdvice(e, this.environment.storePath())))
       this.environment.meter?.storeFailed(this.partition);
   }
 
-  /** The log does not tell of the partition, before its store can be opened. */
+  /** Notes that the log does not give the partition, before its store can be opened. */
   unavailable(why: string): void {
     this.#hindrance.unavailable = why;
   }
@@ -147,12 +151,15 @@ export class PartitionActor implements PartitionView {
     reading.askForEnd();
   }
 
-  /** To be noted when the log is asked for its ends, and given back to `hear`. Undefined while it does not read. */
+  /**
+   * What to keep while the log is asked for its ends, and to hand back to `hear`. Undefined while the actor does not
+   * read.
+   */
   get question(): Question | undefined {
     return this.#reading?.question;
   }
 
-  /** What the log tells of its ends. Returns false where it has to be asked again. */
+  /** Takes what the log says about its ends. Returns false if the log has to be asked again. */
   hear(asked: Question | undefined, ends: TopicEnds): boolean {
     const reading = this.#reading;
     if (!reading) return true;
@@ -165,7 +172,7 @@ export class PartitionActor implements PartitionView {
     this.#reading?.forgetEnd();
   }
 
-  /** Where to read next; undefined while it takes no records. */
+  /** The offset to read next; undefined while the actor takes no records. */
   get wanted(): number | undefined {
     return this.#isApplying ? undefined : this.#reading?.wanted;
   }
@@ -182,13 +189,19 @@ export class PartitionActor implements PartitionView {
     return this.#isApplying ? undefined : this.#reading?.accepted;
   }
 
-  /** Takes what was read at `wanted`, and what is told of the partition; anything else is dropped. */
+  /**
+   * Takes a batch that was read at `wanted`, or what else the log says about the partition; any other batch is
+   * dropped.
+   */
   accept(result: FetchResult): void {
     this.#reading?.accept(result, !this.#isApplying);
     this.#noteProgress();
   }
 
-  /** Applies what was accepted. Returns a promise only where it must wait: for dead letters to be appended, or for a store that fails. */
+  /**
+   * Applies the accepted batch. Returns a promise only if it must wait: for dead letters to be appended, or for a
+   * store that fails.
+   */
   apply(): Promise<void> | undefined {
     const batch = this.accepted;
     return batch && this.#state.opened?.applier.apply(batch);
@@ -201,7 +214,7 @@ export class PartitionActor implements PartitionView {
     return waiting;
   }
 
-  failed(e: unknown): AppError {
+  queryError(e: unknown): AppError {
     if (!isDamage(e)) return errors.storeFailed(this.partition, e, this.environment.storePath());
     this.#damaged(e.message);
     return errors.storeRebuilt(this.partition, e);
@@ -239,7 +252,7 @@ export class PartitionActor implements PartitionView {
     return this.#state.opened?.applier.isApplying ?? false;
   }
 
-  /** Undefined unless it is open: nothing else reads. */
+  /** Undefined unless the actor is open, as only then does it read. */
   get #reading(): Reading | undefined {
     return this.#state.is === "open" ? this.#state.opened.reading : undefined;
   }

@@ -20,18 +20,18 @@ export interface ApplierOptions {
   readonly environment: Pick<ActorEnvironment, "clock" | "isOwner" | "deliverDeadLetters" | "onReadable">;
   /** Aborts once the partition is halted or given up: nothing more is applied. */
   readonly ending: AbortSignal;
-  /** Told what only a person can mend. */
+  /** Called with an error that only a person can mend. */
   readonly onHalt: (error: AppError) => void;
   readonly onDamaged: (reason: string) => void;
   readonly onStoreFailed: (e: unknown) => void;
-  /** Told after each transaction. */
+  /** Called after each transaction. */
   readonly onCommitted: () => void;
 }
 
 /**
- * Applies the batches of an open partition: folds each in memory, has its dead letters appended, and commits rows and position in one
- * transaction. What has no letters and is committed at the first try is applied in one turn; everything else takes its time, and
- * the partition takes no records meanwhile.
+ * Applies the batches of an open partition: folds each in memory, has its dead letters appended, and commits rows and
+ * position in one transaction. A batch that has no dead letters and is committed at the first try is applied in one
+ * turn of the event loop. Any other batch takes longer, and the partition takes no records meanwhile.
  *
  * ```
  *  idle ──apply()──▶ idle            (folded and committed in this turn)
@@ -49,7 +49,7 @@ export class Applier {
     return this.#applying !== undefined;
   }
 
-  /** Returns a promise only where it must wait: for dead letters to be appended, or for a store that fails. */
+  /** Returns a promise only if it must wait: for dead letters to be appended, or for a store that fails. */
   apply(batch: Batch): Promise<void> | undefined {
     let letters = this.#fold(batch);
     if (this.options.ending.aborted) return undefined;
@@ -65,14 +65,17 @@ export class Applier {
     await this.#applying?.catch(() => undefined);
   }
 
-  /** That the partition had nothing is worth knowing after a restart, should it not be readable then. */
+  /**
+   * Commits the position of an empty partition. After a restart it is worth knowing that the partition held nothing,
+   * if it cannot be read then.
+   */
   keepEmpty(): void {
     const { store, environment } = this.options;
     if (!environment.isOwner()) return;
     try {
       store.commit(0, undefined);
     } catch {
-      // It comes with the first record.
+      // The position is committed with the first record instead.
       store.projections.reset();
     }
   }
@@ -81,7 +84,10 @@ export class Applier {
     return this.options.store.nextOffset ?? 0;
   }
 
-  /** Folds the batch in memory; undefined where the partition had to be halted, or the store failed and the batch is to be folded again. */
+  /**
+   * Folds the batch in memory. Returns undefined if the partition had to be halted, or if the store failed and the
+   * batch is to be folded again.
+   */
   #fold(batch: Batch): DeadLetter[] | undefined {
     const { store, reading, environment, ending, onDamaged, onHalt, onStoreFailed } = this.options;
     if (ending.aborted || !reading.isKept(batch)) return undefined;
@@ -102,16 +108,17 @@ export class Applier {
     for (let letters = folded; ; letters = this.#fold(batch)) {
       if (ending.aborted) return;
       if (letters) {
+        // I6: the position moves only once the dead letters before it are appended.
         if (letters.length > 0 && !(await this.#deliver(letters))) return;
         if (this.#commit(batch)) return;
       }
-      // A failed commit has thrown the folded rows away, so they are folded again before the next try.
+      // A failed commit has thrown the folded rows away, so the batch is folded again before the next try.
       await environment.clock.sleep(STORE_RETRY_WAIT_MS, ending);
       if (reading.accepted !== batch) return this.#forget();
     }
   }
 
-  /** False where the partition is given up. */
+  /** Returns false if the partition is given up. */
   async #deliver(letters: readonly DeadLetter[]): Promise<boolean> {
     const { partition, reading, hindrance, environment, ending } = this.options;
     try {
@@ -127,11 +134,14 @@ export class Applier {
     }
   }
 
-  /** True when there is nothing left to do for the batch: it is committed, it is another owner's now, or it is to be read again. */
+  /**
+   * Returns true if nothing is left to do for the batch: it is committed, the partition has another owner, or the
+   * batch is to be read again.
+   */
   #commit(batch: Batch): boolean {
     const { store, reading, hindrance, environment, ending, onDamaged, onStoreFailed, onCommitted } = this.options;
     if (ending.aborted) return true;
-    // Nothing is awaited from here to the commit: whoever owns the partition here owns it in the transaction.
+    // I2: nothing is awaited from here to the commit, so whoever owns the partition here owns it in the transaction.
     if (!environment.isOwner() || reading.accepted !== batch) {
       this.#forget();
       return true;
@@ -154,7 +164,7 @@ export class Applier {
     return true;
   }
 
-  /** What was accepted and not applied is read again. */
+  /** Drops the batch that was accepted and not applied; it is read again. */
   #forget(): void {
     this.options.store.projections.reset();
     this.options.reading.forget();

@@ -1,12 +1,12 @@
-/** `wasComplete`: everything was known that the partition held when it was last heard of. */
+/** `wasComplete` says whether everything was applied that the partition was last known to hold. */
 type State =
   | { readonly is: "end-unknown"; readonly wasComplete: boolean }
   | { readonly is: "catching-up"; readonly end: number; readonly wasComplete: boolean }
   | { readonly is: "running" };
 
 /**
- * Whether everything is applied that the partition held when its end was heard of. An end that is heard of later moves that one only
- * down: what comes meanwhile is not waited for.
+ * Tells whether everything is applied that the partition held when its end was first heard of. An end that is heard of
+ * later can only lower that goal: records that arrive meanwhile are not waited for.
  *
  * ```
  *  end-unknown ──hear()──▶ catching-up ──reach() with its end applied──▶ running
@@ -24,15 +24,15 @@ export class CatchUp {
     return this.#state.is === "running" || this.#state.wasComplete;
   }
 
-  /** How many records lie before the end that is to be reached; 0 once it is. */
+  /** How many records lie before the end that has to be reached; 0 once it is reached. */
   behind(nextOffset: number): number {
     return this.#state.is === "catching-up" ? Math.max(0, this.#state.end - nextOffset) : 0;
   }
 
   /**
-   * What can be read ends at `stableOffset`. A leader that lacks what another one had ends before what was heard of that one; an old leader
-   * that does not know it yet tells nothing new. What an open transaction hides nobody can read, however long that takes: it is not
-   * waited for.
+   * Takes the end of what can be read, `stableOffset`. A new leader that lacks records of the one before it reports an
+   * earlier end, which counts; an old leader that does not know yet that it was replaced tells nothing new. What an
+   * open transaction hides is not waited for, since nobody can read it, however long that takes.
    */
   hear(stableOffset: number, nextOffset: number, isOldLeader: boolean): void {
     const state = this.#state;
@@ -42,17 +42,20 @@ export class CatchUp {
     this.#state = { is: "catching-up", end, wasComplete: state.wasComplete && end <= nextOffset };
   }
 
-  /** Everything before `nextOffset` is applied, and known to be what the log has. */
+  /** Notes that everything before `nextOffset` is applied, and is known to be what the log has. */
   reach(nextOffset: number): void {
     if (this.#state.is === "catching-up" && nextOffset >= this.#state.end) this.#state = { is: "running" };
   }
 
-  /** It is caught up with once it has reached the end that it hears of next. */
+  /** Forgets the end: the partition has caught up once it reaches the end that is heard of next. */
   forgetEnd(): void {
     this.#state = { is: "end-unknown", wasComplete: this.wasComplete };
   }
 
-  /** The log tells no end now. As long as none was heard of, what is applied already is taken for all. */
+  /**
+   * Notes that the log tells no end now. If none was heard of before, what is already applied is taken to be
+   * everything.
+   */
   takeAppliedForAll(): void {
     if (this.#state.is === "end-unknown") this.#state = { is: "end-unknown", wasComplete: true };
   }

@@ -3,31 +3,32 @@ import type { Batch, LogRecord } from "../../log/port.ts";
 import * as errors from "./actor-errors.ts";
 import { isSameRecord, type LastRecord } from "../store/store.ts";
 
-/** What is applied of the partition: everything before `nextOffset`. */
+/** What has been applied of the partition: everything before `nextOffset`. */
 export interface Applied {
   readonly nextOffset: number;
   readonly last: LastRecord | undefined;
   readonly isLastOfAll: boolean;
-  /** Of the file that holds the rows. */
+  /** The path of the file that holds the rows. */
   readonly path: string;
 }
 
-/** `why`: what interrupted it; undefined at the opening. */
+/** `why` says what interrupted the comparison; it is undefined after the opening. */
 type State =
   | { readonly is: "unconfirmed"; readonly why: string | undefined; isDoubted: boolean }
   | {
       readonly is: "uncompared";
       readonly why: string | undefined;
       isDoubted: boolean;
-      /** Of the leader that is compared with; undefined while that has not begun. */
+      /** The epoch of the leader that the comparison reads from; undefined until the comparison has begun. */
       comparedEpoch: number | undefined;
     }
   | { readonly is: "verified" };
 
 /**
- * Whether what is applied is still what the log has (I7). At the opening, and after each interruption, first the log has to tell which
- * topic it has under the name (KIP-516). Then all is read again from the last record applied to the position: that record is compared
- * (KIP-320), and none may follow it, as none did when what lies there was aborted or compacted away. Nothing is applied before.
+ * Tells whether the applied records are still what the log has (I7). After the opening and after each interruption,
+ * the log first has to say which topic has the name (KIP-516). Then everything from the last record applied up to the
+ * position is read again. That record is compared (KIP-320), and no other may follow it: none did when the position
+ * was reached, because what lay there was aborted or compacted away. Nothing is applied before that is done.
  *
  * ```
  *  unconfirmed ──confirm()──▶ uncompared ──compare(), up to the position──▶ verified ──interrupt()──▶ unconfirmed
@@ -35,12 +36,12 @@ type State =
  */
 export class Continuity {
   #state: State;
-  /** Of the leader that the records are read from; undefined before any was. */
+  /** The epoch of the leader that the records are read from; undefined before any were read. */
   #leaderEpoch: number | undefined;
-  /** The newest that was heard of: each new one interrupts once. */
+  /** The newest epoch heard of: each new one interrupts once. */
   #heardEpoch = 0;
 
-  /** A store that has rows is in doubt until they are known to be this log's. */
+  /** A store that has rows is in doubt until they are known to come from this log. */
   constructor(hasRows: boolean) {
     this.#state = { is: "unconfirmed", why: undefined, isDoubted: hasRows };
   }
@@ -57,7 +58,7 @@ export class Continuity {
     return this.#state.is === "verified";
   }
 
-  /** Why nothing is applied for the moment; undefined at the opening, which is no hindrance but the beginning. */
+  /** Why nothing is applied at the moment. Undefined after the opening, which is a beginning and not a hindrance. */
   get interruption(): string | undefined {
     return this.#state.is === "verified" ? undefined : this.#state.why;
   }
@@ -72,28 +73,33 @@ export class Continuity {
     this.#state = { is: "unconfirmed", why, isDoubted: wasDoubted || isDoubtful };
   }
 
-  /** The log has the same topic as ever. */
+  /** Notes that the log still has the same topic. */
   confirm(isToBeCompared: boolean, leaderEpoch: number | undefined): void {
     if (this.#state.is !== "unconfirmed") return;
     if (isToBeCompared) this.#state = { ...this.#state, is: "uncompared", comparedEpoch: undefined };
     else this.verified(leaderEpoch);
   }
 
-  /** Notes who leads, as the log tells it. Returns true where that is a leader not heard of before. */
-  isNewLeader(leaderEpoch: number): boolean {
+  /** Notes the leader that the log reports. Returns true if that leader was not heard of before. */
+  noteLeader(leaderEpoch: number): boolean {
     const isNew = this.#leaderEpoch !== undefined && leaderEpoch > Math.max(this.#leaderEpoch, this.#heardEpoch);
     this.#heardEpoch = Math.max(this.#heardEpoch, leaderEpoch);
     if (isNew && this.#state.is !== "verified") this.#state.isDoubted = true;
     return isNew;
   }
 
-  /** Whether what is read comes from the leader that what is applied was compared with, or is. */
+  /**
+   * Whether a batch of this epoch comes from the leader that the applied records were, or are being, compared with.
+   */
   isSameLeader(leaderEpoch: number): boolean {
-    const known = this.#readFrom;
+    const known = this.#expectedEpoch;
     return known === undefined || known === leaderEpoch;
   }
 
-  /** Compares with a batch, each read where the one before ended, the first at the last record applied. Returns what is wrong. */
+  /**
+   * Compares the applied records with a batch. The first batch is read from the last record applied on, and each
+   * further one from where the batch before it ended. Returns what is wrong, if anything is.
+   */
   compare(applied: Applied, batch: Batch): AppError | undefined {
     const { last, nextOffset, path } = applied;
     if (last && batch.baseOffset <= last.offset && !(batch.records[0] && isSameRecord(last, batch.records[0])))
@@ -110,13 +116,13 @@ export class Continuity {
     this.#leaderEpoch = leaderEpoch;
   }
 
-  /** The leader's epoch that the next batch is to be of; undefined where any will do. */
-  get #readFrom(): number | undefined {
+  /** The leader epoch that the next batch must have; undefined if any will do. */
+  get #expectedEpoch(): number | undefined {
     if (this.#state.is === "uncompared") return this.#state.comparedEpoch;
     return this.#state.is === "verified" ? this.#leaderEpoch : undefined;
   }
 }
 
-/** Of a record from the last one applied on, before the position. */
+/** Whether a record was applied that lies before the position and is not before the last record applied. */
 const wasApplied = ({ last, isLastOfAll }: Applied, record: LogRecord): boolean =>
   (last !== undefined && isSameRecord(last, record)) || (!isLastOfAll && record.undecodable !== undefined);

@@ -4,7 +4,7 @@ import { UNDECODABLE_BATCH } from "../../log/record-headers.ts";
 import type { Fold } from "../projection.ts";
 import { lastOffsetOf } from "../store/store.ts";
 
-/** Folds what the batch has from `nextOffset` on, in memory. Returns what it has that is no event. */
+/** Folds the batch's records from `nextOffset` on, in memory. Returns those that are dead letters. */
 export function foldBatch({ records }: Batch, nextOffset: number, projections: Fold): DeadLetter[] {
   const letters: DeadLetter[] = [];
   for (const record of records) {

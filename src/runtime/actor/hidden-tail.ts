@@ -1,24 +1,29 @@
 import type { Clock } from "../../system/clock.ts";
 
-/** Shorter transactions are no news. */
+/** Transactions that are over sooner are not worth mentioning. */
 export const OPEN_TRANSACTION_MS_MIN = 3_000;
 
 /**
- * What another program's open transaction hides of a partition (KIP-98): its own records, and all that was acknowledged behind the first
- * of them. Nobody can read that before it ends, so nobody waits for it; but nothing is denied that may be there.
+ * What another program's open transaction hides of a partition (KIP-98): its own records, and everything that was
+ * acknowledged after the first of them. Nobody can read that before the transaction ends, so nobody waits for it; but
+ * no answer denies what may be there.
+ *
+ * ```
+ *  nothing hidden ◀──note()──▶ hidden, with a reason once that has lasted
+ * ```
  */
 export class HiddenTail {
   #tail: { readonly from: number; readonly to: number; readonly since_ms: number } | undefined;
 
   constructor(private readonly clock: Clock) {}
 
-  /** The log was heard to have these ends. */
+  /** Notes the ends that the log told. */
   note({ stableOffset: from, endOffset: to }: { readonly stableOffset: number; readonly endOffset: number }): void {
     const since_ms = this.#tail?.from === from ? this.#tail.since_ms : this.clock.now_ms();
     this.#tail = from < to ? { from, to, since_ms } : undefined;
   }
 
-  /** Whether nothing else is left to be read at `nextOffset`. What was heard of late may have been read meanwhile. */
+  /** Whether the record at `nextOffset` is hidden. It may have been read already if the ends were heard of late. */
   isNext(nextOffset: number): boolean {
     return this.#tail !== undefined && this.#tail.from <= nextOffset && nextOffset < this.#tail.to;
   }

@@ -4,17 +4,29 @@ import { Outage } from "../read/outage.ts";
 /** Dead letters that take longer block their partition, whatever the reason. */
 export const DELIVERY_MS_MAX = 2_000;
 /**
- * Once reading has failed for so long, what is held is taken for incomplete, since nobody knows how far the log has grown. A change
- * of leaders is over sooner.
+ * Once reading has failed for this long, what is held is taken to be incomplete, since nobody knows how far the log
+ * has grown. A change of leader is over sooner.
  */
 export const READ_FAILING_MS_MAX = 2_000;
 
-/** What keeps a partition from going on, though it will go on by itself: its store, its dead letters, the log. Each may, at the same time. */
+/**
+ * What keeps a partition from going on although it will go on by itself: its store, its dead letters or the log.
+ * Several of them may do so at the same time.
+ *
+ * ```
+ *  store:    working ──storeFailed()──▶ failing: suspended ──storeWorked()──▶ working
+ *  letters:  none ──whileDelivering()──▶ delivering, blocked once that fails or takes long ──▶ none
+ *  log:      readable ──unreadable(), or unavailable is set──▶ unreadable ──readable()──▶ readable
+ * ```
+ */
 export class Hindrance {
   readonly #store: Outage;
   readonly #letters: Outage;
   #deliveringSince_ms: number | undefined;
-  /** Since when what is read may not be what the log has; `unavailable` where the log does not give the partition, and why. */
+  /**
+   * Since when the records read may not be what the log has. `unavailable` says why the log does not give the
+   * partition, if that is the cause.
+   */
   #unreadable: { readonly since_ms: number; readonly unavailable: string | undefined } | undefined;
 
   constructor(
@@ -29,13 +41,13 @@ export class Hindrance {
     return this.#store.isUnderWay ? "suspended" : this.#isBlocked ? "blocked" : undefined;
   }
 
-  /** Of the partition's own: a sentence. */
+  /** Why the partition's store or dead letters hinder it: a sentence. */
   get own(): string | undefined {
     const why = this.#store.lasting(0) ?? this.#letters.lasting(0);
     return why ?? (this.#isBlocked ? `Appending its dead letters takes longer than ${DELIVERY_MS_MAX / 1_000} s.` : undefined);
   }
 
-  /** Since when it keeps the partition from going on, on the wall clock; undefined where nothing does. */
+  /** Since when the partition has been hindered, on the wall clock; undefined while nothing hinders it. */
   get since_ms(): number | undefined {
     const failure = this.#store.failure(0) ?? this.#letters.failure(0);
     const since_ms = (this.#isBlocked ? this.#deliveringSince_ms : undefined) ?? this.unreadableSince_ms;
@@ -43,19 +55,22 @@ export class Hindrance {
     return this.clock.wall_ms() - (this.clock.now_ms() - since_ms);
   }
 
-  /** Returns true where it failed for the first time. */
+  /** Returns true if the store had worked until now. */
   storeFailed(why: string): boolean {
     return this.#store.failed(why);
   }
 
-  /** Returns true where it had failed. */
+  /** Returns true if the store had failed until now. */
   storeWorked(): boolean {
     const failed = this.#store.isUnderWay;
     this.#store.worked();
     return failed;
   }
 
-  /** Has dead letters delivered, which blocks the partition where it takes long. Resolves with whether it did. */
+  /**
+   * Runs `deliver`, which appends dead letters. The partition is blocked while that fails or takes long. Resolves with
+   * whether it was blocked.
+   */
   async whileDelivering(deliver: (onFailed: (e: unknown) => void) => Promise<void> | undefined): Promise<boolean> {
     this.#deliveringSince_ms = this.clock.now_ms();
     let wasBlocked = false;
@@ -69,7 +84,7 @@ export class Hindrance {
     return wasBlocked;
   }
 
-  /** Why the log does not give the partition; a sentence. */
+  /** Why the log does not give the partition: a sentence. */
   get unavailable(): string | undefined {
     return this.#unreadable?.unavailable;
   }
@@ -87,7 +102,10 @@ export class Hindrance {
     this.#unreadable ??= { since_ms: this.clock.now_ms(), unavailable: undefined };
   }
 
-  /** What was read is what the log has. Returns true where that was not known for so long that the log may have grown. */
+  /**
+   * Notes that the records read are what the log has. Returns true if that was unknown for so long that the log may
+   * have grown.
+   */
   readable(): boolean {
     if (this.#unreadable === undefined || this.#unreadable.unavailable !== undefined) return false;
     const lasted_ms = this.clock.now_ms() - this.#unreadable.since_ms;

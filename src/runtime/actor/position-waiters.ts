@@ -6,12 +6,19 @@ interface Waiter {
   readonly resolve: (reached: boolean) => void;
 }
 
-/** More requests than this do not wait for one partition's position. */
+/** At most this many requests wait for one partition's position. */
 const WAITERS_MAX = 10_000;
-/** A waiter may be told this much late that its time is over. */
+/** How late a waiter may be told that its time is over. */
 const SWEEP_MS = 20;
 
-/** Those who wait until a partition is applied up to an offset. One timer for all, and none while nobody waits. */
+/**
+ * Requests that wait until a partition is applied up to an offset. They share one timer, which runs only while
+ * somebody waits.
+ *
+ * ```
+ *  nobody waits ──wait()──▶ sweeping every SWEEP_MS ──reached, late or end()ed, all of them──▶ nobody waits
+ * ```
+ */
 export class PositionWaiters {
   #waiters: Waiter[] = [];
   #sweeping = false;
@@ -25,7 +32,10 @@ export class PositionWaiters {
     return this.#waiters.length;
   }
 
-  /** True once `reached` was told of a position of at least `offset`; false after `wait_ms_max`, at the end, or when too many wait. */
+  /**
+   * Resolves with true once `reached` is called with at least `offset`, and with false after `wait_ms_max`, at the
+   * end, or if too many wait already.
+   */
   wait(offset: number, wait_ms_max: number): Promise<boolean> {
     if (this.#waiters.length >= WAITERS_MAX) return Promise.resolve(false);
     return new Promise((resolve) => {

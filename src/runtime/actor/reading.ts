@@ -7,21 +7,21 @@ import { type Applied, Continuity } from "./continuity.ts";
 import { HiddenTail } from "./hidden-tail.ts";
 import type { Hindrance } from "./hindrance.ts";
 
-/** When the log was asked for its ends, and what was known then. */
+/** Identifies a question for the log's ends, and keeps what was known when it was asked. */
 export interface Question {
   readonly number: number;
   readonly nextOffset: number;
   readonly isVerified: boolean;
 }
 
-/** What the store says of where it stands. */
+/** The position that the store keeps. */
 interface Position extends Omit<Applied, "nextOffset"> {
   nextOffset: number | undefined;
   topicId: string | undefined;
   firstOffset: number | undefined;
 }
 
-/** `onEndWanted` is told when the log has to be asked for its ends. */
+/** `onEndWanted` is called when the log has to be asked for its ends. */
 type ReadingEnvironment = Pick<ActorEnvironment, "clock" | "mayBeginLate" | "isThrottled" | "onEndWanted" | "onWarning">;
 
 export interface ReadingOptions {
@@ -29,14 +29,14 @@ export interface ReadingOptions {
   readonly position: Position;
   readonly hindrance: Hindrance;
   readonly environment: ReadingEnvironment;
-  /** Told what only a person can mend; nothing is to be told to this object any more. */
+  /** Called with an error that only a person can mend; this object is of no use after that. */
   readonly onHalt: (error: AppError) => void;
 }
 
 /**
- * Where an open partition stands against the log, and what is to be read of it next. Records come in through `accept`, what the log tells
- * of its ends through `hear`. Whether the end is reached is CatchUp's, whether what was applied is still there Continuity's, and what keeps
- * it from going on Hindrance's.
+ * Knows where an open partition stands against the log, and what to read of it next. Records come in through `accept`,
+ * and what the log says about its ends comes in through `hear`. CatchUp tells whether the end is reached, Continuity
+ * whether the applied records are still there, and Hindrance what keeps the partition from going on.
  *
  * ```
  *  nothing accepted ──accept()──▶ a batch accepted ──applied()──▶ nothing accepted
@@ -45,14 +45,14 @@ export interface ReadingOptions {
  */
 export class Reading {
   #endOffset = 0;
-  /** Where reading goes on: ahead of the store by what is accepted and not applied. */
+  /** The next offset to read. It is ahead of the store by the batch that is accepted and not applied yet. */
   #readOffset: number;
   #accepted: Batch | undefined;
-  /** An end that was heard of, and when, to be reached before the next one is noted. */
+  /** An end that was heard of, and when. It has to be reached before the next one is noted. */
   #goal: { readonly offset: number; readonly heard_ms: number } | undefined;
-  /** Since when the log tells an end before what is applied, on the process' clock. */
+  /** Since when the log has told an end before the position, on the process's clock. */
   #cutSince_ms: number | undefined;
-  /** Answers to earlier questions for the ends are of no use any more. */
+  /** The number of the latest question for the ends. Answers to earlier questions are ignored. */
   #questions = 0;
   readonly #catchUp = new CatchUp();
   readonly #continuity: Continuity;
@@ -95,7 +95,9 @@ export class Reading {
     return this.isRunning || this.hindered !== undefined || this.options.hindrance.own !== undefined;
   }
 
-  /** Whether what the log was heard to have is not applied yet, and was not for some time or cannot be now. */
+  /**
+   * Whether records that the log was known to have are not applied, and have not been for some time or cannot be now.
+   */
   get isLagging(): boolean {
     const goal = this.#goal;
     if (this.#hidden.isNext(this.nextOffset)) return true;
@@ -103,12 +105,12 @@ export class Reading {
     return this.options.environment.isThrottled?.() || this.options.environment.clock.now_ms() - goal.heard_ms >= LAG_MS_MIN;
   }
 
-  /** How many records lie before the end that is to be reached; 0 once it is. */
+  /** How many records lie before the end that has to be reached; 0 once it is reached. */
   get behind(): number {
     return this.#catchUp.behind(this.nextOffset);
   }
 
-  /** Undefined until the log has told which topic it has. */
+  /** The offset to read next; undefined until the log has told which topic it has. */
   get wanted(): number | undefined {
     return this.#continuity.isConfirmed ? this.#readOffset : undefined;
   }
@@ -117,12 +119,15 @@ export class Reading {
     return this.#accepted;
   }
 
-  /** To be noted when the log is asked for its ends, and given back to `hear`. */
+  /** What to keep while the log is asked for its ends, and to hand back to `hear`. */
   get question(): Question {
     return { number: this.#questions, nextOffset: this.nextOffset, isVerified: this.#continuity.isVerified };
   }
 
-  /** Which topic the log has, and what the partition holds now. Returns false where it has to be asked again. */
+  /**
+   * Takes what the log says: which topic it has, and what the partition holds now. Returns false if the log has to be
+   * asked again.
+   */
   hear(asked: Question, { topicId, partitions }: TopicEnds): boolean {
     const { position, partition, onHalt } = this.options;
     if (asked.number !== this.#questions) return false;
@@ -142,7 +147,7 @@ export class Reading {
     return false;
   }
 
-  /** The end is not known any more. */
+  /** Forgets the end, and has the log asked for it again. */
   forgetEnd(): void {
     this.#catchUp.forgetEnd();
     this.askForEnd();
@@ -153,12 +158,15 @@ export class Reading {
     this.options.environment.onEndWanted?.();
   }
 
-  /** Takes what was read at `wanted`, and what is told of the partition; anything else is dropped. */
+  /**
+   * Takes a batch that was read at `wanted`, or what else the log says about the partition; any other batch is
+   * dropped.
+   */
   accept(result: FetchResult, takesRecords: boolean): void {
     if ("interrupted" in result) return this.#interrupt(result.interrupted, result.isGone === true);
     if ("unavailable" in result) {
       this.#unavailable(result.unavailable);
-      // Where there is nothing to read, only the log's ends tell that it is there again.
+      // If there is nothing to read, only the log's ends show that the partition can be read again.
       return this.askForEnd();
     }
     if (!takesRecords || this.wanted === undefined || this.#accepted) return;
@@ -168,8 +176,8 @@ export class Reading {
   }
 
   /**
-   * Whether the log still holds what was applied, and nothing more, by the batch that was read from there on: to be asked before anything
-   * of the batch is applied. False where the partition had to be halted.
+   * Whether, by this batch, the log still holds what was applied and nothing else. It must be called before anything
+   * of the batch is applied. Returns false if the partition had to be halted.
    */
   isKept(batch: Batch): boolean {
     if (this.#continuity.isVerified) return true;
@@ -179,20 +187,22 @@ export class Reading {
     return wrong === undefined;
   }
 
-  /** What was accepted is committed, or compared where nothing of it was to be. */
+  /** Notes that the accepted batch is committed, or compared if nothing of it was to be committed. */
   applied({ leaderEpoch }: Batch): void {
     this.#accepted = undefined;
     if (this.#continuity.isVerified) this.#continuity.verified(leaderEpoch);
     this.#noteProgress();
   }
 
-  /** What was accepted and not applied is read again. */
+  /** Drops the batch that was accepted and not applied; it is read again. */
   forget(): void {
     this.#accepted = undefined;
     this.#readOffset = this.#continuity.isVerified ? this.nextOffset : this.#comparedFrom;
   }
 
-  /** Where what is applied is compared from: the last record, or where the store began. */
+  /**
+   * The offset from which the applied records are compared: that of the last record applied, or where the store began.
+   */
   get #comparedFrom(): number {
     const { last, firstOffset } = this.options.position;
     return last?.offset ?? Math.min(firstOffset ?? 0, this.nextOffset);
@@ -202,11 +212,12 @@ export class Reading {
     const { position, hindrance } = this.options;
     const { startOffset, endOffset, stableOffset, leaderEpoch } = ends;
     if (position.nextOffset === undefined && startOffset > this.#readOffset && !this.#beginLate(startOffset)) return true;
-    const isNewLeader = this.#continuity.isNewLeader(leaderEpoch);
+    const isNewLeader = this.#continuity.noteLeader(leaderEpoch);
     // A leader that was replaced and does not know it yet may tell an older end.
     const isCut = endOffset < asked.nextOffset && leaderEpoch >= this.leaderEpoch;
-    if (isCut && !asked.isVerified) return this.#isCutForGood(ends);
-    // The last record alone does not tell: it lies before the cut where what was applied after it cannot be decoded.
+    if (isCut && !asked.isVerified) return this.#haltIfCutForGood(ends);
+    // Only an end at or after the position rules out a cut. The last record may compare equal although the log is cut
+    // after it, if what was applied there could not be decoded.
     if (!isCut) this.#cutSince_ms = undefined;
     if (isCut || (isNewLeader && this.#continuity.isVerified)) {
       const why = isCut ? `The log ends at offset ${endOffset}, before what is applied.` : NEW_LEADER;
@@ -215,7 +226,7 @@ export class Reading {
     }
     this.#catchUp.hear(stableOffset, this.nextOffset, leaderEpoch < this.leaderEpoch);
     this.#noteEnd(Math.max(this.#endOffset, endOffset));
-    // Where there is nothing to read, no batch will tell that the partition can be read again.
+    // If there is nothing to read, no batch will show that the partition can be read again.
     if (stableOffset <= this.nextOffset) hindrance.unavailable = undefined;
     this.#hidden.note(ends);
     this.#noteProgress();
@@ -228,8 +239,11 @@ export class Reading {
       this.#goal = { offset: endOffset, heard_ms: this.options.environment.clock.now_ms() };
   }
 
-  /** A leader that has just begun may tell for a moment an end that it does not have (KIP-207). What it is asked for meanwhile is in doubt. */
-  #isCutForGood(ends: Watermarks): boolean {
+  /**
+   * Halts the partition if the log has told too low an end for too long. A new leader may do so for a moment
+   * (KIP-207), and the partition is in doubt meanwhile. Returns false if the log has to be asked again.
+   */
+  #haltIfCutForGood(ends: Watermarks): boolean {
     const now_ms = this.options.environment.clock.now_ms();
     this.#cutSince_ms ??= now_ms;
     if (now_ms - this.#cutSince_ms < CUT_MS_MIN) return false;
@@ -237,7 +251,9 @@ export class Reading {
     return true;
   }
 
-  /** What was read may not be what the log has: the last record applied is read and compared before anything else is applied. */
+  /**
+   * Notes that the log may have changed: the last record applied is read and compared before anything else is applied.
+   */
   #interrupt(why: string, isDoubtful: boolean): void {
     this.#continuity.interrupt(why, isDoubtful);
     this.options.hindrance.unreadable();
@@ -251,7 +267,7 @@ export class Reading {
     if (position.nextOffset !== undefined) this.#catchUp.takeAppliedForAll();
   }
 
-  /** False where the partition had to be halted. */
+  /** Returns false if the partition had to be halted. */
   #beginLate(startOffset: number): boolean {
     const { partition, environment, position, onHalt } = this.options;
     if (!environment.mayBeginLate) {
@@ -273,7 +289,7 @@ export class Reading {
     if (this.options.position.nextOffset === undefined && this.#readOffset < startOffset) {
       if (this.#beginLate(startOffset)) this.#noteProgress();
     } else if (startOffset <= this.nextOffset && this.nextOffset <= endOffset) {
-      // Only what was applied is gone from the log's start, so it cannot be compared; nothing unread is missing.
+      // Only applied records are gone from the log's start. They cannot be compared, but nothing unread is missing.
       this.#readOffset = Math.max(this.#readOffset, startOffset);
       if (this.#readOffset === this.nextOffset) this.#continuity.verified();
       this.#noteProgress();
@@ -299,8 +315,8 @@ export class Reading {
   }
 }
 
-/** Longer than what is fetched takes to be applied, also on a busy machine. */
+/** Longer than fetched records take to be applied, even on a busy machine. */
 export const LAG_MS_MIN = 2_000;
-/** For so long a log has to tell an end before what is applied, until that is taken for true. */
+/** How long the log has to tell an end before the position until it is believed. */
 export const CUT_MS_MIN = 2_000;
 const NEW_LEADER = "The partition has another leader.";

@@ -8,13 +8,16 @@ interface Held {
   readonly hindered: string | undefined;
 }
 
-/** Looks in a row that show a partition at the same offset, with records to read, before it counts as standing still. */
+/**
+ * A partition counts as standing still once this many looks in a row find it at the same offset with records to read.
+ */
 export const LOOKS_MAX = 6;
 
 /**
- * Notices partitions that make no progress although the log has records for them, whatever the reason. It counts looks and not time, so
- * that a process which itself stood still meanwhile does not take that for a standstill. A partition that is halted or hindered is not
- * looked at, as it says so itself, and what another program's open transaction hides is not there to be read (KIP-98).
+ * Notices partitions that make no progress although the log has records for them, whatever the reason. It counts looks
+ * instead of measuring time, so that a process that was itself paused does not take the pause for a standstill. It
+ * leaves out halted and hindered partitions, which report that themselves, and records that another program's open
+ * transaction hides (KIP-98).
  */
 export class Standstill {
   readonly #seen = new Map<number, { readonly nextOffset: number; readonly looks: number }>();
@@ -22,12 +25,15 @@ export class Standstill {
 
   constructor(private readonly look_wait_ms: number) {}
 
-  /** A sentence; undefined while all go on. */
+  /** Which partitions stand still: a sentence; undefined while none does. */
   get reason(): string | undefined {
     return this.#reason;
   }
 
-  /** Takes one look. True when it is time to do something: at first, and again after as many looks more. */
+  /**
+   * Takes one look. Returns true when it is time to act: when a standstill is first noticed, and again after every
+   * LOOKS_MAX further looks.
+   */
   look(held: Iterable<Held>, ends: readonly PartitionEnds[]): boolean {
     const standing: string[] = [];
     let isDue = false;

@@ -4,9 +4,12 @@ import { letterProducer } from "./letter-producer.ts";
 import { Outage } from "../read/outage.ts";
 
 const RETRY_WAIT_MS = 60_000;
-/** A broker that is choosing a coordinator answers late. */
+/** A broker that is still choosing a coordinator answers late. */
 const ANSWER_MS_MAX = 30_000;
-/** Two, as a right to one id is none to those that each partition has. Their own are not tried: that would fence who appends now. */
+/**
+ * Two names are tried, because a right to one id says nothing about the ids of all partitions. The partitions' own ids
+ * are not tried: that would fence whoever appends now.
+ */
 const TRIED = ["check", "check2"];
 
 export interface DeadLetterTrialOptions {
@@ -17,8 +20,14 @@ export interface DeadLetterTrialOptions {
 }
 
 /**
- * Tries whether dead letters could be appended, before there are any: a right to the transactional ids or a coordinator may be missing, and
- * that is better known at the start than with the first poison. It appends nothing: whether there is a right to write, the log is asked.
+ * Tries whether dead letters could be appended, before there are any. A right to the transactional ids or a
+ * coordinator may be missing, and it is better to know that at the start than with the first poison. It appends
+ * nothing; the log is asked whether this user may write.
+ *
+ * ```
+ *  made ──run()──▶ trying ──it works──▶ done
+ *                    └─ it fails: there is a failure until it works or worked(); after a minute ─▶ trying
+ * ```
  */
 export class DeadLetterTrial {
   readonly #outage: Outage;
@@ -27,12 +36,12 @@ export class DeadLetterTrial {
     this.#outage = new Outage(`Preparing to append to ${options.deadLetterTopic}`, options.clock, options.onWarning);
   }
 
-  /** A sentence, until it works. */
+  /** Why dead letters could not be appended: a sentence, until it works. */
   get failure(): string | undefined {
     return this.#outage.lasting(0);
   }
 
-  /** Letters were appended. */
+  /** Notes that letters were appended, which shows that it works. */
   worked(): void {
     this.#outage.worked();
   }

@@ -13,7 +13,7 @@ import { searchLetters } from "./letter-search.ts";
 import { LetterSize } from "./letter-size.ts";
 import { PlaceReader } from "../read/place-reader.ts";
 
-/** How often it is said that letters are cut. */
+/** How often people are told that letters were cut. */
 const TELL_AGAIN_MS = 60_000;
 
 export interface DeadLetterOptions {
@@ -22,14 +22,14 @@ export interface DeadLetterOptions {
   readonly topic: string;
   readonly deadLetterTopic: string;
   readonly isOwner: () => boolean;
-  /** Creates the dead-letter topic where it is missing. */
+  /** Creates the dead-letter topic if it is missing. */
   readonly createTopic?: () => Promise<unknown>;
   readonly backoff: BackoffLimits;
   readonly clock: Clock;
   readonly random: Random;
-  /** Told of letters that are in the topic now and were not before, and how many of them were cut to fit. */
+  /** Called with the letters that were just appended, and with how many of them were cut to fit. */
   readonly onAppended?: ((partition: number, letters: readonly DeadLetter[], cut: number) => void) | undefined;
-  /** Something a person should read. */
+  /** Called with a message that a person should read. */
   readonly onWarning?: ((partition: number, message: string) => void) | undefined;
 }
 
@@ -40,18 +40,20 @@ interface Open {
 
 interface Pending {
   readonly letter: DeadLetter;
-  /** All of it, and as much as fits. */
+  /** The letter with all that its record has. */
   readonly whole: NewRecord;
+  /** As much of `whole` as fits. */
   readonly record: NewRecord;
   readonly bytes: number;
 }
 
 /**
- * Appends dead letters, each once, whatever crashes, is delivered again or rebuilt from the start.
+ * Appends each dead letter once, even if a process crashes, records are delivered again or a store is rebuilt.
  *
- * Letters of one partition are appended in offset order by one producer, which fences every earlier one. After opening, what is in the
- * topic is read back, as far as it may matter, and only what is not there is appended. A letter goes out before the offset behind it is
- * committed. See docs/decisions/0003-dead-letters-once.md.
+ * Letters of one partition are appended in offset order by one producer, which fences every earlier one. After
+ * opening, the letters in the topic are read back as far as they may matter, and only those that are missing are
+ * appended. A letter is appended before the offset after its record is committed. See
+ * docs/decisions/0003-dead-letters-once.md.
  *
  * ```
  *  (none) ──open, read back──▶ delivering ──any failure──▶ (none), back off, again
@@ -60,14 +62,17 @@ interface Pending {
 export class DeadLetters {
   readonly #partitions = new Map<number, Open>();
   readonly #size: LetterSize;
-  /** When it was last said that letters of a partition were cut, and how many were since. */
+  /** When people were last told that letters of a partition were cut, and how many were cut since. */
   readonly #cuts = new Map<number, { toldAt_ms: number; untold: number }>();
 
   constructor(private readonly options: DeadLetterOptions) {
     this.#size = new LetterSize(options);
   }
 
-  /** Resolves once all letters (ascending offsets) are in the topic; rejects only when `signal` aborts or the partition has another owner. */
+  /**
+   * Resolves once all letters (in ascending order of offset) are in the topic. Rejects only if `signal` aborts or the
+   * partition has another owner.
+   */
   readonly deliver: DeliverDeadLetters = async (partition, letters, signal, onFailed) => {
     const { clock, random, isOwner } = this.options;
     const backoff = new Backoff(this.options.backoff, random);
@@ -85,7 +90,10 @@ export class DeadLetters {
     }
   };
 
-  /** What is in the topic is read back anew, since the partition's records are about to be applied once more. */
+  /**
+   * Forgets which letters are in the topic. They are read back, since the partition's records are about to be applied
+   * again.
+   */
   forget(partition: number): void {
     void this.#drop(partition);
   }
@@ -121,7 +129,9 @@ export class DeadLetters {
     await flush();
   }
 
-  /** A batch that is too large is halved until only a letter that is too large by itself is left, and that is cut. */
+  /**
+   * Halves a batch that is too large until only a letter that is too large by itself is left, and cuts that letter.
+   */
   async #append(partition: number, open: Open, pending: readonly Pending[]): Promise<void> {
     try {
       await open.producer.append(
@@ -168,7 +178,7 @@ export class DeadLetters {
       return;
     }
     const smaller = pending.map(({ letter, whole }) => this.#fitting(letter, whole, half_bytes));
-    // It is as small as a letter can be, its own headers alone, and that is refused.
+    // The letter cannot become smaller, as only its own headers are left, and even that is refused.
     if (smaller.some(({ bytes }, index) => bytes >= (pending[index]?.bytes ?? 0))) throw refused;
     this.#size.letter_bytes_max = Math.min(this.#size.letter_bytes_max, half_bytes);
     await this.#append(partition, open, smaller);
@@ -180,8 +190,8 @@ export class DeadLetters {
   }
 
   /**
-   * A record that a replay wrote into the topic it is from is no other poison than the one that it was read from, which stands before it
-   * and has its letter.
+   * Leaves out the copies that a replay wrote into the topic they come from. Such a copy is the same poison as its
+   * original, which lies before it and already has a letter.
    */
   async #withoutReplays(partition: number, letters: readonly DeadLetter[]): Promise<readonly DeadLetter[]> {
     const { log, topic } = this.options;
@@ -228,7 +238,7 @@ export class DeadLetters {
   }
 }
 
-/** The offset that a replay says it read the record at, where that lies before it in the same partition. */
+/** The offset of the record that a replay copied, as its headers say, if that lies earlier in the same partition. */
 function replayedFrom({ record }: DeadLetter, topic: string, partition: number): number | undefined {
   const headers = new Map(record.headers());
   const text = (name: string) => Buffer.from(headers.get(name) ?? []).toString();

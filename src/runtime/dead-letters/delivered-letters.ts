@@ -1,27 +1,36 @@
 import type { Header, LogRecord, NewRecord } from "../../log/port.ts";
 import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, UNDECODABLE_BATCH } from "../../log/record-headers.ts";
 
-/** Letters that are remembered of one partition; beyond it those that are needed last are forgotten, and read back once they are. */
+/**
+ * At most this many letters of one partition are remembered. Beyond that, those that are needed last are forgotten,
+ * and read back when they are needed.
+ */
 export const LETTERS_KNOWN_MAX = 100_000;
-/** Letters that name the same record, of which at most one is ours: whoever forges more is not remembered. */
+/**
+ * At most this many letters that name the same record are remembered. No more than one of them is ours, and the others
+ * are forged.
+ */
 const LETTERS_OF_A_RECORD_MAX = 8;
 
-/** What a letter says that it is: of which record, and with which of its bytes. */
+/** What a letter claims to be: which record it is for, and which of the record's bytes it has. */
 export interface Claim {
   readonly offset: number;
-  /** Of a batch that cannot be decoded. */
+  /** The last offset, if the record is a batch that cannot be decoded. */
   readonly lastOffset: number | undefined;
   readonly isCut: boolean;
-  /** −1 for null. */
+  /** The length of the key; −1 for null. */
   readonly keyBytes: number;
   readonly valueBytes: number;
-  /** Of those bytes. */
+  /** The digest of the key's and the value's bytes. */
   readonly digest: string;
 }
 
 type Bytes = Uint8Array | null;
 
-/** Undefined where the letter is not of this partition. The last of equal headers counts: a redriven letter may carry older ones. */
+/**
+ * Returns undefined if the letter is not from this partition. Of equal headers the last one counts, as a redriven
+ * letter may carry older ones.
+ */
 export function claimOf(letter: LogRecord, topic: string, partition: number): Claim | undefined {
   if (letter.undecodable) return undefined;
   const headers = new Map<string, Header[1]>(letter.headers());
@@ -30,20 +39,20 @@ export function claimOf(letter: LogRecord, topic: string, partition: number): Cl
   const offset = toOffset(text(DEAD_LETTER_HEADERS.offset));
   if (offset === undefined) return undefined;
   const { key, value } = letter;
-  // A record may have had the header by itself.
+  // The record itself may have had this header.
   const isBatch = text(DEAD_LETTER_HEADERS.reason) === UNDECODABLE_BATCH;
   const lastOffset = isBatch ? toOffset(text(DEAD_LETTER_EXTRA_HEADERS.lastOffset)) : undefined;
   return { offset, lastOffset, isCut: headers.has(DEAD_LETTER_EXTRA_HEADERS.cut), ...shapeOf(key, value) };
 }
 
-/** Of a letter that is being written for the record. */
+/** The claim of a letter that is being written for the record. */
 export function claimFor(record: LogRecord, { key, value, headers }: NewRecord): Claim {
   const isCut = headers.some(([name]) => name === DEAD_LETTER_EXTRA_HEADERS.cut);
   const { offset, undecodable } = record;
   return { offset, lastOffset: undecodable?.lastOffset, isCut, ...shapeOf(key as Bytes, value as Bytes) };
 }
 
-/** Whether the letter carries the record's bytes, or as many of them as it says. */
+/** Whether the letter carries the record's bytes, or as many of them as a cut letter says. */
 export function isOf(claim: Claim, record: LogRecord): boolean {
   if (claim.offset !== record.offset || claim.lastOffset !== record.undecodable?.lastOffset) return false;
   const key = keptPart(record.key, claim.keyBytes, claim.isCut);
@@ -68,12 +77,14 @@ function shapeOf(key: Bytes, value: Bytes): Pick<Claim, "keyBytes" | "valueBytes
 
 const toOffset = (text: string): number | undefined => (/^[0-9]{1,15}$/.test(text) ? Number(text) : undefined);
 
-/** The letters of one partition that are known to be in the topic: all there are for the offsets that it covers. */
+/**
+ * The letters of one partition that are known to be in the topic. It knows all letters for the offsets that it covers.
+ */
 export class DeliveredLetters {
   readonly #claims = new Map<number, Claim[]>();
   #count = 0;
   #from = 0;
-  /** Not covered itself. */
+  /** This offset itself is not covered. */
   #to = 0;
 
   covers(offset: number): boolean {
@@ -84,7 +95,7 @@ export class DeliveredLetters {
     return this.#claims.get(record.offset)?.some((claim) => isOf(claim, record)) ?? false;
   }
 
-  /** Begins anew with the letters from this offset on; all are to be noted. */
+  /** Begins anew with the letters from this offset on, all of which must be noted. */
   begin(from: number): void {
     this.#claims.clear();
     this.#count = 0;
@@ -100,7 +111,7 @@ export class DeliveredLetters {
     for (const offset of offsets) if (offset >= this.#to) this.#drop(offset);
   }
 
-  /** Notes one that was appended; they come in the order of their offsets. */
+  /** Notes a letter that was appended. Letters are appended in the order of their offsets. */
   noteAppended(claim: Claim): void {
     if (!this.#add(claim) || this.#count <= LETTERS_KNOWN_MAX) return;
     const offsets = [...this.#claims.keys()].toSorted((a, b) => a - b);

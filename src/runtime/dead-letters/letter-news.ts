@@ -1,21 +1,21 @@
 import type { Clock } from "../../system/clock.ts";
 import type { DeadLetter } from "../actor/actor-environment.ts";
 
-/** For each partition people are told of new letters no more often. */
+/** People are told of a partition's new letters at most this often. */
 const TELL_AGAIN_MS = 60_000;
 
 interface Untold {
-  /** When the first of them was appended, on the wall clock. */
+  /** When the first of these letters was appended, on the wall clock. */
   readonly since_ms: number;
   readonly count: number;
-  /** How many had which reason. */
+  /** How many letters had each reason. */
   readonly reasons: ReadonlyMap<string, number>;
   readonly lastOffset: number;
 }
 
 /**
- * Tells people that records went to the dead letters: of the first ones at once, of all that follow how many there were in a minute. A
- * topic full of poison is otherwise only seen in the numbers.
+ * Tells people that records went to the dead letters: of the first ones at once, and then each minute how many
+ * followed. Otherwise a topic full of poison would only show in the metrics.
  */
 export class LetterNews {
   readonly #toldAt_ms = new Map<number, number>();
@@ -40,7 +40,7 @@ export class LetterNews {
     this.tellWhatIsDue();
   }
 
-  /** To be called now and then: nothing else tells of the last ones. */
+  /** Must be called regularly, because nothing else reports the last letters. */
   tellWhatIsDue(): void {
     for (const partition of this.#untold.keys()) {
       const toldAt_ms = this.#toldAt_ms.get(partition) ?? Number.NEGATIVE_INFINITY;
@@ -48,7 +48,7 @@ export class LetterNews {
     }
   }
 
-  /** When nothing more will come. */
+  /** Reports all letters that were not reported yet. To be called when no more will come. */
   tellTheRest(): void {
     for (const partition of this.#untold.keys()) this.#tell(partition);
   }

@@ -1,7 +1,7 @@
 import { AppError, isAppError } from "../../errors.ts";
 import type { Log, Producer } from "../../log/port.ts";
 
-/** The producer that appends letters under this name: a partition's number, or that of a trial. */
+/** Opens the producer that appends letters under this name: a partition's number, or the name of a trial. */
 export async function letterProducer(log: Log, deadLetterTopic: string, name: string | number): Promise<Producer> {
   try {
     return await log.fencedProducer(`${deadLetterTopic}.${name}`);

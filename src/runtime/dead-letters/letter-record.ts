@@ -3,14 +3,14 @@ import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS } from "../../log/record
 import { encodedBytes, IN_BATCH_EXTRA_BYTES } from "../../log/append/record-size.ts";
 import type { DeadLetter } from "../actor/actor-environment.ts";
 
-/** For the header that says what was cut. */
+/** Room for the header that says what was cut. */
 const CUT_HEADER_BYTES_MAX = 200;
 const DETAIL_CHARS_MAX = 1_000;
 
 interface Origin {
   readonly topic: string;
   readonly partition: number;
-  /** The partition of the dead-letter topic. */
+  /** The partition of the dead-letter topic that the letter goes to. */
   readonly target: number;
   readonly wall_ms: number;
 }
@@ -34,14 +34,17 @@ export function letterRecord({ record, code, detail }: DeadLetter, { topic, part
   };
 }
 
-/** At least as many bytes as the letter takes in a batch, uncompressed. */
+/** An upper bound on the bytes that the letter takes in a batch, uncompressed. */
 export function letterBytes(letter: NewRecord): number {
-  // A foreign record's header may have any name.
+  // The names of a foreign record's headers may have any characters.
   const names = letter.headers.reduce((bytes, [name]) => bytes + Buffer.byteLength(name) - name.length, 0);
   return encodedBytes(letter) + IN_BATCH_EXTRA_BYTES + names;
 }
 
-/** The letter, made to fit into so many bytes: its value is cut first, then its key, then headers that are not the letter's own. */
+/**
+ * Cuts the letter to fit into `bytes_max`: first its value, then its key, then the headers that are not the letter's
+ * own.
+ */
 export function fittingLetter(letter: NewRecord, bytes_max: number): NewRecord {
   let excess = letterBytes(letter) - bytes_max;
   if (excess <= 0) return letter;
@@ -59,7 +62,7 @@ export function fittingLetter(letter: NewRecord, bytes_max: number): NewRecord {
   const key = shortened("key", letter.key);
   let { headers } = letter;
   if (excess > 0) {
-    // The letter's own come last; a record may have brought others of the same names.
+    // The letter's own headers come last, and the record may have brought others of the same names.
     headers = headers.slice(headers.findLastIndex(([name]) => name === DEAD_LETTER_HEADERS.reason));
     if (headers.length < letter.headers.length) cut.push(`headers=${letter.headers.length - headers.length}`);
   }

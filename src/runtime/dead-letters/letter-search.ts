@@ -3,10 +3,13 @@ import type { Log } from "../../log/port.ts";
 import { type Claim, claimOf, type DeliveredLetters, isOf } from "./delivered-letters.ts";
 import { PlaceReader } from "../read/place-reader.ts";
 
-/** A search begins with so many records at the end, and goes back by ever larger steps. */
+/** A search begins with this many records at the end, and goes back in ever larger steps. */
 const STEP_RECORDS_MIN = 1_000;
 const STEP_RECORDS_MAX = 64_000;
-/** Letters that are proved to end a search, or not to: whoever forges more makes it longer, and nothing else. */
+/**
+ * At most this many letters are checked to find a genuine one that ends the search. Whoever forges more makes the
+ * search longer, and achieves nothing else.
+ */
 const PROOFS_MAX = 100;
 
 export interface LetterSearchOptions {
@@ -17,12 +20,13 @@ export interface LetterSearchOptions {
 }
 
 /**
- * Notes in `delivered` all letters of the partition for offsets from `from` on. Letters are appended in the order of their offsets, so it
- * is read back from the end until one is found that is of an earlier record. Only a letter that carries its record's bytes counts,
- * since anybody may write into the topic (decision 3).
+ * Notes in `delivered` all letters of the partition for offsets from `from` on. Letters are appended in the order of
+ * their offsets, so the topic is read backwards from its end until a letter of an earlier record is found. Only a
+ * letter that carries its record's bytes counts, since anybody may write into the topic (decision 3).
  *
- * Letters go to partition p modulo the number of partitions there are; as that grows, letters of one partition may be in several. Those
- * written after one that is in partition p itself are all there.
+ * Letters of partition p go to the dead-letter partition p modulo the number of dead-letter partitions. As that number
+ * grows, letters of one partition may be in several. All letters written after one that is in dead-letter partition p
+ * are there, too.
  */
 export async function searchLetters(options: LetterSearchOptions, from: number, delivered: DeliveredLetters): Promise<void> {
   const { log, deadLetterTopic, topic, partition } = options;
@@ -44,14 +48,14 @@ export async function searchLetters(options: LetterSearchOptions, from: number, 
   }
 }
 
-/** The newest first. */
+/** The dead-letter partitions that may have letters of the partition, the newest first. */
 export function targetsOf(partition: number, count: number): Set<number> {
   const targets = new Set<number>();
   for (let n = count; n > 0; n--) targets.add(partition % n);
   return targets;
 }
 
-/** True where a letter of an earlier record ended it. */
+/** Resolves with true if a letter of an earlier record ended the search. */
 async function searchTarget(
   { log, topic, deadLetterTopic, partition }: LetterSearchOptions,
   target: number,
@@ -67,7 +71,7 @@ async function searchTarget(
       const earlier: Claim[] = [];
       for (let at = start; at < end;) {
         const piece = await letters.from(at);
-        // What was deleted meanwhile is no letter any more.
+        // Records that were deleted meanwhile are no letters any more.
         if (!piece) break;
         for (const record of piece.records) {
           const claim = record.offset < end ? claimOf(record, topic, partition) : undefined;
@@ -85,7 +89,7 @@ async function searchTarget(
   }
 }
 
-/** Tells letters of earlier records that are what they say from those that somebody else wrote. */
+/** Tells genuine letters of earlier records from those that somebody else wrote. */
 class Proof {
   #left = PROOFS_MAX;
 

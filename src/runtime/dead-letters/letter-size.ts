@@ -2,12 +2,12 @@ import type { Clock } from "../../system/clock.ts";
 import type { Log } from "../../log/port.ts";
 import { LOOK_WAIT_MS } from "../topics/topic-watch.ts";
 
-/** One append stays below it, where the topic takes as much: it is held in memory, and is one transaction. */
+/** The largest append, if the topic takes as much. An append is held in memory and is one transaction. */
 export const APPEND_BYTES_MAX = 512 * 1024;
 
 /**
- * What the dead-letter topic takes of one batch and of one letter, as it says itself or as is learned from what it refuses. Both are
- * looked at again while letters go there, since anybody may raise or lower it.
+ * The largest batch and the largest letter that the dead-letter topic takes, as it says itself or as its refusals
+ * show. Both are checked again while letters go there, since anybody may raise or lower the limit.
  */
 export class LetterSize {
   append_bytes_max = APPEND_BYTES_MAX;
@@ -21,12 +21,15 @@ export class LetterSize {
     if (this.#isDue) await this.look();
   }
 
-  /** What was learned from refusals holds until the topic says something else, or for LOOK_WAIT_MS. */
+  /**
+   * Asks the topic again. What was learned from refusals holds until the topic says something else, or for
+   * LOOK_WAIT_MS.
+   */
   async look(): Promise<void> {
     const { log, deadLetterTopic, clock } = this.options;
     const description = await log.describe(deadLetterTopic).catch(() => undefined);
     const said = Number(description?.settings["max.message.bytes"]);
-    // Without the right to ask, what the topic takes shows when it is given it.
+    // Without the right to ask, only a refusal shows what the topic takes.
     const told_bytes = description === undefined ? this.#told_bytes : said > 0 ? said : undefined;
     if (told_bytes === this.#told_bytes && !this.#isDue) return;
     this.#told_bytes = told_bytes;

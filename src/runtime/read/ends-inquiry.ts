@@ -4,10 +4,10 @@ import type { Log, TopicEnds } from "../../log/port.ts";
 import type { Random } from "../../system/random.ts";
 import type { Outage } from "./outage.ts";
 
-/** Who has to hear of the ends. */
+/** Somebody who needs the log's ends. */
 export interface Asker<Question> {
   readonly question: Question;
-  /** False where the answer is of no use. */
+  /** Returns false if the answer was of no use and the log has to be asked again. */
   hear(asked: Question, ends: TopicEnds): boolean;
 }
 
@@ -15,7 +15,7 @@ export interface EndsInquiryOptions {
   readonly log: Log;
   readonly topic: string;
   readonly outage: Outage;
-  /** Told after each answer. */
+  /** Called after each answer. */
   readonly onHeard: () => void;
   readonly backoff: BackoffLimits;
   readonly clock: Clock;
@@ -23,14 +23,16 @@ export interface EndsInquiryOptions {
 }
 
 /**
- * Asks the log for its ends on behalf of those who have to know them, until each has heard; one question for all who want it at the time.
+ * Asks the log for its ends on behalf of those who need them, until each has heard them. One question serves all who
+ * are waiting at the time.
  *
  * ```
- *  idle ──ask()──▶ asking ──the log answers──▶ answering ──somebody has not heard: after a pause──▶ asking
- *   ▲                 └─ it does not: after a pause ─▶ asking   └─ all have heard ─▶ idle            any of them ──close()──▶ closed
+ *  idle ──ask()──▶ asking ──the log answers──▶ answering ──all have heard──▶ idle
+ *                   ▲  └─ it does not: after a pause ─▶ asking
+ *                   └──── somebody has not heard: after a pause ────┘        any of them ──close()──▶ closed
  * ```
  *
- * Whoever asks while it is asking has the pause left out; whoever asks again because of what it hears waits like the others.
+ * Somebody who asks during the pause cuts it short. Somebody who asks again from within `hear` waits like the others.
  */
 export class EndsInquiry<Question, A extends Asker<Question>> {
   readonly #waiting = new Set<A>();
@@ -85,7 +87,7 @@ export class EndsInquiry<Question, A extends Asker<Question>> {
     outage.worked();
     this.#state = "answering";
     for (const { asker, question } of asked) {
-      // Whoever asks again while it hears is kept.
+      // An asker that asks again from within `hear` stays in the set.
       this.#waiting.delete(asker);
       if (!asker.hear(question, ends)) this.#waiting.add(asker);
     }

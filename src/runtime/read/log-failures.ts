@@ -2,18 +2,21 @@ import type { Clock } from "../../system/clock.ts";
 import { READ_FAILING_MS_MAX } from "../actor/hindrance.ts";
 import { type Failure, Outage } from "./outage.ts";
 
-/** Of the partitions that cannot be read, so many are named with the cause. */
+/** At most this many partitions that cannot be read are named, each with its cause. */
 const UNREADABLE_NAMED_MAX = 3;
 
 interface Held {
   readonly partition: number;
   readonly state: string;
   readonly hindered: string | undefined;
-  /** On the process' clock. */
+  /** Since when the partition cannot be read, on the process's clock. */
   readonly unreadableSince_ms: number | undefined;
 }
 
-/** What of the log fails for a process: reading at all, asking for ends, reading some of the partitions. Tells people, and health. */
+/**
+ * Follows what fails when a process uses the log: reading at all, asking for ends, or reading some of the partitions.
+ * It is reported to people and to health.
+ */
 export class LogFailures {
   readonly records: Outage;
   readonly ends: Outage;
@@ -30,14 +33,16 @@ export class LogFailures {
     this.#some = new Outage(`Reading some partitions of ${topic}`, clock, onMessage);
   }
 
-  /** Returns true where reading had failed for so long that the log may have grown. */
-  hasRead(): boolean {
+  /** Notes that reading worked. Returns true if it had failed for so long that the log may have grown. */
+  noteRead(): boolean {
     this.#hasRead = true;
     return this.records.worked() >= READ_FAILING_MS_MAX;
   }
 
-  /** Why nothing can be read: at once where nothing was yet, else once that has lasted. */
-  whole(held: Iterable<Held>): Failure | undefined {
+  /**
+   * Why nothing can be read. It is reported at once if nothing has been read yet, and otherwise once it has lasted.
+   */
+  readFailure(held: Iterable<Held>): Failure | undefined {
     const failing_ms = this.#hasRead ? READ_FAILING_MS_MAX : 0;
     const failure = this.records.failure(failing_ms) ?? this.#ofAll(held);
     return failure ?? (this.#hasRead ? undefined : this.ends.failure(failing_ms));
@@ -47,7 +52,7 @@ export class LogFailures {
     const all = [...held];
     const unreadable = all.filter(({ unreadableSince_ms }) => unreadableSince_ms !== undefined);
     if (unreadable.length === 0) {
-      // One that was halted for it has not become well.
+      // A partition that was halted for it has not become well.
       if (all.some(({ state }) => state === "halted")) this.#some.forget();
       else this.#some.worked();
       return;
@@ -59,7 +64,7 @@ export class LogFailures {
     this.#some.failed(named.join(" ") + (left > 0 ? ` And ${left} more.` : ""));
   }
 
-  /** Where none of the partitions can be read, that is a failure of the whole. */
+  /** If none of the partitions can be read, the log as a whole fails. */
   #ofAll(held: Iterable<Held>): Failure | undefined {
     let since_ms = 0;
     let sentence = "";

@@ -1,7 +1,7 @@
 import type { Clock } from "../../system/clock.ts";
 import type { ErrorCode } from "../../errors.ts";
 
-/** While something fails, people are told again after so long. */
+/** How often people are told again while something fails. */
 const TELL_AGAIN_MS = 60_000;
 
 /** What fails, and since when on the wall clock. */
@@ -12,16 +12,16 @@ export interface Failure {
 
 interface Failing {
   readonly since_ms: number;
-  /** The same on the wall clock. */
+  /** `since_ms` on the wall clock. */
   readonly sinceWall_ms: number;
-  /** The latest one. */
+  /** The latest cause. */
   readonly cause: string;
   readonly toldAt_ms: number;
 }
 
 /**
- * Follows something that is tried for as long as it takes: tells people when it begins to fail, with the cause, again each minute
- * while it does, and once when it works again.
+ * Follows something that is tried for as long as it takes. Tells people when it begins to fail, with the cause, again
+ * each minute while it fails, and once when it works again.
  *
  * ```
  *  working ──failed()──▶ failing, told again each minute ──worked()──▶ working, and told
@@ -36,7 +36,7 @@ export class Outage {
     private readonly what: string,
     private readonly clock: Clock,
     private readonly onMessage: (message: string, isOver: boolean) => void,
-    /** Of the catalogue, before what is told while it fails, and not before what is told when it works. */
+    /** The catalogue's code, which begins a message about a failure but not the message that it works again. */
     private readonly code?: ErrorCode,
   ) {}
 
@@ -48,7 +48,7 @@ export class Outage {
     return this.#failing !== undefined;
   }
 
-  /** Returns true where that is how it begins. */
+  /** Notes a failure. Returns true if the outage begins with it. */
   failed(e: unknown): boolean {
     const cause = e instanceof Error ? e.message : String(e);
     const now_ms = this.clock.now_ms();
@@ -60,12 +60,12 @@ export class Outage {
     return before === undefined;
   }
 
-  /** It is not tried any more, and nobody is told that it works. */
+  /** Ends the outage because nothing is tried any more. Nobody is told that it works. */
   forget(): void {
     this.#failing = undefined;
   }
 
-  /** Returns how long it had failed before, 0 if it had not. */
+  /** Notes that it works. Returns how long it had failed, in ms, or 0 if it had not. */
   worked(): number {
     if (this.#failing === undefined) return 0;
     const lasted_ms = this.clock.now_ms() - this.#failing.since_ms;

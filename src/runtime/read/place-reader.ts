@@ -2,16 +2,16 @@ import { AppError } from "../../errors.ts";
 import type { Log, LogRecord, Reader } from "../../log/port.ts";
 
 const READ = { wait_ms_max: 500, partition_bytes_max: 1024 * 1024 };
-/** Answers without a record in a row, before it is tried again from the beginning, after a pause. */
+/** How many answers in a row may have no record before `from` rejects; its caller then tries again after a pause. */
 const EMPTY_ANSWERS_MAX = 10;
 
-/** What was read of a partition from an offset on. */
+/** The records that were read from an offset on. */
 interface Piece {
   readonly records: readonly LogRecord[];
   readonly nextOffset: number;
 }
 
-/** Reads one partition from place to place, and ends with its owner's work. */
+/** Reads one partition at whatever offsets its owner asks for. The owner closes it when its work is done. */
 export class PlaceReader {
   readonly #reader: Reader;
   #from = 0;
@@ -26,7 +26,10 @@ export class PlaceReader {
     this.#reader = log.reader(topic);
   }
 
-  /** Undefined where the log does not have that range any more. Rejects with LOG_UNAVAILABLE where it cannot tell now. */
+  /**
+   * Resolves with the records from the offset on, or with undefined if the log does not have that offset any more.
+   * Rejects with LOG_UNAVAILABLE if the log cannot be read now.
+   */
   async from(offset: number): Promise<Piece | undefined> {
     for (let empty = 0; empty < EMPTY_ANSWERS_MAX;) {
       const [result] = await this.#reader.fetch(new Map([[this.partition, offset]]), READ);
@@ -46,7 +49,10 @@ export class PlaceReader {
     throw new AppError("LOG_UNAVAILABLE", `${this.topic}-${this.partition} cannot be read back at offset ${offset}.`);
   }
 
-  /** The record at the offset, undefined where there is none. Those behind one that was asked for are at hand. */
+  /**
+   * Resolves with the record at the offset, or with undefined if there is none. What was read after it is kept for the
+   * next calls.
+   */
   async at(offset: number): Promise<LogRecord | undefined> {
     if (offset < this.#from || offset >= this.#nextOffset) {
       const piece = await this.from(offset);

@@ -8,9 +8,12 @@ import type { PartitionActor } from "../actor/actor.ts";
 import type { LogFailures } from "./log-failures.ts";
 import type { RestoreMeter } from "./restore-meter.ts";
 
-/** How long a fetch waits for records. A partition assigned meanwhile is first read after it. */
+/** How long a fetch waits for records. A partition that is assigned meanwhile is first read after it. */
 export const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
-/** Far from the end: larger answers make larger transactions, in which an order is read and written once for more of its events. */
+/**
+ * For partitions far from the end: larger answers make larger transactions, in which an order is read and written once
+ * for more of its events.
+ */
 const RESTORE_FETCH = { ...FETCH, partition_bytes_max: 4 * 1024 * 1024 };
 /** How long to wait when there is nothing to read at all. */
 const IDLE_WAIT_MS = 25;
@@ -32,8 +35,8 @@ export interface ReadLoopOptions {
 }
 
 /**
- * Reads for all actors of a process. While they apply what was read, the next fetch is already under way; at most two answers are in
- * memory.
+ * Reads for all actors of a process. While they apply what was read, the next fetch is already under way; at most two
+ * answers are in memory.
  *
  * ```
  *  fetch at every actor's `wanted` ──▶ accept ──▶ apply ──▶ (gather) ──▶ fetch
@@ -50,7 +53,7 @@ export class ReadLoop {
     this.#reader = options.log.reader(options.topic);
   }
 
-  /** Whether the log makes this process wait, by a quota. */
+  /** Whether a quota of the log makes this process wait. */
   get isThrottled(): boolean {
     return this.#reader.isThrottled;
   }
@@ -70,7 +73,7 @@ export class ReadLoop {
         const results = await fetching;
         backoff.reset();
         // After an outage the actors are behind by an unknown number of records.
-        if (failures.hasRead()) for (const actor of actors.values()) actor.forgetEnd();
+        if (failures.noteRead()) for (const actor of actors.values()) actor.forgetEnd();
         for (const result of results) actors.get(result.partition)?.accept(result);
         fetching = gather_ms === undefined && isOwner() ? this.#fetch() : undefined;
         fetching?.catch(() => undefined);
@@ -91,7 +94,7 @@ export class ReadLoop {
     await fetching?.catch(() => undefined);
   }
 
-  /** Somebody waits for records: they do not gather any longer. */
+  /** Stops gathering records, because somebody waits for them. */
   hurry(): void {
     this.#gathering?.abort();
   }
@@ -109,7 +112,7 @@ export class ReadLoop {
     this.#abandonFetch(new AppError("SHUTTING_DOWN", "Reading was ended by this process."));
   }
 
-  /** What is read from far behind is not new, so it is not traced. */
+  /** Records that are read while catching up are not new, so they are not traced. */
   #apply(actor: PartitionActor, { partition, records }: Batch): void {
     const { tracer, onWarning } = this.options;
     const applied = actor.state === "running" ? tracer?.applying(partition, records, actor.nextOffset) : undefined;

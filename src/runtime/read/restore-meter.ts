@@ -1,21 +1,21 @@
 import type { Clock } from "../../system/clock.ts";
 import type { RestoreProgress } from "../held-partitions.ts";
 
-/** What the meter looks at. */
+/** What the meter looks at in an actor. */
 interface Restoring {
   readonly partition: number;
   readonly nextOffset: number;
-  /** Records before the end that it has to reach. */
+  /** The number of records before the end that the partition has to reach. */
   readonly behind: number;
 }
 
-/** Nearer to the end than this, an actor has caught up before anybody could read of it. */
+/** An actor that is nearer to the end than this catches up before anybody could read about it. */
 const RESTORE_RECORDS_MIN = 5_000;
 const TELL_WAIT_MS = 5_000;
 
 /**
- * Measures how partitions without state, or with old state, come up to the log's end, and tells people: when it begins, every few
- * seconds, and when it is over.
+ * Measures how partitions with no state, or with old state, catch up with the log's end. Tells people when that
+ * begins, every few seconds, and when it is over.
  *
  * ```
  *  (none) ──an actor far behind──▶ restoring (others may join) ──none is behind any more──▶ (none)
@@ -37,7 +37,7 @@ export class RestoreMeter {
     return this.#progress;
   }
 
-  /** To be called when ends have become known and when records have been applied. */
+  /** Must be called when ends have become known and when records have been applied. */
   note(actors: Iterable<Restoring>): void {
     const now_ms = this.clock.now_ms();
     let partitions = 0;

@@ -6,8 +6,9 @@ import { type AppliedState, appliedState, type StateOf, statePath } from "./stat
 type Where = Pick<Config, "kafka" | "data_dir" | "orders_topic">;
 
 /**
- * What was applied of the topic by any service with this data directory. A cluster that was lost comes back under another id, and so does
- * an embedded log. On brokers the embedded log is not looked at: it was tried before, and is where it was.
+ * Finds what any service with this data directory has applied of the topic, also from logs with other ids: a cluster
+ * that was lost comes back under another id, and so does an embedded log. A service on brokers does not consider the
+ * state of an embedded log: that log was tried out before, and still exists.
  */
 export const stateIn =
   ({ data_dir, orders_topic, kafka }: Where): StateOf =>
@@ -18,13 +19,13 @@ export const stateIn =
   };
 
 /**
- * Whether the state is of an embedded log that was where the one with this id is now. A data directory has one of them, while it may hold
- * state of several clusters, one after the other.
+ * Whether the state comes from an embedded log whose file the log with this id has replaced. A data directory has only
+ * one embedded log, while it may hold the state of several clusters, one after the other.
  */
 export const isExchanged = ({ kafka }: Where, state: AppliedState, logId: string): boolean =>
   kafka === undefined && state.logId !== logId && isEmbeddedLogId(state.logId);
 
-/** Why nothing is begun without the orders that the state is of, and what to do. */
+/** Says why the service does not begin without the orders in the state, and what to do. */
 export function lostLog(config: Where, state: AppliedState, logId: string): string {
   const { kafka, data_dir, orders_topic: topic } = config;
   const log = resolve(embeddedLogPath(config));

@@ -1,11 +1,14 @@
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 
-/** Left to connections, so that a process whose stores need too many files still answers. */
+/** How many files are left to connections, so that a process whose stores need too many files still answers. */
 const FILES_LEFT_MIN = 64;
-/** A store's database, its write-ahead log and that one's index. */
+/** A store's database, its write-ahead log and the index of that log. */
 const FILES_PER_STORE = 3;
 
-/** Undefined where the system does not tell it as Linux does. Read while there is still a file to read it with. */
+/**
+ * The limit; null before it is read, undefined if the system does not report it as Linux does. It is read once, while
+ * a file can still be opened to read it.
+ */
 let limit: number | undefined | null = null;
 
 function fileLimit(): number | undefined {
@@ -39,7 +42,7 @@ function hasNoFileLeft(): boolean {
   }
 }
 
-/** Why no store should be opened now, and what to do; undefined where there is room for one more. */
+/** Why no store should be opened now, and what to do; undefined if there is room for one more. */
 export function openFilesShortage(): string | undefined {
   const limit_files = fileLimit();
   const open = openFiles();

@@ -9,35 +9,35 @@ import { type OpenFile, openSqliteFile } from "./store-database.ts";
 import { cannotBeOpened } from "./store-failures.ts";
 import { hasApplied, type Locking, moveAside, type OpenedDatabase, openDatabase, type StoreIdentity } from "./store-file.ts";
 
-/** Where a process keeps its stores: on disk, or in memory where a simulation runs many. */
+/** Where a process keeps its stores: on disk, or in memory for a simulation, which runs many processes. */
 export interface State {
-  /** Opens a store, or makes it. One that cannot be used is left as it is. */
+  /** Opens a store, or creates it. A store that cannot be used is left as it is. */
   open(name: string, projections: Projections, identity: StoreIdentity, locking?: Locking): OpenedDatabase;
-  /** Where the store is, whether or not it is there. */
+  /** The path of the store, whether or not it exists. */
   path(name: string): string;
-  /** Gives a store that is closed another name, so that the next `open` makes a new one. Returns that name. */
+  /** Renames a closed store, so that the next `open` creates a new one. Returns the new name. */
   setAside(name: string, wall_ms: number): string;
   /** The partitions of the topic that have a store of their own here, named by `storeName`. */
   partitions(topic: string): number[];
   release(): void;
 }
 
-/** The state for the log with this id. */
+/** Claims the state for the log with this id. */
 export type ClaimState = (logId: string) => State;
 
-/** Of all stores for the log with this id. */
+/** The directory of all stores for the log with this id. */
 export const statePath = (dataDir: string, logId: string): string => join(dataDir, "state", logId);
 
 export const storeName = (topic: string, partition: number): string => `${topic}.${partition}.sqlite`;
 
 /**
- * A store in the data directory that holds what was applied of the topic, by whichever role and whether or not it runs now. Nothing is
- * claimed or changed.
+ * The path of a store in the data directory that holds applied records of the topic, whichever role made it and
+ * whether or not that role runs now. Nothing is claimed or changed.
  */
 function appliedStore(dataDir: string, logId: string, topic: string): string | undefined {
   const state = statePath(dataDir, logId);
   if (!existsSync(state)) return undefined;
-  // Where it cannot be told there may be one, as of a store that cannot be read.
+  // A directory that cannot be read may hold such a store, so it counts as one.
   if (noAccess(state) !== undefined) return state;
   for (const name of readdirSync(state, { recursive: true, encoding: "utf8" })) {
     const file = basename(name);
@@ -49,16 +49,16 @@ function appliedStore(dataDir: string, logId: string, topic: string): string | u
 }
 
 export interface AppliedState {
-  /** Of a store. */
+  /** The path of a store. */
   readonly path: string;
-  /** Of the log that it is of. */
+  /** The id of the log that the store belongs to. */
   readonly logId: string;
 }
 
-/** State of the orders' topic, where there is any: of the log with this id, else of another one. */
+/** Finds state of the orders' topic, if there is any: of the log with this id, or else of another log. */
 export type StateOf = (logId: string) => AppliedState | undefined;
 
-/** `counts` tells of another log's id whether its state is looked at. */
+/** `counts` tells for another log's id whether that log's state is considered. */
 export function appliedState(
   dataDir: string,
   topic: string,
@@ -75,12 +75,13 @@ export function appliedState(
   return undefined;
 }
 
-/** More instances of one role than this do not share one data directory. */
+/** At most this many instances of one role share a data directory. */
 const INSTANCES_MAX = 64;
 
 /**
- * A process's own directory for stores: `<data dir>/state/<log id>/<role>-<n>`, with the lowest `n` that no living process holds. So
- * several instances of a role can share a data directory, a restarted one finds its stores again, and another log's are left alone.
+ * A process's own directory for stores: `<data dir>/state/<log id>/<role>-<n>`, with the lowest `n` that no living
+ * process holds. Several instances of a role can thus share a data directory, a restarted instance finds its stores
+ * again, and the stores of other logs are left alone.
  */
 export class StateDir implements State {
   private constructor(
@@ -89,7 +90,7 @@ export class StateDir implements State {
     private readonly openFile: OpenFile,
   ) {}
 
-  /** Throws DATA_DIR_IN_USE when all are held. */
+  /** Throws DATA_DIR_IN_USE if all directories are held. */
   static claim(dataDir: string, logId: string, role: string, openFile = openSqliteFile): StateDir {
     for (let n = 0; n < INSTANCES_MAX; n++) {
       const path = join(statePath(dataDir, logId), `${role}-${n}`);
@@ -109,7 +110,7 @@ export class StateDir implements State {
   }
 
   open(name: string, projections: Projections, identity: StoreIdentity, locking?: Locking): OpenedDatabase {
-    // SQLite would open a file that it may only read, and would not notice when it is given to this user.
+    // SQLite would open a file that this user may only read, and would not notice when the user may write it later.
     const before = noAccessToDatabase(this.path(name)) ?? openFilesShortage();
     if (before !== undefined) throw new AppError("STORE_FAILED", before);
     try {

@@ -1,6 +1,9 @@
 const sqliteCode = (e: unknown): string => (e instanceof Error ? String((e as { code?: unknown }).code) : "");
 
-/** Whether it was the store that failed: a full disk, one that cannot be read, a lock that is held too long. It may work again later. */
+/**
+ * Whether the store failed: a full disk, a disk that cannot be read, or a lock that is held too long. It may work
+ * again later.
+ */
 export const isStoreFailure = (e: unknown): boolean => sqliteCode(e).startsWith("SQLITE_");
 
 /** Whether another program holds the store's lock. */
@@ -9,9 +12,11 @@ export const isLocked = (e: unknown): boolean => /^SQLITE_(BUSY|LOCKED)/.test(sq
 /** Whether the file could not be opened at all. */
 export const cannotBeOpened = (e: unknown): boolean => sqliteCode(e).startsWith("SQLITE_CANTOPEN");
 
-/** Whether SQLite found a file damaged (https://www.sqlite.org/rescode.html#corrupt): trying again does not help. */
+/**
+ * Whether SQLite found a file damaged (https://www.sqlite.org/rescode.html#corrupt). Trying again does not help then.
+ */
 export const isDamage = (e: unknown): e is Error & { readonly code: string } => /^SQLITE_(CORRUPT|NOTADB)/.test(sqliteCode(e));
 
-/** What a row says that cannot be read, although SQLite takes it for a row. */
+/** The error for a row that cannot be read, although SQLite takes it for a row. */
 export const damagedRow = (what: string, cause: unknown): Error =>
   Object.assign(new Error(`${what} cannot be read`, { cause }), { code: "SQLITE_CORRUPT" });

@@ -5,24 +5,27 @@ import { kindOf, type Projections } from "../projections.ts";
 import { type OpenFile, openSqliteFile, type StoreDatabase } from "./store-database.ts";
 import { isDamage } from "./store-failures.ts";
 
-/** What a store's rows are a function of, beside its projections: the log and the topic. Rows of anything else are not taken over. */
+/** The log and the topic that a store's rows come from. A file with rows of another log or topic is not used. */
 export interface StoreIdentity {
   readonly logId: string;
   readonly topic: string;
-  /** Of a file that holds one partition only. */
+  /** The partition, if the file holds only one. */
   readonly partition?: number;
 }
 
 /**
- * How long SQLite waits for a lock that another program holds. The whole process waits with it, so a store that is locked for longer is
- * tried again later.
+ * How long SQLite waits for a lock that another program holds. The whole process waits with it, so a store that is
+ * locked for longer is tried again later.
  */
 const BUSY_WAIT_MS_MAX = 5;
 
-/** shared: other processes may look in, which costs each query two locks. exclusive: none may (measured: 6 % of a cart's time). */
+/**
+ * `shared` lets other processes read the file, which costs each query two locks. `exclusive` does not (measured: it
+ * saves 6 % of a cart's time).
+ */
 export type Locking = "shared" | "exclusive";
 
-/** A file that is not to be used, and why; it is where it was. */
+/** Why a file cannot be used. The file is left where it is. */
 export interface Unusable {
   readonly unusable: string;
 }
@@ -35,8 +38,9 @@ export interface OpeningOptions {
 }
 
 /**
- * Opens the database file of these projections, making it if it is missing. A file that is damaged, or that holds other projections, other
- * versions or another log's rows, is left where it is: whoever knows that the log can rebuild it moves it aside and opens again.
+ * Opens the database file of these projections, or creates it if it is missing. A file that is damaged, or that holds
+ * other projections, other versions or another log's rows, is left where it is: whoever knows that the log can rebuild
+ * it moves it aside and opens again.
  */
 export function openDatabase(
   path: string,
@@ -53,7 +57,10 @@ export function openDatabase(
   }
 }
 
-/** Whether the file holds what was applied of the topic; true also where it cannot be told, as while another program holds it. */
+/**
+ * Whether the file holds applied records of the topic. Also true if that cannot be found out, for example while
+ * another program holds the file.
+ */
 export function hasApplied(path: string, topic: string): boolean {
   let db: Database | undefined;
   try {
@@ -71,20 +78,21 @@ export function hasApplied(path: string, topic: string): boolean {
   }
 }
 
-/** Gives a closed database file another name, so that the next `openDatabase` makes a new one. Returns that name. */
+/** Renames a closed database file, so that the next `openDatabase` creates a new one. Returns the new name. */
 export function moveAside(path: string, wall_ms: number): string {
   const aside = `${path}.set-aside-${wall_ms}`;
   for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
   return aside;
 }
 
-/** Closes what cannot be used. */
+/** Closes the database if it cannot be used. */
 function prepared(db: StoreDatabase, projections: Projections, identity: StoreIdentity, locking: Locking): OpenedDatabase {
   try {
     db.run(`PRAGMA busy_timeout = ${BUSY_WAIT_MS_MAX}`);
     if (locking === "exclusive") db.run("PRAGMA locking_mode = EXCLUSIVE");
     db.run("PRAGMA journal_mode = WAL");
-    // A power cut may take the newest transactions, offset and rows together; they are read from the log again.
+    // A power cut may take the newest transactions, offset and rows together; their records are read from the log
+    // again.
     db.run("PRAGMA synchronous = NORMAL");
     db.run("PRAGMA cache_size = -16000");
     const other = prepareDatabase(db, projections, identity);
@@ -97,7 +105,10 @@ function prepared(db: StoreDatabase, projections: Projections, identity: StoreId
   }
 }
 
-/** Makes the tables where there are none. Says what is wrong with a database that is of other projections or of another log. */
+/**
+ * Creates the tables if there are none. Returns what is wrong with a database that holds other projections or another
+ * log's rows.
+ */
 export function prepareDatabase(db: StoreDatabase, projections: Projections, identity: StoreIdentity): string | undefined {
   const expected = { ...kindOf(projections), log_id: identity.logId, topic: identity.topic };
   db.transaction(() => {
@@ -122,12 +133,12 @@ export function prepareDatabase(db: StoreDatabase, projections: Projections, ide
       ? null
       : db.query<{ partition: number }, [number]>("SELECT partition FROM position WHERE partition <> ?").get(partition);
   if (other) return `it is partition ${other.partition}'s, not ${partition}'s`;
-  // Only now: what is not to be used is left as it was made.
+  // Columns are added only now, so that a file that cannot be used stays unchanged.
   addColumns(db);
   return undefined;
 }
 
-/** What a position has beside what it had at first; a store from then gets it here, empty. */
+/** Columns of the position that were added later. An older store gets them here, empty. */
 const ADDED_COLUMNS = { last_epoch: "INTEGER", topic_id: "TEXT", first_offset: "INTEGER", last_of_all: "INTEGER" };
 
 function addColumns(db: StoreDatabase): void {

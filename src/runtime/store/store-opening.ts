@@ -7,16 +7,22 @@ import type { Asker } from "../read/ends-inquiry.ts";
 import type { PartitionStore } from "./store.ts";
 import type { Unusable } from "./store-file.ts";
 
-/** Stores opened one after the other before heartbeats and requests have their turn; each takes about a millisecond. */
+/**
+ * This many stores are opened one after the other before heartbeats and requests have their turn; each takes about a
+ * millisecond.
+ */
 const OPENED_PER_TURN = 16;
 
 /** How a partition's store is found, opened and replaced. */
 export interface Stores {
-  /** The file that holds the partition, whether or not it is there. */
+  /** The path of the file that holds the partition, whether or not the file exists. */
   readonly storePath: (partition: number) => string;
-  /** Opens the store, or makes it. One that cannot be used is left as it is. */
+  /** Opens the store, or creates it. A store that cannot be used is left as it is. */
   readonly openStore: (partition: number) => PartitionStore | Unusable;
-  /** Gives the file another name, so that the next one to be opened is new. Absent where not the set but its owner does that. */
+  /**
+   * Renames the file, so that the next store to be opened is new. Absent if the set's owner does that, and not the
+   * set.
+   */
   readonly setStoreAside?: (partition: number, reason: string) => void;
 }
 
@@ -24,9 +30,9 @@ export interface StoreOpeningOptions extends Stores {
   readonly mayBeginLate?: boolean;
   readonly clock: Clock;
   readonly ending: AbortSignal;
-  /** Whether the actor is still the partition's. */
+  /** Whether the actor still holds its partition. */
   readonly isHeld: (actor: PartitionActor) => boolean;
-  /** Has the log asked for its ends until the asker has heard. */
+  /** Asks the log for its ends until the asker has heard them. */
   readonly ask: (asker: Asker<undefined>) => void;
   readonly onWarning: (partition: number, message: string) => void;
 }
@@ -34,19 +40,20 @@ export interface StoreOpeningOptions extends Stores {
 /** A store that is to be replaced. */
 interface Condemned {
   readonly reason: string;
-  /** Nothing is wrong with it. */
+  /** True if nothing is wrong with it. */
   readonly isUsable: boolean;
 }
 
 /**
- * Opens the stores of the partitions that are held, each for as long as it takes. A store that cannot be used is set aside only once the
- * log has told that it can rebuild it; until then it is the only one that has what the log may have lost.
+ * Opens the stores of the held partitions, and tries each for as long as it takes. A store that cannot be used is set
+ * aside only once the log has shown that it can rebuild it. Until then, the store may be the only place that has what
+ * the log has lost.
  *
  * ```
  *  open ──▶ given to its actor
  *    ├─ fails ─▶ tried again, the actor is suspended meanwhile
- *    └─ unusable, or `condemn`ed ─▶ the log's start is asked ─▶ set aside, and opened anew
- *                                                          └─▶ the actor halts, or goes on with the store where that can be used
+ *    └─ unusable, or `condemn`ed ─▶ the log is asked where it begins ─┬─▶ set aside, and opened anew
+ *                                                                     └─▶ the actor halts, or keeps a usable store
  * ```
  */
 export class StoreOpening {
@@ -54,12 +61,15 @@ export class StoreOpening {
 
   constructor(private readonly options: StoreOpeningOptions) {}
 
-  /** The store that is there is not to be opened again, unless it `isUsable` and the log cannot rebuild it. */
+  /**
+   * Marks the partition's store to be replaced. It is opened again only if it `isUsable` and the log cannot rebuild
+   * it.
+   */
   condemn(partition: number, condemned: Condemned): void {
     this.#condemned.set(partition, condemned);
   }
 
-  /** `closingOf` tells of a partition when it can be opened, as another actor may just be closing it. */
+  /** `closingOf` returns what to wait for while another actor is still closing the partition's store. */
   async open(actors: readonly PartitionActor[], closingOf: (partition: number) => Promise<void> | undefined): Promise<void> {
     for (const [n, actor] of actors.entries()) {
       if (n > 0 && n % OPENED_PER_TURN === 0) await this.options.clock.yield();
@@ -72,7 +82,7 @@ export class StoreOpening {
     return this.options.isHeld(actor) && actor.state !== "halted" && !actor.hasStore;
   }
 
-  /** False where the store failed and is to be tried again. */
+  /** Returns false if the store failed and is to be tried again. */
   #tryOpen(actor: PartitionActor): boolean {
     const { partition } = actor;
     try {

@@ -6,13 +6,13 @@ import type { Fold, Projection } from "../projection.ts";
 import { OpenProjections, type Projections } from "../projections.ts";
 
 /**
- * The last record applied, kept so that a log that holds another one there is noticed. A batch that cannot be decoded is one, too, at its
- * last offset and without bytes.
+ * The last record applied. It is kept so that a log that holds another record there is noticed. A batch that cannot be
+ * decoded counts as one record, at its last offset and without bytes.
  */
 export interface LastRecord {
   readonly offset: number;
   readonly checksum: number;
-  /** Unknown where the store is from before it was kept. */
+  /** Undefined in a store from before the epoch was kept. */
   readonly leaderEpoch: number | undefined;
 }
 
@@ -22,7 +22,10 @@ export const lastRecordOf = (record: LogRecord): LastRecord => ({
   leaderEpoch: record.leaderEpoch,
 });
 
-/** Whether the log's record at the offset is the one that was applied: offset and leader epoch name it, the checksum proves it. */
+/**
+ * Whether the log's record at the offset is the one that was applied: offset and leader epoch identify it, and the
+ * checksum proves it.
+ */
 export const isSameRecord = (last: LastRecord, record: LogRecord): boolean =>
   lastOffsetOf(record) === last.offset &&
   (last.leaderEpoch === undefined || record.leaderEpoch === last.leaderEpoch) &&
@@ -47,22 +50,27 @@ interface PositionRow {
 
 /** One partition's rows and its position, which move together. */
 export class PartitionStore {
-  /** What its records are folded into, all of it as one. */
+  /** The fold of all the store's projections as one. */
   readonly projections: Fold;
   readonly #open: OpenProjections;
-  /** Everything before it is in the rows; undefined before the first commit. */
+  /** The next offset to apply: everything before it is in the rows. Undefined before the first commit. */
   nextOffset: number | undefined;
   last: LastRecord | undefined;
-  /** Whether `last` is the last of all that was applied: a store from before may have had batches behind it that cannot be decoded. */
+  /**
+   * Whether nothing was applied after `last`. A store from before this was kept may have had batches after it that
+   * cannot be decoded.
+   */
   isLastOfAll = false;
-  /** Of the topic that the rows are of; undefined until the log has told it. Kept with the next commit. */
+  /**
+   * The id of the topic that the rows come from; undefined until the log has told it. Written with the next commit.
+   */
   topicId: string | undefined;
-  /** Where the rows begin; what the log had before is not in them. Kept with the next commit. */
+  /** The offset at which the rows begin; what the log had before is not in them. Written with the next commit. */
   firstOffset: number | undefined;
   readonly #begin: Statement;
   readonly #write: Statement;
   readonly #commit: Statement;
-  /** Of the file. */
+  /** The path of the file. */
   readonly path: string;
 
   constructor(
@@ -97,7 +105,7 @@ export class PartitionStore {
       first_offset = ?7, last_of_all = ?8`);
   }
 
-  /** Queries on that projection's committed rows. */
+  /** The queries on that projection's committed rows. */
   view<View>(projection: Projection<View>): View {
     return this.#open.view(projection);
   }
@@ -108,6 +116,7 @@ export class PartitionStore {
     let outcomes: Outcomes | undefined;
     if (this.nextOffset === undefined) this.firstOffset ??= 0;
     const isLastOfAll = this.isLastOfAll || this.nextOffset === undefined || last !== this.last;
+    // I2: rows and position move in one transaction, or neither does.
     this.#begin.run();
     try {
       outcomes = this.projections.flush();

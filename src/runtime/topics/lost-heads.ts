@@ -1,7 +1,7 @@
 import type { PartitionEnds } from "../../log/port.ts";
 import type { TopicConcern } from "./topic-concerns.ts";
 
-/** A partition of which the log has lost first records that the state has. */
+/** A partition whose first records the log has lost although the state has them. */
 export interface LostHead {
   readonly partition: number;
   /** Where the log begins now. */
@@ -16,10 +16,12 @@ interface Held {
   readonly hasStore: boolean;
 }
 
-/** So many partitions are named. */
+/** At most this many partitions are named. */
 const NAMED_MAX = 3;
 
-/** A state that began late itself lacks nothing but what was accepted then. */
+/**
+ * The log's start is compared with where the state began: a state that began late lacks only what was accepted then.
+ */
 export const lostHeads = (held: Iterable<Held>, ends: readonly PartitionEnds[]): LostHead[] =>
   [...held].flatMap(({ partition, startedAt, hasStore }) => {
     const told = ends[partition];
@@ -27,7 +29,9 @@ export const lostHeads = (held: Iterable<Held>, ends: readonly PartitionEnds[]):
     return [{ partition, startOffset: told.startOffset }];
   });
 
-/** Retention or DeleteRecords cut the topic, and nothing tells it as long as the state itself is whole. */
+/**
+ * Warns that retention or DeleteRecords cut the topic, which nothing else shows as long as the state itself is whole.
+ */
 export function lostHeadConcern(topic: string, heads: readonly LostHead[]): TopicConcern | undefined {
   if (heads.length === 0) return undefined;
   const named = heads

@@ -1,6 +1,9 @@
 import type { TopicDescription } from "../../log/port.ts";
 
-/** What can be wrong with a topic, its set-up or what it has lost already; stable, as metrics and alerts name them. */
+/**
+ * What can be wrong with a topic: its settings, or what it has already lost. The codes are stable, as metrics and
+ * alerts use them.
+ */
 export const TOPIC_CONCERNS = [
   "compacted",
   "retention",
@@ -18,11 +21,11 @@ export const TOPIC_CONCERNS = [
 
 export interface TopicConcern {
   readonly code: (typeof TOPIC_CONCERNS)[number];
-  /** False where nothing is known to be wrong. */
+  /** False if nothing is known to be wrong. */
   readonly isWarning: boolean;
-  /** Sentences: what is set, what follows. */
+  /** Sentences that say what is set and what follows from it. */
   readonly what: string;
-  /** Sentences: what is set, what follows, what to do. */
+  /** Sentences that say what is set, what follows from it and what to do. */
   readonly message: string;
 }
 
@@ -30,43 +33,49 @@ export interface TopicConcern {
 export interface TopicUse {
   readonly topic: string;
   readonly role: "orders" | "dead-letters";
-  /** The largest batch of one record that the topic must take. */
+  /** How large a batch of one record the topic must take. */
   readonly record_bytes_max: number;
-  /** Where the log is reached, for the commands that are told. */
+  /** The brokers' addresses, for the commands that are suggested. */
   readonly brokers?: string | undefined;
 }
 
-/** Records older than this are hardly ever written again, by a replay or from an archive. */
+/** Replays and archives hardly ever write records again that are older than this. */
 const STAMP_AGE_MS_MIN = 10 * 365 * 24 * 3_600_000;
-/** By as much the clock of a cart may be ahead of a broker's. */
+/** A cart's clock may be this far ahead of a broker's. */
 const CLOCK_AHEAD_MS_MIN = 5 * 60_000;
-/** From as many replicas on, two of them can have each acknowledged record and one can still be down. */
+/** With this many replicas or more, two of them can have each acknowledged record while one is down. */
 const REPLICAS_FOR_TWO_IN_SYNC = 3;
 const MS_PER_HOUR = 3_600_000;
 
-/** Beside a record that is as large as its own topic allows, for what a dead letter adds to it. */
+/** Room for what a dead letter adds to a record that is as large as its own topic allows. */
 const LETTER_ROOM_BYTES = 16 * 1024;
-/** A letter is appended unpacked, and its record may have been packed. */
+/** A letter is appended uncompressed, while its record may have been compressed. */
 const LETTER_BYTES_MIN = 2 * 1024 * 1024;
-/** Kafka's type of the setting. */
+/** The largest value that Kafka's type allows for the setting. */
 const BATCH_BYTES_MAX = 2 ** 31 - 1;
 
-/** What the dead-letter topic of these orders must take: the largest record, and what a letter adds to it. 0 where that is not known. */
+/**
+ * The largest batch that the dead-letter topic must take: the largest record of the orders' topic, and what a letter
+ * adds to it. 0 if that is not known.
+ */
 export const letterBytesNeeded = (orders: TopicDescription | undefined): number => {
   const most = Number(orders?.settings["max.message.bytes"] || 0);
   return most === 0 ? 0 : Math.min(BATCH_BYTES_MAX, most + LETTER_ROOM_BYTES);
 };
 
-/** What it is created with. */
+/** The largest batch that the dead-letter topic is created to take. */
 export const letterBytesMax = (orders: TopicDescription | undefined): number =>
   Math.max(LETTER_BYTES_MIN, letterBytesNeeded(orders));
 
 type Found = readonly [code: TopicConcern["code"], what: string, change: Change];
-/** The settings to make, or what else to do. */
+/** The settings to change, or what else to do. */
 type Change = Readonly<Record<string, string>> | string;
 type Check = (use: TopicUse, description: TopicDescription) => Found | undefined;
 
-/** Names are Kafka's. A setting that the log does not name is none that it has (Redpanda leaves out those that it does not use). */
+/**
+ * The names of settings are Kafka's. A setting that the log does not report does not exist there (Redpanda leaves out
+ * those that it does not use).
+ */
 export function topicConcerns(use: TopicUse, description: TopicDescription): TopicConcern[] {
   const concerns = CHECKS.flatMap((check): TopicConcern[] => {
     const found = check(use, description);
@@ -133,7 +142,7 @@ const timestampsRefused: Check = (_, { settings }) => {
   const bounds = [
     ["message.timestamp.before.max.ms", STAMP_AGE_MS_MIN],
     ["message.timestamp.after.max.ms", CLOCK_AHEAD_MS_MIN],
-    // Both in one, before Kafka 3.6.
+    // Before Kafka 3.6, one setting was for both.
     ["message.timestamp.difference.max.ms", STAMP_AGE_MS_MIN],
   ] as const;
   const tight = bounds.filter(([name, least_ms]) => Number(settings[name] || Infinity) < least_ms);

@@ -6,28 +6,28 @@ import { type LostHead, lostHeadConcern } from "./lost-heads.ts";
 import { letterBytesNeeded, TOPIC_CONCERNS, type TopicConcern, topicConcerns, type TopicUse } from "./topic-concerns.ts";
 
 export const LOOK_WAIT_MS = 60_000;
-/** How often a warning that lasts is said again. */
+/** How often a lasting warning is logged again. */
 const TELL_AGAIN_MS = 3_600_000;
 
 export interface TopicWatchOptions {
   readonly log: Log;
   readonly topic: string;
   readonly deadLetterTopic: string;
-  /** Where the log is reached, for the commands that are told. */
+  /** The brokers' addresses, for the commands that are suggested. */
   readonly brokers?: string | undefined;
-  /** The largest batch that one order's event makes. */
+  /** The size of the largest batch that one order's event makes. */
   readonly event_bytes_max: number;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /**
- * Looks each minute whether the topics are set up so that they keep what they are given, since anybody may change that at any time. What
- * is not so is said, when it is found and each hour while it lasts, and kept for health, metrics and the page. It stops nothing
- * (decision 14): a look that fails leaves what the last one found.
+ * Checks each minute whether the topics are set up to keep their records, since anybody may change that at any time.
+ * What is wrong is logged when it is found and each hour while it lasts, and kept for health, metrics and the page. It
+ * stops nothing (decision 14): a check that fails keeps what the last one found.
  */
 export class TopicWatch {
-  /** About its settings, by topic. */
+  /** Concerns about the topics' settings, by topic. */
   readonly #concerns = new Map<string, readonly TopicConcern[]>();
   #lostHead: TopicConcern | undefined;
   readonly #told = new Map<string, { readonly what: string; readonly message: string; readonly at_ms: number }>();
@@ -49,7 +49,7 @@ export class TopicWatch {
     );
   }
 
-  /** For each topic that was looked at, every concern that there can be. */
+  /** Every possible concern for each topic that was checked, and whether it was found. */
   get findings(): TopicFinding[] {
     return this.#found.flatMap(([topic, concerns]) =>
       TOPIC_CONCERNS.map((code) => ({ topic, code, isFound: concerns.some((concern) => concern.code === code) })),
@@ -67,7 +67,7 @@ export class TopicWatch {
     return this.#lostHead === undefined || topic !== this.options.topic ? concerns : [...concerns, this.#lostHead];
   }
 
-  /** Of which partitions the orders' topic has lost records that the state has. */
+  /** Notes the partitions whose first records the orders' topic has lost although the state has them. */
   noteLostHeads(heads: readonly LostHead[]): void {
     const { topic } = this.options;
     this.#lostHead = lostHeadConcern(topic, heads);
@@ -80,7 +80,7 @@ export class TopicWatch {
     await this.#lookAt({ topic: deadLetterTopic, role: "dead-letters", record_bytes_max: letterBytesNeeded(orders) });
   }
 
-  /** The topic of the dead letters was deleted and made anew, by this service or another program. */
+  /** Warns that the dead-letter topic was deleted and created anew, by this service or another program. */
   tellLettersGone(): void {
     const { topic, deadLetterTopic, logger } = this.options;
     this.#lettersId = undefined;

@@ -13,27 +13,30 @@ import { letterBytesMax } from "./topic-concerns.ts";
 import { TopicWatch } from "./topic-watch.ts";
 
 export interface TopicsOptions {
-  /** Who waits for them, for people: "The cart service". */
+  /** The name, for people, of the service that waits for the topics: "The cart service". */
   readonly owner: string;
   readonly config: Config;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** None where no state is kept. */
+  /** Absent if no state is kept. */
   readonly stateOf?: StateOf | undefined;
 }
 
-/** An event's bytes are those of the request that asked for it, some written longer (a price of 1 is 1.00), and what names it. */
+/**
+ * An event consists of the body of the request that asked for it, of which some parts are written longer (a price of 1
+ * as 1.00), and of what identifies the event.
+ */
 const EVENT_BYTES_PER_BODY_BYTE = 2;
 const EVENT_HEADERS_BYTES_MAX = 16 * 1024;
-/** How often it is said that the wait lasts. */
+/** How often people are told that the wait lasts. */
 const TELL_AGAIN_MS = 60_000;
-/** A log that has not answered for so long has something the matter. */
+/** A log that has not answered for this long probably has a problem. */
 const ANSWER_WAIT_MS = 1_000;
 
 /**
- * The topic of the orders and that of their dead letters: made where they are missing, then watched.
+ * The orders' topic and the dead-letter topic: created if they are missing, then watched.
  *
  * ```
  *  prepare(): waiting ──both there──▶ known      watch(): a look each minute
@@ -42,11 +45,11 @@ const ANSWER_WAIT_MS = 1_000;
  */
 export class Topics implements TopicsStanding {
   readonly #watch: TopicWatch;
-  readonly #made_ms: number;
-  /** The same on the wall clock. */
-  readonly #madeAt_ms: number;
+  readonly #since_ms: number;
+  /** `#since_ms` on the wall clock. */
+  readonly #sinceWall_ms: number;
   #isPrepared = false;
-  /** The topic of the letters was there before. */
+  /** Whether the dead-letter topic existed before. */
   #hadLetters = false;
   #cause: string | undefined;
   #toldAt_ms = Number.NEGATIVE_INFINITY;
@@ -62,17 +65,17 @@ export class Topics implements TopicsStanding {
       brokers: config.kafka?.brokers.join(","),
       event_bytes_max: EVENT_BYTES_PER_BODY_BYTE * config.body_bytes_max + EVENT_HEADERS_BYTES_MAX,
     });
-    this.#made_ms = clock.now_ms();
-    this.#madeAt_ms = clock.wall_ms();
+    this.#since_ms = clock.now_ms();
+    this.#sinceWall_ms = clock.wall_ms();
   }
 
-  /** Why the topics cannot be used yet. */
+  /** Why the topics cannot be used yet, and since when on the wall clock. */
   get waiting(): { readonly sentence: string; readonly since_ms: number } | undefined {
     if (this.#isPrepared) return undefined;
-    const isLate = this.options.clock.now_ms() - this.#made_ms >= ANSWER_WAIT_MS;
+    const isLate = this.options.clock.now_ms() - this.#since_ms >= ANSWER_WAIT_MS;
     if (this.#cause === undefined && !isLate) return undefined;
     const sentence = this.#cause === undefined ? "The log has not answered yet." : `The log cannot be used: ${this.#cause}`;
-    return { sentence, since_ms: this.#madeAt_ms };
+    return { sentence, since_ms: this.#sinceWall_ms };
   }
 
   get warnings(): readonly TopicWarning[] {
@@ -88,8 +91,8 @@ export class Topics implements TopicsStanding {
   }
 
   /**
-   * Creates the two topics where they are missing, trying for as long as it takes. The dead letters get as many partitions as
-   * the topic has. Resolves with the log's id, undefined when `signal` aborted first.
+   * Creates the two topics if they are missing, and tries for as long as it takes. The dead-letter topic gets as many
+   * partitions as the orders' topic has. Resolves with the log's id, or with undefined if `signal` aborts first.
    */
   async prepare(signal: AbortSignal): Promise<string | undefined> {
     const { config, clock, random } = this.options;
@@ -109,19 +112,19 @@ export class Topics implements TopicsStanding {
     return undefined;
   }
 
-  /** Looks at them each minute; ends soon after `signal` aborts. */
+  /** Checks the topics each minute; ends soon after `signal` aborts. */
   watch(signal: AbortSignal): Promise<void> {
     return this.#watch.run(signal);
   }
 
-  /** What is there already is left as it is. */
+  /** Creates the topics that are missing, and leaves the others as they are. */
   async create(): Promise<void> {
     const { log, config } = this.options;
     const { orders_topic: topic, dead_letter_topic: deadLetterTopic, topic_replication: replicas } = config;
     const hasState = await this.#requireNotLost();
     this.#created(topic, await log.createTopic(topic, config.topic_partitions, { replicas }));
     const count = await log.partitionCount(topic);
-    // Not knowing it is no reason to wait: what is then too small is found by the watch.
+    // An unknown size is no reason to wait: the watch finds it if the topic turns out to take too little.
     const record_bytes_max = letterBytesMax(await log.describe(topic).catch(() => undefined));
     const created = await log.createTopic(deadLetterTopic, count, { record_bytes_max, replicas });
     this.#created(deadLetterTopic, created);
@@ -130,15 +133,15 @@ export class Topics implements TopicsStanding {
   }
 
   /**
-   * Throws where the orders' topic is missing although there is state of it, or the embedded log is another one than it was: to go on
-   * would hide that its orders are lost. Resolves with whether there is state of this log.
+   * Throws if the orders' topic is missing although there is state of it, or if the embedded log is not the one it
+   * was: going on would hide that orders are lost. Resolves with whether there is state of this log.
    */
   async #requireNotLost(): Promise<boolean> {
     const { log, config, stateOf } = this.options;
     const logId = await log.id();
     const state = stateOf?.(logId);
     if (state === undefined) return false;
-    // Asked after the state is found: another service may just have made both.
+    // The log is asked only after the state was found, because another service may just have made both.
     const isThere = !isExchanged(config, state, logId) && (await log.partitionCount(config.orders_topic)) > 0;
     if (isThere) return state.logId === logId;
     throw new AppError("LOG_UNAVAILABLE", lostLog(config, state, logId));
@@ -167,7 +170,7 @@ export class Topics implements TopicsStanding {
     this.#cause = e instanceof Error ? e.message : String(e);
     if (clock.now_ms() - this.#toldAt_ms < TELL_AGAIN_MS) return;
     this.#toldAt_ms = clock.now_ms();
-    const waits = isFirst ? "waits" : `still waits, since ${new Date(this.#madeAt_ms).toISOString()},`;
+    const waits = isFirst ? "waits" : `still waits, since ${new Date(this.#sinceWall_ms).toISOString()},`;
     logger.warn({ topic: config.orders_topic }, `${owner} ${waits} for the log: ${this.#cause}`);
   }
 }

@@ -9,7 +9,7 @@ import { cartEndpoints, type CartEndpointsOptions } from "./endpoints.ts";
 
 export interface CartAppOptions extends CartEndpointsOptions, Topics {
   readonly inFlight: InFlight;
-  /** Where the service listens, and what other names it is asked by. */
+  /** The address on which the service listens; a request may name it, or one of `allowed_hosts`. */
   readonly host: string;
   readonly allowed_hosts: readonly string[];
   readonly logger: Logger;
@@ -18,7 +18,7 @@ export interface CartAppOptions extends CartEndpointsOptions, Topics {
 
 export const CART_SERVICE = { title: "Cart service", description: "Takes orders and appends their events to the log." };
 
-/** The cart service's HTTP side: the contract's two commands, health, and what describes them. */
+/** The cart service's HTTP side: its two commands, health, and the documents that describe them. */
 export const cartApp = (options: CartAppOptions): HttpApp => {
   const { inFlight, logger, metrics, tracer, host, allowed_hosts, clock } = options;
   return httpApp(withDocuments(CART_SERVICE, cartEndpoints(options), options), inFlight, logger, {

@@ -14,13 +14,16 @@ export interface CartEndpointsOptions {
   readonly body_bytes_max: number;
   readonly health: () => Readiness;
   readonly log_name: string;
-  /** Of the order service, whose page the cart's own links to. */
+  /** The order service's port; the cart's own page links to the page there. */
   readonly order_port: number;
   readonly metrics?: Metrics | undefined;
   readonly clock: Clock;
 }
 
-/** All that the cart service answers, but the documents made of this list: paths, API document and request metrics come from it. */
+/**
+ * Every endpoint of the cart service except the documents made from this list. The routes, the API document and the
+ * request metrics all come from it.
+ */
 export const cartEndpoints = (options: CartEndpointsOptions): Endpoint[] => {
   const { commands, body_bytes_max, health, log_name, order_port, metrics, clock } = options;
   return [

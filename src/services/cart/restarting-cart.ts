@@ -1,23 +1,25 @@
 import type { LogPosition } from "../../log/log-position.ts";
+import type { Change } from "../../orders/events/kinds.ts";
 import type { HeldPartitions } from "../../runtime/held-partitions.ts";
-import type { CartCommands, CreateOrder, RequestContext, UpdateStatus } from "./commands/commands.ts";
+import type { CartCommands, CreateOrder, RequestContext } from "./commands/commands.ts";
 
-/** What is restarted. */
+/** The cart service that `RestartingCart` replaces with a new one. */
 export interface Cart {
   readonly commands: CartCommands;
   readonly partitions: HeldPartitions;
-  /** What the log refused lately, a sentence. */
+  /** A sentence about what the log refused recently. */
   readonly refusal: string | undefined;
   start(): void;
   stop(): Promise<void>;
 }
 
-/** A disk that damages the index more often than this is not to be trusted with another one. */
+/** A disk that damages the index more often than this cannot be trusted with another one. */
 const RESTARTS_MAX = 3;
 
 /**
- * A cart service that begins anew when its index turns out to be damaged. All that it knows in memory (which prefix of the log,
- * which own creates) rests on what the index held, so all of it goes; meanwhile its commands are answered 503.
+ * A cart service that starts anew when its index turns out to be damaged. Everything that it knows in memory (which
+ * prefix of the log, which own creates) rests on what the index held, so all of it is dropped. In the meantime its
+ * commands are answered 503.
  *
  * ```
  *  made ──start()──▶ running ──the index is damaged──▶ stopping ──▶ running, its index rebuilt from the log
@@ -28,14 +30,14 @@ export class RestartingCart implements CartCommands, Cart {
   readonly commands = this;
   #current: Cart;
   #restarts = 0;
-  /** Of the index that the next service finds. */
+  /** Why the index that the next service finds is damaged. */
   #damage: string | undefined;
   #isStopped = false;
   #restarting: Promise<void> | undefined;
 
   /**
-   * `make` makes a service. It is handed what to call when the index is damaged, and why the index that is there is not to be
-   * used.
+   * `make` makes a service. It is given a callback to call when the index is damaged, and the reason why the existing
+   * index must not be used.
    */
   constructor(
     private readonly make: (onIndexDamaged: (reason: string) => void, damage: string | undefined) => Cart,
@@ -60,8 +62,8 @@ export class RestartingCart implements CartCommands, Cart {
     return this.#current.commands.create(command, context);
   }
 
-  updateStatus(command: UpdateStatus, context: RequestContext): Promise<LogPosition> {
-    return this.#current.commands.updateStatus(command, context);
+  change(orderId: string, change: Change, context: RequestContext): Promise<LogPosition> {
+    return this.#current.commands.change(orderId, change, context);
   }
 
   async stop(): Promise<void> {

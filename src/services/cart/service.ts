@@ -32,9 +32,12 @@ export interface CartServiceOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly newUuid: NewUuid;
-  /** The index turned out to be damaged: this service is to be stopped, with the reason, and another one started. */
+  /**
+   * Called when the index turns out to be damaged: this service must then be stopped, and another one started with the
+   * reason.
+   */
   readonly onIndexDamaged: (reason: string) => void;
-  /** Why the index that is there is not to be used, as one before this service found. */
+  /** Why the existing index must not be used, as an earlier service found. */
   readonly damage?: string | undefined;
   readonly meter?: PartitionMeter | undefined;
   readonly appendMeter?: AppendMeter | undefined;
@@ -42,13 +45,20 @@ export interface CartServiceOptions {
 
 /** How often the topic is asked how many partitions it has. */
 export const PARTITION_COUNT_WAIT_MS = 1_000;
-/** While no request waits for the index, it reads in steps of this: a few large transactions in place of many small ones. */
+/**
+ * While no request waits for the index, it reads at this interval: a few large transactions instead of many small
+ * ones.
+ */
 const INDEX_GATHER_MS = 20;
-/** When stopping, the requests have been answered before; what is still queued has a client that was told it is not known. */
+/**
+ * At a stop, all requests have been answered already; for what is still queued, the client was told that the outcome
+ * is unknown.
+ */
 const FLUSH_WAIT_MS_MAX = 1_000;
 
 /**
- * The cart service without its HTTP side: reads the whole topic into the index of orders, appends the commands' events.
+ * The cart service without its HTTP side: it reads the whole topic into the index of orders, and appends the commands'
+ * events.
  *
  * ```
  *  made ──start()──▶ topics ─▶ index over all partitions, placement (look for added ones)
@@ -68,7 +78,7 @@ export class CartService {
   readonly #ending = new AbortController();
   #running: Promise<void> | undefined;
   #db: StoreDatabase | undefined;
-  /** Why the index cannot be opened now: all partitions' stores are in it, and each tells of that. */
+  /** Why the index cannot be opened now. All partitions' stores are in it, so each partition reports this. */
   #notOpen: unknown = new Error("the index is not open");
   #isDamaged = false;
 
@@ -143,7 +153,7 @@ export class CartService {
     this.#running = this.#run();
   }
 
-  /** What the log refused within the last minute, a sentence. */
+  /** A sentence about what the log refused within the last minute. */
   get refusal(): string | undefined {
     return this.#refusals.latest;
   }
@@ -158,7 +168,7 @@ export class CartService {
   }
 
   #noteDamage(reason: string): void {
-    // All partitions are in one file, and each notices it.
+    // All partitions are in one file, and each of them notices the damage.
     if (this.#isDamaged) return;
     this.#isDamaged = true;
     this.#options.onIndexDamaged(reason);
@@ -171,17 +181,17 @@ export class CartService {
     if (logId === undefined || this.#ending.signal.aborted) return;
     const watching = this.#topics.watch(this.#ending.signal);
     const backoff = new Backoff(config, random);
-    let useless: AppError | undefined;
+    let unusable: AppError | undefined;
     while (!this.#ending.signal.aborted) {
       try {
-        if (!this.#db && !useless) useless = await this.#tryOpen(logId);
+        if (!this.#db && !unusable) unusable = await this.#tryOpen(logId);
         const askedAt_ms = clock.now_ms();
         const count = await log.partitionCount(topic);
         if (count > this.partitions.partitionCount) {
           this.partitions.partitionCount = count;
           this.partitions.assign(Array.from({ length: count }, (_, partition) => partition));
         }
-        if (useless) for (const held of this.partitions.held()) held.halt(useless);
+        if (unusable) for (const held of this.partitions.held()) held.halt(unusable);
         else if (this.#db) this.#placement.confirm(count, askedAt_ms);
         backoff.reset();
         await clock.sleep(PARTITION_COUNT_WAIT_MS, this.#ending.signal);
@@ -192,7 +202,10 @@ export class CartService {
     await watching;
   }
 
-  /** Resolves with why there is no index, where only a person can tell what is right. Rejects where the log does not tell where it begins. */
+  /**
+   * Resolves with the reason why there is no index, if only a person can decide what is right. Rejects if the log does
+   * not say where it begins.
+   */
   async #tryOpen(logId: string): Promise<AppError | undefined> {
     try {
       const opened = await this.#file.open(logId);
@@ -214,6 +227,6 @@ export class CartService {
   }
 }
 
-/** Whether no partition holds or held anything. One that cannot be asked may. */
+/** Whether no partition holds or has held anything. A partition that cannot be asked counts as one that may. */
 const isEmpty = ({ partitions }: TopicEnds, partitionCount: number): boolean =>
   partitions.length === partitionCount && partitions.every((ends) => !("unavailable" in ends) && ends.endOffset === 0);

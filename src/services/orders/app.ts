@@ -6,7 +6,7 @@ import type { RequestTracer } from "../../telemetry/tracer.ts";
 import { orderEndpoints, type OrderEndpointsOptions } from "./endpoints.ts";
 
 export interface OrderServiceAppOptions extends OrderEndpointsOptions, Topics {
-  /** Where the service listens, and what other names it is asked by. */
+  /** The address on which the service listens; a request may name it, or one of `allowed_hosts`. */
   readonly host: string;
   readonly allowed_hosts: readonly string[];
   readonly tracer?: RequestTracer | undefined;
@@ -17,7 +17,10 @@ export const ORDER_SERVICE = {
   description: "Answers queries about the orders in the partitions it holds.",
 };
 
-/** The order service's HTTP side: the contract's two queries, what operators and people look at, health, and what describes them. */
+/**
+ * The order service's HTTP side: the contract's two queries, what operators and other people look at, health, and the
+ * documents that describe them.
+ */
 export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
   const { inFlight, logger, metrics, tracer, host, allowed_hosts, clock } = options;
   return httpApp(withDocuments(ORDER_SERVICE, orderEndpoints(options), options), inFlight, logger, {

@@ -13,31 +13,25 @@ import { partitionOrders, type PartitionOrdersOptions } from "./operator/partiti
 import { partitionsHeld, type PartitionsOptions } from "./operator/partitions-endpoint.ts";
 import { rebuildPartition, type RebuildOptions } from "./operator/rebuild-endpoint.ts";
 import { type CartHandle, tryEndpoints } from "./page/try-endpoints.ts";
-import { orderDetails, type OrderDetailsOptions } from "./query/order-details-endpoint.ts";
-import { orderIds, type OrderIdsOptions } from "./query/order-ids-endpoint.ts";
+import { sliceEndpoints, type SliceOptions } from "./slices.ts";
 
 export interface OrderEndpointsOptions
-  extends
-    OrderDetailsOptions,
-    OrderIdsOptions,
-    PartitionsOptions,
-    PartitionOrdersOptions,
-    RebuildOptions,
-    OrderEventsOptions,
-    DeadLettersOptions {
+  extends SliceOptions, PartitionsOptions, PartitionOrdersOptions, RebuildOptions, OrderEventsOptions, DeadLettersOptions {
   readonly live: Live;
-  /** Where a cart runs in the same process. */
+  /** The cart that runs in the same process, if one does. */
   readonly cart: CartHandle | undefined;
   readonly metrics?: Metrics | undefined;
 }
 
-/** All that the order service answers, but the documents made of this list: paths, API document and request metrics come from it. */
+/**
+ * Every endpoint of the order service except the documents made from this list. The routes, the API document and the
+ * request metrics all come from it.
+ */
 export const orderEndpoints = (options: OrderEndpointsOptions): Endpoint[] => {
   const { live, cart, metrics, log_name, clock } = options;
   const health = () => readiness(options.partitions);
   return [
-    orderDetails(options),
-    orderIds(options),
+    ...sliceEndpoints(options),
     partitionsHeld(options),
     partitionOrders(options),
     rebuildPartition(options),

@@ -14,7 +14,7 @@ import type { Random } from "../../system/random.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { ApplyTracer } from "../../telemetry/tracer.ts";
-import { ORDER_SERVICE_PROJECTIONS } from "./projections.ts";
+import { ORDER_SERVICE_PROJECTIONS } from "./slices.ts";
 
 export interface OrderServiceOptions {
   readonly config: Config;
@@ -26,18 +26,18 @@ export interface OrderServiceOptions {
   readonly random: Random;
   readonly metrics?: Metrics | undefined;
   readonly tracer?: ApplyTracer | undefined;
-  /** Told of each batch what of it has become readable. */
+  /** Called for each batch with the records that have become readable. */
   readonly onReadable?: (records: readonly LogRecord[]) => void;
 }
 
-/** How often the group is told how far the partitions are applied. */
+/** How often the applied offsets are committed to the group. */
 const COMMIT_WAIT_MS = 1_000;
 const PARTITION_COUNT_WAIT_MS = 3_000;
-/** Why a store is made anew that nothing is wrong with. */
+/** The reason given when a store with nothing wrong is rebuilt. */
 export const REBUILD_ASKED = "an operator asked for it";
 
 /**
- * The order service without its HTTP side: joins the group and runs its projections over the partitions it is assigned.
+ * The order service without its HTTP side: it joins the group and runs its projections over the assigned partitions.
  *
  * ```
  *  made ──start()──▶ topics ─▶ join the group ─▶ assigned ⇄ partition set
@@ -114,7 +114,10 @@ export class OrderService {
     this.#state?.release();
   }
 
-  /** Stable only while the group's word is fresh: a member that cannot reach the group does not know what it owns. */
+  /**
+   * Stable only while the group has confirmed it recently: a member that cannot reach the group does not know what it
+   * owns.
+   */
   #groupState(): string {
     const membership = this.#membership;
     if (!membership) return "joining";
@@ -134,12 +137,12 @@ export class OrderService {
       topic,
       localPartitions: () => this.#localPartitions(),
       listener: {
-        assigned: (partitions) => {
+        onAssigned: (partitions) => {
           logger.info({ partitions }, `${partitions.length} partitions assigned`);
           this.partitions.assign(partitions);
         },
-        lost: (reason) => void this.#groupOutage.failed(reason),
-        waiting: (holder) =>
+        onLost: (reason) => void this.#groupOutage.failed(reason),
+        onWaiting: (holder) =>
           logger.warn(`The group ${config.consumer_group} is held by ${holder}; this process takes over when that one ends.`),
       },
     });
@@ -168,12 +171,12 @@ export class OrderService {
       .catch((e: unknown) => this.#options.logger.debug({ err: e }, "offset commit failed"));
   }
 
-  /** Only when it is needed: a member that waits for another takes that one's stores over. */
+  /** Claims the state only when it is needed: a member that waits for another one takes over that one's stores. */
   #claimState(): State {
     return (this.#state ??= this.#options.claimState(this.#logId));
   }
 
-  /** A disk that fails is told of by the partitions that are assigned, and is no reason not to be in the group. */
+  /** A failing disk is reported by the partitions that are assigned, and is no reason to stay out of the group. */
   #localPartitions(): number[] {
     try {
       return this.#claimState().partitions(this.#options.config.orders_topic);

@@ -15,7 +15,7 @@ import { invalid, RATE_MAX, readCount, readOptions, readTopic, requireYes } from
 import { type CommandContext, EXIT_FAILED, EXIT_OK, failed } from "../command.ts";
 import { offsetsOf, reportComparison } from "../compare/comparison-report.ts";
 import { type Connect, openConnect, refuseForConnect, setting } from "../move/connect/connect-mover.ts";
-import { onlyOne } from "../files/only-one.ts";
+import { lockOperation } from "../files/operation-lock.ts";
 import { Rate } from "../terminal/rate.ts";
 import { type Archive, compareRestore, openArchive, prepareRestore, restoreDirectly } from "./restore.ts";
 import { records } from "../terminal/table.ts";
@@ -25,18 +25,18 @@ import { reportUndecodable } from "../scan/undecodable.ts";
 export const ARCHIVE_USAGE = `Usage: bun run archive --dir PATH [--topic TOPIC] [--rate N] [--skip-undecodable] [--direct]
        bun run archive --restore --dir PATH [--topic TOPIC] [--target TOPIC] [--rate N] [--yes] [--direct]
 
-Writes all records of a topic, up to its end as of now, to gzip-compressed JSON lines, compares them with the log, and notes in a manifest what
-there is. --restore holds the files to the manifest, makes a topic of them, and compares that with the files. The same command again goes on with
-an interrupted run; an archive that was finished takes no more, so the next one needs a --dir of its own. Exit code 0: all of it is there;
-1: not; 2: nothing was done.
+Writes all records of a topic, up to its present end, to gzip-compressed JSON lines, compares them with the log, and lists the files in a
+manifest. --restore checks the files against the manifest, writes them to a topic, and compares the topic with the files. The same command
+again resumes an interrupted run; a finished archive takes no more records, so the next one needs a --dir of its own. Exit code 0: all
+records are there; 1: not all are; 2: nothing was done.
 
-  --dir      directory of the archive; one for each
-  --topic    topic that is archived (default: ORDERS_TOPIC)
-  --target   topic that is restored to (default: orders.restored); made if it is missing, and empty
+  --dir      the directory of the archive; each archive needs its own
+  --topic    the topic that is archived (default: ORDERS_TOPIC)
+  --target   the topic to restore to (default: orders.restored); created if it is missing; an existing one must be empty or left by an interrupted run
   --rate     records a second, at most
-  --yes      needed where the target is the live topic, or that of its dead letters
-  --skip-undecodable  ends with 0 although batches that cannot be decoded, which are named, were left out; the manifest names them too
-  --direct   on a broker: without Redpanda Connect
+  --yes      required where the target is the live topic or its dead-letter topic
+  --skip-undecodable  exits with 0 even if batches that cannot be decoded were left out; they are named, in the manifest too
+  --direct   on a broker: moves with this program's own producer, without Redpanda Connect
 `;
 
 const DEFAULT_TARGET = "orders.restored";
@@ -51,7 +51,7 @@ const KINDS = {
   direct: "flag",
 } as const;
 
-/** Resolves with the exit code. */
+/** Archives or restores a topic. Resolves with the exit code. */
 export async function runArchive(args: readonly string[], context: CommandContext): Promise<number> {
   const { config, env, console } = context;
   const given = readOptions(args, KINDS);
@@ -62,11 +62,11 @@ export async function runArchive(args: readonly string[], context: CommandContex
   const target = readTopic("target", given.target ?? DEFAULT_TARGET);
   if (given.restore) requireYes(target, given.yes, config);
   const rate = new Rate(readCount("rate", given.rate, RATE_MAX) ?? RATE_MAX, env.clock);
-  using _ = onlyOne(config.data_dir, given.restore ? `restore-${target}` : `archive-${topic}`);
+  using _ = lockOperation(config.data_dir, given.restore ? `restore-${target}` : `archive-${topic}`);
   const connect = env.log.kind === "kafka" && !given.direct ? await openConnect(context) : undefined;
   let isBegun = false;
-  const begin = () => void (isBegun = true);
-  const run = { context, directory, topic, rate, connect, skipsUndecodable: given["skip-undecodable"] === true, begin };
+  const onBegin = () => void (isBegun = true);
+  const run = { context, directory, topic, rate, connect, skipsUndecodable: given["skip-undecodable"] === true, onBegin };
   try {
     return (await (given.restore ? restore(run, target) : archive(run))) ? EXIT_OK : EXIT_FAILED;
   } catch (e) {
@@ -80,17 +80,17 @@ interface Run {
   readonly directory: string;
   readonly topic: string;
   readonly rate: Rate;
-  /** Undefined: this program moves by itself. */
+  /** Undefined where this program moves the records. */
   readonly connect: Connect | undefined;
   readonly skipsUndecodable: boolean;
   /** Called before the first change. */
-  readonly begin: () => void;
+  readonly onBegin: () => void;
 }
 
-async function archive({ context, directory, topic, rate, connect, skipsUndecodable, begin }: Run): Promise<boolean> {
+async function archive({ context, directory, topic, rate, connect, skipsUndecodable, onBegin }: Run): Promise<boolean> {
   const { env, console } = context;
   const plan = await planArchive(env, console, directory, topic, connect ? refuseForConnect : () => undefined);
-  begin();
+  onBegin();
   const earlier = earlierManifest(directory, topic);
   const files = new ArchiveFiles(directory, topic);
   const archiver = connect
@@ -101,7 +101,7 @@ async function archive({ context, directory, topic, rate, connect, skipsUndecoda
   const planned = plan.partitions.map((range) => ({ ...range, offsets: offsetsOf(range) }));
   if (!reportComparison(console, compared, { planned, source: topic, target: join(directory, topic) })) return false;
   const finishedAt = earlier ? earlier.finishedAt : new Date(env.clock.wall_ms()).toISOString();
-  // Again too: a file that was damaged since has been written anew.
+  // A finished archive's manifest is written again too, since a damaged file may just have been replaced.
   writeManifest(directory, { ...plan, finishedAt, files: sums });
   const more = earlier ? await recordsSince(env, console, plan) : 0;
   if (more > 0) {
@@ -117,7 +117,7 @@ async function archive({ context, directory, topic, rate, connect, skipsUndecoda
   return skipsUndecodable || (plan.undecodable?.batches ?? 0) === 0;
 }
 
-async function restore({ context, directory, topic, rate, connect, begin }: Run, target: string): Promise<boolean> {
+async function restore({ context, directory, topic, rate, connect, onBegin }: Run, target: string): Promise<boolean> {
   const { env, console } = context;
   const found = await openArchive(console, directory, topic);
   const undecodable = found.manifest.undecodable ?? { batches: 0, kept: [] };
@@ -128,7 +128,7 @@ async function restore({ context, directory, topic, rate, connect, begin }: Run,
   if (connect && count > 0 && count < found.records) {
     throw new AppError("OPERATION_REFUSED", `${target} is not empty, and Redpanda Connect begins anew: take another --target.`);
   }
-  begin();
+  onBegin();
   if (!connect) await restoreDirectly(env, console, found, prepared, rate);
   else if (count === 0) await restoreByConnect(context, connect, found, target, rate);
   const compared = await compareRestore(env, console, found, prepared.topic, !connect);

@@ -19,16 +19,16 @@ import { withFile } from "../files/file-failures.ts";
 import { linesOf } from "../terminal/lines.ts";
 import { writeDurably } from "../files/write-durably.ts";
 
-/** A file of an archive, by the offsets of its first and its last record. */
+/** A file of an archive; `first` and `last` are the offsets of its first and last record. */
 export interface ArchiveFile {
   readonly partition: number;
   readonly first: number;
   readonly last: number;
-  /** Under the archive's directory. */
+  /** The path below the archive's directory. */
   readonly name: string;
 }
 
-/** What a manifest says of a file, so that a restore can tell that it has all of it. */
+/** What a manifest says of a file, by which a restore can tell that the file is whole. */
 export interface FileSum {
   readonly name: string;
   readonly records: number;
@@ -36,11 +36,16 @@ export interface FileSum {
   readonly sha256: string;
 }
 
-/** A line has a record in base64. No file comes near these bounds, but a forged one may decompress to anything. */
+/**
+ * A line holds a record in base64. None of our files comes near these bounds, but a forged one may inflate to
+ * anything.
+ */
 export const LINE_BYTES_MAX = 128 * 1024 * 1024;
 const FILE_TEXT_BYTES_MAX = 512 * 1024 * 1024;
 
-/** For their owner alone, whatever the program that wrote them was told: orders are customers' data. */
+/**
+ * The files are for their owner alone, whatever the umask of the program that wrote them: orders are customers' data.
+ */
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 const ANY_MODE = 0o777;
@@ -48,14 +53,17 @@ const ANY_MODE = 0o777;
 const NAME = /^(?<first>[0-9]{20})-(?<last>[0-9]{20})\.jsonl\.gz$/;
 const digits = (n: number, width: number): string => String(n).padStart(width, "0");
 
-/** The files of one topic's archive: `<directory>/<topic>/<partition>/<first offset>-<last>.jsonl.gz`, as pipelines/archive.yaml names them. */
+/**
+ * The files of one topic's archive, `<directory>/<topic>/<partition>/<first offset>-<last offset>.jsonl.gz`.
+ * pipelines/archive.yaml gives them the same names.
+ */
 export class ArchiveFiles {
   constructor(
     readonly directory: string,
     readonly topic: string,
   ) {}
 
-  /** By partition, and in it by offset. */
+  /** The files in the order of their partitions and, within a partition, of their offsets. */
   list(): ArchiveFile[] {
     const root = join(this.directory, this.topic);
     if (!existsSync(root)) return [];
@@ -78,7 +86,7 @@ export class ArchiveFiles {
     return Map.groupBy(this.list(), ({ partition }) => partition);
   }
 
-  /** Whole, and on the disk, when this returns. */
+  /** When this returns, the whole file is on the disk. */
   write(partition: number, first: number, last: number, lines: readonly string[]): void {
     const directory = join(this.directory, this.topic, digits(partition, 4));
     withFile(directory, () => mkdirSync(directory, { recursive: true }));
@@ -91,10 +99,11 @@ export class ArchiveFiles {
   }
 
   /**
-   * Its records, one line in memory at a time; at its end `whole` is told what it was. Throws OPERATION_REFUSED where the file is missing,
-   * cut short or damaged, holds other records than its name says, or decompresses to more than any archive has.
+   * Reads the file's records with one line in memory at a time, and calls `onWhole` after the last one. Throws
+   * OPERATION_REFUSED where the file is missing, cut short or damaged, holds other records than its name says, or
+   * decompresses to more than any archive has.
    */
-  async *records(file: ArchiveFile, whole?: (sum: FileSum) => void): AsyncGenerator<ArchivedRecord> {
+  async *records(file: ArchiveFile, onWhole?: (sum: FileSum) => void): AsyncGenerator<ArchivedRecord> {
     const hash = createHash("sha256");
     const read = { bytes: 0 };
     let records = 0;
@@ -113,17 +122,17 @@ export class ArchiveFiles {
     } catch (e) {
       throw this.#unusable(file, e);
     }
-    whole?.({ name: file.name, records, bytes: read.bytes, sha256: hash.digest("hex") });
+    onWhole?.({ name: file.name, records, bytes: read.bytes, sha256: hash.digest("hex") });
   }
 
-  /** Reads it to its end. Throws as `records` does. */
+  /** Reads the file to its end. Throws as `records` does. */
   async sum(file: ArchiveFile): Promise<FileSum> {
     let found: FileSum | undefined;
     for await (const _ of this.records(file, (sum) => (found = sum)));
     return found as FileSum;
   }
 
-  /** Of its bytes as they are on the disk, whether or not they are records. Throws OPERATION_REFUSED where they cannot be read. */
+  /** The SHA-256 of the file's bytes, whatever they are. Throws OPERATION_REFUSED where they cannot be read. */
   async sha256(file: ArchiveFile): Promise<string> {
     const hash = createHash("sha256");
     try {
@@ -135,7 +144,7 @@ export class ArchiveFiles {
     return hash.digest("hex");
   }
 
-  /** What another program wrote last may not be on the disk yet, and be open to others. */
+  /** Syncs the file to the disk and closes it to other users, since another program may have written it. */
   secure({ name }: ArchiveFile): void {
     const path = join(this.directory, name);
     withFile(path, () => {
@@ -150,14 +159,14 @@ export class ArchiveFiles {
       [path, FILE_MODE] as const,
       ...[dirname(path), dirname(dirname(path))].map((one) => [one, DIRECTORY_MODE] as const),
     ];
-    // What is as it should be may lie on a disk that cannot be written any more.
+    // A mode that is right is left alone: the archive may be on a disk that has become read-only.
     for (const [one, mode] of modes)
       withFile(one, () => {
         if ((statSync(one).mode & ANY_MODE) !== mode) chmodSync(one, mode);
       });
   }
 
-  /** To open a pipe would wait for somebody who writes to it. */
+  /** Anything but a file is refused before it is opened: opening a pipe would wait for a writer. */
   #requireFile({ name }: ArchiveFile): void {
     if (!statSync(join(this.directory, name)).isFile()) throw new Error("it is no file");
   }

@@ -2,8 +2,8 @@ import type { Header, LogRecord, NewRecord, Timestamp } from "../../log/port.ts"
 import { isTimestamp, timestampOf } from "../../log/timestamp.ts";
 
 /**
- * A record as a line of an archive, the same as pipelines/archive.yaml writes it: bytes in base64, or null; every header, in order. Its
- * `timestamp_ms` is an integer of 64 bits, of which a parser that makes doubles of numbers loses the end.
+ * A record as a line of an archive, the same as pipelines/archive.yaml writes it: bytes in base64, or null, and every
+ * header in order. `timestamp_ms` is a 64-bit integer: a parser that reads numbers as doubles loses its last digits.
  */
 interface ArchiveLine {
   readonly headers: readonly (readonly [name: string, value: string | null])[];
@@ -34,10 +34,10 @@ export function archiveLine(record: LogRecord, partition: number, topic: string)
   return typeof timestamp_ms === "number" ? text : text.replace(TIMESTAMP, `"timestamp_ms":${timestamp_ms}`);
 }
 
-/** No string of the line can hold it: a quote in a string has a backslash before it. */
+/** Matches the member alone and no string of the line: a quote inside a string has a backslash before it. */
 const TIMESTAMP = /"timestamp_ms":(-?[0-9]{1,19})(?![0-9.eE])/;
 
-/** `about` is the number as a double. */
+/** The timestamp of the line; `about` is the same number as a double. */
 function exactTimestamp(text: string, about: unknown): Timestamp | undefined {
   if (Number.isSafeInteger(about)) return about as number;
   const digits = typeof about === "number" ? TIMESTAMP.exec(text)?.[1] : undefined;
@@ -50,7 +50,7 @@ export interface ArchivedRecord {
   readonly record: LogRecord;
 }
 
-/** Throws a plain Error where it is no such line, or of another topic. */
+/** Throws a plain Error where the text is not a line of an archive of this topic. */
 export function parseArchiveLine(text: string, topic: string): ArchivedRecord {
   const line = JSON.parse(text) as Partial<ArchiveLine> | null;
   const { offset, partition, key, value, headers } = line ?? {};

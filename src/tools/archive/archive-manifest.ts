@@ -10,21 +10,21 @@ import { writeDurably } from "../files/write-durably.ts";
 
 export const FORMAT_VERSION = 1;
 
-/** What an archive is to hold, written when it is begun: `<directory>/<topic>.plan.json`. */
+/** What an archive is to hold, written at its start to `<directory>/<topic>.plan.json`. */
 export interface ArchivePlan {
   readonly version: number;
   readonly topic: string;
   /** The topic's own id, where the log has one. */
   readonly topicId?: string | undefined;
   readonly logId: string;
-  /** What of the topic cannot be decoded, and so is not in the files; undefined where it was not looked for. */
+  /** The batches that cannot be decoded, and so are not in the files; undefined where they were not looked for. */
   readonly undecodable?: Undecodable;
   readonly partitions: readonly SurveyedRange[];
 }
 
-/** What it holds, written when all of it was compared with the log: `<directory>/<topic>.manifest.json`. */
+/** What an archive holds, written to `<directory>/<topic>.manifest.json` after all of it was compared with the log. */
 export interface Manifest extends ArchivePlan {
-  /** ISO 8601; manifests of earlier versions do not have it. */
+  /** An ISO 8601 time; manifests of earlier versions do not have it. */
   readonly finishedAt?: string | undefined;
   readonly files: readonly FileSum[];
 }
@@ -37,7 +37,7 @@ export function writeManifest(directory: string, manifest: Manifest): void {
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
-/** What a restore takes of a manifest, which may come from anywhere. */
+/** What a restore needs of a manifest. It is checked, since the file may come from anywhere. */
 const manifestSchema = Type.Object({
   version: Type.Integer(),
   topic: Type.String(),
@@ -54,7 +54,7 @@ const manifestSchema = Type.Object({
 
 export type ReadManifest = Static<typeof manifestSchema>;
 
-/** The manifest of an archive that was finished before; undefined where it was not, or its manifest has to be written again. */
+/** The manifest of an archive that was finished before; undefined where there is none, or none that can be used. */
 export function earlierManifest(directory: string, topic: string): ReadManifest | undefined {
   try {
     return readManifest(directory, topic);
@@ -64,7 +64,7 @@ export function earlierManifest(directory: string, topic: string): ReadManifest 
   }
 }
 
-/** Throws OPERATION_REFUSED where there is none, or it is not ours. */
+/** Throws OPERATION_REFUSED where the manifest is missing, or is not one that this program reads. */
 export function readManifest(directory: string, topic: string): ReadManifest {
   const path = manifestPath(directory, topic);
   if (!existsSync(path)) {
@@ -83,7 +83,7 @@ export function readManifest(directory: string, topic: string): ReadManifest {
   return manifest;
 }
 
-/** Undefined where it is no JSON. */
+/** The parsed text; undefined where it is not JSON. */
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { AppError, isAppError } from "../../errors.ts";
 import { formatLogPosition, type LogPosition } from "../../log/log-position.ts";
 import type { KnownTopic } from "../../log/read/comparing-reader.ts";
-import { prepareDirectory } from "../../system/before-start.ts";
+import { prepareDirectory } from "../../system/startup-checks.ts";
 import { archiveLine, asNewRecord } from "./archive-line.ts";
 import { type ArchiveFile, ArchiveFiles, type FileSum, LINE_BYTES_MAX } from "./archive-files.ts";
 import { type ArchivePlan, FORMAT_VERSION } from "./archive-manifest.ts";
@@ -18,22 +18,23 @@ import { type Survey, survey, windowsOf } from "../scan/survey.ts";
 import { existingTopic, sameTopic } from "../scan/topics.ts";
 import { writeDurably } from "../files/write-durably.ts";
 
-/** Lines in one file, before compression; a whole file is held in memory. */
+/** Bounds on the lines of one file before compression; a whole file is held in memory. */
 const FILE_CHARS_MAX = 8 * 1024 * 1024;
 const FILE_RECORDS_MAX = 50_000;
 
 export const archivedTopic = ({ topic, topicId }: ArchivePlan): KnownTopic => ({ name: topic, topicId });
 
 /**
- * The plan of an archive that was begun in this directory, or a new one. Throws OPERATION_REFUSED where it is of another log, LOG_DISAGREES
- * where the topic is another one by now, and what `mayMove` throws where the archiver could not archive all of it.
+ * Reads the plan of an archive that was begun in this directory, or makes and writes a new plan. Throws
+ * OPERATION_REFUSED where the archive belongs to another log, LOG_DISAGREES where the topic is not the same any more,
+ * and what `requireMovable` throws where the archiver could not archive everything.
  */
 export async function planArchive(
   env: OperationEnvironment,
   console: Console,
   directory: string,
   topic: string,
-  mayMove: (survey: Survey) => void,
+  requireMovable: (survey: Survey) => void,
 ): Promise<ArchivePlan> {
   const logId = await env.log.id();
   const path = join(directory, `${topic}.plan.json`);
@@ -50,7 +51,7 @@ export async function planArchive(
   }
   const existing = await existingTopic(env, topic);
   const surveyed = await survey(env, console, existing, await windowsOf(env, existing, {}), () => true);
-  mayMove(surveyed);
+  requireMovable(surveyed);
   const { ranges, undecodable } = surveyed;
   const plan = { version: FORMAT_VERSION, topic, topicId: existing.topicId, logId, undecodable, partitions: ranges };
   prepareDirectory(directory, "--dir");
@@ -58,7 +59,7 @@ export async function planArchive(
   return plan;
 }
 
-/** How many records the topic has by now behind those of the plan, batches that cannot be decoded counted as one each. */
+/** The number of records that the topic has after those of the plan; a batch that cannot be decoded counts as one. */
 export async function recordsSince(env: OperationEnvironment, console: Console, plan: ArchivePlan): Promise<number> {
   const now = await sameTopic(env, archivedTopic(plan), plan.partitions);
   const planned = new Map(plan.partitions.map(({ partition, read }) => [partition, read.to]));
@@ -70,10 +71,10 @@ export async function recordsSince(env: OperationEnvironment, console: Console, 
   return ranges.reduce((sum, { matching }) => sum + matching, undecodable.batches);
 }
 
-/** What writes the files: Redpanda Connect, or `directArchiver`. */
+/** Writes the files: by Redpanda Connect or by `directArchiver`. */
 export type Archiver = (ranges: readonly OffsetRange[], progress: MoveProgress) => Promise<void>;
 
-/** One file at a time, so that one is in memory. */
+/** Writes one file at a time, so that only one is in memory. */
 export const directArchiver =
   (env: OperationEnvironment, topic: KnownTopic, files: ArchiveFiles, rate: Rate): Archiver =>
   async (ranges, progress) => {
@@ -115,7 +116,7 @@ const tooLarge = (topic: string, position: LogPosition): AppError =>
     `The record at ${formatLogPosition(position)} of ${topic} is larger than a line of an archive may be, ${LINE_BYTES_MAX} bytes.`,
   );
 
-/** Writes what is missing. Files that a killed run left cut short, or that overlap, are removed first and written again. */
+/** Writes what is missing. Files that overlap, or that a killed run left cut short, are removed and written again. */
 export async function moveToFiles(
   env: OperationEnvironment,
   console: Console,
@@ -127,7 +128,7 @@ export async function moveToFiles(
   await moveAll(env, console, {
     target: join(files.directory, files.topic),
     total: plan.partitions.reduce((sum, { matching }) => sum + matching, 0),
-    // By the files' names alone, as each is read at the end and compared.
+    // Names alone tell the progress; the comparison at the end reads every file.
     look: () => Promise.resolve((good = held(plan, files.list())).records),
     isWhole: () => good.left.length === 0,
     settle: async () => {
@@ -143,7 +144,9 @@ interface Held {
   readonly left: readonly OffsetRange[];
 }
 
-/** What files of these names hold. In a partition with gaps the count of records is not known, and an even spread is taken for it. */
+/**
+ * What the files hold, by their names. Where a partition has gaps the count of records is an estimate: an even spread.
+ */
 function held({ partitions }: ArchivePlan, files: readonly ArchiveFile[]): Held {
   const through = new Map<number, number>();
   for (const { partition, last } of files) through.set(partition, Math.max(last, through.get(partition) ?? -1));
@@ -157,7 +160,9 @@ function held({ partitions }: ArchivePlan, files: readonly ArchiveFile[]): Held 
   return { records, left };
 }
 
-/** With one that cannot be used go those behind it, since it is written again only where nothing is. */
+/**
+ * Removes each unusable file and all later ones of its partition, since an archiver writes only after the last file.
+ */
 async function removeUnusable(files: ArchiveFiles): Promise<void> {
   const through = new Map<number, number>();
   for (const file of files.list()) {
@@ -177,7 +182,7 @@ async function canRead(files: ArchiveFiles, file: ArchiveFile): Promise<boolean>
   }
 }
 
-/** Compares each record in the files with the log, and notes what the manifest says of the files. */
+/** Compares each record in the files with the log, and collects what the manifest is to say of the files. */
 export async function compareArchive(
   env: OperationEnvironment,
   console: Console,
@@ -196,11 +201,11 @@ export async function compareArchive(
   const arrived = async function* (partition: number): AsyncGenerator<Arrived> {
     for (const file of all.get(partition) ?? []) {
       files.secure(file);
-      const whole = (sum: FileSum) => {
+      const onWhole = (sum: FileSum) => {
         sums.push(sum);
         progress.show((done += sum.records));
       };
-      for await (const { record } of files.records(file, whole)) yield { record, origin: { partition, offset: record.offset } };
+      for await (const { record } of files.records(file, onWhole)) yield { record, origin: { partition, offset: record.offset } };
     }
   };
   try {
@@ -220,7 +225,7 @@ export async function compareArchive(
   } finally {
     progress.end();
   }
-  // It was not made anew while it was read.
+  // The comparison holds only if the topic was not deleted and created again while it was read.
   await sameTopic(env, topic, plan.partitions);
   return { compared, sums };
 }

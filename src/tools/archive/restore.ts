@@ -15,9 +15,9 @@ import { recordDifference, type Strictness } from "../compare/record-difference.
 import { interrupted, scan } from "../scan/scan.ts";
 import { records as recordsOf } from "../terminal/table.ts";
 import { batchBytesMax, prepareTarget } from "../scan/target.ts";
-import { patiently, sameTopic, type TopicNow } from "../scan/topics.ts";
+import { retryOutage, sameTopic, type TopicNow } from "../scan/topics.ts";
 
-/** An archive that was found whole. */
+/** An archive whose files were checked against its manifest. */
 export interface Archive {
   readonly manifest: ReadManifest;
   readonly files: ArchiveFiles;
@@ -28,7 +28,7 @@ export interface Archive {
 
 const INSTEAD = ". Put a good copy of it back, or archive the topic again into another --dir";
 
-/** Reads every file and holds it to the manifest. Throws OPERATION_REFUSED where one is missing, damaged or too much. */
+/** Checks every file against the manifest. Throws OPERATION_REFUSED where a file is missing, damaged or not listed. */
 export async function openArchive(console: Console, directory: string, topic: string): Promise<Archive> {
   const manifest = readManifest(directory, topic);
   const files = new ArchiveFiles(directory, topic);
@@ -45,7 +45,7 @@ export async function openArchive(console: Console, directory: string, topic: st
     const file = there.get(expected.name);
     if (!file) throw refuse(`${expected.name} is missing${INSTEAD}`);
     there.delete(expected.name);
-    // Before its records, since damage shows itself in them as anything.
+    // The checksum comes before the records, in which damage could look like anything.
     if ((await files.sha256(file)) !== expected.sha256)
       throw refuse(`${expected.name} is damaged or was changed, as its checksum is another one${INSTEAD}`);
     let sum: FileSum | undefined;
@@ -65,7 +65,7 @@ export async function openArchive(console: Console, directory: string, topic: st
   return { manifest, files, byPartition, records, extent };
 }
 
-/** Of one partition, in order, all behind the first `skip`. */
+/** Reads one partition's records in order, without the first `skip`. */
 async function* archivedIn({ files, byPartition }: Archive, partition: number, skip = 0): AsyncGenerator<ArchivedRecord> {
   let n = 0;
   for (const file of byPartition.get(partition) ?? [])
@@ -73,8 +73,8 @@ async function* archivedIn({ files, byPartition }: Archive, partition: number, s
 }
 
 /**
- * Makes the target where it is missing, and finds how many records of the archive each partition holds already: those of an interrupted
- * run. Throws OPERATION_REFUSED where it holds anything else; to begin anew is safe, to append to something else is not.
+ * Creates the target where it is missing, and counts the records that an interrupted run has already written to each
+ * partition. Throws OPERATION_REFUSED where the target holds anything else: appending to that would not be safe.
  */
 export async function prepareRestore(
   env: OperationEnvironment,
@@ -86,16 +86,21 @@ export async function prepareRestore(
   const { manifest, extent } = archive;
   const cargo = { partitions: manifest.partitions.length, extent, source: undefined };
   const topic = await prepareTarget(env, console, target, cargo);
-  return { topic, already: await held(env, archive, topic, { headersInOrder, timestamp: true }) };
+  return { topic, already: await countHeld(env, archive, topic, { headersInOrder, timestamp: true }) };
 }
 
 export interface RestoreTarget {
   readonly topic: KnownTopic;
-  /** How many records of the archive each partition holds already. */
+  /** The number of the archive's records that each partition holds already. */
   readonly already: readonly number[];
 }
 
-async function held(env: OperationEnvironment, archive: Archive, target: TopicNow, strictness: Strictness): Promise<number[]> {
+async function countHeld(
+  env: OperationEnvironment,
+  archive: Archive,
+  target: TopicNow,
+  strictness: Strictness,
+): Promise<number[]> {
   const refuse = (what: string) =>
     new AppError("OPERATION_REFUSED", `${target.name} ${what} what the archive has: give another --target, a new one.`);
   const counts: number[] = [];
@@ -117,8 +122,8 @@ async function held(env: OperationEnvironment, archive: Archive, target: TopicNo
 }
 
 /**
- * Appends what is missing, partition by partition. Its producer is no fencing one: that would leave transactions' markers, and the
- * offsets would not be those of the archive even where they could be.
+ * Appends what is missing, partition by partition. Its producer does not fence, since transaction markers would shift
+ * offsets that can otherwise equal those of the archive.
  */
 export async function restoreDirectly(
   env: OperationEnvironment,
@@ -128,7 +133,7 @@ export async function restoreDirectly(
   rate: Rate,
 ): Promise<void> {
   const bytes_max = batchBytesMax(await env.log.describe(topic.name));
-  const appender = new PatientAppender(env, topic.name);
+  const appender = new RetryingAppender(env, topic.name);
   let done = already.reduce((sum, count) => sum + count, 0);
   const progress = console.progress(`to ${topic.name}`, archive.records, done);
   try {
@@ -153,10 +158,17 @@ async function* outgoing(archived: AsyncIterable<ArchivedRecord>): AsyncGenerato
   }
 }
 
-/** Longest wait for the log to take a batch. */
+/** The longest wait for the log to take a batch. */
 const APPEND_MS_MAX = 120_000;
 
-class PatientAppender {
+/**
+ * Appends through outages.
+ *
+ * ```
+ *  open ──append() refused as too large──▶ open, with a new producer ──close()──▶ closed
+ * ```
+ */
+class RetryingAppender {
   #producer: IdempotentProducer;
 
   constructor(
@@ -166,12 +178,12 @@ class PatientAppender {
     this.#producer = env.log.producer();
   }
 
-  /** LOG_UNAVAILABLE says that none of it is or will be in the log, so it can be tried again. */
+  /** LOG_UNAVAILABLE guarantees that none of the records is or will be in the log, so the append can be retried. */
   async append(records: readonly NewRecord[]): Promise<void> {
     const { env, target } = this;
     const deadline_ms = env.clock.now_ms() + APPEND_MS_MAX;
     try {
-      await patiently(env, APPEND_MS_MAX, () => this.#producer.append(target, records, deadline_ms));
+      await retryOutage(env, APPEND_MS_MAX, () => this.#producer.append(target, records, deadline_ms));
     } catch (e) {
       if (isAppError(e, "EVENT_TOO_LARGE")) await this.#renew();
       throw e;
@@ -182,14 +194,14 @@ class PatientAppender {
     return this.#producer.close();
   }
 
-  /** What was refused is not to be tried again by the producer that tried it. */
+  /** Replaces the producer: the one that was refused must not send those records again. */
   async #renew(): Promise<void> {
     await this.#producer.close();
     this.#producer = this.env.log.producer();
   }
 }
 
-/** Compares the target with the archive, record by record: the n-th of a partition with the n-th. */
+/** Compares the target with the archive, the n-th record of each partition with the n-th. */
 export async function compareRestore(
   env: OperationEnvironment,
   console: Console,

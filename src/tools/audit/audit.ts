@@ -10,47 +10,47 @@ export interface AuditOptions extends Omit<FoldedPartitionOptions, "onRead" | "t
   readonly log: Log;
   readonly topic: string;
   readonly services: readonly OrderServiceClient[];
-  /** Compare row by row also where the digests agree. */
+  /** Whether rows are compared one by one even where the digests agree. */
   readonly allRows: boolean;
-  /** LOG_START=accept: that the log has lost its first records is said, and is no difference. */
+  /** LOG_START=accept: that the log has lost its first records is then a note and not a difference. */
   readonly acceptsLateStart: boolean;
-  /** Told of records read, of all that are to be. */
-  readonly progress: (read: number, total: number) => void;
+  /** Reports how many records have been read, and how many there are to read. */
+  readonly onProgress: (read: number, total: number) => void;
 }
 
-/** What was found of one partition. */
+/** What the audit found in one partition. */
 export interface Finding {
   readonly partition: number;
-  /** Who holds it; undefined where not exactly one service does. */
+  /** The service that holds the partition; undefined where none does, or more than one. */
   readonly service: OrderServiceClient | undefined;
   readonly offset: number | undefined;
   readonly orders: number;
   readonly deadLetters: number;
   readonly digest: string | undefined;
-  /** Sentences, at most DIFFERENCES_MAX of them; none where all agrees. */
+  /** At most DIFFERENCES_MAX sentences; empty where everything agrees. */
   readonly differences: readonly string[];
-  /** Sentences that are no difference. */
+  /** Sentences for the reader that are not differences. */
   readonly notes: readonly string[];
-  /** Whether the log can be folded again from its first record to where the service is. */
+  /** Whether the log can be folded again from its first record to the service's offset. */
   readonly canRebuild: boolean;
-  /** What the rows have and the log has not, or may not have for long, a sentence: a rebuild would lose it. */
+  /** What a rebuild would lose: a sentence on what only the rows have, or what the log may soon drop. */
   readonly losses: string | undefined;
-  /** What differed before the partition was rebuilt. */
+  /** The differences before the partition was rebuilt. */
   readonly wasFixed?: readonly string[];
 }
 
 const DIFFERENCES_MAX = 20;
-/** A partition that is on its way from one service to another has none, or two, for a moment. */
+/** A partition that moves from one service to another is held by none, or by two, for a moment. */
 const HOLDER_TRIES_MAX = 20;
 const HOLDER_WAIT_MS = 1_000;
 
-/** Folds each partition again and compares it with what its order service holds. It changes nothing. */
+/** Folds each partition again and compares the result with what its order service holds. It changes nothing. */
 export async function* audit(options: AuditOptions): AsyncGenerator<Finding> {
-  const { log, topic: name, progress } = options;
+  const { log, topic: name, onProgress } = options;
   const { topicId, partitions } = await log.ends(name);
   const total = partitions.reduce((sum, ends) => sum + ("unavailable" in ends ? 0 : ends.endOffset - ends.startOffset), 0);
   let read = 0;
-  const onRead = (records: number) => progress((read += records), Math.max(total, read));
+  const onRead = (records: number) => onProgress((read += records), Math.max(total, read));
   const topic = { name, topicId };
   const description = await log.describe(name).catch(() => undefined);
   const policy = description?.settings["cleanup.policy"];
@@ -58,11 +58,11 @@ export async function* audit(options: AuditOptions): AsyncGenerator<Finding> {
     yield await auditPartition(partition, ends, { ...options, topic, policy, onRead });
 }
 
-/** The same of one partition, for instance after it was rebuilt. */
+/** Audits one partition, for instance after it was rebuilt. */
 export async function auditPartition(
   partition: number,
   ends: PartitionEnds,
-  options: Omit<AuditOptions, "progress" | "topic"> & FoldedPartitionOptions & { readonly policy?: string | undefined },
+  options: Omit<AuditOptions, "onProgress" | "topic"> & FoldedPartitionOptions & { readonly policy?: string | undefined },
 ): Promise<Finding> {
   const nothing = {
     partition,
@@ -96,7 +96,7 @@ export async function auditPartition(
       );
     const notes = standingOf(service, held);
     const missing = missingBefore(startOffset, held, options.topic.name);
-    // What nobody can fold again, nobody can call right, unless the operator has said that it is to be taken as it is.
+    // Rows that nobody can fold again cannot be called right, unless the operator accepts a late start.
     if (missing !== undefined) (differences.length > 0 || !options.acceptsLateStart ? differences : notes).unshift(missing);
     const policy = options.policy?.includes("compact") ? options.policy : undefined;
     const gap = gapAtStart(startOffset, folded, policy);
@@ -112,7 +112,9 @@ export async function auditPartition(
   }
 }
 
-/** What the log does not have any more, or its holder never had; undefined where both go back to the first record. */
+/**
+ * A sentence on the records that the log has lost or its holder never had; undefined where both have the first one.
+ */
 function missingBefore(startOffset: number, { startedAt = 0 }: HeldPartition, topic: string): string | undefined {
   if (startOffset === 0 && startedAt === 0) return undefined;
   const first = Math.max(startOffset, startedAt);
@@ -120,7 +122,7 @@ function missingBefore(startOffset: number, { startedAt = 0 }: HeldPartition, to
   return `${began}the log begins at offset ${startOffset}: what ${topic} had before offset ${first} is missing and cannot be compared`;
 }
 
-/** That the log has no records where it says that it begins; undefined where it has. */
+/** A sentence on the gap between the log's start offset and its first record; undefined where there is no gap. */
 const gapAtStart = (
   startOffset: number,
   { firstRecord, offset }: FoldedPartition,
@@ -136,7 +138,7 @@ const compactedBy = (policy: string | undefined): string | undefined =>
     ? undefined
     : `the topic is compacted (cleanup.policy=${policy}), so a record goes once a later one has its key`;
 
-/** That the rows have more than the log, which is then not to be taken for the truth; undefined where they have not. */
+/** A sentence that the rows have more than the log, so that the log cannot be trusted; undefined where they do not. */
 const lostByLog = ({ ordersOnlyHeld, eventsOnlyHeld }: Compared, how: string | undefined): string | undefined => {
   if (ordersOnlyHeld === 0 && eventsOnlyHeld === 0) return undefined;
   const more = `the state has ${counted(ordersOnlyHeld, "order")} and ${counted(eventsOnlyHeld, "event")} that the log does not have`;
@@ -145,7 +147,7 @@ const lostByLog = ({ ordersOnlyHeld, eventsOnlyHeld }: Compared, how: string | u
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
 
-/** Why the holder does not go on now, although what it has can be compared. */
+/** A note on why the holder does not go on now, although what it has can be compared. */
 const standingOf = ({ url }: OrderServiceClient, { state, reason, halted }: HeldPartition): string[] => {
   const why = reason ?? halted;
   return why === undefined ? [] : [`it is ${state} at ${url}: ${why}`];
@@ -153,7 +155,9 @@ const standingOf = ({ url }: OrderServiceClient, { state, reason, halted }: Held
 
 type Holder = { readonly service: OrderServiceClient; readonly held: HeldPartition };
 
-/** The one service that holds the partition and can be compared, or why there is none. */
+/**
+ * Finds the one service that holds the partition and can be compared; resolves with a sentence where there is none.
+ */
 async function findHolder(
   partition: number,
   {
@@ -184,7 +188,7 @@ async function findHolder(
   return why;
 }
 
-/** How a partition's rows differ, and how much of it they have that the log has not. */
+/** How a partition's rows differ, and how many orders and events only they have. */
 interface Compared {
   readonly differences: readonly string[];
   readonly ordersOnlyHeld: number;
@@ -194,8 +198,8 @@ interface Compared {
 const NOTHING_COMPARED: Compared = { differences: [], ordersOnlyHeld: 0, eventsOnlyHeld: 0 };
 
 /**
- * Row by row, a page at a time. The service goes on meanwhile, so the reference is folded on to each page's offset; orders that are new
- * since then are compared where they turn up.
+ * Compares row by row, a page at a time. The service goes on applying meanwhile, so the reference is folded on to each
+ * page's offset; an order that is new since the start is compared when its page comes.
  */
 async function compareRows(partition: number, service: OrderServiceClient, folded: FoldedPartition): Promise<Compared> {
   const { orders: expected } = folded.fold;
@@ -226,11 +230,13 @@ async function compareRows(partition: number, service: OrderServiceClient, folde
     }
     for (const row of rows.values()) take(compareRow(row.orderId, row, expected.get(row.orderId)));
   }
-  if (found > differences.length) differences.push(`and ${found - differences.length} differences more`);
+  if (found > differences.length) differences.push(`and ${found - differences.length} more differences`);
   return { differences, ordersOnlyHeld, eventsOnlyHeld };
 }
 
-/** Whether an id lies in the page with this last id; all do where the page is empty, which is the end. */
+/**
+ * Whether an id belongs to the page that ends with `last`. The empty page is the end, and every id left belongs to it.
+ */
 const pageEndingAt =
   (last: string | undefined) =>
   (id: string): boolean =>

@@ -3,7 +3,7 @@ import { type Order, orderJson } from "../../orders/order.ts";
 import type { ServiceRow } from "./order-service-client.ts";
 import type { ReferenceOrder } from "./reference-fold.ts";
 
-/** How a service's row of an order differs from the reference's, a sentence each; none where they agree. */
+/** The differences between a service's row of an order and the reference's, one sentence each. */
 export function compareRow(orderId: string, row: ServiceRow | undefined, expected: ReferenceOrder | undefined): string[] {
   if (!expected) return row ? [`${orderId} is held and is not in the log`] : [];
   if (!row) return [`${orderId} is missing`];
@@ -20,7 +20,7 @@ export function compareRow(orderId: string, row: ServiceRow | undefined, expecte
   return differences;
 }
 
-/** What a service's row has that the reference does not: of an order that is none there, and of events. */
+/** What only the service's row has: whether its order is missing in the reference, and how many of its events are. */
 export function onlyHeld(
   row: ServiceRow,
   expected: ReferenceOrder | undefined,

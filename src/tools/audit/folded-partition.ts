@@ -5,35 +5,34 @@ import type { Batch, Log } from "../../log/port.ts";
 import { ReferenceFold } from "./reference-fold.ts";
 
 const FETCH = { wait_ms_max: 500, partition_bytes_max: 4 * 1024 * 1024 };
-/** Longest time without a record although the service says that it applied more. */
+/** The longest time without a record although the service says that it applied more. */
 const STALL_MS_MAX = 15_000;
-/** Between two tries while the log cannot be reached. */
+/** The wait between two tries while the log cannot be reached. */
 const RETRY_WAIT_MS = 500;
 
 export interface FoldedPartitionOptions {
   readonly log: Log;
   readonly topic: KnownTopic;
-  /** 0: no bound. */
+  /** 0 stands for no bound. */
   readonly records_per_s_max: number;
   readonly clock: Clock;
-  /** Told of records read. */
   readonly onRead: (records: number) => void;
 }
 
 /**
- * One partition of the log, folded by the reference up to an offset that only grows.
+ * Folds one partition of the log with the reference fold, up to an offset that only grows.
  *
  * ```
- *  at the log's start ──to(offset), at a bounded rate──▶ at that offset ──follow(later offset)──▶ … ──close()──▶ closed
+ *  at the log's start ──to(offset), rate bounded──▶ at that offset ──follow(later offset)──▶ … ──close()──▶ closed
  * ```
  */
 export class FoldedPartition {
   readonly fold = new ReferenceFold();
-  /** Where the first record was found: compaction leaves none where the log still begins. */
+  /** The first record's offset, which compaction may leave behind the log's start offset. */
   firstRecord: number | undefined;
   #offset: number;
   readonly #reader: ComparingReader;
-  /** Why the partition cannot be read now: told once, and true until something is read. */
+  /** Why the partition cannot be read. The reader says it once, and it holds until something is read. */
   #away: string | undefined;
 
   constructor(
@@ -50,14 +49,14 @@ export class FoldedPartition {
   }
 
   /**
-   * Folds every record before `offset`. Rejects with OFFSET_OUT_OF_RANGE where the log does not have them, LOG_DISAGREES where it changed
-   * while it was read, LOG_UNAVAILABLE where it cannot be read for STALL_MS_MAX.
+   * Folds every record before `offset`. Rejects with OFFSET_OUT_OF_RANGE where the log does not have them all,
+   * LOG_DISAGREES where it changed while it was read, and LOG_UNAVAILABLE where it cannot be read for STALL_MS_MAX.
    */
   to(offset: number): Promise<void> {
     return this.#foldTo(offset, this.options.records_per_s_max);
   }
 
-  /** The same of the few records that have come since, without a bound: a rate below that at which they come would never end. */
+  /** Folds the few records that have come since, as fast as it can: slower than they come, it would never end. */
   follow(offset: number): Promise<void> {
     return this.#foldTo(offset, 0);
   }
@@ -87,7 +86,7 @@ export class FoldedPartition {
     }
   }
 
-  /** What lies at the offset; else, where that is known, why it cannot be read now. */
+  /** The batch at the offset; else, where it is known, why the batch cannot be read now. */
   async #fetch(): Promise<Batch | string | undefined> {
     const positions = new Map([[this.partition, this.#offset]]);
     let results: ComparedResult[];

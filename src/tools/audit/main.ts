@@ -6,7 +6,7 @@ import { readConfig } from "../../config/config.ts";
 import { AppError } from "../../errors.ts";
 import { embeddedLogPath } from "../../log/log-name.ts";
 import { openLog } from "../../log/open-log.ts";
-import { checkDataDir, checkOpenFiles, startFailure, writeForThisUserAlone } from "../../system/before-start.ts";
+import { checkDataDir, checkOpenFiles, startFailure, writeForThisUserAlone } from "../../system/startup-checks.ts";
 import { isTerminal, writeToStdout } from "../../telemetry/logger.ts";
 import { progressBar, StatusLine } from "../../telemetry/status-line.ts";
 import { absentTopic } from "./absent-topic.ts";
@@ -16,18 +16,18 @@ import { table } from "./table.ts";
 
 const USAGE = `Usage: bun run audit [options]
 
-Folds the orders topic again and compares with what each running order service holds: the digest of every partition, and row by row where
-they differ. It only reads. Settings (KAFKA_BROKERS, ORDERS_TOPIC, DATA_DIR, …) as the services have them.
+Folds the orders topic again and compares the result with what each running order service holds: the digest of every partition,
+and every row where the digests differ. It only reads. It takes the services' settings (KAFKA_BROKERS, ORDERS_TOPIC, DATA_DIR, …).
 
   --services URL,…   all order services of the group (default http://<HOST>:<ORDER_PORT>)
-  --rows             compare row by row also where the digests agree
+  --rows             compares row by row even where the digests agree
   --rate N           records read a second, at most (default 100000; 0: no bound)
-  --fix              has each partition that differs set aside and rebuilt from the log; needs OPERATOR_TOKEN as the services have it. One whose
-                     rows have what the log has lost is not rebuilt, since they are then all that there is of it
-  --log-is-right     with --fix: rebuilds that one too. What only its rows have is then in the file that was set aside, and in no answer
+  --fix              sets each partition that differs aside and has it rebuilt from the log; needs the services' OPERATOR_TOKEN. A partition
+                     whose rows have what the log has lost is not rebuilt, since nothing else has it
+  --log-is-right     with --fix: rebuilds such a partition too. What only its rows had is then only in the file that was set aside
 
-Exit 0: all agree. 1: something differs, or could not be compared, such as what the log has lost (with LOG_START=accept that is said only).
-2: it could not be begun, such as without the topic.`;
+Exit 0: all agree. 1: something differs or could not be compared, such as what the log has lost (with LOG_START=accept a note only).
+2: the audit could not begin, for instance because there is no topic.`;
 
 const EXIT_DIFFERENT = 1;
 const EXIT_USAGE = 2;
@@ -35,7 +35,7 @@ const RATE_MAX = 100_000_000;
 const PAGE_ROWS = 500;
 const REBUILD_WAIT_MS = 500;
 const REBUILD_WAIT_MS_MAX = 3_600_000;
-/** A service may be looked at before it has begun to rebuild. */
+/** The wait before the first look at a service, which may not have begun to rebuild when it answers the request. */
 const REBUILD_BEGIN_MS = 2_000;
 
 const clock = systemClock;
@@ -62,7 +62,7 @@ function readOptions(args: string[]) {
   }
 }
 
-/** One that is named twice would be asked twice, and be told of as two that hold the same partitions. */
+/** Drops repeated URLs: a service asked twice would look like two that hold the same partitions. */
 function readServices(given: string): string[] {
   const services = given.split(",").map((url) => {
     if (!URL.canParse(url.trim())) throw new Error(`--services has ${url}; it must have URLs, such as http://127.0.0.1:8001.`);
@@ -85,7 +85,7 @@ async function main(args: string[]): Promise<number> {
   checkOpenFiles();
   if (!config.kafka) {
     checkDataDir(config.data_dir);
-    // To open it would make it.
+    // Opening the log would create it.
     if (!existsSync(embeddedLogPath(config))) throw absentTopic(config);
   }
   const log = openLog(config, {
@@ -96,7 +96,7 @@ async function main(args: string[]): Promise<number> {
   });
   const status = isTerminal() ? new StatusLine(writeToStdout, () => process.stdout.columns) : undefined;
   const began_ms = clock.now_ms();
-  const progress = (read: number, total: number) => {
+  const onProgress = (read: number, total: number) => {
     const per_s = Math.round(read / Math.max(0.001, (clock.now_ms() - began_ms) / 1_000));
     status?.show(progressBar("audit", read, total, per_s, Math.ceil((total - read) / Math.max(1, per_s))));
   };
@@ -108,12 +108,12 @@ async function main(args: string[]): Promise<number> {
     acceptsLateStart: config.log_start === "accept",
     records_per_s_max: rate,
     clock,
-    progress,
+    onProgress,
   };
   try {
     const findings: Finding[] = [];
     for await (const finding of audit(options))
-      findings.push(fix ? await fixed(finding, options, logIsRight, (text) => status?.show(text)) : finding);
+      findings.push(fix ? await fixPartition(finding, options, logIsRight, (text) => status?.show(text)) : finding);
     status?.show("");
     if (findings.length === 0) throw absentTopic(config);
     console.log(table(findings));
@@ -124,8 +124,8 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
-/** Has a partition that differs rebuilt, and compares it once more when that is done. */
-async function fixed(
+/** Has a partition that differs rebuilt, and then audits it again. */
+async function fixPartition(
   finding: Finding,
   options: AuditOptions,
   logIsRight: boolean,
@@ -169,5 +169,5 @@ try {
   console.error(startFailure(e));
   exitCode = EXIT_USAGE;
 }
-// What a broker that does not answer leaves open would keep the process.
+// The connections to a broker that does not answer would keep the process alive.
 process.exit(exitCode);

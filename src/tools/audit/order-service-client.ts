@@ -1,30 +1,30 @@
 import { AppError } from "../../errors.ts";
 
-/** What an order service tells of a partition that it holds. */
+/** What an order service says about a partition that it holds. */
 export interface HeldPartition {
   readonly partition: number;
   readonly state: string;
   readonly offset: number;
-  /** None while its store is not open. */
+  /** Missing while the partition's store is not open. */
   readonly digest?: string;
   readonly halted?: string;
-  /** Why it does not go on now. */
+  /** Why the partition does not go on now. */
   readonly reason?: string;
-  /** The first offset that was folded; greater than 0 where the log had lost what was before. */
+  /** The first offset that was folded; greater than 0 where the log had lost the records before it. */
   readonly startedAt?: number;
 }
 
 export interface ServiceRow {
   readonly orderId: string;
-  /** By member, as `GET /order-details` has it. */
+  /** The members of the order, as in the answer of `GET /order-details`. */
   readonly order: Readonly<Record<string, unknown>> | null;
-  /** Each change as a word. */
+  /** The held updates, one word each. */
   readonly held: readonly string[];
   readonly eventIds: readonly string[];
 }
 
 export interface RowsPage {
-  /** What the rows are the state of. */
+  /** The offset that the partition had when the rows were read. */
   readonly offset: number;
   readonly orders: readonly ServiceRow[];
 }
@@ -37,14 +37,14 @@ export interface OrderServiceClient {
     readonly partitionCount: number;
     readonly partitions: readonly HeldPartition[];
   }>;
-  /** Rows with ids greater than `after`, ascending. */
+  /** The rows with ids greater than `after`, in ascending order. */
   rows(partition: number, after: string): Promise<RowsPage>;
   rebuild(partition: number): Promise<void>;
 }
 
 const ANSWER_MS_MAX = 30_000;
 
-/** Over HTTP. Each call rejects with SERVICE_UNAVAILABLE where there is no good answer. */
+/** Asks an order service over HTTP. A call rejects with SERVICE_UNAVAILABLE where the answer is missing or not 2xx. */
 export function orderServiceClient(url: string, operator_token: string | undefined, page_rows: number): OrderServiceClient {
   const ask = async <T>(method: string, path: string): Promise<T> => {
     let response: Response;

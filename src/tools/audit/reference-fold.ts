@@ -11,26 +11,25 @@ export interface ReferenceOrder {
   order: Order | undefined;
   /** Changes that wait for the create, in log order. */
   held: Change[];
-  /** Of the events that counted. */
+  /** The ids of the events that counted. */
   readonly eventIds: Set<string>;
 }
 
-/** As decision 2 and design invariant 5 have it; said here once more, so that a change there is noticed. */
+/** The bound on held updates (decision 2, I5), repeated here so that the audit notices if HELD_UPDATES_MAX changes. */
 const HELD_MAX = 100;
 
 /**
- * What one partition's log means, folded once more, record by record and without any of the order service's fold or storage:
- * with it an audit holds what the services have. It shares with them how a record's bytes are read (`orders/events/`) and
- * what a digest is.
+ * Folds one partition's records independently of the order service's fold and storage, so that an audit can check what
+ * the services hold. It shares with them only how a record is decoded (`orders/events/`) and what a digest is.
  */
 export class ReferenceFold {
   readonly orders = new Map<string, ReferenceOrder>();
-  /** Records that count for nothing: dead letters, and events that counted before or came too late to create. */
+  /** Records that change nothing are dead letters, or are ignored: duplicates and creates of an order that exists. */
   deadLetters = 0;
   ignored = 0;
 
   apply(record: LogRecord): void {
-    // One letter for a batch that cannot be decoded, whatever it holds.
+    // A batch that cannot be decoded is one dead letter, whatever it holds.
     if (record.undecodable) {
       this.deadLetters++;
       return;
@@ -47,7 +46,7 @@ export class ReferenceFold {
     else if (this.#counts(one, event)) one.eventIds.add(eventId);
   }
 
-  /** Applies an event that did not count before. Returns whether it counts. */
+  /** Applies an event whose id did not count before. Returns whether the event counts. */
   #counts(one: ReferenceOrder, event: OrderEvent): boolean {
     switch (event.type) {
       case "ORDER_CREATED": {

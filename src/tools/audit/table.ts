@@ -1,6 +1,6 @@
 import type { Finding } from "./audit.ts";
 
-/** The findings as a table for people, and beneath it what differs. */
+/** Formats the findings as a table, and below it the differences and notes. */
 export function table(findings: readonly Finding[]): string {
   const heads = ["partition", "held by", "offset", "orders", "dead letters", "digest", "result"];
   const rows = findings.map(({ partition, service, offset, orders, deadLetters, digest, differences, notes, wasFixed }) => [

@@ -5,13 +5,13 @@ import { counted, table } from "../terminal/table.ts";
 const DIFFERENCES_SHOWN_MAX = 10;
 
 export interface ReportOptions {
-  /** What the plan counted: the source may have lost records since. */
+  /** What the plan counted; the source may have lost records since then. */
   readonly planned: readonly { readonly partition: number; readonly offsets: string; readonly matching: number }[];
   readonly source: string;
   readonly target: string;
 }
 
-/** A table by partition, and the first differences. True if there is none. */
+/** Prints a table by partition and the first differences. Returns whether there are none. */
 export function reportComparison(
   console: Console,
   compared: readonly PartitionComparison[],
@@ -41,6 +41,6 @@ export function reportComparison(
   return isWhole;
 }
 
-/** `0–99`, both of them in it. */
+/** The range as text: `0–99` includes both offsets. */
 export const offsetsOf = ({ from, to }: { readonly from: number; readonly to: number }): string =>
   from < to ? `${from}–${to - 1}` : "none";

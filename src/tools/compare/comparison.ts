@@ -2,13 +2,13 @@ import type { LogPosition } from "../../log/log-position.ts";
 import type { LogRecord, NewRecord } from "../../log/port.ts";
 import { recordDifference, type Strictness } from "./record-difference.ts";
 
-/** A record that should arrive, and the offset in the source that it comes from. */
+/** A record that should arrive, and its offset in the source. */
 export interface Expected {
   readonly offset: number;
   readonly record: NewRecord;
 }
 
-/** A record that arrived, and where it says that it comes from. */
+/** A record that arrived, and the position in the source that it says it comes from. */
 export interface Arrived {
   readonly record: LogRecord;
   readonly origin: LogPosition | undefined;
@@ -16,23 +16,24 @@ export interface Arrived {
 
 export interface Difference {
   readonly kind: "missing" | "changed" | "unexpected" | "out of order" | "repeated";
-  /** In the source; undefined where the record does not say. */
+  /** The offset in the source; undefined where the record does not say it. */
   readonly offset: number | undefined;
-  /** In the target; undefined where nothing arrived. */
+  /** The offset in the target; undefined where nothing arrived. */
   readonly arrivedAt: number | undefined;
   readonly detail: string;
 }
 
-/** One partition, compared. */
+/** The result of comparing one partition. */
 export interface PartitionComparison {
   readonly partition: number;
-  /** Records that should arrive, and those of them that did. */
+  /** How many records should have arrived. */
   readonly expected: number;
+  /** How many of the expected records arrived. */
   readonly arrived: number;
-  /** Arrived once more than once, and did no harm. */
+  /** How many repeated records arrived without doing harm. */
   readonly repeated: number;
   readonly differences: number;
-  /** The first ones, at most DIFFERENCES_KEPT_MAX. */
+  /** The first differences, at most DIFFERENCES_KEPT_MAX. */
   readonly kept: readonly Difference[];
 }
 
@@ -42,21 +43,24 @@ const NOT_MEANT = "it is none of those that were to be moved";
 
 export interface ComparisonOptions {
   readonly partition: number;
-  /** What should arrive, in ascending offsets, from the given offset on. Asked again where records were repeated. */
+  /**
+   * Gives what should arrive from an offset on, in ascending order. It is called again where records were repeated.
+   */
   readonly expected: (fromOffset: number) => AsyncIterable<Expected>;
   readonly fromOffset: number;
-  /** From here on nothing is expected. */
+  /** The offset from which on nothing is expected. */
   readonly toOffset: number;
-  /** What arrived in the target's partition of the same number, in its order. */
+  /** What arrived in the target's partition of the same number, in the order of the log. */
   readonly arrived: AsyncIterable<Arrived>;
   readonly strictness: Strictness;
-  /** Whether a record that arrives twice does no harm. */
+  /** Whether the record may arrive twice without doing harm. */
   readonly mayRepeat: (record: LogRecord) => boolean;
 }
 
 /**
- * Compares what arrived with what should have, record by record, holding one of each: every record once, none else, unchanged, and in
- * the source's order. After an outage a mover may write a run of records again; they are compared again and counted.
+ * Compares what arrived with what should have: every expected record once, no other, unchanged, and in the source's
+ * order. It holds one record of each side at a time. Records that a mover wrote again after an outage are compared
+ * again and counted as repeated.
  */
 export async function comparePartition(options: ComparisonOptions): Promise<PartitionComparison> {
   const { partition, strictness, mayRepeat } = options;
@@ -64,12 +68,12 @@ export async function comparePartition(options: ComparisonOptions): Promise<Part
   let expectedCount = 0;
   let arrivedCount = 0;
   let repeated = 0;
-  /** The last offset that was expected for the first time, and is thereby settled: it has arrived or is missing. */
+  /** The last settled offset. Every expected record up to it has arrived or been found missing. */
   let settled = options.fromOffset - 1;
   let cursor = new Cursor(options.expected(options.fromOffset));
   await cursor.next();
 
-  /** Passes over what should have arrived before `offset`. */
+  /** Moves the cursor on to `offset`; the unsettled records that it passes are missing. */
   const passTo = async (offset: number) => {
     for (; cursor.at && cursor.at.offset < offset; await cursor.next()) {
       if (cursor.at.offset <= settled) continue;
@@ -152,7 +156,7 @@ class FoundDifferences {
     if (this.kept.length < DIFFERENCES_KEPT_MAX) this.kept.push({ kind, offset, arrivedAt, detail });
   }
 
-  /** Whether a record was missing when a later one had arrived. */
+  /** Turns the record's "missing" into "out of order", and returns whether it had been found missing. */
   arrivedLate(offset: number, arrivedAt: number): boolean {
     const at = this.kept.findIndex((difference) => difference.kind === "missing" && difference.offset === offset);
     if (at < 0) return false;

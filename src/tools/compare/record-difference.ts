@@ -1,12 +1,12 @@
 import type { Header, LogRecord, NewHeader, NewRecord } from "../../log/port.ts";
 
-/** What of a record is compared: Redpanda Connect keeps headers in no order, and a redriven record has a time of its own. */
+/** What is compared strictly. Redpanda Connect keeps no order of headers, and a redriven record gets a new time. */
 export interface Strictness {
   readonly headersInOrder: boolean;
   readonly timestamp: boolean;
 }
 
-/** In what the record that arrived differs from the one that should have; empty: in nothing. */
+/** The names of the parts in which the record that arrived differs from the expected one. */
 export function recordDifference(expected: NewRecord, arrived: LogRecord, strictness: Strictness): string[] {
   const differences: string[] = [];
   if (!sameBytes(expected.key, arrived.key)) differences.push("key");
@@ -18,7 +18,7 @@ export function recordDifference(expected: NewRecord, arrived: LogRecord, strict
 
 type Bytes = string | Uint8Array | null;
 
-/** As what it mostly is already: making a view costs more than comparing. */
+/** Keeps a Buffer, which the bytes mostly are already: making a view costs more than comparing. */
 const buffer = (bytes: string | Uint8Array): Buffer => (Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes as Uint8Array));
 
 function sameBytes(a: Bytes, b: Bytes): boolean {

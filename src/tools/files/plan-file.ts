@@ -1,23 +1,28 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../../errors.ts";
-import { onlyOne } from "./only-one.ts";
+import { lockOperation } from "./operation-lock.ts";
 import { writeDurably } from "./write-durably.ts";
 
-/** A run's name: it stands in headers, file names and, on a broker, in the id of a producer. */
+/** A run's id goes into record headers, file names and, on a broker, a producer's transactional id. */
 export const OPERATION_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** What every plan says: whose it is. */
+/** What every plan begins with: the run and the log that it belongs to. */
 export interface PlanHead {
   readonly command: string;
   readonly id: string;
-  /** Of the log it was made for. */
+  /** The id of the log that the plan was made for. */
   readonly logId: string;
 }
 
 /**
- * A run's plan on disk, `<data dir>/operations/<command>-<id>.json`: the offsets it was given at its start, so that going on after an
- * interruption means the same records. How far it is, the target itself tells. One process at a time holds it.
+ * A run's plan on disk, `<data dir>/operations/<command>-<id>.json`. It keeps the offsets of the run's start, so that
+ * a resumed run moves the same records; how far the run is, the target itself tells. One process at a time holds the
+ * file.
+ *
+ * ```
+ *  hold(), which takes the lock ──▶ held ──dispose──▶ released
+ * ```
  */
 export class PlanFile<Plan extends PlanHead> implements Disposable {
   private constructor(
@@ -25,13 +30,13 @@ export class PlanFile<Plan extends PlanHead> implements Disposable {
     private readonly lock: Disposable,
   ) {}
 
-  /** Throws OPERATION_REFUSED while another process runs the same. */
+  /** Throws OPERATION_REFUSED while another process holds the same plan. */
   static hold<Plan extends PlanHead>(dataDir: string, command: string, id: string): PlanFile<Plan> {
-    const lock = onlyOne(dataDir, `${command}-${id}`);
+    const lock = lockOperation(dataDir, `${command}-${id}`);
     return new PlanFile<Plan>(join(dataDir, "operations", `${command}-${id}.json`), lock);
   }
 
-  /** The plan of an earlier start; undefined where there is none. Throws OPERATION_REFUSED where it belongs to another log. */
+  /** The plan that an earlier start wrote, if any. Throws OPERATION_REFUSED where it belongs to another log. */
   read(logId: string): Plan | undefined {
     if (!existsSync(this.path)) return undefined;
     const plan = JSON.parse(readFileSync(this.path, "utf8")) as Plan;
@@ -44,7 +49,7 @@ export class PlanFile<Plan extends PlanHead> implements Disposable {
     return plan;
   }
 
-  /** On the disk, whole, when this returns. */
+  /** When this returns, the whole plan is on the disk. */
   write(plan: Plan): void {
     writeDurably(this.path, JSON.stringify(plan, undefined, 2));
   }

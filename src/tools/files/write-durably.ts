@@ -2,8 +2,8 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "n
 import { withFile } from "./file-failures.ts";
 
 /**
- * The file has its whole new content, and it is on the disk, when this returns; interrupted, it has its old one. Throws FILE_UNUSABLE
- * where it cannot be written, and leaves nothing that takes room.
+ * Replaces a file. When this returns, its whole new content is on the disk; if it is interrupted, the file keeps its
+ * old content. Throws FILE_UNUSABLE where the file cannot be written, and then removes what it had written.
  */
 export function writeDurably(path: string, bytes: string | Uint8Array): void {
   const next = `${path}.new`;

@@ -4,17 +4,17 @@ import type { NewRecord } from "../../log/port.ts";
 import { batchBytes, recordBytes } from "../scan/extent.ts";
 import { counted } from "../terminal/table.ts";
 
-/** A record to write, and where it was read. */
+/** A record to write, and the position at which it was read. */
 export interface Outgoing {
   readonly from: LogPosition;
   readonly record: NewRecord;
 }
 
-/** One append stays well below what a broker takes by default (1 MiB), unless one record alone is larger. */
+/** One append stays well below what a broker takes by default (1 MiB), unless a single record is larger. */
 const APPEND_BYTES_MAX = 512 * 1024;
 const APPEND_RECORDS_MAX = 1_000;
 
-/** Cuts what is to be written into appends: at most so many records, and so many bytes as they are encoded. */
+/** Cuts what is to be written into appends of at most so many records and so many encoded bytes. */
 export async function* parts(
   all: Iterable<Outgoing> | AsyncIterable<Outgoing>,
   records_max: number,
@@ -38,8 +38,8 @@ export async function* parts(
 }
 
 /**
- * Appends the part. One that is too large for the target goes in halves, the first one first, until it went or a record is alone: that
- * one can never go, and EVENT_TOO_LARGE says which it is.
+ * Appends the part. A part that is too large for the target is halved, first half first, until every piece is appended
+ * or is a single record: such a record can never be appended, and EVENT_TOO_LARGE names it.
  */
 export async function appendPart(
   append: (records: readonly NewRecord[]) => Promise<unknown>,

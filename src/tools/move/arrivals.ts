@@ -6,27 +6,29 @@ import { type OffsetRange, scan } from "../scan/scan.ts";
 import { sameTopic } from "../scan/topics.ts";
 
 /**
- * How far a replay is, as the target itself tells: its records with the replay's id. Nothing else is written down, so whatever was
- * interrupted, it goes on right behind what is there.
+ * Finds how far a replay is from the target's records with the replay's id. Nothing else is written down, so wherever
+ * a run was interrupted, the next one goes on right after what has arrived.
  */
 export class Arrivals {
-  /** Records that arrived, repeated ones once. */
+  /** How many records arrived; a repeated one counts once. */
   count = 0;
   readonly #positions: number[];
-  /** The source's partition → the last of its offsets that arrived. */
+  /** The last offset that arrived, by the source's partition. */
   readonly #through = new Map<number, number>();
 
   constructor(
     private readonly env: OperationEnvironment,
     private readonly target: KnownTopic,
     private readonly id: string,
-    /** Ends of the target's partitions before the replay began. */
+    /** The ends of the target's partitions before the replay began. */
     starts: readonly number[],
   ) {
     this.#positions = [...starts];
   }
 
-  /** Reads on to the target's end. Resolves with the count; rejects with LOG_DISAGREES where the target does not have what it had. */
+  /**
+   * Reads on to the target's end. Resolves with the count; rejects with LOG_DISAGREES where the target lost records.
+   */
   async look(): Promise<number> {
     const { marks } = await sameTopic(
       this.env,
@@ -43,7 +45,7 @@ export class Arrivals {
     return this.count;
   }
 
-  /** What of the ranges has not arrived. */
+  /** The parts of the ranges that have not arrived. */
   left(ranges: readonly OffsetRange[]): OffsetRange[] {
     return ranges
       .map((range) => ({ ...range, from: Math.max(range.from, (this.#through.get(range.partition) ?? -1) + 1) }))

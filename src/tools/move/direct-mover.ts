@@ -10,18 +10,21 @@ import { batchBytesMax } from "../scan/target.ts";
 
 export interface DirectMoverOptions {
   readonly env: OperationEnvironment;
-  /** Of the operation and its run: another process that runs the same one is fenced. It begins with a topic's name, as permissions do. */
+  /**
+   * The producer's transactional id, the same in every process that runs this operation, so that they fence each
+   * other. It begins with the topic's name, since brokers grant rights by prefix.
+   */
   readonly fencingId: string;
   readonly topic: KnownTopic;
   readonly target: string;
   readonly rate: Rate;
-  /** The record to write, undefined where the record is not to be moved. */
+  /** Makes the record to write; undefined where the record is not to be moved. */
   readonly toRecord: (record: LogRecord, partition: number) => NewRecord | undefined;
 }
 
 /**
- * Moves through the `Log` port alone. Its producer fences (KIP-98), so that what a killed run had sent has landed, or never will, before
- * it is looked up where to go on: each record arrives once, whatever was interrupted.
+ * Moves through the `Log` port alone. Its producer fences (KIP-98): what a killed run had sent has either landed or
+ * never will, before the next run looks up where to go on. So each record arrives once, whatever was interrupted.
  *
  * ```
  *  (none) ──settle()──▶ open ──move()──▶ open      any failure: the producer is broken; settle() opens a new one
@@ -70,7 +73,7 @@ export class DirectMover implements Mover {
     try {
       await this.#producer?.append(this.options.target, records);
     } catch (e) {
-      // Nothing of it was appended, so smaller parts may go, and need a producer that is not broken.
+      // Nothing was appended, so the caller may try smaller parts, for which it needs a producer that is not broken.
       if (isAppError(e, "EVENT_TOO_LARGE") && records.length > 1) await this.settle();
       throw e;
     }

@@ -6,12 +6,12 @@ import type { Console } from "../terminal/progress.ts";
 import { interrupted } from "../scan/scan.ts";
 import { counted, records } from "../terminal/table.ts";
 
-/** Something to move, and how far it is, as the target itself tells. */
+/** A move, whose progress is read from the target itself. */
 export interface Moving {
-  /** For people: where it goes. */
+  /** The target's name in messages. */
   readonly target: string;
   readonly total: number;
-  /** Reads on in the target. Resolves with how many of the records are there. */
+  /** Reads on in the target. Resolves with the number of records that have arrived. */
   look(): Promise<number>;
   isWhole(): boolean;
   /** See `Mover`. */
@@ -20,15 +20,15 @@ export interface Moving {
   move(progress: MoveProgress): Promise<void>;
 }
 
-/** Longest time without a record more in the target while the log cannot be reached. */
+/** The longest time in which no record more arrives while the log cannot be reached. */
 const OUTAGE_MS_MAX = 120_000;
-/** Of the embedded log, which has no leaders to elect: its disk is full, or another program keeps it locked. */
+/** The same for the embedded log, which elects no leaders: its disk is full, or another program keeps it locked. */
 const EMBEDDED_OUTAGE_MS_MAX = 30_000;
-/** Tries without a record more in the target that failed for another reason. */
+/** The most tries that fail for another reason while no record more arrives. */
 const ATTEMPTS_MAX = 5;
 const MENDABLE = ["APPEND_OUTCOME_UNKNOWN", "PRODUCER_FENCED", "CONNECT_FAILED"];
 
-/** Moves until all is there. Rejects with the last failure after such an outage or ATTEMPTS_MAX in vain, and with INTERRUPTED. */
+/** Moves until everything has arrived. Rejects with INTERRUPTED, or with a failure that further tries cannot mend. */
 export async function moveAll(env: OperationEnvironment, console: Console, moving: Moving): Promise<void> {
   const { clock, random, signal } = env;
   const { target, total } = moving;
@@ -50,7 +50,7 @@ export async function moveAll(env: OperationEnvironment, console: Console, movin
       if (moving.isWhole()) return;
       if (before > 0 && isMore) console.say(`${counted(before)} of ${records(total)} are in ${target} already.`);
       await moveOnce(console, moving, before);
-      // What a mover says is not taken for granted: it is looked up, and what is still missing is moved again.
+      // A mover's word is not trusted: what is still missing in the target is moved again.
       const after = await moving.look();
       if (moving.isWhole()) return;
       throw new AppError("CONNECT_FAILED", `It ended although ${records(total - after)} had not arrived.`);

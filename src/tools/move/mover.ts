@@ -1,22 +1,24 @@
 import type { OffsetRange } from "../scan/scan.ts";
 
-/** Moves records from the source to the target: Redpanda Connect on a broker, this program itself on the embedded log. */
+/**
+ * Moves records from the source to the target: by Redpanda Connect on a broker, by this program on the embedded log.
+ */
 export interface Mover {
-  /** Whether headers keep their order on the way. */
+  /** Whether the mover keeps the order of the headers. */
   readonly headersInOrder: boolean;
-  /** Once this resolves, nothing that an earlier run of the same operation had sent arrives any more, as far as that can be had. */
+  /** Resolves when nothing that an earlier run sent can still arrive, as far as the mover can ensure it. */
   settle(): Promise<void>;
   /**
-   * Moves what matches in the ranges, each range in order. Rejects on any failure, with part of it moved: LOG_UNAVAILABLE,
-   * APPEND_OUTCOME_UNKNOWN, PRODUCER_FENCED and CONNECT_FAILED may be mended by another try.
+   * Moves what matches in the ranges, each range in order. On any failure it rejects and leaves part of it moved;
+   * another try may succeed after LOG_UNAVAILABLE, APPEND_OUTCOME_UNKNOWN, PRODUCER_FENCED and CONNECT_FAILED.
    */
   move(ranges: readonly OffsetRange[], progress: MoveProgress): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface MoveProgress {
-  /** So many more are in the target. */
+  /** Reports that so many more records are in the target. */
   moved(records: number): void;
-  /** For a mover that is not told what has arrived: looks it up. */
+  /** Looks up how many records have arrived, for a mover that is not told. */
   look(): Promise<number>;
 }

@@ -8,17 +8,17 @@ import type { Rate } from "../terminal/rate.ts";
 import type { RedriveOrder, RedrivePlan } from "./redrive.ts";
 import type { OffsetRange } from "../scan/scan.ts";
 
-/** As `Mover`, for letters, which go to two topics. */
+/** A `Mover` for letters, which go to two topics. */
 export interface LetterMover {
   settle(): Promise<void>;
   move(letters: readonly Letter[], progress: MoveProgress): Promise<void>;
   close(): Promise<void>;
 }
 
-/** What one variable of Connect's environment may hold of them (Linux: 128 KiB), with room. */
+/** The most letters in one variable of Connect's environment (Linux: at most 128 KiB), with room to spare. */
 const LETTERS_AT_ONCE_MAX = 4_000;
 
-/** By two producers, one for each topic. */
+/** Moves letters by two producers, one for each topic. */
 export function directLetterMover(env: OperationEnvironment, plan: RedrivePlan, rate: Rate): LetterMover {
   const { topic, deadLetterTopic, parkingTopic } = plan.order;
   let wanted: ReadonlyMap<string, Letter> = new Map();
@@ -55,7 +55,7 @@ export function directLetterMover(env: OperationEnvironment, plan: RedrivePlan, 
   };
 }
 
-/** In rounds: each names its letters one by one, so that Connect takes exactly those. */
+/** Moves letters by Connect, in rounds. Each round names its letters one by one, so that Connect takes no others. */
 export function connectLetterMover(
   connect: Connect,
   { topic, deadLetterTopic, redrives_max }: RedriveOrder,
@@ -80,7 +80,7 @@ export function connectLetterMover(
   };
 }
 
-/** From the first to the last letter of each partition. */
+/** The range from the first to the last letter of each partition. */
 function rangesOf(letters: readonly Letter[]): OffsetRange[] {
   const ranges = new Map<number, { from: number; to: number }>();
   for (const { partition, offset } of letters) {

@@ -5,23 +5,25 @@ import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS, PARKED_HEADERS, REDRIVE
 import { positionIn } from "../replay/replayed-record.ts";
 import { headerText, matches, type Selection } from "../scan/selection.ts";
 
-/** Which letters are meant. */
+/** Selects letters. */
 export interface LetterSelection extends Selection {
   readonly reasons?: readonly string[] | undefined;
-  /** Of the letter itself, in the dead-letter topic. */
+  /** Where the letter itself is, in the dead-letter topic. */
   readonly partition?: number | undefined;
   readonly offset?: number | undefined;
 }
 
-/** A dead letter to be redriven, by where it stands in the dead-letter topic. */
+/** A dead letter to be redriven, at its position in the dead-letter topic. */
 export interface Letter extends LogPosition {
-  /** Its time: with its place it names this letter alone, also where the topic was made anew. */
+  /**
+   * The letter's time. With its position it identifies the letter, even where the topic was deleted and created again.
+   */
   readonly timestamp: string;
-  /** A digest of its key and value. */
+  /** A digest of the letter's key and value. */
   readonly content: string;
-  /** Where it came from in the topic. */
+  /** The position in the topic that the letter came from. */
   readonly origin: LogPosition;
-  /** Redriven as often as allowed: it goes to the parking topic. */
+  /** Whether the letter was redriven as often as allowed, so that it goes to the parking topic. */
   readonly isParked: boolean;
 }
 
@@ -31,11 +33,11 @@ export const matchesLetter = (selection: LetterSelection, record: LogRecord, par
   (selection.offset === undefined || selection.offset === record.offset) &&
   (!selection.reasons || selection.reasons.includes(headerText(record.headers(), DEAD_LETTER_HEADERS.reason) ?? ""));
 
-/** Whether the letter has the record that it is about: not where that was cut, or is a batch that cannot be decoded. */
+/** Whether the letter holds its whole record: it was not cut, and is not a batch that cannot be decoded. */
 export const isWholeLetter = (record: LogRecord): boolean =>
   !record.headers().some(([name]) => name === DEAD_LETTER_EXTRA_HEADERS.cut || name === DEAD_LETTER_EXTRA_HEADERS.lastOffset);
 
-/** Undefined where the letter does not say that it came from a partition which the topic has. */
+/** Reads a letter; undefined where it does not say that it came from a partition of the topic. */
 export function readLetter(
   record: LogRecord,
   partition: number,
@@ -62,7 +64,7 @@ function redrivesOf(record: LogRecord): number {
   return /^[0-9]{1,9}$/.test(count) ? Number(count) : 0;
 }
 
-/** What becomes of a letter, the same as pipelines/redrive.yaml makes of it. */
+/** The record that is written for a letter, the same as pipelines/redrive.yaml makes of it. */
 export function redrivenRecord(record: LogRecord, letter: Letter, deadLetterTopic: string, wall_ms: number): NewRecord {
   const { key, value } = record;
   const at = (names: Omit<typeof REDRIVE_HEADERS, "count"> | typeof PARKED_HEADERS): NewHeader[] => [
@@ -83,7 +85,8 @@ export function redrivenRecord(record: LogRecord, letter: Letter, deadLetterTopi
   ];
   return { partition: letter.origin.partition, key, value, timestamp_ms: wall_ms, headers };
 }
-/** Which of the letters, by their places, a record of the topic, or of the parking topic, was made of; undefined where of none. */
+
+/** The letter from which a record of the topic or the parking topic was written, if any. `letters` are by position. */
 export function letterOf<Found extends { readonly letter: Letter }>(
   record: LogRecord,
   deadLetterTopic: string,
@@ -98,7 +101,7 @@ export function letterOf<Found extends { readonly letter: Letter }>(
   if (!found) return undefined;
   const { timestamp, content } = found.letter;
   const named = headerText(headers, names.timestamp);
-  // An earlier version gave no time: it is then the letter of that place that has the record's bytes.
+  // An earlier version wrote no time: then the letter at that position must have the record's bytes.
   const isOfIt = named === undefined ? contentOf(record) === content : named === timestamp;
   return isOfIt ? found : undefined;
 }
@@ -112,8 +115,8 @@ const contentOf = ({ key, value }: LogRecord): string => {
 };
 
 /**
- * Tells two records apart by all but where they stand, in 32 bytes, so that many can be remembered. Headers in any order, as Redpanda
- * Connect keeps none; a parked one's time too, while a redriven one's is when it was written.
+ * A SHA-256 of all of a record but its position, so that many records can be remembered. The headers' order does not
+ * count, since Redpanda Connect keeps none; the time counts only if the record is parked, since a redrive sets it.
  */
 export function digestOf(record: LogRecord | NewRecord, isParked: boolean): string {
   const headers = typeof record.headers === "function" ? record.headers() : record.headers;

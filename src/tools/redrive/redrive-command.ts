@@ -2,7 +2,7 @@ import { invalid, RATE_MAX, readCount, readList, readOptions, readOrders, readTo
 import { type CommandContext, EXIT_FAILED, EXIT_OK, EXIT_USAGE, failed } from "../command.ts";
 import { openConnect, refuseForConnect, timeSetting } from "../move/connect/connect-mover.ts";
 import { connectLetterMover, directLetterMover } from "./letter-movers.ts";
-import { onlyOne } from "../files/only-one.ts";
+import { lockOperation } from "../files/operation-lock.ts";
 import { Rate } from "../terminal/rate.ts";
 import { moveAll } from "../move/move-all.ts";
 import { sameTopic } from "../scan/topics.ts";
@@ -11,19 +11,19 @@ import { planRedrive, prepareRedrive, Redriven, type RedriveOrder, reportRedrive
 export const REDRIVE_USAGE = `Usage: bun run redrive --yes [--reason not_json,…] [--orders ORD-1,ORD-2] [--from TIME] [--to TIME] [--partition N [--offset N]]
        [--topic TOPIC] [--redrives-max N] [--rate N] [--dry-run] [--direct]
 
-Writes dead letters back to the topic and partition they came from, as they were, and counts it in a header. One that was redriven
---redrives-max times goes to <topic>.parked instead. Each letter is taken once: those that were redriven before are passed over, so the same
-command again goes on with an interrupted run. Exit code 0: all of them arrived; 1: not; 2: nothing was done.
+Writes dead letters unchanged back to the topic and partition they came from, and counts the redrives in a header. A letter that was redriven
+--redrives-max times goes to <topic>.parked instead. Each letter is taken once: letters that were redriven before are passed over, so running
+the same command again resumes an interrupted run. Exit code 0: all of them arrived; 1: not all did; 2: nothing was done.
 
-  --reason               reasons, as x-dead-letter-reason gives them
+  --reason               reasons, as in the header x-dead-letter-reason
   --orders               order ids
   --from, --to           when the letter was written: 2026-11-25T00:00:00Z, or back from now: -90s, -15m, -1h, -2d (default: all until now)
-  --partition, --offset  of the letter, in the dead-letter topic
-  --topic                whose dead letters (default: ORDERS_TOPIC); they are in <topic>.dlq
+  --partition, --offset  where the letter is in the dead-letter topic
+  --topic                the topic whose dead letters are redriven (default: ORDERS_TOPIC); they are in <topic>.dlq
   --redrives-max         redrives of one record before it is parked (default: 3)
   --rate                 records a second, at most
-  --dry-run              counts them, and changes nothing
-  --yes                  needed, as the topic is written to
+  --dry-run              counts the letters and changes nothing
+  --yes                  required, because the topic is written to
   --direct               on a broker: moves with this program's own producer, without Redpanda Connect
 `;
 
@@ -43,7 +43,7 @@ const KINDS = {
 } as const;
 const REDRIVES_MAX = 3;
 
-/** Resolves with the exit code. */
+/** Redrives dead letters. Resolves with the exit code. */
 export async function runRedrive(args: readonly string[], context: CommandContext): Promise<number> {
   const { config, env, console } = context;
   const given = readOptions(args, KINDS);
@@ -71,13 +71,13 @@ export async function runRedrive(args: readonly string[], context: CommandContex
     return EXIT_OK;
   }
   if (!given.yes) throw invalid(`A redrive writes to ${topic}; with --yes it does, with --dry-run it says what it would do.`);
-  // Two at a time would each take the same letters.
-  using _ = onlyOne(config.data_dir, `redrive-${topic}`);
+  // Two runs at a time would take the same letters.
+  using _ = lockOperation(config.data_dir, `redrive-${topic}`);
   const connect = env.log.kind === "kafka" && !given.direct ? await openConnect(context) : undefined;
   let isBegun = false;
   try {
     const plan = await planRedrive(env, console, order);
-    // Who names one letter wants that one.
+    // An operator who names one letter wants that one: a letter without its whole record is then a failure.
     if (plan.planned.size === 0) return offset !== undefined && plan.parts > 0 ? EXIT_USAGE : EXIT_OK;
     if (connect) refuseForConnect({ extent: plan.extent, undecodable: plan.undecodable });
     await prepareRedrive(env, console, plan);
@@ -106,7 +106,9 @@ export async function runRedrive(args: readonly string[], context: CommandContex
   }
 }
 
-/** With the times that this run had, so that letters which came back meanwhile are not taken. */
+/**
+ * The command that resumes this run, with this run's times, so that it does not take letters that came back meanwhile.
+ */
 function resumeCommand(given: ReturnType<typeof readOptions<typeof KINDS>>, { selection }: RedriveOrder, now_ms: number): string {
   const { from_ms, to_ms = now_ms } = selection;
   const times = { ...(from_ms === undefined ? {} : { from: timeSetting(from_ms) }), to: timeSetting(to_ms) };

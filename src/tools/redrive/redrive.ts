@@ -35,16 +35,16 @@ export interface RedriveOrder {
   readonly redrives_max: number;
 }
 
-/** Letters of one run; some hundred bytes of memory each. */
+/** The most letters in one run; each takes some hundred bytes of memory. */
 const LETTERS_MAX = 100_000;
 const SHOWN_MAX = 10;
-/** Those that this version of the program gives. */
+/** The reasons that this version of the program gives. */
 const LETTER_REASONS = [...POISON_CODES, ...DEAD_OUTCOME_CODES, UNDECODABLE_BATCH];
 
-/** A letter and what is to become of it. */
+/** A letter that is to be redriven, and what of it has arrived. */
 interface Planned {
   readonly letter: Letter;
-  /** Of the record that should arrive. */
+  /** The digest of the record that should arrive. */
   readonly digest: string;
   arrived: number;
   isChanged: boolean;
@@ -54,18 +54,18 @@ export interface RedrivePlan {
   readonly order: RedriveOrder;
   readonly deadLetters: KnownTopic;
   readonly planned: ReadonlyMap<string, Planned>;
-  /** Of the letters. */
+  /** The extent of the letters. */
   readonly extent: Extent;
-  /** Letters that match and do not have the whole record. */
+  /** How many matching letters do not hold their whole record. */
   readonly parts: number;
-  /** What of the dead letters' topic cannot be decoded, and so is left. */
+  /** The batches of the dead-letter topic that cannot be decoded and are left out. */
   readonly undecodable: Undecodable;
-  /** Ends of the two targets beforehand. */
+  /** The two targets and their ends before the run. */
   readonly starts: readonly Target[];
 }
 
 interface Target {
-  /** The parking topic may not be there yet. */
+  /** The topic; the parking topic may not exist yet. */
   readonly topic: KnownTopic;
   readonly isParked: boolean;
   readonly firsts: readonly number[];
@@ -73,9 +73,9 @@ interface Target {
 }
 
 /**
- * Finds the letters that match and have not been redriven yet. The letters themselves do not tell, and nothing is written down beside
- * the log: a redriven record names its letter, so the topic is read from where the oldest of the letters came from, and the parking
- * topic whole. A letter is taken once, by whichever run.
+ * Finds the letters that match and have not been redriven yet. A letter itself does not tell, and nothing is written
+ * down outside the log; but a redriven record names its letter. So the topic is read from the position that the oldest
+ * letter came from, and the parking topic from its start. Whatever was run before, each letter is taken once.
  */
 export async function planRedrive(
   env: OperationEnvironment,
@@ -93,7 +93,7 @@ export async function planRedrive(
   const starts = await targetsOf(env, order);
   let found = first;
   let done = await forgetDone(env, console, order, starts, found);
-  // Those that earlier runs took may be as many as one run takes.
+  // Earlier runs may already have taken as many letters as one run takes.
   while (found.planned.size === 0 && found.further.length > 0) {
     found = await find(found.further);
     done += await forgetDone(env, console, order, starts, found);
@@ -113,17 +113,18 @@ export async function planRedrive(
   return { order, deadLetters, planned, extent, parts, undecodable, starts };
 }
 
-/** The first letters that match in some ranges of their topic. */
+/** The first matching letters in some ranges of the dead-letter topic. */
 interface FoundLetters {
   readonly planned: Map<string, Planned>;
-  /** Of each partition that they come from, the offset of the oldest. */
+  /** The lowest offset that letters come from, by the partition that they come from. */
   readonly oldest: ReadonlyMap<number, number>;
   readonly extent: Extent;
-  /** Letters that match and do not say where they come from, or do not have the whole record. */
+  /** How many matching letters do not say where they come from. */
   readonly left: number;
+  /** How many matching letters do not hold their whole record. */
   readonly parts: number;
   readonly undecodable: Undecodable;
-  /** Where there are more, from the first of them on. */
+  /** The ranges that hold further matching letters, each from the first of them on. */
   readonly further: readonly OffsetRange[];
 }
 
@@ -157,7 +158,7 @@ async function findLetters(
         if (!letter) left++;
         else if (planned.size === letters_max) cuts.set(partition, cuts.get(partition) ?? record.offset);
         else {
-          // The time it will be written is not part of it.
+          // The digest of a redriven record leaves out the time at which it is written, so 0 stands for it.
           const digest = digestOf(redrivenRecord(record, letter, deadLetterTopic, 0), letter.isParked);
           planned.set(formatLogPosition(letter), { letter, digest, arrived: 0, isChanged: false });
           extent.add(record, partition);
@@ -174,7 +175,7 @@ async function findLetters(
   return { planned, oldest, extent, left, parts, undecodable: undecodable.all, further };
 }
 
-/** Takes the letters out that a record of the topic, or of the parking topic, was made of. Resolves with their number. */
+/** Removes the letters that were redriven or parked before. Resolves with their number. */
 async function forgetDone(
   env: OperationEnvironment,
   console: Console,
@@ -221,8 +222,8 @@ async function targetsOf(env: OperationEnvironment, { topic, parkingTopic }: Red
 }
 
 /**
- * Makes the parking topic where something goes there: a partition for each of the dead letters' ones. Throws OPERATION_REFUSED where a topic
- * would not take the letters.
+ * Creates the parking topic, with as many partitions as the dead-letter topic, if any letter is to be parked. Throws
+ * OPERATION_REFUSED where a topic would not take the letters.
  */
 export async function prepareRedrive(env: OperationEnvironment, console: Console, plan: RedrivePlan): Promise<void> {
   const { order, planned, extent } = plan;
@@ -235,7 +236,7 @@ export async function prepareRedrive(env: OperationEnvironment, console: Console
   await prepareTarget(env, console, order.parkingTopic, { partitions, extent, source: order.deadLetterTopic });
 }
 
-/** What a letter has become in the log, read through the `Log` port and not by what moved it. */
+/** Finds what the letters became in the log. It reads through the `Log` port, independently of what moved them. */
 export class Redriven {
   count = 0;
   readonly #positions: Map<string, number[]>;
@@ -247,7 +248,7 @@ export class Redriven {
     this.#positions = new Map(plan.starts.map(({ topic, ends }) => [topic.name, [...ends]]));
   }
 
-  /** Reads on to the ends of both topics. Resolves with how many of the letters have arrived. */
+  /** Reads on to the ends of both topics. Resolves with the number of letters that have arrived. */
   async look(): Promise<number> {
     const { order, planned } = this.plan;
     for (const { topic, isParked, ends } of await targetsOf(this.env, order)) {
@@ -262,7 +263,7 @@ export class Redriven {
             if (!found || found.letter.isParked !== isParked) continue;
             const target = isParked ? found.letter.partition : found.letter.origin.partition;
             if (target !== partition || digestOf(record, isParked) !== found.digest) found.isChanged = true;
-            // Twice is harmless only for an event, which counts once by its id; poison would be two letters.
+            // A repeated event is harmless, since it counts once by its id; repeated poison would become two letters.
             if (found.arrived++ === 0) this.count++;
             else if (isPoison(decodeEvent(record.key, record.value))) found.isChanged = true;
           }
@@ -279,7 +280,7 @@ export class Redriven {
   }
 }
 
-/** Tells what has become of the letters. True if each arrived, as it should. */
+/** Prints what became of the letters. Returns whether each arrived as it should. */
 export function reportRedrive(console: Console, { order, planned }: RedrivePlan): boolean {
   const all = [...planned.values()];
   const partitions = [...new Set(all.map(({ letter }) => letter.partition))].toSorted((a, b) => a - b);

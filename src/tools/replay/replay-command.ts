@@ -30,20 +30,20 @@ import { replayedRecord } from "./replayed-record.ts";
 export const REPLAY_USAGE = `Usage: bun run replay [--from TIME] [--to TIME] [--orders ORD-1,ORD-2] [--types ORDER_CREATED,…] [--topic TOPIC] [--target TOPIC]
        [--rate N] [--dry-run] [--yes] [--id NAME] [--skip-undecodable] [--direct]
 
-Writes the records that match to another topic, each with its key, value, headers, partition and timestamp, then compares what arrived with
-what should have. A topic that is made takes what the source had; one that is there and would not is refused. Exit code 0: all of it arrived;
-1: not; 2: nothing was done.
+Writes the matching records to another topic, each with its key, value, headers, partition and timestamp, then compares what arrived with
+what should have. A new target is created so that it takes the source's records; an existing one that would not take them is refused. Exit
+code 0: all of them arrived; 1: not all did; 2: nothing was done.
 
-  --from, --to   a time such as 2026-11-25T00:00:00Z, or back from now: -90s, -15m, -1h, -2d; from on, and before (default: all)
+  --from, --to   from this time on, and before this time: 2026-11-25T00:00:00Z, or back from now: -90s, -15m, -1h, -2d (default: all)
   --orders       order ids
   --types        event types
-  --topic        what is read (default: ORDERS_TOPIC), up to its end as of now
-  --target       where it goes (default: orders.replay); made if it is missing
+  --topic        the topic to read, up to its present end (default: ORDERS_TOPIC)
+  --target       the topic to write to (default: orders.replay); created if it is missing
   --rate         records a second, at most
-  --dry-run      counts and shows what would go, and changes nothing
-  --yes          needed where the target is the live topic, that of its dead letters, or the one that is read
-  --id           a name for the run; the same name again goes on with an interrupted run
-  --skip-undecodable  ends with 0 although batches that cannot be decoded, which are named, were left out
+  --dry-run      counts and shows what would be written, and changes nothing
+  --yes          required where the target is the live topic, its dead-letter topic, or the topic that is read
+  --id           a name for the run; the same name resumes an interrupted run
+  --skip-undecodable  exits with 0 even if batches that cannot be decoded were left out; they are named
   --direct       on a broker: moves with this program's own producer, without Redpanda Connect
 `;
 
@@ -62,10 +62,10 @@ const KINDS = {
   "skip-undecodable": "flag",
   direct: "flag",
 } as const;
-/** What the plan holds, and so cannot be given again when a run goes on. */
+/** The options that the plan keeps, and that therefore cannot be given again when a run is resumed. */
 const PLANNED = ["from", "to", "orders", "types", "topic", "target"] as const;
 
-/** Resolves with the exit code. */
+/** Replays records. Resolves with the exit code. */
 export async function runReplay(args: readonly string[], context: CommandContext): Promise<number> {
   const { config, env, console, newUuid } = context;
   const given = readOptions(args, KINDS);
@@ -100,7 +100,7 @@ export async function runReplay(args: readonly string[], context: CommandContext
   const { topic, target } = earlier ?? order;
   if (!given.yes && target === topic) throw invalid(`${target} is what is read; with --yes it is written to.`);
   requireYes(target, given.yes, config);
-  // Found before anything is made.
+  // Redpanda Connect must be found before anything is created.
   const connect = isDirect ? undefined : await openConnect(context);
   const plan =
     earlier ??

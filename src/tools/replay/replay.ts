@@ -21,20 +21,22 @@ import { prepareTarget } from "../scan/target.ts";
 import { existingTopic, sameTopic, type TopicNow } from "../scan/topics.ts";
 import { reportUndecodable, type Undecodable } from "../scan/undecodable.ts";
 
-/** What a replay moves; fixed at its start. */
+/** What a replay moves, fixed at its start. */
 export interface ReplayPlan extends PlanHead {
   readonly topic: string;
-  /** The topic's own id, and the target's, where the log has them: a topic made anew under its name is another one. */
+  /**
+   * The topic's id and the target's, where the log has ids: a topic that was deleted and created again has a new one.
+   */
   readonly topicId?: string | undefined;
   readonly target: string;
   readonly targetId?: string | undefined;
   readonly selection: Selection;
-  /** What of the topic cannot be decoded; undefined in plans that were made before this was looked for. */
+  /** The batches of the topic that cannot be decoded; undefined in plans of versions that did not look for them. */
   readonly undecodable?: Undecodable;
-  /** Whether this program moves it itself. Redpanda Connect keeps no order of headers, so the two do not mix. */
+  /** Whether this program moves the records. Connect keeps no order of headers, so one run cannot use both. */
   readonly isDirect: boolean;
   readonly ranges: readonly SurveyedRange[];
-  /** Ends of the target's partitions before the first record went there. */
+  /** The ends of the target's partitions before the first record was written. */
   readonly targetStarts: readonly number[];
 }
 
@@ -47,11 +49,11 @@ export interface ReplayOrder {
 
 const COMPARED_AT_ONCE_MAX = 4;
 
-/** Whether the record is one that the replay moves: never what it wrote itself, as the target may be the source. */
+/** Whether the replay moves the record. It never moves what it wrote itself, since the target may be the source. */
 export const isWanted = ({ id, selection }: Pick<ReplayOrder, "id" | "selection">, record: LogRecord): boolean =>
   matches(selection, record) && !replayedFrom(record, id);
 
-/** Says what a replay would move, and moves nothing. */
+/** Prints what a replay would move, and moves nothing. */
 export async function previewReplay(env: OperationEnvironment, console: Console, order: ReplayOrder): Promise<void> {
   const { ranges, samples, undecodable } = await surveyOf(env, console, order, await existingTopic(env, order.topic));
   const rows = ranges.map(({ partition, from, to, matching, read }) => [
@@ -67,19 +69,22 @@ export async function previewReplay(env: OperationEnvironment, console: Console,
   reportUndecodable(console, order.topic, undecodable);
 }
 
-/** Makes the plan, creates the target where it is missing, and writes the plan down. `mayMove` throws where the mover could not move it. */
+/**
+ * Surveys the source, creates the target where it is missing, and writes the plan to its file. `requireMovable` throws
+ * where the mover could not move what was found.
+ */
 export async function planReplay(
   env: OperationEnvironment,
   console: Console,
   order: ReplayOrder & { readonly isDirect: boolean },
   file: PlanFile<ReplayPlan>,
   logId: string,
-  mayMove: (survey: Survey) => void,
+  requireMovable: (survey: Survey) => void,
 ): Promise<ReplayPlan> {
   const { topic: source, target: name } = order;
   const topic = await existingTopic(env, source);
   const surveyed = await surveyOf(env, console, order, topic);
-  mayMove(surveyed);
+  requireMovable(surveyed);
   const { ranges, undecodable, extent } = surveyed;
   const target = await prepareTarget(env, console, name, { partitions: ranges.length, extent, source });
   const targetStarts = target.marks.map(({ endOffset }) => endOffset);
@@ -89,7 +94,7 @@ export async function planReplay(
   return plan;
 }
 
-/** Throws OPTION_INVALID where a type was asked for that there is not. */
+/** Surveys the source. Throws OPTION_INVALID where --types names a type that is unknown and that no record has. */
 async function surveyOf(env: OperationEnvironment, console: Console, order: ReplayOrder, topic: TopicNow): Promise<Survey> {
   const types = new NamesSeen(order.selection.types, EVENT_TYPES);
   const surveyed = await survey(env, console, topic, await windowsOf(env, topic, order.selection), (record) => {
@@ -103,7 +108,7 @@ async function surveyOf(env: OperationEnvironment, console: Console, order: Repl
 export const sourceOf = ({ topic, topicId }: ReplayPlan): KnownTopic => ({ name: topic, topicId });
 const targetOf = ({ target, targetId }: ReplayPlan): KnownTopic => ({ name: target, topicId: targetId });
 
-/** Moves what the plan says and the target has not got yet. */
+/** Moves the planned records that the target does not have yet. */
 export async function moveReplay(env: OperationEnvironment, console: Console, plan: ReplayPlan, mover: Mover): Promise<void> {
   const arrivals = new Arrivals(env, targetOf(plan), plan.id, plan.targetStarts);
   const left = () => arrivals.left(plan.ranges);
@@ -123,7 +128,7 @@ export async function moveReplay(env: OperationEnvironment, console: Console, pl
 const matchingIn = ({ ranges }: Pick<ReplayPlan, "ranges">): number => ranges.reduce((sum, { matching }) => sum + matching, 0);
 
 /**
- * Compares what arrived with what should have, both read through the `Log` port and neither by what moved them; see
+ * Compares what arrived with what should have. Both are read through the `Log` port, independently of the mover; see
  * docs/decisions/0009-the-comparison-reads-the-log.md.
  */
 export async function compareReplay(
@@ -163,13 +168,15 @@ export async function compareReplay(
   } finally {
     progress.end();
   }
-  // Neither was made anew while it was read.
+  // The comparison holds only if neither topic was deleted and created again while it was read.
   await sameTopic(env, sourceOf(plan), plan.ranges);
   await sameTopic(env, targetOf(plan));
   return results;
 }
 
-/** An event counts once by its id, however often it stands in the log. Anything else would be a dead letter once more. */
+/**
+ * An event counts once by its id, however often it is in the log. Any other record would become a dead letter again.
+ */
 const countsOnce = ({ key, value }: LogRecord): boolean => !isPoison(decodeEvent(key, value));
 
 async function* expectedIn(env: OperationEnvironment, plan: ReplayPlan, range: OffsetRange): AsyncGenerator<Expected> {
@@ -197,7 +204,7 @@ async function* arrivedIn(
   }
 }
 
-/** Tells what was found. True if all that should have arrived did, and nothing else, and what cannot be decoded may be left out. */
+/** Prints the comparison. Returns whether exactly the expected records arrived and nothing else had to be left out. */
 export function reportReplay(
   console: Console,
   plan: ReplayPlan,

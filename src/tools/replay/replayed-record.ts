@@ -3,10 +3,10 @@ import type { Header, LogRecord, NewRecord } from "../../log/port.ts";
 import { REPLAY_HEADERS } from "../../log/record-headers.ts";
 import { headerText } from "../scan/selection.ts";
 
-/** An earlier replay's are replaced. */
+/** The headers of a replay; those of an earlier replay are replaced. */
 const NAMES: readonly string[] = Object.values(REPLAY_HEADERS);
 
-/** The record as a replay writes it: the same but for the headers of a replay. */
+/** The record that a replay writes: the same record with the replay's headers. */
 export function replayedRecord(record: LogRecord, partition: number, topic: string, id: string): NewRecord {
   return {
     partition,
@@ -23,7 +23,9 @@ export function replayedRecord(record: LogRecord, partition: number, topic: stri
   };
 }
 
-/** Whether this replay wrote the record, and where it says that it was read; undefined where it did not. */
+/**
+ * The position that the record was replayed from, in an object; undefined where this replay did not write the record.
+ */
 export function replayedFrom(record: LogRecord, id: string): { readonly origin: LogPosition | undefined } | undefined {
   const headers = record.headers();
   if (headerText(headers, REPLAY_HEADERS.id) !== id) return undefined;

@@ -2,20 +2,20 @@ import type { LogPosition } from "../../log/log-position.ts";
 import type { LogRecord, NewRecord, Timestamp } from "../../log/port.ts";
 import { BATCH_HEAD_BYTES, encodedBytes, IN_BATCH_EXTRA_BYTES } from "../../log/append/record-size.ts";
 
-/** How far records reach: what a topic must take to take them all. */
+/** The oldest, newest and largest of some records, which tell whether a topic can take them all. */
 export interface Extent {
   readonly oldest: Timestamp | undefined;
   readonly newest: Timestamp | undefined;
   readonly largest: (LogPosition & { readonly bytes: number }) | undefined;
 }
 
-/** What records take in a batch of the log, at most, each so much as `recordBytes` has it and as it is before any compression. */
+/** The most bytes that a batch takes, uncompressed, with records of that many bytes as `recordBytes` counts them. */
 export const batchBytes = (records_bytes: number): number => BATCH_HEAD_BYTES + records_bytes;
 
 export const recordBytes = (record: Pick<NewRecord, "key" | "value" | "headers">): number =>
   encodedBytes(record) + IN_BATCH_EXTRA_BYTES;
 
-/** Takes in one record after the other. */
+/** Collects the extent of records that are added one by one. */
 export class ExtentSoFar implements Extent {
   oldest: Timestamp | undefined;
   newest: Timestamp | undefined;

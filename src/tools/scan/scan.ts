@@ -5,29 +5,31 @@ import { type ComparedResult, ComparingReader, type KnownTopic } from "../../log
 import type { Batch } from "../../log/port.ts";
 import type { OperationEnvironment } from "../environment.ts";
 
-/** Offsets of one partition. */
+/** The offsets of one partition from `from` up to, and not including, `to`. */
 export interface OffsetRange {
   readonly partition: number;
   readonly from: number;
-  /** The first offset that no longer belongs to it. */
   readonly to: number;
 }
 
-/** Longest time without a record although some are left. An open transaction holds readers back for as long as its producer says. */
+/**
+ * The longest time without a record although some are left: an open transaction holds readers back until it times out.
+ */
 const READ_STALL_MS_MAX = 60_000;
 const FETCH_WAIT_MS_MAX = 500;
-/** Of one partition, and of all that are read at a time: one answer is held in memory. */
+/** Bounds on what one fetch brings of a partition, and of all partitions: one answer is held in memory. */
 const PARTITION_BYTES_MAX = 1024 * 1024;
 const PARTITION_BYTES_MIN = 16 * 1024;
 const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
 const STALLED_SHOWN_MAX = 5;
 
 /**
- * Reads the ranges to their ends, all partitions at a time, and gives what each fetch brought. Through an outage it tries again, for
- * READ_STALL_MS_MAX at most. Throws LOG_UNAVAILABLE after that, OFFSET_OUT_OF_RANGE where records were deleted meanwhile,
- * INTERRUPTED, and LOG_DISAGREES where the log is no longer the one that it was or its bytes cannot be read.
+ * Reads the ranges to their ends, all partitions at a time, and yields what each fetch brought. During an outage it
+ * retries for at most READ_STALL_MS_MAX. Throws LOG_UNAVAILABLE after that, OFFSET_OUT_OF_RANGE where records were
+ * deleted meanwhile, LOG_DISAGREES where the log is not the same any more or its bytes cannot be read, and
+ * INTERRUPTED.
  *
- * A batch that cannot be decoded comes as one record, `undecodable`.
+ * A batch that cannot be decoded comes as one record with `undecodable` set.
  */
 export async function* scan(
   env: OperationEnvironment,
@@ -40,7 +42,7 @@ export async function* scan(
   if (positions.size === 0) return;
   const backoff = new Backoff(env.backoff, random);
   const reader = new ComparingReader(log, topic);
-  /** Why a partition cannot be read now, as long as it cannot. */
+  /** Why a partition cannot be read, by partition, for as long as it cannot. */
   const away = new Map<number, string>();
   try {
     for (let progressAt_ms = clock.now_ms(); positions.size > 0;) {
@@ -62,7 +64,7 @@ export async function* scan(
       const within = batches.map((batch) => cutAt(batch, ends.get(batch.partition) ?? 0));
       const given_ms = clock.now_ms();
       if (within.length > 0) yield within;
-      // What the caller takes its time for is no standstill of the log.
+      // The time that the caller takes must not count as a standstill of the log.
       progressAt_ms += clock.now_ms() - given_ms;
       if (reader.isThrottled) progressAt_ms = clock.now_ms();
       if (clock.now_ms() - progressAt_ms > READ_STALL_MS_MAX) throw stalled(topic.name, positions, away, failure);
@@ -98,7 +100,7 @@ function batchOf(topic: string, result: ComparedResult, away: Map<number, string
   throw new AppError("OFFSET_OUT_OF_RANGE", message);
 }
 
-/** Without what lies beyond the range. */
+/** Drops the records that lie beyond the range. */
 function cutAt(batch: Batch, to: number): Batch {
   if (batch.nextOffset <= to) return batch;
   return { ...batch, nextOffset: to, records: batch.records.filter(({ offset }) => offset < to) };

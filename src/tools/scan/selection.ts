@@ -1,19 +1,22 @@
 import { EVENT_HEADERS } from "../../log/record-headers.ts";
 import type { Header, LogRecord } from "../../log/port.ts";
 
-/** Which records of a topic are meant. What is undefined selects all. */
+/** Selects records of a topic. A criterion that is undefined selects all. */
 export interface Selection {
-  /** Records with this timestamp or a later one, in ms since the Unix epoch. */
+  /** The earliest timestamp selected, in ms since the Unix epoch. */
   readonly from_ms?: number | undefined;
-  /** Records before this timestamp. */
+  /** The first timestamp no longer selected, in ms since the Unix epoch. */
   readonly to_ms?: number | undefined;
-  /** Order ids, as the records' keys have them. */
+  /** The order ids selected, which are the records' keys. */
   readonly orders?: readonly string[] | undefined;
-  /** Event types, by the header `ce_type`, or else `event_type` in the value. */
+  /** The event types selected, by the header `ce_type` or else by `event_type` in the value. */
   readonly types?: readonly string[] | undefined;
 }
 
-/** Whether a record is meant; what cannot be decoded never is. The same as the mapping `select` in pipelines/replay.yaml; the comparison holds the two to each other. */
+/**
+ * Whether a record is selected; one that cannot be decoded never is. The mapping `select` in pipelines/replay.yaml
+ * must select the same, which the comparison after each replay checks.
+ */
 export function matches({ from_ms, to_ms, orders, types }: Selection, record: LogRecord): boolean {
   if (record.undecodable) return false;
   if (from_ms !== undefined && record.timestamp_ms < from_ms) return false;
@@ -22,7 +25,7 @@ export function matches({ from_ms, to_ms, orders, types }: Selection, record: Lo
   return !types || types.includes(eventType(record) ?? "");
 }
 
-/** The last header of the name, as text; undefined where there is none or it is null. */
+/** The text of the last header of that name; undefined where there is none or it is null. */
 export function headerText(headers: readonly Header[], name: string): string | undefined {
   const value = headers.findLast(([given]) => given === name)?.[1];
   return value ? (Buffer.isBuffer(value) ? value : Buffer.from(value)).toString() : undefined;

@@ -9,9 +9,9 @@ import { eventType, type Selection } from "./selection.ts";
 import type { TopicNow } from "./topics.ts";
 import { type Undecodable, UndecodableSoFar } from "./undecodable.ts";
 
-/** What of one partition is to be moved. */
+/** What is to be moved of one partition: the range from its first matching record through its last one. */
 export interface SurveyedRange extends OffsetRange {
-  /** `from` and `to` of what was read; the range itself goes from the first matching record to behind the last one. */
+  /** The offsets that were read to find the matching records. */
   readonly read: { readonly from: number; readonly to: number };
   readonly matching: number;
 }
@@ -20,17 +20,17 @@ export interface Survey {
   readonly ranges: readonly SurveyedRange[];
   /** The first matching records, as lines for people. */
   readonly samples: readonly string[];
-  /** Of the matching records. */
+  /** The extent of the matching records. */
   readonly extent: Extent;
-  /** What of the windows cannot be decoded, and so not moved. */
+  /** The batches in the windows that cannot be decoded, and so cannot be moved. */
   readonly undecodable: Undecodable;
 }
 
 const SAMPLES_MAX = 5;
 
 /**
- * The offsets to read of each partition: from the first record of the window on to the end as of now. The window's end gives no offset,
- * because a later record may be older: timestamps are their producers' own.
+ * The offsets to read of each partition: from the first record in the time window on to the partition's present end.
+ * The window's end gives no offset: producers set the timestamps, so a later record may be older.
  */
 export async function windowsOf(
   { log }: OperationEnvironment,
@@ -45,7 +45,9 @@ export async function windowsOf(
   }));
 }
 
-/** Reads the windows and finds what matches. So a range ends with a record, never with a transaction's marker or a gap. */
+/**
+ * Reads the windows and finds what matches. Each range found ends with a record, not a transaction's marker or a gap.
+ */
 export async function survey(
   env: OperationEnvironment,
   console: Console,

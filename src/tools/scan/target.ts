@@ -6,36 +6,38 @@ import type { OperationEnvironment } from "../environment.ts";
 import type { Extent } from "./extent.ts";
 import type { Console } from "../terminal/progress.ts";
 import { counted } from "../terminal/table.ts";
-import { patiently, type TopicNow, topicNow } from "./topics.ts";
+import { retryOutage, type TopicNow, topicNow } from "./topics.ts";
 
 /** What is to be written to a target. */
 export interface Cargo {
   readonly partitions: number;
   readonly extent: Extent;
-  /** The topic that the records come from: a target that is made takes records as large as that does. */
+  /** The topic that the records come from. A target that is created takes records as large as this topic does. */
   readonly source: string | undefined;
 }
 
-/** Of a batch, where neither the source nor its records ask for more. */
+/** The largest batch that a created target takes, unless the source or its records need more. */
 const BATCH_BYTES_MAX = 2 * 1024 * 1024;
-/** Room for a batch's records beside one that is as large as its own topic allows, and for the headers that an operation adds. */
+/**
+ * Room in a batch for further records beside one of the largest size that its topic allows, and for the headers added.
+ */
 const ROOM_BYTES = 64 * 1024;
 const ADDED_BYTES_MAX = 512;
-/** A topic that was just created has no leaders for a moment, on a busy broker for seconds. */
+/** A topic that was just created has no leaders for a moment, and on a busy broker for seconds. */
 const CREATE_MS_MAX = 30_000;
-/** As a topic's retention has it. */
+/** The value of a topic's retention that keeps records for ever. */
 const FOR_EVER = -1;
 
 /**
- * Creates the topic where it is missing, so that it takes what the source had, and resolves once all its partitions can be written to.
- * Throws OPERATION_REFUSED where an existing one would refuse, change or delete some of it, or has fewer partitions; LOG_UNAVAILABLE after
- * CREATE_MS_MAX.
+ * Creates the target, if it is missing, so that it takes the source's records. Resolves once all its partitions can be
+ * written to. Throws OPERATION_REFUSED where an existing target would refuse, change or delete records or has too few
+ * partitions, and LOG_UNAVAILABLE after CREATE_MS_MAX.
  */
 export async function prepareTarget(env: OperationEnvironment, console: Console, name: string, cargo: Cargo): Promise<TopicNow> {
-  const existing = await patiently(env, CREATE_MS_MAX, () => env.log.describe(name));
+  const existing = await retryOutage(env, CREATE_MS_MAX, () => env.log.describe(name));
   if (existing) fitOrRefuse(env, console, name, existing, cargo.extent);
   const record_bytes_max = existing ? undefined : await batchBytesFor(env, cargo);
-  return patiently(env, CREATE_MS_MAX, async () => {
+  return retryOutage(env, CREATE_MS_MAX, async () => {
     const options = { anyTimestamp: true, record_bytes_max, replicas: env.topic_replication };
     const created = existing ? undefined : await env.log.createTopic(name, cargo.partitions, options);
     if (created) console.say(`${name} was made: ${described(created)}.`);
@@ -59,7 +61,7 @@ async function batchBytesFor({ log }: OperationEnvironment, { source, extent }: 
   return Math.max(BATCH_BYTES_MAX, sourceMax + ROOM_BYTES, (extent.largest?.bytes ?? 0) + ROOM_BYTES);
 }
 
-/** Undefined where the log has no such bound. */
+/** The largest batch that the topic takes; undefined where the log has no such bound. */
 export const batchBytesMax = (topic: TopicDescription | undefined): number | undefined =>
   numberOf(topic?.settings ?? {}, "max.message.bytes");
 
@@ -77,7 +79,7 @@ function fitOrRefuse(env: OperationEnvironment, console: Console, name: string, 
   }
 }
 
-/** What of the topic stands against records of that size, sentences without a full stop; for a topic that keeps no times, this is all. */
+/** Why the topic would not take records of that size, as sentences without a full stop. */
 export function objectionsToSize(topic: TopicDescription, { largest }: Extent): string[] {
   const most = batchBytesMax(topic);
   if (most === undefined || largest === undefined || largest.bytes + ADDED_BYTES_MAX <= most) return [];

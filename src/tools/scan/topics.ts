@@ -5,16 +5,16 @@ import type { Watermarks } from "../../log/port.ts";
 import type { OperationEnvironment } from "../environment.ts";
 import { interrupted, type OffsetRange } from "./scan.ts";
 
-/** A topic as it is now; without partitions it does not exist. */
+/** A topic as it is now. One without partitions does not exist. */
 export interface TopicNow extends KnownTopic {
   readonly marks: readonly Watermarks[];
 }
 
-/** Longest wait at an operation's start: while a leader is elected its partition has none. */
+/** The longest wait at an operation's start, for partitions whose leader is being elected. */
 const START_WAIT_MS_MAX = 10_000;
 
-/** What `ask` gives, asked again while the log cannot be reached, for `wait_ms_max`. */
-export async function patiently<T>(env: OperationEnvironment, wait_ms_max: number, ask: () => Promise<T>): Promise<T> {
+/** Calls `ask`, and calls it again while the log cannot be reached, for at most `wait_ms_max`. */
+export async function retryOutage<T>(env: OperationEnvironment, wait_ms_max: number, ask: () => Promise<T>): Promise<T> {
   const { clock, random, signal } = env;
   const backoff = new Backoff(env.backoff, random);
   for (const deadline_ms = clock.now_ms() + wait_ms_max; ;) {
@@ -28,7 +28,7 @@ export async function patiently<T>(env: OperationEnvironment, wait_ms_max: numbe
   }
 }
 
-/** Throws LOG_UNAVAILABLE, which names them, where a partition's ends cannot be told now. */
+/** Reads the topic's watermarks. Throws LOG_UNAVAILABLE, which names the partitions, where some are not known now. */
 export async function topicNow({ log }: OperationEnvironment, name: string): Promise<TopicNow> {
   const { topicId, partitions } = await log.ends(name);
   const marks = partitions.flatMap((ends) => ("unavailable" in ends ? [] : ends));
@@ -45,16 +45,16 @@ const some = (list: readonly string[]): string =>
     ? list.join(" ")
     : `${list.slice(0, AWAY_SHOWN_MAX).join(" ")} And ${list.length - AWAY_SHOWN_MAX} more.`;
 
-/** The topic that an operation begins with. Throws OPERATION_REFUSED where there is none. */
+/** Reads the topic at an operation's start. Throws OPERATION_REFUSED where it does not exist. */
 export async function existingTopic(env: OperationEnvironment, name: string): Promise<TopicNow> {
-  const topic = await patiently(env, START_WAIT_MS_MAX, () => topicNow(env, name));
+  const topic = await retryOutage(env, START_WAIT_MS_MAX, () => topicNow(env, name));
   if (topic.marks.length > 0) return topic;
   throw new AppError("OPERATION_REFUSED", `There is no topic ${name} in the log (${env.log_name}).`);
 }
 
 /**
- * The topic, which was looked at before. Throws LOG_DISAGREES where it is another one of its name, or ends before what it had, given as
- * `ranges`.
+ * Reads again a topic that was read before. Throws LOG_DISAGREES where it was deleted and created again, or now ends
+ * before the end of one of `ranges`, which it had.
  */
 export async function sameTopic(
   env: OperationEnvironment,

@@ -3,7 +3,7 @@ import type { LogRecord } from "../../log/port.ts";
 import type { Console } from "../terminal/progress.ts";
 import { counted } from "../terminal/table.ts";
 
-/** Offsets of a batch that cannot be decoded. Nobody knows which records they hold, so nothing can be made of them. */
+/** The offsets of a batch that cannot be decoded. Its records are unknown, so they cannot be moved. */
 export interface UndecodableOffsets extends LogPosition {
   readonly lastOffset: number;
   readonly reason: string;
@@ -11,14 +11,14 @@ export interface UndecodableOffsets extends LogPosition {
 
 export interface Undecodable {
   readonly batches: number;
-  /** The first ones, at most KEPT_MAX. */
+  /** The first batches, at most KEPT_MAX. */
   readonly kept: readonly UndecodableOffsets[];
 }
 
 const KEPT_MAX = 100;
 const SHOWN_MAX = 5;
 
-/** Takes in one record after the other. */
+/** Collects the undecodable batches among records that are added one by one. */
 export class UndecodableSoFar {
   #batches = 0;
   readonly #kept: UndecodableOffsets[] = [];
@@ -38,7 +38,7 @@ export class UndecodableSoFar {
 const describe = (batch: UndecodableOffsets): string =>
   `${formatLogPosition(batch)}${batch.lastOffset > batch.offset ? `–${batch.lastOffset}` : ""}: ${batch.reason}`;
 
-/** Tells which offsets are left out. */
+/** Prints which offsets are left out. */
 export function reportUndecodable(console: Console, topic: string, { batches, kept }: Undecodable): void {
   if (batches === 0) return;
   const batch = batches === 1 ? "1 batch" : `${counted(batches)} batches`;
@@ -47,5 +47,5 @@ export function reportUndecodable(console: Console, topic: string, { batches, ke
   if (batches > SHOWN_MAX) console.say(`  … and ${counted(batches - SHOWN_MAX)} more.`);
 }
 
-/** `partition:offset` of the first. */
+/** The first undecodable batch as text, `3:17–19: why`. */
 export const firstUndecodable = ({ kept: [first] }: Undecodable): string | undefined => first && describe(first);

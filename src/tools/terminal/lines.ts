@@ -1,8 +1,8 @@
 const NEWLINE = 0x0a;
 
 /**
- * Lines of a text that comes in pieces, one at a time. Throws a plain Error where a line or the text is longer than it may be, or the last
- * line has no end.
+ * Splits a text that comes in pieces into its lines. Throws a plain Error where a line or the text is too long, or
+ * where the last line has no newline.
  */
 export async function* linesOf(
   pieces: AsyncIterable<Buffer>,

@@ -3,8 +3,8 @@ import { invalid, NAME } from "../arguments.ts";
 const SHOWN_MAX = 30;
 
 /**
- * Types or reasons that were given as options, and which of them records have. Not only those that this program knows may be meant, as
- * others write into the log too; one that it does not know and no record has is mistyped.
+ * Finds mistyped event types or reasons in an option. Other programs write into the log too, so a name that this
+ * program does not know may be right; one that no record has either is taken for a typing error.
  */
 export class NamesSeen {
   readonly #unseen: Set<string>;
@@ -18,7 +18,7 @@ export class NamesSeen {
     this.isLooking = this.#unseen.size > 0;
   }
 
-  /** False where there is nothing to look for. */
+  /** Whether an unknown name was given, so that the records' names must be noted. */
   readonly isLooking: boolean;
 
   note(name: string | undefined): void {
@@ -27,11 +27,11 @@ export class NamesSeen {
     if (this.#others.size < SHOWN_MAX && NAME.test(name)) this.#others.add(name);
   }
 
-  /** Throws OPTION_INVALID where one was not seen. */
+  /** Throws OPTION_INVALID where a given name is unknown and no record has it. */
   require(option: string, where: string): void {
     const [unseen] = this.#unseen;
     if (unseen === undefined) return;
     const names = [...new Set([...this.known, ...this.#others])].join(", ");
-    throw invalid(`--${option} has ${unseen}, which nothing has that was read of ${where}. There may be: ${names}.`);
+    throw invalid(`--${option} has ${unseen}, which no record that was read from ${where} has. Possible names: ${names}.`);
   }
 }

@@ -1,18 +1,19 @@
 import type { Clock } from "../../system/clock.ts";
 import { progressBar, StatusLine } from "../../telemetry/status-line.ts";
 
-/** Between two changes of the bar, and between two lines where there is no terminal. */
+/** The time between two updates of the bar, and between two lines where there is no terminal. */
 const BAR_WAIT_MS = 200;
 const LINE_WAIT_MS = 10_000;
 
 export interface Output {
-  /** Writes text as it is. */
   readonly write: (text: string) => void;
-  /** The terminal's width, undefined where the output is none. */
+  /** The terminal's width; undefined where the output is not a terminal. */
   readonly columns: (() => number) | undefined;
 }
 
-/** What an operation says: lines, and below them on a terminal how far it is; elsewhere that becomes a line now and then. */
+/**
+ * Prints an operation's lines and its progress: a bar below the lines on a terminal, elsewhere a line now and then.
+ */
 export class Console {
   readonly #status: StatusLine | undefined;
 
@@ -28,7 +29,7 @@ export class Console {
     else this.output.write(`${line}\n`);
   }
 
-  /** `already`: how much of it an earlier run did. */
+  /** `already` is how much of the total an earlier run did. */
   progress(what: string, total: number, already = 0): Progress {
     const started_ms = this.clock.now_ms();
     let shown_ms = started_ms;

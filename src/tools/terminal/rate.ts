@@ -1,6 +1,6 @@
 import type { Clock } from "../../system/clock.ts";
 
-/** Records a second, at most; spread evenly, so that a second's worth does not come at once. */
+/** Limits the records a second and spreads them evenly, so that a second's worth is not let through at once. */
 export class Rate {
   #freeAt_ms: number;
 
@@ -16,7 +16,7 @@ export class Rate {
     return Math.max(1, Math.floor(this.records_per_s / 10));
   }
 
-  /** Resolves when `records` more may go, or when `signal` aborts. */
+  /** Resolves when the next `records` may be let through, or when `signal` aborts. */
   async take(records: number, signal: AbortSignal): Promise<void> {
     const now_ms = this.clock.now_ms();
     const start_ms = Math.max(now_ms, this.#freeAt_ms);

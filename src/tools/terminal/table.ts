@@ -1,4 +1,4 @@
-/** Columns as wide as they must be, right-aligned, under their names. */
+/** Lays the rows out in right-aligned columns under their names, each as wide as its widest cell. */
 export function table(names: readonly string[], rows: readonly (readonly (string | number)[])[]): string[] {
   const text = [names, ...rows.map((row) => row.map((cell) => (typeof cell === "number" ? counted(cell) : cell)))];
   const widths = names.map((_, column) => Math.max(...text.map((row) => row[column]?.length ?? 0)));

@@ -41,7 +41,7 @@ describe("the appender", () => {
     expect(send.deadline_ms).toBeWithin(second_ms - 500, second_ms);
   });
 
-  test("past its deadline, what is queued was not appended, and what is in flight is not known", async () => {
+  test("past its deadline, what is queued was not appended, and what is in flight is not known (I9)", async () => {
     const producer = new HeldProducer();
     const appender = appenderOn(producer);
     const inFlight = codeOf(appender.append(record("a"), soon(60)));
@@ -56,7 +56,7 @@ describe("the appender", () => {
     expect(producer.sends.map(({ values }) => values)).toEqual([["a"], ["c"]]);
   });
 
-  test("refuses what does not fit its queue, and all once it is closed", async () => {
+  test("refuses what does not fit its queue, and all once it is closed (I10)", async () => {
     const producer = new HeldProducer();
     const appender = appenderOn(producer, { queue_records_max: 2 });
     const first = appender.append(record("a"), soon(5_000));

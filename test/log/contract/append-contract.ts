@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { nameOf } from "../../../src/log/header-names.ts";
+import { decodeName } from "../../../src/log/header-names.ts";
 import type { Header, NewHeader } from "../../../src/log/port.ts";
 import { newRecord, newRecords, readAll, rejection, TEST_TIMEOUT_MS, values } from "./harness.ts";
 import type { ContractContext } from "./log-contract.ts";
@@ -102,7 +102,7 @@ export function appendContract({ harness, open }: ContractContext): void {
         ["empty", ""],
         ["name-ü-注", Buffer.from([0, 255, 128])],
         ["", "no name"],
-        [nameOf(Buffer.from([0x6e, 0xff, 0x80])), "a name that is no UTF-8"],
+        [decodeName(Buffer.from([0x6e, 0xff, 0x80])), "a name that is no UTF-8"],
       ];
       await log
         .producer()

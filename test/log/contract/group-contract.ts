@@ -19,15 +19,15 @@ function join(log: Log, group: string, topic: string, local: readonly number[] =
     topic,
     localPartitions: () => local,
     listener: {
-      assigned: (partitions) => {
+      onAssigned: (partitions) => {
         held = partitions.toSorted((a, b) => a - b);
         calls.push(`assigned ${held.join(",")}`);
       },
-      lost: (reason) => {
+      onLost: (reason) => {
         held = [];
         calls.push(`lost ${reason}`);
       },
-      waiting: (holder) => calls.push(`waiting ${holder}`),
+      onWaiting: (holder) => calls.push(`waiting ${holder}`),
     },
   });
   return { membership, held: () => held, calls };

@@ -27,17 +27,17 @@ function three(...away: number[]) {
 
 test("where a failure is told, the other brokers that cannot be reached are named too, and those that nobody tried are tried", async () => {
   const { reach, tried } = three(2, 3);
-  reach.named([broker(1), broker(2), broker(3)]);
-  reach.tried(at(2), refused);
-  expect(reach.beside("broker 2 at kafka-2:9092 does not answer (refused)")).toBe(
+  reach.noteBrokers([broker(1), broker(2), broker(3)]);
+  reach.noteAttempt(at(2), refused);
+  expect(reach.withUnreachable("broker 2 at kafka-2:9092 does not answer (refused)")).toBe(
     "broker 2 at kafka-2:9092 does not answer (refused)",
   );
   await Bun.sleep(1);
   expect(tried).toEqual(["kafka-1", "kafka-3"]);
-  expect(reach.beside("broker 2 at kafka-2:9092 does not answer (refused)")).toEndWith(
+  expect(reach.withUnreachable("broker 2 at kafka-2:9092 does not answer (refused)")).toEndWith(
     "(refused); cannot be reached: broker 3 at kafka-3:9092",
   );
-  expect(reach.beside("Partition 0 has no leader now.")).toBe(
+  expect(reach.withUnreachable("Partition 0 has no leader now.")).toBe(
     "Partition 0 has no leader now; cannot be reached: broker 2 at kafka-2:9092, broker 3 at kafka-3:9092.",
   );
   // Not again so soon.
@@ -52,14 +52,14 @@ test("a broker that is back is not named, also where nobody but this looks", asy
   pass(5_000);
   await reach.tryAll();
   expect(reach.unreachable()).toBe("");
-  expect(reach.beside("It failed.")).toBe("It failed.");
+  expect(reach.withUnreachable("It failed.")).toBe("It failed.");
 });
 
 test("one that refuses the login can be reached; one that the metadata name no more is forgotten, unless the settings have it", async () => {
   const { reach, pass } = three(3);
-  reach.tried(at(1), new Error("SASL PLAIN authentication failed"));
-  reach.named([broker(4)]);
-  reach.tried(at(4), refused);
+  reach.noteAttempt(at(1), new Error("SASL PLAIN authentication failed"));
+  reach.noteBrokers([broker(4)]);
+  reach.noteAttempt(at(4), refused);
   await reach.tryAll();
   expect(reach.unreachable()).toBe("the broker at kafka-3:9092, broker 4 at kafka-4:9092");
   pass(600_001);
@@ -69,7 +69,7 @@ test("one that refuses the login can be reached; one that the metadata name no m
 test("an address that begins like another one is not taken for it", () => {
   const { reach } = three();
   const other = { host: "kafka-1", port: 909 };
-  reach.tried(other, refused);
+  reach.noteAttempt(other, refused);
   expect(reach.unreachable("broker 1 at kafka-1:9092 does not answer")).toBe("the broker at kafka-1:909");
   expect(reach.unreachable("It does not answer: kafka-1:909.")).toBe("");
 });

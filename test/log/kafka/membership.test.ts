@@ -21,12 +21,12 @@ async function toldWithin(passing_ms: number, type: string): Promise<string[]> {
   };
   const refusal = Object.assign(new Error(`refused by ${type}`), { type });
   const away = "broker 2 at b:1, broker 3 at c:1";
-  const reach = { tryAll: () => Promise.resolve(), unreachable: () => away, beside: (cause: string) => cause };
+  const reach = { tryAll: () => Promise.resolve(), unreachable: () => away, withUnreachable: (cause: string) => cause };
   const connections = { any: () => Promise.reject(refusal), close: () => undefined, reach } as unknown as Connections;
   const listener = {
-    assigned: () => undefined,
-    lost: (reason: string) => void told.push(reason),
-    waiting: () => undefined,
+    onAssigned: () => undefined,
+    onLost: (reason: string) => void told.push(reason),
+    onWaiting: () => undefined,
   };
   const membership = new KafkaMembership(
     () => connections,

@@ -40,9 +40,9 @@ const join = (log: ReturnType<MemoryBroker["connect"]>) => {
     topic: "orders",
     localPartitions: () => [],
     listener: {
-      assigned: (partitions) => calls.push(`assigned ${partitions.join(",")}`),
-      lost: (reason) => calls.push(`lost: ${reason}`),
-      waiting: () => calls.push("waiting"),
+      onAssigned: (partitions) => calls.push(`assigned ${partitions.join(",")}`),
+      onLost: (reason) => calls.push(`lost: ${reason}`),
+      onWaiting: () => calls.push("waiting"),
     },
   });
   return { membership, calls };

@@ -129,7 +129,7 @@ export class MemoryMembership implements Membership {
     this.heartbeatSeen_ms = this.group.clock.now_ms();
     this.#confirmed_ms = this.clock.now_ms();
     this.partitions = partitions;
-    this.options.listener.assigned(partitions);
+    this.options.listener.onAssigned(partitions);
   }
 
   async commit(offsets: ReadonlyMap<number, number>): Promise<void> {
@@ -179,6 +179,6 @@ export class MemoryMembership implements Membership {
   #lose(reason: string): void {
     this.#isLost = true;
     this.#state = "joining";
-    this.options.listener.lost(reason);
+    this.options.listener.onLost(reason);
   }
 }

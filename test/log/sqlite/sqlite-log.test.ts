@@ -205,7 +205,7 @@ describe("the embedded log's file", () => {
 
   test("what a group's holder commits is there to be looked at", async () => {
     let held = false;
-    const listener = { assigned: () => void (held = true), lost: () => {}, waiting: () => {} };
+    const listener = { onAssigned: () => void (held = true), onLost: () => {}, onWaiting: () => {} };
     const membership = log.joinGroup({ group: "readers", topic: "orders", localPartitions: () => [], listener });
     await membership.commit(new Map([[0, 99]]));
     await eventually("the group", () => held);

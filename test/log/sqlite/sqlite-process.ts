@@ -35,9 +35,9 @@ if (role === "open") {
     topic: "orders",
     localPartitions: () => [],
     listener: {
-      assigned: (partitions) => say(`assigned ${partitions.join(",")}`),
-      lost: (reason) => say(`lost ${reason}`),
-      waiting: (holder) => say(`waiting ${holder}`),
+      onAssigned: (partitions) => say(`assigned ${partitions.join(",")}`),
+      onLost: (reason) => say(`lost ${reason}`),
+      onWaiting: (holder) => say(`waiting ${holder}`),
     },
   });
 } else throw new Error(`No such role: ${role}`);

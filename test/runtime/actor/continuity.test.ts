@@ -30,7 +30,7 @@ describe("a new leader", () => {
     expect(set.get(0)).toMatchObject({ state: "running", leaderEpoch: 1, doubt: undefined, hindered: undefined });
   });
 
-  test("that lacks the last record applied and has another there halts the partition alone, and nothing is told from it", async () => {
+  test("that lacks the last record applied and has another there halts the partition alone, and nothing is told from it (I7)", async () => {
     await using log = await applied();
     const { rig, set } = log;
     rig.broker.topics.elect(TOPIC, 0, 1);

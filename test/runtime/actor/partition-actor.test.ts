@@ -21,7 +21,7 @@ describe("a partition's actor", () => {
     expect(await set.get(0)?.reached(3, 30)).toBe(false);
   });
 
-  test("gives the same digest however the log was cut into batches, and after a rebuild", async () => {
+  test("gives the same digest however the log was cut into batches, and after a rebuild (I3)", async () => {
     await using rig = new Rig();
     await rig.prepare(1);
     const first = rig.start("piecemeal", [0]);
@@ -153,7 +153,7 @@ describe("a partition's actor", () => {
     ]);
   });
 
-  test("commits nothing while it is not the owner", async () => {
+  test("commits nothing while it is not the owner (I2)", async () => {
     await using rig = new Rig();
     await rig.prepare(1);
     const set = rig.start("x", [0]);
@@ -204,7 +204,7 @@ describe("dead letters", () => {
     });
   });
 
-  test("are appended once by a rebuild, by two owners at a time, and when an answer is lost", async () => {
+  test("are appended once by a rebuild, by two owners at a time, and when an answer is lost (I6)", async () => {
     let answersToLose = 0;
     const lose = (topic: string) => topic === DEAD_LETTER_TOPIC && answersToLose-- > 0;
     await using rig = new Rig({

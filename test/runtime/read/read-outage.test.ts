@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { readiness } from "../../../src/http/health.ts";
 import { type FetchFault, noFaults } from "../../log/memory/memory-log.ts";
-import { findOrder, type OrderPartitions } from "../../../src/services/orders/query/queries.ts";
+import { findOrder } from "../../../src/services/orders/query/queries.ts";
+import type { HeldPartitions } from "../../../src/runtime/held-partitions.ts";
 import { orderCreated, statusUpdated } from "../../support/orders.ts";
 import { answerFor, eventually, Rig } from "../rig.ts";
 
@@ -10,7 +11,7 @@ const long_ms = 2_000;
 /** Several attempts, with the rig's back-off of at most 20 ms. */
 const attempts_ms = 150;
 
-const lookUp = (set: OrderPartitions, orderId: string) => findOrder(set, () => 0, orderId).orderId;
+const lookUp = (set: HeldPartitions, orderId: string) => findOrder(set, () => 0, orderId).orderId;
 
 /** Caught up on partition 0 with ORD-1 in it; what becomes of a fetch and of any call can be changed. */
 async function caughtUp() {

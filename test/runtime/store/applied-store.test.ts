@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { indexProjection } from "../../../src/services/cart/index/index-projection.ts";
 import { OwnCreates } from "../../../src/services/cart/index/own-creates.ts";
 import { type Config, readConfig } from "../../../src/config/config.ts";
-import { ORDER_SERVICE_PROJECTIONS } from "../../../src/services/orders/projections.ts";
+import { ORDER_SERVICE_PROJECTIONS } from "../../../src/services/orders/slices.ts";
 import { stateIn } from "../../../src/runtime/store/lost-logs.ts";
 import { appliedState, StateDir, storeName } from "../../../src/runtime/store/state-dir.ts";
 import { PartitionStore } from "../../../src/runtime/store/store.ts";

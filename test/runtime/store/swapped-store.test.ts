@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { ORDER_SERVICE_PROJECTIONS } from "../../../src/services/orders/projections.ts";
+import { ORDER_SERVICE_PROJECTIONS } from "../../../src/services/orders/slices.ts";
 import { openDatabase } from "../../../src/runtime/store/store-file.ts";
 import { PartitionStore } from "../../../src/runtime/store/store.ts";
 import { openedDb } from "../../support/opened-db.ts";

@@ -1,6 +1,7 @@
 import { afterAll, beforeEach } from "bun:test";
 import { cartApp } from "../../../src/services/cart/app.ts";
-import type { CartCommands, CreateOrder, RequestContext, UpdateStatus } from "../../../src/services/cart/commands/commands.ts";
+import type { Change } from "../../../src/orders/events/kinds.ts";
+import type { CartCommands, CreateOrder, RequestContext } from "../../../src/services/cart/commands/commands.ts";
 import { systemClock } from "../../../src/system/clock.ts";
 import type { Readiness } from "../../../src/http/health.ts";
 import { InFlight } from "../../../src/http/in-flight.ts";
@@ -15,7 +16,7 @@ export const IN_FLIGHT_REQUESTS_MAX = 8;
 export async function fakeCartService() {
   const inFlight = new InFlight(IN_FLIGHT_REQUESTS_MAX);
   const fake = {
-    calls: [] as { readonly command: CreateOrder | UpdateStatus; readonly context: RequestContext }[],
+    calls: [] as { readonly command: CreateOrder | ({ readonly orderId: string } & Change); readonly context: RequestContext }[],
     answer: (): Promise<{ partition: number; offset: number }> => Promise.resolve({ partition: 3, offset: 17 }),
     health: { status: "ready", partitions: [] } as Readiness,
     logged: [] as string[],
@@ -25,7 +26,7 @@ export async function fakeCartService() {
   beforeEach(() => void Object.assign(fake, asNew, { calls: [], logged: [] }));
   const commands: CartCommands = {
     create: (command, context) => (fake.calls.push({ command, context }), fake.answer()),
-    updateStatus: (command, context) => (fake.calls.push({ command, context }), fake.answer()),
+    change: (orderId, change, context) => (fake.calls.push({ command: { orderId, ...change }, context }), fake.answer()),
   };
   const service = serve(
     cartApp({

@@ -14,7 +14,7 @@ function carts() {
         refusal: `refused by ${number}`,
         commands: {
           create: async () => ({ partition: number, offset: 0 }),
-          updateStatus: async () => ({ partition: number, offset: 1 }),
+          change: async () => ({ partition: number, offset: 1 }),
         },
         start: () => void events.push(`start ${number}`),
         stop: () => stopped.then(() => void events.push(`stop ${number}`)),

@@ -5,10 +5,9 @@ import { serve } from "../../../src/http/serve.ts";
 import { orderServiceApp } from "../../../src/services/orders/app.ts";
 import type { Live } from "../../../src/services/orders/live/live.ts";
 import type { LogScans } from "../../../src/services/orders/query/log-scan.ts";
-import type { OrderPartitions } from "../../../src/services/orders/query/queries.ts";
 import type { OrderRow, OrdersView } from "../../../src/services/orders/state/orders-view.ts";
 import type { Order } from "../../../src/orders/order.ts";
-import type { PartitionView } from "../../../src/runtime/held-partitions.ts";
+import type { HeldPartitions, PartitionView } from "../../../src/runtime/held-partitions.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
 import { ApiDocument } from "../../support/api-document.ts";
 import { onlyView } from "../../support/only-view.ts";
@@ -85,7 +84,7 @@ export const partition = (
   digest: undefined,
   view: viewOf(orders),
   waits: [],
-  failed: (e) => new AppError("STORE_FAILED", String(e)),
+  queryError: (e) => new AppError("STORE_FAILED", String(e)),
   reached(offset, wait_ms_max) {
     this.waits.push([offset, wait_ms_max]);
     return Promise.resolve(this.nextOffset >= offset);
@@ -95,7 +94,7 @@ export const partition = (
 
 /** The order service's HTTP side on partitions made up for a test. */
 export async function fakeOrderService() {
-  const fake: Mutable<OrderPartitions> & { list: FakePartition[] } = {
+  const fake: Mutable<HeldPartitions> & { list: FakePartition[] } = {
     partitionCount: 0,
     membership: "stable",
     readFailure: undefined,

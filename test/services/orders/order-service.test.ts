@@ -83,7 +83,7 @@ describe("what keeps an order service from its work is said", () => {
       };
     });
     await eventually(() => listener !== undefined);
-    listener?.lost("The group refuses: grant READ on it.");
+    listener?.onLost("The group refuses: grant READ on it.");
     const why = "Joining the group order-processing fails: The group refuses: grant READ on it.";
     expect(readiness(rig.set)).toMatchObject({ status: "joining", reason: why, since: expect.stringMatching(/^\d{4}-.*Z$/) });
     expect(answerFor(rig.set, "ORD-1")).toBe("LOG_UNAVAILABLE");
@@ -93,7 +93,7 @@ describe("what keeps an order service from its work is said", () => {
     await eventually(() => told().length === 2);
     membership.state = "stable";
     membership.reason = undefined;
-    listener?.assigned([0, 1]);
+    listener?.onAssigned([0, 1]);
     rig.pass(1_000);
     await eventually(() => readiness(rig.set).status === "ready");
   });

@@ -48,7 +48,7 @@ async function opened(partitions: number, faults: Partial<MemoryFaults> = {}) {
       records_per_s_max: 0,
       clock,
     };
-    return Array.fromAsync(audit({ ...options, progress: () => undefined, ...more }));
+    return Array.fromAsync(audit({ ...options, onProgress: () => undefined, ...more }));
   };
   /** Of what the log has now. */
   const digest = async (from = 0): Promise<string> => {

@@ -20,7 +20,10 @@ import type { ProducerId } from "./sequences.ts";
 
 export const TRANSACTION_TIMEOUT_MS = 10_000;
 export const ABORT_MS_MAX = 2_000;
-/** How often, and after how long, a coordinator is asked again that is still ending the transaction before. */
+/**
+ * How often a coordinator that is still ending the previous transaction is asked again, and how long to wait in
+ * between.
+ */
 const SETTLING_ATTEMPTS_MAX = 50;
 const SETTLING_WAIT_MS = 100;
 const SETTLING_ERRORS = [
@@ -30,13 +33,13 @@ const SETTLING_ERRORS = [
   "NOT_COORDINATOR_FOR_GROUP",
 ];
 const FENCED_ERRORS = ["INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED", "INVALID_PRODUCER_ID_MAPPING"];
-/** What only an append to a topic needs. */
+/** Advice on errors that only an append to a topic meets. */
 const ADVICE: Readonly<Record<string, string>> = { TOPIC_AUTHORIZATION_FAILED: "grant this user WRITE on the topic" };
 
 const advise = (type: string | undefined, { reach }: Connections): string | undefined =>
   type === undefined ? undefined : (noCoordinator(type, "transaction", reach.unreachable()) ?? ADVICE[type] ?? adviceOn(type));
 
-/** A partition's leader said no. */
+/** The error with which a partition's leader refused a batch. */
 class Refused extends Error {
   constructor(
     readonly error: ProtocolError,
@@ -47,8 +50,13 @@ class Refused extends Error {
 }
 
 /**
- * A transactional producer with one transaction per append. Opening it fences the earlier holder of the id and settles what that
- * one left open. It breaks on the first failure; its owner opens a new one and looks what the log holds.
+ * A transactional producer with one transaction per append. Opening it fences the earlier holder of the id and settles
+ * what that holder left open. Its first failure breaks it: its owner then opens a new one and checks what the log
+ * holds.
+ *
+ * ```
+ *  open() ──▶ usable ──append() failed, close()──▶ broken: every append rejects
+ * ```
  */
 export class KafkaFencedProducer implements Producer {
   #broken: AppError | undefined;
@@ -62,10 +70,10 @@ export class KafkaFencedProducer implements Producer {
     private readonly clock: Clock,
   ) {}
 
-  /** Rejects with LOG_UNAVAILABLE; APPEND_REFUSED where this user has no right to the id. */
+  /** Rejects with LOG_UNAVAILABLE, or with APPEND_REFUSED if this user has no right to the id. */
   static async open(connections: Connections, fencingId: string, clock: Clock): Promise<KafkaFencedProducer> {
     try {
-      const id = await onceSettled(clock, async () => {
+      const id = await retryWhileSettling(clock, async () => {
         const broker = await (await coordinatorOf(connections, fencingId)).broker();
         return broker.initProducerId({ transactionalId: fencingId, transactionTimeout: TRANSACTION_TIMEOUT_MS });
       });
@@ -92,7 +100,7 @@ export class KafkaFencedProducer implements Producer {
       }
       return offsetsOf(records, baseOffsets);
     } catch (e) {
-      throw await this.#failed(e);
+      throw await this.#breakOn(e);
     }
   }
 
@@ -108,7 +116,7 @@ export class KafkaFencedProducer implements Producer {
   ): Promise<Map<number, number>> {
     const transaction = { transactionalId: this.fencingId, ...this.id };
     const topics = [{ topic, partitions: [...byPartition.keys()] }];
-    const coordinator = await onceSettled(this.clock, async () => {
+    const coordinator = await retryWhileSettling(this.clock, async () => {
       const broker = await (await coordinatorOf(this.connections, this.fencingId)).broker();
       await broker.addPartitionsToTxn({ ...transaction, topics });
       return broker;
@@ -120,11 +128,14 @@ export class KafkaFencedProducer implements Producer {
     });
     if (this.clock.now_ms() >= deadline_ms) throw new Refused(protocolError(7), "its time was over before it was sent");
     const baseOffsets = await this.#produce(topic, batches);
-    await onceSettled(this.clock, () => coordinator.endTxn({ ...transaction, transactionResult: true }));
+    await retryWhileSettling(this.clock, () => coordinator.endTxn({ ...transaction, transactionResult: true }));
     return baseOffsets;
   }
 
-  /** Sends again what a leader does not take now, as while it does not know yet that the partition is part of the transaction. */
+  /**
+   * Sends again what a leader does not take yet, for example because it has not heard that the partition is part of
+   * the transaction.
+   */
   async #produce(topic: string, batches: readonly PartitionBatch[]): Promise<Map<number, number>> {
     const baseOffsets = new Map<number, number>();
     for (let attempt = 1; ; attempt++) {
@@ -136,7 +147,10 @@ export class KafkaFencedProducer implements Producer {
     }
   }
 
-  /** Notes what the leaders confirm. Returns what one of them refused; a worse refusal rather than one that may pass. */
+  /**
+   * Notes what the leaders confirm and returns what one of them refused. A lasting refusal comes before one that may
+   * pass.
+   */
   async #produceOnce(
     topic: string,
     batches: readonly PartitionBatch[],
@@ -178,8 +192,10 @@ export class KafkaFencedProducer implements Producer {
     return leaders;
   }
 
-  /** The producer is broken from now on. What a leader refused is in no transaction that will be committed, so it is not in the log. */
-  async #failed(e: unknown): Promise<AppError> {
+  /**
+   * Breaks the producer. What a leader refused is in no transaction that will be committed, so it is not in the log.
+   */
+  async #breakOn(e: unknown): Promise<AppError> {
     const type = kafkaErrorType(e);
     const isFenced =
       (e instanceof Refused && e.error.meaning === "fenced") || (type !== undefined && FENCED_ERRORS.includes(type));
@@ -192,7 +208,7 @@ export class KafkaFencedProducer implements Producer {
     return new AppError("APPEND_OUTCOME_UNKNOWN", `The transaction was not confirmed: ${causeOf(e)}`, {}, e);
   }
 
-  /** So that readers of committed records need not wait for the transaction's time-out. */
+  /** Without this, readers of committed records would have to wait for the transaction to time out. */
   async #abort(): Promise<void> {
     const abort = async () => {
       const coordinator = await (await coordinatorOf(this.connections, this.fencingId)).broker();
@@ -215,7 +231,7 @@ function refusal(e: unknown, connections: Connections): AppError {
     return new AppError("APPEND_REFUSED", `The broker refused the append, and nothing was appended: ${cause}.`, {}, e);
   return new AppError(
     "LOG_UNAVAILABLE",
-    `The broker cannot take the append now, and nothing was appended: ${connections.reach.beside(cause)}.`,
+    `The broker cannot take the append now, and nothing was appended: ${connections.reach.withUnreachable(cause)}.`,
     {},
     e,
   );
@@ -237,7 +253,7 @@ function openingError(e: unknown, fencingId: string, connections: Connections): 
 const coordinatorOf = (connections: Connections, transactionalId: string): Promise<Node> =>
   findCoordinator(connections, transactionalId, "transaction");
 
-async function onceSettled<T>(clock: Clock, request: () => Promise<T>): Promise<T> {
+async function retryWhileSettling<T>(clock: Clock, request: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await request();

@@ -10,39 +10,43 @@ import { TopicLeaders } from "../connection/leaders.ts";
 import { causeOf, describeError, kafkaErrorType, protocolError } from "../protocol/errors.ts";
 import { type PartitionAppended, produceExchange } from "../protocol/produce.ts";
 import { requireTimestamps } from "../../timestamp.ts";
-import { type Part, partsOf, Sending } from "./sending.ts";
+import { type Part, partsOf, SendCall } from "./send-call.ts";
 import { advance, newProducerId, Sequences } from "./sequences.ts";
 
-/** All that belongs to one topic on one instance of the connections. */
+/** What belongs to one topic on one instance of the connections. */
 interface Session {
   readonly connections: Connections;
   readonly leaders: TopicLeaders;
 }
 
-/** Nothing else is known of a topic at first: Kafka's own default for max.message.bytes, less the little that it counts itself. */
+/**
+ * The bound until more is known of a topic: Kafka's default for max.message.bytes, less the little that it counts
+ * itself.
+ */
 export const BATCH_BYTES_MAX = 1_048_576;
-/** Batches are halved down to this after refusals; smaller ones cost more than they save. */
+/** Refusals halve the size of batches down to this; smaller ones cost more than they save. */
 const BATCH_BYTES_MIN = 1_024;
 const METADATA_AGE_MS_MAX = 30_000;
-/** Where the caller names no deadline. */
+/** The deadline if the caller sets none. */
 export const SEND_MS_MAX = 15_000;
-/** A leader that moves is found soon: these are the waits between looks, within the deadline. */
+/** The waits between attempts, within the deadline. They are short because a partition's new leader is soon found. */
 const RETRY_WAIT = { backoff_ms_min: 30, backoff_ms_max: 500 };
-/** A refused id that is not taken by the second try either is not mended by a third. */
+/** A part takes this many new producer ids at most. If they are refused as well, more will not help. */
 const NEW_IDS_MAX = 3;
 
 /**
- * The idempotent producer (KIP-98) on kafkajs' connections. kafkajs' own rolls a sequence number back when a send gives up, and then
- * loses acknowledged records. This one sends a part again with the same numbers until the leader says yes, or that it can never be, or
- * the time is over; where it stays unsure the partition takes a new producer id.
+ * The idempotent producer (KIP-98) on kafkajs' connections. When a send is given up, kafkajs' own producer rolls its
+ * sequence number back and then loses acknowledged records. This one sends a part again with the same numbers until
+ * the leader confirms it, or says that it never will, or the time is over. If the part's fate is unknown then, the
+ * partition gets a new producer id.
  *
  * ```
  *  part: waiting ──leader known──▶ sent ──confirmed──▶ appended
- *           ▲                       ├── not now, lost, leader moved: wait, the same bytes again (unsure, once it may be in the log)
- *           └───────────────────────┤
+ *           ▲                       ├── not now, lost, leader moved: waits, then the same bytes again
+ *           └───────────────────────┤   (unsure from the moment it may be in the log)
  *                                   ├── refused for its content, many records ──▶ two halves, one after the other
  *                                   ├── refused for good ──▶ refused
- *                                   └── deadline ──▶ not appended, or unknown where it is unsure
+ *                                   └── deadline ──▶ not appended, or unknown if it is unsure
  * ```
  */
 export class KafkaProducer implements IdempotentProducer {
@@ -72,7 +76,7 @@ export class KafkaProducer implements IdempotentProducer {
     return this.#batchBytesMax.get(topic) ?? BATCH_BYTES_MAX;
   }
 
-  /** What the topic's settings say; a refusal may have shown less. */
+  /** Takes the bound from the topic's settings. A refusal may have shown a lower one. */
   noteBatchBytesMax(topic: string, bytes_max: number): void {
     this.#batchBytesMax.set(topic, bytes_max);
   }
@@ -114,12 +118,12 @@ export class KafkaProducer implements IdempotentProducer {
     for (const key of keys) this.#busy.add(key);
     const output = this.#outputs.pop() ?? new BatchOutput();
     output.clear();
-    const sending = new Sending(records, parts, deadline_ms, output);
+    const call = new SendCall(records, parts, deadline_ms, output);
     try {
-      await this.#sendAll(topic, sending);
-      return sending.outcomes;
+      await this.#sendAll(topic, call);
+      return call.outcomes;
     } finally {
-      if (sending.isOutputFree) this.#outputs.push(output);
+      if (call.isOutputFree) this.#outputs.push(output);
       for (const key of keys) this.#busy.delete(key);
     }
   }
@@ -129,24 +133,24 @@ export class KafkaProducer implements IdempotentProducer {
     for (const { connections } of this.#sessions.values()) connections.close();
   }
 
-  async #sendAll(topic: string, sending: Sending): Promise<void> {
+  async #sendAll(topic: string, call: SendCall): Promise<void> {
     const backoff = new Backoff({ ...this.backoff, ...RETRY_WAIT }, this.random);
     for (let isFresh = true; ;) {
-      const { steps } = sending;
-      await this.#round(topic, sending, isFresh);
-      if (sending.isDone) return;
-      isFresh = sending.steps > steps;
-      if (this.#closing.signal.aborted || this.clock.now_ms() >= sending.deadline_ms) return this.#giveUp(topic, sending);
-      // What comes behind a part that is settled is sent at once.
+      const { steps } = call;
+      await this.#round(topic, call, isFresh);
+      if (call.isDone) return;
+      isFresh = call.steps > steps;
+      if (this.#closing.signal.aborted || this.clock.now_ms() >= call.deadline_ms) return this.#giveUp(topic, call);
+      // The parts behind a settled one are sent at once.
       if (isFresh) continue;
-      const left_ms = sending.deadline_ms - this.clock.now_ms();
+      const left_ms = call.deadline_ms - this.clock.now_ms();
       await this.clock.sleep(Math.min(backoff.next_ms(), left_ms), this.#closing.signal);
     }
   }
 
-  /** Sends each leader the first part of each of its partitions, and notes what came of them. */
-  async #round(topic: string, sending: Sending, isFresh: boolean): Promise<void> {
-    const parts = sending.heads();
+  /** Sends each leader the first part of each of its partitions, and notes what became of them. */
+  async #round(topic: string, call: SendCall, isFresh: boolean): Promise<void> {
+    const parts = call.heads();
     let session: Session;
     try {
       session = await this.#session(topic, !isFresh || parts.some(({ partition }) => this.lane(topic, partition) === "none"));
@@ -162,7 +166,7 @@ export class KafkaProducer implements IdempotentProducer {
           : `partition ${part.partition} has no leader now`;
       else byLeader.set(leader.nodeId, [...(byLeader.get(leader.nodeId) ?? []), part]);
     }
-    await Promise.all([...byLeader].map(([nodeId, ofLeader]) => this.#sendTo(topic, session, nodeId, ofLeader, sending)));
+    await Promise.all([...byLeader].map(([nodeId, ofLeader]) => this.#sendTo(topic, session, nodeId, ofLeader, call)));
   }
 
   async #session(topic: string, refresh: boolean): Promise<Session> {
@@ -174,7 +178,7 @@ export class KafkaProducer implements IdempotentProducer {
       this.#sessions.set(topic, session);
     }
     if (!refresh && session.leaders.partitionCount > 0) {
-      // A leader that went and came back gives no error, but has another epoch.
+      // A leader that went away and came back causes no error, but it has another epoch.
       const isOld = this.clock.now_ms() - session.leaders.refreshedAt_ms > METADATA_AGE_MS_MAX;
       if (isOld) session.leaders.refresh().catch(() => undefined);
       return session;
@@ -182,7 +186,7 @@ export class KafkaProducer implements IdempotentProducer {
     try {
       await session.leaders.refresh();
     } catch (e) {
-      // Nothing of these connections is of use any more.
+      // These connections are of no use any more.
       if (this.#sessions.get(topic) === session) this.#sessions.delete(topic);
       session.connections.close();
       throw e;
@@ -190,19 +194,19 @@ export class KafkaProducer implements IdempotentProducer {
     return session;
   }
 
-  async #sendTo(topic: string, session: Session, nodeId: number, parts: readonly Part[], sending: Sending): Promise<void> {
+  async #sendTo(topic: string, session: Session, nodeId: number, parts: readonly Part[], call: SendCall): Promise<void> {
     let node: Node | undefined;
     const sent: Part[] = [];
     const watch = this.#watch.begin(session.leaders, nodeId, parts);
     let leave: (() => void) | undefined;
     try {
       node = await watch.orMoved(session.connections.node(nodeId));
-      leave = await node.turn(this.clock, sending.deadline_ms);
+      leave = await node.takeTurn(this.clock, call.deadline_ms);
       if (!leave) return blame(parts, `another send to ${node.name} was under way`);
-      if (!(await this.#afterThrottle(node, sending, parts))) return;
-      for (const part of parts) await this.#encode(topic, part, node, sending);
-      // What has taken time since must not let anything out too late.
-      if (this.clock.now_ms() >= sending.deadline_ms) return;
+      if (!(await this.#afterThrottle(node, call, parts))) return;
+      for (const part of parts) await this.#encode(topic, part, node, call);
+      // The steps above took time, and nothing may be sent after the deadline.
+      if (this.clock.now_ms() >= call.deadline_ms) return;
       const ready = parts.filter(({ bytes }) => bytes !== undefined);
       const epochs = new Map(ready.map(({ partition }) => [partition, session.leaders.leaderOf(partition)?.leaderEpoch ?? 0]));
       sent.push(...ready);
@@ -212,30 +216,30 @@ export class KafkaProducer implements IdempotentProducer {
       if (answer.throttle_ms > 0) node.heldBackUntil_ms = this.clock.now_ms() + answer.throttle_ms;
       for (const part of ready) {
         const appended = answer.partitions.find(({ partition }) => partition === part.partition);
-        if (appended) this.#settle(topic, part, appended, epochs.get(part.partition) ?? 0, sending);
+        if (appended) this.#settle(topic, part, appended, epochs.get(part.partition) ?? 0, call);
         else part.isUnsure = true;
       }
     } catch (e) {
-      if (node) session.connections.failed(node);
+      if (node) session.connections.discard(node);
       blame(parts, causeOf(e));
       for (const part of sent) part.isUnsure = true;
-      if (sent.length > 0) sending.isOutputFree = false;
+      if (sent.length > 0) call.isOutputFree = false;
     } finally {
       leave?.();
       watch.end();
     }
   }
 
-  /** False where a quota asks for a longer wait than there is time (KIP-219). */
-  async #afterThrottle(node: Node, sending: Sending, parts: readonly Part[]): Promise<boolean> {
+  /** Waits as long as a quota asks for (KIP-219). False if that is longer than the time that is left. */
+  async #afterThrottle(node: Node, call: SendCall, parts: readonly Part[]): Promise<boolean> {
     const held_ms = node.heldBackUntil_ms - this.clock.now_ms();
     if (held_ms <= 0) return true;
     blame(parts, `a quota of the brokers makes this program wait for ${Math.ceil(held_ms)} ms`);
-    await this.clock.sleep(Math.min(held_ms, Math.max(0, sending.deadline_ms - this.clock.now_ms())), this.#closing.signal);
+    await this.clock.sleep(Math.min(held_ms, Math.max(0, call.deadline_ms - this.clock.now_ms())), this.#closing.signal);
     return node.heldBackUntil_ms <= this.clock.now_ms();
   }
 
-  async #encode(topic: string, part: Part, node: Node, sending: Sending): Promise<void> {
+  async #encode(topic: string, part: Part, node: Node, call: SendCall): Promise<void> {
     if (part.bytes) return;
     const sequence = this.#sequences.of(keyOf(topic, part.partition));
     try {
@@ -243,17 +247,17 @@ export class KafkaProducer implements IdempotentProducer {
     } catch (e) {
       const type = kafkaErrorType(e);
       if (type === undefined || !type.endsWith("AUTHORIZATION_FAILED")) throw e;
-      return sending.refuse(part, refused(`${type}: grant this user WRITE on the topic or IDEMPOTENT_WRITE on the cluster`));
+      return call.refuse(part, refused(`${type}: grant this user WRITE on the topic or IDEMPOTENT_WRITE on the cluster`));
     }
-    const records = part.indexes.map((index) => sending.records[index] as NewRecord);
-    part.bytes = encodeBatch(records, { ...sequence.id, sequence: sequence.next, transactional: false }, sending.output);
+    const records = part.indexes.map((index) => call.records[index] as NewRecord);
+    part.bytes = encodeBatch(records, { ...sequence.id, sequence: sequence.next, transactional: false }, call.output);
   }
 
-  #settle(topic: string, part: Part, { errorCode, baseOffset }: PartitionAppended, leaderEpoch: number, sending: Sending): void {
+  #settle(topic: string, part: Part, { errorCode, baseOffset }: PartitionAppended, leaderEpoch: number, call: SendCall): void {
     const sequence = this.#sequences.of(keyOf(topic, part.partition));
     if (errorCode === 0) {
       advance(sequence, part.indexes.length);
-      return sending.appended(part, baseOffset, Math.max(0, leaderEpoch));
+      return call.confirm(part, baseOffset, Math.max(0, leaderEpoch));
     }
     part.cause = describeError(errorCode, "WRITE");
     const { meaning } = protocolError(errorCode);
@@ -262,45 +266,46 @@ export class KafkaProducer implements IdempotentProducer {
       part.isUnsure = true;
       return;
     }
-    // A refusal says nothing of what was sent before.
-    if (part.isUnsure) return this.#unknown(topic, part, sending);
+    // This refusal says nothing about the earlier attempt.
+    if (part.isUnsure) return this.#unknown(topic, part, call);
     const isNumbering = meaning === "sequence" || meaning === "fenced";
     if (isNumbering && part.newIds++ < NEW_IDS_MAX) {
-      // The leader has not taken it, and knows nothing of these numbers: its log lost its end, or forgot this producer.
+      // The leader has not taken the part and does not know these numbers: its log lost its end, or it forgot this
+      // producer.
       this.#sequences.forget(keyOf(topic, part.partition));
       part.bytes = undefined;
       return;
     }
     if (meaning === "too-large" || meaning === "record") {
       if (meaning === "too-large") this.#noteTooLarge(topic, part);
-      if (part.indexes.length > 1) return sending.split(part);
+      if (part.indexes.length > 1) return call.split(part);
     }
-    if (isNumbering) return this.#unknown(topic, part, sending);
-    sending.refuse(part, meaning === "too-large" ? tooLarge(part, part.cause) : refused(part.cause));
+    if (isNumbering) return this.#unknown(topic, part, call);
+    call.refuse(part, meaning === "too-large" ? tooLarge(part, part.cause) : refused(part.cause));
   }
 
-  /** Most batches after it are then small enough at once. */
+  /** Makes most later batches small enough from the start. */
   #noteTooLarge(topic: string, { bytes, indexes }: Part): void {
     if (indexes.length < 2 || !bytes) return;
     const bytes_max = Math.max(BATCH_BYTES_MIN, Math.floor(bytes.length / 2));
     if (bytes_max < this.batchBytesMax(topic)) this.#batchBytesMax.set(topic, bytes_max);
   }
 
-  #giveUp(topic: string, sending: Sending): void {
+  #giveUp(topic: string, call: SendCall): void {
     const { reach } = this.#sessions.get(topic)?.connections ?? {};
-    for (const part of sending.heads()) {
-      part.cause = reach?.beside(part.cause) ?? part.cause;
-      if (part.isUnsure) this.#unknown(topic, part, sending);
-      else sending.refuse(part, notAppended(part.cause));
+    for (const part of call.heads()) {
+      part.cause = reach?.withUnreachable(part.cause) ?? part.cause;
+      if (part.isUnsure) this.#unknown(topic, part, call);
+      else call.refuse(part, notAppended(part.cause));
     }
-    // What came behind a part of its partition was never sent.
-    while (!sending.isDone) for (const part of sending.heads()) sending.refuse(part, notAppended(part.cause));
+    // The parts behind the first one of each partition were never sent.
+    while (!call.isDone) for (const part of call.heads()) call.refuse(part, notAppended(part.cause));
   }
 
-  #unknown(topic: string, part: Part, sending: Sending): void {
+  #unknown(topic: string, part: Part, call: SendCall): void {
     this.#sequences.forget(keyOf(topic, part.partition));
     const message = `The broker did not confirm the append before its time was over (${part.cause}).`;
-    sending.refuse(part, new AppError("APPEND_OUTCOME_UNKNOWN", message));
+    call.refuse(part, new AppError("APPEND_OUTCOME_UNKNOWN", message));
   }
 }
 

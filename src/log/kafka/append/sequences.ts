@@ -5,7 +5,10 @@ export interface ProducerId {
   readonly producerEpoch: number;
 }
 
-/** The numbers by which a partition's leader tells a batch that is sent again (KIP-98). One id for each partition, so that one that must be given up concerns no other. */
+/**
+ * The numbers by which a partition's leader recognizes a batch that is sent again (KIP-98). Each partition has a
+ * producer id of its own, so that giving one up does not affect the others.
+ */
 export interface Sequence {
   id: ProducerId | undefined;
   next: number;
@@ -13,7 +16,7 @@ export interface Sequence {
 
 /** Sequence numbers wrap from 2^31 − 1 to 0. */
 const SEQUENCES = 2 ** 31;
-/** Kafka asks for it also where nothing is transactional. */
+/** Kafka asks for this even if nothing is transactional. */
 const TRANSACTION_TIMEOUT_MS = 10_000;
 
 /** The sequences of one producer, by topic and partition. */
@@ -26,7 +29,7 @@ export class Sequences {
     return sequence;
   }
 
-  /** The partition begins anew, under another producer id. */
+  /** Lets the partition begin anew, under another producer id. */
   forget(key: string): void {
     this.#sequences.delete(key);
   }

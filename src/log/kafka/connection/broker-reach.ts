@@ -11,26 +11,30 @@ export interface Address {
 interface Known {
   readonly address: Address;
   readonly name: string;
-  /** When the metadata last named it; always where the settings do. */
+  /** When the metadata last named the broker; Infinity if the settings name it. */
   readonly namedAt_ms: number;
   readonly triedAt_ms: number;
   readonly isAway: boolean;
 }
 
-/** A broker that is away is soon named by no metadata any more, and so is one that was taken out of the cluster for good. */
+/**
+ * How long a broker is remembered that the metadata no longer name. They soon leave out a broker that is away, as they
+ * do one that was taken out of the cluster for good.
+ */
 const REMEMBERED_MS_MAX = 600_000;
-/** What is known of a broker is so old at most when it is told of. */
+/** The greatest age of what is said of a broker. */
 const TRIED_AGE_MS_MAX = 5_000;
-/** So many are named. */
+/** The most brokers that a message names. */
 const NAMED_MAX = 5;
 
-/** "broker 3 at host:9092"; without an id where it is known by the settings alone. */
-export const nameOf = ({ host, port }: Address, nodeId: number | null): string =>
+/** "broker 3 at host:9092"; without the id if only the settings name it. */
+export const brokerName = ({ host, port }: Address, nodeId: number | null): string =>
   `${nodeId === null ? "the broker" : `broker ${nodeId}`} at ${host.includes(":") ? `[${host}]` : host}:${port}`;
 
 /**
- * Which brokers can be reached, by what all parts of the log have seen, for people: what fails first is seldom all that does. Where a
- * failure is told, the brokers that nobody tried of late are tried too, so that the next time all of them are named.
+ * Which brokers can be reached, as seen by all parts of the log, for people: the broker that fails first is seldom the
+ * only one. Whenever a failure is reported, the brokers that nobody has tried lately are tried too, so that the next
+ * report names all of them.
  */
 export class BrokerReach {
   readonly #known = new Map<string, Known>();
@@ -42,32 +46,38 @@ export class BrokerReach {
     private readonly clock: Clock,
   ) {
     for (const address of seeds) {
-      const name = nameOf(address, null);
+      const name = brokerName(address, null);
       this.#known.set(keyOf(address), { address, name, namedAt_ms: Infinity, triedAt_ms: -Infinity, isAway: false });
     }
   }
 
-  /** The cluster has these brokers now. */
-  named(brokers: readonly NodeAddress[]): void {
+  /** Notes that the cluster has these brokers now. */
+  noteBrokers(brokers: readonly NodeAddress[]): void {
     for (const address of brokers) {
       const before = this.#known.get(keyOf(address));
       const namedAt_ms = Math.max(this.clock.now_ms(), before?.namedAt_ms ?? 0);
       const { triedAt_ms = -Infinity, isAway = false } = before ?? {};
-      const name = nameOf(address, address.nodeId);
+      const name = brokerName(address, address.nodeId);
       this.#known.set(keyOf(address), { address, name, namedAt_ms, triedAt_ms, isAway });
     }
   }
 
-  /** It was connected to, or that failed with `e`. One that answers otherwise than expected can be reached. */
-  tried(address: Address, e?: unknown): void {
+  /**
+   * Notes that a connection to the broker was made, or failed with `e`. A broker that answers in an unexpected way can
+   * be reached.
+   */
+  noteAttempt(address: Address, e?: unknown): void {
     const before = this.#known.get(keyOf(address));
     const now_ms = this.clock.now_ms();
-    const { name = nameOf(address, null), namedAt_ms = now_ms } = before ?? {};
+    const { name = brokerName(address, null), namedAt_ms = now_ms } = before ?? {};
     const isAway = e !== undefined && isOutage(e);
     this.#known.set(keyOf(address), { address, name, namedAt_ms, triedAt_ms: now_ms, isAway });
   }
 
-  /** "broker 2 at …, broker 3 at …": those that cannot be reached and are not in `said`; empty where there are none. */
+  /**
+   * "broker 2 at …, broker 3 at …": the brokers that cannot be reached and that `said` does not name; "" if there are
+   * none.
+   */
   unreachable(said = ""): string {
     const words = new Set(said.split(/[\s(),;]+/).map((word) => word.replace(/[.:]$/, "")));
     const isSaid = ({ name }: Known) => words.has(name.slice(name.lastIndexOf(" ") + 1));
@@ -76,8 +86,8 @@ export class BrokerReach {
     return names.slice(0, NAMED_MAX).join(", ") + (left > 0 ? ` and ${left} more` : "");
   }
 
-  /** A cause, or a sentence, with the brokers that cannot be reached beside what it says itself. */
-  beside(cause: string): string {
+  /** Adds to a cause or a sentence the unreachable brokers that it does not name itself. */
+  withUnreachable(cause: string): string {
     void this.tryAll();
     const unreachable = this.unreachable(cause);
     if (unreachable === "") return cause;
@@ -85,7 +95,7 @@ export class BrokerReach {
     return `${body}; cannot be reached: ${unreachable}${end}`;
   }
 
-  /** Tries those that nobody tried of late; bounded by what a connection may take. */
+  /** Tries the brokers that nobody has tried lately. It takes no longer than a connection may take. */
   async tryAll(): Promise<void> {
     if (this.#isClosed) return;
     const now_ms = this.clock.now_ms();
@@ -102,10 +112,10 @@ export class BrokerReach {
     try {
       const broker = await this.makeBroker(address, null);
       await broker.connect();
-      this.tried(address);
+      this.noteAttempt(address);
       void broker.disconnect().catch(() => undefined);
     } catch (e) {
-      this.tried(address, e);
+      this.noteAttempt(address, e);
     }
   }
 

@@ -2,12 +2,13 @@ import { createRequire } from "node:module";
 import { type Kafka } from "kafkajs";
 
 /**
- * The one seam to what kafkajs keeps private: its brokers, which are connections that log in and speak the protocol. kafkajs 2.2.4
- * is pinned and no longer changes. Why we go below its consumer, and below its cluster: docs/decisions/0001-below-the-kafkajs-consumer.md.
+ * The one seam to what kafkajs keeps private: its brokers, which are connections that log in and speak the protocol.
+ * kafkajs is pinned to 2.2.4 and no longer changes. docs/decisions/0001-below-the-kafkajs-consumer.md says why we go
+ * below its consumer and its cluster.
  */
 export interface Broker {
   readonly connectionPool: ConnectionPool;
-  /** What the broker speaks, by API key; null until it is connected. */
+  /** The versions that the broker speaks, by API key; null until it is connected. */
   readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null;
   connect(): Promise<void>;
   disconnect(): Promise<void>;
@@ -38,7 +39,7 @@ export interface Broker {
   }): Promise<unknown>;
 }
 
-/** Two connections to one broker: fetches have one of their own, so that nothing waits behind a long poll. */
+/** Two connections to one broker. Fetches have one to themselves, so that nothing waits behind a long poll. */
 export interface ConnectionPool {
   readonly host: string;
   readonly port: number;
@@ -50,11 +51,11 @@ export interface Connection {
   isConnected(): boolean;
   /** Called with whatever comes from the broker. */
   processData(data: Buffer): void;
-  /** What waits for an answer fails with the error. */
+  /** Fails every request that waits for an answer. */
   rejectRequests(error: Error): void;
   disconnect(): Promise<unknown>;
   send<T>(exchange: Exchange<T>): Promise<T>;
-  /** Of the answer that is under way. Only a connection that was made has this, and what follows. */
+  /** The size of the answer that is coming in. Only instances have this member and the next; the prototype has not. */
   readonly bytesNeeded?: number;
   readonly socket?: { destroy(): void } | null;
 }
@@ -65,7 +66,10 @@ interface Transaction {
   readonly producerEpoch: number;
 }
 
-/** One request and how its answer is read, in the form kafkajs' connections take; with our patch also in chunks. */
+/**
+ * One request and how its answer is read, in the form that kafkajs' connections take; our patch lets a request come in
+ * chunks.
+ */
 export interface Exchange<T> {
   readonly request: {
     apiKey: number;
@@ -89,7 +93,7 @@ type CreateCluster = (options: { allowAutoTopicCreation: boolean }) => { readonl
 
 const POOL_PARTS = { connectionPoolBuilder: "object", createBroker: "function", rootLogger: "object" };
 
-/** Without what a broker has only once it is made. */
+/** The parts of a broker's prototype. It lacks what a broker has only once it is made. */
 const BROKER_PARTS = {
   connect: "function",
   disconnect: "function",
@@ -115,8 +119,9 @@ const CONNECTION_PARTS = {
 } satisfies Record<Exclude<keyof Connection, "bytesNeeded" | "socket">, string>;
 
 /**
- * Throws a plain Error, a defect and no outage, unless kafkajs has the private parts used here. Asked before anything connects: met
- * later, a missing part would look like a broker that cannot be reached, and be tried forever.
+ * Throws a plain Error, a defect and not an outage, unless kafkajs has the private parts used here. It must be called
+ * before anything connects: a part found missing later would look like an unreachable broker, which is tried again
+ * forever.
  */
 export function checkPrivateParts(kafka: Kafka): void {
   const prototype = (module: string) => (requireOf(module) as { prototype: unknown }).prototype;
@@ -140,9 +145,9 @@ function brokerPool(kafka: Kafka): BrokerPool {
 }
 
 const notPinned = (why: string) =>
-  new Error(`kafkajs is not the version whose private parts log/kafka/cluster.ts knows: ${why}.`);
+  new Error(`kafkajs is not the version whose private parts log/kafka/connection/cluster.ts knows: ${why}.`);
 
-/** Makes brokers that are not connected yet, with kafkajs' settings for TLS and logging in. */
+/** Makes brokers that are not connected yet, with kafkajs' settings for TLS and login. */
 export type MakeBroker = (address: { readonly host: string; readonly port: number }, nodeId: number | null) => Promise<Broker>;
 
 export function brokerMaker(kafka: Kafka): MakeBroker {
@@ -154,12 +159,16 @@ export function brokerMaker(kafka: Kafka): MakeBroker {
   };
 }
 
-/** More than a broker takes in one request by its default (socket.request.max.bytes, 100 MiB), and so than the largest batch it has. */
+/**
+ * More than a broker takes in one request by default (socket.request.max.bytes, 100 MiB), so more than its largest
+ * batch.
+ */
 const ANSWER_BYTES_MAX = 128 * 1024 * 1024;
 
 /**
- * kafkajs throws at a frame that is none of Kafka's out of the socket's event, which would end the process; and it gathers whatever comes
- * until a frame is whole, of up to 2 GiB: the first bytes of most other protocols are such a length.
+ * Guards against a peer that does not speak Kafka's protocol. When a frame makes no sense, kafkajs throws in the
+ * socket's event handler, which would end the process. It also buffers up to 2 GiB until a frame is complete, and in
+ * most other protocols the first bytes look like such a length.
  */
 function endAtNonsense(connection: Connection): void {
   const processData = connection.processData.bind(connection);
@@ -169,7 +178,7 @@ function endAtNonsense(connection: Connection): void {
     nonsense = new Error("what it sends is not Kafka's protocol", { cause });
     connection.rejectRequests(nonsense);
     void connection.disconnect().catch(() => undefined);
-    // kafkajs closes its own side alone.
+    // kafkajs closes only its own side.
     connection.socket?.destroy();
   };
   connection.processData = (data) => {
@@ -184,7 +193,10 @@ function endAtNonsense(connection: Connection): void {
   connection.send = (exchange) => (nonsense ? Promise.reject(nonsense) : send(exchange));
 }
 
-/** kafkajs' own encoding of a JoinGroup request, without its second try under the member id that the first one gave (KIP-394). */
+/**
+ * kafkajs' own encoding of a JoinGroup request, but without its second attempt under the member id that the first one
+ * gave (KIP-394).
+ */
 export function joinGroupExchange(options: {
   readonly groupId: string;
   readonly sessionTimeout: number;
@@ -198,7 +210,7 @@ export function joinGroupExchange(options: {
   return protocol({ version: JOIN_GROUP_VERSION })({ ...options, protocolType: "consumer" });
 }
 
-/** The first that gives a member its id before it joins. */
+/** The first version that gives a member its id before it joins. */
 const JOIN_GROUP_VERSION = 4;
 
 export interface JoinedGroup {

@@ -1,8 +1,8 @@
 import { type Clock, within } from "../../../system/clock.ts";
 import { AppError } from "../../../errors.ts";
-import { type Address, type BrokerReach, nameOf } from "./broker-reach.ts";
+import { type Address, type BrokerReach, brokerName } from "./broker-reach.ts";
 import type { Broker, Exchange, MakeBroker } from "./cluster.ts";
-import { failing, unavailable } from "../protocol/errors.ts";
+import { describeFailure, unavailable } from "../protocol/errors.ts";
 import { type Metadata, metadataExchange, type NodeAddress } from "../protocol/metadata.ts";
 
 export interface ConnectionsOptions {
@@ -14,19 +14,22 @@ export interface ConnectionsOptions {
 }
 
 export const METADATA_MS_MAX = 2_000;
-/** A broker that has not answered by then does not hold up the others: the next one is asked too. */
+/** How long to wait for a broker's answer before the next broker is asked too. */
 export const HEDGE_MS = 400;
-/** A broker that failed so recently is not tried again by those who have no need of it in particular. */
+/** A broker that failed this recently is tried last, unless it is needed in particular. */
 const AVOIDED_MS = 1_000;
 const API_METADATA = 3;
 const CONTROL = 0;
 const FETCHES = 1;
 
-/** One broker as this instance of the connections knows it. Broken once, it is replaced by another node of the same id. */
+/**
+ * One broker, as this instance of the connections knows it. Once broken, it is replaced by another node with the same
+ * id.
+ */
 export class Node {
-  /** Before this time, on the clock, a quota asks that nothing is sent to it (KIP-219). */
+  /** The time on the clock before which a quota asks that nothing be sent to the broker (KIP-219). */
   heldBackUntil_ms = Number.NEGATIVE_INFINITY;
-  /** Who sends to it now, one after the other; see `turn`. */
+  /** Those who wait for their turn to send to the broker, one at a time; see `takeTurn`. */
   readonly #turns: (() => void)[] = [];
   #isTaken = false;
   readonly #used = [false, false];
@@ -42,10 +45,10 @@ export class Node {
   ) {}
 
   get name(): string {
-    return nameOf(this.address, this.nodeId);
+    return brokerName(this.address, this.nodeId);
   }
 
-  /** More than its versions. */
+  /** Whether it has answered more than the question for its versions. */
   get hasAnswered(): boolean {
     return this.#hasAnswered;
   }
@@ -54,12 +57,12 @@ export class Node {
     return this.#isBroken;
   }
 
-  /** Connected and logged in; the same for all who ask at once. */
+  /** The broker, connected and logged in. Those who ask at the same time share the connection. */
   broker(): Promise<Broker> {
     return (this.#broker ??= this.#connect());
   }
 
-  /** Answers with what the broker speaks of this API; 0 where it does not. */
+  /** The highest version of this API that the broker speaks; 0 if it does not speak it. */
   async version(apiKey: number): Promise<number> {
     return (await this.broker()).versions?.[apiKey]?.maxVersion ?? 0;
   }
@@ -67,8 +70,8 @@ export class Node {
   async send<T>(exchange: Exchange<T>, isFetch = false): Promise<T> {
     const index = isFetch ? FETCHES : CONTROL;
     const { connectionPool } = await this.broker();
-    // kafkajs would connect again by itself, and nobody would know that the broker may have been another meanwhile. Only where nothing was
-    // under way it does: brokers and gateways end a connection that is idle for long.
+    // kafkajs would reconnect by itself, and nobody would notice that the broker may have become another one in the
+    // meantime. It may do so only if nothing was under way: brokers and gateways end connections that stay idle.
     const isLost = this.#used[index] && !connectionPool.pool[index]?.isConnected();
     if (this.#isBroken || (isLost && (isFetch || this.#controlsUnderWay > 0))) throw new Error("the connection was lost");
     if (!isFetch) this.#controlsUnderWay++;
@@ -84,10 +87,11 @@ export class Node {
   }
 
   /**
-   * Resolves with what gives the turn back; undefined where it has not come before `until_ms` on the clock. A quota counts from an answer
-   * on (KIP-219), and what was sent before it came is neither taken nor refused while it lasts.
+   * Resolves with a function that gives the turn back, or with undefined if the turn has not come before `until_ms` on
+   * the clock. Taking turns is needed because a quota applies from an answer on (KIP-219): what was sent before that
+   * answer came is neither taken nor refused while the quota lasts.
    */
-  async turn(clock: Clock, until_ms: number): Promise<(() => void) | undefined> {
+  async takeTurn(clock: Clock, until_ms: number): Promise<(() => void) | undefined> {
     const leave = () => {
       const next = this.#turns.shift();
       if (next) next();
@@ -102,13 +106,13 @@ export class Node {
     this.#turns.push(come);
     if (await within(clock, until_ms - clock.now_ms(), promise)) return leave;
     const at = this.#turns.indexOf(come);
-    // It came in the moment in which it was given up.
+    // The turn came at the moment when it was given up.
     if (at < 0) leave();
     else this.#turns.splice(at, 1);
     return undefined;
   }
 
-  /** For good: what is under way fails. */
+  /** Breaks the node for good; requests under way fail. */
   break(): void {
     if (this.#isBroken) return;
     this.#isBroken = true;
@@ -121,10 +125,10 @@ export class Node {
     try {
       await broker.connect();
     } catch (e) {
-      if (!this.#isBroken) reach.tried(this.address, e);
+      if (!this.#isBroken) reach.noteAttempt(this.address, e);
       throw e;
     }
-    reach.tried(this.address);
+    reach.noteAttempt(this.address);
     this.#used[CONTROL] = true;
     if (this.#isBroken) {
       void broker.disconnect().catch(() => undefined);
@@ -135,11 +139,12 @@ export class Node {
 }
 
 /**
- * Connections to the brokers of a cluster, for one part of the log. What was asked through one instance is never answered by another:
- * a part that begins anew takes a new instance, and closes the old one. Within an instance each broker fails for itself.
+ * Connections to the brokers of a cluster, for one part of the log. What was asked through one instance is never
+ * answered through another: a part that begins anew takes a new instance and closes the old one. Within an instance,
+ * each broker fails by itself.
  *
  * ```
- *  a node: made ──broker()──▶ connected ──failed()──▶ broken, forgotten; the next who asks makes another
+ *  a node: made ──broker()──▶ connected ──discard()──▶ broken, forgotten; whoever needs it next makes another
  *  the instance: open ──close()──▶ closed, all nodes broken
  * ```
  */
@@ -158,13 +163,13 @@ export class Connections {
     return this.options.reach;
   }
 
-  /** Metadata of the named topics, from whichever broker answers first. Rejects with LOG_UNAVAILABLE when none does. */
+  /** Metadata of the named topics, from whichever broker answers first. Rejects with LOG_UNAVAILABLE if none does. */
   async metadata(topics: readonly string[]): Promise<Metadata> {
     const metadata = await this.#firstOf(async (node) => {
       const version = await node.version(API_METADATA);
       return node.send(metadataExchange(topics, version, METADATA_MS_MAX));
     });
-    this.options.reach.named(metadata.brokers);
+    this.options.reach.noteBrokers(metadata.brokers);
     this.#addresses = new Map(metadata.brokers.map((address) => [address.nodeId, address]));
     for (const [nodeId, node] of this.#nodes) {
       const address = this.#addresses.get(nodeId);
@@ -175,26 +180,26 @@ export class Connections {
     return metadata;
   }
 
-  /** The broker of this id, connected. Rejects with a plain Error that names it. */
+  /** The broker with this id, connected. Rejects with a plain Error that names it. */
   async node(nodeId: number): Promise<Node> {
     const address = this.#addresses.get(nodeId);
     if (!address) throw new Error(`broker ${nodeId} is not in the cluster now`);
-    return this.#at(address, nodeId);
+    return this.#nodeAt(address, nodeId);
   }
 
-  /** A broker that an answer named by its address, as coordinators are. */
-  async at(address: NodeAddress): Promise<Node> {
+  /** The broker that an answer named with its address, as it does for coordinators. */
+  async nodeAt(address: NodeAddress): Promise<Node> {
     this.#addresses.set(address.nodeId, address);
-    return this.#at(address, address.nodeId);
+    return this.#nodeAt(address, address.nodeId);
   }
 
-  /** Whichever broker answers. */
+  /** Runs `work` on whichever broker answers first. */
   any<T>(work: (node: Node) => Promise<T>): Promise<T> {
     return this.#firstOf(work);
   }
 
-  /** The connections to this node failed, or are of no use: whoever needs the broker connects anew. */
-  failed(node: Node): void {
+  /** Gives up a node whose connections failed or are of no use. Whoever needs the broker next connects anew. */
+  discard(node: Node): void {
     this.#failedAt_ms.set(node.name, this.options.clock.now_ms());
     if (node.nodeId !== null && this.#nodes.get(node.nodeId) === node) this.#nodes.delete(node.nodeId);
     const seed = this.#seeds.indexOf(node);
@@ -208,7 +213,7 @@ export class Connections {
     this.#nodes.clear();
   }
 
-  async #at(address: Address, nodeId: number): Promise<Node> {
+  async #nodeAt(address: Address, nodeId: number): Promise<Node> {
     if (this.#isClosed) throw closed();
     let node = this.#nodes.get(nodeId);
     if (node && (node.address.host !== address.host || node.address.port !== address.port)) {
@@ -221,12 +226,15 @@ export class Connections {
       await node.broker();
       return node;
     } catch (e) {
-      this.failed(node);
-      throw new Error(this.reach.beside(failing(node.name, e, true)), { cause: e });
+      this.discard(node);
+      throw new Error(this.reach.withUnreachable(describeFailure(node.name, e, true)), { cause: e });
     }
   }
 
-  /** Asks one broker after the other, the next one as soon as the one before failed or let it wait; resolves with the first answer. */
+  /**
+   * Asks one broker after another: the next one as soon as the last one failed or took too long. Resolves with the
+   * first answer.
+   */
   async #firstOf<T>(work: (node: Node) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw closed();
     const asked: Promise<T>[] = [];
@@ -242,7 +250,7 @@ export class Connections {
       return await Promise.any(asked);
     } catch {
       const first = failures[0];
-      const cause = first instanceof Error ? new Error(this.reach.beside(first.message), { cause: first }) : first;
+      const cause = first instanceof Error ? new Error(this.reach.withUnreachable(first.message), { cause: first }) : first;
       throw unavailable(failures.find((e) => e instanceof AppError) ?? cause);
     }
   }
@@ -252,12 +260,12 @@ export class Connections {
       return await work(node);
     } catch (e) {
       if (e instanceof AppError) throw e;
-      this.failed(node);
-      throw new Error(failing(node.name, e, !node.hasAnswered), { cause: e });
+      this.discard(node);
+      throw new Error(describeFailure(node.name, e, !node.hasAnswered), { cause: e });
     }
   }
 
-  /** Connected ones first, then those that did not fail of late; the seeds after the brokers that the cluster names. */
+  /** Brokers that neither failed lately nor hold us back come first, and among equals the seeds come last. */
   #candidates(): Node[] {
     const { clock } = this.options;
     const now_ms = clock.now_ms();
@@ -275,14 +283,14 @@ const closed = (): AppError => new AppError("LOG_UNAVAILABLE", "The connection t
 
 type Settled<T> = { readonly value: T } | { readonly failed: true };
 
-/** Settles as `answer` does, but never rejects. */
+/** Settles when `answer` does, but never rejects. */
 const firstSettled = <T>(answer: Promise<T>): Promise<Settled<T>> =>
   answer.then(
     (value) => ({ value }),
     () => ({ failed: true }),
   );
 
-/** Never settles where all fail. */
+/** Never settles if all fail. */
 const firstSuccess = <T>(answers: readonly Promise<T>[]): Promise<Settled<T>> =>
   new Promise((resolve) => {
     for (const answer of answers) answer.then((value) => resolve({ value })).catch(() => undefined);

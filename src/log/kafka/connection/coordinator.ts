@@ -4,14 +4,14 @@ import { kafkaErrorType } from "../protocol/errors.ts";
 /** https://kafka.apache.org/protocol#The_Messages_FindCoordinator */
 const TYPES = { group: 0, transaction: 1 } as const;
 
-/** Where the brokers have no coordinator: what that comes from, and what to do. No advice while brokers are away. */
+/** Why the brokers have no coordinator, and what to do about it. There is no advice while brokers are away. */
 export function noCoordinator(errorType: string, type: keyof typeof TYPES, unreachable: string): string | undefined {
   if (errorType !== "GROUP_COORDINATOR_NOT_AVAILABLE") return undefined;
   if (unreachable !== "") return `the brokers have no ${type} coordinator, and some cannot be reached: ${unreachable}`;
   return TOPIC_WANTS_BROKERS[type];
 }
 
-/** kafkajs names the error of both after the group's. */
+/** For both types, kafkajs uses the name of the group coordinator's error. */
 const TOPIC_WANTS_BROKERS = {
   group:
     "the brokers have no group coordinator: does their offsets topic want more brokers than there are (offsets.topic.replication.factor)?",
@@ -20,8 +20,8 @@ const TOPIC_WANTS_BROKERS = {
 };
 
 /**
- * The broker that coordinates a group or a transactional id, connected. Rejects with kafkajs' own error where the broker gives a reason,
- * which is then its type; else with LOG_UNAVAILABLE.
+ * The broker that coordinates a group or a transactional id, connected. If the broker gives a reason, it rejects with
+ * kafkajs' own error, which has the reason as its type; else with LOG_UNAVAILABLE.
  */
 export async function findCoordinator(connections: Connections, id: string, type: keyof typeof TYPES): Promise<Node> {
   let reason: unknown;
@@ -37,5 +37,5 @@ export async function findCoordinator(connections: Connections, id: string, type
     }
   });
   if (!found) throw reason;
-  return connections.at(found.coordinator);
+  return connections.nodeAt(found.coordinator);
 }

@@ -1,8 +1,9 @@
 import type { Clock } from "../../../system/clock.ts";
 import type { TopicLeaders } from "./leaders.ts";
 
-/** How long an answer may take before it is looked whether its broker still leads, and how often from then on. */
+/** How late an answer may be before the metadata are checked for whether its broker still leads. */
 export const PATIENCE_MS = 1_000;
+/** How often they are checked from then on. */
 export const LOOK_WAIT_MS = 300;
 
 interface Watched {
@@ -10,20 +11,21 @@ interface Watched {
   readonly nodeId: number;
   readonly parts: readonly { readonly partition: number }[];
   readonly since_ms: number;
-  readonly moved: (why: Error) => void;
+  readonly onMoved: (why: Error) => void;
 }
 
 /** A request to a leader, which is given up as soon as another broker leads. */
 export interface LeaderRequest {
-  /** Settles as `answer` does, or rejects when another broker leads one of the partitions. */
+  /** Settles when `answer` does, or rejects when another broker leads one of the partitions. */
   orMoved<T>(answer: Promise<T>): Promise<T>;
-  /** To be called when it is over. */
+  /** Must be called when the request is over. */
   end(): void;
 }
 
 /**
- * A broker that stands still keeps its connections, so a request to it ends only by its time-out, while the cluster has long given its
- * partitions to another. This looks at the metadata whenever an answer takes long; one timer for all, and none while none does.
+ * Gives up requests to brokers that no longer lead. A broker that has stalled keeps its connections open, so a request
+ * to it ends only by timing out, long after the cluster has given its partitions to another broker. Whenever an answer
+ * is late, the metadata are therefore checked. One timer serves all requests, and none runs while there are none.
  */
 export class LeaderWatch {
   readonly #watched = new Set<Watched>();
@@ -34,7 +36,7 @@ export class LeaderWatch {
   begin(leaders: TopicLeaders, nodeId: number, parts: Watched["parts"]): LeaderRequest {
     const { promise, reject } = Promise.withResolvers<never>();
     promise.catch(() => undefined);
-    const watched = { leaders, nodeId, parts, since_ms: this.clock.now_ms(), moved: reject };
+    const watched = { leaders, nodeId, parts, since_ms: this.clock.now_ms(), onMoved: reject };
     this.#watched.add(watched);
     if (!this.#isLooking) void this.#look();
     return {
@@ -52,9 +54,9 @@ export class LeaderWatch {
       await Promise.all(
         [...new Set(late.map(({ leaders }) => leaders))].map((leaders) => leaders.refresh().catch(() => undefined)),
       );
-      for (const { leaders, nodeId, parts, moved } of late) {
+      for (const { leaders, nodeId, parts, onMoved } of late) {
         const isMoved = parts.some(({ partition }) => (leaders.leaderOf(partition)?.nodeId ?? nodeId) !== nodeId);
-        if (isMoved) moved(new Error(`broker ${nodeId} did not answer, and another one leads the partition now`));
+        if (isMoved) onMoved(new Error(`broker ${nodeId} did not answer, and another one leads the partition now`));
       }
     }
     this.#isLooking = false;

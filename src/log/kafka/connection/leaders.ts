@@ -6,22 +6,26 @@ import type { Metadata, PartitionMetadata, TopicMetadata } from "../protocol/met
 
 export interface Leader {
   readonly nodeId: number;
-  /** −1 where the broker does not tell. */
+  /** −1 if the broker does not tell. */
   readonly leaderEpoch: number;
 }
 
 const INVALID_TOPIC = 17;
 const UNKNOWN_TOPIC_ID = 100;
 
-/** So many answers in a row with a smaller epoch are no broker that lags behind, but a topic made anew where there are no topic ids. */
+/**
+ * After this many answers in a row with a smaller epoch, no broker is lagging behind: the topic was made anew on a
+ * cluster without topic ids.
+ */
 const SMALLER_EPOCHS_MAX = 5;
 
 /**
- * Who leads each partition of one topic, as far as this instance of the connections has heard. A broker that lags behind its cluster
- * does not bring an older leader back: of two answers the greater epoch counts (KIP-320).
+ * The leader of each partition of one topic, as far as this instance of the connections has heard. A broker that lags
+ * behind its cluster cannot bring an older leader back: of two answers, the one with the greater epoch counts
+ * (KIP-320).
  */
 export class TopicLeaders {
-  /** Of the topic as it was last seen; a topic that is gone keeps it. */
+  /** The topic's id when it was last seen; it is kept when the topic is gone. */
   topicId: string | undefined;
   /** Whether the cluster does not know the topic. */
   isGone = false;
@@ -57,7 +61,7 @@ export class TopicLeaders {
     return found === undefined || found.leader < 0 ? undefined : { nodeId: found.leader, leaderEpoch: found.leaderEpoch };
   }
 
-  /** Those who ask while an answer is under way share it. Rejects with LOG_UNAVAILABLE. */
+  /** Asks the brokers. Callers share an answer that is under way. Rejects with LOG_UNAVAILABLE. */
   refresh(): Promise<void> {
     return (this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined)));
   }

@@ -1,7 +1,10 @@
 import { noCoordinator } from "../connection/coordinator.ts";
 import { causeOf } from "../protocol/errors.ts";
 
-/** What a group answers while it is set up, moved or shared anew: no news, unless a join has failed by it for `SETTLING_MS_MAX`. */
+/**
+ * Errors that a group answers while it is being set up, moved or rebalanced. They are not worth a report until joining
+ * has failed with them for `SETTLING_MS_MAX`.
+ */
 const SETTLING = [
   "REBALANCE_IN_PROGRESS",
   "GROUP_LOAD_IN_PROGRESS",
@@ -21,7 +24,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 export const isSettling = (type: string | undefined): boolean => type !== undefined && SETTLING.includes(type);
 
-/** Why a group cannot be joined, and what to do; `unreachable` names the brokers that are away. */
+/** Why a group cannot be joined, and what to do about it. `unreachable` names the brokers that are away. */
 export function whyNotJoined(type: string | undefined, e: unknown, unreachable: string): string {
   const advice = type === undefined ? undefined : (noCoordinator(type, "group", unreachable) ?? ADVICE[type]);
   return advice === undefined ? causeOf(e) : `${type}: ${advice}`;

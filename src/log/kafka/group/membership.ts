@@ -10,12 +10,17 @@ import { findCoordinator } from "../connection/coordinator.ts";
 import { isSettling, SETTLING_MS_MAX, whyNotJoined } from "./join-failures.ts";
 import { kafkaErrorType } from "../protocol/errors.ts";
 
-/** The name under which our members agree on an assignment; a member with another protocol cannot join the same group. */
+/**
+ * The name under which our members agree on an assignment. A member with another protocol cannot join the same group.
+ */
 const PROTOCOL = "orders-sticky";
 export const HEARTBEATS_PER_SESSION = 10;
-/** How often the leader looks whether a topic has grown. */
+/** How often the leader checks whether a topic has grown. */
 const PARTITIONS_WAIT_MS = 3_000;
-/** About what a coordinator that ends takes to be followed by another one, which would wait a whole session for a member that did not leave. */
+/**
+ * About as long as it takes for another coordinator to replace one that ends. If a member did not leave, the new one
+ * would wait a whole session for it.
+ */
 const LEAVE_WAIT_MS_MAX = 3_000;
 const LEAVE_AGAIN_WAIT_MS = 250;
 const END_WAIT_MS_MAX = 1_000;
@@ -24,15 +29,19 @@ export interface MembershipSettings extends BackoffLimits {
 }
 
 /**
- * A member of a Kafka consumer group, by the classic group protocol (JoinGroup, SyncGroup, Heartbeat), which Redpanda speaks too.
- * It only decides who owns what; reading is KafkaReader's. State is a function of the log, so the partitions a member keeps go
- * on through a rebalance; only those it loses stop, and only once the new assignment is known.
+ * A member of a Kafka consumer group, by the classic group protocol (JoinGroup, SyncGroup, Heartbeat), which Redpanda
+ * speaks too. It only decides who owns what; KafkaReader does the reading. State is a function of the log, so
+ * partitions that a member keeps carry on during a rebalance. Only those that it loses stop, once the new assignment
+ * is known.
  *
  * ```
  *  made ──start()──▶ joining
- *            JoinGroup (a member id), JoinGroup, SyncGroup     heartbeat: rebalance, unknown member, connection lost
- *  joining ─────────────────────────────────────────▶ stable ─────────────────────────────────────────▶ joining
- *     └────────────────── leave() ───────────────────────┴─────────▶ left (LeaveGroup, as soon as there is a member id)
+ *            JoinGroup (a member id), JoinGroup, SyncGroup
+ *  joining ────────────────────────────────────────────────────▶ stable
+ *    │ ▲                                                         │  │
+ *    │ └── heartbeat: rebalance, unknown member, connection lost ┘  │
+ *    └── leave() ───────────────────────────────────────────────────┴──▶ left
+ *                                     (LeaveGroup, as soon as there is a member id)
  * ```
  */
 export class KafkaMembership implements Membership {
@@ -40,16 +49,19 @@ export class KafkaMembership implements Membership {
   #memberId = "";
   #generation = -1;
   #owned: readonly number[] = [];
-  /** Since when it tries in vain to be in the group, and whether the listener was told. */
+  /** Since when it has tried in vain to be in the group. */
   #outSince_ms: number | undefined;
   #toldLost = false;
-  /** When the last heartbeat (or join) that the coordinator answered well was sent. */
+  /** When the last heartbeat or join was sent that the coordinator answered well. */
   #confirmedAt_ms = Number.NEGATIVE_INFINITY;
   #coordinator: Broker | undefined;
-  /** Settles when the member's id is known, or will not be. */
+  /** Settles when the member's id is known, or when it is certain that there will be none. */
   #naming: Promise<unknown> | undefined;
   #reason: string | undefined;
-  /** Of each topic that members read, how many partitions the last assignment covered, where this member made it. */
+  /**
+   * For each topic that members read, how many partitions the last assignment covered; empty unless this member made
+   * it.
+   */
   #assignedCounts = new Map<string, number>();
   readonly #ending = new AbortController();
   #running: Promise<void> | undefined;
@@ -107,15 +119,18 @@ export class KafkaMembership implements Membership {
     if (this.#running) await within(this.clock, END_WAIT_MS_MAX, this.#running);
   }
 
-  /** A member that the group has not let go by then loses its partitions when its session is over. */
+  /** A member that the group has not let go by then loses its partitions when its session ends. */
   async #leaveInTime(deadline_ms: number): Promise<void> {
     if (this.#memberId === "") return;
-    while (!(await this.#hasLeft()) && this.clock.now_ms() + LEAVE_AGAIN_WAIT_MS < deadline_ms)
+    while (!(await this.#tryLeave()) && this.clock.now_ms() + LEAVE_AGAIN_WAIT_MS < deadline_ms)
       await this.clock.sleep(LEAVE_AGAIN_WAIT_MS);
   }
 
-  /** On a connection of its own, since a broker answers nothing more on one on which it holds a JoinGroup back. */
-  async #hasLeft(): Promise<boolean> {
+  /**
+   * Leaves on a connection of its own: while a broker holds a JoinGroup back, it answers nothing else on that
+   * connection.
+   */
+  async #tryLeave(): Promise<boolean> {
     const { group: groupId } = this.options;
     const connections = this.connect();
     try {
@@ -131,19 +146,19 @@ export class KafkaMembership implements Membership {
 
   async #run(): Promise<void> {
     const backoff = new Backoff(this.settings, this.random);
-    while (!this.#left()) {
+    while (!this.#hasLeft()) {
       const connections = this.connect();
       const ended = () => connections.close();
       this.#ending.signal.addEventListener("abort", ended, { once: true });
       try {
-        while (!this.#left()) {
+        while (!this.#hasLeft()) {
           await this.#join(connections);
           backoff.reset();
           await this.#heartbeatWhileStable();
         }
       } catch (e) {
         this.#coordinator = undefined;
-        if (!this.#left()) {
+        if (!this.#hasLeft()) {
           await this.#fallOut(e, connections);
           await this.clock.sleep(backoff.next_ms(), this.#ending.signal);
         }
@@ -154,7 +169,7 @@ export class KafkaMembership implements Membership {
     }
   }
 
-  #left(): boolean {
+  #hasLeft(): boolean {
     return this.#state === "left";
   }
 
@@ -172,7 +187,7 @@ export class KafkaMembership implements Membership {
       memberId: joined.memberId,
       groupAssignment: joined.leaderId === joined.memberId ? await this.#assignments(joined) : [],
     });
-    if (this.#left()) return;
+    if (this.#hasLeft()) return;
     const assignment = AssignerProtocol.MemberAssignment.decode(memberAssignment)?.assignment[topic] ?? [];
     this.#generation = joined.generationId;
     this.#confirmedAt_ms = syncSentAt_ms;
@@ -181,10 +196,13 @@ export class KafkaMembership implements Membership {
     this.#reason = undefined;
     this.#outSince_ms = undefined;
     this.#toldLost = false;
-    this.options.listener.assigned(this.#owned);
+    this.options.listener.onAssigned(this.#owned);
   }
 
-  /** A new member is given its id first, and joins under it (KIP-394), so that it can leave also before the group has taken it. */
+  /**
+   * A new member is given its id first and joins under it (KIP-394), so that it can leave even before the group has
+   * admitted it.
+   */
   async #joinGroup(node: Node): Promise<JoinedGroup> {
     const { group, topic } = this.options;
     const metadata = AssignerProtocol.MemberMetadata.encode({
@@ -209,12 +227,12 @@ export class KafkaMembership implements Membership {
       if (typeof memberId === "string") this.#memberId = memberId;
     });
     await this.#naming;
-    if (this.#left()) throw new Error("left while joining");
+    if (this.#hasLeft()) throw new Error("left while joining");
     // A broker that gives no id beforehand has answered the join itself, or refused it.
     return this.#memberId === "" ? first : request();
   }
 
-  /** Each topic that members of the group read is shared among those who read it. */
+  /** Shares each topic that members of the group read among those who read it. */
   async #assignments(joined: JoinedGroup): Promise<{ memberId: string; memberAssignment: Buffer }[]> {
     const members = joined.members.map(({ memberId, memberMetadata }) => ({ id: memberId, ...decodeMetadata(memberMetadata) }));
     this.#assignedCounts = new Map();
@@ -231,12 +249,12 @@ export class KafkaMembership implements Membership {
     }));
   }
 
-  /** Returns when the group asks to join again; throws when the membership or the connection is gone. */
+  /** Returns when the group asks its members to join again. Throws if the membership or the connection is lost. */
   async #heartbeatWhileStable(): Promise<void> {
     let lookedAt_ms = this.clock.now_ms();
-    while (!this.#left()) {
+    while (!this.#hasLeft()) {
       await this.clock.sleep(this.settings.session_timeout_ms / HEARTBEATS_PER_SESSION, this.#ending.signal);
-      if (this.#left() || !this.#coordinator) return;
+      if (this.#hasLeft() || !this.#coordinator) return;
       const sentAt_ms = this.clock.now_ms();
       try {
         await this.#coordinator.heartbeat({
@@ -258,7 +276,7 @@ export class KafkaMembership implements Membership {
 
   async #hasGrown(): Promise<boolean> {
     for (const [topic, count] of this.#assignedCounts) {
-      // That the metadata cannot be had now is no reason to leave the group.
+      // Metadata that are unavailable now are no reason to leave the group.
       const now = await this.partitionCount(topic).catch(() => count);
       if (now > count) return true;
     }
@@ -266,7 +284,7 @@ export class KafkaMembership implements Membership {
   }
 
   #rejoin(): void {
-    if (this.#left()) return;
+    if (this.#hasLeft()) return;
     this.#state = "joining";
     this.#assignedCounts = new Map();
   }
@@ -284,14 +302,14 @@ export class KafkaMembership implements Membership {
     this.#outSince_ms ??= now_ms;
     const isLasting = now_ms - this.#outSince_ms >= SETTLING_MS_MAX;
     if (!wasStable && isSettling(type) && !isLasting) return;
-    // It takes a moment where brokers are away, and before they are back the group can hardly be joined.
+    // This takes a moment if brokers are away, and until they are back the group can hardly be joined.
     if (isSettling(type) && isLasting) await reach.tryAll();
-    if (this.#left()) return;
+    if (this.#hasLeft()) return;
     const why = whyNotJoined(type, e, reach.unreachable());
-    this.#reason = reach.beside(`The group ${this.options.group} cannot be joined: ${why}.`);
+    this.#reason = reach.withUnreachable(`The group ${this.options.group} cannot be joined: ${why}.`);
     if (this.#toldLost) return;
     this.#toldLost = true;
-    this.options.listener.lost(this.#reason);
+    this.options.listener.onLost(this.#reason);
   }
 }
 

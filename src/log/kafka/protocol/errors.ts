@@ -1,16 +1,22 @@
 import { AppError } from "../../../errors.ts";
 
-/** What a protocol error means to whoever sent a request for a partition (https://kafka.apache.org/protocol#protocol_error_codes). */
+/**
+ * What a protocol error means to whoever sent a request for a partition
+ * (https://kafka.apache.org/protocol#protocol_error_codes).
+ */
 export interface ProtocolError {
   readonly type: string;
   /**
-   * retry: sending the same again may succeed, and what was sent is not in the log. unsure: the same, but it may be in the log already
-   * (a leader can lose its place while it waits for the replicas). too-large, record: the batch is refused for what is in it, and a part
-   * of it may be taken. sequence: the producer's numbers are not those the leader has. fenced: another holder took over. refused: for good,
-   * or until somebody acts.
+   * - retry: to send the same again may succeed, and what was sent is not in the log.
+   * - unsure: to send the same again may succeed, but what was sent may be in the log already. For example, a leader
+   *   can lose its place while it waits for the replicas.
+   * - too-large, record: the batch is refused for its content, and a part of it may be taken.
+   * - sequence: the producer's numbers are not those that the leader has.
+   * - fenced: another holder took over.
+   * - refused: it is refused for good, or until somebody acts.
    */
   readonly meaning: "retry" | "unsure" | "too-large" | "record" | "sequence" | "fenced" | "refused";
-  /** What a person can do, or how it comes about. */
+  /** What a person can do, or how the error comes about. */
   readonly advice?: string;
 }
 
@@ -76,20 +82,23 @@ export const protocolError = (code: number): ProtocolError => ERRORS[code] ?? { 
 
 const ADVICE_BY_TYPE = new Map(Object.values(ERRORS).map(({ type, advice }) => [type, advice]));
 
-/** What a person can do about an error that kafkajs gives by its type. */
+/** What a person can do about an error of which kafkajs gives the type. */
 export const adviceOn = (type: string): string | undefined => ADVICE_BY_TYPE.get(type);
 
-/** "TYPE", or "TYPE: what to do", where `right` is what the request needs on its topic. */
+/** "TYPE", or "TYPE: what to do". `right` is the right that the request needs on its topic. */
 export const describeError = (code: number, right: "READ" | "WRITE" | "CREATE" | "DESCRIBE"): string => {
   const { type, advice = code === ERROR_TOPIC_AUTHORIZATION_FAILED ? `grant this user ${right} on the topic` : undefined } =
     protocolError(code);
   return advice === undefined ? type : `${type}: ${advice}`;
 };
 
-/** Newer than kafkajs' table of errors. */
+/** This error is newer than kafkajs' table of errors. */
 const CODE_PRODUCER_FENCED = 90;
 
-/** The type of a protocol error as kafkajs names it (`REBALANCE_IN_PROGRESS`, …), also where it wraps it. */
+/**
+ * The type of a protocol error as kafkajs names it (`REBALANCE_IN_PROGRESS`, …), even if the error is wrapped in
+ * others.
+ */
 export function kafkaErrorType(e: unknown): string | undefined {
   const { type, cause } = (e ?? {}) as { type?: unknown; cause?: unknown };
   if ((e as { code?: unknown } | undefined)?.code === CODE_PRODUCER_FENCED) return "PRODUCER_FENCED";
@@ -97,8 +106,8 @@ export function kafkaErrorType(e: unknown): string | undefined {
   return cause === undefined ? undefined : kafkaErrorType(cause);
 }
 
-/** How it shows that a broker is asked in another way than it expects; the rest are outages. */
-const MISTAKEN: readonly (readonly [sign: RegExp, what: string])[] = [
+/** The signs that a broker expects to be asked in another way; all other failures are outages. */
+const MISCONFIGURATION_SIGNS: readonly (readonly [sign: RegExp, what: string])[] = [
   [
     /SASL|[Aa]uthentication|username or password/,
     "refuses the login; see KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD",
@@ -111,21 +120,21 @@ const MISTAKEN: readonly (readonly [sign: RegExp, what: string])[] = [
   ],
 ];
 
-/** Whether it is no sign that a broker answers in another way than expected. */
-export const isOutage = (e: unknown): boolean => !MISTAKEN.some(([sign]) => sign.test(causeOf(e)));
+/** Whether nothing suggests that the broker expects to be asked in another way. */
+export const isOutage = (e: unknown): boolean => !MISCONFIGURATION_SIGNS.some(([sign]) => sign.test(causeOf(e)));
 
-/** How it shows that something listens there. */
-const LISTENING = /[Cc]losed|ECONNRESET|EPIPE|socket hang up|timed out/;
+/** The signs that something listens at the address. */
+const LISTENING_SIGNS = /[Cc]losed|ECONNRESET|EPIPE|socket hang up|timed out/;
 
 /**
- * A sentence's end, as in "does not answer (Closed connection)". `isNew`: nothing but its versions was answered on this connection yet,
- * which a broker answers also to those whom it will not serve.
+ * The end of a sentence, as in "does not answer (Closed connection)". `isNew` means that so far only the question for
+ * versions was answered on this connection; a broker answers that even to clients that it will not serve.
  */
-export function failing(name: string, e: unknown, isNew = false): string {
+export function describeFailure(name: string, e: unknown, isNew = false): string {
   const cause = causeOf(e);
-  const what = MISTAKEN.find(([sign]) => sign.test(cause))?.[1] ?? "does not answer";
+  const what = MISCONFIGURATION_SIGNS.find(([sign]) => sign.test(cause))?.[1] ?? "does not answer";
   const hint =
-    isNew && LISTENING.test(cause) && what === "does not answer"
+    isNew && LISTENING_SIGNS.test(cause) && what === "does not answer"
       ? "; if this lasts, see whether KAFKA_BROKERS names the right port, and KAFKA_TLS and KAFKA_SASL_MECHANISM are what it expects"
       : "";
   return `${name} ${what} (${cause})${hint}`;
@@ -134,7 +143,10 @@ export function failing(name: string, e: unknown, isNew = false): string {
 export const unavailable = (e: unknown): AppError =>
   e instanceof AppError ? e : new AppError("LOG_UNAVAILABLE", `The log cannot be asked: ${causeOf(e)}`, {}, e);
 
-/** kafkajs' errors about several topics say in their message only that there are some; what they are stands in `errors`. */
+/**
+ * When kafkajs' error concerns several topics, its message only says that there were errors; the errors themselves are
+ * in `errors`.
+ */
 export function causeOf(e: unknown): string {
   if (!(e instanceof Error)) return String(e);
   const { errors, type } = e as { errors?: unknown; type?: unknown };

@@ -3,7 +3,7 @@ import type { Exchange } from "../connection/cluster.ts";
 import type { AbortedTransaction } from "../records/record-batch.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
-/** A fetch answer is at most about this large, whatever the number of partitions. */
+/** About the largest size of a fetch answer, whatever the number of partitions. */
 const RESPONSE_BYTES_MAX = 8 * 1024 * 1024;
 export const REQUEST_SLACK_MS = 3_000;
 const ISOLATION = { uncommitted: 0, committed: 1 } as const;
@@ -18,11 +18,11 @@ export interface PartitionAnswer {
   readonly partition: number;
   readonly errorCode: number;
   readonly highWatermark: number;
-  /** Negative where that was not asked for. */
+  /** Negative if uncommitted records were asked for. */
   readonly stableOffset: number;
-  /** In ascending `firstOffset`. */
+  /** In ascending order of `firstOffset`. */
   readonly aborted: readonly AbortedTransaction[];
-  /** Record batches; the last one may be cut. */
+  /** Record batches; the last one may be cut off. */
   readonly bytes: Buffer;
 }
 

@@ -4,19 +4,19 @@ import { WireReader, WireWriter } from "./wire.ts";
 export const TIMESTAMP_EARLIEST = -2;
 export const TIMESTAMP_LATEST = -1;
 
-/** What ends count: every record, or those alone that no open transaction holds back. */
+/** Which records an end includes: all, or only those that no open transaction holds back. */
 export type Isolation = "uncommitted" | "committed";
 
 export interface ListedOffset {
   readonly partition: number;
   readonly errorCode: number;
-  /** −1 where no record is as late as was asked for. */
+  /** −1 if no record is as late as was asked for. */
   readonly offset: number;
 }
 
 export interface PartitionAt {
   readonly partition: number;
-  /** What the asker takes for the leader's; a leader that has another one refuses (KIP-320). −1: not known. */
+  /** The epoch that the caller takes for the leader's; a leader with another one refuses (KIP-320). −1: not known. */
   readonly leaderEpoch: number;
 }
 

@@ -11,19 +11,22 @@ export interface PartitionMetadata {
   readonly partition: number;
   /** −1 while there is none. */
   readonly leader: number;
-  /** Greater with every change of leadership; −1 where the broker does not tell. */
+  /** Grows with every change of leader; −1 if the broker does not tell. */
   readonly leaderEpoch: number;
   readonly replicas: number;
 }
 
 export interface TopicMetadata {
   readonly topic: string;
-  /** 32 hexadecimal digits; undefined where the broker has no topic ids (KIP-516). */
+  /** 32 hexadecimal digits; undefined if the broker has no topic ids (KIP-516). */
   readonly topicId: string | undefined;
   readonly errorCode: number;
-  /** What this user may do with it, a bit for each operation; undefined where that was not asked or is not told (KIP-430). */
+  /**
+   * What this user may do with the topic, one bit for each operation; undefined if that was not asked or is not told
+   * (KIP-430).
+   */
   readonly operations: number | undefined;
-  /** Ascending. */
+  /** In ascending order of the number. */
   readonly partitions: readonly PartitionMetadata[];
 }
 
@@ -34,17 +37,20 @@ export interface Metadata {
   readonly topics: readonly TopicMetadata[];
 }
 
-/** The first with leader epochs is 7; 9 is the first flexible one; 10 brings topic ids. */
+/** Version 7 is the first with leader epochs, 9 the first flexible one, and 10 the first with topic ids. */
 const VERSION_MAX = 12;
 const VERSION_PLAIN_MAX = 8;
 const VERSION_EPOCHS_MIN = 7;
 const VERSION_TOPIC_IDS_MIN = 10;
 const VERSION_OPERATIONS_MIN = 8;
-/** The answer where the operations were not asked for, or are not known. */
+/** The answer if the operations were not asked for or are not known. */
 const NO_OPERATIONS = -(2 ** 31);
 const NO_TOPIC_ID = "0".repeat(32);
 
-/** Metadata of the named topics alone (none named: of no topic), versions 5 to 12: https://kafka.apache.org/protocol#The_Messages_Metadata */
+/**
+ * Metadata of the named topics only (of none if none is named), versions 5 to 12:
+ * https://kafka.apache.org/protocol#The_Messages_Metadata
+ */
 export function metadataExchange(
   topics: readonly string[],
   brokersMax: number,
@@ -69,7 +75,7 @@ export function metadataExchange(
         } else {
           out.array(topics, (topic) => out.string(topic));
         }
-        // Topics are not made by asking for them.
+        // Asking for a topic must not create it.
         out.int8(0);
         if (version >= VERSION_OPERATIONS_MIN) {
           if (version <= 10) out.int8(0);
@@ -91,7 +97,7 @@ function decode(payload: Buffer, version: number): Metadata {
   const text = () => (isFlexible ? wire.compactString() : wire.string());
   const list = <T>(read: () => T): T[] => (isFlexible ? wire.compactArray(read) : wire.array(read));
   tags();
-  // How long to hold back for a quota: metadata are asked for seldom.
+  // The throttle time is ignored, since metadata are seldom asked for.
   wire.int32();
   const brokers = list(() => {
     const nodeId = wire.int32();

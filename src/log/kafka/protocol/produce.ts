@@ -17,11 +17,15 @@ export interface ProduceAnswer {
   readonly partitions: readonly PartitionAppended[];
 }
 
+/** I1: a broker answers once all in-sync replicas have the records. */
 const ACKS_ALL = -1;
 export const REPLICATION_WAIT_MS_MAX = 3_000;
 export const REQUEST_SLACK_MS = 1_000;
 
-/** Produce, version 7: https://kafka.apache.org/protocol#The_Messages_Produce. The batches' bytes are read when the request is written. */
+/**
+ * Produce, version 7: https://kafka.apache.org/protocol#The_Messages_Produce. The batches' bytes are read when the
+ * request is written.
+ */
 export function produceExchange(
   topic: string,
   batches: readonly PartitionBatch[],

@@ -4,7 +4,7 @@ import { WireReader, WireWriter } from "./wire.ts";
 export interface TopicToCreate {
   readonly topic: string;
   readonly partitions: number;
-  /** −1: the broker's default (KIP-464). */
+  /** −1 for the broker's default (KIP-464). */
   readonly replicas: number;
   readonly settings: Readonly<Record<string, string>>;
 }
@@ -14,7 +14,7 @@ export interface Refusal {
   readonly message: string | null;
 }
 
-/** The first that takes the broker's default replication. */
+/** The first version that accepts the broker's default replication. */
 export const CREATE_TOPICS_DEFAULTS_VERSION_MIN = 4;
 const CREATE_VERSION_MAX = 4;
 
@@ -49,7 +49,10 @@ export function createTopicExchange(topic: TopicToCreate, brokersMax: number, ti
 
 const RESOURCE_TOPIC = 2;
 
-/** DescribeConfigs, version 1: the topic's settings by name; https://kafka.apache.org/protocol#The_Messages_DescribeConfigs */
+/**
+ * DescribeConfigs, version 1, for the topic's settings by name:
+ * https://kafka.apache.org/protocol#The_Messages_DescribeConfigs
+ */
 export function describeTopicExchange(
   topic: string,
   timeout_ms: number,
@@ -95,7 +98,10 @@ export function describeTopicExchange(
 
 const OPERATION_SET = 0;
 
-/** IncrementalAlterConfigs, version 0 (KIP-339): sets one setting of a topic and leaves the others. Resolves with the error code. */
+/**
+ * IncrementalAlterConfigs, version 0 (KIP-339): sets one setting of a topic and leaves the others alone. Resolves with
+ * the error code.
+ */
 export function setTopicSettingExchange(topic: string, name: string, value: string, timeout_ms: number): Exchange<number> {
   return {
     request: {

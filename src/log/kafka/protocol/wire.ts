@@ -1,6 +1,6 @@
 /**
- * The primitive types of Kafka's protocol (https://kafka.apache.org/protocol#protocol_types), as far as our own requests need them.
- * "Compact" ones and tagged fields are those of flexible versions (KIP-482).
+ * The primitive types of Kafka's protocol (https://kafka.apache.org/protocol#protocol_types), as far as our own
+ * requests need them. Compact types and tagged fields belong to flexible versions (KIP-482).
  */
 export class WireWriter {
   readonly #chunks: Buffer[] = [];
@@ -71,7 +71,7 @@ export class WireWriter {
     return this.int8(0);
   }
 
-  /** As kafkajs' connections take it, by our patch. */
+  /** The form that kafkajs' connections take, thanks to our patch. */
   done(): { readonly chunks: readonly Buffer[] } {
     return { chunks: this.#chunks };
   }
@@ -113,7 +113,7 @@ export class WireReader {
     return this.#text(this.int16());
   }
 
-  /** A view, empty where it is null. */
+  /** A view; empty if the wire has null. */
   bytes(): Buffer {
     const length = Math.max(0, this.int32());
     return this.buffer.subarray(this.at, (this.at += length));
@@ -140,7 +140,7 @@ export class WireReader {
     return this.#items(this.uvarint() - 1, read);
   }
 
-  /** As 32 hexadecimal digits. */
+  /** 32 hexadecimal digits. */
   uuid(): string {
     return this.buffer.toString("hex", this.at, (this.at += 16));
   }
@@ -164,7 +164,7 @@ export class WireReader {
   }
 }
 
-/** An int64 that must fit a JavaScript number exactly, as offsets and producer ids do. */
+/** Reads an int64 that must fit a JavaScript number exactly, as offsets and producer ids do. */
 export function readInt64(bytes: Buffer, at: number): number {
   return bytes.readInt32BE(at) * 4294967296 + bytes.readUInt32BE(at + 4);
 }

@@ -1,24 +1,27 @@
 import type { FetchResult } from "../../port.ts";
 
 /**
- * What a reader has to tell of its partitions, in order, and what it told before: that one cannot be read is told once, and then again
- * when something is read of it, be it that there is nothing.
+ * What a reader has to tell of its partitions, in order, and what it has told already. That a partition cannot be read
+ * is told once. After that, its next answer is told even if it brings nothing.
  *
  * ```
- *  of a partition: (well) ──hinder(), interrupt(), gone()──▶ owed ──isOwed(), with the next answer──▶ (well)
+ *  a partition: well ──hinder(), interrupt(), noteTopicExists()──▶ owed ──takeOwed(), at the next answer──▶ well
  * ```
  */
 export class PartitionNews {
   #arrived: FetchResult[] = [];
   readonly #hindrances = new Map<number, string>();
-  /** Partitions whose next answer is told even if it brings nothing. */
+  /** The partitions whose next answer is told even if it brings nothing. */
   readonly #owed = new Set<number>();
   readonly #gone = new Set<number>();
 
-  /** `onNews` is told whenever there is something to take. */
+  /** `onNews` is called whenever there is something to take. */
   constructor(private readonly onNews: () => void) {}
 
-  /** What there is of the partitions asked for: a batch that was asked for at another offset is of no use any more. */
+  /**
+   * Takes the news of the partitions asked for. A batch that was asked for at another offset is of no use any more and
+   * is dropped.
+   */
   take(positions: ReadonlyMap<number, number>): FetchResult[] {
     const arrived = this.#arrived;
     this.#arrived = [];
@@ -45,20 +48,23 @@ export class PartitionNews {
     this.tell({ partition, interrupted: why });
   }
 
-  /** The topic does not exist. */
-  gone(partition: number, why: string): void {
+  /** Notes that the topic does not exist. */
+  noteTopicGone(partition: number, why: string): void {
     if (this.#gone.has(partition)) return;
     this.#gone.add(partition);
     this.tell({ partition, interrupted: why, isGone: true });
   }
 
-  /** The topic exists. */
-  isBack(partition: number): void {
+  /** Notes that the topic exists. */
+  noteTopicExists(partition: number): void {
     if (this.#gone.delete(partition)) this.#owed.add(partition);
   }
 
-  /** The partition's leader has answered. True where that is to be told even if there was nothing to read; asked once. */
-  isOwed(partition: number): boolean {
+  /**
+   * Notes that the partition's leader has answered. True if the answer is to be told even if it brings nothing; then
+   * only once.
+   */
+  takeOwed(partition: number): boolean {
     this.#hindrances.delete(partition);
     return this.#owed.delete(partition);
   }

@@ -3,13 +3,16 @@ import type { PartitionAnswer, WantedPartition } from "../protocol/fetch.ts";
 import { decodeBatches, type UnpackBudget } from "../records/record-batch.ts";
 
 export interface AnswerContext {
-  /** Of the answer's partitions the first one with bytes: the broker gives at least its first batch whole (KIP-74). */
+  /**
+   * Whether this is the first of the answer's partitions that has bytes: the broker gives at least its first batch
+   * whole (KIP-74).
+   */
   readonly isFirst: boolean;
-  /** Whether it is to be told that the partition was read, even if there was nothing. */
+  /** Whether the answer is to be told even if it brings nothing. */
   readonly isOwed: boolean;
 }
 
-/** What a leader gave of one partition; undefined where there is nothing to tell. */
+/** What a leader's answer tells of one partition; undefined if there is nothing to tell. */
 export function readAnswer(
   { offset, leaderEpoch }: WantedPartition,
   { partition, bytes, highWatermark, stableOffset, aborted }: PartitionAnswer,

@@ -4,7 +4,7 @@ import { Backoff } from "../../backoff.ts";
 import type { FetchLimits, FetchResult, Isolation, Reader, Watermarks } from "../../port.ts";
 import type { Connections, Node } from "../connection/connections.ts";
 import { type Leader, TopicLeaders } from "../connection/leaders.ts";
-import { listEnds } from "../group/offsets.ts";
+import { listEnds } from "./partition-ends.ts";
 import { PartitionNews } from "./partition-news.ts";
 import {
   causeOf,
@@ -17,25 +17,26 @@ import { fetchExchange, type PartitionAnswer, type WantedPartition } from "../pr
 import { readAnswer } from "./read-answer.ts";
 import type { UnpackBudget } from "../records/record-batch.ts";
 
-/** What one answer may unpack to, beyond its last batch; what is left is fetched again. */
+/** How much one answer may unpack to, not counting its last batch. The rest is fetched again. */
 const ANSWER_UNPACKED_BYTES_MAX = 64 * 1024 * 1024;
-/** How soon metadata are asked for again that only the cluster can change, so that asking does not spin. */
+/** How soon metadata are asked for again while only the cluster can change them, so that asking does not spin. */
 const REFRESH_BACKOFF = { backoff_ms_min: 50, backoff_ms_max: 1_000 };
 /** Metadata older than this are asked for again in any case. */
 const REFRESH_WAIT_MS_MAX = 30_000;
-/** How late an answer may be before it is looked whether its broker still leads, and how often from then on. */
+/** How late an answer may be before the metadata are checked for whether its broker still leads. */
 export const PATIENCE_MS = 700;
+/** How often they are checked from then on. */
 export const LATE_WAIT_MS = 300;
-/** A partition that was refused so often in a row, by whom the metadata name as its leader, is told as unavailable. */
+/** A partition is reported as unavailable after its leader, by the metadata, refused it this often in a row. */
 const REFUSALS_MAX = 5;
-/** How long after a quota made it wait a reader still counts as held back. */
+/** How long a reader still counts as throttled after a quota made it wait. */
 const THROTTLED_MS = 10_000;
 
-/** Everything that belongs to one instance of the connections: none of it outlives them. */
+/** What belongs to one instance of the connections and does not outlive them. */
 interface Session {
   readonly connections: Connections;
   readonly leaders: TopicLeaders;
-  /** The requests under way, by broker, and since when. */
+  /** Since when each broker has had a request under way. */
   readonly outstanding: Map<number, number>;
   /** The leader that each partition was last asked of. */
   readonly asked: Map<number, Leader>;
@@ -43,8 +44,8 @@ interface Session {
 }
 
 /**
- * Reads partitions without a consumer group (Fetch, version 11): one outstanding request per leader, so that
- * a slow broker delays only its own partitions, and a broker that fails only interrupts them.
+ * Reads partitions without a consumer group (Fetch, version 11). There is one outstanding request per leader, so a
+ * slow broker delays only its own partitions, and a broker that fails interrupts only those.
  *
  * ```
  *  (none) ──fetch()──▶ session: metadata ─▶ a request per leader ─▶ results ─▶ …
@@ -83,7 +84,7 @@ export class KafkaReader implements Reader {
     const deadline_ms = this.clock.now_ms() + limits.wait_ms_max;
     do {
       if (this.#isClosed) throw new AppError("LOG_UNAVAILABLE", "The reader was closed by this process.");
-      const session = await this.#refreshed(positions, limits);
+      const session = await this.#refreshedSession(positions, limits);
       this.#wake = Promise.withResolvers();
       const failure = this.#failure;
       this.#failure = undefined;
@@ -91,7 +92,7 @@ export class KafkaReader implements Reader {
       const results = this.#news.take(positions);
       this.#request(session, positions, new Set(results.map(({ partition }) => partition)), limits);
       if (results.length > 0) return results;
-      await this.#somethingNew(session, deadline_ms);
+      await this.#waitForNews(session, deadline_ms);
     } while (this.clock.now_ms() < deadline_ms);
     return this.#news.take(positions);
   }
@@ -102,8 +103,8 @@ export class KafkaReader implements Reader {
     this.#wake.resolve();
   }
 
-  /** Until an answer came, metadata are due again, a quota's wait is over, or `deadline_ms`. */
-  async #somethingNew(session: Session, deadline_ms: number): Promise<void> {
+  /** Resolves when an answer has come, metadata are due again, a quota's wait is over, or at `deadline_ms`. */
+  async #waitForNews(session: Session, deadline_ms: number): Promise<void> {
     const now_ms = this.clock.now_ms();
     let until_ms = this.#isStale ? Math.min(deadline_ms, this.#refreshAt_ms) : deadline_ms;
     if (session.outstanding.size === 0) until_ms = Math.min(until_ms, now_ms + REFRESH_BACKOFF.backoff_ms_min);
@@ -112,8 +113,8 @@ export class KafkaReader implements Reader {
     waited.abort();
   }
 
-  /** The session with metadata that are good enough. Rejects with LOG_UNAVAILABLE where no broker answers. */
-  async #refreshed(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<Session> {
+  /** The session, with metadata that are recent enough. Rejects with LOG_UNAVAILABLE if no broker answers. */
+  async #refreshedSession(positions: ReadonlyMap<number, number>, limits: FetchLimits): Promise<Session> {
     const connections = this.#session?.connections ?? this.connect();
     const session = (this.#session ??= {
       connections,
@@ -124,7 +125,7 @@ export class KafkaReader implements Reader {
     });
     const now_ms = this.clock.now_ms();
     const age_ms = now_ms - session.leaders.refreshedAt_ms;
-    // A broker that stands still keeps its connections, while the cluster may have given its partitions to another.
+    // A stalled broker keeps its connections, while the cluster may have given its partitions to another one.
     const late_ms = now_ms - limits.wait_ms_max - PATIENCE_MS;
     const isLate =
       age_ms > LATE_WAIT_MS && !this.isThrottled && session.outstanding.values().some((since_ms) => since_ms < late_ms);
@@ -151,13 +152,13 @@ export class KafkaReader implements Reader {
       if (session.asked.has(partition)) this.#interrupt(session, partition, `The log could not be reached: ${why}`);
   }
 
-  /** Whether the topic is there, and still the same one. */
+  /** Notes whether the topic exists and is still the same one. */
   #noteTopic({ leaders, asked }: Session, positions: ReadonlyMap<number, number>): void {
     if (leaders.isGone) {
       this.#isStale = true;
       for (const partition of positions.keys()) {
         asked.delete(partition);
-        this.#news.gone(partition, `The topic ${this.topic} does not exist.`);
+        this.#news.noteTopicGone(partition, `The topic ${this.topic} does not exist.`);
       }
       return;
     }
@@ -168,13 +169,13 @@ export class KafkaReader implements Reader {
         asked.delete(partition);
         this.#news.tell({ partition, interrupted: `The topic ${this.topic} was made anew.`, isGone: true });
       }
-      this.#news.isBack(partition);
+      this.#news.noteTopicExists(partition);
     }
   }
 
   /**
-   * Asks every leader that is not asked already. One of whose partitions something is `told` is asked by the next call, with all of
-   * them: a request that left some out would keep those waiting for as long as it waits.
+   * Asks every leader that has no request under way. A leader is left to the next call if something is `told` of one
+   * of its partitions: a request without that partition would keep it waiting for as long as the request waits.
    */
   #request(session: Session, positions: ReadonlyMap<number, number>, told: ReadonlySet<number>, limits: FetchLimits): void {
     const byLeader = new Map<number, WantedPartition[]>();
@@ -187,7 +188,7 @@ export class KafkaReader implements Reader {
           this.#hinder(session, partition, `Partition ${partition} of ${this.topic} has no leader now.`);
         continue;
       }
-      if (told.has(partition) || this.#isChanged(session, partition, leader)) later.add(leader.nodeId);
+      if (told.has(partition) || this.#noteLeader(session, partition, leader)) later.add(leader.nodeId);
       const wanted = byLeader.get(leader.nodeId);
       if (wanted) wanted.push({ partition, offset, leaderEpoch: leader.leaderEpoch });
       else byLeader.set(leader.nodeId, [{ partition, offset, leaderEpoch: leader.leaderEpoch }]);
@@ -195,20 +196,20 @@ export class KafkaReader implements Reader {
     for (const [nodeId, wanted] of byLeader) {
       if (later.has(nodeId)) continue;
       const from = this.#requests++ % wanted.length;
-      // The broker fills an answer in the order asked (KIP-74), so each request begins with another partition and none starves.
+      // The broker fills an answer in the order asked (KIP-74). A new first partition each time lets none starve.
       const rotated = [...wanted.slice(from), ...wanted.slice(0, from)];
       session.outstanding.set(nodeId, this.clock.now_ms());
       void this.#ask(session, nodeId, rotated, limits);
     }
   }
 
-  /** True where another leader is to be asked than before: what was read is then to be compared first. */
-  #isChanged(session: Session, partition: number, leader: Leader): boolean {
+  /** True if the leader is not the one that was asked before. What was read must then be compared first. */
+  #noteLeader(session: Session, partition: number, leader: Leader): boolean {
     const before = session.asked.get(partition);
     session.asked.set(partition, leader);
     if (!before || (before.nodeId === leader.nodeId && before.leaderEpoch === leader.leaderEpoch)) return false;
     const why = `Partition ${partition} has another leader: broker ${leader.nodeId}, epoch ${leader.leaderEpoch}.`;
-    this.#news.interrupt(partition, session.connections.reach.beside(why));
+    this.#news.interrupt(partition, session.connections.reach.withUnreachable(why));
     return true;
   }
 
@@ -240,7 +241,7 @@ export class KafkaReader implements Reader {
       this.#failure = e;
       return;
     }
-    if (node) session.connections.failed(node);
+    if (node) session.connections.discard(node);
     this.#isStale = true;
     const why = node ? `The connection to ${node.name} was lost: ${causeOf(e)}.` : `${sentence(causeOf(e))}.`;
     for (const [partition, leader] of session.asked) {
@@ -263,12 +264,12 @@ export class KafkaReader implements Reader {
     for (const answer of answers) {
       const one = wantedOf.get(answer.partition);
       const asked = session.asked.get(answer.partition);
-      // Another leader may have been found meanwhile, and what this one says does not count any more.
+      // Another leader may have been found in the meantime. What this one says no longer counts then.
       if (!one || this.#session !== session || asked?.nodeId !== node.nodeId || asked.leaderEpoch !== one.leaderEpoch) continue;
       if (answer.errorCode === ERROR_OFFSET_OUT_OF_RANGE) outOfRange.push(one);
       else if (answer.errorCode === ERROR_TOPIC_AUTHORIZATION_FAILED)
         throw new AppError("LOG_UNAVAILABLE", `The broker does not allow reading ${this.topic}; grant READ on it to this user.`);
-      else if (answer.errorCode !== 0) this.#refused(session, answer.partition, answer.errorCode);
+      else if (answer.errorCode !== 0) this.#noteRefusal(session, answer.partition, answer.errorCode);
       else {
         this.#takeRecords(session, one, answer, budget, isFirst);
         if (answer.bytes.length > 0) isFirst = false;
@@ -281,12 +282,12 @@ export class KafkaReader implements Reader {
     const { partition } = wanted;
     session.refusals.delete(partition);
     this.#refreshBackoff.reset();
-    const isOwed = this.#news.isOwed(partition);
+    const isOwed = this.#news.takeOwed(partition);
     const result = readAnswer(wanted, answer, budget, { isFirst, isOwed });
     if (result) this.#news.tell(result);
   }
 
-  #refused(session: Session, partition: number, errorCode: number): void {
+  #noteRefusal(session: Session, partition: number, errorCode: number): void {
     this.#isStale = true;
     const refusals = (session.refusals.get(partition) ?? 0) + 1;
     session.refusals.set(partition, refusals);
@@ -294,18 +295,18 @@ export class KafkaReader implements Reader {
       this.#hinder(session, partition, `Partition ${partition} cannot be read: ${describeError(errorCode, "READ")}.`);
   }
 
-  /** The broker's "out of range" carries no range; it is asked for, and a partition that is in range after all is fetched again. */
+  /** Asks for the range, which the refusal does not give. A partition that is in range after all is fetched again. */
   async #takeOutOfRange(session: Session, node: Node, wanted: readonly WantedPartition[]): Promise<void> {
     const ends = await listEnds(node, this.topic, wanted);
     for (const { partition, offset, leaderEpoch } of wanted) {
       const watermarks = ends.get(partition);
       if (watermarks === undefined || "errorCode" in watermarks) {
-        this.#refused(session, partition, watermarks?.errorCode ?? -1);
+        this.#noteRefusal(session, partition, watermarks?.errorCode ?? -1);
       } else if (offset < watermarks.startOffset || offset > watermarks.endOffset) {
         const { startOffset, endOffset } = watermarks;
-        this.#news.isOwed(partition);
+        this.#news.takeOwed(partition);
         this.#news.tell({ partition, outOfRange: { startOffset, endOffset } satisfies Watermarks });
-      } else if (this.#news.isOwed(partition)) {
+      } else if (this.#news.takeOwed(partition)) {
         const { endOffset, stableOffset } = watermarks;
         const nothing = { baseOffset: offset, nextOffset: offset, endOffset, stableOffset, records: [] };
         this.#news.tell({ partition, batch: { partition, ...nothing, leaderEpoch: Math.max(0, leaderEpoch) } });
@@ -314,7 +315,7 @@ export class KafkaReader implements Reader {
   }
 
   #hinder({ connections }: Session, partition: number, why: string): void {
-    this.#news.hinder(partition, connections.reach.beside(why));
+    this.#news.hinder(partition, connections.reach.withUnreachable(why));
   }
 
   #interrupt(session: Session, partition: number, why: string): void {

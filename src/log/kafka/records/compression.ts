@@ -3,20 +3,24 @@ import { decompressFrameSync } from "lz4-napi";
 import { uncompressSync } from "snappy";
 
 /**
- * A batch may not unpack to more than this. A producer's batch is 1 MiB packed unless the broker was told otherwise, and events pack to
- * about a tenth. It is a constant and no setting, since what is a dead letter depends on it.
+ * A batch may not unpack to more than this. A producer's packed batch is at most 1 MiB unless the broker was told
+ * otherwise, and events pack to about a tenth. This is a constant and not a setting, because it decides what becomes a
+ * dead letter.
  */
 export const UNPACKED_BYTES_MAX = 64 * 1024 * 1024;
 
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
 const XERIAL_HEADER_BYTES = 16;
 
-/** Why a batch cannot be unpacked: a sentence that depends on its bytes alone, unlike what a library says, which may change with its version. */
+/**
+ * Says why a batch cannot be unpacked, in a sentence that depends on its bytes alone. A library's own message may
+ * change with its version.
+ */
 export class CannotUnpack extends Error {}
 
 /**
- * Unpacks the records of a batch. `codec` is the low three bits of the batch's attributes (1 gzip, 2 snappy, 3 lz4, 4 zstd).
- * Throws CannotUnpack when the bytes are damaged or unpack beyond the bound.
+ * Unpacks the records of a batch. `codec` is the low three bits of the batch's attributes (1 gzip, 2 snappy, 3 lz4, 4
+ * zstd). Throws CannotUnpack if the bytes are damaged or unpack to more than the bound.
  */
 export function decompress(codec: number, packed: Buffer): Buffer {
   try {
@@ -48,7 +52,10 @@ function unpack(codec: number, packed: Buffer): Buffer {
   }
 }
 
-/** Java's client frames snappy in xerial's blocks (magic, two versions, then length-prefixed blocks); librdkafka and franz-go send one raw block. */
+/**
+ * Java's client frames snappy in xerial's blocks (magic, two versions, then length-prefixed blocks), whereas
+ * librdkafka and franz-go send one raw block.
+ */
 function unpackSnappy(packed: Buffer): Buffer {
   if (packed.length < XERIAL_HEADER_BYTES || XERIAL_MAGIC.compare(packed, 0, XERIAL_MAGIC.length) !== 0)
     return unpackSnappyBlock(packed, UNPACKED_BYTES_MAX);
@@ -81,8 +88,9 @@ const LZ4_BLOCK_BYTES_MAX: Readonly<Record<number, number>> = { 4: 65_536, 5: 26
 const LZ4_UNCOMPRESSED_BIT = 0x80000000;
 
 /**
- * lz4-napi has no bound of its own, so the frame is walked beforehand (https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md). Blocks
- * that could only together unpack beyond the bound are counted exactly, sequence by sequence.
+ * lz4-napi has no bound of its own, so the frame is walked first
+ * (https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md). Only if its blocks could exceed the bound together
+ * are they counted exactly, sequence by sequence.
  */
 function requireWithinBound(packed: Buffer): void {
   if (packed.length < 7 || packed.readUInt32LE(0) !== LZ4_MAGIC) throw new Error("no lz4 frame");
@@ -103,7 +111,7 @@ function requireWithinBound(packed: Buffer): void {
     else blocks.push(packed.subarray(at, at + bytes));
     at += bytes + (hasBlockChecksum ? 4 : 0);
   }
-  // Behind the frame nothing may follow: the library would unpack a second one, which was not walked.
+  // Nothing may follow the frame: the library would unpack a second frame, which was not walked.
   if (at + (flags & 0x04 ? 4 : 0) < packed.length) throw new Error("bytes behind the lz4 frame");
   if (plain_bytes + blocks.length * blockBytesMax <= UNPACKED_BYTES_MAX) return;
   for (const block of blocks) {
@@ -112,7 +120,9 @@ function requireWithinBound(packed: Buffer): void {
   }
 }
 
-/** The lengths of a block's literals and matches, added up (https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md). */
+/**
+ * Adds up the lengths of a block's literals and matches (https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md).
+ */
 function lz4UnpackedBytes(block: Buffer): number {
   let unpacked_bytes = 0;
   let at = 0;

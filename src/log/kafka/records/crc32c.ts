@@ -1,6 +1,6 @@
 /**
- * CRC-32C (Castagnoli; RFC 3720, appendix B.4), which neither Bun nor node:zlib has. Eight bytes at a time ("slicing-by-8"): 0.6 ns a
- * byte where a byte at a time takes 2.5, which was 4 % of a cart's time.
+ * CRC-32C (Castagnoli; RFC 3720, appendix B.4), which neither Bun nor node:zlib has. It takes eight bytes at a time
+ * ("slicing-by-8"), which costs 0.6 ns a byte. Byte by byte it was 2.5 ns, and 4 % of a cart's time.
  */
 export function crc32c(bytes: Uint8Array, from: number): number {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES as [Table, Table, Table, Table, Table, Table, Table, Table];
@@ -29,7 +29,7 @@ const look = (table: Table, byte: number): number => table[byte & 0xff] as numbe
 
 const POLYNOMIAL_REVERSED = 0x82f63b78;
 
-/** Table k gives what a byte contributes that k more bytes follow. */
+/** Table k gives the contribution of a byte that k more bytes follow. */
 const TABLES: readonly Table[] = makeTables();
 
 function makeTables(): Table[] {

@@ -1,9 +1,12 @@
 import { BATCH_HEAD_BYTES } from "../../append/record-size.ts";
 import { crc32c } from "./crc32c.ts";
-import { bytesOfName } from "../../header-names.ts";
+import { encodeName } from "../../header-names.ts";
 import type { NewHeader, NewRecord, Timestamp } from "../../port.ts";
 
-/** Who appends, for the broker's duplicate detection (KIP-98): the batch's first record has sequence number `sequence`. */
+/**
+ * Who appends, for the broker's duplicate detection (KIP-98). The batch's first record has the sequence number
+ * `sequence`.
+ */
 export interface BatchProducer {
   readonly producerId: number;
   readonly producerEpoch: number;
@@ -16,8 +19,8 @@ const CRC_FROM = 21;
 const TRANSACTIONAL_BIT = 0x10;
 
 /**
- * Encodes the records of one partition as one record batch, version 2, uncompressed, after what `out` holds already. `records` is not
- * empty. The bytes returned are `out`'s own.
+ * Encodes the records of one partition, at least one, as an uncompressed record batch, version 2. It is written after
+ * what `out` already holds, and the bytes returned are `out`'s own.
  */
 export function encodeBatch(records: readonly NewRecord[], producer: BatchProducer, out: BatchOutput): Buffer {
   out.begin(BATCH_HEAD_BYTES);
@@ -46,12 +49,15 @@ export function encodeBatch(records: readonly NewRecord[], producer: BatchProduc
   return batch;
 }
 
-/** A string of which each character is one byte, so that it is written without making bytes of it first; or the bytes. */
+/**
+ * Either bytes, or a string in which each character is one byte, so that it can be written without being turned into
+ * bytes first.
+ */
 type Part = string | Uint8Array | null;
 
 const OUTPUT_BYTES_MIN = 64 * 1024;
 
-/** The bytes of the batches of one append. Whoever appends again uses it again, once the bytes before are of no use any more. */
+/** The bytes of the batches of one append. It can be used for another append once those bytes are no longer needed. */
 export class BatchOutput {
   #buffer = Buffer.allocUnsafe(OUTPUT_BYTES_MIN);
   #from = 0;
@@ -71,7 +77,9 @@ export class BatchOutput {
     return this.#buffer.subarray(this.#from, this.#at);
   }
 
-  /** Written as if every string were ASCII, and only where one turns out not to be, again as bytes. */
+  /**
+   * Writes the record as if every string were ASCII. If one turns out not to be, the record is written again as bytes.
+   */
   record({ key, value, headers }: NewRecord, offsetDelta: number, timestampDelta_ms: Timestamp): void {
     const short = shortHeaders(headers);
     const at = this.#at;
@@ -83,7 +91,7 @@ export class BatchOutput {
   #record(key: Part, value: Part, headers: Part, offsetDelta: number, timestampDelta_ms: Timestamp): boolean {
     const length =
       1 + deltaBytes(timestampDelta_ms) + varintBytes(offsetDelta) + partBytes(key) + partBytes(value) + (headers?.length ?? 0);
-    // Thrice, so that a string that is not ASCII is never cut to the length it should have.
+    // Room for three times the length keeps a string that is not ASCII from being cut to the length it should have.
     this.#reserve(varintBytes(length) + length * 3);
     this.#varint(length);
     this.#buffer[this.#at++] = 0;
@@ -123,7 +131,7 @@ export class BatchOutput {
     this.#buffer[this.#at++] = Number(rest);
   }
 
-  /** The batches before stay in the smaller buffer. */
+  /** Batches that were written before stay valid: they keep the smaller buffer. */
   #reserve(bytes: number): void {
     if (this.#at + bytes <= this.#buffer.length) return;
     const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#at + bytes));
@@ -136,13 +144,14 @@ const toBytes = (text: string | Uint8Array | null): Uint8Array | null => (typeof
 
 const partBytes = (part: Part): number => (part === null ? 1 : varintBytes(part.length) + part.length);
 
-/** Lengths that take one byte as a zigzag varint, and those bytes. */
+/** The longest length that takes one byte as a zigzag varint, and the byte of each length up to it. */
 const SHORT_MAX = 63;
 const SHORT_LENGTHS = Array.from({ length: SHORT_MAX + 1 }, (_, n) => String.fromCharCode(zigzag(n)));
 
 /**
- * All headers, lengths included, as one string that is written at once: fourteen strings written one by one took 8 % of a cart's time
- * per create. Undefined where there are more than SHORT_MAX, or one is longer, or no string.
+ * All headers with their lengths as one string, which is written at once: to write fourteen strings one by one took 8
+ * % of a cart's time per create. Undefined if there are more than SHORT_MAX headers, or one is longer than that or is
+ * not a string.
  */
 function shortHeaders(headers: readonly NewHeader[]): string | undefined {
   let block = SHORT_LENGTHS[headers.length];
@@ -157,7 +166,7 @@ function shortHeaders(headers: readonly NewHeader[]): string | undefined {
 function longHeaders(headers: readonly NewHeader[]): Uint8Array {
   const chunks = [varint(headers.length)];
   for (const [name, value] of headers) {
-    for (const part of [bytesOfName(name), toBytes(value)]) {
+    for (const part of [encodeName(name), toBytes(value)]) {
       chunks.push(varint(part === null ? -1 : part.length));
       if (part !== null) chunks.push(part);
     }
@@ -183,7 +192,7 @@ function varint(n: number): Uint8Array {
   return Uint8Array.from([...bytes, rest]);
 }
 
-/** As Java's: within 64 bits, where two stamps lie further apart. */
+/** The distance of two timestamps. As in Java, it wraps at 64 bits if they lie too far apart. */
 function deltaOf(timestamp: Timestamp, base: Timestamp): Timestamp {
   if (typeof timestamp === "number" && typeof base === "number") {
     const delta = timestamp - base;
@@ -192,7 +201,7 @@ function deltaOf(timestamp: Timestamp, base: Timestamp): Timestamp {
   return BigInt.asIntN(64, BigInt(timestamp) - BigInt(base));
 }
 
-/** Up to there zigzag numbers are exact. */
+/** Zigzag numbers are exact up to here. */
 const ZIGZAG_MAX = 2 ** 51;
 
 const bigZigzag = (n: bigint): bigint => BigInt.asUintN(64, n >= 0n ? n * 2n : -n * 2n - 1n);

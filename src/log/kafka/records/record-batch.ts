@@ -1,14 +1,15 @@
 import { BATCH_HEAD_BYTES } from "../../append/record-size.ts";
 import type { Header, LogRecord, Timestamp, UndecodableBatch } from "../../port.ts";
-import { nameOf } from "../../header-names.ts";
+import { decodeName } from "../../header-names.ts";
 import { decompress } from "./compression.ts";
 import { timestampOf } from "../../timestamp.ts";
 import { readInt64 } from "../protocol/wire.ts";
 
 /**
- * Kafka's record batch, version 2 (KIP-98, https://kafka.apache.org/documentation/#recordbatch), decoded as views on the
- * response's bytes: no copy, headers only when asked for. kafkajs' own decoder reads varints through a Long class and every
- * header into objects; docs/decisions/0001-below-the-kafkajs-consumer.md has the figures.
+ * Kafka's record batch, version 2 (KIP-98, https://kafka.apache.org/documentation/#recordbatch), decoded as views on
+ * the response's bytes: nothing is copied, and headers are decoded only when asked for. kafkajs' own decoder reads
+ * varints through a Long class and turns every header into an object;
+ * docs/decisions/0001-below-the-kafkajs-consumer.md has the figures.
  */
 const BATCH_LENGTH_OFFSET = 8;
 const LOG_OVERHEAD_BYTES = 12;
@@ -31,21 +32,24 @@ export interface AbortedTransaction {
 
 export interface DecodedBatches {
   readonly records: LogRecord[];
-  /** Where to read on; `fromOffset` where not one whole batch was there. */
+  /** The offset to read on from; `fromOffset` if there was not one whole batch. */
   readonly nextOffset: number;
 }
 
-/** What an answer may still unpack to, over all its partitions. A batch is begun while any is left, so each answer brings at least one. */
+/**
+ * How much an answer may still unpack to, over all its partitions. A batch is begun while any of it is left, so each
+ * answer brings at least one.
+ */
 export interface UnpackBudget {
   left_bytes: number;
 }
 
 /**
- * Decodes the whole batches in `bytes` (a cut one at the end is left for the next fetch), leaving out records before
- * `fromOffset`, control records, and those of transactions in `aborted` (in ascending `firstOffset`). A batch that cannot be decoded
- * is one record that says so, for all its offsets.
+ * Decodes the whole batches in `bytes`; a batch that is cut off at the end is left for the next fetch. Records before
+ * `fromOffset`, control records and the records of transactions in `aborted` (in ascending `firstOffset`) are left
+ * out. A batch that cannot be decoded gives one record, which says so for all its offsets.
  *
- * Throws a plain Error where it cannot even be told which offsets a batch has.
+ * Throws a plain Error if it cannot even be told which offsets a batch has.
  */
 export function decodeBatches(
   bytes: Buffer,
@@ -63,7 +67,7 @@ export function decodeBatches(
     if (end > bytes.length) break;
     const batch = batchAt(bytes, at, end);
     const { lastOffset, attributes, producerId } = batch;
-    // Of offsets that were read before, nothing is taken again.
+    // Offsets that were read before are not taken again.
     const firstOffset = Math.max(batch.baseOffset, nextOffset);
     at = end;
     if (lastOffset < firstOffset) continue;
@@ -97,18 +101,18 @@ interface RawBatch {
   readonly baseTimestamp: Timestamp;
   readonly maxTimestamp: Timestamp;
   readonly count: number;
-  /** Undefined where the batch has an older format. */
+  /** Undefined if the batch has an older format. */
   readonly body: Buffer | undefined;
   readonly magic: number;
 }
 
-/** Throws a plain Error where the batch does not tell its offsets. */
+/** Throws a plain Error if the batch does not tell its offsets. */
 function batchAt(bytes: Buffer, at: number, end: number): RawBatch {
   const baseOffset = readInt64(bytes, at);
   const magic = bytes[at + MAGIC_OFFSET] as number;
   const isOffset = baseOffset >= 0 && baseOffset < Number.MAX_SAFE_INTEGER;
   if (magic < MAGIC_V2 && end - at >= OLD_MESSAGE_BYTES_MIN && isOffset) {
-    // Of a packed set of messages it is the last one's offset.
+    // For a compressed set of messages, this is the last one's offset.
     const old = { leaderEpoch: 0, attributes: 0, producerId: -1, baseTimestamp: 0, maxTimestamp: 0, count: 0, body: undefined };
     return { ...old, baseOffset, lastOffset: baseOffset, magic };
   }
@@ -135,9 +139,9 @@ function decodeRecords(batch: RawBatch, firstOffset: number, budget: UnpackBudge
   const { body, baseOffset, lastOffset, count, attributes, leaderEpoch, baseTimestamp } = batch;
   if (body === undefined) throw new Error(`it has format ${batch.magic}, and only format 2 (Kafka 0.11 and later) is read`);
   const codec = attributes & COMPRESSION_MASK;
-  const bytes = codec === 0 ? body : unpacked(codec, body, budget);
+  const bytes = codec === 0 ? body : unpack(codec, body, budget);
   const appendTimestamp = attributes & LOG_APPEND_TIME_BIT ? batch.maxTimestamp : undefined;
-  // Of a stamp further out every sum is made of bigints.
+  // With a timestamp further out, every sum is calculated in bigints.
   const base = typeof baseTimestamp === "number" && Math.abs(baseTimestamp) < SMALL_BASE_MAX ? baseTimestamp : undefined;
   const cursor = new Cursor(bytes);
   let before = baseOffset - 1;
@@ -156,24 +160,24 @@ function decodeRecords(batch: RawBatch, firstOffset: number, budget: UnpackBudge
     if (offset <= before || offset > lastOffset) throw new Error("its records do not have ascending offsets within its own");
     before = offset;
     if (offset < firstOffset) continue;
-    const timestamp = appendTimestamp ?? (isSmall ? base + delta_ms : addedUp(baseTimestamp, cursor.bigVarint(timestampAt)));
+    const timestamp = appendTimestamp ?? (isSmall ? base + delta_ms : addWrapping(baseTimestamp, cursor.bigVarint(timestampAt)));
     into.push(new KafkaRecord(offset, timestamp, key, value, leaderEpoch, bytes, headersAt));
   }
   if (count < 0 || cursor.at !== bytes.length) throw new Error("it has other records than it says");
 }
 
-function unpacked(codec: number, body: Buffer, budget: UnpackBudget): Buffer {
+function unpack(codec: number, body: Buffer, budget: UnpackBudget): Buffer {
   const bytes = decompress(codec, body);
   budget.left_bytes -= bytes.length;
   return bytes;
 }
 
-/** Up to seven bytes a varint is exact as a number, and so is its sum with such a base. */
+/** A varint of up to seven bytes is exact as a number, and so is its sum with a base below SMALL_BASE_MAX. */
 const SMALL_VARINT_BYTES_MAX = 7;
 const SMALL_BASE_MAX = 2 ** 52;
 
-/** As Java adds: within 64 bits. */
-const addedUp = (base: Timestamp, delta: bigint): Timestamp => timestampOf(BigInt.asIntN(64, BigInt(base) + delta));
+/** Wraps at 64 bits, as addition in Java does. */
+const addWrapping = (base: Timestamp, delta: bigint): Timestamp => timestampOf(BigInt.asIntN(64, BigInt(base) + delta));
 
 const SAFE_HIGH_MAX = 2 ** 21;
 
@@ -201,7 +205,7 @@ class KafkaRecord implements LogRecord {
     const headers: Header[] = [];
     for (let i = 0; i < count; i++) {
       const name = cursor.bytes();
-      headers.push([name === null ? "" : nameOf(name), cursor.bytes()]);
+      headers.push([name === null ? "" : decodeName(name), cursor.bytes()]);
     }
     return headers;
   }
@@ -233,7 +237,7 @@ class Cursor {
   at = 0;
   constructor(private readonly buffer: Buffer) {}
 
-  /** A zigzag varint of up to 64 bits, exact up to 2^53. */
+  /** Reads a zigzag varint of up to 64 bits, exact up to 2^53. */
   varint(): number {
     const { buffer } = this;
     let byte = buffer[this.at++];
@@ -248,7 +252,7 @@ class Cursor {
     return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
   }
 
-  /** The zigzag varint at this place, exact; the cursor stays. */
+  /** Reads the zigzag varint at this place, exactly; the cursor stays where it is. */
   bigVarint(at: number): bigint {
     let value = 0n;
     for (let shift = 0n, i = at; ; shift += 7n, i++) {
@@ -269,7 +273,7 @@ class Cursor {
     return this.buffer.subarray(from, this.at);
   }
 
-  /** So that headers that are asked for later can be read. A null name is none. */
+  /** Checks that the headers can be read when they are asked for later. A null name counts as no name. */
   skipHeaders(): void {
     const { buffer } = this;
     const count = this.varint();
@@ -287,7 +291,7 @@ class Cursor {
   }
 }
 
-/** The type in a control batch's one record: 0 abort, 1 commit. */
+/** The type in the only record of a control batch: 0 is abort, 1 is commit. */
 function controlType(bytes: Buffer | undefined): number {
   const cursor = new Cursor(bytes ?? Buffer.alloc(0));
   cursor.varint();

@@ -6,12 +6,12 @@ import type { NewRecord } from "../../../log/port.ts";
 import { EVENT_HEADERS } from "../../../log/record-headers.ts";
 import { demoCart } from "../../../orders/demo-cart.ts";
 import { encodeEvent } from "../../../orders/events/encode.ts";
-import type { OrderEvent } from "../../../orders/events/kinds.ts";
+import type { Change, OrderEvent } from "../../../orders/events/kinds.ts";
 import type { Order } from "../../../orders/order.ts";
 import { sumOfLines } from "../../../orders/money.ts";
 import type { NewUuid, Random } from "../../../system/random.ts";
 import type { SendingSpan } from "../../../telemetry/tracer.ts";
-import type { CartCommands, CreateOrder, RequestContext, UpdateStatus } from "./commands.ts";
+import type { CartCommands, CreateOrder, RequestContext } from "./commands.ts";
 import { eventHeaders } from "./event-headers.ts";
 import { eventIdOfKey, type IndexedOrder, type KeyedEvent } from "../index/index-projection.ts";
 import type { IndexProgress } from "../index/index-progress.ts";
@@ -41,16 +41,21 @@ interface Sending {
 }
 
 /**
- * The commands on log and index. A create appends first and asks afterwards whether its event is the order's first: the log
- * arbitrates between any number of carts (invariant 8). Whoever has an idempotency key reads its event back: the log arbitrates between
- * requests under one key, too (decision 18).
+ * The cart's commands, on the log and the index. A create is appended first; only then does the cart ask whether its
+ * event is the order's first create, so the log decides between any number of carts (I8). A request with an
+ * idempotency key always reads its event back, so the log also decides between requests under one key (decision 18).
  *
  * ```
- *  create ─▶ known? 409 ─▶ place ─▶ its partition followed? ─▶ append ─▶ first create up to its own offset? ─▶ its own event: 200, another's: 409
- *  update ─▶ known? ─no─▶ its partition at the log's end ─▶ known? ─no─▶ 404
- *              └──yes────────────────────────────────────────┴──yes─▶ append where the order was created ─▶ 200
- *  under a key ─▶ an event of the key known? ─yes─▶ its answer, or another request's: 422
- *                   └──no─▶ as above ─▶ the order's first event of the key up to its own offset? ─▶ its own or the same request's: its answer, another's: 422
+ *  create ─▶ known? ─yes─▶ 409
+ *             └─no─▶ place ─▶ does the index follow the partition? ─▶ append ─▶ first create up to its own offset?
+ *                                                                              ├─ its own event ─▶ 200
+ *                                                                              └─ another event ─▶ 409
+ *  change ─▶ known? ─no─▶ read its partition to the log's end ─▶ known? ─no─▶ 404
+ *             └─yes───────────────────────────────────────────────┴──yes─▶ append where the order was created ─▶ 200
+ *  under a key ─▶ is an event of the key known? ─yes─▶ the same request: its answer; another request: 422
+ *                  └─no─▶ as above ─▶ the order's first event of the key up to its own offset?
+ *                                     ├─ its own, or the same request's ─▶ its answer
+ *                                     └─ another request's ─▶ 422
  * ```
  */
 export class LogCartCommands implements CartCommands {
@@ -64,18 +69,18 @@ export class LogCartCommands implements CartCommands {
     const { index, progress, placement } = this.options;
     const { orderId } = command;
     const answerEarlier = (_: LogPosition, eventId: string) => firstOr409(orderId, eventId, index.find(orderId));
-    return this.#once(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
+    return this.#runOnce(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
       if (!progress.isComplete) await progress.untilComplete(deadline_ms);
-      let existing = index.find(orderId) && (await this.#sound(orderId, deadline_ms));
+      let existing = index.find(orderId) && (await this.#findSound(orderId, deadline_ms));
       if (existing) return firstOr409(orderId, eventId, existing);
       let partition = placement.place(orderId);
       if (partition === undefined || !progress.isCurrent(partition)) {
         partition = await placement.placeInTime(orderId, deadline_ms);
         await progress.untilCurrent(partition, deadline_ms);
-        existing = await this.#sound(orderId, deadline_ms);
+        existing = await this.#findSound(orderId, deadline_ms);
         if (existing) return firstOr409(orderId, eventId, existing);
       }
-      const event = this.#created(command, eventId);
+      const event = this.#makeCreate(command, eventId);
       if (context.idempotency) return this.#appendKeyedCreate(partition, event, context, deadline_ms);
       return this.#appendCreate(partition, event, context, deadline_ms);
     });
@@ -84,20 +89,20 @@ export class LogCartCommands implements CartCommands {
   async #appendCreate(partition: number, event: OrderEvent, context: RequestContext, deadline_ms: number): Promise<LogPosition> {
     const { index, ownCreates } = this.options;
     const { orderId, eventId } = event;
-    const { record, send } = this.#record(partition, event, context);
+    const { record, send } = this.#makeRecord(partition, event, context);
     const own = ownCreates.begin(orderId, eventId, record.value);
     try {
       const landing = await this.#append(record, send, deadline_ms);
       const first = index.firstKnown(own, landing);
       if (first) return firstOr409(orderId, eventId, first);
       await this.#readBack(landing, event, deadline_ms);
-      return firstOr409(orderId, eventId, index.find(orderId) ?? unread(event));
+      return firstOr409(orderId, eventId, index.find(orderId) ?? throwUnread(event));
     } finally {
       if (own) ownCreates.end(own);
     }
   }
 
-  /** Always read back: another cart may have appended another event under the same key. */
+  /** Always reads the event back, because another cart may have appended another event under the same key. */
   async #appendKeyedCreate(
     partition: number,
     event: OrderEvent,
@@ -105,25 +110,24 @@ export class LogCartCommands implements CartCommands {
     deadline_ms: number,
   ): Promise<LogPosition> {
     await this.#firstOfKey(partition, event, context, deadline_ms);
-    return firstOr409(event.orderId, event.eventId, this.options.index.find(event.orderId) ?? unread(event));
+    return firstOr409(event.orderId, event.eventId, this.options.index.find(event.orderId) ?? throwUnread(event));
   }
 
-  updateStatus(command: UpdateStatus, context: RequestContext): Promise<LogPosition> {
+  change(orderId: string, change: Change, context: RequestContext): Promise<LogPosition> {
     const { index, progress, placement } = this.options;
-    const { orderId, status } = command;
     const answerEarlier = ({ partition, offset }: LogPosition) => ({ partition, offset });
-    return this.#once(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
+    return this.#runOnce(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
       if (!index.find(orderId))
-        await progress.toEnd(placement.homes(orderId), (partition) => index.knownEnd(partition), deadline_ms);
-      const order = await this.#sound(orderId, deadline_ms);
+        await progress.untilEnd(placement.homes(orderId), (partition) => index.knownEnd(partition), deadline_ms);
+      const order = await this.#findSound(orderId, deadline_ms);
       if (!order) throw new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}; create it first.`, { orderId });
       const { partition } = order;
-      const event: OrderEvent = { type: "ORDER_STATUS_UPDATED", eventId, timestamp: this.#timestamp(), orderId, status };
+      const event: OrderEvent = { ...change, eventId, timestamp: this.#timestamp(), orderId };
       if (context.idempotency) {
         const first = await this.#firstOfKey(partition, event, context, deadline_ms);
         return answerEarlier(first);
       }
-      const { record, send } = this.#record(partition, event, context);
+      const { record, send } = this.#makeRecord(partition, event, context);
       const landing = await this.#append(record, send, deadline_ms);
       index.noteOwn(landing);
       return landing;
@@ -131,10 +135,11 @@ export class LogCartCommands implements CartCommands {
   }
 
   /**
-   * Runs `work` under an event id: a new one, or the one its idempotency key always gives. What was appended for the key before,
-   * by whichever cart, is answered again in place of `work` (draft-ietf-httpapi-idempotency-key-header-07).
+   * Runs `work` under an event id: a new one, or the one that the idempotency key always gives. If any cart has
+   * already appended an event for the key, its answer is given again and `work` does not run
+   * (draft-ietf-httpapi-idempotency-key-header-07).
    */
-  #once(
+  #runOnce(
     orderId: string,
     { idempotency }: RequestContext,
     answerEarlier: (position: LogPosition, eventId: string) => LogPosition,
@@ -143,10 +148,10 @@ export class LogCartCommands implements CartCommands {
     const { clock, newUuid, append_wait_ms_max } = this.options;
     const deadline_ms = clock.now_ms() + append_wait_ms_max;
     if (!idempotency) return work(newUuid(), deadline_ms);
-    return this.#onceForKey(orderId, idempotency, deadline_ms, answerEarlier, work);
+    return this.#runOnceForKey(orderId, idempotency, deadline_ms, answerEarlier, work);
   }
 
-  async #onceForKey(
+  async #runOnceForKey(
     orderId: string,
     { key, fingerprint }: Idempotency,
     deadline_ms: number,
@@ -163,36 +168,36 @@ export class LogCartCommands implements CartCommands {
     this.#keysInUse.add(key);
     try {
       const eventId = eventIdOfKey(key);
-      // The order's events are where it was created.
+      // All events of an order are in the partition where it was created.
       const found = progress.isComplete ? index.find(orderId) : undefined;
       const homes = found ? [found.partition] : placement.homes(orderId);
-      await progress.toEnd(homes, (partition) => index.readEnd(partition), deadline_ms);
+      await progress.untilEnd(homes, (partition) => index.readEnd(partition), deadline_ms);
       const earlier = index.findKeyed(eventId, orderId);
       if (!earlier) return await work(eventId, deadline_ms);
       await progress.untilSound(earlier.partition, deadline_ms);
-      return answerEarlier(sameRequest(earlier, fingerprint), eventId);
+      return answerEarlier(requireSameRequest(earlier, fingerprint), eventId);
     } finally {
       this.#keysInUse.delete(key);
     }
   }
 
   /**
-   * Appends the event of a keyed request and reads the log back up to it: of the order's events under one key the first one counts, and
-   * the others count for nothing. Rejects where that is another request's.
+   * Appends the event of a keyed request and reads the log back up to it. Only the first of an order's events under
+   * one key counts. Rejects if that first event belongs to another request.
    */
   async #firstOfKey(partition: number, event: OrderEvent, context: RequestContext, deadline_ms: number): Promise<KeyedEvent> {
-    const { record, send } = this.#record(partition, event, context);
+    const { record, send } = this.#makeRecord(partition, event, context);
     await this.#readBack(await this.#append(record, send, deadline_ms), event, deadline_ms);
     const first = this.options.index.findKeyed(event.eventId, event.orderId);
-    return sameRequest(first ?? unread(event), context.idempotency?.fingerprint);
+    return requireSameRequest(first ?? throwUnread(event), context.idempotency?.fingerprint);
   }
 
   async #readBack(landing: Landing, event: OrderEvent, deadline_ms: number): Promise<void> {
-    if (!(await this.options.progress.hasPassed(landing, deadline_ms))) unread(event);
+    if (!(await this.options.progress.hasPassed(landing, deadline_ms))) throwUnread(event);
   }
 
-  /** The order, if there is one, once what the index has of its partition may be answered. */
-  async #sound(orderId: string, deadline_ms: number): Promise<IndexedOrder | undefined> {
+  /** Resolves with the order, if there is one, once the index is sound for its partition. */
+  async #findSound(orderId: string, deadline_ms: number): Promise<IndexedOrder | undefined> {
     const { index, progress } = this.options;
     for (;;) {
       const order = index.find(orderId);
@@ -209,11 +214,11 @@ export class LogCartCommands implements CartCommands {
     if (send) appended.then(({ offset }) => send.sent(offset), send.failed);
     const { offset, leaderEpoch } = await appended;
     const landing = { partition, offset, leaderEpoch };
-    index.requireBehind(landing, knownEnd);
+    index.requireNotBefore(landing, knownEnd);
     return landing;
   }
 
-  #record(partition: number, event: OrderEvent, context: RequestContext): Sending {
+  #makeRecord(partition: number, event: OrderEvent, context: RequestContext): Sending {
     const { clock, newUuid } = this.options;
     const { orderId, eventId } = event;
     const send = context.span?.sending({ partition, key: orderId, eventId });
@@ -226,7 +231,7 @@ export class LogCartCommands implements CartCommands {
     return { send, record: { partition, key: orderId, value, headers, timestamp_ms: clock.wall_ms() } };
   }
 
-  #created({ orderId, cart }: CreateOrder, eventId: string): OrderEvent {
+  #makeCreate({ orderId, cart }: CreateOrder, eventId: string): OrderEvent {
     const { random } = this.options;
     const demo = "demoItems" in cart ? { ...demoCart(cart.demoItems, random), ...cart } : cart;
     const timestamp = this.#timestamp();
@@ -242,7 +247,7 @@ export class LogCartCommands implements CartCommands {
     return { type: "ORDER_CREATED", eventId, timestamp, orderId, order };
   }
 
-  /** Made once a millisecond, in which there are many creates. */
+  /** Formatted at most once a millisecond, which many creates share. */
   #timestamp(): string {
     const wall_ms = this.options.clock.wall_ms();
     if (wall_ms !== this.#timestamp_ms) {
@@ -259,8 +264,8 @@ function totalOf(items: Order["items"]): number {
   return total;
 }
 
-/** The event, if it is the request's own. */
-function sameRequest(first: KeyedEvent, fingerprint: string | undefined): KeyedEvent {
+/** Returns `first` if the request with this fingerprint made it; throws otherwise. */
+function requireSameRequest(first: KeyedEvent, fingerprint: string | undefined): KeyedEvent {
   if (first.fingerprint === fingerprint) return first;
   throw new AppError(
     "IDEMPOTENCY_KEY_REUSED",
@@ -268,8 +273,7 @@ function sameRequest(first: KeyedEvent, fingerprint: string | undefined): KeyedE
   );
 }
 
-/** What was appended could not be read back. */
-function unread({ orderId }: OrderEvent): never {
+function throwUnread({ orderId }: OrderEvent): never {
   throw new AppError(
     "APPEND_OUTCOME_UNKNOWN",
     `The event of ${orderId} was appended, but whether it counts could not be read in time. Try again with the same Idempotency-Key; without one, look before you retry.`,
@@ -283,9 +287,9 @@ function firstOr409(orderId: string, eventId: string, first: IndexedOrder | unde
 
 const orderExists = (orderId: string) => new AppError("ORDER_EXISTS", `The order ${orderId} exists already.`, { orderId });
 
-/** W3C trace context: a new trace, not sampled. The event is its first span, so the event's id gives the span's. */
+/** Starts a new W3C trace, not sampled. The event is its first span, so the span's id comes from the event's id. */
 const newTraceparent = (newUuid: NewUuid, eventId: string): string => `00-${hex(newUuid())}-${hex(eventId).slice(0, 16)}-00`;
 
-/** A UUID's 32 digits; half as long as replacing its hyphens takes. */
+/** A UUID's 32 hex digits. Slicing takes half as long as replacing the hyphens. */
 const hex = (uuid: string): string =>
   uuid.slice(0, 8) + uuid.slice(9, 13) + uuid.slice(14, 18) + uuid.slice(19, 23) + uuid.slice(24);

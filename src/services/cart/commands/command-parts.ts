@@ -16,7 +16,7 @@ export interface CommandPartsOptions extends Pick<
 > {
   readonly log: Pick<Log, "producer" | "ends">;
   readonly topic: string;
-  /** Into which the index is read. */
+  /** The partitions whose actors fill the index. */
   readonly partitions: HeldPartitions;
   readonly projection: Projection<IndexView>;
   readonly onDisagreement: (partition: number, error: AppError) => void;
@@ -24,7 +24,7 @@ export interface CommandPartsOptions extends Pick<
   readonly place: Omit<PlacementOptions, "catchUp" | "hindrance" | "clock">;
 }
 
-/** The commands, and the parts of them that have a life of their own. None of them begins anything by itself. */
+/** The commands, and those of their parts that outlive a single request. None of them starts anything by itself. */
 export interface CommandParts {
   readonly index: OrderIndex;
   readonly appender: Appender;
@@ -32,7 +32,7 @@ export interface CommandParts {
   readonly commands: CartCommands;
 }
 
-/** Puts the commands together on an index: what a cart does with its requests, whatever reads the log for it. */
+/** Builds what a cart does with its requests, on an index, whatever it is that reads the log into that index. */
 export function commandParts(options: CommandPartsOptions): CommandParts {
   const { log, topic, partitions, projection, ownCreates, onDisagreement, clock } = options;
   const index = new OrderIndex({ partitions, projection, ownCreates, onDisagreement });
@@ -40,7 +40,7 @@ export function commandParts(options: CommandPartsOptions): CommandParts {
   const appender = new Appender({ ...options.append, producer: log.producer(), topic, clock });
   const placement = new Placement({
     ...options.place,
-    catchUp: (deadline_ms) => progress.toEnd(undefined, (partition) => index.knownEnd(partition), deadline_ms),
+    catchUp: (deadline_ms) => progress.untilEnd(undefined, (partition) => index.knownEnd(partition), deadline_ms),
     hindrance: () => progress.hindrance(),
     clock,
   });

@@ -1,8 +1,9 @@
 import type { LogPosition } from "../../../log/log-position.ts";
-import type { Cart, Status } from "../../../orders/order.ts";
+import type { Change } from "../../../orders/events/kinds.ts";
+import type { Cart } from "../../../orders/order.ts";
 import type { RequestSpan } from "../../../telemetry/tracer.ts";
 
-/** How many made-up items the cart is to have; customer and currency are made up too where the client does not name them. */
+/** A request for made-up items. The customer and the currency are made up as well unless the client names them. */
 export interface DemoCart extends Partial<Omit<Cart, "items">> {
   readonly demoItems: number;
 }
@@ -13,28 +14,25 @@ export interface CreateOrder {
   readonly cart: Cart | DemoCart;
 }
 
-export interface UpdateStatus {
-  readonly orderId: string;
-  readonly status: Status;
-}
-
-/** What a request brings beside its body. */
+/** What comes with a request besides its body. */
 export interface RequestContext {
-  /** The client's key (unquoted) and a digest of what it asked: method, path and normalised body. */
+  /** The client's key, unquoted, and a digest of its request: method, path and normalised body. */
   readonly idempotency?: { readonly key: string; readonly fingerprint: string };
-  /** W3C trace context as received, already checked; a new trace begins without it. */
+  /** The W3C trace context as received, already checked. Without one, a new trace begins. */
   readonly traceparent?: string;
-  /** What came beside it. */
+  /** The `tracestate` header that came with `traceparent`. */
   readonly tracestate?: string;
-  /** In place of it where this process makes traces. */
+  /** The request's own span, used instead of `traceparent` if this process records traces. */
   readonly span?: RequestSpan;
 }
 
 /**
- * The cart service's two commands. They resolve with where the event was appended, which is answered as `Log-Position`. They
- * reject with an `AppError` of the catalogue and never hang: `append_wait_ms_max` bounds each.
+ * The cart service's two commands. They resolve with the position where the event was appended, which is answered as
+ * `Log-Position`. They reject with an `AppError` of the catalogue and never hang: `append_wait_ms_max` bounds each of
+ * them.
  */
 export interface CartCommands {
   create(command: CreateOrder, context: RequestContext): Promise<LogPosition>;
-  updateStatus(command: UpdateStatus, context: RequestContext): Promise<LogPosition>;
+  /** Appends the event of a change of any kind to the partition where the order was created. */
+  change(orderId: string, change: Change, context: RequestContext): Promise<LogPosition>;
 }

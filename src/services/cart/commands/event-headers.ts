@@ -2,8 +2,8 @@ import { EVENT_HEADERS } from "../../../log/record-headers.ts";
 import type { OrderEvent } from "../../../orders/events/kinds.ts";
 
 /**
- * The headers of an event's record: CloudEvents 1.0 in Kafka's binary mode (the value is then the event's data, its media
- * type is in `content-type`) and W3C Trace Context. `source` is a URI reference that names the producer.
+ * The headers of an event's record: CloudEvents 1.0 in Kafka's binary mode, in which the value is the event's data and
+ * `content-type` is its media type, and W3C Trace Context. `source` is a URI reference that names the producer.
  */
 export const eventHeaders = (event: OrderEvent, source: string, traceparent: string): [name: string, value: string][] => [
   [EVENT_HEADERS.specversion, "1.0"],

@@ -5,8 +5,9 @@ import { invalidField } from "../../../http/endpoint/invalid-field.ts";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../../../orders/order-id.ts";
 
 /**
- * What the commands' bodies share. The contract writes them in snake_case; a client may send each name in camelCase instead. `must`
- * completes the sentence "<field> must …" of a 422. Names that are not listed are ignored, as the Python predecessor does.
+ * What the commands' bodies have in common. The contract writes their fields in snake_case; a client may send each of
+ * them in camelCase instead. `must` completes the sentence "<field> must …" of a 422. Fields that are not listed are
+ * ignored, as the Python predecessor does.
  */
 
 export const orderIdField = Type.String({
@@ -42,10 +43,13 @@ export const normalized = (orderId: string): string => {
   return id;
 };
 
-/** More would say no more. */
+/** More errors than this would not help anybody. */
 const ERRORS_MAX = 10;
 
-/** Gives what takes a body that is as the schema says, and throws INVALID_FIELD with a sentence for each field that is not. */
+/**
+ * Returns a function that lets a body through if it matches the schema, and otherwise throws INVALID_FIELD with a
+ * sentence for each field that does not.
+ */
 export const checkerOf = <T extends TSchema>(schema: T): ((body: unknown) => Static<T>) => {
   const check = TypeCompiler.Compile(schema);
   return (body) => {

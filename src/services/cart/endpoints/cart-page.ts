@@ -5,8 +5,9 @@ const STYLE = `:root{color-scheme:light dark}body{font:15px/1.6 system-ui,sans-s
 h1{font-size:1.2rem}pre{overflow-x:auto;border:1px solid color-mix(in srgb,currentColor 25%,transparent);border-radius:4px;padding:.7rem 1rem}`;
 
 /**
- * Only the browser knows under which address a proxy serves the page, so it puts that into the commands. Where that is not the address that the
- * service was asked by, nobody here knows the order page's, and the link gives way to words.
+ * Only the browser knows the address under which a proxy serves the page, so this script writes that address into the
+ * commands. If it is not the address by which the service was asked, nobody here knows the order page's address
+ * either, and plain words replace the link.
  */
 const SCRIPT = `const here=new URL(".",location.href).href.slice(0,-1),link=document.querySelector("a[data-asked]")
 for(const each of document.querySelectorAll(".here"))each.textContent=here
@@ -22,12 +23,15 @@ const headers = {
   "x-content-type-options": "nosniff",
 };
 
-/** A page at `/` for people who come here first: what this is, a request to try, and where the order service's page is by the settings. */
+/**
+ * A page at `/` for people who come here first: what this service is, a request to try, and a link to the order
+ * service's page, whose port comes from the settings.
+ */
 export const cartPage = (order_port: number): Endpoint =>
   endpoint({
     method: "GET",
     path: "/",
-    undocumented: "A page for people is not of the API.",
+    undocumented: "A page for people is not part of the API.",
     handle: (request) => {
       const host = request.headers.get("host") ?? "localhost";
       const asked = Bun.escapeHTML(`http://${host}`);

@@ -6,7 +6,7 @@ import { ID_CHARS_MAX, PLAIN_NAME_PATTERN } from "../../../orders/names.ts";
 import { CURRENCIES, type Item, ITEMS_MAX, QUANTITY_MAX } from "../../../orders/order.ts";
 import type { CartCommands, CreateOrder } from "../commands/commands.ts";
 import { checkerOf, either, type Fields, normalized, oneOf, orderIdField, requireObject } from "./body-fields.ts";
-import { commandErrors, published, publishedAnswer } from "./published.ts";
+import { commandErrors, publishedAnswer, publishedResponse } from "./command-answers.ts";
 import { contextHeaders, requestContext } from "./request-context.ts";
 
 const idSchema = (description: string) =>
@@ -55,7 +55,7 @@ const schema = Type.Object({
 
 const checked = checkerOf(schema);
 
-/** Throws INVALID_FIELD with a sentence for each field that is wrong. */
+/** Throws INVALID_FIELD with a sentence for each wrong field. */
 export const parseCreateOrder = (body: unknown): CreateOrder => {
   const raw = requireObject(body);
   const read = {
@@ -83,13 +83,13 @@ export const parseCreateOrder = (body: unknown): CreateOrder => {
   return { orderId, cart: { currency: currency ?? "USD", items: toItems(items), ...customer } };
 };
 
-/** A fingerprint's text: the same for every spelling of one request. */
+/** The text of which the fingerprint is made; it is the same for every spelling of one request. */
 const canonical = ({ orderId, cart }: CreateOrder): string => {
   const items = "demoItems" in cart ? cart.demoItems : cart.items.map((i) => [i.itemId, i.quantity, i.price_hundredths]);
   return JSON.stringify([orderId, cart.customerId ?? null, cart.currency ?? null, items]);
 };
 
-/** With snake_case names; what is no list or object is left for the schema to refuse. */
+/** The items with snake_case names. Anything that is not a list or an object is left for the schema to refuse. */
 const readItems = (items: unknown): unknown => {
   if (!Array.isArray(items) || items.length > ITEMS_MAX) return items;
   return items.map((raw: unknown) =>
@@ -146,6 +146,6 @@ export const createOrder = (commands: CartCommands, body_bytes_max: number): End
     },
     handle: async (request, headers, command) => {
       const context = requestContext(request, headers, at, canonical, command);
-      return published(PUBLISHED, command.orderId, await commands.create(command, context));
+      return publishedResponse(PUBLISHED, command.orderId, await commands.create(command, context));
     },
   });

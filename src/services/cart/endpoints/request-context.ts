@@ -4,14 +4,17 @@ import { idempotencyKey, traceparent, tracestate } from "../../../http/endpoint/
 import type { HttpRequest } from "../../../http/http-request.ts";
 import type { RequestContext } from "../commands/commands.ts";
 
-/** The headers that a command takes beside its body. */
+/** The headers that a command takes besides its body. */
 export const contextHeaders = [idempotencyKey, traceparent, tracestate] as const;
 
 type ContextHeaders = ValuesOf<typeof contextHeaders>;
 
 const noContext: RequestContext = {};
 
-/** `canonical` writes the command as a text, the same for every spelling of one request; it is asked for under a key alone. */
+/**
+ * `canonical` writes the command as a text that is the same for every spelling of one request. It is called only for a
+ * request with an idempotency key.
+ */
 export function requestContext<Command>(
   { span }: HttpRequest,
   headers: ContextHeaders,
@@ -20,7 +23,7 @@ export function requestContext<Command>(
   command: Command,
 ): RequestContext {
   const key = headers["Idempotency-Key"];
-  // Where this process makes traces, the request's span; else what the client sent goes on to the record.
+  // If this process records traces, the record carries the request's span; otherwise it carries what the client sent.
   const traced = span ? { span } : traceContext(headers);
   if (key === undefined) return traced;
   return { ...traced, idempotency: { key, fingerprint: fingerprint(`${method} ${path}`, canonical(command)) } };
@@ -33,7 +36,7 @@ function traceContext(headers: ContextHeaders): RequestContext {
   return state === undefined ? { traceparent: parent } : { traceparent: parent, tracestate: state };
 }
 
-/** Half of a SHA-256 is enough to tell one client's requests from each other. */
+/** Half of a SHA-256 is enough to tell one client's requests apart. */
 const FINGERPRINT_HEX_CHARS = 32;
 
 const fingerprint = (methodAndPath: string, canonicalBody: string): string =>

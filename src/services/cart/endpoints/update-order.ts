@@ -1,24 +1,29 @@
 import { Type } from "@sinclair/typebox";
 import { type Endpoint, endpoint } from "../../../http/endpoint/endpoint.ts";
-import { STATUSES } from "../../../orders/order.ts";
-import type { CartCommands, UpdateStatus } from "../commands/commands.ts";
+import { type Status, STATUSES } from "../../../orders/order.ts";
+import type { CartCommands } from "../commands/commands.ts";
 import { checkerOf, either, normalized, oneOf, orderIdField, requireObject } from "./body-fields.ts";
-import { commandErrors, published, publishedAnswer } from "./published.ts";
+import { commandErrors, publishedAnswer, publishedResponse } from "./command-answers.ts";
 import { contextHeaders, requestContext } from "./request-context.ts";
 
 const schema = Type.Object({ order_id: orderIdField, status: oneOf(STATUSES, "Any may follow any.") });
 
 const checked = checkerOf(schema);
 
-/** Throws INVALID_FIELD with a sentence for each field that is wrong. */
-export const parseUpdateOrder = (body: unknown): UpdateStatus => {
+export interface UpdateOrder {
+  readonly orderId: string;
+  readonly status: Status;
+}
+
+/** Throws INVALID_FIELD with a sentence for each wrong field. */
+export const parseUpdateOrder = (body: unknown): UpdateOrder => {
   const raw = requireObject(body);
   const { order_id, status } = checked({ order_id: either(raw, "order_id", "orderId"), status: raw.status });
   return { orderId: normalized(order_id), status };
 };
 
-/** A fingerprint's text: the same for every spelling of one request. */
-const canonical = ({ orderId, status }: UpdateStatus): string => JSON.stringify([orderId, status]);
+/** The text of which the fingerprint is made; it is the same for every spelling of one request. */
+const canonical = ({ orderId, status }: UpdateOrder): string => JSON.stringify([orderId, status]);
 
 const PUBLISHED = "order status updated and published successfully";
 
@@ -47,6 +52,8 @@ export const updateOrder = (commands: CartCommands, body_bytes_max: number): End
     },
     handle: async (request, headers, command) => {
       const context = requestContext(request, headers, at, canonical, command);
-      return published(PUBLISHED, command.orderId, await commands.updateStatus(command, context));
+      const { orderId, status } = command;
+      const change = { type: "ORDER_STATUS_UPDATED", status } as const;
+      return publishedResponse(PUBLISHED, orderId, await commands.change(orderId, change, context));
     },
   });

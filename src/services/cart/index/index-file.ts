@@ -15,13 +15,20 @@ export interface IndexFileOptions {
   readonly projections: Projections;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Why the file that is there is not to be used. */
+  /** Why the existing file must not be used, if it must not. */
   readonly damage?: string | undefined;
 }
 
 /**
- * The one file that holds the index of all partitions. A file that cannot be used is left where it is while the log can rebuild nothing of
- * it. Where it can rebuild some partitions the file is set aside, as those must not wait; the others then halt, and say where the file is.
+ * The one file that holds the index of all partitions. A file that cannot be used is left where it is as long as the
+ * log cannot rebuild any of it. If the log can rebuild some partitions, the file is set aside so that those need not
+ * wait; the others then halt, and say where the file is.
+ *
+ * ```
+ *  made ──open()──▶ claimed ──the file is usable──▶ open ──release()──▶ released
+ *                      ├── unusable, the log can rebuild a partition ──▶ set aside ──▶ open, with a new file
+ *                      └── unusable, the log can rebuild nothing ──▶ claimed, and the caller halts the partitions
+ * ```
  */
 export class IndexFile {
   #damage: string | undefined;
@@ -32,7 +39,7 @@ export class IndexFile {
     this.#damage = options.damage;
   }
 
-  /** Of the directory of all states, before it is known which one is this process' own. */
+  /** The file's path; until this process has claimed its own directory, the path of the one that holds all of them. */
   get path(): string {
     return this.#state?.path(this.#name) ?? statePath(this.options.config.data_dir, this.#logId);
   }
@@ -41,7 +48,9 @@ export class IndexFile {
     return `${this.options.config.orders_topic}.sqlite`;
   }
 
-  /** Resolves with an error where there is a file that neither can be used nor rebuilt. Rejects where it may work later. */
+  /**
+   * Resolves with an error if there is a file that can neither be used nor rebuilt. Rejects if opening may work later.
+   */
   async open(logId: string): Promise<StoreDatabase | AppError> {
     const { claimState, clock, logger } = this.options;
     this.#logId = logId;
@@ -69,7 +78,10 @@ export class IndexFile {
     return state.open(this.#name, projections, { logId: this.#logId, topic: config.orders_topic }, "exclusive");
   }
 
-  /** Where the log begins, if every partition that can be asked begins too late to be rebuilt and that is not accepted. */
+  /**
+   * Says where the log begins if that is too late to rebuild any partition that can be asked, and the settings do not
+   * accept that.
+   */
   async #lateStart(): Promise<string | undefined> {
     const { log, config } = this.options;
     if (config.log_start === "accept") return undefined;
@@ -79,7 +91,7 @@ export class IndexFile {
   }
 }
 
-/** Of the partitions that can be asked. Throws where there is none. */
+/** The start offsets of the partitions that can be asked. Throws if none can. */
 const startsOf = ({ partitions }: TopicEnds): number[] => {
   const starts = partitions.flatMap((ends) => ("unavailable" in ends ? [] : ends.startOffset));
   if (starts.length > 0) return starts;

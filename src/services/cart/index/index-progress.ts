@@ -3,7 +3,7 @@ import { AppError } from "../../../errors.ts";
 import type { LogPosition } from "../../../log/log-position.ts";
 import type { PartitionEnds, TopicEnds } from "../../../log/port.ts";
 import type { HeldPartitions, PartitionView } from "../../../runtime/held-partitions.ts";
-import { isCurrent, isSound, whyNot } from "./soundness.ts";
+import { isCurrent, isSound, unavailableError } from "./soundness.ts";
 import { SharedEnds } from "./shared-ends.ts";
 
 export interface IndexProgressOptions {
@@ -12,25 +12,31 @@ export interface IndexProgressOptions {
   readonly clock: Clock;
 }
 
-/** How often it is looked whether a partition can answer by now; one timer for all that wait. */
+/** How often to check whether a partition can answer; one timer serves all that wait. */
 const LOOK_WAIT_MS = 20;
-/** What hinders a partition may be over soon, as where it gets a new leader; beyond that its requests would only take the room of others. */
+/**
+ * What hinders a partition may pass quickly, for example an election of its leader. After this time, waiting requests
+ * would only take the room of others.
+ */
 const HINDERED_WAIT_MS_MAX = 1_000;
 /** How long to wait for the newest records of partitions that need not be read to their ends. */
 const OTHERS_WAIT_MS_MAX = 250;
 
-/** Up to which offset the records of a partition are known. */
+/** Returns the offset before which all records of a partition are known. */
 export type KnownEnd = (partition: number) => number;
 
 /**
- * How far the index is, partition by partition, and whether what it has of one may be answered. What waits here rejects with what
- * hinders the partition: at its deadline, or at once where waiting is of no use.
+ * How far the index has read each partition, and whether its rows of that partition may be answered from. Whatever
+ * waits here rejects with what hinders the partition: at its deadline, or at once if waiting is hopeless.
  */
 export class IndexProgress {
   readonly #ends: SharedEnds;
-  /** By partition, the last own record that could not be read back in time. Until it is, reading is known to be too slow for another. */
+  /**
+   * For each partition, the last own record that could not be read back in time. Until it has been read, reading is
+   * known to be too slow for another one.
+   */
   readonly #unread = new Map<number, number>();
-  /** Of the topic that the log had at first; the partitions halt where it has another one. */
+  /** The id of the topic that the log had at first. If the log has another one, the partitions halt. */
   #topicId: string | undefined;
   #looking: Promise<void> | undefined;
 
@@ -39,9 +45,10 @@ export class IndexProgress {
   }
 
   /**
-   * Whether every partition has been read to the end it had once. Until then an order may lie unread in another partition than the
-   * partitioner's: created by another program, or before partitions were added. One that is halted does not hold the others up, since
-   * nothing is placed by a new count before all are read (decision 7).
+   * Whether every partition has been read to its end once. Until then, an order may lie unread in a partition other
+   * than the one the partitioner gives: another program may have created it, or partitions may have been added since.
+   * A halted partition does not hold up the others, because no create is placed by a new partition count until all of
+   * them are read (decision 7).
    */
   get isComplete(): boolean {
     return this.options.partitions.partitionCount > 0 && this.#firstUnread() === undefined;
@@ -51,16 +58,16 @@ export class IndexProgress {
     return this.#until(
       () => this.isComplete,
       () => this.#firstUnread() ?? 0,
-      this.#patience(this.#firstUnread() ?? 0, deadline_ms),
+      this.#shortenIfHindered(this.#firstUnread() ?? 0, deadline_ms),
     );
   }
 
-  #patience(partition: number, deadline_ms: number): number {
+  #shortenIfHindered(partition: number, deadline_ms: number): number {
     const isHindered = this.#held(partition)?.hindered !== undefined;
     return isHindered ? Math.min(deadline_ms, this.options.clock.now_ms() + HINDERED_WAIT_MS_MAX) : deadline_ms;
   }
 
-  /** Whether a create there can be decided: the index follows the partition. */
+  /** Whether the index follows the partition, so that a create there can be decided. */
   isCurrent(partition: number): boolean {
     return isCurrent(this.#held(partition)) && !this.#isBehind(partition) && this.options.partitions.readFailure === undefined;
   }
@@ -77,11 +84,11 @@ export class IndexProgress {
     return this.#until(
       () => this.isCurrent(partition),
       () => partition,
-      this.#patience(partition, deadline_ms),
+      this.#shortenIfHindered(partition, deadline_ms),
     );
   }
 
-  /** Whether what the index has of the partition may be answered. */
+  /** Whether the index's rows of the partition may be answered from. */
   isSound(partition: number): boolean {
     return isSound(this.#held(partition));
   }
@@ -94,7 +101,7 @@ export class IndexProgress {
     );
   }
 
-  /** Whether the record at `position` was read before `deadline_ms`, and what was read is sound. */
+  /** Resolves with whether the record at `position` was read before `deadline_ms` and the partition is sound. */
   async hasPassed({ partition, offset }: LogPosition, deadline_ms: number): Promise<boolean> {
     if (!(await this.#reached(partition, offset + 1, deadline_ms))) {
       this.#unread.set(partition, offset);
@@ -107,12 +114,13 @@ export class IndexProgress {
   }
 
   /**
-   * Resolves once everything is known that was in one of `homes` when this was called, and of the other partitions what they held when
-   * they were last heard of; of all, where `homes` is undefined.
+   * Resolves once the index knows everything that the partitions in `homes` held when this was called. Of the other
+   * partitions it needs only what they held when they were last heard of. If `homes` is undefined, every partition
+   * counts as one of them.
    */
-  async toEnd(homes: readonly number[] | undefined, known: KnownEnd, deadline_ms: number): Promise<void> {
+  async untilEnd(homes: readonly number[] | undefined, known: KnownEnd, deadline_ms: number): Promise<void> {
     const { clock, partitions } = this.options;
-    if (partitions.partitionCount === 0 && partitions.readFailure !== undefined) throw whyNot(partitions, 0);
+    if (partitions.partitionCount === 0 && partitions.readFailure !== undefined) throw unavailableError(partitions, 0);
     const ends = await within(clock, deadline_ms - clock.now_ms(), this.#ends.ask());
     if (!ends) throw new AppError("LOG_UNAVAILABLE", "The log did not tell its end in time; try again.");
     if (ends.partitions.length === 0) throw new AppError("CATCHING_UP", "The topic is not there yet; try again.");
@@ -130,11 +138,11 @@ export class IndexProgress {
     );
   }
 
-  /** Why the first partition that is not followed is not. */
+  /** Why the first partition that the index does not follow is not followed. */
   hindrance(): AppError | undefined {
     const { partitions } = this.options;
     for (let partition = 0; partition < partitions.partitionCount; partition++)
-      if (!isCurrent(this.#held(partition))) return whyNot(partitions, partition);
+      if (!isCurrent(this.#held(partition))) return unavailableError(partitions, partition);
     return undefined;
   }
 
@@ -146,13 +154,15 @@ export class IndexProgress {
     await this.#untilFollowed(partition, end.leaderEpoch, deadline_ms);
     if (known(partition) >= end.endOffset || (await this.#reached(partition, end.endOffset, deadline_ms)))
       return this.untilSound(partition, deadline_ms);
-    const error = whyNot(this.options.partitions, partition);
+    const error = unavailableError(this.options.partitions, partition);
     if (error.code !== "CATCHING_UP" || end.stableOffset >= end.endOffset) throw error;
     const message = `Partition ${partition} has records from offset ${end.stableOffset} on that cannot be read yet: another program's transaction is open there. Try again.`;
     throw new AppError("LOG_UNAVAILABLE", message, { partition });
   }
 
-  /** What a new leader holds, an index that was read from another one says nothing of, however long it is. */
+  /**
+   * An index that was read from another leader says nothing about what a new leader holds, however far it has read.
+   */
   async #untilFollowed(partition: number, leaderEpoch: number, deadline_ms: number): Promise<void> {
     const { clock } = this.options;
     for (;;) {
@@ -167,7 +177,9 @@ export class IndexProgress {
     }
   }
 
-  /** The newest records are waited for a little; what is required is what the partition held when it was last heard of. */
+  /**
+   * Waits only briefly for the newest records; what is required is what the partition held when it was last heard of.
+   */
   async #readSome(partition: number, end: PartitionEnds, known: KnownEnd, deadline_ms: number): Promise<void> {
     await this.#until(
       () => this.#held(partition)?.isComplete === true,
@@ -182,7 +194,7 @@ export class IndexProgress {
   async #until(holds: () => boolean, partition: () => number, deadline_ms: number): Promise<void> {
     const { clock, partitions } = this.options;
     while (!holds()) {
-      const error = whyNot(partitions, partition());
+      const error = unavailableError(partitions, partition());
       const isHopeless = error.code === "PARTITION_HALTED" || partitions.readFailure !== undefined;
       if (isHopeless || clock.now_ms() >= deadline_ms) throw error;
       await (this.#looking ??= clock.sleep(LOOK_WAIT_MS).then(() => void (this.#looking = undefined)));

@@ -10,8 +10,9 @@ import type { Outcomes } from "../../../telemetry/meters.ts";
 import type { OwnCreates } from "./own-creates.ts";
 
 /**
- * The same key gives the same event id in every cart: a UUID of version 8 (RFC 9562) from the key's SHA-256. Events of requests without
- * a key have version 4, so most records need not be searched for the header (measured: 6 % of a cart's time at 256 connections).
+ * The same key gives the same event id in every cart: a version 8 UUID (RFC 9562) made from the key's SHA-256.
+ * Requests without a key get version 4, so most records need not be searched for the fingerprint's header (measured: 6
+ * % of a cart's time at 256 connections).
  */
 export function eventIdOfKey(key: string): string {
   const hex = new Bun.CryptoHasher("sha256").update(`idempotency-key\n${key}`).digest("hex");
@@ -34,21 +35,22 @@ export interface KeyedEvent extends LogPosition {
 
 export interface IndexView {
   order(orderId: string): IndexedOrder | undefined;
-  /** The order's first event under that id; else one of another order, if there is any. */
+  /** The order's first event under that id, or otherwise an event of another order under it, if there is one. */
   keyedEvent(eventId: string, orderId: string): KeyedEvent | undefined;
 }
 
-/** An event counts once per order (decision 2), so one id on two orders is two events. */
+/** An event counts once per order (decision 2), so one id on two orders makes two events. */
 const KEYED_EVENTS = `CREATE TABLE keyed_events (
       event_id TEXT NOT NULL, order_id TEXT NOT NULL, fingerprint TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
       PRIMARY KEY (event_id, order_id)
     ) STRICT, WITHOUT ROWID;`;
 
 /**
- * The cart service's index of the whole topic: which orders exist, where they were created, and what was appended for which
- * idempotency key. All partitions share one file, so that one look-up answers.
+ * The cart service's index of the whole topic: which orders exist, where they were created, and what was appended for
+ * which idempotency key. All partitions share one file, so a single query answers.
  *
- * Should two programs have created one order in two partitions (they disagree about the partitioner), the lower partition counts.
+ * If two programs that disagree about the partitioner have created one order in two partitions, the lower partition
+ * counts.
  */
 export const indexProjection = (ownCreates: OwnCreates): Projection<IndexView> => ({
   name: "order-index",
@@ -65,7 +67,10 @@ export const indexProjection = (ownCreates: OwnCreates): Projection<IndexView> =
   },
 });
 
-/** A file from when a key had one event in all orders. It is copied, since making it anew from the log takes much longer. */
+/**
+ * Converts a file from the time when a key had one event across all orders. Copying it is much faster than rebuilding
+ * it from the log.
+ */
 function keepOneForEachOrder(db: StoreDatabase): void {
   const key = db.query<{ name: string }, []>("SELECT name FROM pragma_table_info('keyed_events') WHERE pk > 0").all();
   if (key.length !== 1) return;
@@ -96,7 +101,7 @@ class IndexStore implements ProjectionStore<IndexView> {
   }
 
   fold(record: LogRecord): DeadLetterReason | undefined {
-    // What this cart wrote itself was checked before it was appended.
+    // This cart's own records were checked before they were appended.
     const own = this.ownCreates.recognise(record);
     if (own) {
       this.#note(own, true, record);
@@ -151,7 +156,10 @@ function makeView(db: StoreDatabase): IndexView {
   };
 }
 
-/** By how many partitions the cart that owns this file placed creates; undefined if it never did. It says nothing of the log. */
+/**
+ * The partition count by which the cart that owns this file placed creates; undefined if it never did. It says nothing
+ * about the log.
+ */
 export function readPlacement(db: StoreDatabase): number | undefined {
   return db.query<{ partition_count: number }, []>("SELECT partition_count FROM placement").get()?.partition_count;
 }

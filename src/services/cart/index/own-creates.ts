@@ -2,7 +2,7 @@ import type { LogPosition } from "../../../log/log-position.ts";
 import type { LogRecord } from "../../../log/port.ts";
 import { isEncodedEvent } from "../../../orders/events/encode.ts";
 
-/** Where the log has a create, and which leader acknowledged it. */
+/** Where a create is in the log, and which leader acknowledged it. */
 interface Acknowledged extends LogPosition {
   readonly leaderEpoch: number;
 }
@@ -11,34 +11,37 @@ interface Acknowledged extends LogPosition {
 export interface OwnCreate {
   readonly orderId: string;
   readonly eventId: string;
-  /** The value's length where it is plain, else none: it is decoded when it is read back. */
+  /** The value's length if it is plain, otherwise undefined: such a create is decoded when it is read back. */
   readonly plainBytes: number | undefined;
   /** Undefined until it is acknowledged. */
   position: Acknowledged | undefined;
-  /** The index has meanwhile read another create of the order. */
+  /** Whether the index has read another create of the order in the meantime. */
   contended: boolean;
 }
 
-/** JSON in ASCII without escapes: each character is one byte and stands for itself. */
+/** Whether the JSON is ASCII without escapes, so that each character is one byte and stands for itself. */
 const isPlain = (json: string): boolean => !json.includes("\\") && Buffer.byteLength(json) === json.length;
 
 /**
- * The creates of this cart that its index does not hold yet. They are known before they are read: whether an order exists is answered
- * from here, and a record that is read back is recognised by its order, event id and length in bytes, and not decoded again (decoding took
- * 11 % of a cart's time at 256 connections). Only plain ones: whatever a client's text may hold that a decoder could refuse, it would stand
- * there escaped or beyond ASCII.
+ * This cart's creates that its index does not hold yet. They are known before they are read: whether an order exists
+ * is answered from here, and a record that is read back is recognised by its order, event id and length in bytes
+ * instead of being decoded again (decoding took 11 % of a cart's time at 256 connections). Only plain creates are
+ * recognised: anything in a client's text that a decoder could refuse would be escaped or lie beyond ASCII.
  *
  * ```
- *  begin() ─▶ in flight ─acknowledged()─▶ acknowledged ─forgetRead()─▶ (none)
- *                 └──────────── end() ─────────────────────────────────▶ (none)
+ *  begin() ─▶ in flight ─noteAcknowledged()─▶ acknowledged ─forgetRead()─▶ (none)
+ *                 └──────────── end() ─────────────────────────────────────▶ (none)
  * ```
  */
 export class OwnCreates {
   readonly #byOrder = new Map<string, OwnCreate>();
-  /** In the order acknowledged. */
+  /** The acknowledged creates, in the order in which they were acknowledged. */
   #acknowledged: OwnCreate[] = [];
 
-  /** Undefined where another create of the order is here already: that one is first, and this one is looked up when it is appended. */
+  /**
+   * Undefined if another create of the order is here already: that one is first, and this one is looked up after it is
+   * appended.
+   */
   begin(orderId: string, eventId: string, value: string): OwnCreate | undefined {
     if (this.#byOrder.has(orderId)) return undefined;
     const plainBytes = isPlain(value) ? value.length : undefined;
@@ -47,24 +50,24 @@ export class OwnCreates {
     return create;
   }
 
-  /** From now on `find` gives it. */
-  acknowledged(create: OwnCreate, position: Acknowledged): void {
+  /** Notes where the create is in the log; from now on `find` returns it. */
+  noteAcknowledged(create: OwnCreate, position: Acknowledged): void {
     create.position = position;
     this.#acknowledged.push(create);
   }
 
-  /** Forgets a create that was not acknowledged, or is the index's to answer for. */
+  /** Forgets a create that was not acknowledged, or for which the index answers. */
   end(create: OwnCreate): void {
     if (create.position === undefined) this.#byOrder.delete(create.orderId);
   }
 
-  /** The order's create, if it is acknowledged. */
+  /** The order's create, if it has been acknowledged. */
   find(orderId: string): (Acknowledged & { readonly eventId: string }) | undefined {
     const create = this.#byOrder.get(orderId);
     return create?.position && { ...create.position, eventId: create.eventId };
   }
 
-  /** The create that this record is, if it is one of these. */
+  /** The own create that this record holds, if it holds one. */
   recognise({ key, value }: LogRecord): OwnCreate | undefined {
     if (this.#byOrder.size === 0 || key === null || value === null) return undefined;
     const create = this.#byOrder.get(key.toString("latin1"));
@@ -77,7 +80,7 @@ export class OwnCreates {
     if (create && create.eventId !== eventId) create.contended = true;
   }
 
-  /** Forgets the creates that the index has committed. Returns how many acknowledged ones are left. */
+  /** Forgets the creates that the index has committed. Returns how many acknowledged creates remain. */
   forgetRead(nextOffset: (partition: number) => number): number {
     let read = 0;
     for (const { orderId, position } of this.#acknowledged) {

@@ -1,6 +1,15 @@
 import type { TopicEnds } from "../../../log/port.ts";
 
-/** Asks where the log ends. An answer is good for every request that came before the question, so those that come meanwhile share the next one. */
+/**
+ * Asks where the log ends. An answer is good for every request made before the question was sent, so all requests made
+ * while one question is under way share the next one.
+ *
+ * ```
+ *  idle ──ask()──▶ asking ──ask()──▶ asking, and the next question waits ──answered──▶ asking
+ *    ▲               │
+ *    └───answered────┘
+ * ```
+ */
 export class SharedEnds {
   #asking: Promise<TopicEnds> | undefined;
   #askingNext: Promise<TopicEnds> | undefined;

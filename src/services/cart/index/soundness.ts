@@ -1,16 +1,19 @@
 import { AppError } from "../../../errors.ts";
 import { endOfLog, type HeldPartitions, type PartitionView } from "../../../runtime/held-partitions.ts";
 
-/** Whether what the index has of a partition may be answered: it was read to its end once, and is not known or suspected to be another log's. */
+/**
+ * Whether the index's rows of a partition may be answered from: it was read to its end once, and is neither known nor
+ * suspected to belong to another log.
+ */
 export const isSound = (held: PartitionView | undefined): boolean =>
   held !== undefined && held.isComplete && held.doubt === undefined && held.state !== "halted";
 
-/** Whether the index follows the partition, so that it may tell which create is an order's first. */
+/** Whether the index follows the partition, so that it can tell which create of an order is the first. */
 export const isCurrent = (held: PartitionView | undefined): boolean =>
   isSound(held) && held?.state === "running" && held.hindered === undefined;
 
-/** Why the index of a partition cannot answer now. */
-export function whyNot(partitions: HeldPartitions, partition: number): AppError {
+/** Says why the index of a partition cannot answer now. */
+export function unavailableError(partitions: HeldPartitions, partition: number): AppError {
   const { readFailure } = partitions;
   const held = partitions.get(partition);
   const error = (code: ConstructorParameters<typeof AppError>[0], message: string) => new AppError(code, message, { partition });

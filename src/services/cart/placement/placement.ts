@@ -4,57 +4,67 @@ import { type Partitioner, partitionFor } from "../../../log/partitioner.ts";
 
 export interface PlacementOptions {
   readonly partitioner: Partitioner;
-  /** Longer than another cart may go on placing by fewer partitions after they were added; see `PARTITIONS_SETTLE_MS`. */
+  /**
+   * How long a new partition count must stand before it is used. It is longer than another cart may go on placing by
+   * fewer partitions after some were added; see `PARTITIONS_SETTLE_MS`.
+   */
   readonly settle_ms: number;
-  /** Resolves once every order is known that was in the log when this was called. */
+  /** Resolves once the index knows every order that was in the log when this was called. */
   readonly catchUp: (deadline_ms: number) => Promise<void>;
-  /** Why an index is not at its partition's end and may never be, such as one that is halted. */
+  /** Says why the index is not at a partition's end and may never get there, for example because it is halted. */
   readonly hindrance: () => AppError | undefined;
-  /** Whether the topic holds nothing and has as many partitions as it is created with: no cart can have placed by another count. */
+  /**
+   * Whether the topic is empty and has the number of partitions with which it is created, so that no cart can have
+   * placed by another count.
+   */
   readonly isTopicNew: (partitionCount: number) => Promise<boolean>;
-  /** By how many partitions this cart's creates were placed when it ended. */
+  /** The partition count by which this cart placed its creates when it last ran. */
   readonly recall: () => number | undefined;
   readonly remember: (partitionCount: number) => void;
-  /** Something a person should read. */
+  /** Called with a message that a person should read. */
   readonly onMessage: (message: string) => void;
   readonly clock: Clock;
-  /** Aborted when the cart ends. */
+  /** Aborts when the cart ends. */
   readonly ending: AbortSignal;
 }
 
-/** A count asked for longer ago than this is not trusted. */
+/** A partition count that was asked for longer ago than this is not trusted. */
 export const COUNT_TRUSTED_MS_MAX = 2_500;
 const CATCH_UP_WAIT_MS = 10_000;
 
 /**
- * In which partition an order is created. All carts must agree on it at any time, or two of them put one new id in two partitions,
- * between which the log has no order. So a cart places by a larger count only when no other can still place by a smaller one, and its
- * own index has read whatever they placed. Until then the orders that the larger count would move wait.
+ * Decides in which partition an order is created. All carts must agree on it at any time. Otherwise two of them could
+ * put one new id in two partitions, between which the log has no order. So a cart places by a larger partition count
+ * only once no other cart can still place by a smaller one, and its own index has read whatever they placed. Until
+ * then, the orders that the larger count would move have to wait.
  *
  * ```
- *  unknown ──confirm()──▶ settling ── settle_ms later, index at the log's end ──▶ settled ──confirm(larger)──▶ settling
- *                            └── placed by this count before, or the topic is new ────▲
+ *  unknown ──confirm()──▶ settling ── settle_ms passed, index at log's end ──▶ settled ──confirm(larger)──▶ settling
+ *                            └── placed by this count before, or topic is new ──▲
  * ```
  */
 export class Placement {
   #settled: number | undefined;
   #latest = 0;
   #latestSince_ms = 0;
-  /** The latest count that has stood for `settle_ms`. */
+  /** The newest partition count that has stood for `settle_ms`. */
   #stood = 0;
-  #told = 0;
+  #announced = 0;
   #askedAt_ms = Number.NEGATIVE_INFINITY;
   #settling = false;
   #changed = Promise.withResolvers<void>();
 
   constructor(private readonly options: PlacementOptions) {}
 
-  /** Whether there is a count by which creates are placed: not so on a topic that is new to this cart, for `settle_ms`. */
+  /**
+   * Whether there is a partition count by which creates are placed. On a topic that is new to this cart there is none
+   * for `settle_ms`.
+   */
   get isSettled(): boolean {
     return this.#settled !== undefined;
   }
 
-  /** The topic has `partitionCount` partitions, or had when that was asked. */
+  /** Notes that the topic had `partitionCount` partitions when it was asked. */
   confirm(partitionCount: number, askedAt_ms: number): void {
     if (partitionCount > this.#latest) {
       if (this.#latest === 0) {
@@ -63,14 +73,14 @@ export class Placement {
       }
       this.#latest = partitionCount;
       this.#latestSince_ms = this.options.clock.now_ms();
-      void this.#stand(partitionCount);
+      void this.#noteOnceStood(partitionCount);
     }
     this.#askedAt_ms = askedAt_ms;
     if (this.#settled !== this.#latest && !this.#settling) void this.#settle(this.#latest);
     this.#wake();
   }
 
-  /** The partition in which the order is to be created now; undefined while that cannot be said. */
+  /** The partition in which to create the order now; undefined while that is undecided. */
   place(orderId: string): number | undefined {
     const { clock, partitioner } = this.options;
     if (this.#settled === undefined || clock.now_ms() - this.#askedAt_ms > COUNT_TRUSTED_MS_MAX) return undefined;
@@ -80,7 +90,10 @@ export class Placement {
       : undefined;
   }
 
-  /** Where the order can be by the counts that carts place by now; undefined while this cart does not know them. */
+  /**
+   * The partitions in which the order may be, by the counts that carts place by now; undefined while this cart does
+   * not know those.
+   */
   homes(orderId: string): number[] | undefined {
     const settled = this.#settled;
     return settled === undefined
@@ -88,18 +101,21 @@ export class Placement {
       : [settled, this.#latest].map((count) => partitionFor(this.options.partitioner, orderId, count));
   }
 
-  /** Resolves with the partition once it can be said. Rejects at the deadline, with LOG_UNAVAILABLE, CATCHING_UP or the hindrance. */
+  /**
+   * Resolves with the partition once it is decided. Rejects at the deadline, with LOG_UNAVAILABLE, CATCHING_UP or the
+   * hindrance.
+   */
   async placeInTime(orderId: string, deadline_ms: number): Promise<number> {
     const { clock } = this.options;
     for (;;) {
       const partition = this.place(orderId);
       if (partition !== undefined) return partition;
       const changed = this.#changed.promise.then(() => true);
-      if (!(await within(clock, deadline_ms - clock.now_ms(), changed))) throw this.#whyNot();
+      if (!(await within(clock, deadline_ms - clock.now_ms(), changed))) throw this.#unsettledError();
     }
   }
 
-  #whyNot(): AppError {
+  #unsettledError(): AppError {
     const { clock, settle_ms } = this.options;
     const now_ms = clock.now_ms();
     if (now_ms - this.#askedAt_ms > COUNT_TRUSTED_MS_MAX)
@@ -111,8 +127,11 @@ export class Placement {
     return new AppError("CATCHING_UP", `${why}; orders like this one can be created in about ${left_s} s.`);
   }
 
-  /** Measured by a timer: the clock may run ahead of the time, which makes other waits end early and would make this one wrong. */
-  async #stand(partitionCount: number): Promise<void> {
+  /**
+   * A timer measures this wait, because the clock may run ahead of time: that makes other waits end early, and would
+   * make this one wrong.
+   */
+  async #noteOnceStood(partitionCount: number): Promise<void> {
     const { clock, settle_ms, ending } = this.options;
     await clock.sleep(settle_ms, ending);
     if (!ending.aborted) this.#stood = partitionCount;
@@ -123,22 +142,23 @@ export class Placement {
     this.#settling = true;
     try {
       const isDue = this.#stood === partitionCount;
-      if (!isDue && !(this.#settled === undefined && (await isTopicNew(partitionCount)))) return this.#tellOnce(partitionCount);
+      if (!isDue && !(this.#settled === undefined && (await isTopicNew(partitionCount))))
+        return this.#announceOnce(partitionCount);
       await catchUp(clock.now_ms() + CATCH_UP_WAIT_MS);
       if (this.#latest !== partitionCount) return;
       remember(partitionCount);
       this.#settled = partitionCount;
       this.#wake();
     } catch {
-      // The log or the disk is away, or a partition is halted; the next confirmation tries again.
+      // The log or the disk is away, or a partition is halted. The next confirmation tries again.
     } finally {
       this.#settling = false;
     }
   }
 
-  #tellOnce(partitionCount: number): void {
-    if (this.#told === partitionCount) return;
-    this.#told = partitionCount;
+  #announceOnce(partitionCount: number): void {
+    if (this.#announced === partitionCount) return;
+    this.#announced = partitionCount;
     const why =
       this.#settled === undefined
         ? `This cart is new to the topic, which has ${partitionCount} partitions: creates wait`

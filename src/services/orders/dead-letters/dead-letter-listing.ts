@@ -12,44 +12,50 @@ import { timeText } from "../../../log/timestamp.ts";
 import type { LogScan, Scans } from "../query/log-scan.ts";
 import { HeaderTexts, letterReason } from "../history/header-texts.ts";
 
-/** Of a key or a value, what is shown of it. */
+/** How much of a key or a value is shown. */
 const SHOWN_BYTES_MAX = 2_048;
-/** Letters in memory at once, of all partitions; and read at once of one. */
+/** How many letters of all partitions are in memory at once. */
 const LETTERS_MAX = 4_096;
 const WINDOW_RECORDS_MIN = 8;
 const WINDOW_RECORDS_MAX = 64;
 
-/** Bytes of a record as what they are, text or base64, cut to SHOWN_BYTES_MAX. `bytes` is how many the record has, also where its letter was cut. */
+/**
+ * The bytes of a key or a value, as text if they are UTF-8 and otherwise in base64, cut to SHOWN_BYTES_MAX. `bytes` is
+ * how many the record has, even if its letter was cut.
+ */
 export type ShownBytes = { readonly bytes: number; readonly isCut: boolean } & (
   { readonly text: string } | { readonly base64: string }
 );
 
-/** A letter, at its position in the dead-letter topic. */
+/** A dead letter, at its position in the dead-letter topic. */
 export interface DeadLetterShown extends LogPosition {
-  /** When the letter was written, as its producer has it: RFC 3339, or the stamp's own digits where it is no such date. */
+  /**
+   * When the letter was written, according to its producer: RFC 3339, or the timestamp's own digits if it is not such
+   * a date.
+   */
   readonly time: string;
   readonly reason: string;
   readonly detail: string;
   readonly origin: { readonly topic: string; readonly partition: number | null; readonly offset: number | null };
   readonly key: ShownBytes | null;
   readonly value: ShownBytes | null;
-  /** How often it was redriven before. */
+  /** How often the record had been redriven before it became this letter. */
   readonly redrives: number;
-  /** The command that takes it back to where it came from; null where none does. */
+  /** The command that writes the record back to where it came from; null if no command can. */
   readonly redrive: string | null;
-  /** Why none does, sentences; null where one does. */
+  /** Sentences that say why no command can; null if one can. */
   readonly noRedrive: string | null;
 }
 
 export interface DeadLetterPage {
   readonly letters: readonly DeadLetterShown[];
-  /** Partitions of the dead-letter topic that the log does not give now; what they have is in no page. */
+  /** Partitions of the dead-letter topic that the log does not give now; their letters are on no page. */
   readonly unavailable: readonly { readonly partition: number; readonly reason: string }[];
-  /** Undefined when all partitions were read to their start. */
+  /** Where the next page begins; undefined when all partitions were read to their start. */
   readonly next: string | undefined;
 }
 
-/** Partition → every letter at or after this offset is passed. */
+/** For each partition, the offset from which on every letter has been listed. */
 export type DeadLetterCursor = ReadonlyMap<number, number>;
 
 export const parseDeadLetterCursor = (text: string): DeadLetterCursor | undefined => {
@@ -58,9 +64,10 @@ export const parseDeadLetterCursor = (text: string): DeadLetterCursor | undefine
 };
 
 /**
- * Dead letters of all partitions, the newest first: each partition is read backwards in windows, and the newest of their last letters is
- * taken. A page may be short, or empty, and have a next one: then what was read within the bounds had no more that match. Rejects with
- * LOG_UNAVAILABLE where no partition can be read.
+ * Lists the dead letters of all partitions, the newest first: it reads each partition backwards in windows, and takes
+ * the newest of the partitions' last letters. A page may be short or empty and still have a next one: then no more
+ * letters that match were found within the bounds on reading. Rejects with LOG_UNAVAILABLE if no partition can be
+ * read.
  */
 export async function deadLetterPage(
   scans: Scans,
@@ -100,7 +107,7 @@ export async function deadLetterPage(
   });
 }
 
-/** A letter, and when it was written. */
+/** A letter that was read, and when it was written. */
 interface Read {
   readonly letter: DeadLetterShown;
   readonly timestamp_ms: Timestamp;
@@ -109,16 +116,16 @@ interface Read {
 const byNewest = ({ last: a }: Tail, { last: b }: Tail): number =>
   !a || !b || a.timestamp_ms === b.timestamp_ms ? 0 : a.timestamp_ms > b.timestamp_ms ? -1 : 1;
 
-/** One partition of the dead-letter topic, read from its end to its start. */
+/** One partition of the dead-letter topic, read backwards from its end to its start. */
 class Tail {
-  /** Read and not taken, in log order. */
+  /** The letters that were read but not taken yet, in log order. */
   #letters: Read[] = [];
 
   constructor(
     private readonly topic: string,
     readonly partition: number,
     private readonly startOffset: number,
-    /** Everything from it on was read. */
+    /** Everything from this offset on was read. */
     private before: number,
     private readonly window_records: number,
     private readonly wanted: (letter: DeadLetterShown) => boolean,
@@ -132,7 +139,7 @@ class Tail {
     return this.before > this.startOffset;
   }
 
-  /** Where a cursor lets it go on; undefined at its start. */
+  /** The offset from which a cursor continues; undefined at the start of the partition. */
   get position(): number | undefined {
     if (this.last) return this.last.letter.offset + 1;
     return this.hasMore ? this.before : undefined;
@@ -144,13 +151,13 @@ class Tail {
 
   async readBack(scan: LogScan): Promise<void> {
     const from = Math.max(this.startOffset, this.before - this.window_records);
-    // What cannot be seen yet, of a transaction that is open, is left to a later listing.
+    // Letters of a transaction that is still open cannot be seen yet; they are left to a later listing.
     await scan.read(
       this.partition,
       from,
       this.before,
       (record) => {
-        const letter = shown(record, this.partition, this.topic);
+        const letter = showLetter(record, this.partition, this.topic);
         if (this.wanted(letter)) this.#letters.push({ letter, timestamp_ms: record.timestamp_ms });
         return true;
       },
@@ -160,7 +167,7 @@ class Tail {
   }
 }
 
-function shown(record: LogRecord, partition: number, topic: string): DeadLetterShown {
+function showLetter(record: LogRecord, partition: number, topic: string): DeadLetterShown {
   const headers = new HeaderTexts(record);
   const { offset, timestamp_ms, key, value } = record;
   const originTopic = headers.text(DEAD_LETTER_HEADERS.topic) ?? "";
@@ -186,7 +193,7 @@ function shown(record: LogRecord, partition: number, topic: string): DeadLetterS
   };
 }
 
-/** How many bytes the record has of what was cut, as the letter says; 0 where it does not. */
+/** How many bytes the record's key or value had before the letter was cut; 0 if the letter does not say. */
 const bytesBefore = (cut: string | undefined, part: "key" | "value"): number =>
   Number(new RegExp(`(?:^|;)${part}=([0-9]{1,15})(?:;|$)`).exec(cut ?? "")?.[1] ?? 0);
 
@@ -202,13 +209,13 @@ function whyNotRedriven(headers: HeaderTexts, topic: string): string | null {
   return `It says that it does not have the whole record, as one that was cut to fit: that is in ${topic} only, partition ${partition}, offset ${offset}. So it is not redriven.`;
 }
 
-/** `whole_bytes`: how many there were before the letter was cut. */
+/** `whole_bytes` is how many bytes there were before the letter was cut. */
 export function shownBytes(all: Buffer | null, whole_bytes = 0): ShownBytes | null {
   if (all === null) return null;
   const bytes = Math.max(all.length, whole_bytes);
   const isCut = bytes > Math.min(all.length, SHOWN_BYTES_MAX);
   const first = all.subarray(0, SHOWN_BYTES_MAX);
-  // As a stream, so that a character which the cut goes through is left out and not made another one.
+  // Decoding as a stream leaves out a character that the cut goes through, instead of turning it into another one.
   if (isUtf8(all)) return { bytes, isCut, text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(first, { stream: isCut }) };
   return { bytes, isCut, base64: first.toString("base64") };
 }

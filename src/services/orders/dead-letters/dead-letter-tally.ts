@@ -3,12 +3,18 @@ import type { DeadLetterCounts } from "../live/live-figures.ts";
 import type { LogScan, LogScans } from "../query/log-scan.ts";
 import { HeaderTexts, letterReason } from "../history/header-texts.ts";
 
-/** Read at one time. */
+/** How many letters one `read` counts at most. */
 const TALLY_RECORDS_MAX = 20_000;
-/** A producer of its own could write any number of reasons; beyond this they are counted as `other`. */
+/** Another program could write any number of reasons; beyond this many, they are counted as `other`. */
 const REASONS_MAX = 32;
 
-/** Counts the letters of the dead-letter topic, going on from where it was each time it is asked to. */
+/**
+ * Counts the letters of the dead-letter topic. Each `read` continues where the last one stopped.
+ *
+ * ```
+ *  counting ──all partitions read to their ends──▶ complete ──more letters──▶ counting
+ * ```
+ */
 export class DeadLetterTally {
   readonly #positions = new Map<number, number>();
   readonly #ofPartition = new Map<number, number>();
@@ -27,12 +33,12 @@ export class DeadLetterTally {
     return { letters: this.#letters, byReason: Object.fromEntries(this.#ofReason), isComplete: this.#isComplete };
   }
 
-  /** Of those that came from the partition. */
+  /** How many of the letters came from the partition. */
   ofPartition(partition: number): number {
     return this.#ofPartition.get(partition) ?? 0;
   }
 
-  /** One reading at a time; where the log cannot be read now, the counts stay as they are. */
+  /** Counts more letters, one call at a time. If the log cannot be read now, the counts stay as they are. */
   async read(): Promise<void> {
     if (this.#isReading) return;
     this.#isReading = true;
@@ -49,7 +55,7 @@ export class DeadLetterTally {
       }
       this.#isComplete = left > 0 && known.length === ends.length;
     } catch {
-      // It is tried again with the next figures.
+      // The next figures try again.
     } finally {
       this.#isReading = false;
     }

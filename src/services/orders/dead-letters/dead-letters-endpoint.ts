@@ -61,7 +61,7 @@ const reasonParameter = optionalQueryParameter("reason", {
   example: "not_json",
 });
 
-/** What the log holds that is no event: read from the dead-letter topic when asked for, a page at a time. */
+/** Lists the records that are not events. They are read from the dead-letter topic on request, a page at a time. */
 export const deadLetters = ({ scans, orders_topic, dead_letter_topic }: DeadLettersOptions): Endpoint =>
   endpoint({
     method: "GET",

@@ -3,7 +3,7 @@ import { DEAD_LETTER_HEADERS, UNDECODABLE_BATCH } from "../../../log/record-head
 
 const HEADER_CHARS_MAX = 512;
 
-/** A record's headers as text, each cut to HEADER_CHARS_MAX. The last of equal names counts. */
+/** A record's headers as text, each cut to HEADER_CHARS_MAX. If a name occurs more than once, the last one counts. */
 export class HeaderTexts {
   readonly #values = new Map<string, Uint8Array | null>();
 
@@ -16,13 +16,13 @@ export class HeaderTexts {
     return value ? Buffer.from(value).toString().slice(0, HEADER_CHARS_MAX) : undefined;
   }
 
-  /** Undefined where it is no integer from 0 on. */
+  /** The header's value as a number; undefined if it is not a non-negative integer. */
   count(name: string): number | undefined {
     const text = this.text(name) ?? "";
     return /^[0-9]{1,15}$/.test(text) ? Number(text) : undefined;
   }
 }
 
-/** Why a record of the dead-letter topic is there, a code. */
+/** The code that says why a record is in the dead-letter topic. */
 export const letterReason = ({ undecodable }: LogRecord, headers: HeaderTexts): string =>
   undecodable ? UNDECODABLE_BATCH : (headers.text(DEAD_LETTER_HEADERS.reason) ?? "unknown");

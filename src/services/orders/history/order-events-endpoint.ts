@@ -47,7 +47,7 @@ const eventSchema = Type.Object(
   { title: "TimelineEvent" },
 );
 
-/** What the log holds of an order: read from it when asked for, a page at a time. */
+/** An order's events, read from the log on request, a page at a time. */
 export const orderEvents = (options: OrderEventsOptions): Endpoint =>
   endpoint({
     method: "GET",

@@ -4,26 +4,32 @@ import type { Order, OrderWithoutItems } from "../../../orders/order.ts";
 import { HELD_UPDATES_MAX } from "../../../orders/outcomes.ts";
 
 /**
- * Where an order's timeline goes on, and what its events before that made of it, so that what becomes of the next one can be
- * told without reading them again. It is the client's to carry: nothing is kept here for it, and any instance can go on. It
- * is not signed, since who changes it deceives nobody else.
+ * Where the next page of an order's timeline begins, and what the events before it made of the order, so that the
+ * outcome of the next event is known without reading them again. The client carries it: nothing is kept here, and any
+ * instance can continue. It is not signed, since a client that changes it deceives only itself.
  */
 export interface TimelineCursor {
   readonly partition: number;
   readonly offset: number;
-  /** All that an outcome may depend on: the order without its items (it has none here), and the changes that wait. */
+  /** Everything that an outcome may depend on: the order, here without its items, and the changes that wait. */
   readonly state: OrderState;
-  /** Of the ids of the events that counted, 48 bits each: among 1,000 ids the odds of two alike are one in 500 million. */
+  /**
+   * Hashes of the ids of the events that counted, 48 bits each: among 1,000 ids, the odds that two are alike are one
+   * in 500 million.
+   */
   readonly counted: ReadonlySet<number>;
 }
 
-/** A cursor goes into a URL, and Bun takes 16 KiB of those. */
+/** A cursor goes into a URL, and Bun accepts at most 16 KiB of those. */
 export const TIMELINE_EVENTS_MAX = 1_000;
 const HASH_BYTES = 6;
 
 export const eventIdHash = (eventId: string): number => Number(BigInt.asUintN(HASH_BYTES * 8, Bun.hash.xxHash64(eventId)));
 
-/** `3.1712.eyJv….Ab3d…`: partition, offset, the state as JSON, the ids' hashes; the last two in Base64 for URLs. */
+/**
+ * Writes `3.1712.eyJv….Ab3d…`: partition, offset, the state as JSON, and the ids' hashes; the last two in Base64 for
+ * URLs.
+ */
 export function formatCursor({ partition, offset, state, counted }: TimelineCursor): string {
   const hashes = Buffer.alloc(counted.size * HASH_BYTES);
   let at = 0;
@@ -34,7 +40,7 @@ export function formatCursor({ partition, offset, state, counted }: TimelineCurs
   return `${partition}.${offset}.${text}.${hashes.toString("base64url")}`;
 }
 
-/** Undefined where it is none. */
+/** Reads what `formatCursor` wrote; undefined if the text is not a cursor. */
 export function parseCursor(orderId: string, text: string): TimelineCursor | undefined {
   const match = /^([0-9]{1,9})\.([0-9]{1,15})\.([A-Za-z0-9_-]{1,6000})\.([A-Za-z0-9_-]{0,8100})$/.exec(text);
   const [, partition, offset, carried = "", encoded = ""] = match ?? [];

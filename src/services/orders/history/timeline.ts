@@ -13,52 +13,61 @@ import { orderProjection } from "../state/order-projection.ts";
 import { HeaderTexts } from "./header-texts.ts";
 import { eventIdHash, formatCursor, TIMELINE_EVENTS_MAX, type TimelineCursor } from "./timeline-cursor.ts";
 
-/** What became of an event in its order, `poison` of a record with the order's key that is none. The last two are dead letters too. */
+/**
+ * What became of an event in its order, or `poison` for a record that has the order's key but is not an event.
+ * `held-overflow` and `poison` are dead letters.
+ */
 export type TimelineOutcome = Outcome | "poison";
 
 export interface TimelineEvent {
   readonly partition: number;
   readonly offset: number;
-  /** When the record was written, as its producer has it: RFC 3339, or the stamp's own digits where it is no such date. */
+  /**
+   * When the record was written, according to its producer: RFC 3339, or the timestamp's own digits if it is not such
+   * a date.
+   */
   readonly time: string;
   readonly outcome: TimelineOutcome;
   readonly eventId?: string;
   readonly type?: string;
-  /** What its kind tells of it. */
+  /** The members that the event's kind adds to an answer. */
   readonly shown?: Readonly<Record<string, unknown>>;
-  /** Of a held update: the create has not come yet. */
+  /** Only for a held update: whether its create has not come yet. */
   readonly isWaiting?: boolean;
-  /** Of a create: how many held updates it had applied. */
+  /** Only for a create: how many held updates it applied. */
   readonly heldApplied?: number;
-  /** Of a dead letter. */
+  /** Only for a dead letter: the code that says why it is one; `detail` says it in a sentence. */
   readonly reason?: string;
   readonly detail?: string;
   /** The replay that wrote the record. */
   readonly replayId?: string;
-  /** How often the record was redriven from the dead letters. */
+  /** How often the record has been redriven from the dead-letter topic. */
   readonly redrives?: number;
 }
 
 export interface TimelinePage {
   readonly partition: number;
   readonly events: readonly TimelineEvent[];
-  /** Offsets read for this page, and what there is to read: everything the partition's actor has applied. */
+  /**
+   * The range of offsets read for this page. `startOffset` and `endOffset` bound all there is to read: everything that
+   * the partition's actor has applied.
+   */
   readonly scannedFrom: number;
   readonly scannedTo: number;
   readonly startOffset: number;
   readonly endOffset: number;
-  /** Undefined at the end. */
+  /** The cursor of the next page; undefined on the last one. */
   readonly next: string | undefined;
-  /** The order has more events than can be told apart. */
+  /** Whether the timeline ends early because the order has more events than can be told apart. */
   readonly isCut: boolean;
 }
 
 /**
- * The events of one order in the order of the log, with what became of each: its partitions read through and the events with its key
- * folded as the actor does. Nothing is stored for it; see docs/decisions/0013-the-page.md.
+ * One order's events in log order, each with its outcome: it reads through the order's partitions and folds the events
+ * with its key, as the actor does. Nothing is stored for it; see docs/decisions/0013-the-page.md.
  *
- * `known` are the held partitions that have a row of the order. Rejects with PARTITION_ELSEWHERE where the cursor's is not among them any
- * more, CATCHING_UP, LOG_UNAVAILABLE or OVERLOADED.
+ * `known` are the held partitions that have a row of the order. Rejects with PARTITION_ELSEWHERE if the cursor's
+ * partition is no longer one of them, or with CATCHING_UP, LOG_UNAVAILABLE or OVERLOADED.
  */
 export async function timelinePage(
   scans: Scans,
@@ -141,7 +150,10 @@ class TimelineFold {
     this.counted = new Set(cursor?.counted);
   }
 
-  /** False once the page is full. Almost every record is another order's, so keys are compared before anything is decoded. */
+  /**
+   * Returns false once the page is full. Almost every record is another order's, so keys are compared before anything
+   * is decoded.
+   */
   visit(record: LogRecord): boolean {
     const { key } = record;
     const { length } = this.#key;
@@ -170,7 +182,7 @@ class TimelineFold {
     const { state, outcome } = evolve(this.state, event, () => this.counted.has(hash));
     const { isKept, deadLetter } = factsOf(outcome);
     if (isKept) this.counted.add(hash);
-    // The ids are kept as hashes, also within a page, so that pages of any size say the same.
+    // The ids are kept as hashes even within a page, so that pages of any size give the same outcomes.
     this.state = { ...state, eventIds: initialState.eventIds };
     return {
       ...common,

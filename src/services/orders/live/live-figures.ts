@@ -1,29 +1,32 @@
 import type { ActorState, RestoreProgress, TopicWarning } from "../../../runtime/held-partitions.ts";
 
-/** What `GET /live` sends, and the page shows. Each is one JSON document in one server-sent event of the name in its comment. */
+/**
+ * What `GET /live` sends and the page shows: three JSON documents, each in a server-sent event of the name that its
+ * comment begins with.
+ */
 
 /** `figures`, once a second. */
 export interface LiveFigures {
-  /** Since the Unix epoch. */
+  /** Milliseconds since the Unix epoch. */
   readonly at_ms: number;
-  /** As /health/ready says it. */
+  /** The status as /health/ready reports it. */
   readonly status: string;
-  /** Why not ready, where that is known. */
+  /** Why the service is not ready, if that is known. */
   readonly reason?: string;
-  /** Since when the log cannot be used, since the Unix epoch. */
+  /** Since when the log cannot be used, in milliseconds since the Unix epoch. */
   readonly since_ms?: number;
-  /** What about the topics' settings may cost records. */
+  /** The topics' settings that may cost records. */
   readonly warnings?: readonly TopicWarning[];
   readonly topicName: string;
   readonly partitionCount: number;
-  /** Those held here, ascending. */
+  /** The partitions held here, in ascending order. */
   readonly partitions: readonly PartitionFigures[];
   readonly restore?: RestoreProgress;
-  /** Events that came into the partitions held here, and that were applied, a second. */
+  /** Events per second that were appended to the partitions held here; `applied_per_s` is how many were applied. */
   readonly appended_per_s: number;
   readonly applied_per_s: number;
   readonly lag: number;
-  /** Undefined while a store cannot tell. */
+  /** How many orders the partitions held here have; like `held`, undefined while a store cannot tell. */
   readonly orders?: number;
   readonly held?: number;
   readonly readable?: ReadableLatency;
@@ -33,34 +36,37 @@ export interface LiveFigures {
 export interface PartitionFigures {
   readonly partition: number;
   readonly state: ActorState;
-  /** The next to be applied. */
+  /** The next offset to apply. */
   readonly offset: number;
   readonly end: number;
   readonly lag: number;
   readonly applied_per_s: number;
   readonly orders?: number;
   readonly held?: number;
-  /** Letters that came from it. */
+  /** How many dead letters came from the partition. */
   readonly deadLetters: number;
-  /** Why it does not go on: halted, suspended, blocked, or the log does not give it. */
+  /** Why the partition does not go on: it is halted, suspended or blocked, or the log does not give it. */
   readonly reason?: string;
 }
 
-/** From when an event was written to when it can be read, of those that changed an order in the last second. */
+/**
+ * The time from when an event was written to when it can be read, over the events that changed an order in the last
+ * second.
+ */
 export interface ReadableLatency {
   readonly p50_ms: number;
   readonly p99_ms: number;
 }
 
 export interface DeadLetterCounts {
-  /** In the whole dead-letter topic. */
+  /** How many letters the whole dead-letter topic has. */
   readonly letters: number;
   readonly byReason: Readonly<Record<string, number>>;
-  /** All of the topic was counted. */
+  /** Whether the whole topic has been counted. */
   readonly isComplete: boolean;
 }
 
-/** `history`, once, at the beginning: a row a second, the oldest first, of at most the last 15 minutes. */
+/** `history`, sent once, after `about`: one row per second, the oldest first, of at most the last 15 minutes. */
 export interface LiveHistory {
   readonly at_ms: readonly number[];
   readonly applied_per_s: readonly (number | null)[];
@@ -69,13 +75,16 @@ export interface LiveHistory {
   readonly p99_ms: readonly (number | null)[];
 }
 
-/** `about`, once, before that. */
+/** `about`, sent once, at the beginning. */
 export interface LiveAbout {
-  /** Which log it is, for people. */
+  /** The log's name, for people. */
   readonly log: string;
   readonly topicName: string;
   readonly deadLetterTopic: string;
-  /** The cart runs in the same process, so the page can try it through /try. Else `cartPort` is where one listens by its settings. */
+  /**
+   * Whether a cart runs in the same process, so that the page can try it through /try. If not, `cartPort` is where one
+   * listens according to the settings.
+   */
   readonly isCartHere: boolean;
   readonly cartPort: number;
 }

@@ -1,12 +1,12 @@
 import type { Clock } from "../../../system/clock.ts";
 import type { LogRecord } from "../../../log/port.ts";
 import type { LiveHistory, ReadableLatency } from "./live-figures.ts";
-import type { OrderPartitions } from "../query/queries.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 
-/** 15 minutes at one a second. */
+/** 15 minutes of one row per second. */
 export const HISTORY_ROWS = 900;
 const COLUMNS = 5;
-/** Latencies of one second, of which the percentiles are. */
+/** How many latencies of one second the percentiles are taken from, at most. */
 const LATENCIES_MAX = 512;
 
 interface Seen {
@@ -19,13 +19,13 @@ export interface Rates {
   readonly applied_per_s: number;
   readonly lag: number;
   readonly readable: ReadableLatency | undefined;
-  /** By partition. */
+  /** Events applied per second, by partition. */
   readonly applied: ReadonlyMap<number, number>;
 }
 
 /**
- * Looks at the partitions once a second and keeps the last 15 minutes in a ring of fixed size, whether or not somebody looks at it: for twelve
- * partitions a look takes some microseconds.
+ * Samples the partitions once a second and keeps the last 15 minutes in a ring of fixed size, whether or not anybody
+ * is watching: for twelve partitions a sample takes a few microseconds.
  */
 export class LiveSampler {
   rates: Rates = { appended_per_s: 0, applied_per_s: 0, lag: 0, readable: undefined, applied: new Map() };
@@ -37,14 +37,17 @@ export class LiveSampler {
 
   constructor(private readonly clock: Clock) {}
 
-  /** Notes what of a batch has become readable. An event that counts no more, such as a replayed one, is none of it. */
+  /**
+   * Notes the records of a batch that have become readable. An event that no longer counts, such as a replayed one, is
+   * not among them.
+   */
   readonly noteReadable = (records: readonly LogRecord[]): void => {
     if (this.#latencies.length >= LATENCIES_MAX) return;
     const now_ms = this.clock.wall_ms();
     for (const { timestamp_ms } of records) this.#latencies.push(Math.max(0, now_ms - Number(timestamp_ms)));
   };
 
-  sample(partitions: OrderPartitions): void {
+  sample(partitions: HeldPartitions): void {
     const now_ms = this.clock.now_ms();
     const elapsed_s = Math.max(1, now_ms - (this.#seenAt_ms ?? now_ms)) / 1_000;
     const seen = new Map<number, Seen>();
@@ -55,7 +58,7 @@ export class LiveSampler {
     for (const { partition, nextOffset: offset, endOffset: end } of partitions.held()) {
       seen.set(partition, { offset, end });
       lag += Math.max(0, end - offset);
-      // A partition just gained, or set back to be rebuilt, has no rate yet.
+      // A partition that was just assigned, or is being rebuilt from the start, has no rate yet.
       const before = this.#seen.get(partition);
       if (!before) continue;
       const rate = Math.max(0, offset - before.offset) / elapsed_s;

@@ -5,18 +5,19 @@ import { Permits } from "../../../http/permits.ts";
 import type { DeadLetterTally } from "../dead-letters/dead-letter-tally.ts";
 import type { LiveAbout, LiveFigures, PartitionFigures } from "./live-figures.ts";
 import type { LiveSampler } from "./live-sampler.ts";
-import { countsOf, type OrderPartitions, totalOf } from "../query/queries.ts";
+import { countsOf, totalOf } from "../query/queries.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 
 const TICK_MS = 1_000;
-/** Pages open at the same time. */
+/** How many pages may be open at the same time. */
 export const LIVE_CLIENTS_MAX = 100;
-/** Messages that wait for a client; one that takes no more is dropped, and comes back by itself. */
+/** How many messages may wait for a client. A client that takes no more is dropped, and reconnects by itself. */
 const CLIENT_MESSAGES_MAX = 8;
-/** How soon a browser comes back, in the event stream's own field. */
+/** How soon a browser reconnects; sent in the event stream's own field. */
 const RETRY_MS = 2_000;
 
 export interface LiveOptions {
-  readonly partitions: OrderPartitions;
+  readonly partitions: HeldPartitions;
   readonly sampler: LiveSampler;
   readonly tally: DeadLetterTally;
   readonly about: LiveAbout;
@@ -25,17 +26,18 @@ export interface LiveOptions {
 
 interface Client {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
-  /** Gives its permit back. */
+  /** Gives the client's permit back. */
   readonly release: () => void;
 }
 
 /**
- * Live figures as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): one ticker for all clients. The
- * figures are put together and encoded once a second, and only while somebody listens; what the history needs is sampled always.
+ * Live figures as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html), with one ticker
+ * for all clients. The figures are put together and encoded once a second, and only while somebody listens; what the
+ * history needs is always sampled.
  *
  * ```
- *  made ──start()──▶ sampling ──close()──▶ closed: no client comes in any more
- *  a client: GET /live ──about, history, figures──▶ listening ──figures each second──▶ … ──it leaves, takes nothing, close()──▶ gone
+ *  made ──start()──▶ sampling ──close()──▶ closed: no client is let in any more
+ *  a client: GET /live ──about, history, figures──▶ listening ──it leaves, takes nothing, or close()──▶ gone
  * ```
  */
 export class Live {
@@ -49,13 +51,13 @@ export class Live {
     void this.#run();
   }
 
-  /** Ends all streams, so that a stopping server need not wait for them. */
+  /** Ends all streams, so that a server that is stopping need not wait for them. */
   close(): void {
     this.#ending.abort();
     for (const client of this.#clients) this.#end(client);
   }
 
-  /** The event stream of one client, by its address. Throws OVERLOADED or SHUTTING_DOWN. */
+  /** Opens the event stream of the client with this address. Throws OVERLOADED or SHUTTING_DOWN. */
   connect(address: string): ReadableStream<Uint8Array> {
     if (this.#ending.signal.aborted) throw new AppError("SHUTTING_DOWN", "The service is stopping; ask another instance.");
     const { about, sampler } = this.options;
@@ -99,11 +101,11 @@ export class Live {
   #end(client: Client, why?: Error): void {
     this.#forget(client);
     try {
-      // An error also ends the connection, with what of it was not sent.
+      // An error also ends the connection, and drops what has not been sent.
       if (why) client.controller.error(why);
       else client.controller.close();
     } catch {
-      // It has gone by itself.
+      // The client has already gone.
     }
   }
 

@@ -5,14 +5,16 @@ import type { HttpRequest } from "../../../http/http-request.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
 
 const TOKEN = /^Bearer +(.+)$/i;
-/** Of one client within GUESS_WINDOW_MS; then it is told to wait, whatever it sends. */
+/**
+ * How many wrong tokens one client may send within GUESS_WINDOW_MS; after that it is told to wait, whatever it sends.
+ */
 export const GUESSES_MAX = 10;
 export const GUESS_WINDOW_MS = 60_000;
-/** Beyond it the client remembered for longest is forgotten. */
+/** Beyond this many clients, the one remembered for longest is forgotten. */
 const CLIENTS_MAX = 1_000;
 
 export interface OperatorGuardOptions {
-  /** Undefined: nothing that needs one is taken. */
+  /** The token; if undefined, no operator's request is taken. */
   readonly operator_token: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -24,12 +26,17 @@ interface Guesses {
 }
 
 /**
- * Lets through who has the operator's token. Wrong ones are counted by client, so that nobody who guesses locks out an operator elsewhere;
- * the log tells of them once in GUESS_WINDOW_MS, and never the tokens.
+ * Lets a request through if it has the operator's token. Wrong tokens are counted per client, so that nobody who
+ * guesses can lock out an operator elsewhere. The service's log reports them once per GUESS_WINDOW_MS, and never the
+ * tokens themselves.
+ *
+ * ```
+ *  a client: unknown ──a wrong token──▶ counted ──GUESSES_MAX of them──▶ locked out ──GUESS_WINDOW_MS──▶ counted anew
+ * ```
  */
 export class OperatorGuard {
   readonly #guesses = new Map<string, Guesses>();
-  readonly #toldAt_ms = new Map<string, number>();
+  readonly #warnedAt_ms = new Map<string, number>();
   #refused = 0;
 
   constructor(private readonly options: OperatorGuardOptions) {}
@@ -45,7 +52,7 @@ export class OperatorGuard {
     const now_ms = clock.now_ms();
     const guesses = this.#guesses.get(client);
     if (guesses && guesses.until_ms > now_ms && guesses.count >= GUESSES_MAX) {
-      this.#tell(client, now_ms, LOCKED_OUT);
+      this.#warn(client, now_ms, LOCKED_OUT);
       const retry_after_s = Math.ceil((guesses.until_ms - now_ms) / 1_000);
       throw new AppError("OPERATOR_TOKEN_GUESSED", `Too many wrong tokens came from your address; wait ${retry_after_s} s.`, {
         retry_after_s,
@@ -53,8 +60,8 @@ export class OperatorGuard {
     }
     const header = headers.get("authorization");
     if (header !== null && isSame(operator_token, TOKEN.exec(header)?.[1] ?? "")) return;
-    if (header !== null) this.#note(client, now_ms);
-    this.#tell(client, now_ms, REFUSED);
+    if (header !== null) this.#countGuess(client, now_ms);
+    this.#warn(client, now_ms, REFUSED);
     throw new AppError(
       "OPERATOR_TOKEN_NEEDED",
       "The Authorization header must be `Bearer <OPERATOR_TOKEN>` with the token this service was started with.",
@@ -62,7 +69,7 @@ export class OperatorGuard {
     );
   }
 
-  #note(client: string, now_ms: number): void {
+  #countGuess(client: string, now_ms: number): void {
     const known = this.#guesses.get(client);
     if (known && known.until_ms > now_ms) {
       known.count++;
@@ -74,24 +81,24 @@ export class OperatorGuard {
     for (const oldest of this.#guesses.keys()) return void this.#guesses.delete(oldest);
   }
 
-  /** `refused` are those since the last line. */
-  #tell(client: string, now_ms: number, message: string): void {
+  /** Logs a warning; its `refused` counts the requests refused since the last one. */
+  #warn(client: string, now_ms: number, message: string): void {
     this.#refused++;
-    if (now_ms - (this.#toldAt_ms.get(message) ?? Number.NEGATIVE_INFINITY) < GUESS_WINDOW_MS) return;
-    this.#toldAt_ms.set(message, now_ms);
+    if (now_ms - (this.#warnedAt_ms.get(message) ?? Number.NEGATIVE_INFINITY) < GUESS_WINDOW_MS) return;
+    this.#warnedAt_ms.set(message, now_ms);
     this.options.logger.warn({ client, refused: this.#refused }, message);
     this.#refused = 0;
   }
 }
 
-/** Each is told once in GUESS_WINDOW_MS. */
+/** Each of the two is logged at most once per GUESS_WINDOW_MS. */
 const REFUSED = "An operator's request was refused: it came without the token, or with a wrong one. This is told once a minute.";
 const LOCKED_OUT = "Too many wrong operator's tokens came from one address, which is told to wait. This is told once a minute.";
 
 /** RFC 6750. */
 const CHALLENGE = 'Bearer realm="operator"';
 
-/** In a time that tells nothing about either. */
+/** Compares in a time that reveals nothing about either token. */
 function isSame(expected: string, given: string): boolean {
   const [a, b] = [expected, given].map((text) => new Bun.CryptoHasher("sha256").update(text).digest());
   return a !== undefined && b !== undefined && timingSafeEqual(a, b);

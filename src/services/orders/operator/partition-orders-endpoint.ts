@@ -12,20 +12,23 @@ import type { Clock } from "../../../system/clock.ts";
 import { orderExample, orderSchema } from "../query/order-schema.ts";
 import { Turns } from "../query/order-listing.ts";
 import { limitParameter } from "../query/pages.ts";
-import type { OrderPartitions } from "../query/queries.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 import { orderProjection } from "../state/order-projection.ts";
 import type { OrderRow } from "../state/orders-view.ts";
 import { heldPartition, partitionParameter } from "./held-partition.ts";
 
 export interface PartitionOrdersOptions {
-  readonly partitions: OrderPartitions;
+  readonly partitions: HeldPartitions;
   readonly clock: Clock;
 }
 
-/** Rows of one answer. */
+/** The number of rows in one answer. */
 const ROWS_DEFAULT = 200;
 const ROWS_MAX = 1_000;
-/** Pages of rows at the same time: each is read in one turn of the event loop, in which nothing else is done. */
+/**
+ * How many pages of rows may be read at the same time. Each is read in one turn of the event loop, in which nothing
+ * else runs.
+ */
 export const ROW_PAGES_MAX = 8;
 
 const afterParameter = optionalQueryParameter("after", {
@@ -44,7 +47,7 @@ const rowSchema = Type.Object(
   { title: "OrderRow" },
 );
 
-/** For an operator and `bun run audit`. */
+/** A partition's rows, for operators and `bun run audit`. */
 export const partitionOrders = ({ partitions, clock }: PartitionOrdersOptions): Endpoint => {
   const permits = new Permits(ROW_PAGES_MAX, "pages of rows");
   const turns = new Turns(clock);
@@ -87,7 +90,7 @@ export const partitionOrders = ({ partitions, clock }: PartitionOrdersOptions): 
         await turns.next();
         const held = heldPartition(partitions, parameters.partition);
         const { after = "", limit } = parameters;
-        // Rows and offset are read in one turn, with nothing awaited between, so they belong together.
+        // Rows and offset belong together: both are read in one turn, with nothing awaited in between.
         const { partition, nextOffset } = held;
         const view = held.view(orderProjection);
         if (!view) throw new AppError("CATCHING_UP", `Partition ${partition} is being opened; ask again.`, { partition });
@@ -95,7 +98,7 @@ export const partitionOrders = ({ partitions, clock }: PartitionOrdersOptions): 
         try {
           rows = view.rowsAfter(after, limit);
         } catch (e) {
-          throw held.failed(e);
+          throw held.queryError(e);
         }
         return jsonAnswer(`{"partition":${partition},"offset":${nextOffset},"orders":[${rows.map(rowJson).join(",")}]}`);
       } finally {

@@ -3,10 +3,10 @@ import { partitionExample, readinessProperties } from "../../../api/health-endpo
 import { type Endpoint, endpoint } from "../../../http/endpoint/endpoint.ts";
 import { jsonAnswer } from "../../../http/endpoint/json-answer.ts";
 import { readiness } from "../../../http/health.ts";
-import type { OrderPartitions } from "../query/queries.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 
 export interface PartitionsOptions {
-  readonly partitions: OrderPartitions;
+  readonly partitions: HeldPartitions;
   readonly log_name: string;
   readonly orders_topic: string;
 }

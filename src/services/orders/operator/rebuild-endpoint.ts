@@ -1,13 +1,12 @@
 import { Type } from "@sinclair/typebox";
 import { type Endpoint, endpoint } from "../../../http/endpoint/endpoint.ts";
 import { jsonAnswer } from "../../../http/endpoint/json-answer.ts";
-import type { OrderPartitions } from "../query/queries.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 import { heldPartition, partitionParameter } from "./held-partition.ts";
 import { OperatorGuard, type OperatorGuardOptions } from "./operator-guard.ts";
 
 export interface RebuildOptions extends OperatorGuardOptions {
-  readonly partitions: OrderPartitions;
-  /** Sets the partition's store aside and rebuilds it from the log. */
+  readonly partitions: HeldPartitions;
   readonly rebuild: (partition: number) => void;
 }
 

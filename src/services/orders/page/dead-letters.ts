@@ -5,7 +5,7 @@ import { count, dateAndTime, hexDump, plural, visible } from "./format.ts";
 import { ask, problem } from "./problem.ts";
 
 const LETTERS_AT_ONCE = 20;
-/** Requests in a row, while a filter finds nothing, before the reader is asked whether to go on. */
+/** How many requests in a row to send while a filter finds nothing, before asking the reader whether to go on. */
 const PAGES_MAX = 10;
 
 interface Answer {
@@ -19,7 +19,15 @@ function ending(letters: number, { unavailable: [first] }: Answer): string {
   return letters === 0 ? "There are none." : "These are all.";
 }
 
-/** The list of dead letters, the newest first. Loaded at the start, by the button, and when the count first becomes more than none. */
+/**
+ * The list of dead letters, the newest first. It is loaded at the start, by the button, and when the first letter
+ * appears.
+ *
+ * ```
+ *  made ──start()──▶ loading ──a page──▶ shown ──“Older letters”──▶ loading the next page
+ *                       ▲                  └── load(): the button, another reason, the first letter ──▶ loading anew
+ * ```
+ */
 export class DeadLetterList {
   readonly #list = byId("letters-list");
   readonly #reason = byId("letters-reason") as HTMLSelectElement;
@@ -91,7 +99,7 @@ export class DeadLetterList {
     }
   }
 
-  /** Of those that are loaded. */
+  /** Hides the loaded letters that do not contain the wanted text. */
   #filter(): void {
     const wanted = this.#text.value.trim().toLowerCase();
     for (const letter of this.#list.querySelectorAll<HTMLElement>(".letters > li")) {
@@ -145,7 +153,7 @@ function shownValue(value: ShownBytes | null): HTMLElement {
   return h("figure", {}, h("figcaption", { class: "quiet" }, size), h("pre", { tabindex: 0 }, text));
 }
 
-/** A command to copy. */
+/** A command with a button that copies it. */
 export function command(text: string): HTMLElement {
   const button = h("button", { type: "button", class: "copy" }, "Copy");
   button.addEventListener("click", () => {

@@ -1,17 +1,21 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 
-/** Attributes; a handler where the name begins with `on`. Undefined and false are left out. */
+/**
+ * The attributes of an element. A name that begins with `on` takes an event handler. Undefined and false are left out.
+ */
 type Attributes = Readonly<Record<string, string | number | boolean | ((event: Event) => void) | undefined>>;
 type Child = Node | string | undefined;
 
-/** Text goes in as text nodes alone, so nothing that a record holds is ever taken for HTML. */
+/**
+ * Makes an HTML element. Text is inserted only as text nodes, so nothing that a record holds is ever taken for HTML.
+ */
 export function h<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   attributes: Attributes = {},
   ...children: readonly Child[]
 ): HTMLElementTagNameMap[Tag] {
-  return filled(document.createElement(tag), attributes, children);
+  return fill(document.createElement(tag), attributes, children);
 }
 
 export function svg<Tag extends keyof SVGElementTagNameMap>(
@@ -19,10 +23,10 @@ export function svg<Tag extends keyof SVGElementTagNameMap>(
   attributes: Attributes = {},
   ...children: readonly Child[]
 ): SVGElementTagNameMap[Tag] {
-  return filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
 
-function filled<E extends Element>(element: E, attributes: Attributes, children: readonly Child[]): E {
+function fill<E extends Element>(element: E, attributes: Attributes, children: readonly Child[]): E {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(name.slice(2), value);
     else if (value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : String(value));
@@ -31,7 +35,7 @@ function filled<E extends Element>(element: E, attributes: Attributes, children:
   return element;
 }
 
-/** An element of index.html. */
+/** Returns an element of index.html. */
 export function byId(id: string): HTMLElement {
   const found = document.getElementById(id);
   if (!found) throw new Error(`index.html has no #${id}`);

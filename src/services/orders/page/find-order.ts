@@ -18,7 +18,7 @@ interface OrderDetails {
   readonly shippingCost: number;
 }
 
-/** As an answer has it, with what its kind shows among its members. */
+/** An event as the answer has it, with the members that its kind shows. */
 type ShownEvent = TimelineEvent & Readonly<Record<string, unknown>>;
 
 interface TimelineAnswer {
@@ -32,15 +32,22 @@ interface TimelineAnswer {
   readonly isCut: boolean;
 }
 
-/** Events after which the reader is asked whether to go on. */
+/** How many events to show before asking the reader whether to go on. */
 const EVENTS_AT_ONCE = 50;
 const HASH = "#order=";
 
-/** The form, and `#order=ORD-123` in the address, which can be passed on. */
+/**
+ * Finds an order by the form or by `#order=ORD-123` in the address, which can be shared.
+ *
+ * ```
+ *  idle ──find()──▶ searching ──answered──▶ shown
+ *                      ▲ └── find() ends it and begins a new search
+ * ```
+ */
 export class FindOrder {
   readonly #result = byId("find-result");
   readonly #input = byId("find-id") as HTMLInputElement;
-  /** Of the search under way; a new one ends it. */
+  /** Aborts the search under way when a new one begins. */
   #search = new AbortController();
 
   constructor() {
@@ -55,7 +62,7 @@ export class FindOrder {
     this.#followAddress();
   }
 
-  /** `position`: of an event that is to be applied first, as the cart's Log-Position header gives it. */
+  /** `position` is that of an event that must be applied first, as the cart's Log-Position header gives it. */
   async find(orderId: string, position?: string): Promise<void> {
     this.#search.abort();
     const search = (this.#search = new AbortController());
@@ -159,16 +166,16 @@ async function showTimeline(host: HTMLElement, orderId: string, init: RequestIni
   await guarded(readOn);
 }
 
-/** By type of event. Bun puts them in when it bundles the page. */
+/** The words for each type of event. Bun inserts them when it bundles the page. */
 const WORDS = eventWords();
 
-/** The words of the event's kind, with what it shows of itself put in. */
+/** The words for the event, with its own values filled in. */
 function wordsOf(event: ShownEvent): string {
   const words = event.type === undefined ? undefined : WORDS[event.type];
   return words === undefined ? "no event" : words.replace(/\{(\w+)\}/g, (_, member: string) => shownMember(event[member]));
 }
 
-/** A number is an amount of money. */
+/** Formats a member of an event; a number is an amount of money. */
 const shownMember = (value: unknown): string =>
   typeof value === "number" ? value.toLocaleString("en-US", { minimumFractionDigits: 2 }) : String(value);
 

@@ -1,10 +1,10 @@
 export const count = (n: number): string => n.toLocaleString("en-US");
 
 const compact = new Intl.NumberFormat("en-US", { notation: "compact" });
-/** `120K`: for an axis. */
+/** Formats a number for an axis, such as `120K`. */
 export const roughly = (n: number): string => compact.format(n);
 
-/** Undefined is not known. */
+/** Formats a number, or a dash if it is not known. */
 export const countOr = (n: number | undefined): string => (n === undefined ? "–" : count(n));
 
 export const plural = (n: number, one: string, many: string): string => `${count(n)} ${n === 1 ? one : many}`;
@@ -18,12 +18,15 @@ const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 export const timeOfDay = (ms: number): string => clock.format(ms);
 
 const dated = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
-/** In the reader's zone; a stamp that is no date as it is. */
+/** Formats a time in the reader's time zone; a timestamp that is not a date stays as it is. */
 export const dateAndTime = (time: string): string => (/^-?[0-9]+$/.test(time) ? time : dated.format(Date.parse(time)));
 
 const CONTROL_PICTURES = 0x2400;
 
-/** Control characters as their pictures (U+2400 …), or escaped, as is what turns the writing direction; lines and tabs stay. */
+/**
+ * Shows control characters as their pictures (U+2400 …) or escaped, and escapes whatever turns the writing direction.
+ * Line breaks and tabs stay.
+ */
 export const visible = (text: string): string =>
   text
     .replace(/[^\P{Cc}\n\t]/gu, (c) => (c < " " ? String.fromCharCode(CONTROL_PICTURES + c.charCodeAt(0)) : escaped(c)))
@@ -33,7 +36,7 @@ const escaped = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padSta
 
 const ROW_BYTES = 16;
 
-/** As `hexdump -C` writes it. */
+/** Formats bytes as `hexdump -C` does. */
 export function hexDump(bytes: Uint8Array): string {
   const rows: string[] = [];
   for (let at = 0; at < bytes.length; at += ROW_BYTES) {

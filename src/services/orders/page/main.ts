@@ -6,10 +6,10 @@ import { FindOrder } from "./find-order.ts";
 import { showTable } from "./partition-table.ts";
 import { Picture } from "./picture.ts";
 import { Plots } from "./plots.ts";
-import { Standing } from "./standing.ts";
+import { Summary } from "./summary.ts";
 import { TryIt } from "./try-it.ts";
 
-const standing = new Standing();
+const summary = new Summary();
 const picture = new Picture(byId("picture"));
 const plots = new Plots(byId("plot-list"));
 const findOrder = new FindOrder();
@@ -17,7 +17,7 @@ const deadLetters = new DeadLetterList();
 const tryIt = new TryIt({
   now_ms: () => performance.now(),
   newOrderNumber: () => String(Date.now()),
-  arrived: (orderId, position) => {
+  onReadable: (orderId, position) => {
     picture.flash(Number(position.split(":")[0]));
     void findOrder.find(orderId, position);
   },
@@ -30,20 +30,20 @@ let latest: LiveFigures | undefined;
 byId("table").addEventListener("toggle", () => latest && showTable(latest));
 
 listen({
-  about: (about) => {
-    tryIt.about(about);
+  onAbout: (about) => {
+    tryIt.show(about);
     showFoot(about);
   },
-  history: (history) => plots.history(history),
-  figures: (figures) => {
+  onHistory: (history) => plots.showHistory(history),
+  onFigures: (figures) => {
     latest = figures;
-    standing.show(figures);
+    summary.show(figures);
     picture.show(figures);
     showTable(figures);
     plots.add(figures);
     deadLetters.show(figures);
   },
-  stale: () => standing.showStale(),
+  onStale: () => summary.showStale(),
 });
 
 function showFoot({ log, topicName, deadLetterTopic }: LiveAbout): void {

@@ -2,7 +2,9 @@ import type { LiveFigures } from "../live/live-figures.ts";
 import { byId, h } from "./elements.ts";
 import { count, countOr } from "./format.ts";
 
-/** The picture's figures as a table, for a screen reader and for copying; written only while it is open. */
+/**
+ * Shows the picture's figures as a table, for a screen reader and for copying; it is written only while it is open.
+ */
 export function showTable({ partitions }: LiveFigures): void {
   const details = byId("table") as HTMLDetailsElement;
   if (!details.open) return;

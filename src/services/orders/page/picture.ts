@@ -2,10 +2,10 @@ import type { LiveFigures, PartitionFigures } from "../live/live-figures.ts";
 import { setText, svg } from "./elements.ts";
 import { count, countOr, plural } from "./format.ts";
 
-/** More rows than this say nothing at a glance; then those are drawn that need to be looked at. */
+/** More rows than this cannot be taken in at a glance; then only those partitions that need attention are drawn. */
 const ROWS_MAX = 48;
 const NARROW_PX = 720;
-/** A lag of 10^6 fills the tape of the longest partition. */
+/** The lag's logarithmic scale: a lag of 10^6 fills the bar of the longest partition. */
 const LAG_DECADES = 6;
 
 interface Layout {
@@ -13,7 +13,7 @@ interface Layout {
   readonly isNarrow: boolean;
   readonly row: number;
   readonly top: number;
-  /** Where the partition's tape begins and ends, and where the actor stands. */
+  /** Where the bar that stands for the partition begins and ends; `actor` is where its actor stands. */
   readonly tape: readonly [number, number];
   readonly actor: number;
 }
@@ -28,7 +28,10 @@ interface Row {
   readonly title: SVGTitleElement;
 }
 
-/** Carts → partitions → actors, a row a partition. Drawn anew when the partitions or the width change, else only what changed is set. */
+/**
+ * Draws carts → partitions → actors, one row per partition. It is redrawn when the partitions or the width change;
+ * otherwise only what changed is set.
+ */
 export class Picture {
   #figures: LiveFigures | undefined;
   #drawn = "";
@@ -53,11 +56,11 @@ export class Picture {
     if (this.#deadRate) setText(this.#deadRate, plural(figures.deadLetters.letters, "dead letter", "dead letters"));
   }
 
-  /** Marks a partition's row for a moment: something of the reader's went through it. */
+  /** Highlights a partition's row for a moment, because an event of the reader's went through it. */
   flash(partition: number): void {
     const group = this.#rows.get(partition)?.group;
     group?.classList.remove("flash");
-    // Read, so that the class counts as new.
+    // Reading the layout makes the browser take the class for a new one.
     group?.getBoundingClientRect();
     group?.classList.add("flash");
   }
@@ -98,7 +101,7 @@ export class Picture {
     this.host.replaceChildren(picture);
   }
 
-  /** `share`: how long the partition is, of the longest. */
+  /** `share` is the partition's length in proportion to the longest one's. */
   #set(one: PartitionFigures, share: number): void {
     const row = this.#rows.get(one.partition);
     if (!row) return;
@@ -144,7 +147,7 @@ function layoutOf(width: number, rows: number): Layout {
   return { width, isNarrow, row, top: isNarrow ? 76 : 26, tape, actor: isNarrow ? width - 154 : Math.round(width * 0.62) };
 }
 
-/** Where the columns of figures end, from the actor on. */
+/** Where each column of figures ends; those right of the actor are placed relative to it. */
 const columnsOf = ({ width, actor, isNarrow, tape }: Layout) => ({
   end: isNarrow ? tape[1] : tape[1] + 96,
   lag: isNarrow ? actor - 20 : tape[1] + 172,

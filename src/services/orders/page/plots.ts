@@ -4,15 +4,15 @@ import { h, setText } from "./elements.ts";
 import { count, milliseconds, roughly, timeOfDay } from "./format.ts";
 
 const SPAN_S = 900;
-/** What is shown of a service that has just begun. */
+/** The span shown for a service that has just begun. */
 const SPAN_S_MIN = 120;
 const HEIGHT_PX = 150;
-/** A gap in time that no line goes across. */
+/** A gap in time that is longer than this is left open in the lines. */
 const GAP_S = 5;
 
 interface Line {
   readonly name: string;
-  /** A custom property of page.css. */
+  /** The name of a custom property of page.css. */
   readonly colour: string;
   readonly values: (number | null)[];
 }
@@ -29,7 +29,7 @@ interface Plot {
 
 const line = (name: string, colour: string): Line => ({ name, colour, values: [] });
 
-/** Three plots with one axis of time. */
+/** Three plots that share one time axis. */
 export class Plots {
   readonly #at_s: number[] = [];
   readonly #plots: readonly Plot[];
@@ -48,7 +48,7 @@ export class Plots {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#make());
   }
 
-  history({ at_ms, applied_per_s, lag, p50_ms, p99_ms }: LiveHistory): void {
+  showHistory({ at_ms, applied_per_s, lag, p50_ms, p99_ms }: LiveHistory): void {
     this.#at_s.length = 0;
     for (const { lines } of this.#plots) for (const { values } of lines) values.length = 0;
     for (const [row, ms] of at_ms.entries()) this.#add(ms, [applied_per_s[row], lag[row], p50_ms[row], p99_ms[row]]);
@@ -99,7 +99,7 @@ export class Plots {
     const { chart, lines, format, now, host, title } = plot;
     const index = chart?.cursor.idx ?? this.#at_s.length - 1;
     const isNow = typeof chart?.cursor.idx !== "number";
-    // Latency has a value only in seconds in which something was applied.
+    // Latency has a value only for seconds in which something was applied.
     const valueOf = ({ values }: Line) => {
       for (let at = index; at >= 0 && at > index - 60; at--) if (typeof values[at] === "number") return values[at] as number;
       return undefined;

@@ -1,6 +1,9 @@
 import { h } from "./elements.ts";
 
-/** A request to this service; `path` is relative, since a proxy may have given the page a path of its own. Throws an Error with the sentence of its problem+json (RFC 9457), or of what went wrong on the way. */
+/**
+ * Sends a request to this service. `path` is relative, since a proxy may have given the page a path of its own. Throws
+ * an Error with the sentence of the problem+json (RFC 9457) or of what went wrong on the way.
+ */
 export async function ask(path: string, init?: RequestInit): Promise<{ body: unknown; headers: Headers; status: number }> {
   let response: Response;
   try {

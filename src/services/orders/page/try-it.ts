@@ -9,13 +9,13 @@ const STEPS_MAX = 8;
 
 export interface TryItOptions {
   readonly now_ms: () => number;
-  /** A number no order has yet, as far as one can guess. */
+  /** Returns a number that probably no order has yet. */
   readonly newOrderNumber: () => string;
-  /** Told when an event of the form is readable. */
-  readonly arrived: (orderId: string, position: string) => void;
+  /** Called when an event that the form sent has become readable. */
+  readonly onReadable: (orderId: string, position: string) => void;
 }
 
-/** The form that sends a create or an update to the cart, and waits with Log-Position until it can be read. */
+/** The form that sends a create or an update to the cart and then waits, with Log-Position, until it can be read. */
 export class TryIt {
   readonly #body = byId("try-body");
   readonly #steps = h("ol", { class: "steps", "aria-live": "polite" });
@@ -23,7 +23,7 @@ export class TryIt {
 
   constructor(private readonly options: TryItOptions) {}
 
-  about(about: LiveAbout): void {
+  show(about: LiveAbout): void {
     const shownFor = `${about.isCartHere} ${about.cartPort}`;
     if (shownFor === this.#shownFor) return;
     this.#shownFor = shownFor;
@@ -88,7 +88,7 @@ export class TryIt {
   }
 
   async #send(method: string, path: string, order_id: string, fields: object): Promise<void> {
-    const { now_ms, arrived } = this.options;
+    const { now_ms, onReadable } = this.options;
     const began_ms = now_ms();
     const step = h("li", {}, `${method} ${path} …`);
     this.#steps.prepend(step);
@@ -104,7 +104,7 @@ export class TryIt {
       step.replaceChildren(`${taken}; not readable yet…`);
       await ask(`order-details?${new URLSearchParams({ orderId }).toString()}`, { headers: { "log-position": position } });
       step.replaceChildren(`${taken}; readable after ${milliseconds(now_ms() - began_ms)}.`);
-      arrived(orderId, position);
+      onReadable(orderId, position);
     } catch (e) {
       step.replaceChildren(`${method} ${path}: `, problem(e));
     }

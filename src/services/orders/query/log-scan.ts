@@ -3,15 +3,18 @@ import { AppError } from "../../../errors.ts";
 import { Permits } from "../../../http/permits.ts";
 import type { Batch, FetchResult, Isolation, Log, LogRecord, PartitionEnds, Reader, Watermarks } from "../../../log/port.ts";
 
-/** Of one request; what is left is read by the next, from its cursor on. */
+/** How many records one request may read; the next request continues from its cursor. */
 const SCAN_RECORDS_MAX = 500_000;
 const SCAN_MS_MAX = 1_000;
-/** At the same time, since a scan shares the thread with the actors; and those that wait for their turn. */
+/**
+ * How many scans run at the same time, since they share the thread with the actors; SCANS_WAITING_MAX is how many may
+ * wait for their turn.
+ */
 export const SCANS_MAX = 2;
 export const SCANS_WAITING_MAX = 8;
-/** One answer is decoded in one turn of the event loop, so it is kept small. */
+/** One answer is decoded in a single turn of the event loop, so it is kept small. */
 const FETCH = { wait_ms_max: 100, partition_bytes_max: 1024 * 1024 };
-/** Answers without a record in a row, before the log is taken to have nothing there now. */
+/** After this many empty answers in a row, the log is taken to have nothing there now. */
 const EMPTY_ANSWERS_MAX = 5;
 
 interface Asked {
@@ -20,19 +23,23 @@ interface Asked {
 }
 
 export interface Scans {
-  /** Rejects with OVERLOADED where too many wait, of this client or of all, or LOG_UNAVAILABLE. */
+  /**
+   * Runs a search when its turn comes. Rejects with OVERLOADED if too many already wait, of this client or of all, or
+   * with LOG_UNAVAILABLE.
+   */
   run<T>(topic: string, body: (scan: LogScan) => Promise<T>, isolation?: Isolation): Promise<T>;
-  /** By partition, each for itself. Rejects with LOG_UNAVAILABLE where none can be told. */
+  /** The ends of all partitions, each found by itself. Rejects with LOG_UNAVAILABLE if none is known. */
   ends(topic: string): Promise<readonly PartitionEnds[]>;
-  /** Of one partition. Rejects with LOG_UNAVAILABLE where they cannot be told now. */
+  /** The ends of one partition. Rejects with LOG_UNAVAILABLE if they are not known now. */
   endsOf(topic: string, partition: number): Promise<Watermarks>;
 }
 
 /**
- * Searches of the log on a request's behalf, a few at a time, in the order asked. Readers are kept and used again: each has connections of its own.
+ * Searches the log for requests, a few at a time, in the order in which they asked. Readers are kept and used again,
+ * since each has its own connections.
  *
  * ```
- *  idle reader (or a new one) ──run──▶ scanning ──▶ idle again, also after a failure: a reader mends its connections by itself
+ *  idle reader (or a new one) ──run──▶ scanning ──▶ idle again, also after a failure: a reader mends its connections
  * ```
  */
 export class LogScans implements Scans {
@@ -46,7 +53,7 @@ export class LogScans implements Scans {
     private readonly clock: Clock,
   ) {}
 
-  /** Those of one client, which cannot take all turns. */
+  /** The searches of one client, which cannot take all turns. */
   of(client: string): Scans {
     return {
       run: (topic, body, isolation) => this.#run({ topic, client, isolation }, body),
@@ -90,7 +97,7 @@ export class LogScans implements Scans {
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Hands its turn on, or gives it back. */
+  /** Passes this turn to the next in line, or gives it back. */
   #leave(): void {
     const next = this.#waiting.shift();
     if (next) next();
@@ -109,7 +116,7 @@ export class LogScans implements Scans {
   }
 }
 
-/** One request's share of reading. */
+/** What one request may read. */
 export class LogScan {
   #records = 0;
   readonly #began_ms: number;
@@ -127,9 +134,10 @@ export class LogScan {
   }
 
   /**
-   * Gives each record of [from, to) to `visit`, until that returns false or, unless `isWhole`, the scan is over. Resolves with the offset
-   * to go on at: `to`, or less where it stopped or the log has nothing there now. Rejects with LOG_UNAVAILABLE where the log cannot be
-   * read there now, or may no longer be what it was when records of it were given.
+   * Passes each record of [from, to) to `visit`, until that returns false or, unless `isWhole`, the scan is over.
+   * Resolves with the offset from which to continue: `to`, or less if it stopped earlier or the log has nothing there
+   * now. Rejects with LOG_UNAVAILABLE if the log cannot be read there now, or if it may have changed after some of its
+   * records were passed on.
    */
   async read(
     partition: number,
@@ -167,12 +175,12 @@ export class LogScan {
 
   async #fetch(partition: number, at: number): Promise<FetchResult | undefined> {
     const positions = new Map([[partition, at]]);
-    // A connection that was idle may have been closed by the other end.
+    // The other end may have closed a connection that was idle.
     const [result] = await this.reader.fetch(positions, FETCH).catch(() => this.reader.fetch(positions, FETCH));
     return result;
   }
 
-  /** Undefined where it is to be read again: a reader that was idle tells first of what was interrupted since. */
+  /** Undefined if it must be read again: a reader that was idle first reports any interruption since then. */
   #batchOf(result: FetchResult, at: number): Batch | undefined {
     if ("batch" in result) return result.batch;
     if ("interrupted" in result) return undefined;

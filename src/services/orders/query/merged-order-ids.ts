@@ -1,17 +1,18 @@
 import { AppError } from "../../../errors.ts";
 import { orderProjection } from "../state/order-projection.ts";
-import type { OrderPartitions } from "./queries.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 
-/** Ids of all partitions that a listing holds in memory at once, and of one partition at most and at least. */
+/** How many ids of all partitions a listing holds in memory at once; the next two bound how many of one partition. */
 const MERGE_IDS_MAX = 20_000;
 const PAGE_IDS_MAX = 1_000;
 const PAGE_IDS_MIN = 50;
 
 /**
- * The ids of all held partitions, ascending, each once though it may be in several: a merge of their sorted pages. Rejects
- * with PARTITION_ELSEWHERE if a partition is taken away meanwhile; ids that arrive meanwhile may or may not be among them.
+ * The ids of all held partitions in ascending order, each once even if several partitions have it: a merge of their
+ * sorted pages. Throws PARTITION_ELSEWHERE if a partition is taken away meanwhile. Ids that arrive meanwhile may or
+ * may not be included.
  */
-export function* mergedOrderIds(partitions: OrderPartitions): Generator<string, void, undefined> {
+export function* mergedOrderIds(partitions: HeldPartitions): Generator<string, void, undefined> {
   const numbers = Array.from(partitions.held(), (held) => held.partition);
   const page_ids = Math.max(PAGE_IDS_MIN, Math.min(PAGE_IDS_MAX, Math.floor(MERGE_IDS_MAX / Math.max(1, numbers.length))));
   let heads = numbers.map((partition) => new SortedIds(partitions, partition, page_ids));
@@ -31,17 +32,17 @@ export function* mergedOrderIds(partitions: OrderPartitions): Generator<string, 
   }
 }
 
-/** One partition's ids, a page at a time. */
+/** One partition's ids, read a page at a time. */
 class SortedIds {
-  readonly #partitions: OrderPartitions;
+  readonly #partitions: HeldPartitions;
   readonly #partition: number;
   readonly #page_ids: number;
   #page: readonly string[] = [];
   #index = 0;
-  /** The least id not yet passed; undefined at the end. */
+  /** The smallest id not passed yet; undefined at the end. */
   head: string | undefined;
 
-  constructor(partitions: OrderPartitions, partition: number, page_ids: number) {
+  constructor(partitions: HeldPartitions, partition: number, page_ids: number) {
     this.#partitions = partitions;
     this.#partition = partition;
     this.#page_ids = page_ids;
@@ -69,7 +70,7 @@ class SortedIds {
     try {
       this.#page = view.orderIdsAfter(after, this.#page_ids);
     } catch (e) {
-      throw held.failed(e);
+      throw held.queryError(e);
     }
     this.#index = 0;
     this.head = this.#page[0];

@@ -59,7 +59,7 @@ export const orderDetails = (options: OrderDetailsOptions): Endpoint =>
     },
   });
 
-/** An order that nobody knows is looked for in what partitions have not applied, too. */
+/** If no partition knows the order, it is also looked for among the records that partitions have not applied. */
 async function find({ partitions, partitionOf, unread }: OrderDetailsOptions, orderId: string, client: string): Promise<Order> {
   try {
     return findOrder(partitions, partitionOf, orderId);

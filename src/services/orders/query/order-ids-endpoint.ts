@@ -8,17 +8,18 @@ import type { Clock } from "../../../system/clock.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
 import { mergedOrderIds } from "./merged-order-ids.ts";
 import { emptyListing, orderListing, Turns } from "./order-listing.ts";
-import { type OrderPartitions, partitionsElsewhere, requireAllTrusted, requireAssignment } from "./queries.ts";
+import { partitionsElsewhere, requireAllTrusted, requireAssignment } from "./queries.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 
 export interface OrderIdsOptions {
-  readonly partitions: OrderPartitions;
-  /** The topic consumed here; any other has no orders. */
+  readonly partitions: HeldPartitions;
+  /** The topic consumed here; every other topic has no orders. */
   readonly orders_topic: string;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** Listings at the same time; each holds some pages of ids. */
+/** How many listings may run at the same time; each holds some pages of ids. */
 export const LISTINGS_MAX = 32;
 
 const listingHeaders = { "content-type": "application/json", ...STREAM_HEADERS };

@@ -1,12 +1,12 @@
 import type { Clock } from "../../../system/clock.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
 
-/** As many ids as take less than a millisecond, also where each comes from another partition's page. */
+/** Few enough ids to take less than a millisecond, even if each comes from another partition's page. */
 const CHUNK_CHARS = 16_384;
 
 /**
- * Hands out turns of the event loop, one after the other: whoever asks for the next one gets it when those before have had theirs and
- * everything else that waited was looked after.
+ * Hands out turns of the event loop, one after another: a caller gets the next one when those before it have had
+ * theirs and everything else that waited has run.
  */
 export class Turns {
   #last: Promise<void> = Promise.resolve();
@@ -19,15 +19,15 @@ export class Turns {
 }
 
 /**
- * The answer of a listing. Reads ids only as fast as the client takes them, a chunk in each turn, so that requests and other listings come
- * in between. A failure in the middle breaks the transfer off, so that no client takes a part for the whole. `done` is called however it
- * ends, and may be called again.
+ * The body of a listing. It reads ids only as fast as the client takes them, one chunk per turn, so that requests and
+ * other listings get in between. A failure in the middle breaks off the transfer, so that no client takes a part for
+ * the whole. `onEnd` is called however the listing ends, and may be called more than once.
  */
 export const orderListing = (
   topicName: string,
   ids: Iterator<string>,
   turns: Turns,
-  done: () => void,
+  onEnd: () => void,
   logger: Logger,
 ): ReadableStream<Uint8Array> => {
   let text = listStart(topicName);
@@ -39,7 +39,7 @@ export const orderListing = (
       if (next.done) {
         controller.enqueue(Buffer.from(text + LIST_END));
         controller.close();
-        return done();
+        return onEnd();
       }
       text += `${separator}"${next.value}"`;
       separator = ",";
@@ -57,19 +57,19 @@ export const orderListing = (
         } catch (e) {
           logger.warn({ err: e }, "a listing was broken off");
           controller.error(e);
-          done();
+          onEnd();
         }
       },
       cancel: () => {
         isLeft = true;
-        done();
+        onEnd();
       },
     },
     { highWaterMark: 0 },
   );
 };
 
-/** Of a topic that was never consumed here. */
+/** The listing of a topic that was never consumed here. */
 export const emptyListing = (topicName: string): string => `${listStart(topicName)}${LIST_END}`;
 
 const listStart = (topicName: string): string => `{"topicName":${JSON.stringify(topicName)},"orderIds":[`;

@@ -1,7 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { normalizeOrderId, ORDER_ID_DIGITS_MAX } from "../../../orders/order-id.ts";
 
-/** Of an order's id in a path or a query. Its value is the id as events write it. */
+/** The order id in a path or a query. Its value is the id as events write it. */
 export const orderIdParameter = {
   description: "With or without ORD-.",
   schema: Type.String({

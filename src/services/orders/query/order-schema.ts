@@ -1,11 +1,11 @@
 import { Type } from "@sinclair/typebox";
 import { orderFields } from "../../../orders/order.ts";
 
-/** An amount in an answer. */
+/** The schema of an amount in an answer. */
 export const moneySchema = (description: string) =>
   Type.Number({ minimum: 0, description: `${description} Written with two decimals.` });
 
-/** An order as answers have it. */
+/** The schema of an order in an answer. */
 export const orderSchema = Type.Object(
   Object.fromEntries(orderFields.map(({ member, schema }) => [member, Type.Unsafe<unknown>(schema)])),
   { title: "Order" },

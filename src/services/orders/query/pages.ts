@@ -1,9 +1,9 @@
 import { Type } from "@sinclair/typebox";
 import { optionalQueryParameter, type Parameter } from "../../../http/endpoint/parameter.ts";
 
-/** What the answers share that are read from the log a page at a time. */
+/** What all answers that come from the log a page at a time have in common. */
 
-/** Where the page begins. */
+/** The parameter that says where the page begins. */
 export const after = {
   description: "What the page before gave as next.",
   schema: Type.String({ must: "be what the page before gave as next" }),
@@ -14,7 +14,7 @@ export const nextSchema = Type.Union([Type.String(), Type.Null()], {
   description: "What to give as after; null at the end.",
 });
 
-/** How many a page has at most. */
+/** The parameter that bounds a page. */
 export function limitParameter(
   limit_default: number,
   limit_max: number,

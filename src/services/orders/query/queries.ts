@@ -5,28 +5,17 @@ import { endOfLog, type HeldPartitions, type PartitionView } from "../../../runt
 import { orderProjection } from "../state/order-projection.ts";
 import type { OrderCounts } from "../state/orders-view.ts";
 
-/** Those that the order service holds. */
-export type OrderPartitions = HeldPartitions;
+/** How many updates one partition holds, for the metrics; undefined while its store cannot be asked. */
+export const heldUpdatesOf = (held: PartitionView): number | undefined => countsOf(held)?.held;
 
-/** Of one partition, for the numbers; undefined while its store cannot be asked. */
-export const heldUpdatesOf = (held: PartitionView): number | undefined => {
-  try {
-    return held.view(orderProjection)?.counts().held;
-  } catch (e) {
-    // A store found damaged is rebuilt, as after any other query.
-    held.failed(e);
-    return undefined;
-  }
-};
-
-/** The partition the configured partitioner puts a create of this order in. */
+/** The partition in which the configured partitioner puts an order's create. */
 export type PartitionOf = (orderId: string, partitionCount: number) => number;
 
 /**
- * Resolves once the record at `position` is applied here. Rejects with PARTITION_ELSEWHERE, PARTITION_HALTED, PARTITION_BLOCKED,
- * CATCHING_UP (nothing is assigned yet), or with POSITION_NOT_REACHED after `wait_ms_max`.
+ * Resolves once the record at `position` is applied here. Rejects with PARTITION_ELSEWHERE, PARTITION_HALTED,
+ * PARTITION_BLOCKED, with CATCHING_UP if nothing is assigned yet, or with POSITION_NOT_REACHED after `wait_ms_max`.
  */
-export const waitForPosition = async (partitions: OrderPartitions, position: LogPosition, wait_ms_max: number): Promise<void> => {
+export const waitForPosition = async (partitions: HeldPartitions, position: LogPosition, wait_ms_max: number): Promise<void> => {
   const { partition, offset } = position;
   const held = heldOrThrow(partitions, partition);
   if (held.nextOffset > offset || (held.state !== "halted" && (await held.reached(offset + 1, wait_ms_max)))) return;
@@ -43,7 +32,7 @@ export const waitForPosition = async (partitions: OrderPartitions, position: Log
   );
 };
 
-const heldOrThrow = (partitions: OrderPartitions, partition: number): PartitionView => {
+const heldOrThrow = (partitions: HeldPartitions, partition: number): PartitionView => {
   const held = partitions.get(partition);
   if (held !== undefined) return held;
   requireAssignment(partitions);
@@ -58,15 +47,16 @@ const heldOrThrow = (partitions: OrderPartitions, partition: number): PartitionV
 };
 
 /**
- * Finds an order wherever its create lies: first where the partitioner puts it, then in the other held partitions, because
+ * Finds an order wherever its create is: first where the partitioner puts it, then in the other held partitions, since
  * it may come from a client with another partitioner or from before partitions were added.
  *
- * Throws ORDER_NOT_FOUND only if every partition is held here, the one where the partitioner puts it is read to its end, and all that the
- * others held when they were last heard of is known, or was `searched` for the order; else PARTITION_ELSEWHERE, CATCHING_UP,
- * LOG_UNAVAILABLE, PARTITION_BLOCKED or PARTITION_HALTED. A row in a partition that is halted or in doubt is not answered.
+ * Throws ORDER_NOT_FOUND only if every partition is held here, the partition where the partitioner puts the order has
+ * been read to its end, and each of the others was either `searched` for the order or has applied all that it held
+ * when it was last heard of. Otherwise it throws PARTITION_ELSEWHERE, CATCHING_UP, LOG_UNAVAILABLE, PARTITION_BLOCKED
+ * or PARTITION_HALTED. A row of a partition that is halted or in doubt is never answered.
  */
 export const findOrder = (
-  partitions: OrderPartitions,
+  partitions: HeldPartitions,
   partitionOf: PartitionOf,
   orderId: string,
   searched: ReadonlySet<number> = NONE,
@@ -84,21 +74,22 @@ export const findOrder = (
 
 const NONE: ReadonlySet<number> = new Set();
 
-/** Whether it is known to hold records that are not applied, and were not for a while or will not be. */
+/** Whether the partition is known to hold records that it has not applied for a while, or is not going to apply. */
 const hasUnread = ({ hindered, isLagging, nextOffset, endOffset }: PartitionView): boolean =>
   isLagging || (hindered !== undefined && nextOffset < endOffset);
 
-/** The held partitions but the order's own whose unread records may be of it. */
-export const unreadOf = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): PartitionView[] => {
+/** The held partitions, apart from the order's own, whose unread records may belong to the order. */
+export const unreadOf = (partitions: HeldPartitions, partitionOf: PartitionOf, orderId: string): PartitionView[] => {
   const home = partitions.partitionCount === 0 ? undefined : partitionOf(orderId, partitions.partitionCount);
   return [...partitions.held()].filter((held) => held.partition !== home && held.isComplete && hasUnread(held));
 };
 
 /**
- * The held partitions that have a row of the order, the one that `findOrder` answers from first: an order of several programs, or one whose
- * updates went astray, may be in more than one. Throws as `findOrder` does where there is none.
+ * The held partitions that have a row of the order, beginning with the one that `findOrder` answers from. There may be
+ * more than one if several programs created the order, or if some of its updates went to another partition. If there
+ * is none, it throws what `findOrder` throws.
  */
-export const partitionsOf = (partitions: OrderPartitions, partitionOf: PartitionOf, orderId: string): PartitionView[] => {
+export const partitionsOf = (partitions: HeldPartitions, partitionOf: PartitionOf, orderId: string): PartitionView[] => {
   const { partitionCount } = partitions;
   const home = partitionCount === 0 ? undefined : partitionOf(orderId, partitionCount);
   const found: { held: PartitionView; rank: number }[] = [];
@@ -109,7 +100,7 @@ export const partitionsOf = (partitions: OrderPartitions, partitionOf: Partition
       requireTrusted(held);
       found.push({ held, rank: (view.order(orderId) ? 0 : 2) + (held.partition === home ? 0 : 1) });
     } catch (e) {
-      throw isAppError(e) ? e : held.failed(e);
+      throw isAppError(e) ? e : held.queryError(e);
     }
   }
   if (found.length === 0) throw notFound(partitions, home, orderId);
@@ -117,13 +108,13 @@ export const partitionsOf = (partitions: OrderPartitions, partitionOf: Partition
 };
 
 const notFound = (
-  partitions: OrderPartitions,
+  partitions: HeldPartitions,
   home: number | undefined,
   orderId: string,
   searched: ReadonlySet<number> = NONE,
 ): AppError => {
   const atHome = home === undefined ? undefined : partitions.get(home);
-  // What only a person can end is told before what passes by itself, such as that the count is not known yet.
+  // What only a person can end is reported before what passes by itself, such as an unknown number of partitions.
   const mayHold = home === undefined ? [...partitions.held()] : [atHome];
   const halted = mayHold.find((held) => held?.state === "halted");
   if (halted) throw causeOf(halted);
@@ -144,8 +135,8 @@ const notFound = (
   );
 };
 
-/** A sentence where what the log had at first is not known here, which was accepted; else nothing. */
-const begunLate = (partitions: OrderPartitions): string => {
+/** A sentence if the log had lost its first records, and that was accepted; otherwise empty. */
+const begunLate = (partitions: HeldPartitions): string => {
   const late = [...partitions.held()].filter(({ startedAt }) => startedAt > 0);
   if (late.length === 0) return "";
   const named = late.map(({ partition, startedAt }) => `partition ${partition} from offset ${startedAt} on`);
@@ -160,30 +151,30 @@ const orderIn = (held: PartitionView | undefined, orderId: string): Order | unde
   try {
     order = held?.view(orderProjection)?.order(orderId);
   } catch (e) {
-    throw held?.failed(e) ?? e;
+    throw held?.queryError(e) ?? e;
   }
   if (held && order !== undefined) requireTrusted(held);
   return order;
 };
 
-/** Throws where what is applied may not be what the log has. */
+/** Throws if the rows may differ from what the log has. */
 const requireTrusted = (held: PartitionView): void => {
   if (held.state === "halted" || held.doubt !== undefined) throw causeOf(held);
 };
 
-/** Undefined while the store is not open, or cannot tell. */
+/** The partition's counts; undefined while its store is not open or cannot tell. */
 export const countsOf = (held: PartitionView): OrderCounts | undefined => {
   try {
     return held.view(orderProjection)?.counts();
   } catch (e) {
-    // Also has a damaged store rebuilt.
-    held.failed(e);
+    // This also makes a damaged store be rebuilt.
+    held.queryError(e);
     return undefined;
   }
 };
 
-/** Of the partitions held here; undefined where one of them cannot tell. */
-export const totalOf = (partitions: OrderPartitions): OrderCounts | undefined => {
+/** The sum over the partitions held here; undefined if one of them cannot tell. */
+export const totalOf = (partitions: HeldPartitions): OrderCounts | undefined => {
   let orders = 0;
   let waiting = 0;
   for (const held of partitions.held()) {
@@ -195,15 +186,15 @@ export const totalOf = (partitions: OrderPartitions): OrderCounts | undefined =>
   return { orders, held: waiting };
 };
 
-/** Ascending. */
-export const partitionsElsewhere = (partitions: OrderPartitions): number[] => {
+/** The partitions that other instances hold, in ascending order. */
+export const partitionsElsewhere = (partitions: HeldPartitions): number[] => {
   const elsewhere: number[] = [];
   for (let p = 0; p < partitions.partitionCount; p++) if (partitions.get(p) === undefined) elsewhere.push(p);
   return elsewhere;
 };
 
-/** Throws LOG_UNAVAILABLE or CATCHING_UP while it is not known which partitions are this instance's. */
-export const requireAssignment = (partitions: OrderPartitions): void => {
+/** Throws LOG_UNAVAILABLE or CATCHING_UP while it is unknown which partitions this instance owns. */
+export const requireAssignment = (partitions: HeldPartitions): void => {
   const { partitionCount, membership, readFailure } = partitions;
   if (partitionCount > 0 && membership === "stable") return;
   if (readFailure !== undefined)
@@ -212,16 +203,16 @@ export const requireAssignment = (partitions: OrderPartitions): void => {
   throw new AppError("CATCHING_UP", "The partitions are being assigned; ask again.", { membership });
 };
 
-const requireReadable = ({ readFailure }: OrderPartitions): void => {
+const requireReadable = ({ readFailure }: HeldPartitions): void => {
   if (readFailure !== undefined)
     throw new AppError("LOG_UNAVAILABLE", `It is not known now what the log holds beyond what was read. ${readFailure}`);
 };
 
 /**
- * Throws unless all is known of what is held here: LOG_UNAVAILABLE, CATCHING_UP or PARTITION_BLOCKED, or PARTITION_HALTED where only an
- * operator can help.
+ * Throws unless everything is known about the partitions held here: LOG_UNAVAILABLE, CATCHING_UP or PARTITION_BLOCKED,
+ * or PARTITION_HALTED if only an operator can help.
  */
-const requireComplete = (partitions: OrderPartitions, searched: ReadonlySet<number> = NONE): void => {
+const requireComplete = (partitions: HeldPartitions, searched: ReadonlySet<number> = NONE): void => {
   requireReadable(partitions);
   let halted: PartitionView | undefined;
   for (const held of partitions.held()) {
@@ -231,13 +222,13 @@ const requireComplete = (partitions: OrderPartitions, searched: ReadonlySet<numb
   if (halted !== undefined) throw causeOf(halted);
 };
 
-/** For an answer of what is in all of them. */
-export const requireAllTrusted = (partitions: OrderPartitions): void => {
+/** Must pass before an answer that covers all held partitions. */
+export const requireAllTrusted = (partitions: HeldPartitions): void => {
   requireComplete(partitions);
   for (const held of partitions.held()) requireTrusted(held);
 };
 
-/** Why the partition does not answer, or not for all of it. */
+/** Says why the partition cannot answer, or not completely. */
 const causeOf = ({ partition, state, halted, hindered, doubt, nextOffset, endOffset }: PartitionView): AppError => {
   if (state === "halted")
     return new AppError("PARTITION_HALTED", `Partition ${partition} is halted: ${halted ?? "see the log."}`, { partition });

@@ -1,14 +1,18 @@
 import type { LogPosition } from "../../../log/log-position.ts";
 import type { InFlight } from "../../../http/in-flight.ts";
-import { type OrderPartitions, waitForPosition } from "./queries.ts";
+import { waitForPosition } from "./queries.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 
 export interface PositionWaits {
-  readonly partitions: OrderPartitions;
+  readonly partitions: HeldPartitions;
   readonly read_wait_ms_max: number;
   readonly inFlight: InFlight;
 }
 
-/** Waits for what a request's Log-Position names, if it has one. Rejects as waitForPosition does, or with OVERLOADED. */
+/**
+ * Waits until the request's Log-Position is applied, if it has one. Rejects as `waitForPosition` does, or with
+ * OVERLOADED.
+ */
 export async function waitForRequested(
   position: LogPosition | undefined,
   client: string,

@@ -2,9 +2,10 @@ import type { PartitionView } from "../../../runtime/held-partitions.ts";
 import type { LogScan, LogScans } from "./log-scan.ts";
 
 /**
- * Looks in the log for an order among what partitions have not applied: where one is blocked or suspended, an order that another program
- * put there would else be 404, or every unknown order of the other partitions 503. What a transaction hides is looked at, too, be it committed
- * later or not: behind it may be what was acknowledged.
+ * Searches the log for an order among the records that partitions have not applied. Without this, while a partition is
+ * blocked or suspended, an order that another program put there would be answered 404, or every unknown order of the
+ * other partitions 503. The search includes the records of transactions, whether or not they are committed later,
+ * because acknowledged records may come after them.
  */
 export class UnreadRecords {
   constructor(
@@ -12,7 +13,10 @@ export class UnreadRecords {
     private readonly topic: string,
   ) {}
 
-  /** Those of the partitions of which all unread records were read, and none is of the order. What cannot be read is left out. */
+  /**
+   * The partitions whose unread records were all read and contain none of the order. A partition that cannot be read
+   * is left out.
+   */
   async without(orderId: string, partitions: readonly PartitionView[], client: string): Promise<Set<number>> {
     const without = new Set<number>();
     for (const { partition, nextOffset } of partitions)

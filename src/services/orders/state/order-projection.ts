@@ -11,9 +11,10 @@ import type { OrderCounts, OrderRow, OrdersView } from "./orders-view.ts";
 import { OrderRows, ORDERS_TABLE } from "./order-rows.ts";
 
 /**
- * An order is one row: what it is, the updates held until its create, and the ids of its newest events, so that a batch reads and
- * writes each order once, however many of its events it holds. The ids beyond EVENT_IDS_CHARS_MAX move to a table, by event and not
- * by batch: the rows are a function of the log, not of how it was read.
+ * An order is one row: the order itself, the updates held until its create, and the ids of its newest events. So a
+ * batch reads and writes each order once, however many of its events it has. When the ids are longer than this, they
+ * move to a table of their own. They move after an event, not after a batch, because the rows must depend on the log
+ * alone and not on how it was read (I3).
  */
 const EVENT_IDS_CHARS_MAX = 2_048;
 
@@ -32,9 +33,12 @@ export const orderProjection: Projection<OrdersView> = {
 
 interface Touched {
   state: OrderState;
-  /** What the row holds, undefined where there is none yet. */
+  /** What the row holds; undefined if there is no row yet. */
   readonly before: OrderState | undefined;
-  /** Event ids that left the row, already in the table or (the new ones) to be written with the batch. */
+  /**
+   * How many event ids have left the row: they are in the table already or, if newly spilled, are written with the
+   * batch.
+   */
   spilled: number;
   newlySpilled: string[];
 }
@@ -44,9 +48,9 @@ const noCounts = () => Object.fromEntries(RECORD_COUNTS.map((count) => [count, 0
 class OrderStore implements ProjectionStore<OrdersView> {
   readonly view: OrdersView;
   #touched = new Map<string, Touched>();
-  /** The facts of the events that counted since the last flush. */
+  /** The sum of the digest's facts about the events that counted since the last flush. */
   #counted = 0;
-  /** Of the records folded since the last flush. */
+  /** What became of the records folded since the last flush. */
   #outcomes = noCounts();
   #news: LogRecord[] = [];
   readonly #rows;
@@ -57,11 +61,12 @@ class OrderStore implements ProjectionStore<OrdersView> {
   readonly #digest;
   readonly #countRows;
   readonly #countHeld;
-  /** Of the committed rows; undefined until asked for, and again when a transaction failed. */
+  /** The counts over the committed rows; undefined until they are asked for, and again after a failed transaction. */
   #counts: OrderCounts | undefined;
 
   constructor(db: StoreDatabase) {
-    // Only rows with held updates are in it, so it costs the others nothing. A store from before it was there gets it here.
+    // Only rows with held updates are in this index, so it costs the others nothing. A store that is older than the
+    // index gets it here.
     db.run("CREATE INDEX IF NOT EXISTS orders_with_held ON orders (order_id) WHERE held <> ''");
     this.#rows = new OrderRows(db);
     this.#isSpilled = db.query("SELECT 1 FROM spilled_event_ids WHERE order_id = ? AND event_id = ?");
@@ -119,7 +124,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
     return this.#news;
   }
 
-  /** Of the committed rows; kept with them in each transaction. */
+  /** The digest of the committed rows. It is stored with them, in the same transaction. */
   get digest(): string {
     return formatDigest((this.#digest.values()[0] as [number])[0]);
   }
@@ -154,7 +159,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
 
   #countRowsAndHeld(): OrderCounts {
     const [rows] = this.#countRows.values()[0] as [number];
-    // A row without an order has held updates, and one with an order has none.
+    // The rows with held updates are exactly those without an order.
     const [rowsWithHeld, held] = this.#countHeld.values()[0] as [number, number];
     return { orders: rows - rowsWithHeld, held };
   }
@@ -175,7 +180,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
   }
 }
 
-/** What a change of an order's state adds to the digest, beside the events that made it. */
+/** What a change of an order's state adds to the digest, besides the events that caused it. */
 function changeOf(orderId: string, before: OrderState, after: OrderState): number {
   const change = after.order && after.order !== before.order ? changedFacts(before.order, after.order) : 0;
   if (before.held === after.held) return change;

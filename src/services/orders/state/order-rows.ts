@@ -12,13 +12,13 @@ interface Column {
   readonly name: string;
   readonly type: "TEXT" | "INTEGER";
   /**
-   * The create sets it, and it is written again only where an event has changed it: a change of the others costs nothing
-   * for what is dear to write.
+   * Whether the create sets the column and it is written again only when an event has changed it. So a change of the
+   * other columns does not pay for those that are expensive to write.
    */
   readonly isLasting: boolean;
 }
 
-/** Where each field of an order is in its row. The compiler asks for every field, here and in the three functions below. */
+/** The column of each field of an order. The compiler demands every field, here and in the three functions below. */
 const ORDER_COLUMNS = [
   { field: "customerId", name: "customer_id", type: "TEXT", isLasting: true },
   { field: "orderDate", name: "order_date", type: "TEXT", isLasting: true },
@@ -40,10 +40,13 @@ type Changing<Columns> = Columns extends readonly [infer First, ...infer Others]
     : Changing<Others>
   : [];
 
-/** As SQLite gives a row: the key, ORDER_COLUMNS, all null until the order is created, and what is kept beside the order. */
+/**
+ * A row as SQLite returns it: the key, then ORDER_COLUMNS, which are all null until the order is created, then what is
+ * kept besides the order.
+ */
 type Row = readonly [orderId: string, ...order: StoredIn<OrderColumns>, held: string, eventIds: string, spilled: number];
 
-/** The compiler refuses the list above as long as a field of an order has no column. */
+/** Makes the compiler refuse the list above if a field of an order has no column. */
 type EveryField<Listed> = [Field] extends [Listed] ? readonly Column[] : `${Exclude<Field, Listed> & string} has no column`;
 const columns: readonly Column[] = ORDER_COLUMNS satisfies EveryField<OrderColumns[number]["field"]>;
 
@@ -53,7 +56,10 @@ const changing = columns.filter(({ isLasting }) => !isLasting);
 const names = columns.map(({ name }) => name);
 const ROW_COLUMNS = ["order_id", ...names, "held", "event_ids", "spilled"].join(", ");
 
-/** The table of orders; `held` is empty where nothing waits, and an order that is not created yet has no values of its own. */
+/**
+ * The table of orders. `held` is empty if nothing waits; an order that is not created yet has null in all its own
+ * columns.
+ */
 export const ORDERS_TABLE = `CREATE TABLE orders (
       order_id TEXT PRIMARY KEY,
       ${columns.map(({ name, type }) => `${name} ${type}`).join(", ")},
@@ -67,13 +73,13 @@ const INSERT_ROW = `INSERT INTO orders (${ROW_COLUMNS}) VALUES (${placeholders})
 const UPDATE_ROW = `UPDATE orders SET ${assignments(columns)}, held = ?, event_ids = ?, spilled = ? WHERE order_id = ?`;
 const UPDATE_CHANGING = `UPDATE orders SET ${assignments(changing)}, event_ids = ?, spilled = ? WHERE order_id = ?`;
 
-/** Whether UPDATE_CHANGING writes all that differs. */
+/** Whether UPDATE_CHANGING writes every difference. */
 function hasLasted(before: Order, after: Order): boolean {
   for (const field of lastingFields) if (before[field] !== after[field]) return false;
   return true;
 }
 
-/** For UPDATE_CHANGING: the columns that do not last. */
+/** The values of the columns that do not last, for UPDATE_CHANGING. */
 const changingOf = ({ status }: Order): StoredIn<Changing<OrderColumns>> => [status];
 
 const storedOf = ({ customerId, orderDate, items, total_hundredths, currency, status }: Order): StoredIn<OrderColumns> => [
@@ -87,7 +93,7 @@ const storedOf = ({ customerId, orderDate, items, total_hundredths, currency, st
 
 const NOT_CREATED = columns.map(() => null);
 
-/** For UPDATE_CHANGING. */
+/** All parameters of UPDATE_CHANGING. */
 const changingValues = (order: Order, eventIds: string, spilled: number): SQLQueryBindings[] => [
   ...changingOf(order),
   eventIds,
@@ -95,7 +101,7 @@ const changingValues = (order: Order, eventIds: string, spilled: number): SQLQue
   order.orderId,
 ];
 
-/** For UPDATE_ROW; INSERT_ROW has the key first. */
+/** The parameters of UPDATE_ROW, except for the key, which comes last; in INSERT_ROW it comes first. */
 const rowValues = ({ order, held, eventIds }: OrderState, spilled: number): SQLQueryBindings[] => [
   ...(order ? storedOf(order) : NOT_CREATED),
   writeHeld(held),
@@ -106,7 +112,7 @@ const rowValues = ({ order, held, eventIds }: OrderState, spilled: number): SQLQ
 function stateOfRow(row: Row): FoundRow {
   const [orderId, customerId, orderDate, items, total_hundredths, currency, status, held, eventIds, spilled] = row;
   const order: Order | undefined =
-    // SQLite has no value in any of an order's columns until it is created.
+    // All of the order's columns are null until it is created.
     (customerId as string | null) === null
       ? undefined
       : {
@@ -121,7 +127,7 @@ function stateOfRow(row: Row): FoundRow {
   return { state: { order, held: held === "" ? initialState.held : readHeld(orderId, held), eventIds }, spilled };
 }
 
-/** Words with a space between them; no word has one. */
+/** Writes the changes as words with a space between them; no word contains one. */
 const writeHeld = (held: OrderState["held"]): string => (held.length === 0 ? "" : held.map(writeChange).join(" "));
 
 const readHeld = (orderId: string, held: string): OrderState["held"] =>
@@ -148,11 +154,11 @@ function readItems(orderId: string, items: string): Item[] {
 
 export interface FoundRow {
   readonly state: OrderState;
-  /** How many of its event ids are in a table of their own. */
+  /** How many of the order's event ids are in a table of their own. */
   readonly spilled: number;
 }
 
-/** The rows of orders in a database with ORDERS_TABLE. */
+/** The rows of orders, in a database that has ORDERS_TABLE. */
 export class OrderRows {
   readonly #select;
   readonly #insert;
@@ -171,7 +177,7 @@ export class OrderRows {
     return row && stateOfRow(row);
   }
 
-  /** `before` is what the row holds; undefined where there is none. */
+  /** `before` is what the row holds; undefined if there is no row yet. */
   write(orderId: string, before: OrderState | undefined, after: OrderState, spilled: number): void {
     if (!before) this.#insert.run(orderId, ...rowValues(after, spilled));
     else if (before.order && after.order && hasLasted(before.order, after.order))

@@ -1,17 +1,19 @@
 import type { Change } from "../../../orders/events/kinds.ts";
 import type { Order } from "../../../orders/order.ts";
 
-/** What the order service asks of one partition's committed rows. Synchronous; throws STORE_FAILED. */
+/** The order service's queries on one partition's committed rows. They are synchronous and throw STORE_FAILED. */
 export interface OrdersView {
-  /** Undefined while only updates of it are known. */
+  /** The order; undefined while only updates of it are known. */
   order(orderId: string): Order | undefined;
-  /** Ids greater than `after`, ascending by code unit, at most `limit`; also those known only from a held update. */
+  /**
+   * At most `limit` ids greater than `after`, ascending by code unit, including those known only from a held update.
+   */
   orderIdsAfter(after: string, limit: number): readonly string[];
-  /** The same as whole rows: all that the digest is of. */
+  /** The whole rows of the same ids: everything that the digest covers. */
   rowsAfter(after: string, limit: number): readonly OrderRow[];
-  /** Whether there is a row of it, also where only updates are known. */
+  /** Whether the order has a row, even if only updates of it are known. */
   hasRow(orderId: string): boolean;
-  /** Counted once when first asked for, and kept from then on. */
+  /** Counted when first asked for, and kept up to date from then on. */
   counts(): OrderCounts;
 }
 
@@ -26,6 +28,6 @@ export interface OrderRow {
   readonly order: Order | undefined;
   /** The changes that wait for the create, in log order. */
   readonly held: readonly Change[];
-  /** Of the events that counted; in no order. */
+  /** The ids of the events that counted, in no particular order. */
   readonly eventIds: readonly string[];
 }

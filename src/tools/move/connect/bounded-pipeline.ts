@@ -1,21 +1,23 @@
-/** What of one partition is read. */
+/** The part of one partition that is read. */
 export interface BoundedRange {
   readonly partition: number;
   /** The first offset to read. */
   readonly from: number;
-  /** The offset of the last record to read: there must be a record, neither a transaction's marker nor an aborted one. */
+  /**
+   * The offset of the last record to read. A record must be there, not a transaction's marker or an aborted record.
+   */
   readonly last: number;
 }
 
-/** Fields of the pipeline's own input that a bounded one does without: it has offsets of its own, and so no group. */
+/** The fields of the pipeline's own input that a bounded input drops: it is given offsets, and so needs no group. */
 const UNBOUNDED_FIELDS = ["topics", "consumer_group"];
 const BATCH_FIELD = "max_yield_batch_bytes";
 
 /**
- * The pipeline with its `input` replaced by bounded ones, and all else as it stands in the file, byte for byte. Connect does not stop at
- * a topic's end by itself: `read_until` does, once it has seen the range's last record, and what came with that one beyond it is
- * dropped. How to reach the brokers is taken from the pipeline's own input; `batch_bytes_max`, where given, takes the place of its
- * batches' size. Throws a plain Error where the file has no such input.
+ * Replaces the pipeline's `input` by bounded inputs and leaves the rest of the file as it is, byte for byte. Connect
+ * does not stop at a topic's end by itself; `read_until` stops after the range's last record, and later records of the
+ * same batch are dropped. The bounded inputs reach the brokers as the pipeline's own input does; `batch_bytes_max`, if
+ * given, replaces its batch size. Throws a plain Error where the file has no such input.
  */
 export function boundedPipeline(
   pipeline: string,

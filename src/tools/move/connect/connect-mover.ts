@@ -12,28 +12,30 @@ import { boundedPipeline } from "./bounded-pipeline.ts";
 import { runConnect } from "./connect-run.ts";
 import { findConnect } from "./find-connect.ts";
 
-/** A batch goes on as a whole, when the rate has let all of it pass: beyond this rate, batches as large as the pipeline makes them do. */
+/**
+ * Connect passes a batch on as a whole, once the rate allows all of it. Below this rate its batches must be smaller.
+ */
 const SLOW_RECORDS_PER_S = 4_000;
 const BATCH_BYTES_MIN = 4 * 1024;
 const BYTES_PER_RECORD = 256;
 
 export interface ConnectOptions {
-  /** The name of the file in pipelines/, without its ending. */
+  /** The name of the file in pipelines/, without its extension. */
   readonly pipeline: string;
-  /** What is read of which topic; undefined where the pipeline's own input ends by itself. */
+  /** The topic and the ranges to read; undefined where the pipeline's own input ends by itself. */
   readonly input?: { readonly topic: string; readonly ranges: readonly OffsetRange[] };
   readonly settings: Readonly<Record<string, string>>;
   readonly rate: Rate;
-  /** Directories that it reads or writes. */
+  /** The directories that the pipeline reads or writes. */
   readonly directories?: readonly string[];
   /** See `ConnectRun`. */
   readonly look: () => Promise<number>;
 }
 
-/** Runs a pipeline of pipelines/ in Redpanda Connect to its end; rejects as `runConnect` does. */
+/** Runs a pipeline in Redpanda Connect to its end. Rejects as `runConnect` does. */
 export type Connect = (options: ConnectOptions) => Promise<void>;
 
-/** Throws CONNECT_NOT_FOUND at once. */
+/** Finds Redpanda Connect. Throws CONNECT_NOT_FOUND where there is none. */
 export async function openConnect({ config, env, console, programEnv }: CommandContext): Promise<Connect> {
   const { kafka } = config;
   if (!kafka) throw new AppError("OPERATION_REFUSED", "Redpanda Connect needs a broker.");
@@ -55,8 +57,8 @@ export async function openConnect({ config, env, console, programEnv }: CommandC
 }
 
 /**
- * Connect keeps headers as a map, so in no order. It writes by an idempotent producer that ends with its process: what was on its way
- * when it was killed may still land, and is then told as repeated.
+ * Moves by Connect. Connect keeps headers as a map, and so in no order. Its idempotent producer ends with its process:
+ * what a killed process had sent may still land, and is then reported as repeated.
  */
 export const connectMover = (
   connect: Connect,
@@ -68,15 +70,15 @@ export const connectMover = (
   close: () => Promise.resolve(),
 });
 
-/** Each partition is read by an input of its own, with connections and buffers of its own. */
+/** Each partition is read by its own input, which has its own connections and buffers. */
 const PARTITIONS_AT_ONCE_MAX = 64;
 
-/** What franz-go keeps of a timestamp goes through nanoseconds in 64 bits. */
+/** The largest timestamp that Connect keeps: franz-go converts it to nanoseconds in 64 bits. */
 const CONNECT_TIME_MS_MAX = 9_223_372_036_854;
-/** Of a record that Connect writes, by its setting max_message_bytes, with room for what an operation adds. */
+/** The largest record that Connect writes (its setting max_message_bytes), less room for what an operation adds. */
 const CONNECT_RECORD_BYTES_MAX = 990_000;
 
-/** Throws OPERATION_REFUSED where records are such as Connect would stop at, or write otherwise than they are. */
+/** Throws OPERATION_REFUSED where Connect would stop at a record or change it. */
 export function refuseForConnect({ extent, undecodable }: Pick<Survey, "extent" | "undecodable">): void {
   const { oldest = 0, newest = 0, largest } = extent;
   const odd = oldest < -CONNECT_TIME_MS_MAX ? oldest : newest > CONNECT_TIME_MS_MAX ? newest : undefined;
@@ -90,7 +92,7 @@ export function refuseForConnect({ extent, undecodable }: Pick<Survey, "extent" 
   throw new AppError("OPERATION_REFUSED", `Redpanda Connect cannot move all of it as it is; --direct does. ${reason}`);
 }
 
-/** As the environment takes a list, a time or a number; what is not given is empty. */
+/** The text of a list or a number for Connect's environment; empty where it is not given. */
 export const setting = (given: readonly string[] | number | undefined): string =>
   given === undefined ? "" : typeof given === "number" ? String(given) : given.join(",");
 

@@ -16,28 +16,29 @@ export interface ConnectRun {
   readonly kafka: KafkaConfig;
   /** The pipeline's text. */
   readonly pipeline: string;
-  /** Its own settings, such as REPLAY_ID. */
+  /** The pipeline's own settings, such as REPLAY_ID. */
   readonly settings: Readonly<Record<string, string>>;
-  /** Directories beside its own that it reads or writes. */
+  /** The directories that the pipeline reads or writes, besides the one made for the run. */
   readonly directories?: readonly string[];
-  /** Asked again and again; a changed answer is progress. */
+  /** Polled while Connect runs; a changed answer is progress. */
   readonly look: () => Promise<number>;
 }
 
 const LOOK_WAIT_MS = 500;
-/** Longest time in which neither anything arrives nor Connect reads anything. */
+/** The longest time in which nothing arrives and Connect reads nothing. */
 const STALL_MS_MAX = 60_000;
 const STOP_MS_MAX = 3_000;
 const METRICS_MS_MAX = 2_000;
 const SAID_LINES_MAX = 5;
 
-/** What a broker says, as franz-go has it, where trying again does not help: Connect tries for ever. */
+/** The brokers' errors, in franz-go's words, after which retrying does not help. Connect would retry for ever. */
 const REFUSALS =
   /\b(?:INVALID_TIMESTAMP|MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE|INVALID_RECORD|POLICY_VIOLATION|(?:TOPIC|GROUP|CLUSTER)_AUTHORIZATION_FAILED|SASL_AUTHENTICATION_FAILED)\b[^\n"]*/;
 
 /**
- * Runs a pipeline to its end. Rejects with APPEND_REFUSED where the broker refuses what it writes for good, CONNECT_FAILED where it failed or stood still, with OPERATION_REFUSED where it ended itself over
- * a record that it cannot write, and with INTERRUPTED.
+ * Runs a pipeline to its end. Rejects with INTERRUPTED, APPEND_REFUSED where the broker refuses its writes for good,
+ * CONNECT_FAILED where it failed or stood still, and OPERATION_REFUSED where it ended itself over a record that it
+ * cannot write.
  */
 export async function runConnect(env: OperationEnvironment, run: ConnectRun): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "order-processing-connect-"));
@@ -50,8 +51,8 @@ export async function runConnect(env: OperationEnvironment, run: ConnectRun): Pr
     const mounts = [directory, ...(run.directories ?? [])];
     const command = run.program.command(pipeline, { name, variables: Object.keys(settings), mounts });
     const child = spawnTied(command, { ...run.programEnv, ...settings }, run.program.onOrphaned(name));
-    const exit = await watched(env, run, child, `http://127.0.0.1:${port}/metrics`);
-    // Pipelines end themselves over a record with the sentence "The … has ended: why".
+    const exit = await watchUntilExit(env, run, child, `http://127.0.0.1:${port}/metrics`);
+    // A pipeline that ends itself over a record says so in the sentence "The … has ended: why".
     const refused = / has ended: (?<why>[^\n"]+)/.exec(child.output())?.groups?.["why"];
     if (refused !== undefined) {
       throw new AppError("OPERATION_REFUSED", `Redpanda Connect cannot write a record as it is: ${refused} (--direct can.)`);
@@ -64,7 +65,7 @@ export async function runConnect(env: OperationEnvironment, run: ConnectRun): Pr
   }
 }
 
-async function watched(env: OperationEnvironment, run: ConnectRun, child: TiedChild, metricsUrl: string): Promise<Exit> {
+async function watchUntilExit(env: OperationEnvironment, run: ConnectRun, child: TiedChild, metricsUrl: string): Promise<Exit> {
   const { clock, signal } = env;
   try {
     let seen = "";
@@ -76,7 +77,7 @@ async function watched(env: OperationEnvironment, run: ConnectRun, child: TiedCh
       const refusal = REFUSALS.exec(child.output())?.[0];
       if (refusal !== undefined)
         throw new AppError("APPEND_REFUSED", `The broker refuses what Redpanda Connect asks of it: ${refusal}`);
-      // While the log is away Connect waits for it too, and is not ended for that alone.
+      // While the log cannot be reached Connect waits for it too, so that alone does not end it.
       count = await run.look().catch((e: unknown) => {
         if (isAppError(e, "LOG_UNAVAILABLE")) return count;
         throw e;
@@ -96,7 +97,7 @@ async function watched(env: OperationEnvironment, run: ConnectRun, child: TiedCh
   }
 }
 
-/** Records that its inputs have read, as its metrics tell; empty while they do not. */
+/** How many records Connect's inputs have read, by its metrics; empty while it does not serve them. */
 async function received(metricsUrl: string): Promise<string> {
   try {
     const answer = await fetch(metricsUrl, { signal: AbortSignal.timeout(METRICS_MS_MAX) });
@@ -115,7 +116,7 @@ function lastSaid(child: TiedChild): string {
   return `It said: ${(failures.length > 0 ? failures : lines).slice(-SAID_LINES_MAX).join(" | ")}`;
 }
 
-/** As pipelines/*.yaml take them. */
+/** The settings by which pipelines/*.yaml reach the brokers. */
 function brokerSettings({ brokers, tls, sasl }: KafkaConfig, directory: string): Record<string, string> {
   const caFile = join(directory, "ca.pem");
   if (tls && tls.ca !== undefined) writeFileSync(caFile, tls.ca);

@@ -2,16 +2,16 @@ import { AppError } from "../../../errors.ts";
 import { type Clock, within } from "../../../system/clock.ts";
 import { spawnTied } from "./tied-child.ts";
 
-/** How Redpanda Connect is started here. */
+/** How Redpanda Connect is started on this machine. */
 export interface ConnectProgram {
-  /** For people. */
+  /** The program's name in messages. */
   readonly name: string;
-  /** The command that runs a pipeline. `mounts` are the directories that it reads and writes, where it does not see this machine's. */
+  /** The command that runs a pipeline. `mounts` are the directories that a container needs to see. */
   command(
     pipeline: string,
     run: { readonly name: string; readonly variables: readonly string[]; readonly mounts: readonly string[] },
   ): string[];
-  /** What ends it when its client was killed. */
+  /** The command that ends the program after its parent was killed, where killing the child is not enough. */
   onOrphaned(name: string): readonly string[] | undefined;
 }
 
@@ -24,7 +24,10 @@ const plain = (name: string, command: readonly string[]): ConnectProgram => ({
   onOrphaned: () => undefined,
 });
 
-/** Docker's client may be killed without its container: that goes by its name. Secrets are named only, so that they stand in no command line. */
+/**
+ * Killing Docker's client does not end its container, which is therefore killed by name. Variables are passed by name,
+ * so that no secret stands in a command line.
+ */
 const docker: ConnectProgram = {
   name: `Docker (${DOCKER_IMAGE})`,
   command: (pipeline, { name, variables, mounts }) => {
@@ -37,7 +40,7 @@ const docker: ConnectProgram = {
   onOrphaned: (name) => ["docker", "kill", name],
 };
 
-/** REDPANDA_CONNECT_BIN, else `redpanda-connect` or `rpk` on PATH, else Docker. Throws CONNECT_NOT_FOUND. */
+/** Finds REDPANDA_CONNECT_BIN, else `redpanda-connect` or `rpk` on PATH, else Docker. Throws CONNECT_NOT_FOUND. */
 export async function findConnect(
   bin: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
@@ -60,6 +63,6 @@ export async function findConnect(
   throw new AppError(
     "CONNECT_NOT_FOUND",
     "Redpanda Connect moves the records, and was not found: install it (https://docs.redpanda.com/redpanda-connect/install, or `rpk connect install`) " +
-      "or set REDPANDA_CONNECT_BIN; --direct does without it.",
+      "or set REDPANDA_CONNECT_BIN; --direct works without it.",
   );
 }

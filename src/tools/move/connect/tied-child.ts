@@ -7,7 +7,7 @@ export interface Exit {
 }
 
 export interface TiedChild {
-  /** The end of what it wrote, at most OUTPUT_CHARS_MAX. */
+  /** The last OUTPUT_CHARS_MAX characters that the child wrote. */
   output(): string;
   kill(signal: NodeJS.Signals): void;
   readonly exited: Promise<Exit>;
@@ -16,12 +16,14 @@ export interface TiedChild {
 const OUTPUT_CHARS_MAX = 64 * 1024;
 
 /**
- * A child process that cannot outlive this one, however this one ends, kill -9 too. A shell puts a keeper beside the program and then
- * becomes the program. The keeper reads from a pipe whose other end only this process has, and the system closes that when it is gone:
+ * Starts a child process that cannot outlive this one, even if this one is killed by SIGKILL. A shell starts a keeper
+ * and then becomes the program. The keeper reads from a pipe whose other end only this process holds, and which the
+ * operating system closes when this process is gone:
  *
  * ```
- *   this process ──pipe──▶ keeper   a line read: the program has ended; the keeper goes
- *                                   end of file: this process is gone; the keeper kills the program and runs `onOrphaned`
+ *   this process ──pipe──▶ keeper   reads a line:  the program has ended; the keeper exits
+ *                                   reads the end: this process is gone; the keeper kills the program
+ *                                                  and runs `onOrphaned`
  * ```
  */
 export function spawnTied(
@@ -33,7 +35,7 @@ export function spawnTied(
     { read -r released <&3 || { kill -9 $$; ${onOrphaned.map(quoted).join(" ")}; }; } </dev/null >/dev/null 2>&1 &
     exec "$@" 3<&-
   `;
-  // Ctrl-C on a terminal goes to all of its group: this process decides what becomes of its child.
+  // Ctrl-C signals the terminal's whole process group; a detached child leaves it to this process when to end.
   const child = spawn("sh", ["-c", script, "sh", ...command], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
     detached: true,
@@ -56,7 +58,7 @@ export function spawnTied(
       ended = true;
       keeper.end("released\n");
     });
-    // After the last of its output.
+    // "close" comes after the last of the child's output, "exit" may come before.
     child.on("close", (code, signal) => resolve({ code, signal }));
   });
   return {

@@ -151,7 +151,7 @@ describe("a create", () => {
     expect(home.state).toBe("halted");
   });
 
-  test("that another leader acknowledged is read back before it is answered", async () => {
+  test("that another leader acknowledged is read back before it is answered (I8)", async () => {
     const { log, cart, home, order } = oneCart();
     home.isHeld = true;
     expect(codeOf(await cart.create(order(0)))).toBe("ok");
@@ -238,7 +238,7 @@ describe("an update of an order that is known", () => {
 });
 
 describe("an update of an order that is not known", () => {
-  test("is 404 once the order's own partition is read to its end as of the request", async () => {
+  test("is 404 once the order's own partition is read to its end as of the request (I8)", async () => {
     const { log, cart, home, order } = oneCart();
     const b = new ListCart(log);
     await b.create(order(0));

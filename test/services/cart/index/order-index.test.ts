@@ -14,7 +14,7 @@ function indexOver(held: Partial<PartitionView>): { index: OrderIndex; failures:
   const partition = {
     partition: 0,
     state: "running",
-    failed: (e: unknown) => (failures.push(e), rebuilt),
+    queryError: (e: unknown) => (failures.push(e), rebuilt),
     ...held,
   } as PartitionView;
   const partitions = {

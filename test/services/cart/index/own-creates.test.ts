@@ -27,7 +27,7 @@ describe("a cart's own creates", () => {
     if (!begun) throw new Error("nothing was begun before");
     expect(own.find("ORD-1")).toBeUndefined();
     expect(own.begin("ORD-1", idOf(2), "{}")).toBeUndefined();
-    own.acknowledged(begun, { partition: 3, offset: 7, leaderEpoch: 2 });
+    own.noteAcknowledged(begun, { partition: 3, offset: 7, leaderEpoch: 2 });
     own.end(begun);
     expect(own.find("ORD-1")).toEqual({ partition: 3, offset: 7, leaderEpoch: 2, eventId: idOf(1) });
     expect(own.forgetRead(() => 7)).toBe(1);

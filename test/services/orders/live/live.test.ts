@@ -11,7 +11,7 @@ import { Live, LIVE_CLIENTS_MAX } from "../../../../src/services/orders/live/liv
 import { liveFigures } from "../../../../src/services/orders/live/live-endpoint.ts";
 import type { LiveFigures, LiveHistory } from "../../../../src/services/orders/live/live-figures.ts";
 import { HISTORY_ROWS, LiveSampler } from "../../../../src/services/orders/live/live-sampler.ts";
-import type { OrderPartitions } from "../../../../src/services/orders/query/queries.ts";
+import type { HeldPartitions } from "../../../../src/runtime/held-partitions.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import { waitUntil } from "../../../support/wait-until.ts";
 import { onlyView } from "../../../support/only-view.ts";
@@ -26,10 +26,10 @@ function twoPartitions() {
     endOffset: 0,
     halted: undefined as string | undefined,
     view: onlyView({ counts: () => ({ orders: 3, held: 1 }) }),
-    failed: () => new AppError("STORE_FAILED", "damaged"),
+    queryError: () => new AppError("STORE_FAILED", "damaged"),
   });
   const list = [at(0), at(1)] as const;
-  const partitions = { partitionCount: 4, membership: "stable", held: () => list } as unknown as OrderPartitions;
+  const partitions = { partitionCount: 4, membership: "stable", held: () => list } as unknown as HeldPartitions;
   return { list, partitions };
 }
 

@@ -9,7 +9,7 @@ import { GUESS_WINDOW_MS, GUESSES_MAX, OperatorGuard } from "../../../../src/ser
 import { partitionOrders, ROW_PAGES_MAX } from "../../../../src/services/orders/operator/partition-orders-endpoint.ts";
 import { partitionsHeld } from "../../../../src/services/orders/operator/partitions-endpoint.ts";
 import { rebuildPartition } from "../../../../src/services/orders/operator/rebuild-endpoint.ts";
-import type { OrderPartitions } from "../../../../src/services/orders/query/queries.ts";
+import type { HeldPartitions } from "../../../../src/runtime/held-partitions.ts";
 import type { OrderRow } from "../../../../src/services/orders/state/orders-view.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import { onlyView } from "../../../support/only-view.ts";
@@ -41,7 +41,7 @@ function service(operator_token: string | undefined = TOKEN) {
     digest: "00000000000aa",
     halted: undefined,
     view: onlyView({ rowsAfter: (after: string, limit: number) => (asked.push([after, limit]), rows) }),
-    failed: () => new AppError("CATCHING_UP", "damaged, and rebuilt"),
+    queryError: () => new AppError("CATCHING_UP", "damaged, and rebuilt"),
   };
   const partitions = {
     partitionCount: 12,
@@ -49,7 +49,7 @@ function service(operator_token: string | undefined = TOKEN) {
     readFailure: undefined,
     held: () => [held],
     get: (partition: number) => (partition === 3 ? held : undefined),
-  } as unknown as OrderPartitions;
+  } as unknown as HeldPartitions;
   const now = { ms: 1_000 };
   const logged: string[] = [];
   const logger = createLogger({ level: "info", format: "json", write: (line) => logged.push(line) });
@@ -164,7 +164,7 @@ test("a rebuild is taken with the operator's token alone, and of a partition hel
   expect((await ask("POST", "/partitions/3/rebuild", headers)).status).toBe(202);
   expect(rebuilt).toEqual([3]);
   const unset = rebuildPartition({
-    partitions: {} as OrderPartitions,
+    partitions: {} as HeldPartitions,
     operator_token: undefined,
     rebuild: () => undefined,
     clock: systemClock,

@@ -2,7 +2,6 @@ import type { Message } from "kafkajs";
 import { pythonUpdate } from "../support/python-events.ts";
 import { pick } from "../support/random.ts";
 
-/** What clients and other programs send. */
 export const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cancelled"] as const;
 const CURRENCIES = ["USD", "EUR", "GBP", "JPY", "BRL"] as const;
 const ITEMS_MAX = 5;
@@ -11,7 +10,10 @@ type Random = () => number;
 
 const upTo = (most: number, random: Random): number => 1 + Math.floor(random() * most);
 
-/** Half of them demo carts, half with items of their own; ids and names in each of the spellings that a client may use. */
+/**
+ * The body of a create. Half of them are demo carts, half have items of their own; ids and field names come in each
+ * spelling that a client may use.
+ */
 export function createBody(orderId: string, operation: number, random: Random): object {
   const count = upTo(ITEMS_MAX, random);
   if (random() < 0.5) return { order_id: orderId.slice("ORD-".length), number_of_items: count };
@@ -23,7 +25,7 @@ export function createBody(orderId: string, operation: number, random: Random): 
   return { orderId, customerId: `CUST-${operation}`, currency: pick(random, CURRENCIES), items };
 }
 
-/** A record that is no event, of one of nine kinds. */
+/** The key and value of a record that is not an event, of one of nine kinds. */
 export function poison(key: string, random: Random): Pick<Message, "key" | "value"> {
   const update = pythonUpdate(key, "shipped");
   const values: readonly (string | Buffer | null)[] = [

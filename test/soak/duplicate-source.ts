@@ -5,8 +5,8 @@ import type { Position } from "../reference/claims.ts";
 const REMEMBERED_MAX = 2_000;
 const READ = { wait_ms_max: 500, partition_bytes_max: 1 };
 
-/** Reads records again that are in the topic already, to be written once more. */
-export class Again {
+/** Reads records that are in the topic already, so that they can be written once more. */
+export class DuplicateSource {
   readonly #positions: Position[] = [];
   #isReading = false;
 
@@ -17,7 +17,10 @@ export class Again {
       position;
   }
 
-  /** One of the records offered, for the partition it lies in. Undefined while another one is being read, or nothing can be read. */
+  /**
+   * Returns one of the records offered, for the same partition; undefined while another one is being read, or if it
+   * cannot be read.
+   */
   async take(random: () => number): Promise<Message | undefined> {
     const position = this.#positions[Math.floor(random() * this.#positions.length)];
     if (!position || this.#isReading) return undefined;
@@ -28,7 +31,7 @@ export class Again {
       const record = result && "batch" in result ? result.batch.records[0] : undefined;
       if (record?.offset !== offset) return undefined;
       const headers = record.headers().map(([name, value]) => [name, String(Buffer.from(value ?? []))] as const);
-      // Views on the batch's bytes: copied.
+      // Key and value are views of the batch's bytes, so they are copied.
       const copy = (bytes: Buffer | null) => bytes && Buffer.from(bytes);
       return { partition, key: copy(record.key), value: copy(record.value), headers: Object.fromEntries(headers) };
     } catch {

@@ -1,7 +1,7 @@
 import type { PartitionEnds, TopicEnds } from "../../port.ts";
 import type { Connections, Node } from "../connection/connections.ts";
 import type { TopicLeaders } from "../connection/leaders.ts";
-import { causeOf, describeError, failing } from "../protocol/errors.ts";
+import { causeOf, describeError, describeFailure } from "../protocol/errors.ts";
 import {
   type Isolation,
   listOffsetsExchange,
@@ -15,7 +15,7 @@ const OFFSETS_MS_MAX = 2_000;
 
 type Ends = { readonly startOffset: number; readonly endOffset: number; readonly stableOffset: number };
 
-/** By partition; all of them are led by this node. */
+/** The ends of each partition, by partition; this node must lead all of them. */
 export async function listEnds(
   node: Node,
   topic: string,
@@ -36,7 +36,7 @@ export async function listEnds(
   );
 }
 
-/** The first offsets whose records are as late, −1 where there is none; by partition. */
+/** For each partition, the first offset whose record is at least as late as the timestamp; −1 if there is none. */
 export async function listOffsets(
   node: Node,
   topic: string,
@@ -49,24 +49,26 @@ export async function listOffsets(
   return new Map((await node.send(exchange)).map((listed) => [listed.partition, listed]));
 }
 
-/** Groups the topic's partitions by who leads them; `lost` are those without a leader. */
-export function byLeader(leaders: TopicLeaders): { led: Map<number, PartitionAt[]>; lost: number[] } {
+/** Groups the topic's partitions by their leader; `leaderless` has those without one. */
+export function byLeader(leaders: TopicLeaders): { led: Map<number, PartitionAt[]>; leaderless: number[] } {
   const led = new Map<number, PartitionAt[]>();
-  const lost: number[] = [];
+  const leaderless: number[] = [];
   for (const { partition } of leaders.partitions) {
     const leader = leaders.leaderOf(partition);
-    if (!leader) lost.push(partition);
+    if (!leader) leaderless.push(partition);
     else led.set(leader.nodeId, [...(led.get(leader.nodeId) ?? []), { partition, leaderEpoch: leader.leaderEpoch }]);
   }
-  return { led, lost };
+  return { led, leaderless };
 }
 
-/** The ends of all partitions, each asked of its leader and told for itself. `leaders` are fresh. */
+/** The ends of all partitions, each asked of its leader and told separately. `leaders` must be fresh. */
 export async function topicEnds(connections: Connections, topic: string, leaders: TopicLeaders): Promise<TopicEnds> {
   const partitions: PartitionEnds[] = [];
-  const { led, lost } = byLeader(leaders);
-  for (const partition of lost)
-    partitions[partition] = { unavailable: connections.reach.beside(`Partition ${partition} of ${topic} has no leader now.`) };
+  const { led, leaderless } = byLeader(leaders);
+  for (const partition of leaderless)
+    partitions[partition] = {
+      unavailable: connections.reach.withUnreachable(`Partition ${partition} of ${topic} has no leader now.`),
+    };
   const asks = [...led].map(async ([nodeId, wanted]) => {
     let node: Node | undefined;
     try {
@@ -77,15 +79,15 @@ export async function topicEnds(connections: Connections, topic: string, leaders
         partitions[partition] =
           "errorCode" in found
             ? {
-                unavailable: connections.reach.beside(
+                unavailable: connections.reach.withUnreachable(
                   `The leader of partition ${partition} of ${topic} cannot tell its end: ${describeError(found.errorCode, "DESCRIBE")}.`,
                 ),
               }
             : { ...found, leaderEpoch: Math.max(0, leaderEpoch) };
       }
     } catch (e) {
-      if (node) connections.failed(node);
-      const why = connections.reach.beside(node ? failing(node.name, e) : causeOf(e));
+      if (node) connections.discard(node);
+      const why = connections.reach.withUnreachable(node ? describeFailure(node.name, e) : causeOf(e));
       for (const { partition } of wanted)
         partitions[partition] = { unavailable: `The leader of partition ${partition} of ${topic} cannot be asked: ${why}.` };
     }

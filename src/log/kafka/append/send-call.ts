@@ -3,26 +3,29 @@ import type { NewRecord, SendOutcome } from "../../port.ts";
 import { invalidTimestamp, isTimestamp } from "../../timestamp.ts";
 import type { BatchOutput } from "../records/encode-batch.ts";
 
-/** Some records of one partition that are appended as one batch, or not at all. */
+/** Records of one partition that are appended as one batch or not at all. */
 export interface Part {
   readonly partition: number;
-  /** By their place in what the caller gave. */
+  /** Where the records stand in what the caller gave. */
   readonly indexes: readonly number[];
   bytes: Buffer | undefined;
-  /** It was sent, and whether the log has it is not known. */
+  /** Whether it was sent without it being known if the log has it. */
   isUnsure: boolean;
-  /** How often it took another producer id. */
+  /** How often it was numbered anew under another producer id. */
   newIds: number;
   /** Why it is not appended yet. */
   cause: string;
 }
 
-/** One call of `send`: the parts that wait for each partition, first things first, and what has become of the records. */
-export class Sending {
+/** One call of `send`: the parts that wait for each partition, in order, and what became of the records. */
+export class SendCall {
   readonly outcomes: SendOutcome[] = [];
-  /** Counts what has come of parts, so that it can be told whether a round got anywhere. */
+  /** Counts the parts that were dealt with, which shows whether a round got anywhere. */
   steps = 0;
-  /** False once a send was given up: its request may still be written, and reads its batch's bytes then. */
+  /**
+   * False once a send was given up: its request may still be written later, and would then read the bytes of its
+   * batch.
+   */
   isOutputFree = true;
   readonly #waiting = new Map<number, Part[]>();
 
@@ -45,14 +48,14 @@ export class Sending {
     return [...this.#waiting.values()].map(([part]) => part as Part);
   }
 
-  appended(part: Part, baseOffset: number, leaderEpoch: number): void {
+  confirm(part: Part, baseOffset: number, leaderEpoch: number): void {
     for (const [i, index] of part.indexes.entries()) this.outcomes[index] = { offset: baseOffset + i, leaderEpoch };
-    this.#done(part);
+    this.#finish(part);
   }
 
   refuse(part: Part, error: AppError): void {
     for (const index of part.indexes) this.outcomes[index] = { error };
-    this.#done(part);
+    this.#finish(part);
   }
 
   split(part: Part): void {
@@ -63,7 +66,7 @@ export class Sending {
     this.steps++;
   }
 
-  #done(part: Part): void {
+  #finish(part: Part): void {
     this.steps++;
     const waiting = this.#waiting.get(part.partition);
     waiting?.shift();
@@ -80,7 +83,7 @@ const newPart = (partition: number, indexes: readonly number[], cause = "the bro
   cause,
 });
 
-/** One of each partition; without records that no log takes. */
+/** Makes one part for each partition, without the records that no log takes. */
 export function partsOf(records: readonly NewRecord[]): Part[] {
   const byPartition = new Map<number, number[]>();
   for (const [index, { partition, timestamp_ms }] of records.entries()) {

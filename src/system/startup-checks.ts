@@ -3,25 +3,36 @@ import { accessSync, closeSync, constants, lstatSync, mkdirSync, openSync, readd
 import { devNull } from "node:os";
 import { join, resolve } from "node:path";
 import { AppError } from "../errors.ts";
-import { givingIt, noAccess, thisUser } from "./file-access.ts";
+import { chownAdvice, noAccess, thisUser } from "./file-access.ts";
 
-/** What every program here does before it begins, and how it says that it cannot. A wrong surrounding is answered like a wrong setting. */
+/**
+ * What every program here does before it starts, and how it says that it cannot start. An unusable environment is
+ * reported like an invalid setting.
+ */
 
-/** Files that a process can do nothing without: three for each of some twelve stores, the log, and connections. */
+/**
+ * The least number of files that a process needs: three for each of some twelve stores, the log, and its connections.
+ */
 const OPEN_FILES_MIN = 64;
 const OTHERS = 0o077;
-/** Below DATA_DIR; made by other runs, perhaps by another user. */
+/** Directories below DATA_DIR that earlier runs made, perhaps as another user. */
 const DIRECTORIES = ["state", "operations"];
 
 const TOO_FEW_FILES =
-  "This process may open too few files: raise its limit, by ulimit -n 4096, LimitNOFILE= in systemd, or --ulimit nofile=4096 in Docker.";
+  "This process may open too few files: raise its limit with ulimit -n 4096, LimitNOFILE= in systemd, or --ulimit nofile=4096 in Docker.";
 
-/** Orders are customers' data: what is written from now on is for this user alone, files 0600 and directories 0700, whatever the umask was. */
+/**
+ * Orders are customers' data. What is written from now on is for this user alone, whatever the umask was: files get
+ * mode 0600, directories 0700.
+ */
 export function writeForThisUserAlone(): void {
   process.umask(OTHERS);
 }
 
-/** Throws CONFIG_INVALID where so few files may be opened that nothing would work, and each part would blame something else. */
+/**
+ * Throws CONFIG_INVALID if so few files may be opened that nothing would work and each part would blame something
+ * else.
+ */
 export function checkOpenFiles(): void {
   const files: number[] = [];
   try {
@@ -33,16 +44,19 @@ export function checkOpenFiles(): void {
   }
 }
 
-/** Throws CONFIG_INVALID where HOST has no address; to listen there would fail as if another program did. */
+/** Throws CONFIG_INVALID if HOST has no address. To listen there would fail as if another program were listening. */
 export async function checkHost(host: string): Promise<void> {
   try {
     await lookup(host);
   } catch (e) {
-    throw new AppError("CONFIG_INVALID", `HOST is ${host}, of which this machine knows no address (${sentence(e)}).`, {}, e);
+    throw new AppError("CONFIG_INVALID", `HOST is ${host}, for which this machine knows no address (${sentence(e)}).`, {}, e);
   }
 }
 
-/** Makes the data directory if it is missing. Throws CONFIG_INVALID where it, or what is kept in it, cannot be written. */
+/**
+ * Makes the data directory if it is missing. Throws CONFIG_INVALID if it, or a directory kept in it, cannot be
+ * written.
+ */
 export function prepareDataDir(dataDir: string): void {
   prepareDirectory(dataDir, "DATA_DIR");
   for (const name of DIRECTORIES) {
@@ -51,12 +65,15 @@ export function prepareDataDir(dataDir: string): void {
   }
 }
 
-/** The same for programs that may have nothing to write there: one that is missing, since its name is mistyped, is not made. */
+/**
+ * Does the same for programs that may have nothing to write there. A missing directory is not made: its name is
+ * probably mistyped.
+ */
 export function checkDataDir(dataDir: string): void {
-  if (mayBeThere(dataDir)) prepareDataDir(dataDir);
+  if (mayExist(dataDir)) prepareDataDir(dataDir);
 }
 
-function mayBeThere(path: string): boolean {
+function mayExist(path: string): boolean {
   try {
     lstatSync(path);
     return true;
@@ -66,9 +83,10 @@ function mayBeThere(path: string): boolean {
 }
 
 /**
- * Throws CONFIG_INVALID where this user may not use what earlier runs made below DATA_DIR, as another user's: the embedded log, the
- * directories of each log and of each process, and the locks in these. All are looked into before it is known which are this process' own.
- * A store that is another user's concerns its partition alone, and is told of by whoever opens it.
+ * Throws CONFIG_INVALID if this user may not use what earlier runs made below DATA_DIR as another user: the embedded
+ * log, the directories of each log and of each process, and their lock files. All of them are checked, since it is not
+ * known yet which ones this process will use. A store that belongs to another user concerns its partition alone and is
+ * reported by whoever opens it.
  */
 export function checkState(dataDir: string, hasEmbeddedLog: boolean): void {
   if (hasEmbeddedLog) requireAccess(...["", "-wal", "-shm"].map((suffix) => join(dataDir, `log.sqlite${suffix}`)));
@@ -89,48 +107,51 @@ function requireAccess(...paths: readonly string[]): void {
   if (why !== undefined) throw new AppError("CONFIG_INVALID", `DATA_DIR cannot be used: ${why}`, { setting: "DATA_DIR" });
 }
 
-/** `setting` is what names the directory, for the message. */
+/** `setting` names the directory in the message. */
 export function prepareDirectory(path: string, setting: string): void {
   try {
     mkdirSync(path, { recursive: true });
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (e) {
     if (isTooManyFiles(e)) throw new AppError("CONFIG_INVALID", TOO_FEW_FILES, {}, e);
-    throw new AppError("CONFIG_INVALID", `${setting} cannot be used: ${whyNot(e, resolve(path))}`, { setting, path }, e);
+    throw new AppError("CONFIG_INVALID", `${setting} cannot be used: ${whyUnusable(e, resolve(path))}`, { setting, path }, e);
   }
 }
 
-/** What others than this user can read or write of what earlier runs left in the data directory. It is theirs to close who opened it. */
+/**
+ * Which of the files that earlier runs left in the data directory others than this user can read or write. Whoever
+ * opened them must close them.
+ */
 export function openToOthers(dataDir: string): string[] {
   const isOpen = (path: string) => ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & OTHERS) !== 0;
-  // Windows has no such modes. Nobody gets past a directory that is closed.
+  // Windows has no such modes. Nobody gets past a closed directory.
   if (process.platform === "win32" || !isOpen(dataDir)) return [];
   return [...DIRECTORIES, "log.sqlite"].map((name) => join(dataDir, name)).filter(isOpen);
 }
 
-/** The sentence for a program that cannot begin. Throws `e` itself where it is a defect, which needs its stack. */
+/** The sentence for a program that cannot start. Throws `e` itself if it is a defect, which needs its stack. */
 export function startFailure(e: unknown): string {
   if (e instanceof AppError) return e.message;
   if (isTooManyFiles(e)) return TOO_FEW_FILES;
   throw e;
 }
 
-/** Of a file or a directory that cannot be used, for people. */
+/** Says to people why a file or a directory cannot be used. */
 export const fileSentence = (e: unknown, path: string): string =>
-  isTooManyFiles(e) ? TOO_FEW_FILES : `A file cannot be used: ${whyNot(e, resolve(path))}`;
+  isTooManyFiles(e) ? TOO_FEW_FILES : `A file cannot be used: ${whyUnusable(e, resolve(path))}`;
 
 const codeOf = (e: unknown): string => String((e as NodeJS.ErrnoException | null)?.code);
 const isTooManyFiles = (e: unknown): boolean => ["EMFILE", "ENFILE"].includes(codeOf(e));
 const sentence = (e: unknown): string => (e instanceof Error ? e.message : String(e));
 
-const whyNot = (e: unknown, path: string): string => {
+const whyUnusable = (e: unknown, path: string): string => {
   switch (codeOf(e)) {
     case "EEXIST":
     case "ENOTDIR":
       return `${path} is a file, lies in one, or is a link that leads nowhere; name a directory.`;
     case "EACCES":
     case "EPERM":
-      return `${thisUser()} may not write in ${path}; name another directory, or ${givingIt(path, true)}`;
+      return `${thisUser()} may not write in ${path}; name another directory, or ${chownAdvice(path, true)}`;
     case "EROFS":
     case "SQLITE_READONLY":
       return `${path} lies on a file system that is read-only; name a directory that can be written.`;

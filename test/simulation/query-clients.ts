@@ -6,44 +6,49 @@ import { ask } from "./ask.ts";
 import { OF_LETTERS, ofPartition, ofTransaction } from "./troubles.ts";
 import { type Running, type World } from "./world.ts";
 
-/** After a trouble, and after a record came, all that is not concerned is as it should be within that. */
+/**
+ * Within this time after a trouble, or after a record's arrival, all that is not concerned must be as it should be.
+ */
 const AFTER_MS = 1_500;
 
-/** Clients who ask an order service, and what must hold of an answer at once. */
-export class Looks {
+/** Clients who ask order services, and what must hold for an answer at once. */
+export class QueryClients {
   violation: Violation | undefined;
-  /** How many still wait for an answer. */
+  /** How many clients still wait for an answer. */
   open = 0;
 
-  /** `isCalm`: nothing happens to processes, so that whatever is refused without a reason is wrong. */
+  /** `isCalm` says that nothing happens to processes, so that any refusal without a reason is wrong. */
   constructor(
     private readonly world: World,
     private readonly isCalm: boolean,
   ) {}
 
-  /** At any of them, at any time. */
+  /** Asks any order service for the order, at any time. */
   async look(orderId: string): Promise<void> {
     const { creates, troubles, scheduler } = this.world;
-    const running = this.#any();
+    const running = this.#anyService();
     if (!running) return;
     const [age_ms, from_ms] = [creates.age_ms(orderId), scheduler.now_ms - AFTER_MS];
-    const told = await this.#told(running, orderId);
+    const told = await this.#askFor(running, orderId);
     const partition = creates.partitionOf(orderId);
     const isHeld = partition !== undefined && running.orders?.partitions.get(partition) !== undefined;
     if (!this.isCalm || partition === undefined || age_ms < AFTER_MS) return;
     if (told === "ORDER_NOT_FOUND" && !troubles.since(ofTransaction(partition), from_ms))
-      this.#violated("no-false-404", `404 for ${orderId}, which the log has had for ${age_ms} ms`);
+      this.#noteViolation("no-false-404", `404 for ${orderId}, which the log has had for ${age_ms} ms`);
     if (isHeld && told !== "found" && !this.#isTroubled(partition, from_ms))
-      this.#violated("partitions-are-apart", `${told} for ${orderId} in partition ${partition}, where nothing is wrong`);
+      this.#noteViolation("partitions-are-apart", `${told} for ${orderId} in partition ${partition}, where nothing is wrong`);
   }
 
-  /** Of each process: what is wrong with one partition holds up no other one, not even at the start. */
+  /** Checks that in each process, what is wrong with one partition holds up no other one, not even at the start. */
   requireRunning(): void {
     const from_ms = this.world.scheduler.now_ms - AFTER_MS;
     for (const { cart, orders, owner } of [...this.world.running("cart"), ...this.world.running("order-service")]) {
       for (const { partition, state } of (cart ?? orders)?.partitions.held() ?? [])
         if (state !== "running" && !this.#isTroubled(partition, from_ms))
-          this.#violated("partitions-are-apart", `${owner.name}'s partition ${partition}, where nothing is wrong, is ${state}`);
+          this.#noteViolation(
+            "partitions-are-apart",
+            `${owner.name}'s partition ${partition}, where nothing is wrong, is ${state}`,
+          );
     }
   }
 
@@ -53,18 +58,21 @@ export class Looks {
     return isLetters || troubles.since(ofPartition(partition), from_ms);
   }
 
-  /** At all of them, once nothing moves any more: nobody tells of an order that the log has lost. */
+  /** Once nothing moves any more, asks all order services: none may show an order that the log has lost. */
   async lookForLost(orderId: string): Promise<void> {
     for (const running of this.world.running("order-service")) {
-      const told = await this.#told(running, orderId);
+      const told = await this.#askFor(running, orderId);
       if (told === "found" && this.world.creates.partitionOf(orderId) === undefined)
-        this.#violated("no-ghosts", `${running.owner.name} has ${orderId}, of which the log has no create`);
+        this.#noteViolation("no-ghosts", `${running.owner.name} has ${orderId}, of which the log has no create`);
     }
   }
 
-  /** What was answered 200 can be read back at its position, or the answer says that it cannot yet. */
+  /**
+   * Checks that what was answered 200 can be read back at its position, unless the answer says that it cannot be read
+   * yet.
+   */
   async readBack(name: string, orderId: string, position: { partition: number; offset: number }): Promise<void> {
-    const running = this.#any();
+    const running = this.#anyService();
     if (!running) return;
     const answer = await ask(this.world, running, async ({ orders }) => {
       if (!orders) throw new Error("not an order service");
@@ -72,16 +80,19 @@ export class Looks {
       return findOrder(orders.partitions, (id, count) => partitionFor("murmur2", id, count), orderId);
     });
     if (answer === "ORDER_NOT_FOUND" && !this.world.losses.orders.has(orderId) && !this.#isUnheard(running, position))
-      this.#violated("read-your-writes", `${name}: ${orderId} is not found at ${position.partition}:${position.offset}`);
+      this.#noteViolation("read-your-writes", `${name}: ${orderId} is not found at ${position.partition}:${position.offset}`);
   }
 
-  /** The log has put another record where it lost one, and has told the process nothing since: a read of it hangs. */
+  /**
+   * Whether the log has put another record where it lost one and has not told the process anything since: a read of it
+   * hangs.
+   */
   #isUnheard({ owned }: Running, { partition, offset }: { partition: number; offset: number }): boolean {
     const { losses } = this.world;
-    return offset >= losses.from(partition) && owned.heardSince_ms < losses.lastAt_ms(partition);
+    return offset >= losses.firstLostOffset(partition) && owned.heardSince_ms < losses.lastAt_ms(partition);
   }
 
-  async #told(running: Running, orderId: string): Promise<string> {
+  async #askFor(running: Running, orderId: string): Promise<string> {
     this.open++;
     try {
       const answer = await ask(this.world, running, async ({ orders }) => {
@@ -99,11 +110,11 @@ export class Looks {
     }
   }
 
-  #violated(invariant: string, detail: string): void {
+  #noteViolation(invariant: string, detail: string): void {
     this.violation ??= new Violation(invariant, detail);
   }
 
-  #any(): Running | undefined {
+  #anyService(): Running | undefined {
     const running = this.world.running("order-service");
     return running.length === 0 ? undefined : pick(this.world.random, running);
   }

@@ -8,21 +8,22 @@ import { Live } from "./live/live.ts";
 import type { LiveSampler } from "./live/live-sampler.ts";
 import { LogScans } from "./query/log-scan.ts";
 import type { CartHandle } from "./page/try-endpoints.ts";
-import { type OrderPartitions, totalOf } from "./query/queries.ts";
+import { totalOf } from "./query/queries.ts";
+import type { HeldPartitions } from "../../runtime/held-partitions.ts";
 import { UnreadRecords } from "./query/unread-records.ts";
 
-export interface ViewingOptions {
+export interface QuerySideOptions {
   readonly config: Config;
   readonly log: Log;
-  readonly partitions: OrderPartitions;
+  readonly partitions: HeldPartitions;
   readonly sampler: LiveSampler;
-  /** Where a cart runs in the same process. */
+  /** The cart that runs in the same process, if one does. */
   readonly cart: CartHandle | undefined;
   readonly clock: Clock;
 }
 
-/** What stands behind the endpoints that people look at: searches of the log, and live figures. */
-export function viewing({ config, log, partitions, sampler, cart, clock }: ViewingOptions): {
+/** What the endpoints need besides the partitions' views: searches of the log, and live figures. */
+export function querySide({ config, log, partitions, sampler, cart, clock }: QuerySideOptions): {
   readonly scans: LogScans;
   readonly live: Live;
   readonly unread: UnreadRecords;
@@ -38,7 +39,7 @@ export function viewing({ config, log, partitions, sampler, cart, clock }: Viewi
     isCartHere: cart !== undefined,
     cartPort: config.cart_port,
   };
-  // Its own, so that counting never takes a request's turn.
+  // The tally has its own scans, so that counting never takes a request's turn.
   const tally = new DeadLetterTally(new LogScans(log, clock), config.orders_topic, config.dead_letter_topic);
   const live = new Live({ partitions, sampler, tally, about, clock });
   return {

@@ -1,8 +1,11 @@
 import { Violation } from "../reference/violation.ts";
 import { TOPIC, type World } from "./world.ts";
 
-/** Holds that no request, by its traceparent, is in the log whose answer promised that it is not. Throws a Violation. */
-export function auditRefused(world: World, refused: ReadonlyMap<string, string>): void {
+/**
+ * Checks that the log has no record of a request whose answer promised that there is none. Requests are known by their
+ * traceparent. Throws a Violation.
+ */
+export function auditRefusals(world: World, refused: ReadonlyMap<string, string>): void {
   for (const [partition, { entries }] of world.broker.topics.topic(TOPIC).entries()) {
     for (const [offset, entry] of entries.entries()) {
       const traceparent = entry?.headers().find(([name]) => name === "traceparent")?.[1];

@@ -4,8 +4,11 @@ import type { Answer } from "../../../http/endpoint/documentation.ts";
 import { formatLogPosition, type LogPosition } from "../../../log/log-position.ts";
 import { orderIdSchema } from "../../../orders/events/fields.ts";
 
-/** What a command answers whose event is in the log. Written by hand: an order id is `ORD-` and digits, so there is nothing to escape. */
-export const published = (message: string, orderId: string, position: LogPosition): Response =>
+/**
+ * The answer of a command whose event is in the log. The JSON is written by hand: an order id is `ORD-` and digits, so
+ * there is nothing to escape.
+ */
+export const publishedResponse = (message: string, orderId: string, position: LogPosition): Response =>
   new Response(`{"message":"${message}","orderId":"${orderId}"}`, {
     headers: { "content-type": "application/json", "log-position": formatLogPosition(position) },
   });
@@ -17,7 +20,7 @@ export const publishedAnswer = (title: string, message: string): Answer => ({
   headers: ["Log-Position"],
 });
 
-/** Of any command. */
+/** The errors that any command may answer. */
 export const commandErrors: readonly ErrorCode[] = [
   "NOT_JSON",
   "IDEMPOTENCY_KEY_INVALID",

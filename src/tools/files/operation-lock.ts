@@ -4,8 +4,8 @@ import { AppError } from "../../errors.ts";
 import { FileLock } from "../../system/file-lock.ts";
 import { withFile } from "./file-failures.ts";
 
-/** Held while an operation runs. Throws OPERATION_REFUSED while another process of this data directory runs the same. */
-export function onlyOne(dataDir: string, what: string): Disposable {
+/** The lock of an operation. Throws OPERATION_REFUSED while another process with this data directory holds it. */
+export function lockOperation(dataDir: string, what: string): Disposable {
   const directory = join(dataDir, "operations");
   withFile(directory, () => mkdirSync(directory, { recursive: true }));
   const lock = new FileLock(join(directory, `${what}.lock`));

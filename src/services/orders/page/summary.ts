@@ -3,8 +3,11 @@ import { byId, setText } from "./elements.ts";
 import { count, countOr, milliseconds, plural, seconds, timeOfDay } from "./format.ts";
 import { h } from "./elements.ts";
 
-/** How it stands, in one sentence, and the figures below it. The sentence is read out by a screen reader when it changes, so it has no figures that do. */
-export class Standing {
+/**
+ * The service's status in one sentence, and the figures below it. A screen reader reads the sentence out whenever it
+ * changes, so it has no figures that keep changing.
+ */
+export class Summary {
   readonly #dot = byId("status").children[0] as HTMLElement;
   readonly #sentence = byId("status").children[1] as HTMLElement;
   readonly #values = new Map<string, HTMLElement>();
@@ -97,7 +100,9 @@ function partitionsIn(state: PartitionFigures["state"], partitions: readonly Par
   return `${numbers.length === 1 ? "Partition" : "Partitions"} ${numbers.join(", ")}`;
 }
 
-/** The banner below the bar. Made anew only when it says something else, so that a screen reader reads it once. */
+/**
+ * Shows the banner below the bar. It is replaced only when its text changes, so that a screen reader reads it once.
+ */
 function showWarnings({ warnings = [] }: LiveFigures): void {
   const list = byId("warnings");
   list.hidden = warnings.length === 0;

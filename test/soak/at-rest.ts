@@ -5,10 +5,13 @@ import { ask } from "./client.ts";
 import type { Fleet } from "./fleet.ts";
 
 const POLL_MS = 250;
-/** Queries at the same time, each to all order services. */
+/** How many queries run at the same time, each to all order services. */
 const ASKING_MAX = 24;
 
-/** Waits until everybody is ready and the order services together have applied the whole topic. Tells what is missing if that takes too long. */
+/**
+ * Waits until everybody is ready and the order services together have applied the whole topic. Resolves with what is
+ * missing if that takes too long.
+ */
 export async function comeToRest(fleet: Fleet, log: Log, topic: string, wait_ms_max: number): Promise<string | undefined> {
   const until_ms = performance.now() + wait_ms_max;
   for (;;) {
@@ -36,8 +39,9 @@ async function whatIsMissing(fleet: Fleet, log: Log, topic: string): Promise<str
 }
 
 /**
- * Asks every order service for every order and for its listing, and holds the answers to the reference. They may go on saying for
- * `wait_ms_max` that they cannot answer yet; once that was too long, no answer is waited for any more.
+ * Asks every order service for every order and for its listing, and compares the answers with the reference. The
+ * services may say for up to `wait_ms_max` that they cannot answer yet; once that has taken too long, no further
+ * answer is waited for.
  */
 export async function auditServices(
   fleet: Fleet,
