@@ -7,6 +7,7 @@ import { pythonCreate, pythonUpdate } from "../support/python-events.ts";
 import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http.ts";
 import { type Role, startProgram } from "../support/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
+import { caughtUp } from "../support/caught-up.ts";
 
 const TIMEOUT_MS = 90_000;
 
@@ -28,15 +29,6 @@ interface Ready {
   }[];
 }
 const health = async (url: string) => (await (await fetch(`${url}/health/ready`)).json()) as Ready;
-
-/** Waits until this service has read everything that is in the topic now. */
-async function caughtUp({ log, topic }: Backing, url: string): Promise<void> {
-  const ends = await log.watermarks(topic);
-  await waitUntil(`${url} at the topic's end`, async () => {
-    const { partitions } = await health(url);
-    return ends.every(({ endOffset }, p) => (partitions.find(({ partition }) => partition === p)?.offset ?? -1) >= endOffset);
-  });
-}
 
 /** CRC-32 (IEEE 802.3, reflected), a bit at a time: what librdkafka's `consistent_random` takes, modulo the partitions. */
 function crc32(text: string): number {
@@ -65,7 +57,7 @@ await brokerSuite("placement", ({ brokers }) => {
         }));
         await backing.produce(early);
         if (i % 2 === 0) {
-          await caughtUp(backing, program.orderUrl);
+          await caughtUp(program.orderUrl, backing.log, backing.topic);
           expect((await orderDetails(program.orderUrl, key)).status).toBe(404);
         }
         await backing.produce([{ partition, key, value: pythonCreate(key) }]);
@@ -81,9 +73,9 @@ await brokerSuite("placement", ({ brokers }) => {
         ...statuses.map((status) => ({ partition, key, value: pythonUpdate(key, status) })),
         { partition, key, value: pythonCreate(key) },
       ]);
-      await caughtUp(backing, program.orderUrl);
+      await caughtUp(program.orderUrl, backing.log, backing.topic);
       expect((await orderDetails(program.orderUrl, key)).body.order?.status).toBe("processing");
-      await caughtUp(backing, program.cartUrl);
+      await caughtUp(program.cartUrl, backing.log, backing.topic);
       expect((await createOrder(program.cartUrl, { order_id: key, number_of_items: 1 })).status).toBe(409);
     },
     TIMEOUT_MS,
@@ -217,8 +209,8 @@ await brokerSuite("placement", ({ brokers }) => {
         "three records and three control records",
         async () => (await backing.log.watermarks(backing.topic))[0]?.endOffset === 6,
       );
-      await caughtUp(backing, program.orderUrl);
-      await caughtUp(backing, program.cartUrl);
+      await caughtUp(program.orderUrl, backing.log, backing.topic);
+      await caughtUp(program.cartUrl, backing.log, backing.topic);
       const statuses = async () =>
         Promise.all(["1", "2", "3"].map(async (id) => (await orderDetails(program.orderUrl, id)).status));
       expect(await statuses()).toEqual([404, 200, 404]);

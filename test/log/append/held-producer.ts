@@ -72,7 +72,7 @@ export class HeldProducer implements IdempotentProducer {
   async close(): Promise<void> {}
 }
 
-export const bounds = {
+const bounds = {
   topic: "t",
   clock: systemClock,
   queue_records_max: 100,

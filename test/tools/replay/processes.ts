@@ -4,7 +4,6 @@ import { pythonCreate, pythonUpdate } from "../../support/python-events.ts";
 import { createOrder, orderDetails, updateOrder } from "../../support/http.ts";
 import { type ExactRecord, headerOf, headersByName } from "../../support/records.ts";
 import { createTopic } from "../../support/topics.ts";
-import { waitUntil } from "../../support/wait-until.ts";
 
 export const ORDERS = 40;
 export const FIRST_MS = 1_795_000_000_000;
@@ -38,21 +37,6 @@ export const answers = async (orderUrl: string) =>
 
 /** A topic that was just created has no leaders for a moment. */
 export const lengthSoFar = ({ log }: Backing, topic: string) => totalLength(log, topic).catch(() => 0);
-
-/** Until the service has applied what the topic holds now. */
-export async function caughtUp(orderUrl: string, { log }: Backing, topic: string): Promise<void> {
-  const ends = (await log.watermarks(topic)).map(({ endOffset }) => endOffset);
-  await waitUntil(
-    "for the order service to have applied the topic",
-    async () => {
-      const ready = (await (await fetch(`${orderUrl}/health/ready`)).json()) as {
-        partitions?: { partition: number; offset: number }[];
-      };
-      return ends.every((end, partition) => ready.partitions?.some((one) => one.partition === partition && one.offset >= end));
-    },
-    { wait_ms_max: 30_000, interval_ms: 200 },
-  );
-}
 
 /** Events of 200 orders on 12 partitions, a second apart. */
 export async function fill(backing: Backing, count: number): Promise<void> {

@@ -11,7 +11,8 @@ import { startProgram } from "../../support/processes.ts";
 import { type ExactRecord, readExact } from "../../support/records.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 import { waitUntil } from "../../support/wait-until.ts";
-import { answers, arrivedOf, caughtUp, fill, FIRST_MS, lengthSoFar, ORDERS, someOrders, sourceOf } from "./processes.ts";
+import { answers, arrivedOf, fill, FIRST_MS, lengthSoFar, ORDERS, someOrders, sourceOf } from "./processes.ts";
+import { caughtUp } from "../../support/caught-up.ts";
 
 const TIMEOUT_MS = 180_000;
 
@@ -27,7 +28,7 @@ function replaySuite(way: Way): void {
         { partition: 3, key: "ORD-900", value: pythonUpdate("ORD-900", "shipped") },
         { partition: 5, key: "ORD-901", value: pythonCreate("ORD-901") },
       ]);
-      await caughtUp(program.orderUrl, backing, backing.topic);
+      await caughtUp(program.orderUrl, backing.log, backing.topic);
       const before = { answers: await answers(program.orderUrl), rows: await orderRows(backing.dataDir, backing.topic) };
       const length = await totalLength(backing.log, backing.topic);
 
@@ -37,7 +38,7 @@ function replaySuite(way: Way): void {
       const live = await runOperation("replay", [...way.args, "--target", backing.topic, "--yes"], way.env(backing));
       expect(live).toMatchObject({ code: 0 });
       expect(live.output).toContain(`All of ${length} records`);
-      await caughtUp(program.orderUrl, backing, backing.topic);
+      await caughtUp(program.orderUrl, backing.log, backing.topic);
       expect(await totalLength(backing.log, backing.topic)).toBeGreaterThanOrEqual(2 * length);
       expect({ answers: await answers(program.orderUrl), rows: await orderRows(backing.dataDir, backing.topic) }).toEqual(before);
       expect(await totalLength(backing.log, backing.deadLetterTopic)).toBe(0);
@@ -51,7 +52,7 @@ function replaySuite(way: Way): void {
       if (backing.kind === "embedded") await backing.forgetState();
       await using other = await startProgram({ role: "consumer", env: { ...backing.env, ...more }, dataDir });
       await other.ready();
-      await caughtUp(other.orderUrl, backing, fresh);
+      await caughtUp(other.orderUrl, backing.log, fresh);
       expect({ answers: await answers(other.orderUrl), rows: await orderRows(dataDir, fresh) }).toEqual(before);
       const ids = (await orderIds(other.orderUrl, fresh)).body.orderIds ?? [];
       expect(ids.toSorted()).toEqual([...Array.from({ length: ORDERS }, (_, n) => `ORD-${n}`), "ORD-900", "ORD-901"].toSorted());
