@@ -27,15 +27,13 @@ test("dead letters that are gone with their topic are told, whoever made it anew
   expect(gone(warned())).toHaveLength(2);
 });
 
-test("so are those that are gone when a service with state starts, and none are where there is none", async () => {
-  for (const [state, warnings] of [
-    ["/data/state", 1],
-    [undefined, 0],
-  ] as const) {
-    const { topics: make, warned } = topicsRig({ "orders.events": described({}) });
-    await make(3, () => applied(state)).prepare(new AbortController().signal);
-    expect(warned().filter((warning) => warning.includes("the letters that were in it are gone"))).toHaveLength(warnings);
-  }
+test.each([
+  ["with state tells of letters that are gone with their topic", "/data/state", 1],
+  ["without state has no letters that could be gone", undefined, 0],
+])("a service that starts %s", async (_, state, warnings) => {
+  const { topics: make, warned } = topicsRig({ "orders.events": described({}) });
+  await make(3, () => applied(state)).prepare(new AbortController().signal);
+  expect(warned().filter((warning) => warning.includes("the letters that were in it are gone"))).toHaveLength(warnings);
 });
 
 test("the dead letters of a topic that was there have room for its largest record", async () => {

@@ -134,14 +134,29 @@ test("a range that ends with transactions' markers, with deleted records before 
   ]);
 });
 
-test("a topic that does not exist, a target with fewer partitions, a run of another log, options of a run that goes on: refused", async () => {
+test("a topic that does not exist is refused", async () => {
+  await using rig = await operationsRig(3);
+  expect(await replay(rig, "--topic nowhere")).toEqual({ code: 2, said: "There is no topic nowhere in the log (in memory).\n" });
+});
+
+test("a target with fewer partitions is refused", async () => {
   await using rig = await operationsRig(3);
   await rig.append({ ...nth(0), partition: 0 });
   await rig.log.createTopic("narrow", 2);
-  expect(await replay(rig, "--topic nowhere")).toEqual({ code: 2, said: "There is no topic nowhere in the log (in memory).\n" });
   expect((await replay(rig, "--target narrow")).said).toContain("narrow has 2 partitions, and 3 are needed");
+});
+
+test("options of a run that goes on are refused", async () => {
+  await using rig = await operationsRig(3);
+  await rig.append({ ...nth(0), partition: 0 });
   expect((await replay(rig, "--id r")).code).toBe(0);
   expect((await replay(rig, "--id r --orders 1")).said).toContain("goes on as it was: leave --orders out");
+});
+
+test("a run of another log is refused", async () => {
+  await using rig = await operationsRig(3);
+  await rig.append({ ...nth(0), partition: 0 });
+  expect((await replay(rig, "--id r")).code).toBe(0);
   await using other = await operationsRig(3);
   expect((await replay(rig, "--id r", { log: other.log })).said).toContain("was made for the log");
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { noFaults } from "../../log/memory/memory-log.ts";
 import type { Log } from "../../../src/log/port.ts";
 import { runReplay } from "../../../src/tools/replay/replay-command.ts";
-import { operationsRig } from "../rig.ts";
+import { type OperationsRig, operationsRig } from "../rig.ts";
 import { archive, fast, record, replaced, replay, rigWith, SOURCE } from "./rig.ts";
 
 describe("a log that changes under an operation", () => {
@@ -43,29 +43,32 @@ describe("a log that changes under an operation", () => {
     expect([code, said]).toEqual([1, expect.stringContaining("changed while it was read: it has another record at offset")]);
   });
 
-  test("a topic made anew, or one that lost its tail, is not gone on with by a later run", async () => {
-    for (const change of ["anew", "tail"] as const) {
-      let isBroken = true;
-      await using rig = await operationsRig(1, {
-        ...noFaults,
-        onAppend: (connection, topic) => (connection.startsWith("operation") && isBroken && topic === "t" ? "reject" : "ok"),
-      });
-      await rig.log.createTopic(SOURCE, 1);
-      await rig.log.producer().append(SOURCE, many(20));
-      expect((await replay(rig, "--id r --target t", { clock: fast })).code).toBe(1);
-      isBroken = false;
-      if (change === "tail") rig.broker.topics.elect(SOURCE, 0, 10);
-      else {
+  test.each<[what: string, change: (rig: OperationsRig) => void | Promise<void>, why: string]>([
+    [
+      "made anew",
+      async (rig) => {
         rig.broker.topics.deleteTopic(SOURCE);
         await rig.log.createTopic(SOURCE, 1);
         await rig.log.producer().append(SOURCE, many(20));
-      }
-      const { code, said } = await rig.run(runReplay, "--id r");
-      const why = change === "tail" ? "ends at offset 10 and had records up to 19" : "was deleted and made anew";
-      expect([code, said]).toEqual([1, expect.stringContaining(why)]);
-      expect(said).toContain("To begin again: the command without --id");
-      expect(await rig.read("t")).toEqual([]);
-    }
+      },
+      "was deleted and made anew",
+    ],
+    ["that lost its tail", (rig) => rig.broker.topics.elect(SOURCE, 0, 10), "ends at offset 10 and had records up to 19"],
+  ])("a topic %s is not gone on with by a later run", async (_, change, why) => {
+    let isBroken = true;
+    await using rig = await operationsRig(1, {
+      ...noFaults,
+      onAppend: (connection, topic) => (connection.startsWith("operation") && isBroken && topic === "t" ? "reject" : "ok"),
+    });
+    await rig.log.createTopic(SOURCE, 1);
+    await rig.log.producer().append(SOURCE, many(20));
+    expect((await replay(rig, "--id r --target t", { clock: fast })).code).toBe(1);
+    isBroken = false;
+    await change(rig);
+    const { code, said } = await rig.run(runReplay, "--id r");
+    expect([code, said]).toEqual([1, expect.stringContaining(why)]);
+    expect(said).toContain("To begin again: the command without --id");
+    expect(await rig.read("t")).toEqual([]);
   });
 
   test("a target made anew between two runs, or while it is compared, is found out", async () => {
@@ -90,20 +93,30 @@ describe("a log that changes under an operation", () => {
     expect(said).toContain("To begin again: the command with another --dir");
   });
 
-  test("a partition without a leader is named, in a bounded time", async () => {
-    let leader: "ok" | "none" = "none";
-    await using rig = await operationsRig(1, {
+  /** The source has three partitions, of which the last has a leader while `state.leader` says so. */
+  async function leaderless(leader: "ok" | "none") {
+    const state = { leader };
+    const rig = await operationsRig(1, {
       ...noFaults,
-      leader: (topic, partition) => (topic === SOURCE && partition === 2 ? leader : "ok"),
+      leader: (topic, partition) => (topic === SOURCE && partition === 2 ? state.leader : "ok"),
     });
     await rig.log.createTopic(SOURCE, 3);
-    const { code, said } = await replay(rig, "", { clock: fast });
+    return { rig, state, [Symbol.asyncDispose]: () => rig[Symbol.asyncDispose]() };
+  }
+
+  test("a partition without a leader is named, in a bounded time", async () => {
+    await using log = await leaderless("none");
+    const { code, said } = await replay(log.rig, "", { clock: fast });
     expect([code, said]).toEqual([2, expect.stringContaining("partition 2: The partition foreign-2 has no leader now.")]);
-    leader = "ok";
+  });
+
+  test("a partition that loses its leader while it is read is named with the place, in a bounded time", async () => {
+    await using opened = await leaderless("ok");
+    const { rig, state } = opened;
     await rig.log.producer().append(SOURCE, [record(0), record(1, { partition: 2 })]);
-    const log = beforeFetch(rig.broker.connect("operation"), SOURCE, 1, () => void (leader = "none"));
-    const during = await replay(rig, "--id during", { log, clock: fast });
-    expect([during.code, during.said]).toEqual([
+    const log = beforeFetch(rig.broker.connect("operation"), SOURCE, 1, () => void (state.leader = "none"));
+    const { code, said } = await replay(rig, "--id during", { log, clock: fast });
+    expect([code, said]).toEqual([
       2,
       expect.stringContaining("at 2:0 (partition:offset). The partition foreign-2 has no leader"),
     ]);

@@ -72,13 +72,14 @@ const ids = Array.from({ length: 100 }, (_, n) => `ORD-${n}`);
 const home = (orderId: string, count: number) => partitionFor("murmur2", orderId, count);
 
 describe("placement", () => {
-  test("begins at once on a new topic, and where this cart placed by the same count before", async () => {
-    for (const options of [{ isNew: true }, { remembered: 4 }]) {
-      const { placement, confirm } = setUp(options);
-      expect(placement.place("ORD-1")).toBeUndefined();
-      await confirm(4);
-      expect(ids.map((id) => placement.place(id))).toEqual(ids.map((id) => home(id, 4)));
-    }
+  test.each([
+    ["on a new topic", { isNew: true }],
+    ["where this cart placed by the same count before", { remembered: 4 }],
+  ])("begins at once %s", async (_, options) => {
+    const { placement, confirm } = setUp(options);
+    expect(placement.place("ORD-1")).toBeUndefined();
+    await confirm(4);
+    expect(ids.map((id) => placement.place(id))).toEqual(ids.map((id) => home(id, 4)));
   });
 
   test("begins on a topic that is new to the cart when the count has stood for the settling time", async () => {

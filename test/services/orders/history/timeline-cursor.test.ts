@@ -45,7 +45,7 @@ test("outcomes told over cursors, an event a page, are those of one fold", () =>
   );
 });
 
-test("the largest one fits a URL, and what is none is refused", () => {
+test("the largest one fits a URL", () => {
   const long = "é".repeat(128);
   const order = anOrder({
     orderId: `ORD-${"9".repeat(64)}`,
@@ -65,6 +65,9 @@ test("the largest one fits a URL, and what is none is refused", () => {
     expect(text.length).toBeLessThan(12_000);
     expect(parseCursor(order.orderId, text)).toEqual({ partition: 999_999_999, offset: 1e14, state, counted });
   }
+});
+
+test("what is no cursor is refused", () => {
   const state = (carried: string) => `3.7.${Buffer.from(carried).toString("base64url")}.`;
   for (const none of ["", "3.7", "3.7.1.0.", state("{"), state("null"), state('{"held":[1]}'), state('{"held":["lost"]}')])
     expect({ none, parsed: parseCursor("ORD-1", none) }).toEqual({ none, parsed: undefined });
