@@ -1,26 +1,158 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import {
-  constructorsStartNothing,
-  dependenciesPointOneWay,
-  files_max,
-  filesAreShort,
-  foldersAreSmall,
-  lines_max,
-  namesSayWhatIsInside,
-  noPrototypeIsPatched,
-  timeAndChanceComeIn,
-  TRACING,
-  tracingIsLoadedWhenAskedFor,
-  type Rule,
-  type Tree,
-} from "./architecture/rules.ts";
+import { join, posix } from "node:path";
+import { constructorsStartNothing } from "./architecture/constructors.ts";
+import type { Rule, Tree } from "./architecture/rule.ts";
 
 /**
  * The rules about the source that no compiler checks. Each one is shown to find what it looks for, in a small tree
  * made up for it, before the real tree is held to it.
  */
+const bottom = ["system", "errors"];
+const log = ["log", "log/append", "log/read", "log/group"];
+const logs = [...log, "log/open-log", "log/kafka", "log/sqlite"];
+
+/**
+ * The parts of src, and what each may import besides itself. Whole imports: the services and main may use settings and
+ * telemetry; the pure and the reusable parts below are given values and functions, and know of both at most their
+ * types.
+ */
+const mayImport: Record<string, readonly string[]> = {
+  errors: [],
+  system: ["errors"],
+  orders: bottom,
+  log: bottom,
+  "log/append": ["log", ...bottom],
+  "log/read": ["log", ...bottom],
+  "log/group": ["log", ...bottom],
+  "log/kafka": [...log, ...bottom],
+  "log/sqlite": [...log, ...bottom],
+  "log/open-log": [...logs, ...bottom],
+  runtime: [...log, ...bottom],
+  config: bottom,
+  telemetry: ["config", "log", "orders", ...bottom],
+  http: ["config", "telemetry", "log", "runtime", ...bottom],
+  api: ["http", "runtime", "log", "orders", ...bottom],
+  "services/cart": ["api", "http", "config", "telemetry", "runtime", ...log, "orders", ...bottom],
+  "services/orders": ["api", "http", "config", "telemetry", "runtime", ...logs, "orders", ...bottom],
+  tools: ["config", "telemetry", ...logs, "orders", ...bottom],
+  healthcheck: ["system", "config"],
+  compose: ["services/cart", "services/orders", "http", "config", "telemetry", "runtime", ...log, ...bottom],
+  main: ["compose", "http", "config", "telemetry", "runtime", ...logs, ...bottom],
+};
+const mayImportTypes: Record<string, readonly string[]> = {
+  log: ["config", "telemetry"],
+  "log/append": ["config", "telemetry"],
+  "log/kafka": ["config", "telemetry"],
+  "log/open-log": ["config", "telemetry"],
+  runtime: ["config", "telemetry"],
+  api: ["telemetry"],
+  config: ["log"],
+};
+
+const lines_max = 330;
+const files_max = 15;
+
+/**
+ * The longest name of a part that the path begins with; of what is in none, the first folder under src or the file's
+ * name.
+ */
+const partOf = (path: string): string => {
+  const below = path.replace(/^src\//, "").replace(/\.ts$/, "");
+  const names = below.split("/");
+  for (let n = names.length; n > 0; n--) {
+    const name = names.slice(0, n).join("/");
+    if (name in mayImport) return name;
+  }
+  return names[0] ?? "";
+};
+
+const importPattern =
+  /^\s*(?:import|export)\s+(?<type>type\s)?(?:[^"';]*?\sfrom\s+)?"(?<from>\.[^"]+)"|\bimport\(\s*"(?<lazy>\.[^"]+)"\s*\)/gm;
+
+const dependenciesPointOneWay: Rule = (tree) =>
+  [...tree].flatMap(([path, text]) => {
+    const part = partOf(path);
+    const allowed = mayImport[part];
+    if (!allowed) return [`${path}: "${part}" is a new part of src; say in this test what it may import.`];
+    return [...text.matchAll(importPattern)].flatMap((match) => {
+      const target = posix.join(posix.dirname(path), (match.groups?.["from"] ?? match.groups?.["lazy"])!);
+      const targetPart = partOf(target);
+      if (targetPart === part || allowed.includes(targetPart)) return [];
+      if (match.groups?.["type"] && mayImportTypes[part]?.includes(targetPart)) return [];
+      return [`${path} imports ${target}: ${part} must not depend on ${targetPart}.`];
+    });
+  });
+
+const filesAreShort: Rule = (tree) =>
+  [...tree].flatMap(([path, text]) => {
+    const lines = text.split("\n").length - 1;
+    return lines > lines_max ? [`${path} has ${lines} lines, more than ${lines_max}: split it where its ideas part.`] : [];
+  });
+
+const foldersAreSmall: Rule = (tree) =>
+  [...Map.groupBy(tree.keys(), (path) => posix.dirname(path))]
+    .filter(([, paths]) => paths.length > files_max)
+    .map(
+      ([folder, paths]) => `${folder} holds ${paths.length} files, more than ${files_max}: it answers more than one question.`,
+    );
+
+const namesSayWhatIsInside: Rule = (tree) =>
+  [...tree.keys()]
+    .filter((path) => path.split("/").some((name) => /^(utils?|helpers?|common|misc)(\.ts)?$/.test(name) || name === "index.ts"))
+    .map((path) => `${path}: no barrels, and no drawer for everything; name it by what is inside.`);
+
+const mayAskTheWorld = [
+  "src/main.ts",
+  "src/tools/main.ts",
+  "src/tools/audit/main.ts",
+  "src/services/orders/page/main.ts",
+  "src/system/clock.ts",
+];
+const worldPattern = /\bDate\.now\b|\bperformance\b|\bnew Date\b(?:\(\)|(?!\s*\())|\bMath\.random\b|\brandomUUID\b/g;
+const typescript = new Bun.Transpiler({ loader: "ts" });
+
+const timeAndChanceComeIn: Rule = (tree) =>
+  [...tree]
+    .filter(([path]) => !mayAskTheWorld.includes(path))
+    .flatMap(([path, text]) => {
+      // What the transpiler leaves has no comments. A macro is only called where its module can be found.
+      const found = typescript.transformSync(text.replaceAll('with { type: "macro" }', "")).match(worldPattern) ?? [];
+      return found.map((use) => `${path} uses ${use}: take a Clock, a Random or a NewUuid as a parameter.`);
+    });
+
+/**
+ * OpenTelemetry takes 25 MB of memory and 0.1 s to load, so it is, with the one file that imports it, only where it is
+ * asked for.
+ */
+const TRACING = "src/telemetry/tracing.ts";
+const tracingPattern = /^\s*(?:import|export)\s+(?!type\s)(?:[^"';]*?\sfrom\s+)?"(?:@opentelemetry\/[^"]+|[^"]*\/tracing\.ts)"/gm;
+
+const tracingIsLoadedWhenAskedFor: Rule = (tree) =>
+  [...tree]
+    .filter(([path]) => path !== TRACING)
+    .flatMap(([path, text]) =>
+      [...text.matchAll(tracingPattern)].map(([statement]) => `${path}: ${statement.trim()}; use import() or import type.`),
+    );
+
+/**
+ * The first takes private parts away from kafkajs, to see that their absence is noticed; the second is this file, with
+ * its examples.
+ */
+const mayChangePrototypes = ["test/log/kafka/kafkajs-seam.test.ts", "test/architecture.test.ts"];
+const prototypePattern =
+  /\bprototype(?:\.\w+|\[[^\]]+\])\s*=(?!=)|\bdefineProperty\([^,]*\bprototype\b|\bassign\([^,]*\bprototype\b|=\s*[\w.]+\.prototype\b(?!\.)/g;
+
+/** What is to fail in a test is given to what is tested, as through the port of `runtime/store/store-database.ts`. */
+const noPrototypeIsPatched: Rule = (tree) =>
+  [...tree]
+    .filter(([path]) => !mayChangePrototypes.includes(path))
+    .flatMap(([path, text]) =>
+      [...(typescript.transformSync(text).match(prototypePattern) ?? [])].map(
+        (use) => `${path} patches a prototype (${use}): pass in what fails.`,
+      ),
+    );
+
 const one = (path: string, text: string): Tree => new Map([[path, text]]);
 
 interface RuleShown {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { orderCreated } from "../support/orders.ts";
-import { eventually, poison, Rig } from "../runtime/rig.ts";
+import { orderCreated } from "../../support/orders.ts";
+import { eventually, poison, Rig } from "../rig.ts";
 
 test("records are traced as they come, each once, poison too; those read again from the log's start are not", async () => {
   await using rig = new Rig();
