@@ -10,7 +10,10 @@ export function bodyOf(random: Random): string {
 export const anotherOrder = (random: Random, body: string): string =>
   body.replace(/"(?:ORD-)?[0-9]{1,3}"/, `"${Math.floor(random() * 1e9)}"`);
 
-/** A body with odd values in place of its own, fields beside them and things before them; `share` of bodies get each one more. */
+/**
+ * A body with odd values in place of its own, fields beside them and things before them. After each change `share` is
+ * the chance of one more.
+ */
 export function oddly(random: Random, plain: string, share: number): string {
   let body = plain;
   for (let isFirst = true; isFirst || happens(random, share); isFirst = false) {

@@ -12,7 +12,9 @@ export interface WireRecord {
   readonly headers: Record<string, string>;
 }
 
-/** All records of the topic in each partition's order: on the broker as another program's kafkajs consumer gets them. */
+/**
+ * All records of the topic in each partition's order: on the broker as another program's kafkajs consumer gets them.
+ */
 export async function readAsForeigner({ kind, env, log, topic }: Backing): Promise<WireRecord[]> {
   if (kind === "embedded") {
     const records = await readAll(log, topic);

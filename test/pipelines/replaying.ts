@@ -50,7 +50,10 @@ export const content = (record: ExactRecord, offset: string | number | null | un
   headers: headersByName(record, "x-replay"),
 });
 
-/** Replays up to the end that each partition has now, in the form that ends by itself, and gives what is in the target then. */
+/**
+ * Replays up to the end that each partition has now, in the form that ends by itself. It gives what is in the target
+ * then.
+ */
 export async function replay(connect: Connect, backing: Backing, settings: Record<string, string>) {
   const target = `${backing.topic}.replay`;
   await createTopic(backing.log, target, PARTITIONS);

@@ -4,8 +4,8 @@ import type { Poison } from "../../../src/orders/events/poison.ts";
 import { orderCreated } from "../../support/orders.ts";
 
 /**
- * Events as programs write them, the Python predecessor among them. They are not made by `encodeEvent`, so that the names on the wire
- * are held by more than the codec itself.
+ * Events as programs write them, the Python predecessor among them. `encodeEvent` does not make them, so that more than
+ * the codec itself holds the names on the wire.
  */
 export const wireOrder = {
   order_id: "ORD-123",

@@ -12,7 +12,10 @@ import { ApiDocument } from "../../support/api-document.ts";
 const BODY_BYTES_MAX = 65_536;
 export const IN_FLIGHT_REQUESTS_MAX = 8;
 
-/** The cart's HTTP side on commands that a test answers. Made at the top of a test file, and as new before each test. */
+/**
+ * The cart's HTTP side on commands that a test answers. It is made at the top of a test file, and is as new before each
+ * test.
+ */
 export async function fakeCartService() {
   const inFlight = new InFlight(IN_FLIGHT_REQUESTS_MAX);
   const fake = {

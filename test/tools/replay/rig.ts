@@ -8,7 +8,10 @@ import { contentOf, type OperationsRig } from "../rig.ts";
 export const PARTITIONS = 12;
 export const FIRST_MS = Date.parse("2026-11-25T00:00:00Z");
 
-/** The n-th record of a topic of 30 orders with everything in it, a second after the one before; every ninth an hour older. */
+/**
+ * The n-th record of a topic of 30 orders with everything in it, a second after the one before. Every ninth is an hour
+ * older.
+ */
 export function nth(n: number): NewRecord {
   const orderId = `ORD-${n % 30}`;
   const event =
