@@ -1,14 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join, posix } from "node:path";
+import { constructorsStartNothing } from "./architecture/constructors.ts";
+import type { Rule, Tree } from "./architecture/rule.ts";
 
 /**
  * The rules about the source that no compiler checks. Each one is shown to find what it looks for, in a small tree
  * made up for it, before the real tree is held to it.
  */
-type Tree = ReadonlyMap<string, string>;
-type Rule = (tree: Tree) => string[];
-
 const bottom = ["system", "errors"];
 const log = ["log", "log/append", "log/read", "log/group"];
 const logs = [...log, "log/open-log", "log/kafka", "log/sqlite"];
@@ -154,56 +153,6 @@ const noPrototypeIsPatched: Rule = (tree) =>
       ),
     );
 
-/** Where the bracket at `from` is closed. */
-const closing = (code: string, from: number): number => {
-  let depth = 0;
-  for (let at = from; at < code.length; at++) {
-    if ("([{".includes(code[at] as string)) depth++;
-    if (")]}".includes(code[at] as string) && --depth === 0) return at;
-  }
-  return code.length;
-};
-
-/** Without the bodies of the functions in it, which run later. */
-const withoutFunctions = (code: string): string => {
-  let kept = "";
-  for (let from = 0; ;) {
-    const arrow = code.indexOf("=>", from);
-    if (arrow < 0) return kept + code.slice(from);
-    kept += code.slice(from, arrow);
-    let at = arrow + 2;
-    while (at < code.length && !",;)]}".includes(code[at] as string))
-      at = "([{".includes(code[at] as string) ? closing(code, at) + 1 : at + 1;
-    from = at;
-  }
-};
-
-/** What runs while an object is made: the bodies of constructors, and the initial values of fields. */
-const runWhileMaking = (code: string): string[] => {
-  const bodies = [...code.matchAll(/\bconstructor\(/g)].map(({ index }) => {
-    const body = code.indexOf("{", closing(code, index + "constructor".length));
-    return code.slice(body, closing(code, body) + 1);
-  });
-  const fields = [...code.matchAll(/^ {2}(?:(?:private|readonly) )*#?\w+(?:: [^=]+)? = .*;$/gm)].map(([field]) => field);
-  return [...bodies, ...fields].map(withoutFunctions);
-};
-
-/** A timer, a wait, a place in a group, something that is started, a promise that nobody waits for. */
-const startPattern =
-  /\bset(?:Interval|Timeout|Immediate)\(|\bqueueMicrotask\(|\bBun\.(?:serve|spawn)\(|\.(?:sleep|yield|joinGroup|start)\(|\bvoid [\w.#]+/g;
-
-const constructorsStartNothing: Rule = (tree) =>
-  [...tree].flatMap(([path, text]) => {
-    // Not what the transpiler leaves: it drops `void`, by which a promise that nobody waits for is known.
-    const code = text.replace(/^\s*(?:\/\/|\/?\*).*$/gm, "");
-    const asynchronous = [...code.matchAll(/\basync[ *]+(#?\w+)[(<]/g)].map(([, name]) => name as string);
-    return runWhileMaking(code).flatMap((made) => {
-      const calls = [...made.matchAll(/\bthis\.(#?\w+)\(/g)].filter(([, name]) => asynchronous.includes(name as string));
-      const found = [...made.matchAll(startPattern), ...calls].map(([use]) => use);
-      return found.map((use) => `${path}: ${use.trim()} runs while an object is made; move it to its start().`);
-    });
-  });
-
 const one = (path: string, text: string): Tree => new Map([[path, text]]);
 
 interface RuleShown {
@@ -324,6 +273,12 @@ const rules: RuleShown[] = [
 ];
 
 const rulesOfTests: RuleShown[] = [
+  {
+    name: `no test file is longer than ${lines_max} lines`,
+    rule: filesAreShort,
+    breaks: [one("test/orders/fold.test.ts", "\n".repeat(lines_max + 1))],
+    keeps: [one("test/orders/fold.test.ts", "\n".repeat(lines_max))],
+  },
   {
     name: "no test patches a prototype",
     rule: noPrototypeIsPatched,

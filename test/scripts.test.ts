@@ -1,8 +1,6 @@
 import { expect, test } from "bun:test";
-import { join } from "node:path";
 import { scripts } from "../package.json";
-
-const root = join(import.meta.dir, "..");
+import { repository } from "./support/repository.ts";
 
 const withHelp = [
   "start",
@@ -22,7 +20,7 @@ const withHelp = [
 async function said(...args: readonly string[]): Promise<{ readonly code: number; readonly output: string }> {
   const { PATH, HOME, TMPDIR } = process.env;
   const child = Bun.spawn([process.execPath, ...args], {
-    cwd: root,
+    cwd: repository,
     env: { PATH, HOME, TMPDIR, NO_COLOR: "1" },
     stdout: "pipe",
     stderr: "pipe",

@@ -1,7 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
 import axe from "axe-core";
 import { join } from "node:path";
-import type { Page } from "playwright-core";
 import { systemClock } from "../../src/system/clock.ts";
 import { InFlight } from "../../src/http/in-flight.ts";
 import { pageEndpoints } from "../../src/http/page.ts";
@@ -15,13 +14,9 @@ import type { TopicWarning, HeldPartitions } from "../../src/runtime/held-partit
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { browserSuite } from "../support/browser.ts";
 import { waitUntil } from "../support/wait-until.ts";
+import { patience_ms, textOf } from "./text-of.ts";
 
-const patience_ms = 20_000;
 const SINCE_MS = Date.parse("2026-11-25T10:00:00Z");
-const textOf = (page: Page, selector: string, wanted: string) =>
-  waitUntil(`for ${selector} to be ${wanted}`, async () => (await page.textContent(selector)) === wanted, {
-    wait_ms_max: patience_ms,
-  });
 
 browserSuite("the page's head", (open) => {
   const standing = {

@@ -5,6 +5,7 @@ import { partitionFor } from "../../src/log/partitioner.ts";
 import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
 import { encodeEvent } from "../../src/orders/events/encode.ts";
 import { STATUSES, type Status } from "../../src/orders/order.ts";
+import { orderCreated, statusUpdated } from "../support/orders.ts";
 
 const STORY_TOPIC = "orders.events";
 export const STORY_PARTITIONS = 4;
@@ -30,23 +31,15 @@ function record(orderId: string, value: NewRecord["value"], headers: NewRecord["
 }
 
 const update = (orderId: string, status: Status, eventId: string = crypto.randomUUID(), headers: NewRecord["headers"] = []) =>
-  record(orderId, encodeEvent({ type: "ORDER_STATUS_UPDATED", eventId, timestamp: now(), orderId, status }), headers);
+  record(orderId, encodeEvent(statusUpdated({ eventId, timestamp: now(), orderId, status })), headers);
 
 function create(orderId: string): NewRecord {
   const items = [
     { itemId: "ITEM-001", quantity: 2, price_hundredths: 4_995 },
     { itemId: "ITEM-017", quantity: 1, price_hundredths: 1_250 },
   ];
-  const order = {
-    orderId,
-    customerId: "CUST-12345",
-    orderDate: now(),
-    items,
-    total_hundredths: 11_240,
-    currency: "EUR",
-    status: "new",
-  } as const;
-  return record(orderId, encodeEvent({ type: "ORDER_CREATED", eventId: crypto.randomUUID(), timestamp: now(), orderId, order }));
+  const order = { customerId: "CUST-12345", orderDate: now(), items, total_hundredths: 11_240, currency: "EUR" };
+  return record(orderId, encodeEvent(orderCreated({ eventId: crypto.randomUUID(), timestamp: now(), orderId, order })));
 }
 
 const placed = (records: readonly NewRecord[], partitions: number): NewRecord[] =>
@@ -67,10 +60,7 @@ export async function tellStory(log: Log, partitions = STORY_PARTITIONS): Promis
     record(STORY_ORDER, HOSTILE),
     record("ORD-5", Buffer.from([0xfe, 0x80, 1, 2, 3, 65, 66, 67])),
     record("ORD-6", `{"event_id":"x","event_type":"ORDER_REMOVED"}`),
-    record(
-      "ORD-8",
-      encodeEvent({ type: "ORDER_STATUS_UPDATED", eventId: "e", timestamp: now(), orderId: "ORD-7", status: "new" }),
-    ),
+    record("ORD-8", encodeEvent(statusUpdated({ eventId: "e", timestamp: now(), orderId: "ORD-7", status: "new" }))),
   ];
   await producer.append(STORY_TOPIC, placed(story, partitions));
   await producer.close();

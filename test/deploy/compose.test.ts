@@ -6,9 +6,9 @@ import { settingsTable } from "../../src/config/settings.ts";
 import { readConfig } from "../../src/config/config.ts";
 import { runBounded } from "../support/tied-process.ts";
 import { bindMounts, composeSchema, parseFile, type Project, readProject, type Service } from "./compose.ts";
+import { repository } from "../support/repository.ts";
 
-const root = join(import.meta.dir, "../..");
-const path = (name: string) => join(root, name);
+const path = (name: string) => join(repository, name);
 const text = (name: string) => readFileSync(path(name), "utf8");
 const outside = { KAFKA_BROKERS: "10.0.0.5:9092" };
 
@@ -94,7 +94,7 @@ describe("what the reading of Compose files rests on", () => {
     const { environment, read_only, build } = projects["producer"]!.services["cart"]!;
     expect(environment).toMatchObject({ KAFKA_BROKERS: outside.KAFKA_BROKERS, LOG_LEVEL: null });
     expect(read_only).toBe(true);
-    expect(build?.context).toBe(root);
+    expect(build?.context).toBe(repository);
   });
 
   test("of two files the upper one replaces a command and adds to what else is there", () => {

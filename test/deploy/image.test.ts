@@ -9,9 +9,9 @@ import { waitUntil } from "../support/wait-until.ts";
 import { readProject } from "./compose.ts";
 import { type Container, newVolume, noContainers, startContainer } from "./container.ts";
 import { addBase, buildImage, type Image, instructionsOf } from "./image.ts";
+import { repository } from "../support/repository.ts";
 
-const root = join(import.meta.dir, "../..");
-const dockerfile = readFileSync(join(root, "deploy/Dockerfile"), "utf8");
+const dockerfile = readFileSync(join(repository, "deploy/Dockerfile"), "utf8");
 const instructions = instructionsOf(dockerfile);
 const TIMEOUT_MS = 60_000;
 const build_ms_max = 120_000;
@@ -51,7 +51,7 @@ describe("the image", () => {
     const bin = join(directory.path, "bin");
     mkdirSync(bin);
     symlinkSync(process.execPath, join(bin, "bun"));
-    image = buildImage(dockerfile, root, directory.path, bin);
+    image = buildImage(dockerfile, repository, directory.path, bin);
   }, build_ms_max);
   afterAll(() => directory[Symbol.asyncDispose]());
 
@@ -68,11 +68,11 @@ describe("the image", () => {
 
   test("has kafkajs as it is patched here", () => {
     const [[name, patch]] = Object.entries(manifest.patchedDependencies) as [[string, string]];
-    const files = [...readFileSync(join(root, patch), "utf8").matchAll(/^\+\+\+ b\/(.*)$/gm)].map(([, file]) => file!);
+    const files = [...readFileSync(join(repository, patch), "utf8").matchAll(/^\+\+\+ b\/(.*)$/gm)].map(([, file]) => file!);
     expect(files.length).toBeGreaterThan(0);
     for (const file of files) {
       const path = join("node_modules", name.split("@")[0]!, file);
-      expect(readFileSync(join(image.root, "app", path), "utf8")).toBe(readFileSync(join(root, path), "utf8"));
+      expect(readFileSync(join(image.root, "app", path), "utf8")).toBe(readFileSync(join(repository, path), "utf8"));
     }
   });
 
@@ -86,12 +86,12 @@ describe("the image", () => {
   });
 
   test("its health check ends before it is cut off", () => {
-    const source = readFileSync(join(root, "src/healthcheck.ts"), "utf8");
+    const source = readFileSync(join(repository, "src/healthcheck.ts"), "utf8");
     const answer_ms_max = Number(/ANSWER_MS_MAX = ([\d_]+);/.exec(source)![1]!.replace("_", ""));
     expect(Number.parseInt(image.healthcheck.flags.get("timeout")!) * 1_000).toBeGreaterThan(answer_ms_max);
   });
 
-  const services = readProject([join(root, "compose.yaml")]).services;
+  const services = readProject([join(repository, "compose.yaml")]).services;
 
   containerSuite("run as it is", () => {
     let volumes = 0;

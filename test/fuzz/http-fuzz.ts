@@ -1,7 +1,8 @@
 import { connect } from "node:net";
 import { type Program, startProgram } from "../support/processes.ts";
 import { seededRandom } from "../simulation/scheduler.ts";
-import { type RawRequest, rawRequest, type Service } from "./http-requests.ts";
+import { type RawRequest, rawRequest } from "./http-requests.ts";
+import type { Service } from "./http-samples.ts";
 
 const CONNECTIONS = 48;
 /** An answer is due after a whole request; after any other one the connection is left soon. */

@@ -6,6 +6,7 @@ import { systemClock } from "../../src/system/clock.ts";
 import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
 import { createOrder, updateOrder } from "../support/http.ts";
 import { type Program, startProgram } from "../support/processes.ts";
+import { pythonUpdate } from "../support/python-events.ts";
 import { tempDir, type TempDir } from "../support/temp-dir.ts";
 import { runBounded } from "../support/tied-process.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -63,15 +64,8 @@ describe("bun run audit, on the embedded log", () => {
       newUuid: () => crypto.randomUUID(),
       owner: "test",
     });
-    const event = {
-      event_id: "early",
-      event_type: "ORDER_STATUS_UPDATED",
-      timestamp: "2026-11-22T21:42:39",
-      order_id: "ORD-90001",
-      status: "confirmed",
-    };
     const foreign = (key: string, value: string) => ({ partition: 1, key, value, headers: [], timestamp_ms: 0 });
-    const early = foreign("ORD-90001", JSON.stringify(event));
+    const early = foreign("ORD-90001", pythonUpdate("ORD-90001", "confirmed", "early"));
     await log.producer().append(TOPIC, [early, early, foreign("ORD-1", "no JSON")]);
     await log.close();
   }, TIMEOUT_MS);

@@ -1,23 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { brokerSuite } from "../support/broker.ts";
-import {
-  type Backing,
-  brokerBacking,
-  embeddedBacking,
-  foreignClient,
-  pythonCreate,
-  pythonUpdate,
-  readAll,
-  totalLength,
-} from "../support/foreign.ts";
+import { type Backing, brokerBacking, embeddedBacking, readAll, totalLength } from "../support/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../support/python-events.ts";
 import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
+import { expectHeaders, readAsForeigner, UUID, ZONED_DATE } from "./wire-records.ts";
 
 const start_ms_max = 60_000;
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
-const ZONED_DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,6}Z$/;
-const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** The contract as clients and other programs see it: one program, HTTP on one side and the topic on the other. */
 function contractSuite(open: () => Promise<Backing>): void {
@@ -253,21 +243,8 @@ function contractSuite(open: () => Promise<Backing>): void {
       `ORD-${id}`,
       "shipped",
     ]);
-    for (const [record, event] of [
-      [create, created],
-      [update, updated],
-    ] as const) {
-      const { traceparent: trace, ce_source, ...headers } = record.headers;
-      expect(headers).toEqual({
-        ce_specversion: "1.0",
-        ce_id: String(event["event_id"]),
-        ce_type: String(event["event_type"]),
-        ce_time: String(event["timestamp"]),
-        "content-type": "application/json",
-      });
-      expect(ce_source).toMatch(/^\S+$/);
-      expect(trace).toMatch(TRACEPARENT);
-    }
+    expectHeaders(create, created);
+    expectHeaders(update, updated);
     expect(create.headers["traceparent"]).toBe(traceparent);
   }, 40_000);
 
@@ -340,42 +317,6 @@ function contractSuite(open: () => Promise<Backing>): void {
       expect(await (await fetch(`${url}/health/live`)).json()).toEqual({ status: "live" });
     }
   });
-}
-
-interface WireRecord {
-  readonly key: string;
-  readonly value: string;
-  readonly headers: Record<string, string>;
-}
-
-/** All records of the topic in each partition's order: on the broker as another program's kafkajs consumer gets them. */
-async function readAsForeigner({ kind, env, log, topic }: Backing): Promise<WireRecord[]> {
-  if (kind === "embedded") {
-    const records = await readAll(log, topic);
-    return records.map(({ key, value, headers }) => ({
-      key: String(key),
-      value: String(value),
-      headers: Object.fromEntries(headers),
-    }));
-  }
-  const length = await totalLength(log, topic);
-  const consumer = foreignClient(env["KAFKA_BROKERS"] ?? "").consumer({
-    groupId: `read-${crypto.randomUUID()}`,
-    maxWaitTimeInMs: 100,
-  });
-  const records: WireRecord[] = [];
-  await consumer.connect();
-  await consumer.subscribe({ topic, fromBeginning: true });
-  await consumer.run({
-    autoCommit: false,
-    eachMessage: async ({ message: { key, value, headers } }) => {
-      const text = Object.entries(headers ?? {}).map(([name, bytes]) => [name, String(bytes)] as const);
-      records.push({ key: String(key), value: String(value), headers: Object.fromEntries(text) });
-    },
-  });
-  await waitUntil(`the end of ${topic}`, () => records.length >= length, { wait_ms_max: 20_000 });
-  await consumer.disconnect();
-  return records;
 }
 
 describe("the contract on the embedded log", () => contractSuite(() => embeddedBacking()));

@@ -8,14 +8,14 @@ import {
   embeddedBacking,
   type ForeignMessage,
   type ForeignRecord,
-  pythonCreate,
-  pythonUpdate,
   readAll,
   totalLength,
 } from "../support/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../support/python-events.ts";
 import { orderDetails } from "../support/http.ts";
 import { startProgram } from "../support/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
+import { headerOf } from "../support/cluster/letters.ts";
 
 const TIMEOUT_MS = 90_000;
 const ORDER = "ORD-5";
@@ -70,9 +70,8 @@ const poisons: readonly Poison[] = [
   { what: "an unknown status", reason: "invalid_status", value: pythonUpdate(ORDER, "lost") },
 ];
 
-const header = ({ headers }: ForeignRecord, name: string) => headers.findLast(([given]) => given === name)?.[1];
 const origin = (letter: ForeignRecord) =>
-  `${header(letter, DEAD_LETTER_HEADERS.partition)}:${header(letter, DEAD_LETTER_HEADERS.offset)}`;
+  `${headerOf(letter, DEAD_LETTER_HEADERS.partition)}:${headerOf(letter, DEAD_LETTER_HEADERS.offset)}`;
 const bytesOf = (given: string | Buffer | null | undefined) =>
   given === null || given === undefined ? null : Buffer.from(given);
 
@@ -107,9 +106,9 @@ function poisonSuite(open: () => Promise<Backing>): void {
       for (const [i, { what, reason, key = ORDER, value }] of poisons.entries()) {
         const letter = letters.find((one) => origin(one) === `${partition}:${2 * i}`);
         if (!letter) throw new Error(`No dead letter for ${what}.`);
-        expect([what, header(letter, DEAD_LETTER_HEADERS.reason)]).toEqual([what, reason]);
-        expect(header(letter, DEAD_LETTER_HEADERS.topic)).toBe(backing.topic);
-        expect(header(letter, DEAD_LETTER_HEADERS.detail)).toMatch(/.+/);
+        expect([what, headerOf(letter, DEAD_LETTER_HEADERS.reason)]).toEqual([what, reason]);
+        expect(headerOf(letter, DEAD_LETTER_HEADERS.topic)).toBe(backing.topic);
+        expect(headerOf(letter, DEAD_LETTER_HEADERS.detail)).toMatch(/.+/);
         // Compared as bytes, and without a diff of a megabyte.
         expect([what, Bun.deepEquals(letter.value, bytesOf(value)), Bun.deepEquals(letter.key, bytesOf(key))]).toEqual([
           what,
@@ -207,9 +206,9 @@ function poisonSuite(open: () => Promise<Backing>): void {
       });
       expect(details.order?.status).toBe("shipped");
       const letters = await readAll(backing.log, backing.deadLetterTopic);
-      expect(letters.map((letter) => [String(letter.value), header(letter, DEAD_LETTER_HEADERS.reason), origin(letter)])).toEqual(
-        [[overflow.value, "held_overflow", `${partition}:${HELD_UPDATES_MAX}`]],
-      );
+      expect(
+        letters.map((letter) => [String(letter.value), headerOf(letter, DEAD_LETTER_HEADERS.reason), origin(letter)]),
+      ).toEqual([[overflow.value, "held_overflow", `${partition}:${HELD_UPDATES_MAX}`]]);
     },
     TIMEOUT_MS,
   );

@@ -3,7 +3,9 @@ import type { DeadLetterShown } from "../../src/services/orders/dead-letters/dea
 import type { TimelineEvent } from "../../src/services/orders/history/timeline.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { type Backing, brokerBacking, embeddedBacking } from "../support/foreign.ts";
+import { encodeEvent } from "../../src/orders/events/encode.ts";
 import { createOrder, updateOrder } from "../support/http.ts";
+import { statusUpdated } from "../support/orders.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -43,17 +45,10 @@ async function tells(open: () => Promise<Backing>): Promise<void> {
   await program.ready();
   const created = await createOrder(program.cartUrl, { order_id: "1", number_of_items: 2 });
   const partition = Number(created.headers.get("log-position")?.split(":")[0]);
-  const update = (event_id: string) =>
-    JSON.stringify({
-      event_id,
-      event_type: "ORDER_STATUS_UPDATED",
-      timestamp: "2026-11-22T21:42:40Z",
-      order_id: "ORD-1",
-      status: "pending",
-    });
+  const twice = encodeEvent(statusUpdated());
   await backing.produce([
-    { partition, key: "ORD-1", value: update("twice") },
-    { partition, key: "ORD-1", value: update("twice") },
+    { partition, key: "ORD-1", value: twice },
+    { partition, key: "ORD-1", value: twice },
     { partition, key: "ORD-1", value: "not json" },
   ]);
   // Letters of their own transactions, between which a broker has markers.

@@ -12,7 +12,7 @@ import {
   spread,
 } from "../support/cluster/orders-topic.ts";
 import { letterCount } from "../support/cluster/letters.ts";
-import { pythonCreate, pythonUpdate } from "../support/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../support/python-events.ts";
 import { createOrder, orderDetails } from "../support/http.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { apiKeys } from "../support/tcp-proxy.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { type Admin, Partitioners } from "kafkajs";
 import type { readiness } from "../../src/http/health.ts";
-import { pythonCreate } from "../support/foreign.ts";
+import { pythonCreate } from "../support/python-events.ts";
 import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { refuseRead, type SecuredKafka, securedSuite, type User, users } from "../support/secured-kafka.ts";

@@ -2,7 +2,6 @@ import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/system/clock.ts";
 import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
 import { createOrder, orderDetails } from "../support/http.ts";
@@ -10,8 +9,8 @@ import { freePort } from "../support/ports.ts";
 import { startProgram } from "../support/processes.ts";
 import { spawnTied } from "../support/tied-process.ts";
 import { type TempDir, tempDir } from "../support/temp-dir.ts";
+import { repository } from "../support/repository.ts";
 
-const repository = fileURLToPath(new URL("../..", import.meta.url));
 const run_ms_max = 30_000;
 const noBroker = { KAFKA_BROKERS: "127.0.0.1:1" };
 

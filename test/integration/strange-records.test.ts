@@ -19,7 +19,7 @@ import {
 } from "../support/cluster/orders-topic.ts";
 import { letterCount, lettersByOrigin } from "../support/cluster/letters.ts";
 import { CODECS, crc32c, encodeRecord, recordBatch } from "../support/cluster/record-batch.ts";
-import { pythonCreate } from "../support/foreign.ts";
+import { pythonCreate } from "../support/python-events.ts";
 import { type Program, startProgram } from "../support/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
 import fc from "fast-check";
-import type { LogRecord } from "../../src/log/port.ts";
 import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
 import {
   changedFacts,
@@ -14,46 +13,18 @@ import {
   heldFact,
   orderFacts,
 } from "../../src/orders/digest.ts";
-import { encodeEvent } from "../../src/orders/events/encode.ts";
-import type { Change, OrderEvent } from "../../src/orders/events/kinds.ts";
-import { type Order, ORDER_FIELDS, orderFields, type Status, STATUSES } from "../../src/orders/order.ts";
+import type { OrderEvent } from "../../src/orders/events/kinds.ts";
+import { type Order, ORDER_FIELDS, orderFields, STATUSES } from "../../src/orders/order.ts";
+import { anOrder, logRecordOf, orderCreated, statusChange, statusUpdated } from "../support/orders.ts";
 
-const order = (orderId: string, customerId: string): Order => ({
-  orderId,
-  customerId,
-  orderDate: "2026-11-22T21:42:39Z",
-  items: [{ itemId: "A", quantity: 2, price_hundredths: 995 }],
-  total_hundredths: 1_990,
-  currency: "EUR",
-  status: "new",
-});
-
-const timestamp = "2026-11-22T21:42:39Z";
 const orderIds = fc.constantFrom("ORD-1", "ORD-2", "ORD-3");
 const eventIds = fc.integer({ min: 0, max: 60 }).map((n) => `e${n}-${"x".repeat(100)}`);
 const events: fc.Arbitrary<OrderEvent> = fc.oneof(
   fc
-    .record({ orderId: orderIds, eventId: eventIds, customer: fc.constantFrom("C1", "C2") })
-    .map(({ orderId, eventId, customer }): OrderEvent => ({
-      type: "ORDER_CREATED",
-      eventId,
-      timestamp,
-      orderId,
-      order: order(orderId, customer),
-    })),
-  fc
-    .record({ orderId: orderIds, eventId: eventIds, status: fc.constantFrom(...STATUSES) })
-    .map((event): OrderEvent => ({ type: "ORDER_STATUS_UPDATED", timestamp, ...event })),
+    .record({ orderId: orderIds, eventId: eventIds, customerId: fc.constantFrom("C1", "C2") })
+    .map(({ customerId, ...head }) => orderCreated({ ...head, order: { customerId } })),
+  fc.record({ orderId: orderIds, eventId: eventIds, status: fc.constantFrom(...STATUSES) }).map(statusUpdated),
 );
-
-const record = (event: OrderEvent, offset: number): LogRecord => ({
-  offset,
-  leaderEpoch: 0,
-  timestamp_ms: 0,
-  key: Buffer.from(event.orderId),
-  value: Buffer.from(encodeEvent(event)),
-  headers: () => [],
-});
 
 /** The store after the log, flushed wherever `cuts` says. */
 function folded(log: readonly OrderEvent[], cuts: (offset: number) => boolean) {
@@ -61,7 +32,7 @@ function folded(log: readonly OrderEvent[], cuts: (offset: number) => boolean) {
   db.run(orderProjection.schema);
   const store = orderProjection.open(db, 0);
   for (const [offset, event] of log.entries()) {
-    store.fold(record(event, offset));
+    store.fold(logRecordOf(event, offset));
     if (cuts(offset)) store.flush();
   }
   store.flush();
@@ -95,31 +66,32 @@ describe("the digest that is kept", () => {
   });
 
   test("forgets what was folded and not flushed", () => {
-    const log: OrderEvent[] = [
-      { type: "ORDER_CREATED", eventId: "a", timestamp, orderId: "ORD-1", order: order("ORD-1", "C1") },
-      { type: "ORDER_STATUS_UPDATED", eventId: "b", timestamp, orderId: "ORD-1", status: "shipped" },
-    ];
+    const shipped = statusUpdated({ status: "shipped" });
+    const log = [orderCreated(), shipped];
     const store = folded(log.slice(0, 1), () => false);
     const before = store.digest;
-    store.fold(record(log[1] as OrderEvent, 1));
+    store.fold(logRecordOf(shipped, 1));
     store.reset();
     store.flush();
     expect(store.digest).toBe(before ?? "");
-    store.fold(record(log[1] as OrderEvent, 1));
+    store.fold(logRecordOf(shipped, 1));
     store.flush();
     expect(store.digest).toBe(folded(log, () => false).digest ?? "");
     expect(store.digest).not.toBe(before);
   });
 });
 
-const status = (to: Status): Change => ({ type: "ORDER_STATUS_UPDATED", status: to });
-
 test("equal facts are equal numbers for ever: another version of the program must tell the same digest", () => {
-  const before = order("ORD-1", "CUST-1");
+  const before = anOrder({
+    customerId: "CUST-1",
+    items: [{ itemId: "A", quantity: 2, price_hundredths: 995 }],
+    total_hundredths: 1_990,
+    currency: "EUR",
+  });
   const shipped: Order = { ...before, status: "shipped" };
   const created = digestSum(orderFacts(before), -0x9d8c72dbd9b62);
   expect(formatDigest(digestSum(changedFacts(before, shipped), created))).toBe("d49d5822e4ea6");
-  expect(formatDigest(heldFact("ORD-1", [status("shipped"), status("pending")]))).toBe("8d9eef57e1bcb");
+  expect(formatDigest(heldFact("ORD-1", [statusChange("shipped"), statusChange("pending")]))).toBe("8d9eef57e1bcb");
   expect(formatDigest(eventFact("ORD-1", "e"))).toBe("f789835aaf8e8");
   expect(heldFact("ORD-1", [])).toBe(0);
 });
@@ -128,7 +100,7 @@ const another = (value: unknown): unknown =>
   typeof value === "number" ? value + 1 : Array.isArray(value) ? [] : `${String(value)}1`;
 
 test.each(Object.keys(ORDER_FIELDS) as (keyof Order)[])("an order that differs in its %s alone has another digest", (field) => {
-  const before = order("ORD-1", "CUST-1");
+  const before = anOrder();
   const after = { ...before, [field]: another(before[field]) };
   expect(orderFacts(after)).not.toBe(orderFacts(before));
   if (field !== "orderId") expect(digestSum(orderFacts(before), changedFacts(before, after))).toBe(orderFacts(after));

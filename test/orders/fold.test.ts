@@ -1,36 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import type { Change, OrderEvent } from "../../src/orders/events/kinds.ts";
+import type { OrderEvent } from "../../src/orders/events/kinds.ts";
 import { evolve, initialState, type OrderState } from "../../src/orders/fold.ts";
-import { STATUSES, type Order, type Status } from "../../src/orders/order.ts";
+import { STATUSES, type Status } from "../../src/orders/order.ts";
 import { HELD_UPDATES_MAX, type Outcome } from "../../src/orders/outcomes.ts";
+import { anOrder, orderCreated, statusChange, statusUpdated } from "../support/orders.ts";
 
-const timestamp = "2026-11-22T21:42:39.413905Z";
-const order: Order = {
-  orderId: "ORD-1",
-  customerId: "CUST-00001",
-  orderDate: timestamp,
-  items: [{ itemId: "ITEM-001", quantity: 2, price_hundredths: 1050 }],
-  total_hundredths: 2100,
-  currency: "USD",
-  status: "new",
-};
-const create = (eventId: string, customerId = "CUST-00001"): OrderEvent => ({
-  type: "ORDER_CREATED",
-  eventId,
-  timestamp,
-  orderId: "ORD-1",
-  order: { ...order, customerId },
-});
-const update = (eventId: string, status: Status): OrderEvent => ({
-  type: "ORDER_STATUS_UPDATED",
-  eventId,
-  timestamp,
-  orderId: "ORD-1",
-  status,
-});
-
-const status = (to: Status): Change => ({ type: "ORDER_STATUS_UPDATED", status: to });
+const order = anOrder();
+const create = (eventId: string, customerId = order.customerId) => orderCreated({ eventId, order: { customerId } });
+const update = (eventId: string, status: Status) => statusUpdated({ eventId, status });
 
 function deepFreeze<T>(value: T): T {
   if (typeof value === "object" && value !== null) for (const inner of Object.values(Object.freeze(value))) deepFreeze(inner);
@@ -59,7 +37,11 @@ describe("an order's fold", () => {
   test("holds updates that come before the create and applies them in log order (I5)", () => {
     const early = foldAll([update("b", "shipped"), update("c", "confirmed")]);
     expect(early.outcomes).toEqual(["held", "held"]);
-    expect(early.state).toEqual({ order: undefined, held: [status("shipped"), status("confirmed")], eventIds: "\nb\nc\n" });
+    expect(early.state).toEqual({
+      order: undefined,
+      held: [statusChange("shipped"), statusChange("confirmed")],
+      eventIds: "\nb\nc\n",
+    });
     const { state, outcomes } = foldAll([create("a")], early.state);
     expect(outcomes).toEqual(["created"]);
     expect(state).toEqual({ order: { ...order, status: "confirmed" }, held: [], eventIds: "\nb\nc\na\n" });

@@ -8,7 +8,8 @@ import type { NewRecord } from "../../src/log/port.ts";
 import { boundedPipeline } from "../../src/tools/move/connect/bounded-pipeline.ts";
 import { brokerSuite } from "../support/broker.ts";
 import { type Connect, connectSuite, runConnect } from "../support/connect.ts";
-import { type Backing, brokerBacking, foreignClient, pythonCreate } from "../support/foreign.ts";
+import { type Backing, brokerBacking, foreignClient } from "../support/foreign.ts";
+import { pythonCreate } from "../support/python-events.ts";
 import { type ExactRecord, headersByName, readExact } from "../support/records.ts";
 import { createTopic, rangesOf } from "../support/topics.ts";
 

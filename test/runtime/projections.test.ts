@@ -9,7 +9,8 @@ import { kindOf, OpenProjections } from "../../src/runtime/projections.ts";
 import type { StoreDatabase } from "../../src/runtime/store/store-database.ts";
 import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
 import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../support/store-faults.ts";
-import { created, eventually, poison, record, Rig, updated } from "./rig.ts";
+import { orderCreated, statusUpdated } from "../support/orders.ts";
+import { eventually, poison, Rig } from "./rig.ts";
 
 /** How many orders each customer has created. It takes no order whose id ends in 13. */
 interface CustomersView {
@@ -83,11 +84,7 @@ function rowsOf(rig: Rig, name = "x") {
 describe("a second projection", () => {
   test("is folded from the same records, and each is read through its own view", async () => {
     await using rig = await rigOfBoth();
-    await rig.append(
-      record(0, created("ORD-1", "a")),
-      record(0, created("ORD-2", "b")),
-      record(0, updated("ORD-1", "c", "shipped")),
-    );
+    await rig.append(orderCreated(), orderCreated({ orderId: "ORD-2" }), statusUpdated({ eventId: "c", status: "shipped" }));
     const set = rig.start("x", [0]);
     await eventually(() => set.get(0)?.nextOffset === 3);
     expect(set.get(0)?.view(orderProjection)?.order("ORD-1")?.status).toBe("shipped");
@@ -110,7 +107,7 @@ describe("a second projection", () => {
         return run();
       };
       const files = filesWithFaults((sql) => (fails(sql) ? failing : undefined));
-      await rig.append(record(0, created("ORD-1", "a")), record(0, created("ORD-2", "b")));
+      await rig.append(orderCreated(), orderCreated({ orderId: "ORD-2" }));
       const set = rig.start("x", [0], files);
       await eventually(() => set.get(0)?.state === "suspended");
       expect(rowsOf(rig)).toEqual({ orders: 0, customers: 0, nextOffset: 0 });
@@ -123,7 +120,7 @@ describe("a second projection", () => {
 
   test("is rebuilt together with the first", async () => {
     await using rig = await rigOfBoth();
-    await rig.append(record(0, created("ORD-1", "a")));
+    await rig.append(orderCreated());
     const set = rig.start("x", [0]);
     await eventually(() => set.get(0)?.nextOffset === 1);
     set.rebuild(0, "an operator asked for it");
@@ -135,7 +132,7 @@ describe("a second projection", () => {
   test("that is added or taken away has the file that is there set aside, and all is read from the log again", async () => {
     await using rig = new Rig();
     await rig.prepare(1);
-    await rig.append(record(0, created("ORD-1", "a")));
+    await rig.append(orderCreated());
     const lists = [[orderProjection], [orderProjection, customerProjection], [orderProjection]] as const;
     for (const [n, projections] of lists.entries()) {
       rig.projections = projections;
@@ -150,7 +147,7 @@ describe("a second projection", () => {
 
   test("may refuse a record by itself; one that several refuse has one letter, with the first's reason", async () => {
     await using rig = await rigOfBoth();
-    await rig.append(record(0, created("ORD-13", "a")), poison(0, "{"), record(0, created("ORD-2", "b")));
+    await rig.append(orderCreated({ orderId: "ORD-13" }), poison(0, "{"), orderCreated({ orderId: "ORD-2" }));
     const set = rig.start("x", [0]);
     await eventually(() => set.get(0)?.nextOffset === 3);
     const letters = (await rig.deadLetters()).map(({ headers }) => headers.get("x-dead-letter-reason"));

@@ -7,9 +7,7 @@ import type { Log, NewRecord } from "../../src/log/port.ts";
 import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/slices.ts";
 import type { AppError } from "../../src/errors.ts";
 import { findOrder } from "../../src/services/orders/query/queries.ts";
-import { encodeEvent } from "../../src/orders/events/encode.ts";
 import type { OrderEvent } from "../../src/orders/events/kinds.ts";
-import type { Status } from "../../src/orders/order.ts";
 import { DeadLetters } from "../../src/runtime/dead-letters/dead-letters.ts";
 import { PartitionSet } from "../../src/runtime/partition-set.ts";
 import type { RestoreProgress, HeldPartitions } from "../../src/runtime/held-partitions.ts";
@@ -18,43 +16,13 @@ import { type OpenFile, openSqliteFile } from "../../src/runtime/store/store-dat
 import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { ApplyTracer } from "../../src/telemetry/tracer.ts";
+import { recordOf } from "../support/orders.ts";
+import { committedRecords } from "../support/records.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 export const TOPIC = "orders";
 export const DEAD_LETTER_TOPIC = "orders.dlq";
 const BACKOFF = { backoff_ms_min: 1, backoff_ms_max: 20 };
-
-export const record = (partition: number, event: OrderEvent): NewRecord => ({
-  partition,
-  key: event.orderId,
-  value: encodeEvent(event),
-  headers: [],
-  timestamp_ms: 1,
-});
-
-export const created = (orderId: string, eventId: string): OrderEvent => ({
-  type: "ORDER_CREATED",
-  eventId,
-  timestamp: "2026-11-22T21:42:39Z",
-  orderId,
-  order: {
-    orderId,
-    customerId: "CUST-00001",
-    orderDate: "2026-11-22T21:42:39Z",
-    items: [{ itemId: "ITEM-001", quantity: 1, price_hundredths: 1000 }],
-    total_hundredths: 1000,
-    currency: "USD",
-    status: "new",
-  },
-});
-
-export const updated = (orderId: string, eventId: string, status: Status): OrderEvent => ({
-  type: "ORDER_STATUS_UPDATED",
-  eventId,
-  timestamp: "2026-11-22T21:42:40Z",
-  orderId,
-  status,
-});
 
 export const poison = (partition: number, value: string): NewRecord => ({
   partition,
@@ -111,7 +79,9 @@ export class Rig implements AsyncDisposable {
     await this.log.createTopic(DEAD_LETTER_TOPIC, partitions);
   }
 
-  async append(...records: NewRecord[]): Promise<number[]> {
+  /** An event goes to partition 0; another partition takes a record of its own. */
+  async append(...appended: (OrderEvent | NewRecord)[]): Promise<number[]> {
+    const records = appended.map((one) => ("type" in one ? recordOf(one) : one));
     return this.log.producer().append(TOPIC, records);
   }
 
@@ -165,21 +135,11 @@ export class Rig implements AsyncDisposable {
   }
 
   async deadLetters(): Promise<{ value: string; headers: Map<string, string> }[]> {
-    const ends = await this.log.watermarks(DEAD_LETTER_TOPIC);
-    const reader = this.log.reader(DEAD_LETTER_TOPIC);
     const letters = [];
-    for (const [partition, { startOffset, endOffset }] of ends.entries()) {
-      for (let at = startOffset; at < endOffset;) {
-        const [result] = await reader.fetch(new Map([[partition, at]]), { wait_ms_max: 10, partition_bytes_max: 1_000_000 });
-        if (!result || !("batch" in result)) throw new Error("the dead letters cannot be read");
-        for (const letter of result.batch.records) {
-          const headers = new Map(letter.headers().map(([key, value]) => [key, String(value && Buffer.from(value))]));
-          letters.push({ value: String(letter.value), headers });
-        }
-        at = result.batch.nextOffset;
-      }
+    for await (const { record } of committedRecords(this.log, DEAD_LETTER_TOPIC)) {
+      const headers = new Map(record.headers().map(([key, value]) => [key, String(value && Buffer.from(value))]));
+      letters.push({ value: String(record.value), headers });
     }
-    await reader.close();
     return letters;
   }
 

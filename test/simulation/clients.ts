@@ -4,11 +4,12 @@ import { parseCreateOrder } from "../../src/services/cart/endpoints/create-order
 import { partitionFor } from "../../src/log/partitioner.ts";
 import type { Claim } from "../reference/claims.ts";
 import { asViolation, Violation } from "../reference/violation.ts";
+import { pick } from "../support/random.ts";
 import { ask } from "./ask.ts";
 import { QueryClients } from "./query-clients.ts";
 import type { RequestStep, ReuseKeyStep } from "./plan.ts";
 import { OF_APPENDS, OF_SIZE, ofPartition } from "./troubles.ts";
-import { pick, type Running, TOPIC, type World } from "./world.ts";
+import { type Running, TOPIC, type World } from "./world.ts";
 
 const ATTEMPTS_MAX = 8;
 const RETRY_MS = 250;

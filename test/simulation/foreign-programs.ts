@@ -3,6 +3,10 @@ import { partitionFor } from "../../src/log/partitioner.ts";
 import type { ForeignStep } from "./plan.ts";
 import { TOPIC, type World } from "./world.ts";
 
+/** An update by a program that shares no code with src. */
+export const foreignUpdate = (event_id: string, order_id: string, status: string): string =>
+  JSON.stringify({ event_id, event_type: "ORDER_STATUS_UPDATED", timestamp: "2026-01-01T00:00:00", order_id, status });
+
 /** What other programs do to the topic: they append updates and poison, replay records, and add partitions. */
 export class ForeignPrograms {
   #events = 0;
@@ -34,14 +38,7 @@ export class ForeignPrograms {
   #update(order: number, status: string, timestamp_ms: Timestamp): void {
     const id = `f0000000-0000-4000-9000-${(++this.#events).toString(16).padStart(12, "0")}`;
     const orderId = `ORD-${order}`;
-    const event = {
-      event_id: id,
-      event_type: "ORDER_STATUS_UPDATED",
-      timestamp: "2026-01-01T00:00:00",
-      order_id: orderId,
-      status,
-    };
-    this.#append(orderId, JSON.stringify(event), timestamp_ms);
+    this.#append(orderId, foreignUpdate(id, orderId, status), timestamp_ms);
   }
 
   #append(key: string, value: string, timestamp_ms: Timestamp = 0): void {

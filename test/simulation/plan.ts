@@ -1,6 +1,6 @@
 import type { Status } from "../../src/orders/order.ts";
 import { harmlessStrikes, lossyStrikes, type StrikeStep } from "./plan-strikes.ts";
-import { pick } from "./world.ts";
+import { pick } from "../support/random.ts";
 
 const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cancelled"] as const satisfies readonly Status[];
 

@@ -1,9 +1,10 @@
 import { partitionFor } from "../../src/log/partitioner.ts";
 import { findOrder, waitForPosition } from "../../src/services/orders/query/queries.ts";
 import { asViolation, Violation } from "../reference/violation.ts";
+import { pick } from "../support/random.ts";
 import { ask } from "./ask.ts";
 import { OF_LETTERS, ofPartition, ofTransaction } from "./troubles.ts";
-import { pick, type Running, type World } from "./world.ts";
+import { type Running, type World } from "./world.ts";
 
 /**
  * Within this time after a trouble, or after a record's arrival, all that is not concerned must be as it should be.

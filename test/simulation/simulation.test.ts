@@ -1,14 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { join } from "node:path";
 import { PLANTED_BUGS } from "./planted-bugs.ts";
 import { planOf, simulate } from "./run.ts";
+import { repository } from "../support/repository.ts";
 
 const SEEDS = 300;
 /** A planted bug must show within this many seeds. */
 const SEEDS_TO_FIND_MAX = 2_000;
 const FIND_MS_MAX = 240_000;
-
-const repository = join(import.meta.dir, "../..");
 
 /** Runs the command in a process of its own, with a bug in the source if one is named. */
 async function runCommand(args: readonly string[], plantedBug?: string) {

@@ -1,6 +1,7 @@
 import type { NewRecord } from "../../src/log/port.ts";
 import { DEAD_LETTER_HEADERS } from "../../src/log/record-headers.ts";
 import { Violation } from "../reference/violation.ts";
+import { foreignUpdate } from "./foreign-programs.ts";
 import type { StrikeStep } from "./plan-strikes.ts";
 import { OF_APPENDS, OF_LETTERS, OF_SIZE, ofPartition, ofTransaction } from "./troubles.ts";
 import { DEAD_LETTERS, TOPIC, type World } from "./world.ts";
@@ -130,8 +131,7 @@ export class Strikes {
     return Array.from({ length: count }, (): NewRecord => {
       const id = `f1000000-0000-4000-9000-${(++this.#foreign).toString(16).padStart(12, "0")}`;
       const order_id = `ORD-${this.#foreign % 5}`;
-      const times = { timestamp: "2026-01-01T00:00:00", order_id, status: "shipped" };
-      const value = JSON.stringify({ event_id: id, event_type: "ORDER_STATUS_UPDATED", ...times });
+      const value = foreignUpdate(id, order_id, "shipped");
       return { partition, key: order_id, value, headers: [], timestamp_ms: 0 };
     });
   }
@@ -169,8 +169,7 @@ export class Strikes {
     if (!broker.topics.topic(TOPIC)[partition]) return;
     const records = Array.from({ length: count }, (): NewRecord => {
       const event_id = `f2000000-0000-4000-9000-${(++this.#foreign).toString(16).padStart(12, "0")}`;
-      const event = { event_id, event_type: "ORDER_STATUS_UPDATED", timestamp: "2026-01-01T00:00:00", order_id: key, status };
-      return { partition, key, value: JSON.stringify(event), headers: [], timestamp_ms: 0 };
+      return { partition, key, value: foreignUpdate(event_id, key, status), headers: [], timestamp_ms: 0 };
     });
     const transaction = broker.topics.openTransaction(TOPIC, records);
     const concerned = [ofPartition(partition), ofTransaction(partition)];

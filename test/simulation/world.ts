@@ -13,6 +13,7 @@ import {
   type MemoryLog,
 } from "../log/memory/memory-log.ts";
 import type { OrderService } from "../../src/services/orders/service.ts";
+import { pick } from "../support/random.ts";
 import { Creates } from "./creates.ts";
 import { Losses } from "./losses.ts";
 import { Disk, type OnCommit } from "./memory-state.ts";
@@ -111,8 +112,6 @@ export class Weather implements MemoryFaults {
 export const leaderKey = (topic: string, partition: number): string => `${topic}-${partition}`;
 
 const instanceOf = (connection: string): string => connection.split("#")[0] ?? connection;
-
-export const pick = <T>(random: () => number, from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
 
 export interface WorldOptions {
   readonly seed: number;

@@ -22,6 +22,7 @@ interface Run {
 
 const ORDER = "ORD-1";
 
+// What the audit reads is written by hand, as another program writes it: the soak shares no code of orders with src.
 const createdBy = (operation: number, orderId = ORDER): string =>
   JSON.stringify({
     event_id: `event-of-${operation}`,

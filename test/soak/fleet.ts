@@ -1,10 +1,9 @@
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { freePorts } from "../support/ports.ts";
 import { type Exit, spawnTied, type TiedProcess } from "../support/tied-process.ts";
 import type { WorkDir } from "./work-dir.ts";
+import { repository } from "../support/repository.ts";
 
-const repository = fileURLToPath(new URL("../..", import.meta.url));
 const terminate_ms_max = 15_000;
 const probe_ms_max = 1_000;
 const probe_wait_ms = 100;

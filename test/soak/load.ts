@@ -8,7 +8,8 @@ import type { Fleet } from "./fleet.ts";
 import type { ForeignProducer } from "./foreign-producer.ts";
 import type { Ledger } from "./ledger.ts";
 import { nameOf, POISON_HEADER, SEND_HEADER, traceOf } from "./records.ts";
-import { createBody, poison, STATUSES, updateEvent } from "./payloads.ts";
+import { pythonUpdate } from "../support/python-events.ts";
+import { createBody, poison, STATUSES } from "./payloads.ts";
 
 export interface LoadOptions {
   readonly fleet: Fleet;
@@ -120,7 +121,7 @@ export class Load {
     const { random } = this.options;
     const orderId = this.#newOrder();
     const count = random() < OVERFLOW_SHARE ? OVERFLOW_UPDATES : 1 + Math.floor(random() * 4);
-    const updates = Array.from({ length: count }, () => ({ key: orderId, value: updateEvent(orderId, this.#pick(STATUSES)) }));
+    const updates = Array.from({ length: count }, () => ({ key: orderId, value: pythonUpdate(orderId, this.#pick(STATUSES)) }));
     await this.#send(updates);
     await Bun.sleep(random() * 500);
     await this.#command("create", orderId);

@@ -1,4 +1,6 @@
 import type { Message } from "kafkajs";
+import { pythonUpdate } from "../support/python-events.ts";
+import { pick } from "../support/random.ts";
 
 export const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cancelled"] as const;
 const CURRENCIES = ["USD", "EUR", "GBP", "JPY", "BRL"] as const;
@@ -6,7 +8,6 @@ const ITEMS_MAX = 5;
 
 type Random = () => number;
 
-const pick = <T>(from: readonly T[], random: Random): T => from[Math.floor(random() * from.length)] as T;
 const upTo = (most: number, random: Random): number => 1 + Math.floor(random() * most);
 
 /**
@@ -21,17 +22,12 @@ export function createBody(orderId: string, operation: number, random: Random): 
     quantity: upTo(9, random),
     price: upTo(100_000, random) / 100,
   }));
-  return { orderId, customerId: `CUST-${operation}`, currency: pick(CURRENCIES, random), items };
+  return { orderId, customerId: `CUST-${operation}`, currency: pick(random, CURRENCIES), items };
 }
-
-/** An update event as the Python predecessor writes it. */
-export const updateEvent = (orderId: string, status: string): string =>
-  `{"event_id": "${crypto.randomUUID()}", "event_type": "ORDER_STATUS_UPDATED", "timestamp": "2026-11-22T21:42:40.000001", ` +
-  `"order_id": "${orderId}", "status": "${status}"}`;
 
 /** The key and value of a record that is not an event, of one of nine kinds. */
 export function poison(key: string, random: Random): Pick<Message, "key" | "value"> {
-  const update = updateEvent(key, "shipped");
+  const update = pythonUpdate(key, "shipped");
   const values: readonly (string | Buffer | null)[] = [
     `no JSON ${random()}`,
     update.slice(0, -1),
@@ -41,7 +37,7 @@ export function poison(key: string, random: Random): Pick<Message, "key" | "valu
     update.replaceAll(key, `${key}0`),
     "",
     null,
-    updateEvent(key, "lost"),
+    pythonUpdate(key, "lost"),
   ];
-  return { key: random() < 0.1 ? null : key, value: pick(values, random) };
+  return { key: random() < 0.1 ? null : key, value: pick(random, values) };
 }

@@ -12,8 +12,7 @@ import { partitionFor } from "../../src/log/partitioner.ts";
 import type { ActorState, HeldPartitions, PartitionView } from "../../src/runtime/held-partitions.ts";
 import type { ProjectionStore } from "../../src/runtime/projection.ts";
 import { onlyView } from "./only-view.ts";
-
-const bytes = (text: string | Uint8Array | null): Buffer | null => (text === null ? null : Buffer.from(text as string));
+import { storedRecord } from "./records.ts";
 
 /** A log of nothing but lists, shared by the carts of a test. */
 export class ListLog {
@@ -44,11 +43,10 @@ export class ListLog {
     return records.map((record) => this.append(record));
   }
 
-  append({ partition, key, value, headers, timestamp_ms }: NewRecord): { offset: number; leaderEpoch: number } {
-    const list = this.partitions[partition]!;
-    const [offset, leaderEpoch] = [list.length, this.epochs[partition]!];
-    const read = headers.map(([name, header]) => [name, bytes(header)] as const);
-    list.push({ offset, timestamp_ms, key: bytes(key), value: bytes(value), leaderEpoch, headers: () => read });
+  append(record: NewRecord): { offset: number; leaderEpoch: number } {
+    const list = this.partitions[record.partition]!;
+    const [offset, leaderEpoch] = [list.length, this.epochs[record.partition]!];
+    list.push(storedRecord(record, offset, leaderEpoch));
     return { offset, leaderEpoch };
   }
 

@@ -1,13 +1,12 @@
 import { describe, test } from "bun:test";
-import { fileURLToPath } from "node:url";
 import { tmpdir } from "node:os";
 import { freePort } from "./ports.ts";
 import { runBounded, spawnTied, type TiedProcess } from "./tied-process.ts";
 import { waitUntil } from "./wait-until.ts";
+import { repository } from "./repository.ts";
 
 /** The newest version that the pipelines were run with. */
 const image = "docker.redpanda.com/redpandadata/connect:4.102.0";
-const repository = fileURLToPath(new URL("../..", import.meta.url));
 const answer_ms_max = 5_000;
 /** The first run pulls the image. */
 const pull_ms_max = 300_000;

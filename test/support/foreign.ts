@@ -9,6 +9,7 @@ import { systemClock } from "../../src/system/clock.ts";
 import { KafkaLog } from "../../src/log/kafka/kafka-log.ts";
 import type { Log } from "../../src/log/port.ts";
 import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
+import { committedRecords } from "./records.ts";
 import { tempDir } from "./temp-dir.ts";
 
 /**
@@ -124,27 +125,16 @@ export interface ForeignRecord {
 export const readAll = (log: Log, topic: string): Promise<ForeignRecord[]> => Array.fromAsync(eachRecord(log, topic));
 
 export async function* eachRecord(log: Log, topic: string): AsyncGenerator<ForeignRecord> {
-  const ends = await log.watermarks(topic);
-  const reader = log.reader(topic);
-  for (const [partition, { startOffset, endOffset }] of ends.entries()) {
-    for (let at = startOffset; at < endOffset;) {
-      const [result] = await reader.fetch(new Map([[partition, at]]), { wait_ms_max: 500, partition_bytes_max: 1 << 20 });
-      if (!result) continue;
-      if (!("batch" in result)) throw new Error(`${topic}:${partition}:${at} cannot be read: ${JSON.stringify(result)}`);
-      for (const record of result.batch.records) {
-        yield {
-          partition,
-          offset: record.offset,
-          // Views on the batch's bytes: copied.
-          key: record.key && Buffer.from(record.key),
-          value: record.value && Buffer.from(record.value),
-          headers: record.headers().map(([name, value]) => [name, Buffer.from(value ?? []).toString("latin1")] as const),
-        };
-      }
-      at = result.batch.nextOffset;
-    }
+  for await (const { partition, record } of committedRecords(log, topic)) {
+    yield {
+      partition,
+      offset: record.offset,
+      // Views on the batch's bytes: copied.
+      key: record.key && Buffer.from(record.key),
+      value: record.value && Buffer.from(record.value),
+      headers: record.headers().map(([name, value]) => [name, Buffer.from(value ?? []).toString("latin1")] as const),
+    };
   }
-  await reader.close();
 }
 
 /** Records of all partitions together, control records included; 0 where there is no such topic. */
@@ -169,15 +159,6 @@ async function produceToBroker(
     await producer.disconnect();
   }
 }
-
-/** An ORDER_CREATED as the Python predecessor writes it: json.dumps' separators, dates without a zone, a float that is no decimal. */
-export const pythonCreate = (orderId: string, eventId: string = crypto.randomUUID()): string =>
-  `{"event_id": "${eventId}", "event_type": "ORDER_CREATED", "timestamp": "2026-11-22T21:42:39.413905", "order_id": "${orderId}", ` +
-  `"order": {"order_id": "${orderId}", "customer_id": "CUST-00042", "order_date": "2026-11-22T21:42:39.413708", ` +
-  `"items": [{"item_id": "ITEM-001", "quantity": 3, "price": 411.80999999999995}], "total_amount": 1235.4299999999998, "currency": "USD", "status": "new"}}`;
-
-export const pythonUpdate = (orderId: string, status: string, eventId: string = crypto.randomUUID()): string =>
-  `{"event_id": "${eventId}", "event_type": "ORDER_STATUS_UPDATED", "timestamp": "2026-11-22T21:42:40.000001", "order_id": "${orderId}", "status": "${status}"}`;
 
 /** How the snappy codec below writes: librdkafka and franz-go send one raw block, Java's client xerial's frames. */
 export const snappyFraming: { current: "raw" | "xerial" } = { current: "raw" };

@@ -1,9 +1,7 @@
 import { Database } from "bun:sqlite";
-import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { type Exit, spawnTied, type TiedProcess } from "./tied-process.ts";
-
-const repository = fileURLToPath(new URL("../..", import.meta.url));
+import { repository } from "./repository.ts";
 
 /** A command such as `bun run replay` in a process of its own, for `await using`. */
 export interface Operation extends AsyncDisposable {

@@ -1,10 +1,9 @@
-import { fileURLToPath } from "node:url";
 import { freePorts } from "./ports.ts";
 import { tempDir } from "./temp-dir.ts";
 import { type Exit, spawnTied } from "./tied-process.ts";
 import { waitUntil } from "./wait-until.ts";
+import { repository } from "./repository.ts";
 
-const repository = fileURLToPath(new URL("../..", import.meta.url));
 const healthy_ms_max = 20_000;
 const exit_ms_max = 15_000;
 

@@ -7,7 +7,8 @@ import { HELD_UPDATES_MAX } from "../../src/orders/outcomes.ts";
 import { heldUpdatesOf } from "../../src/services/orders/query/queries.ts";
 import type { AppendMeter } from "../../src/telemetry/meters.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
-import { created, eventually, poison, record, Rig, updated } from "../runtime/rig.ts";
+import { orderCreated, statusUpdated } from "../support/orders.ts";
+import { eventually, poison, Rig } from "../runtime/rig.ts";
 import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../support/store-faults.ts";
 
 /** The lines of one metric, as `labels value`. */
@@ -22,12 +23,12 @@ describe("what the partitions count", () => {
     await using rig = new Rig();
     await rig.prepare(1);
     await rig.append(
-      record(0, created("ORD-1", "a")),
-      record(0, created("ORD-1", "a")),
-      record(0, created("ORD-1", "other")),
-      record(0, updated("ORD-1", "b", "shipped")),
+      orderCreated(),
+      orderCreated(),
+      orderCreated({ eventId: "other" }),
+      statusUpdated({ eventId: "b", status: "shipped" }),
       poison(0, "not JSON"),
-      ...Array.from({ length: HELD_UPDATES_MAX + 1 }, (_, n) => record(0, updated("ORD-2", `e${n}`, "pending"))),
+      ...Array.from({ length: HELD_UPDATES_MAX + 1 }, (_, n) => statusUpdated({ orderId: "ORD-2", eventId: `e${n}` })),
     );
     const outcomes = (...counts: number[]) =>
       ["applied", "duplicate", "held", "ignored", "dead"].map(
@@ -51,7 +52,7 @@ describe("what the partitions count", () => {
     expect(await lines(rig.metrics, "orders_held_updates")).toEqual([`{partition="0"} ${HELD_UPDATES_MAX}`]);
     expect(await lines(rig.metrics, "orders_dead_letters_appended_total")).toEqual(['{partition="0"} 3']);
 
-    await rig.append(record(0, created("ORD-2", "at last")));
+    await rig.append(orderCreated({ orderId: "ORD-2", eventId: "at last" }));
     await eventually(() => set.get(0)?.nextOffset === end + 2);
     expect(await lines(rig.metrics, "orders_held_updates")).toEqual(['{partition="0"} 0']);
   });
@@ -80,7 +81,7 @@ describe("what the partitions count", () => {
       outages: (await lines(rig.metrics, "orders_store_outages_total"))[0],
       suspended: (await lines(rig.metrics, "orders_partition_state")).find((line) => line.includes("suspended")),
     });
-    await rig.append(...Array.from({ length: orders }, (_, n) => record(0, created(`ORD-${n}`, `e${n}`))));
+    await rig.append(...Array.from({ length: orders }, (_, n) => orderCreated({ orderId: `ORD-${n}` })));
     await eventually(() => set.get(0)?.state === "suspended");
     // Long enough for a second try.
     await Bun.sleep(1_200);

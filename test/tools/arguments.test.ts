@@ -25,16 +25,20 @@ function refusal(read: () => unknown): string {
   throw new Error("It was taken.");
 }
 
-test("options are read by name; what there is not, has no value or is no option is refused", () => {
+test("options are read by name", () => {
   expect({ ...readOptions(["--from", "a", "--yes", "--orders=1,2"], KINDS) }).toMatchObject({
     from: "a",
     yes: true,
     orders: "1,2",
   });
-  for (const args of [["--until", "x"], ["--from"], ["--from="], ["--yes=1"], ["stray"], ["--from", "--yes"]]) {
-    expect(refusal(() => readOptions(args, KINDS))).not.toBe("");
-  }
 });
+
+test.each([[["--until", "x"]], [["--from"]], [["--from="]], [["--yes=1"]], [["stray"]], [["--from", "--yes"]]])(
+  "%j is refused: there is no such option, or it lacks its value, or takes none",
+  (args) => {
+    expect(refusal(() => readOptions(args, KINDS))).not.toBe("");
+  },
+);
 
 test("a time that begins with a minus needs no equals sign", () => {
   expect(readOptions(["--from", "-1h", "--to", "-5m"], KINDS)).toMatchObject({ from: "-1h", to: "-5m" });
@@ -58,22 +62,34 @@ test("a window that is empty is refused", () => {
   expect(refusal(() => readWindow("-1h", "-1h", NOW_MS))).toBe("--from must be before --to.");
 });
 
-test("order ids are those of the keys, each once; what could not be one is refused", () => {
+test("order ids are those of the keys, each once", () => {
   expect(readOrders("ORD-1, 2,ORD-2,1")).toEqual(["ORD-1", "ORD-2"]);
+});
+
+test("what could not be an order id is refused", () => {
   expect(refusal(() => readOrders("ORD-1,ORD-x"))).toStartWith("--orders has ORD-x;");
 });
 
-test("lists, topics, counts and ids have their bounds", () => {
+test("a list has 1 to 1000 names, each once", () => {
   expect(readList("types", "A,B,A")).toEqual(["A", "B"]);
   expect(refusal(() => readList("types", "A,,B"))).toContain("1 to 1000 names");
   expect(refusal(() => readList("types", Array.from({ length: 1_001 }, (_, i) => `t${i}`).join(",")))).toContain("1 to 1000");
   expect(refusal(() => readList("types", 'A"B'))).toContain('"A\\"B"');
+});
+
+test("a topic has a name that Kafka takes", () => {
   expect(readTopic("target", "a.b-c_d")).toBe("a.b-c_d");
   for (const bad of ["", ".", "..", "a:b", "a/b", "x".repeat(250)])
     expect(refusal(() => readTopic("target", bad))).toContain("--target");
+});
+
+test("a count is an integer within its bounds", () => {
   expect(readCount("rate", "500", 1_000)).toBe(500);
   for (const bad of ["0", "1001", "-1", "1.5", "many"])
     expect(refusal(() => readCount("rate", bad, 1_000))).toContain("from 1 to 1000");
+});
+
+test("an id can be part of a file's name; one that is not given begins with the time", () => {
   expect(readId(undefined, NOW_MS, "abcdef")).toBe("20261125T120000-abcd");
   expect(readId("night-1", NOW_MS, "abcdef")).toBe("night-1");
   for (const bad of ["../x", "a b", ".hidden", "x".repeat(65)]) expect(refusal(() => readId(bad, NOW_MS, ""))).toContain("--id");

@@ -1,9 +1,9 @@
 import { test, expect } from "bun:test";
 import { systemClock } from "../../../src/system/clock.ts";
-import { AppError } from "../../../src/errors.ts";
 import { KafkaLog } from "../../../src/log/kafka/kafka-log.ts";
 import type { Log } from "../../../src/log/port.ts";
 import { brokerSuite } from "../../support/broker.ts";
+import { codeOf } from "../../support/code-of.ts";
 import { apiKeys, startTcpProxy } from "../../support/tcp-proxy.ts";
 import { newRecord, readAll, values } from "./harness.ts";
 import { logContract } from "./log-contract.ts";
@@ -87,9 +87,3 @@ await brokerSuite("the log contract on a broker", (broker) => {
     60_000,
   );
 });
-
-const codeOf = (append: Promise<unknown>): Promise<string> =>
-  append.then(
-    () => "appended",
-    (e: unknown) => (e instanceof AppError ? e.code : String(e)),
-  );

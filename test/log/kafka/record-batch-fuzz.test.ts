@@ -6,6 +6,7 @@ import { BatchOutput, encodeBatch } from "../../../src/log/kafka/records/encode-
 import { decodeBatches } from "../../../src/log/kafka/records/record-batch.ts";
 import type { NewRecord } from "../../../src/log/port.ts";
 import { seededRandom } from "../../simulation/scheduler.ts";
+import { pick } from "../../support/random.ts";
 
 /** `FUZZ_BATCHES=1000000 FUZZ_SEED=7 bun test test/log/kafka/record-batch-fuzz.test.ts` runs more, or others. */
 const BATCHES = Number(process.env["FUZZ_BATCHES"] ?? 100_000);
@@ -14,7 +15,6 @@ const FROM = 1_000;
 const HEADER_BYTES = 61;
 
 const upTo = (random: () => number, n: number): number => Math.floor(random() * n);
-const pick = <T>(random: () => number, from: readonly T[]): T => from[upTo(random, from.length)] as T;
 
 /** Numbers at which readers of varints, lengths and offsets go wrong. */
 const EDGES = [-(2 ** 31), -65_536, -2, -1, 0, 1, 2, 12, 48, 49, 50, 61, 127, 128, 255, 65_535, 2 ** 20, 2 ** 30, 2 ** 31 - 1];

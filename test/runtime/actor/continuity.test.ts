@@ -2,15 +2,19 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { readiness } from "../../../src/http/health.ts";
 import { type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
-import { lastRecordOf } from "../../../src/runtime/store/store.ts";
-import { answerFor, created, DEAD_LETTER_TOPIC, eventually, poison, record, Rig, TOPIC, updated } from "../rig.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../support/orders.ts";
+import { answerFor, DEAD_LETTER_TOPIC, eventually, poison, Rig, TOPIC } from "../rig.ts";
 import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 
 /** ORD-1 and ORD-2 applied in partition 0, ORD-9 in partition 1. */
 async function applied(faults = noFaults) {
   const rig = new Rig(faults);
   await rig.prepare(2);
-  await rig.append(record(0, created("ORD-1", "a")), record(0, created("ORD-2", "b")), record(1, created("ORD-9", "c")));
+  await rig.append(
+    orderCreated({ eventId: "a" }),
+    orderCreated({ orderId: "ORD-2", eventId: "b" }),
+    recordOf(orderCreated({ orderId: "ORD-9", eventId: "c" }), { partition: 1 }),
+  );
   const set = rig.start("x", [0, 1]);
   await eventually(() => readiness(set).status === "ready" && set.get(0)?.nextOffset === 2 && set.get(1)?.nextOffset === 1);
   return { rig, set, [Symbol.asyncDispose]: () => rig[Symbol.asyncDispose]() };
@@ -21,7 +25,7 @@ describe("a new leader", () => {
     await using log = await applied();
     const { rig, set } = log;
     rig.broker.topics.elect(TOPIC, 0);
-    await rig.append(record(0, updated("ORD-2", "d", "shipped")));
+    await rig.append(statusUpdated({ orderId: "ORD-2", eventId: "d", status: "shipped" }));
     await eventually(() => answerFor(set, "ORD-2") === "shipped");
     expect(set.get(0)).toMatchObject({ state: "running", leaderEpoch: 1, doubt: undefined, hindered: undefined });
   });
@@ -30,7 +34,11 @@ describe("a new leader", () => {
     await using log = await applied();
     const { rig, set } = log;
     rig.broker.topics.elect(TOPIC, 0, 1);
-    await rig.append(record(0, created("ORD-3", "d")), record(0, created("ORD-4", "e")), record(1, created("ORD-8", "f")));
+    await rig.append(
+      orderCreated({ orderId: "ORD-3", eventId: "d" }),
+      orderCreated({ orderId: "ORD-4", eventId: "e" }),
+      recordOf(orderCreated({ orderId: "ORD-8", eventId: "f" }), { partition: 1 }),
+    );
     await eventually(() => set.get(0)?.state === "halted" && answerFor(set, "ORD-8", 1) === "new");
     expect(set.get(0)?.halted).toContain("At offset 1 the log holds another record than the one applied");
     expect(set.get(0)?.view(orderProjection)?.order("ORD-3")).toBeUndefined();
@@ -51,7 +59,7 @@ describe("a new leader", () => {
     await using log = await applied();
     const { rig, set } = log;
     rig.broker.topics.elect(TOPIC, 0, 1);
-    await rig.append(record(0, created("ORD-2", "b")));
+    await rig.append(orderCreated({ orderId: "ORD-2", eventId: "b" }));
     await eventually(() => set.get(0)?.state === "halted");
     expect(set.get(0)?.halted).toContain("another record");
   });
@@ -88,149 +96,18 @@ describe("a new leader", () => {
     await using log = await applied({ ...noFaults, leader: (topic) => (topic === DEAD_LETTER_TOPIC ? leaders.letters : "ok") });
     const { rig, set } = log;
     leaders.letters = "none";
-    await rig.append(poison(0, "bad"), record(0, updated("ORD-2", "d", "shipped")));
+    await rig.append(poison(0, "bad"), statusUpdated({ orderId: "ORD-2", eventId: "d", status: "shipped" }));
     await eventually(() => set.get(0)?.state === "blocked");
     rig.broker.topics.elect(TOPIC, 0, 1);
-    await rig.append(record(0, created("ORD-3", "e")), record(0, created("ORD-4", "f")), record(0, created("ORD-5", "g")));
+    await rig.append(
+      orderCreated({ orderId: "ORD-3", eventId: "e" }),
+      orderCreated({ orderId: "ORD-4", eventId: "f" }),
+      orderCreated({ orderId: "ORD-5", eventId: "g" }),
+    );
     await eventually(() => set.get(0)?.doubt !== undefined || set.get(0)?.state === "halted");
     leaders.letters = "ok";
     await eventually(() => set.get(0)?.state === "halted");
     expect(set.get(0)?.nextOffset).toBe(2);
-  });
-});
-
-describe("what lies behind the last record applied", () => {
-  const others = (count: number) => Array.from({ length: count }, (_, n) => record(0, created(`ORD-${30 + n}`, `x${n}`)));
-
-  /** What leaves nothing to be applied, and moves the position by three. */
-  const LEFT: Record<string, (rig: Rig) => unknown> = {
-    "an aborted transaction": ({ broker }) => {
-      const records = [record(0, created("ORD-20", "t")), record(0, created("ORD-21", "u"))];
-      broker.topics.openTransaction(TOPIC, records).end(false);
-    },
-    "a batch that nobody can decode": ({ broker }) => broker.topics.landUndecodable(TOPIC, 0, 3, "Nobody can decode it."),
-  };
-
-  /** Partition 0 with so many records applied, and then what leaves nothing. */
-  async function behind(what: string, appliedRecords: number, faults = noFaults) {
-    const rig = new Rig(faults);
-    await rig.prepare(1);
-    const records = [record(0, created("ORD-1", "a")), record(0, created("ORD-2", "b"))].slice(0, appliedRecords);
-    if (records.length > 0) await rig.append(...records);
-    const set = rig.start("x", [0]);
-    await eventually(() => readiness(set).status === "ready" && set.get(0)?.nextOffset === appliedRecords);
-    LEFT[what]?.(rig);
-    await eventually(() => set.get(0)?.nextOffset === appliedRecords + 3);
-    return { rig, set, [Symbol.asyncDispose]: () => rig[Symbol.asyncDispose]() };
-  }
-
-  const cases = Object.keys(LEFT).flatMap((what) => [2, 1, 0].map((count) => [what, count] as const));
-
-  test.each(cases)("%s behind %d records is followed where the log still has it", async (what, count) => {
-    await using log = await behind(what, count);
-    const { rig, set } = log;
-    rig.broker.topics.elect(TOPIC, 0);
-    await rig.append(record(0, created("ORD-5", "d")));
-    await eventually(() => answerFor(set, "ORD-5") === "new");
-    await set.close();
-    const again = rig.start("x", [0]);
-    await rig.append(record(0, updated("ORD-5", "e", "shipped")));
-    await eventually(() => answerFor(again, "ORD-5") === "shipped");
-  });
-
-  test.each(cases)(
-    "%s behind %d records, lost and others in its place, halts the partition: none is left out",
-    async (what, count) => {
-      for (const isRunning of [true, false]) {
-        await using log = await behind(what, count);
-        const { rig } = log;
-        if (!isRunning) await log.set.close();
-        rig.broker.topics.elect(TOPIC, 0, count);
-        await rig.append(...others(5));
-        const set = isRunning ? log.set : rig.start("x", [0]);
-        await eventually(() => set.get(0)?.state === "halted");
-        expect(set.get(0)).toMatchObject({ nextOffset: count + 3, halted: expect.stringContaining("the log holds a") });
-        expect(answerFor(set, "ORD-30")).toBe("PARTITION_HALTED");
-      }
-    },
-  );
-
-  test.each(cases)("%s behind %d records: others are found out where each is read by itself, too", async (what, count) => {
-    let isPartial = false;
-    await using log = await behind(what, count, { ...noFaults, onFetch: () => (isPartial ? "partial" : "ok") });
-    const { rig, set } = log;
-    isPartial = true;
-    // Its first record is not there, so that a fetch ends before it.
-    rig.broker.topics.elect(TOPIC, 0, count);
-    rig.broker.topics.openTransaction(TOPIC, [record(0, created("ORD-22", "v"))]).end(false);
-    await rig.append(...others(4));
-    await eventually(() => set.get(0)?.state === "halted");
-    expect(set.get(0)?.nextOffset).toBe(count + 3);
-  });
-
-  test("another batch that nobody can decode, of other records, halts the partition: it has no letter", async () => {
-    await using log = await behind("a batch that nobody can decode", 1);
-    const { rig, set } = log;
-    rig.broker.topics.elect(TOPIC, 0, 1);
-    rig.broker.topics.landUndecodable(TOPIC, 0, 2, "Nobody can decode it.");
-    await rig.append(...others(3));
-    await eventually(() => set.get(0)?.state === "halted");
-    expect(await rig.deadLetters()).toHaveLength(1);
-  });
-
-  test("goes on where retention took the last record applied and some of that", async () => {
-    await using log = await behind("an aborted transaction", 2);
-    const { rig, set } = log;
-    await set.close();
-    await rig.log.deleteRecords(TOPIC, 0, 3);
-    await rig.append(record(0, created("ORD-5", "d")));
-    const again = rig.start("x", [0]);
-    await eventually(() => answerFor(again, "ORD-5") === "new");
-  });
-
-  test("halts where retention took the last record applied, and others are there", async () => {
-    await using log = await behind("an aborted transaction", 2);
-    const { rig, set } = log;
-    await set.close();
-    rig.broker.topics.elect(TOPIC, 0, 2);
-    await rig.append(...others(5));
-    await rig.log.deleteRecords(TOPIC, 0, 3);
-    const again = rig.start("x", [0]);
-    await eventually(() => again.get(0)?.state === "halted");
-    expect(again.get(0)?.halted).toStartWith("At offset 3 the log holds a record, and held none there when all before offset 5");
-  });
-
-  /** As one was that did not count batches that nobody can decode. */
-  async function storeFromBefore(rig: Rig, count: number) {
-    const db = new Database(rig.storePath("x", 0));
-    const results = await rig.log.reader(TOPIC).fetch(new Map([[0, 0]]), { wait_ms_max: 0, partition_bytes_max: 1_000 });
-    const [first] = results.flatMap((result) => ("batch" in result ? result.batch.records : []));
-    const last = count === 0 || !first ? undefined : lastRecordOf(first);
-    db.run("UPDATE position SET last_offset = ?, last_checksum = ?", [last?.offset ?? null, last?.checksum ?? null]);
-    db.run("ALTER TABLE position DROP COLUMN last_of_all");
-    db.close();
-  }
-
-  test.each([1, 0])("a store from before goes on behind a batch that nobody can decode, after %d records", async (count) => {
-    await using log = await behind("a batch that nobody can decode", count);
-    const { rig, set } = log;
-    await set.close();
-    await storeFromBefore(rig, count);
-    await rig.append(record(0, created("ORD-5", "d")));
-    const again = rig.start("x", [0]);
-    await eventually(() => answerFor(again, "ORD-5") === "new");
-    expect(await rig.deadLetters()).toHaveLength(1);
-  });
-
-  test.each([1, 0])("a store from before halts where there are records in its place, after %d records", async (count) => {
-    await using log = await behind("a batch that nobody can decode", count);
-    const { rig, set } = log;
-    await set.close();
-    await storeFromBefore(rig, count);
-    rig.broker.topics.elect(TOPIC, 0, count);
-    await rig.append(...others(5));
-    const again = rig.start("x", [0]);
-    await eventually(() => again.get(0)?.state === "halted");
   });
 });
 
@@ -248,7 +125,7 @@ describe("a connection that was lost", () => {
     isAway = true;
     await eventually(() => rig.warnings.some((warning) => warning.includes("cannot be reached")));
     isAway = false;
-    await rig.append(record(0, created("ORD-7", "d")));
+    await rig.append(orderCreated({ orderId: "ORD-7", eventId: "d" }));
     await eventually(() => set.get(0)?.hindered !== undefined);
     await Bun.sleep(50);
     expect(set.get(0)).toMatchObject({ doubt: undefined, state: "running", nextOffset: 2 });
@@ -268,7 +145,11 @@ describe("a topic", () => {
     await eventually(() => set.get(0)?.doubt !== undefined && set.get(1)?.doubt !== undefined);
     expect([answerFor(set, "ORD-1"), answerFor(set, "ORD-9", 1)]).toEqual(["LOG_UNAVAILABLE", "LOG_UNAVAILABLE"]);
     await rig.log.createTopic(TOPIC, 2);
-    await rig.append(record(0, created("ORD-1", "a")), record(0, created("ORD-2", "b")), record(1, created("ORD-9", "c")));
+    await rig.append(
+      orderCreated({ eventId: "a" }),
+      orderCreated({ orderId: "ORD-2", eventId: "b" }),
+      recordOf(orderCreated({ orderId: "ORD-9", eventId: "c" }), { partition: 1 }),
+    );
     await eventually(() => [...set.held()].every(({ state }) => state === "halted"));
     expect(set.get(0)?.halted).toContain("The topic was deleted and made anew");
     expect(rig.warnings.filter((warning) => warning.includes("LOG_DISAGREES"))).toHaveLength(2);
@@ -280,7 +161,11 @@ describe("a topic", () => {
     await set.close();
     rig.broker.topics.deleteTopic(TOPIC);
     await rig.log.createTopic(TOPIC, 2);
-    await rig.append(record(0, created("ORD-1", "a")), record(0, created("ORD-2", "b")), record(0, created("ORD-3", "d")));
+    await rig.append(
+      orderCreated({ eventId: "a" }),
+      orderCreated({ orderId: "ORD-2", eventId: "b" }),
+      orderCreated({ orderId: "ORD-3", eventId: "d" }),
+    );
     const again = rig.start("x", [0]);
     await eventually(() => again.get(0)?.state === "halted");
     expect(again.get(0)).toMatchObject({ nextOffset: 2, halted: expect.stringContaining("made anew, by somebody") });
@@ -300,7 +185,7 @@ describe("a store from before leader epochs and topic ids were kept", () => {
     await set.close();
     asBefore(rig.storePath("x", 0));
     rig.broker.topics.elect(TOPIC, 0);
-    await rig.append(record(0, updated("ORD-2", "d", "shipped")));
+    await rig.append(statusUpdated({ orderId: "ORD-2", eventId: "d", status: "shipped" }));
     const again = rig.start("x", [0]);
     await eventually(() => answerFor(again, "ORD-2") === "shipped");
     await again.close();
@@ -319,7 +204,7 @@ describe("a store from before leader epochs and topic ids were kept", () => {
     await set.close();
     asBefore(rig.storePath("x", 0));
     rig.broker.topics.elect(TOPIC, 0, 1);
-    await rig.append(record(0, created("ORD-3", "d")));
+    await rig.append(orderCreated({ orderId: "ORD-3", eventId: "d" }));
     const again = rig.start("x", [0]);
     await eventually(() => again.get(0)?.state === "halted");
     expect(again.get(0)?.halted).toContain("another record");

@@ -2,7 +2,8 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../../support/store-faults.ts";
 import { noFaults } from "../../log/memory/memory-log.ts";
-import { created, DEAD_LETTER_TOPIC, eventually, poison, record, Rig, TOPIC, updated } from "../rig.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../support/orders.ts";
+import { DEAD_LETTER_TOPIC, eventually, poison, Rig, TOPIC } from "../rig.ts";
 import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 
 const states = ["confirmed", "shipped", "pending"] as const;
@@ -11,7 +12,7 @@ describe("a partition's actor", () => {
   test("runs once it has caught up, and answers from the committed rows", async () => {
     await using rig = new Rig();
     await rig.prepare(2);
-    await rig.append(record(0, created("ORD-1", "a")), record(0, updated("ORD-1", "b", "shipped")));
+    await rig.append(orderCreated(), statusUpdated({ eventId: "b", status: "shipped" }));
     const set = rig.start("x", [0, 1]);
     await eventually(() => [...set.held()].every((actor) => actor.state === "running"));
     expect(set.get(0)?.view(orderProjection)?.order("ORD-1")?.status).toBe("shipped");
@@ -25,13 +26,14 @@ describe("a partition's actor", () => {
     await rig.prepare(1);
     const first = rig.start("piecemeal", [0]);
     for (let i = 0; i < 150; i++) {
-      await rig.append(record(0, updated("ORD-7", `event-number-${i}`, states[i % 3] ?? "new")));
-      if (i === 80) await rig.append(record(0, created("ORD-7", "create")));
-      if (i % 10 === 0) await rig.append(record(0, updated("ORD-7", `event-number-${i >> 1}`, "cancelled")));
+      await rig.append(statusUpdated({ orderId: "ORD-7", eventId: `event-number-${i}`, status: states[i % 3] ?? "new" }));
+      if (i === 80) await rig.append(orderCreated({ orderId: "ORD-7", eventId: "create" }));
+      if (i % 10 === 0)
+        await rig.append(statusUpdated({ orderId: "ORD-7", eventId: `event-number-${i >> 1}`, status: "cancelled" }));
       if (i % 7 === 0) expect(await first.get(0)?.reached(i, 2_000)).toBe(true);
     }
     // A duplicate of an event whose id has left the row.
-    await rig.append(record(0, updated("ORD-7", "event-number-1", "cancelled")));
+    await rig.append(statusUpdated({ orderId: "ORD-7", eventId: "event-number-1", status: "cancelled" }));
     const endOffset = (await rig.log.watermarks(TOPIC))[0]?.endOffset ?? 0;
     expect(await first.get(0)?.reached(endOffset, 2_000)).toBe(true);
     const second = rig.start("at-once", [0]);
@@ -51,20 +53,25 @@ describe("a partition's actor", () => {
     await using rig = new Rig();
     await rig.prepare(1);
     const events = [
-      record(0, created("ORD-1", "a")),
-      record(0, updated("ORD-1", "b", "shipped")),
-      record(0, updated("ORD-1", "c", "pending")),
-      record(0, updated("ORD-2", "d", "pending")),
+      recordOf(orderCreated()),
+      recordOf(statusUpdated({ eventId: "b", status: "shipped" })),
+      recordOf(statusUpdated({ eventId: "c" })),
+      recordOf(statusUpdated({ orderId: "ORD-2", eventId: "d" })),
     ];
     const set = rig.start("x", [0]);
     await eventually(() => set.get(0)?.state === "running");
-    await rig.append(poison(0, "not JSON"), record(0, updated("ORD-2", "early", "pending")), ...events, poison(0, "not JSON"));
+    await rig.append(
+      poison(0, "not JSON"),
+      statusUpdated({ orderId: "ORD-2", eventId: "early" }),
+      ...events,
+      poison(0, "not JSON"),
+    );
     await eventually(() => set.get(0)?.nextOffset === 7);
     expect(rig.readable).toEqual([2, 4]);
-    await rig.append(...events, record(0, created("ORD-1", "second create")));
+    await rig.append(...events, orderCreated({ eventId: "second create" }));
     await eventually(() => set.get(0)?.nextOffset === 12);
     expect(rig.readable).toEqual([2, 4]);
-    await rig.append(events[0]!, record(0, updated("ORD-1", "e", "confirmed")), events[1]!);
+    await rig.append(events[0]!, statusUpdated({ eventId: "e", status: "confirmed" }), events[1]!);
     await eventually(() => set.get(0)?.nextOffset === 15);
     expect(rig.readable).toEqual([2, 4, 13]);
   });
@@ -72,14 +79,14 @@ describe("a partition's actor", () => {
   test("halts alone when its stored offset lies before the log's start", async () => {
     await using rig = new Rig();
     await rig.prepare(2);
-    await rig.append(record(0, created("ORD-1", "a")), record(1, created("ORD-2", "b")));
+    await rig.append(orderCreated(), recordOf(orderCreated({ orderId: "ORD-2" }), { partition: 1 }));
     const before = rig.start("x", [0, 1]);
     await eventually(() => [...before.held()].every((actor) => actor.nextOffset === 1));
     await before.close();
     await rig.append(
-      record(0, updated("ORD-1", "c", "shipped")),
-      record(0, updated("ORD-1", "d", "pending")),
-      record(1, updated("ORD-2", "e", "shipped")),
+      statusUpdated({ eventId: "c", status: "shipped" }),
+      statusUpdated({ eventId: "d" }),
+      recordOf(statusUpdated({ orderId: "ORD-2", eventId: "e", status: "shipped" }), { partition: 1 }),
     );
     await rig.log.deleteRecords(TOPIC, 0, 2);
     const after = rig.start("x", [0, 1]);
@@ -91,12 +98,12 @@ describe("a partition's actor", () => {
   test("goes on when only what it has applied is removed", async () => {
     await using rig = new Rig();
     await rig.prepare(1);
-    await rig.append(record(0, created("ORD-1", "a")));
+    await rig.append(orderCreated());
     const before = rig.start("x", [0]);
     await eventually(() => before.get(0)?.nextOffset === 1);
     await before.close();
     await rig.log.deleteRecords(TOPIC, 0, 1);
-    await rig.append(record(0, updated("ORD-1", "b", "shipped")));
+    await rig.append(statusUpdated({ eventId: "b", status: "shipped" }));
     const after = rig.start("x", [0]);
     await eventually(() => after.get(0)?.view(orderProjection)?.order("ORD-1")?.status === "shipped");
   });
@@ -105,9 +112,9 @@ describe("a partition's actor", () => {
     await using rig = new Rig();
     await rig.prepare(2);
     await rig.append(
-      record(0, created("ORD-1", "a")),
-      record(0, updated("ORD-1", "b", "shipped")),
-      record(1, created("ORD-2", "c")),
+      orderCreated(),
+      statusUpdated({ eventId: "b", status: "shipped" }),
+      recordOf(orderCreated({ orderId: "ORD-2" }), { partition: 1 }),
     );
     const before = rig.start("x", [0, 1]);
     await eventually(() => before.get(0)?.nextOffset === 2 && before.get(1)?.nextOffset === 1);
@@ -115,7 +122,7 @@ describe("a partition's actor", () => {
     // The same stores against another log: one record less in partition 0, a different one in partition 1.
     await using other = new Rig();
     await other.prepare(2);
-    await other.append(record(0, created("ORD-1", "a")), record(1, created("ORD-9", "z")));
+    await other.append(recordOf(orderCreated()), recordOf(orderCreated({ orderId: "ORD-9" }), { partition: 1 }));
     other.storePath = (name, partition) => rig.storePath(name, partition);
     const after = other.start("x", [0, 1]);
     await eventually(() => after.get(0)?.state === "halted" && after.get(1)?.state === "halted");
@@ -136,7 +143,7 @@ describe("a partition's actor", () => {
       [0],
       filesWithFaults((sql) => (isPositionWrite(sql) ? failing : undefined)),
     );
-    await rig.append(record(0, created("ORD-1", "a")), record(0, updated("ORD-1", "b", "shipped")));
+    await rig.append(orderCreated(), statusUpdated({ eventId: "b", status: "shipped" }));
     await eventually(() => set.get(0)?.nextOffset === 2);
     expect(set.get(0)?.view(orderProjection)?.order("ORD-1")?.status).toBe("shipped");
     const told = rig.warnings.filter((warning) => /STORE_FAILED|works again/.test(warning));
@@ -150,10 +157,10 @@ describe("a partition's actor", () => {
     await using rig = new Rig();
     await rig.prepare(1);
     const set = rig.start("x", [0]);
-    await rig.append(record(0, created("ORD-1", "a")));
+    await rig.append(orderCreated());
     await eventually(() => set.get(0)?.nextOffset === 1);
     rig.owner = false;
-    await rig.append(record(0, updated("ORD-1", "b", "shipped")));
+    await rig.append(statusUpdated({ eventId: "b", status: "shipped" }));
     await Bun.sleep(100);
     expect(set.get(0)?.nextOffset).toBe(1);
     rig.owner = true;
@@ -163,7 +170,7 @@ describe("a partition's actor", () => {
   test("a damaged store, or another log's, is set aside and rebuilt", async () => {
     await using rig = new Rig();
     await rig.prepare(1);
-    await rig.append(record(0, created("ORD-1", "a")));
+    await rig.append(orderCreated());
     await Bun.write(rig.storePath("damaged", 0), "this is no database, and long enough to be looked at as one".repeat(50));
     const damaged = rig.start("damaged", [0]);
     await eventually(() => damaged.get(0)?.view(orderProjection)?.order("ORD-1") !== undefined);
@@ -183,7 +190,7 @@ describe("dead letters", () => {
     await using rig = new Rig();
     await rig.prepare(1);
     const set = rig.start("x", [0]);
-    await rig.append(record(0, created("ORD-1", "a")), poison(0, "{"), record(0, updated("ORD-1", "b", "shipped")));
+    await rig.append(orderCreated(), poison(0, "{"), statusUpdated({ eventId: "b", status: "shipped" }));
     await eventually(() => set.get(0)?.view(orderProjection)?.order("ORD-1")?.status === "shipped");
     const letters = await rig.deadLetters();
     expect(letters).toHaveLength(1);

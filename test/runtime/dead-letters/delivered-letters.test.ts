@@ -9,19 +9,11 @@ import {
 } from "../../../src/runtime/dead-letters/delivered-letters.ts";
 import { fittingLetter, letterBytes, letterRecord } from "../../../src/runtime/dead-letters/letter-record.ts";
 import { targetsOf } from "../../../src/runtime/dead-letters/letter-search.ts";
+import { aLogRecord } from "../../support/records.ts";
 
-const record = (offset: number, more: Partial<LogRecord> = {}): LogRecord => ({
-  offset,
-  timestamp_ms: 0,
-  key: Buffer.from("k"),
-  value: Buffer.from("v"),
-  leaderEpoch: 0,
-  headers: () => [],
-  ...more,
-});
 const letterOf = (of: LogRecord) =>
   letterRecord({ record: of, code: "not_json", detail: "no JSON" }, { topic: "orders", partition: 0, target: 0, wall_ms: 0 });
-const claim = (offset: number): Claim => claimFor(record(offset), letterOf(record(offset)));
+const claim = (offset: number): Claim => claimFor(aLogRecord({ offset }), letterOf(aLogRecord({ offset })));
 
 describe("the letters known of a partition", () => {
   test("are bounded: of those read back, the later ones are forgotten and have to be read again", () => {
@@ -31,12 +23,12 @@ describe("the letters known of a partition", () => {
     const last = LETTERS_KNOWN_MAX * 1.2;
     for (let offset = last; offset >= 10; offset--) delivered.noteRead(claim(offset));
     expect([9, 10, last].map((offset) => delivered.covers(offset))).toEqual([false, true, false]);
-    expect([10, 11].map((offset) => delivered.has(record(offset)))).toEqual([true, true]);
+    expect([10, 11].map((offset) => delivered.has(aLogRecord({ offset })))).toEqual([true, true]);
     const through = Array.from({ length: last }, (_, offset) => offset).find(
       (offset) => offset > 10 && !delivered.covers(offset),
     )!;
     expect(through).toBeGreaterThan(LETTERS_KNOWN_MAX / 4);
-    expect(delivered.has(record(through - 1))).toBe(true);
+    expect(delivered.has(aLogRecord({ offset: through - 1 }))).toBe(true);
   });
 
   test("are bounded: of those appended, the earlier ones", () => {
@@ -45,7 +37,7 @@ describe("the letters known of a partition", () => {
     const last = LETTERS_KNOWN_MAX * 1.2;
     for (let offset = 0; offset <= last; offset++) delivered.noteAppended(claim(offset));
     expect([0, last, last + 1].map((offset) => delivered.covers(offset))).toEqual([false, true, true]);
-    expect(delivered.has(record(last))).toBe(true);
+    expect(delivered.has(aLogRecord({ offset: last }))).toBe(true);
   });
 
   test("however many name one record, are few", () => {
@@ -74,7 +66,7 @@ test.each([100, 1_000, 5_000])("a letter cut to %d bytes fits, and one that fits
     for (const key of [1, 700, 7_000])
       for (const own of [0, 800]) {
         const whole = letterOf(
-          record(0, { key: Buffer.alloc(key), value: Buffer.alloc(value), headers: () => [header("ü".repeat(9), own)] }),
+          aLogRecord({ key: Buffer.alloc(key), value: Buffer.alloc(value), headers: [header("ü".repeat(9), own)] }),
         );
         const fitting = fittingLetter(whole, bytes_max);
         if (letterBytes(whole) <= bytes_max) expect(fitting).toBe(whole);

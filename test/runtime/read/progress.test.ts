@@ -4,7 +4,8 @@ import { readiness } from "../../../src/http/health.ts";
 import type { Log, Reader } from "../../../src/log/port.ts";
 import { findOrder } from "../../../src/services/orders/query/queries.ts";
 import { filesWithFaults, type StatementFault } from "../../support/store-faults.ts";
-import { created, eventually, record, Rig } from "../rig.ts";
+import { orderCreated, recordOf } from "../../support/orders.ts";
+import { eventually, Rig } from "../rig.ts";
 
 const ORDERS = 20_000;
 /** So much faster than real time passes for the partition set. */
@@ -14,7 +15,7 @@ describe("a restore", () => {
   test("from nothing tells how far it is, and until it is done no order is denied", async () => {
     await using rig = new Rig();
     await rig.prepare(1);
-    const orders = Array.from({ length: ORDERS }, (_, n) => record(0, created(`ORD-${n}`, `e${n}`)));
+    const orders = Array.from({ length: ORDERS }, (_, n) => recordOf(orderCreated({ orderId: `ORD-${n}` })));
     while (orders.length > 0) await rig.append(...orders.splice(0, 1_000));
     // What a client and an operator are told while a part of it is there.
     const meanwhile: { status: string; applied: number | undefined; restore: unknown; answer: string }[] = [];
@@ -75,7 +76,7 @@ describe("a partition that stands still", () => {
     await using rig = new Rig();
     rig.clock.sleep = (ms, signal) => systemClock.sleep(ms / HASTE, signal);
     await rig.prepare(2);
-    await rig.append(record(0, created("ORD-1", "a")));
+    await rig.append(orderCreated());
     const deaf = deafLog(rig.log, 2);
     const set = rig.start("x", [0, 1], undefined, deaf.log);
     set.partitionCount = 2;
@@ -91,7 +92,7 @@ describe("a partition that stands still", () => {
     await using rig = new Rig();
     rig.clock.sleep = (ms, signal) => systemClock.sleep(ms / HASTE, signal);
     await rig.prepare(1);
-    await rig.append(record(0, created("ORD-1", "a")));
+    await rig.append(orderCreated());
     const watched = deafLog(rig.log, 0);
     const set = rig.start("x", [0], undefined, watched.log);
     await eventually(() => set.get(0)?.nextOffset === 1);
@@ -104,7 +105,7 @@ describe("a partition that stands still", () => {
     await using rig = new Rig();
     rig.clock.sleep = (ms, signal) => systemClock.sleep(ms / HASTE, signal);
     await rig.prepare(1);
-    await rig.append(record(0, created("ORD-1", "a")));
+    await rig.append(orderCreated());
     let tells = true;
     const log = new Proxy(rig.log, {
       get: (target, name: keyof Log) => {

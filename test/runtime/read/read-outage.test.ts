@@ -3,7 +3,8 @@ import { readiness } from "../../../src/http/health.ts";
 import { type FetchFault, noFaults } from "../../log/memory/memory-log.ts";
 import { findOrder } from "../../../src/services/orders/query/queries.ts";
 import type { HeldPartitions } from "../../../src/runtime/held-partitions.ts";
-import { answerFor, created, eventually, record, Rig, updated } from "../rig.ts";
+import { orderCreated, statusUpdated } from "../../support/orders.ts";
+import { answerFor, eventually, Rig } from "../rig.ts";
 
 /** Longer than a failure of reading may last without consequences. */
 const long_ms = 2_000;
@@ -17,7 +18,7 @@ async function caughtUp() {
   const faults = { fetch: "ok" as FetchFault, isAway: false };
   const rig = new Rig({ ...noFaults, onFetch: () => faults.fetch, away: () => faults.isAway });
   await rig.prepare(1);
-  await rig.append(record(0, created("ORD-1", "a")));
+  await rig.append(orderCreated());
   const set = rig.start("x", [0]);
   set.partitionCount = 1;
   await eventually(() => readiness(set).status === "ready" && set.get(0)?.nextOffset === 1);
@@ -35,7 +36,7 @@ describe("while fetches fail", () => {
       "all: Reading the records of orders fails and is tried until it works: The broker refused the fetch. Try again.",
     ]);
     faults.fetch = "ok";
-    await rig.append(record(0, created("ORD-2", "b")));
+    await rig.append(orderCreated({ orderId: "ORD-2" }));
     await eventually(() => set.get(0)?.nextOffset === 2);
     expect(rig.warnings.slice(1)).toEqual([
       expect.stringMatching(/^all: Reading the records of orders works again, after \d+ ms\.$/),
@@ -47,7 +48,7 @@ describe("while fetches fail", () => {
     const { rig, set, faults } = outage;
     faults.fetch = "reject";
     await eventually(() => rig.warnings.length > 0);
-    await rig.append(record(0, created("ORD-2", "b")));
+    await rig.append(orderCreated({ orderId: "ORD-2" }));
     expect(readiness(set)).not.toHaveProperty("reason");
     expect(() => lookUp(set, "ORD-2")).toThrow(expect.objectContaining({ code: "ORDER_NOT_FOUND" }));
 
@@ -71,7 +72,7 @@ describe("while fetches fail", () => {
     faults.fetch = "reject";
     await eventually(() => rig.warnings.length > 0);
     rig.passed_ms = long_ms;
-    await rig.append(record(0, created("ORD-2", "b")), record(0, updated("ORD-2", "c", "shipped")));
+    await rig.append(orderCreated({ orderId: "ORD-2" }), statusUpdated({ orderId: "ORD-2", eventId: "c", status: "shipped" }));
     // Fetches work again, and bring nothing yet.
     faults.fetch = "empty";
     await eventually(() => rig.warnings.length > 1);
@@ -97,7 +98,7 @@ describe("while fetches fail", () => {
     };
     faults.fetch = "ok";
     await eventually(() => lies < 0 && readiness(set).status === "ready");
-    await rig.append(record(0, created("ORD-2", "b")));
+    await rig.append(orderCreated({ orderId: "ORD-2" }));
     await eventually(() => set.get(0)?.nextOffset === 2);
   });
 
@@ -146,7 +147,7 @@ test("before anything was read, the first failure is a reason at once", async ()
   const faults = { fetch: "reject" as FetchFault };
   await using rig = new Rig({ ...noFaults, onFetch: () => faults.fetch });
   await rig.prepare(1);
-  await rig.append(record(0, created("ORD-1", "a")));
+  await rig.append(orderCreated());
   const set = rig.start("x", [0]);
   await eventually(() => set.readFailure !== undefined);
   expect(readiness(set)).toMatchObject({ status: "unreadable", reason: expect.stringContaining("refused the fetch") });

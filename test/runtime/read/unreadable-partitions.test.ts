@@ -4,14 +4,15 @@ import { type FetchFault, type LeaderFault, noFaults } from "../../log/memory/me
 import { LogScans } from "../../../src/services/orders/query/log-scan.ts";
 import { findOrder, requireAllTrusted } from "../../../src/services/orders/query/queries.ts";
 import { UnreadRecords } from "../../../src/services/orders/query/unread-records.ts";
-import { answerFor, created, eventually, record, Rig, TOPIC, updated } from "../rig.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../support/orders.ts";
+import { answerFor, eventually, Rig, TOPIC } from "../rig.ts";
 
 /** ORD-1 in partition 0, ORD-9 in partition 1, nothing in partition 2; `leaders` may take a partition's leader away. */
 async function threePartitions() {
   const leaders = new Map<number, LeaderFault>();
   const rig = new Rig({ ...noFaults, leader: (topic, partition) => (topic === TOPIC ? (leaders.get(partition) ?? "ok") : "ok") });
   await rig.prepare(3);
-  await rig.append(record(0, created("ORD-1", "a")), record(1, created("ORD-9", "b")));
+  await rig.append(orderCreated(), recordOf(orderCreated({ orderId: "ORD-9" }), { partition: 1 }));
   const set = rig.start("x", [0, 1, 2]);
   await eventually(() => readiness(set).status === "ready" && set.get(0)?.nextOffset === 1 && set.get(1)?.nextOffset === 1);
   return { rig, set, leaders, [Symbol.asyncDispose]: () => rig[Symbol.asyncDispose]() };
@@ -24,7 +25,7 @@ describe("partitions without a leader", () => {
     for (const partition of [1, 2]) leaders.set(partition, "none");
     rig.broker.topics.notify();
     await eventually(() => set.get(1)?.hindered !== undefined && set.get(2)?.hindered !== undefined);
-    await rig.append(record(0, created("ORD-2", "c")));
+    await rig.append(orderCreated({ orderId: "ORD-2" }));
     await eventually(() => answerFor(set, "ORD-2") === "new");
     expect(answerFor(set, "ORD-7", 0)).toBe("ORDER_NOT_FOUND");
     expect(answerFor(set, "ORD-7", 1)).toBe("LOG_UNAVAILABLE");
@@ -38,7 +39,7 @@ describe("partitions without a leader", () => {
       partitions: [{}, { state: "running", reason: why }, { reason: why }],
     });
     leaders.clear();
-    await rig.append(record(1, updated("ORD-9", "d", "shipped")));
+    await rig.append(recordOf(statusUpdated({ orderId: "ORD-9", eventId: "d", status: "shipped" }), { partition: 1 }));
     await eventually(() => answerFor(set, "ORD-9", 1) === "shipped" && set.get(2)?.hindered === undefined);
     await eventually(() => answerFor(set, "ORD-7", 1) === "ORDER_NOT_FOUND");
   });
@@ -87,7 +88,10 @@ describe("partitions without a leader", () => {
 describe("a log that lost its first records before a store read them", () => {
   const trimmed = async (rig: Rig) => {
     await rig.prepare(2);
-    await rig.append(...["1", "2", "3"].map((id) => record(0, created(`ORD-${id}`, id))), record(1, created("ORD-9", "d")));
+    await rig.append(
+      ...["1", "2", "3"].map((id) => orderCreated({ orderId: `ORD-${id}` })),
+      recordOf(orderCreated({ orderId: "ORD-9" }), { partition: 1 }),
+    );
     await rig.log.deleteRecords(TOPIC, 0, 2);
   };
 
@@ -124,8 +128,8 @@ describe("another program's transaction that stays open", () => {
   test("hides what was acknowledged behind it: nothing that may be there is denied, and why is said, until it ends", async () => {
     await using log = await threePartitions();
     const { rig, set } = log;
-    const transaction = rig.broker.topics.openTransaction(TOPIC, [record(0, created("ORD-5", "e"))]);
-    await rig.append(record(0, created("ORD-7", "f")));
+    const transaction = rig.broker.topics.openTransaction(TOPIC, [recordOf(orderCreated({ orderId: "ORD-5" }))]);
+    await rig.append(orderCreated({ orderId: "ORD-7" }));
     // The reader hears of it; nobody has to ask for the ends.
     await eventually(() => answerFor(set, "ORD-7", 0) === "CATCHING_UP");
     // A short one is no news.
@@ -144,8 +148,8 @@ describe("another program's transaction that stays open", () => {
     await using log = await threePartitions();
     const { rig, set } = log;
     await set.close();
-    await rig.append(record(0, created("ORD-2", "g")));
-    const transaction = rig.broker.topics.openTransaction(TOPIC, [record(0, created("ORD-5", "e"))]);
+    await rig.append(orderCreated({ orderId: "ORD-2" }));
+    const transaction = rig.broker.topics.openTransaction(TOPIC, [recordOf(orderCreated({ orderId: "ORD-5" }))]);
     const again = rig.start("x", [0, 1, 2]);
     await eventually(() => readiness(again).status === "ready");
     expect(again.get(0)?.isComplete).toBe(true);
@@ -171,7 +175,7 @@ test("what a quota keeps from being read is not denied, from when it is heard of
   const set = rig.start("x", [0]);
   await eventually(() => readiness(set).status === "ready");
   faults.fetch = "empty";
-  await rig.append(record(0, created("ORD-1", "a")));
+  await rig.append(orderCreated());
   set.get(0)?.hear(set.get(0)?.question, await rig.log.ends(TOPIC));
   // What is fetched is applied soon.
   expect(answerFor(set, "ORD-1")).toBe("ORDER_NOT_FOUND");

@@ -8,13 +8,16 @@ import type { PartitionSet } from "../../../src/runtime/partition-set.ts";
 import { type OpenFile, openSqliteFile, type StoreDatabase } from "../../../src/runtime/store/store-database.ts";
 import { damageFrom } from "../../support/damaged-store.ts";
 import { damage, filesWithFaults, isPositionWrite, withFaults } from "../../support/store-faults.ts";
-import { created, eventually, record, Rig, updated } from "../rig.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../support/orders.ts";
+import { eventually, Rig } from "../rig.ts";
 import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 
 const ORDERS = 400;
 
 const manyOrders = (partition: number) =>
-  Array.from({ length: ORDERS }, (_, n) => record(partition, created(`ORD-${partition}${n}`, `e${n}`)));
+  Array.from({ length: ORDERS }, (_, n) =>
+    recordOf(orderCreated({ orderId: `ORD-${partition}${n}`, eventId: `e${n}` }), { partition }),
+  );
 
 const codeOf = (set: PartitionSet, orderId: string): string => {
   try {
@@ -57,7 +60,7 @@ describe("a full disk", () => {
     await Bun.sleep(1_200);
     expect(rig.warnings).toEqual([expect.stringMatching(/^0: STORE_FAILED: .*x\.0\.sqlite: .*full\. Make room/)]);
     limit(1_000_000);
-    await rig.append(record(0, updated("ORD-0399", "u", "shipped")));
+    await rig.append(statusUpdated({ orderId: "ORD-0399", eventId: "u", status: "shipped" }));
     await eventually(() => codeOf(set, "ORD-0399") === "shipped");
     await eventually(() => readiness(set).status === "ready");
     expect(rig.warnings.slice(1)).toEqual([expect.stringMatching(/^0: Its store works again/)]);
@@ -90,7 +93,7 @@ describe("a store that another program has locked", () => {
   test("suspends its partition alone, holds up nothing, is read all the same, and goes on when it is let go", async () => {
     await using rig = new Rig();
     await rig.prepare(2);
-    await rig.append(record(0, created("ORD-1", "a")));
+    await rig.append(orderCreated());
     const set = rig.start("x", [0, 1]);
     await eventually(() => readiness(set).status === "ready" && set.get(0)?.nextOffset === 1);
     const other = lock(rig.storePath("x", 0));
@@ -100,7 +103,10 @@ describe("a store that another program has locked", () => {
       late_ms = Math.max(late_ms, performance.now() - due_ms);
       due_ms = performance.now() + 10;
     }, 10);
-    await rig.append(record(0, updated("ORD-1", "b", "shipped")), record(1, created("ORD-9", "c")));
+    await rig.append(
+      statusUpdated({ eventId: "b", status: "shipped" }),
+      recordOf(orderCreated({ orderId: "ORD-9" }), { partition: 1 }),
+    );
     await eventually(() => set.get(0)?.state === "suspended" && codeOf(set, "ORD-9") === "new");
     await Bun.sleep(1_200);
     clearInterval(ticks);
@@ -119,7 +125,7 @@ describe("a store that another program has locked", () => {
   test("at the start is waited for", async () => {
     await using rig = new Rig();
     await rig.prepare(1);
-    await rig.append(record(0, created("ORD-1", "a")));
+    await rig.append(orderCreated());
     const before = rig.start("x", [0]);
     await eventually(() => before.get(0)?.nextOffset === 1);
     await before.close();
@@ -135,7 +141,7 @@ describe("a store that turns out damaged while it is used", () => {
   test("by a record to be applied: it is set aside, and rebuilt from the log", async () => {
     await using rig = new Rig();
     await damagedStore(rig);
-    await rig.append(record(0, updated("ORD-07", "u", "shipped")));
+    await rig.append(statusUpdated({ orderId: "ORD-07", eventId: "u", status: "shipped" }));
     const set = rig.start("x", [0]);
     await eventually(() => set.get(0)?.state === "running" && set.get(0)?.nextOffset === ORDERS + 1);
     expect(codeOf(set, "ORD-07")).toBe("shipped");

@@ -4,7 +4,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { readiness } from "../../../src/http/health.ts";
 import { type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
 import { damage, filesWithFaults, isPositionWrite, type StatementFault } from "../../support/store-faults.ts";
-import { answerFor, created, eventually, record, Rig, TOPIC } from "../rig.ts";
+import { orderCreated, recordOf } from "../../support/orders.ts";
+import { answerFor, eventually, Rig, TOPIC } from "../rig.ts";
 
 const TRIMMED = 2;
 
@@ -13,7 +14,10 @@ async function ofAnotherVersion() {
   const leaders = new Map<number, LeaderFault>();
   const rig = new Rig({ ...noFaults, leader: (topic, partition) => (topic === TOPIC ? (leaders.get(partition) ?? "ok") : "ok") });
   await rig.prepare(2);
-  await rig.append(...["1", "2", "3"].map((id) => record(0, created(`ORD-${id}`, id))), record(1, created("ORD-9", "d")));
+  await rig.append(
+    ...["1", "2", "3"].map((id) => orderCreated({ orderId: `ORD-${id}` })),
+    recordOf(orderCreated({ orderId: "ORD-9" }), { partition: 1 }),
+  );
   const before = rig.start("x", [0, 1]);
   await eventually(() => readiness(before).status === "ready" && before.get(0)?.nextOffset === 3);
   await before.close();
@@ -89,7 +93,7 @@ describe("where the log has lost its first records", () => {
   test("a store that an operator wants rebuilt is kept, and its partition goes on", async () => {
     await using rig = new Rig();
     await rig.prepare(1);
-    await rig.append(...["1", "2", "3"].map((id) => record(0, created(`ORD-${id}`, id))));
+    await rig.append(...["1", "2", "3"].map((id) => orderCreated({ orderId: `ORD-${id}` })));
     const set = rig.start("x", [0]);
     await eventually(() => set.get(0)?.nextOffset === 3);
     await rig.log.deleteRecords(TOPIC, 0, TRIMMED);
@@ -103,7 +107,7 @@ describe("where the log has lost its first records", () => {
   test("a store that turns out damaged is left where it is", async () => {
     await using rig = new Rig();
     await rig.prepare(1);
-    await rig.append(record(0, created("ORD-1", "1")), record(0, created("ORD-2", "2")));
+    await rig.append(orderCreated(), orderCreated({ orderId: "ORD-2" }));
     const damaged: StatementFault = (run, [, nextOffset]) => {
       if (Number(nextOffset) > 2) throw damage();
       return run();
@@ -115,7 +119,7 @@ describe("where the log has lost its first records", () => {
     );
     await eventually(() => set.get(0)?.nextOffset === 2);
     await rig.log.deleteRecords(TOPIC, 0, 1);
-    await rig.append(record(0, created("ORD-3", "3")));
+    await rig.append(orderCreated({ orderId: "ORD-3" }));
     await eventually(() => set.get(0)?.halted?.includes("left where it is") === true);
     expect(set.get(0)?.halted).toContain("malformed");
     expect(existsSync(rig.storePath("x", 0))).toBe(true);

@@ -19,6 +19,7 @@ import { encodeEvent } from "../../../src/orders/events/encode.ts";
 import { isPoison } from "../../../src/orders/events/poison.ts";
 import { isEventId, isName, NAME_PATTERN, PLAIN_NAME_PATTERN } from "../../../src/orders/names.ts";
 import { STATUSES } from "../../../src/orders/order.ts";
+import { statusUpdated } from "../../support/orders.ts";
 
 /** The cart's commands on a log that takes everything; what they append is kept. `isKnown`: whether the orders asked for exist. */
 function cart(isKnown: boolean) {
@@ -195,10 +196,7 @@ test("every update that the cart takes is an event that decodes to what was aske
 });
 
 test("a request is read as a record is: a byte order mark is passed over, two are not", async () => {
-  const record = (prefix: string) =>
-    Buffer.from(
-      `${prefix}{"event_id":"e","event_type":"ORDER_STATUS_UPDATED","timestamp":"2026-11-22T21:42:39Z","order_id":"ORD-1","status":"new"}`,
-    );
+  const record = (prefix: string) => Buffer.from(prefix + encodeEvent(statusUpdated()));
   for (const [prefix, isTaken] of [
     ["", true],
     ["\ufeff", true],

@@ -13,7 +13,7 @@ import { createLogger } from "../../../src/telemetry/logger.ts";
 import { orderIn } from "../../support/carts.ts";
 import { removeAllTempDirs, tempDir } from "../../support/temp-dir.ts";
 import { waitUntil } from "../../support/wait-until.ts";
-import { created, record as rigRecord } from "../../runtime/rig.ts";
+import { orderCreated, recordOf } from "../../support/orders.ts";
 
 afterAll(() => removeAllTempDirs());
 
@@ -95,7 +95,8 @@ test("started anew while a partition has no leader, a cart serves the others, an
 });
 
 describe("another program's transaction that is open in a partition", () => {
-  const event = (partition: number, orderId: string) => rigRecord(partition, created(orderId, crypto.randomUUID()));
+  const event = (partition: number, orderId: string) =>
+    recordOf(orderCreated({ orderId, eventId: crypto.randomUUID() }), { partition });
 
   test("does not keep a cart that is started anew from creating in the others, where it knows all that can be read", async () => {
     const { broker, start } = await rig();

@@ -1,5 +1,5 @@
 import { partitionFor } from "../../../src/log/partitioner.ts";
-import { pythonCreate } from "../foreign.ts";
+import { pythonCreate } from "../python-events.ts";
 import { createOrder, orderDetails, updateOrder } from "../http.ts";
 import type { Program } from "../processes.ts";
 import { waitUntil } from "../wait-until.ts";

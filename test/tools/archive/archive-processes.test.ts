@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import type { NewRecord } from "../../../src/log/port.ts";
-import { type Backing, pythonCreate, pythonUpdate } from "../../support/foreign.ts";
+import { type Backing } from "../../support/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../../support/python-events.ts";
 import { eachWay, type Way } from "../../support/operation-ways.ts";
 import { runOperation, startOperation } from "../../support/operations.ts";
 import { type ExactRecord, headersByName, readExact } from "../../support/records.ts";

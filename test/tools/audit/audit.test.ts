@@ -7,8 +7,9 @@ import { table } from "../../../src/tools/audit/table.ts";
 import { systemClock } from "../../../src/system/clock.ts";
 import { readConfig } from "../../../src/config/config.ts";
 import type { NewRecord } from "../../../src/log/port.ts";
+import { orderJson } from "../../../src/orders/order.ts";
 import { MemoryBroker, type MemoryFaults, noFaults } from "../../log/memory/memory-log.ts";
-import { created, record, updated } from "../../runtime/rig.ts";
+import { anOrder, orderCreated, recordOf, statusUpdated } from "../../support/orders.ts";
 
 const TOPIC = "orders.events";
 /** Waits are over at once. */
@@ -59,26 +60,18 @@ async function opened(partitions: number, faults: Partial<MemoryFaults> = {}) {
   return { broker, log, append, run, digest };
 }
 
-/** As a service has the order that `created` makes. */
+/** As a service has the order that `orderCreated` makes. */
 const row = (orderId: string, ...eventIds: string[]): ServiceRow => ({
   orderId,
-  order: {
-    orderId,
-    customerId: "CUST-00001",
-    orderDate: "2026-11-22T21:42:39Z",
-    items: [{ itemId: "ITEM-001", quantity: 1, price: 10 }],
-    totalAmount: 10,
-    currency: "USD",
-    status: "shipped",
-  },
+  order: JSON.parse(orderJson(anOrder({ orderId, status: "shipped" }))) as ServiceRow["order"],
   held: [],
   eventIds,
 });
 
 const events = [
-  record(0, created("ORD-1", "c1")),
-  record(0, updated("ORD-1", "u1", "shipped")),
-  record(0, created("ORD-2", "c2")),
+  recordOf(orderCreated({ eventId: "c1" })),
+  recordOf(statusUpdated({ eventId: "u1", status: "shipped" })),
+  recordOf(orderCreated({ orderId: "ORD-2", eventId: "c2" })),
 ];
 
 describe("an audit", () => {
@@ -109,8 +102,8 @@ describe("an audit", () => {
   test("says that the log has lost records, and what, where the state has more, and counts no order that has only updates", async () => {
     const { broker, append, run } = await opened(1);
     // What compaction leaves: the create is gone, and the log still begins at offset 0.
-    broker.topics.openTransaction(TOPIC, [record(0, created("ORD-1", "c1"))]).end(false);
-    await append(record(0, updated("ORD-1", "u1", "shipped")));
+    broker.topics.openTransaction(TOPIC, [recordOf(orderCreated({ eventId: "c1" }))]).end(false);
+    await append(recordOf(statusUpdated({ eventId: "u1", status: "shipped" })));
     const [found] = await run([{ offset: 3, digest: "of the state" }], {}, [row("ORD-1", "c1", "u1"), row("ORD-2", "c2")]);
     expect(found?.differences[0]).toBe(
       "the state has 2 orders and 2 events that the log does not have: the log has lost records, or the state was changed by hand; the log begins at offset 0, and has no record before offset 2: they were compacted away, or are of a transaction that was aborted",
@@ -121,7 +114,7 @@ describe("an audit", () => {
 
   test("takes a row that differs, and has no event that the log has not, for one that can be rebuilt", async () => {
     const { append, run } = await opened(1);
-    await append(record(0, created("ORD-1", "c1")));
+    await append(recordOf(orderCreated({ eventId: "c1" })));
     expect(await run([{ offset: 1, digest: "of the state" }], {}, [row("ORD-1", "c1")])).toMatchObject([
       { differences: ['ORD-1 has status "shipped", and should have "new"'], canRebuild: true, losses: undefined, orders: 1 },
     ]);

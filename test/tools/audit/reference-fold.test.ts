@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import type { LogRecord } from "../../../src/log/port.ts";
 import { encodeEvent } from "../../../src/orders/events/encode.ts";
 import { type OrderEvent, writeChange } from "../../../src/orders/events/kinds.ts";
 import { evolve, initialState, type OrderState } from "../../../src/orders/fold.ts";
@@ -8,34 +7,27 @@ import { factsOf, HELD_UPDATES_MAX, type RecordCount } from "../../../src/orders
 import { STATUSES } from "../../../src/orders/order.ts";
 import { ReferenceFold } from "../../../src/tools/audit/reference-fold.ts";
 import { foldPartition } from "../../reference/reference.ts";
-import { created, updated } from "../../runtime/rig.ts";
 import { aChange } from "../../support/an-event.ts";
+import { logRecordOf, orderCreated, statusUpdated } from "../../support/orders.ts";
 
 const orderId = fc.constantFrom("ORD-1", "ORD-2");
 const eventId = fc.integer({ min: 0, max: 40 }).map((n) => `e${n}`);
 const status = fc.constantFrom(...STATUSES);
-const create = fc.tuple(orderId, eventId, status).map(([order, id, first]): OrderEvent => {
-  const event = created(order, id);
-  return event.type === "ORDER_CREATED" ? { ...event, order: { ...event.order, status: first } } : event;
-});
+const create = fc
+  .tuple(orderId, eventId, status)
+  .map(([id, event, first]): OrderEvent => orderCreated({ orderId: id, eventId: event, order: { status: first } }));
 const change = fc
   .tuple(orderId, eventId, aChange)
-  .map(([order, id, made]): OrderEvent => ({ ...updated(order, id, "new"), ...made }));
+  .map(([id, event, made]): OrderEvent => ({ ...statusUpdated({ orderId: id, eventId: event }), ...made }));
 /** Few orders and ids, so that all that may become of an event does. */
 const events = fc.array(fc.oneof({ weight: 1, arbitrary: create }, { weight: 4, arbitrary: change }), { maxLength: 60 });
 /** Those, and before them as many updates that wait as just fit, or one more. */
 const logs = fc
   .tuple(fc.constantFrom(0, 0, 0, HELD_UPDATES_MAX - 1, HELD_UPDATES_MAX), status, events)
-  .map(([waiting, to, rest]) => [...Array.from({ length: waiting }, (_, n) => updated("ORD-1", `waits-${n}`, to)), ...rest]);
-
-const recordOf = (event: OrderEvent, offset: number): LogRecord => ({
-  offset,
-  leaderEpoch: 0,
-  timestamp_ms: 0,
-  key: Buffer.from(event.orderId),
-  value: Buffer.from(encodeEvent(event)),
-  headers: () => [],
-});
+  .map(([waiting, to, rest]) => [
+    ...Array.from({ length: waiting }, (_, n) => statusUpdated({ eventId: `waits-${n}`, status: to })),
+    ...rest,
+  ]);
 
 function ours(log: readonly OrderEvent[]) {
   const states = new Map<string, OrderState>();
@@ -53,7 +45,7 @@ test("the three folds agree on any log: the service's, the audit's and the tests
     fc.property(logs, (log) => {
       const { states, counts } = ours(log);
       const audits = new ReferenceFold();
-      for (const [offset, event] of log.entries()) audits.apply(recordOf(event, offset));
+      for (const [offset, event] of log.entries()) audits.apply(logRecordOf(event, offset));
       const tests = foldPartition(
         log.map((event, offset) => ({
           partition: 0,

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { LogRecord, NewRecord } from "../../../src/log/port.ts";
+import type { NewRecord } from "../../../src/log/port.ts";
 import { comparePartition, type PartitionComparison } from "../../../src/tools/compare/comparison.ts";
+import { aLogRecord } from "../../support/records.ts";
 
 const PARTITION = 2;
 const written = (offset: number): NewRecord => ({
@@ -31,14 +32,11 @@ async function compared(
       for (const [at, arrival] of arrivals.entries()) {
         const given = arrival === "without origin" ? undefined : typeof arrival === "number" ? { offset: arrival } : arrival;
         const offset = given?.offset ?? 0;
-        const record: LogRecord = {
+        const record = aLogRecord({
           offset: 100 + at,
           timestamp_ms: offset,
-          key: Buffer.from("k"),
           value: Buffer.from(given?.value ?? `v${offset}`),
-          leaderEpoch: 0,
-          headers: () => [],
-        };
+        });
         yield { record, origin: given && { partition: given.partition ?? PARTITION, offset } };
       }
     })(),

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { type Backing, pythonCreate, readAll, totalLength } from "../../support/foreign.ts";
+import { type Backing, readAll, totalLength } from "../../support/foreign.ts";
+import { pythonCreate } from "../../support/python-events.ts";
 import { orderDetails } from "../../support/http.ts";
 import { eachWay, type Way } from "../../support/operation-ways.ts";
 import { runOperation, startOperation } from "../../support/operations.ts";

@@ -4,7 +4,7 @@ import { noFaults } from "../../log/memory/memory-log.ts";
 import { encodeEvent } from "../../../src/orders/events/encode.ts";
 import { planRedrive } from "../../../src/tools/redrive/redrive.ts";
 import { runRedrive } from "../../../src/tools/redrive/redrive-command.ts";
-import { updated } from "../../runtime/rig.ts";
+import { statusUpdated } from "../../support/orders.ts";
 import type { ExactRecord } from "../../support/records.ts";
 import { type OperationsRig, operationsRig, spoiled, TOPIC } from "../rig.ts";
 
@@ -184,20 +184,33 @@ test("a letter that does not say it came from a partition of the topic is left, 
   expect(said).toContain("3 letters more match, and do not say that they come from a partition of orders.events; they are left.");
 });
 
-test("it needs --yes; --dry-run changes nothing; options that make no sense are refused", async () => {
+const untouched = async (rig: OperationsRig) => {
+  expect(await redriven(rig)).toEqual([]);
+  expect(await rig.log.partitionCount(PARKED)).toBe(0);
+};
+
+test("it needs --yes", async () => {
   await using rig = await rigWith([letter(0), letter(1, { redrives: "3" })]);
   expect((await redrive(rig, "")).code).toBe(2);
+  await untouched(rig);
+});
+
+test("--dry-run says what would go and changes nothing", async () => {
+  await using rig = await rigWith([letter(0), letter(1, { redrives: "3" })]);
   expect(await redrive(rig, "--dry-run")).toEqual({
     code: 0,
     said: "1 letter of orders.events.dlq to orders.events, 1 letter to orders.events.parked.\n",
   });
-  expect((await redrive(rig, "--yes --offset 1")).said).toBe("--offset needs --partition.\n");
-  expect(await redrive(rig, "--yes --topic nowhere")).toEqual({
-    code: 2,
-    said: "There is no topic nowhere in the log (in memory).\n",
-  });
-  expect(await redriven(rig)).toEqual([]);
-  expect(await rig.log.partitionCount(PARKED)).toBe(0);
+  await untouched(rig);
+});
+
+test.each([
+  ["--offset 1", "--offset needs --partition.\n"],
+  ["--topic nowhere", "There is no topic nowhere in the log (in memory).\n"],
+])("%s makes no sense and is refused", async (option, said) => {
+  await using rig = await rigWith([letter(0), letter(1, { redrives: "3" })]);
+  expect(await redrive(rig, `--yes ${option}`)).toEqual({ code: 2, said });
+  await untouched(rig);
 });
 
 test("answers lost, appends refused and late, interruptions: each letter goes back once", async () => {
@@ -224,7 +237,7 @@ test("answers lost, appends refused and late, interruptions: each letter goes ba
 });
 
 test("a mover that loses, alters, misplaces or doubles a letter is found out; an event that came twice counts once anyway", async () => {
-  const event = { ...letter(1), value: encodeEvent(updated("ORD-1", "u1", "shipped")), key: "ORD-1" };
+  const event = { ...letter(1), value: encodeEvent(statusUpdated({ status: "shipped" })), key: "ORD-1" };
   const spoils: [spoil: (records: readonly NewRecord[]) => readonly NewRecord[], code: number, said: string][] = [
     [(records) => records, 0, "2 letters went where they should"],
     // Looked up, it is moved again, in vain.

@@ -2,64 +2,19 @@ import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Backing, pythonCreate, pythonUpdate, totalLength } from "../../support/foreign.ts";
-import { createOrder, orderDetails, orderIds, updateOrder } from "../../support/http.ts";
+import { type Backing, totalLength } from "../../support/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../../support/python-events.ts";
+import { orderIds } from "../../support/http.ts";
 import { eachWay, type Way } from "../../support/operation-ways.ts";
 import { orderRows, runOperation, startOperation } from "../../support/operations.ts";
 import { startProgram } from "../../support/processes.ts";
-import { type ExactRecord, headerOf, headersByName, readExact } from "../../support/records.ts";
+import { type ExactRecord, readExact } from "../../support/records.ts";
 import { tempDir } from "../../support/temp-dir.ts";
-import { createTopic } from "../../support/topics.ts";
 import { waitUntil } from "../../support/wait-until.ts";
+import { answers, arrivedOf, fill, FIRST_MS, lengthSoFar, ORDERS, someOrders, sourceOf } from "./processes.ts";
+import { caughtUp } from "../../support/caught-up.ts";
 
 const TIMEOUT_MS = 180_000;
-const ORDERS = 40;
-const FIRST_MS = 1_795_000_000_000;
-
-const sorted = (record: ExactRecord, from: unknown) => ({
-  ...record,
-  offset: 0,
-  from: Number(from),
-  headers: headersByName(record, "x-replay"),
-});
-const sourceOf = (records: readonly ExactRecord[]) => records.map((record) => sorted(record, record.offset));
-/** Without what arrived again. */
-const arrivedOf = (records: readonly ExactRecord[]) => {
-  const seen = new Set<string>();
-  return records
-    .map((record) => sorted(record, headerOf(record, "x-replayed-from-offset")))
-    .filter(({ partition, from }) => !seen.has(`${partition}:${from}`) && seen.add(`${partition}:${from}`));
-};
-
-async function someOrders(cartUrl: string): Promise<void> {
-  await Promise.all(
-    Array.from({ length: ORDERS }, async (_, n) => {
-      expect((await createOrder(cartUrl, { order_id: String(n), number_of_items: 1 + (n % 3) })).status).toBe(200);
-      expect((await updateOrder(cartUrl, { order_id: String(n), status: n % 2 ? "shipped" : "cancelled" })).status).toBe(200);
-    }),
-  );
-}
-
-const answers = async (orderUrl: string) =>
-  Promise.all(Array.from({ length: ORDERS }, async (_, n) => (await orderDetails(orderUrl, String(n))).body));
-
-/** A topic that was just created has no leaders for a moment. */
-const lengthSoFar = ({ log }: Backing, topic: string) => totalLength(log, topic).catch(() => 0);
-
-/** Until the service has applied what the topic holds now. */
-async function caughtUp(orderUrl: string, { log }: Backing, topic: string): Promise<void> {
-  const ends = (await log.watermarks(topic)).map(({ endOffset }) => endOffset);
-  await waitUntil(
-    "for the order service to have applied the topic",
-    async () => {
-      const ready = (await (await fetch(`${orderUrl}/health/ready`)).json()) as {
-        partitions?: { partition: number; offset: number }[];
-      };
-      return ends.every((end, partition) => ready.partitions?.some((one) => one.partition === partition && one.offset >= end));
-    },
-    { wait_ms_max: 30_000, interval_ms: 200 },
-  );
-}
 
 function replaySuite(way: Way): void {
   test(
@@ -73,7 +28,7 @@ function replaySuite(way: Way): void {
         { partition: 3, key: "ORD-900", value: pythonUpdate("ORD-900", "shipped") },
         { partition: 5, key: "ORD-901", value: pythonCreate("ORD-901") },
       ]);
-      await caughtUp(program.orderUrl, backing, backing.topic);
+      await caughtUp(program.orderUrl, backing.log, backing.topic);
       const before = { answers: await answers(program.orderUrl), rows: await orderRows(backing.dataDir, backing.topic) };
       const length = await totalLength(backing.log, backing.topic);
 
@@ -83,7 +38,7 @@ function replaySuite(way: Way): void {
       const live = await runOperation("replay", [...way.args, "--target", backing.topic, "--yes"], way.env(backing));
       expect(live).toMatchObject({ code: 0 });
       expect(live.output).toContain(`All of ${length} records`);
-      await caughtUp(program.orderUrl, backing, backing.topic);
+      await caughtUp(program.orderUrl, backing.log, backing.topic);
       expect(await totalLength(backing.log, backing.topic)).toBeGreaterThanOrEqual(2 * length);
       expect({ answers: await answers(program.orderUrl), rows: await orderRows(backing.dataDir, backing.topic) }).toEqual(before);
       expect(await totalLength(backing.log, backing.deadLetterTopic)).toBe(0);
@@ -97,7 +52,7 @@ function replaySuite(way: Way): void {
       if (backing.kind === "embedded") await backing.forgetState();
       await using other = await startProgram({ role: "consumer", env: { ...backing.env, ...more }, dataDir });
       await other.ready();
-      await caughtUp(other.orderUrl, backing, fresh);
+      await caughtUp(other.orderUrl, backing.log, fresh);
       expect({ answers: await answers(other.orderUrl), rows: await orderRows(dataDir, fresh) }).toEqual(before);
       const ids = (await orderIds(other.orderUrl, fresh)).body.orderIds ?? [];
       expect(ids.toSorted()).toEqual([...Array.from({ length: ORDERS }, (_, n) => `ORD-${n}`), "ORD-900", "ORD-901"].toSorted());
@@ -350,25 +305,6 @@ function throughConnect(way: Way): void {
     },
     TIMEOUT_MS,
   );
-}
-
-/** Events of 200 orders on 12 partitions, a second apart. */
-async function fill(backing: Backing, count: number): Promise<void> {
-  await createTopic(backing.log, backing.topic, 12);
-  const producer = backing.log.producer();
-  const records = Array.from({ length: count }, (_, n) => {
-    const order = `ORD-${n % 200}`;
-    const value = n < 200 ? pythonCreate(order) : pythonUpdate(order, "shipped");
-    return {
-      partition: (n % 200) % 12,
-      key: order,
-      value,
-      timestamp_ms: FIRST_MS + n * 1_000,
-      headers: [["n", String(n)]] as const,
-    };
-  });
-  for (let at = 0; at < count; at += 500) await producer.append(backing.topic, records.slice(at, at + 500));
-  await producer.close();
 }
 
 await eachWay("replay", replaySuite);

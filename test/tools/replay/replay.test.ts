@@ -2,55 +2,11 @@ import { expect, test } from "bun:test";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../../src/system/clock.ts";
-import { AppError } from "../../../src/errors.ts";
-import type { NewRecord } from "../../../src/log/port.ts";
 import { noFaults } from "../../log/memory/memory-log.ts";
-import { encodeEvent } from "../../../src/orders/events/encode.ts";
 import { PlanFile } from "../../../src/tools/files/plan-file.ts";
-import { runReplay } from "../../../src/tools/replay/replay-command.ts";
-import { created, updated } from "../../runtime/rig.ts";
 import { type ExactRecord, headerOf } from "../../support/records.ts";
-import { contentOf, type OperationsRig, operationsRig, spoiled, TOPIC } from "../rig.ts";
-
-const PARTITIONS = 12;
-const FIRST_MS = Date.parse("2026-11-25T00:00:00Z");
-
-/** The n-th record of a topic of 30 orders with everything in it, a second after the one before; every ninth an hour older. */
-function nth(n: number): NewRecord {
-  const order = `ORD-${n % 30}`;
-  const event = n < 30 ? created(order, `c${n}`) : updated(order, `u${n}`, "shipped");
-  const value = n % 17 === 3 ? `poison ${n}` : n % 19 === 5 ? null : encodeEvent(event);
-  return {
-    partition: (n % 30) % PARTITIONS,
-    key: n % 23 === 7 ? null : order,
-    value,
-    timestamp_ms: FIRST_MS + n * 1_000 - (n % 9 === 0 ? 3_600_000 : 0),
-    headers:
-      n % 2 === 0
-        ? [
-            ["d", "1"],
-            ["n", null],
-            ["d", "2"],
-            ["ce_type", event.type],
-          ]
-        : [],
-  };
-}
-const some = (count: number, from = 0) => Array.from({ length: count }, (_, i) => nth(from + i));
-
-/** In the order of partitions and offsets, as the log gives them. */
-const expectedOf = (records: readonly ExactRecord[], isMeant: (record: ExactRecord) => boolean) =>
-  records.filter(isMeant).map((record) => ({ ...contentOf(record), from: record.offset }));
-const arrivedIn = (records: readonly ExactRecord[]) =>
-  records.map((record) => ({ ...contentOf(record), from: Number(headerOf(record, "x-replayed-from-offset")) }));
-
-const replay = (rig: OperationsRig, args = "", more: Parameters<OperationsRig["run"]>[2] = {}) => rig.run(runReplay, args, more);
-
-/** Reports what a planted bug does to the comparison. */
-const verdict = ({ code, said }: { code: number; said: string }) => [
-  code,
-  ...(said.match(/^(missing|changed|unexpected|out of order|repeated): .*$/gm) ?? []),
-];
+import { operationsRig, TOPIC } from "../rig.ts";
+import { FIRST_MS, PARTITIONS, arrivedIn, expectedOf, nth, replay, some } from "./rig.ts";
 
 test("the whole topic, a window, two orders, one type: exactly those, in order, each with its headers, while the source is written", async () => {
   await using rig = await operationsRig(PARTITIONS);
@@ -178,143 +134,31 @@ test("a range that ends with transactions' markers, with deleted records before 
   ]);
 });
 
-test("a topic that does not exist, a target with fewer partitions, a run of another log, options of a run that goes on: refused", async () => {
+test("a topic that does not exist is refused", async () => {
+  await using rig = await operationsRig(3);
+  expect(await replay(rig, "--topic nowhere")).toEqual({ code: 2, said: "There is no topic nowhere in the log (in memory).\n" });
+});
+
+test("a target with fewer partitions is refused", async () => {
   await using rig = await operationsRig(3);
   await rig.append({ ...nth(0), partition: 0 });
   await rig.log.createTopic("narrow", 2);
-  expect(await replay(rig, "--topic nowhere")).toEqual({ code: 2, said: "There is no topic nowhere in the log (in memory).\n" });
   expect((await replay(rig, "--target narrow")).said).toContain("narrow has 2 partitions, and 3 are needed");
+});
+
+test("options of a run that goes on are refused", async () => {
+  await using rig = await operationsRig(3);
+  await rig.append({ ...nth(0), partition: 0 });
   expect((await replay(rig, "--id r")).code).toBe(0);
   expect((await replay(rig, "--id r --orders 1")).said).toContain("goes on as it was: leave --orders out");
+});
+
+test("a run of another log is refused", async () => {
+  await using rig = await operationsRig(3);
+  await rig.append({ ...nth(0), partition: 0 });
+  expect((await replay(rig, "--id r")).code).toBe(0);
   await using other = await operationsRig(3);
   expect((await replay(rig, "--id r", { log: other.log })).said).toContain("was made for the log");
-});
-
-test("answers lost, appends refused and late, reads that fail: each record arrives once", async () => {
-  let appends = 0;
-  let fetches = 0;
-  const faults = ["ok", "lose-answer", "ok", "land-late", "ok", "reject"] as const;
-  await using rig = await operationsRig(PARTITIONS, {
-    ...noFaults,
-    onAppend: (connection) => (connection.startsWith("operation") ? (faults[appends++ % faults.length] ?? "ok") : "ok"),
-    onFetch: (connection) => (connection.startsWith("operation") && fetches++ % 7 === 0 ? "reject" : "ok"),
-  });
-  await rig.append(...some(4_000));
-  const source = await rig.read(TOPIC);
-  // So that it takes many appends.
-  const { code, said } = await replay(rig, "--id r --rate 3000");
-  expect([code, said.includes("It is tried again")]).toEqual([0, true]);
-  expect(arrivedIn(await rig.read("orders.replay"))).toEqual(expectedOf(source, () => true));
-});
-
-test("what an append whose answer was lost left on its way lands, at the latest, when its producer is fenced: it is looked up after that", async () => {
-  await using rig = await operationsRig(1);
-  await rig.append(...[0, 1, 2].map((n) => ({ ...nth(n), partition: 0 })));
-  const connected = rig.broker.connect("operation");
-  let late: readonly NewRecord[] = [];
-  const log = spoiled(connected, (records) => {
-    if (late.length > 0) return records;
-    late = records;
-    throw new AppError("APPEND_OUTCOME_UNKNOWN", "The answer was lost.");
-  });
-  const fencedProducer = async (id: string) => {
-    if (late.length > 0) await connected.producer().append("orders.replay", late);
-    return log.fencedProducer(id);
-  };
-  const landing = new Proxy(log, {
-    get: (target, name) => (name === "fencedProducer" ? fencedProducer : (Reflect.get(target, name, target) as unknown)),
-  });
-  expect((await replay(rig, "", { log: landing })).code).toBe(0);
-  expect(await rig.read("orders.replay")).toHaveLength(3);
-});
-
-test("what cannot be mended is given up after a bounded time, and how to go on is said; going on, it ends whole", async () => {
-  let isBroken = true;
-  await using rig = await operationsRig(PARTITIONS, {
-    ...noFaults,
-    onAppend: (connection) => (connection.startsWith("operation") && isBroken ? "reject" : "ok"),
-  });
-  await rig.append(...some(300));
-  const clock = { ...systemClock, now_ms: () => systemClock.now_ms() * 300 };
-  const { code, said } = await replay(rig, "--id r --orders ORD-3", { clock });
-  expect([code, said.match(/It is tried again/g)?.length]).toEqual([1, 1]);
-  expect(said).toEndWith("To go on: bun run replay --id r\n");
-  isBroken = false;
-  expect((await replay(rig, "--id r")).code).toBe(0);
-  expect((await rig.read("orders.replay")).length).toBeGreaterThan(5);
-});
-
-test("interrupted anywhere, it goes on behind what is there, and each record arrived once", async () => {
-  await using rig = await operationsRig(PARTITIONS);
-  await rig.append(...some(3_000));
-  const source = await rig.read(TOPIC);
-  let interruptions = 0;
-  for (let wait_ms = 5; ; wait_ms += 10) {
-    const { code, said } = await replay(rig, "--id r --rate 30000", { signal: AbortSignal.timeout(wait_ms) });
-    if (code === 0) break;
-    expect(code).toBe(130);
-    if (said.includes("To go on")) interruptions++;
-  }
-  expect(interruptions).toBeGreaterThan(1);
-  expect(arrivedIn(await rig.read("orders.replay"))).toEqual(expectedOf(source, () => true));
-});
-
-test("a mover that loses, alters, adds, doubles or reorders is found out, and where", async () => {
-  await using rig = await operationsRig(1);
-  await rig.append(...[0, 1, 3, 2].map((n) => ({ ...nth(n), partition: 0 })));
-  const spoils: [name: string, spoil: (records: readonly NewRecord[]) => readonly NewRecord[], expected: unknown[]][] = [
-    ["nothing", (records) => records, [0]],
-    ["lost", (records) => records.filter((_, i) => i !== 1), [1, "missing: orders.events 0:1: it did not arrive"]],
-    [
-      "altered",
-      (records) =>
-        records.map((record, i) =>
-          i === 0 ? { ...record, value: "x", timestamp_ms: 1, headers: record.headers.slice(1) } : record,
-        ),
-      [1, "changed: orders.events 0:0 at altered 0:0: value, timestamp, headers differ"],
-    ],
-    // A record that is no event would be a dead letter twice.
-    [
-      "doubled",
-      (records) => [...records, ...records.slice(2, 4)],
-      [1, "repeated: orders.events 0:2 at doubled 0:4: it has no event id by which it would count once"],
-    ],
-    ["reordered", (records) => records.toReversed(), [1, "out of order"]],
-    [
-      "added",
-      (records) => [
-        {
-          ...records[0]!,
-          headers: records[0]!.headers.map(([name, value]) => [name, name === "x-replayed-from-offset" ? "9" : value] as const),
-        },
-        ...records,
-      ],
-      [1, "unexpected: orders.events 0:9 at added 0:0"],
-    ],
-    [
-      "misplaced",
-      (records) => [
-        ...records,
-        {
-          ...records[0]!,
-          headers: records[0]!.headers.map(
-            ([name, value]) => [name, name === "x-replayed-from-partition" ? "1" : value] as const,
-          ),
-        },
-      ],
-      [1, "unexpected: orders.events 0:0 at misplaced 0:4: it comes from partition 1"],
-    ],
-  ];
-  for (const [target, spoil, expected] of spoils) {
-    const ran = await replay(rig, `--target ${target}`, { log: spoiled(rig.broker.connect(`operation ${target}`), spoil) });
-    const [code, first = "", ...rest] = verdict(ran);
-    expect({ target, code, first: expected.length > 1 ? String(first).startsWith(String(expected[1])) : first }).toEqual({
-      target,
-      code: expected[0] as number,
-      first: expected.length > 1 ? true : "",
-    });
-    if (target === "reordered") expect(rest).not.toEqual([]);
-  }
 });
 
 test("a log that gives nothing although there is something, as behind an open transaction, is waited for in bounds", async () => {

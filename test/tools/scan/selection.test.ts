@@ -1,32 +1,12 @@
 import { expect, test } from "bun:test";
-import type { Header, LogRecord, NewRecord } from "../../../src/log/port.ts";
+import type { LogRecord, NewRecord } from "../../../src/log/port.ts";
 import { recordDifference } from "../../../src/tools/compare/record-difference.ts";
 import { replayedFrom, replayedRecord } from "../../../src/tools/replay/replayed-record.ts";
 import { eventType, matches, type Selection } from "../../../src/tools/scan/selection.ts";
+import { aLogRecord, storedRecord } from "../../support/records.ts";
 
-const record = (
-  given: Partial<Omit<LogRecord, "headers">> & { headers?: readonly (readonly [string, string | null])[] } = {},
-): LogRecord => {
-  const { headers = [], ...fields } = given;
-  const list: Header[] = headers.map(([name, value]) => [name, value === null ? null : Buffer.from(value)]);
-  return {
-    offset: 7,
-    timestamp_ms: 1_000,
-    key: Buffer.from("ORD-1"),
-    value: Buffer.from("{}"),
-    leaderEpoch: 0,
-    ...fields,
-    headers: () => list,
-  };
-};
-const stored = ({ headers, ...written }: NewRecord): LogRecord => ({
-  offset: 0,
-  timestamp_ms: written.timestamp_ms,
-  key: written.key === null ? null : Buffer.from(written.key),
-  value: written.value === null ? null : Buffer.from(written.value),
-  leaderEpoch: 0,
-  headers: () => headers.map(([name, value]) => [name, value === null ? null : Buffer.from(value)]),
-});
+const record = (fields: Parameters<typeof aLogRecord>[0] = {}): LogRecord =>
+  aLogRecord({ timestamp_ms: 1_000, offset: 7, key: Buffer.from("ORD-1"), value: Buffer.from("{}"), ...fields });
 
 test("a record matches by the window (from on, before to), its key and its type, all together", () => {
   const cases: [Selection, Parameters<typeof record>[0], boolean][] = [
@@ -77,7 +57,7 @@ test("a replayed record is the same but for four headers, which replace an earli
     ["x-replayed-from-partition", "5"],
     ["x-replayed-from-offset", "7"],
   ]);
-  const arrived = stored(replayed);
+  const arrived = storedRecord(replayed);
   expect(replayedFrom(arrived, "night-1")).toEqual({ origin: { partition: 5, offset: 7 } });
   expect(replayedFrom(arrived, "night-2")).toBeUndefined();
   expect(replayedFrom(source, "night-1")).toBeUndefined();
@@ -97,7 +77,7 @@ test("each part of a record that differs is named", () => {
     partition: 0,
   } as const;
   const differing = (changed: Partial<NewRecord>, strictness = strict) =>
-    recordDifference(base, stored({ ...base, ...changed }), strictness);
+    recordDifference(base, storedRecord({ ...base, ...changed }), strictness);
   expect(differing({})).toEqual([]);
   expect(differing({ key: "K" })).toEqual(["key"]);
   expect(differing({ key: null })).toEqual(["key"]);

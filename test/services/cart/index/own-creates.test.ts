@@ -2,35 +2,16 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { indexProjection } from "../../../../src/services/cart/index/index-projection.ts";
 import { OwnCreates } from "../../../../src/services/cart/index/own-creates.ts";
-import type { LogRecord } from "../../../../src/log/port.ts";
+import { aLogRecord } from "../../../support/records.ts";
 import { encodeEvent } from "../../../../src/orders/events/encode.ts";
-import type { OrderEvent } from "../../../../src/orders/events/kinds.ts";
-
-const create = (orderId: string, eventId: string, itemId = "ITEM-1"): string => {
-  const timestamp = "2026-11-22T21:42:39.413Z";
-  const items = [{ itemId, quantity: 1, price_hundredths: 1_000 }];
-  const order = {
-    orderId,
-    customerId: "C",
-    orderDate: timestamp,
-    items,
-    total_hundredths: 1_000,
-    currency: "USD",
-    status: "new",
-  };
-  return encodeEvent({ type: "ORDER_CREATED", eventId, timestamp, orderId, order } as OrderEvent);
-};
-
-const recordOf = (orderId: string, value: string, offset: number): LogRecord => ({
-  offset,
-  timestamp_ms: 0,
-  key: Buffer.from(orderId),
-  value: Buffer.from(value),
-  leaderEpoch: 0,
-  headers: () => [],
-});
+import { logRecordOf, orderCreated } from "../../../support/orders.ts";
 
 const idOf = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
+const OWN = orderCreated({ eventId: idOf(1) });
+const OTHER = orderCreated({ eventId: idOf(2) });
+/** The own create with an item's id that JSON may have to escape. */
+const ownOf = (itemId: string) =>
+  orderCreated({ eventId: idOf(1), order: { items: [{ itemId, quantity: 1, price_hundredths: 1_000 }] } });
 
 function openIndex(ownCreates: OwnCreates) {
   const db = new Database(":memory:", { strict: true });
@@ -64,14 +45,13 @@ describe("a cart's own creates", () => {
   test("are indexed when they are read back, and found contended by another create alone", () => {
     const own = new OwnCreates();
     const index = openIndex(own);
-    const value = create("ORD-1", idOf(1));
-    const begun = own.begin("ORD-1", idOf(1), value);
-    expect(index.fold(recordOf("ORD-1", value, 5))).toBeUndefined();
+    const begun = own.begin("ORD-1", idOf(1), encodeEvent(OWN));
+    expect(index.fold(logRecordOf(OWN, 5))).toBeUndefined();
     expect(begun?.contended).toBe(false);
-    expect(index.fold(recordOf("ORD-2", create("ORD-2", idOf(9)), 6))).toBeUndefined();
+    expect(index.fold(logRecordOf(orderCreated({ orderId: "ORD-2" }), 6))).toBeUndefined();
     expect(begun?.contended).toBe(false);
     // As long as the own one, so that only the id tells them apart.
-    expect(index.fold(recordOf("ORD-1", create("ORD-1", idOf(2)), 7))).toBeUndefined();
+    expect(index.fold(logRecordOf(OTHER, 7))).toBeUndefined();
     expect(begun?.contended).toBe(true);
     index.flush();
     expect(index.view.order("ORD-1")).toEqual({ partition: 3, offset: 5, eventId: idOf(1) });
@@ -81,10 +61,9 @@ describe("a cart's own creates", () => {
   test("that come first in the log from another cart stay first", () => {
     const own = new OwnCreates();
     const index = openIndex(own);
-    const value = create("ORD-1", idOf(1));
-    own.begin("ORD-1", idOf(1), value);
-    index.fold(recordOf("ORD-1", create("ORD-1", idOf(2)), 4));
-    index.fold(recordOf("ORD-1", value, 5));
+    own.begin("ORD-1", idOf(1), encodeEvent(OWN));
+    index.fold(logRecordOf(OTHER, 4));
+    index.fold(logRecordOf(OWN, 5));
     index.flush();
     expect(index.view.order("ORD-1")).toEqual({ partition: 3, offset: 4, eventId: idOf(2) });
   });
@@ -94,10 +73,10 @@ describe("a cart's own creates", () => {
     for (const text of texts) {
       const own = new OwnCreates();
       const index = openIndex(own);
-      const value = create("ORD-1", idOf(1), text);
-      own.begin("ORD-1", idOf(1), value);
-      expect(own.recognise(recordOf("ORD-1", value, 5)) !== undefined).toBe(text === "ITEM");
-      index.fold(recordOf("ORD-1", value, 5));
+      const event = ownOf(text);
+      own.begin("ORD-1", idOf(1), encodeEvent(event));
+      expect(own.recognise(logRecordOf(event, 5)) !== undefined).toBe(text === "ITEM");
+      index.fold(logRecordOf(event, 5));
       index.flush();
       expect(index.view.order("ORD-1")?.eventId).toBe(idOf(1));
     }
@@ -106,9 +85,9 @@ describe("a cart's own creates", () => {
   test("are not taken for events where no reader takes them for one", () => {
     const own = new OwnCreates();
     const index = openIndex(own);
-    const value = create("ORD-1", idOf(1), "caf\ud83d");
-    own.begin("ORD-1", idOf(1), value);
-    expect(index.fold(recordOf("ORD-1", value, 5))).toMatchObject({ code: "wrong_shape" });
+    const event = ownOf("caf\ud83d");
+    own.begin("ORD-1", idOf(1), encodeEvent(event));
+    expect(index.fold(logRecordOf(event, 5))).toMatchObject({ code: "wrong_shape" });
     index.flush();
     expect(index.view.order("ORD-1")).toBeUndefined();
   });
@@ -117,15 +96,6 @@ describe("a cart's own creates", () => {
 test("a batch that cannot be decoded is passed over", () => {
   const index = openIndex(new OwnCreates());
   const undecodable = { lastOffset: 9, reason: "Its codec is not known." };
-  const record: LogRecord = {
-    offset: 5,
-    timestamp_ms: 0,
-    key: null,
-    value: null,
-    leaderEpoch: 0,
-    undecodable,
-    headers: () => [],
-  };
-  expect(index.fold(record)).toBeDefined();
+  expect(index.fold(aLogRecord({ key: null, value: null, undecodable }))).toBeDefined();
   expect(index.flush()).toBeUndefined();
 });

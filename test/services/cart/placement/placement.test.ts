@@ -3,6 +3,7 @@ import { COUNT_TRUSTED_MS_MAX, Placement } from "../../../../src/services/cart/p
 import type { Clock } from "../../../../src/system/clock.ts";
 import { AppError } from "../../../../src/errors.ts";
 import { partitionFor } from "../../../../src/log/partitioner.ts";
+import { codeOf } from "../../../support/code-of.ts";
 
 /** Time moves when the test says so, and wakes whoever sleeps that long. */
 class ManualClock implements Clock {
@@ -69,16 +70,16 @@ function setUp({ isNew = false, remembered }: { isNew?: boolean; remembered?: nu
 
 const ids = Array.from({ length: 100 }, (_, n) => `ORD-${n}`);
 const home = (orderId: string, count: number) => partitionFor("murmur2", orderId, count);
-const codeOf = (promise: Promise<unknown>) => promise.then(String, (e: unknown) => (e instanceof AppError ? e.code : String(e)));
 
 describe("placement", () => {
-  test("begins at once on a new topic, and where this cart placed by the same count before", async () => {
-    for (const options of [{ isNew: true }, { remembered: 4 }]) {
-      const { placement, confirm } = setUp(options);
-      expect(placement.place("ORD-1")).toBeUndefined();
-      await confirm(4);
-      expect(ids.map((id) => placement.place(id))).toEqual(ids.map((id) => home(id, 4)));
-    }
+  test.each([
+    ["on a new topic", { isNew: true }],
+    ["where this cart placed by the same count before", { remembered: 4 }],
+  ])("begins at once %s", async (_, options) => {
+    const { placement, confirm } = setUp(options);
+    expect(placement.place("ORD-1")).toBeUndefined();
+    await confirm(4);
+    expect(ids.map((id) => placement.place(id))).toEqual(ids.map((id) => home(id, 4)));
   });
 
   test("begins on a topic that is new to the cart when the count has stood for the settling time", async () => {

@@ -1,10 +1,8 @@
-import { openSqliteFile, type StoreDatabase } from "../../../../src/runtime/store/store-database.ts";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../../../src/system/clock.ts";
 import { InFlight } from "../../../../src/http/in-flight.ts";
 import { type HttpServer, serve } from "../../../../src/http/serve.ts";
 import { httpApp } from "../../../../src/http/app.ts";
-import type { NewRecord } from "../../../../src/log/port.ts";
 import { type DeadLetterShown, shownBytes } from "../../../../src/services/orders/dead-letters/dead-letter-listing.ts";
 import { deadLetters } from "../../../../src/services/orders/dead-letters/dead-letters-endpoint.ts";
 import { orderEvents } from "../../../../src/services/orders/history/order-events-endpoint.ts";
@@ -15,8 +13,8 @@ import { formatCursor } from "../../../../src/services/orders/history/timeline-c
 import type { TimelineEvent } from "../../../../src/services/orders/history/timeline.ts";
 import { STATUSES } from "../../../../src/orders/order.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
-import { created, DEAD_LETTER_TOPIC, eventually, poison, record, Rig, TOPIC, updated } from "../../../runtime/rig.ts";
-import { orderProjection } from "../../../../src/services/orders/state/order-projection.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../../support/orders.ts";
+import { DEAD_LETTER_TOPIC, eventually, poison, Rig, TOPIC } from "../../../runtime/rig.ts";
 
 type ShownEvent = TimelineEvent & { readonly status?: string; readonly totalAmount?: number };
 
@@ -64,35 +62,36 @@ async function letters(query = "", limit = 100): Promise<{ letters: DeadLetterSh
   }
 }
 
-const headed = (one: NewRecord, ...headers: [string, string][]): NewRecord => ({ ...one, headers });
 const LONG = "ORD-900";
 
 beforeAll(async () => {
-  await rig.prepare(4);
+  await rig.prepare(3);
   const set = rig.start("a", [0, 1, 2]);
   set.partitionCount = 4;
   await rig.append(
     // Early updates, a create, and all that may come after it; between them other orders.
-    record(0, updated("ORD-1", "e1", "pending")),
-    record(0, created("ORD-2", "x1")),
-    record(0, updated("ORD-1", "e2", "confirmed")),
-    record(0, created("ORD-1", "e3")),
-    record(0, updated("ORD-1", "e2", "confirmed")),
-    record(0, created("ORD-1", "e4")),
-    headed(record(0, updated("ORD-1", "e5", "shipped")), ["x-replay-id", "night-1"]),
-    headed(record(0, updated("ORD-1", "e6", "cancelled")), ["x-redrive-count", "2"]),
+    statusUpdated({ eventId: "e1" }),
+    orderCreated({ orderId: "ORD-2", eventId: "x1" }),
+    statusUpdated({ eventId: "e2", status: "confirmed" }),
+    orderCreated({ eventId: "e3" }),
+    statusUpdated({ eventId: "e2", status: "confirmed" }),
+    orderCreated({ eventId: "e4" }),
+    recordOf(statusUpdated({ eventId: "e5", status: "shipped" }), { headers: [["x-replay-id", "night-1"]] }),
+    recordOf(statusUpdated({ eventId: "e6", status: "cancelled" }), { headers: [["x-redrive-count", "2"]] }),
     poison(0, "no json"),
     // As long as each other, with the same last digit.
-    record(0, created("ORD-21", "s1")),
-    record(0, created("ORD-31", "s2")),
+    orderCreated({ orderId: "ORD-21", eventId: "s1" }),
+    orderCreated({ orderId: "ORD-31", eventId: "s2" }),
     // Waiting, in a partition where its create will not come.
-    record(1, updated("ORD-1", "e7", "new")),
-    record(1, updated("ORD-3", "e8", "new")),
+    recordOf(statusUpdated({ eventId: "e7", status: "new" }), { partition: 1 }),
+    recordOf(statusUpdated({ orderId: "ORD-3", eventId: "e8", status: "new" }), { partition: 1 }),
     // As many held updates as fit, and one more.
-    ...Array.from({ length: 101 }, (_, i) => record(2, updated("ORD-4", `h${i}`, "pending"))),
+    ...Array.from({ length: 101 }, (_, i) => recordOf(statusUpdated({ orderId: "ORD-4", eventId: `h${i}` }), { partition: 2 })),
     // More events than a cursor carries.
-    record(2, created(LONG, "l")),
-    ...Array.from({ length: 1_050 }, (_, i) => record(2, updated(LONG, `l${i}`, STATUSES[i % 6]!))),
+    recordOf(orderCreated({ orderId: LONG, eventId: "l" }), { partition: 2 }),
+    ...Array.from({ length: 1_050 }, (_, i) =>
+      recordOf(statusUpdated({ orderId: LONG, eventId: `l${i}`, status: STATUSES[i % 6]! }), { partition: 2 }),
+    ),
   );
   await rig.append({ ...poison(1, "\uFFFD<b>bold</b>\u0000"), key: Buffer.from([0xff, 0x00]) });
   await rig.append({ ...poison(1, ""), value: Buffer.from([0xfe, 0x80, 1]) });
@@ -257,36 +256,4 @@ describe("the dead letters", () => {
     expect(shownBytes(Buffer.alloc(5_000, 0xff))).toMatchObject({ bytes: 5_000, isCut: true });
     expect(shownBytes(null)).toBeNull();
   });
-});
-
-test("orders and held updates are counted once and kept up to date, also when a transaction fails", async () => {
-  let db: StoreDatabase | undefined;
-  const set = rig.start("counts", [3], (path) => (db = openSqliteFile(path)));
-  let next = 0;
-  const apply = async (...records: NewRecord[]) => {
-    await rig.append(...records);
-    next += records.length;
-    await eventually(() => set.get(3)?.nextOffset === next);
-    return set.get(3)?.view(orderProjection)?.counts();
-  };
-  expect(await apply(record(3, created("ORD-1", "a")), record(3, updated("ORD-2", "b", "new")))).toEqual({ orders: 1, held: 1 });
-  expect(await apply(record(3, updated("ORD-2", "c", "new")), record(3, updated("ORD-3", "d", "new")))).toEqual({
-    orders: 1,
-    held: 3,
-  });
-  expect(await apply(record(3, created("ORD-2", "e")))).toEqual({ orders: 2, held: 1 });
-  // The transaction fails when it is committed, after everything in it was written.
-  db?.run("PRAGMA foreign_keys = ON");
-  db?.run("CREATE TABLE parents (id INTEGER PRIMARY KEY)");
-  db?.run("CREATE TABLE orphans (parent INTEGER REFERENCES parents DEFERRABLE INITIALLY DEFERRED)");
-  db?.run("CREATE TRIGGER failing AFTER INSERT ON orders BEGIN INSERT INTO orphans VALUES (1); END");
-  await rig.append(record(3, created("ORD-4", "f")));
-  await eventually(() => set.get(3)?.state === "suspended");
-  expect(set.get(3)?.view(orderProjection)?.counts()).toEqual({ orders: 2, held: 1 });
-  db?.run("DROP TRIGGER failing");
-  next++;
-  expect(await apply(record(3, updated("ORD-9", "g", "new")))).toEqual({ orders: 3, held: 2 });
-  const again = rig.start("counts-again", [3]);
-  await eventually(() => again.get(3)?.nextOffset === next);
-  expect(again.get(3)?.view(orderProjection)?.counts()).toEqual({ orders: 3, held: 2 });
 });

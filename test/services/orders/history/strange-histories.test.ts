@@ -7,7 +7,7 @@ import { DeadLetterTally } from "../../../../src/services/orders/dead-letters/de
 import { LogScans } from "../../../../src/services/orders/query/log-scan.ts";
 import { timelinePage } from "../../../../src/services/orders/history/timeline.ts";
 import type { PartitionView } from "../../../../src/runtime/held-partitions.ts";
-import { created, record, updated } from "../../../runtime/rig.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../../support/orders.ts";
 import { onlyView } from "../../../support/only-view.ts";
 
 /** Histories of topics as other people's programs and brokers make them. */
@@ -48,9 +48,9 @@ describe("an order's timeline", () => {
     const { append, timeline } = await opened(1);
     await append(
       TOPIC,
-      stamped(record(0, created("ORD-1", "c")), NANOSECONDS),
-      stamped(record(0, updated("ORD-1", "u", "shipped")), -8_640_000_000_000_001),
-      stamped(record(0, updated("ORD-1", "v", "cancelled")), 1_795_613_603_669),
+      stamped(recordOf(orderCreated({ eventId: "c" })), NANOSECONDS),
+      stamped(recordOf(statusUpdated({ eventId: "u", status: "shipped" })), -8_640_000_000_000_001),
+      stamped(recordOf(statusUpdated({ eventId: "v", status: "cancelled" })), 1_795_613_603_669),
     );
     expect((await timeline(3)).events.map(({ time, outcome }) => [time, outcome])).toEqual([
       ["1795613603669123457", "created"],
@@ -61,16 +61,16 @@ describe("an order's timeline", () => {
 
   test("passes over a batch that cannot be decoded", async () => {
     const { broker, append, timeline } = await opened(1);
-    await append(TOPIC, record(0, created("ORD-1", "c")));
+    await append(TOPIC, recordOf(orderCreated({ eventId: "c" })));
     broker.topics.landUndecodable(TOPIC, 0, 3, "It is none.");
-    await append(TOPIC, record(0, updated("ORD-1", "u", "shipped")));
+    await append(TOPIC, recordOf(statusUpdated({ eventId: "u", status: "shipped" })));
     expect((await timeline(5)).events.map(({ offset }) => offset)).toEqual([0, 4]);
   });
 
   test("is told although another partition has no leader, and says which has none where it is its own", async () => {
     let leaderless = 1;
     const { append, timeline } = await opened(2, { leader: (_, partition) => (partition === leaderless ? "none" : "ok") });
-    await append(TOPIC, record(0, created("ORD-1", "c")));
+    await append(TOPIC, recordOf(orderCreated({ eventId: "c" })));
     expect((await timeline(1)).events).toHaveLength(1);
     leaderless = 0;
     await expect(timeline(1)).rejects.toMatchObject({
@@ -81,7 +81,7 @@ describe("an order's timeline", () => {
 
   test("is not told where the log may be another one by now, and again once it is known", async () => {
     const { broker, append, timeline } = await opened(1);
-    await append(TOPIC, record(0, created("ORD-1", "c")));
+    await append(TOPIC, recordOf(orderCreated({ eventId: "c" })));
     await expect(timeline(1, { doubt: "The leader changed." })).rejects.toMatchObject({ code: "LOG_UNAVAILABLE" });
     expect((await timeline(1)).events).toHaveLength(1);
     // A reader that was idle meanwhile goes on, with another one's word for what it reads.
@@ -91,8 +91,7 @@ describe("an order's timeline", () => {
 
   test("is of one log: a change while a page is read ends it", async () => {
     const { broker, append, scans } = await opened(1);
-    for (let n = 0; n < 3; n++)
-      await append(TOPIC, { ...record(0, updated("ORD-1", `${n}`, "new")), value: "x".repeat(900_000) });
+    for (let n = 0; n < 3; n++) await append(TOPIC, recordOf(statusUpdated({ eventId: `${n}` }), { value: "x".repeat(900_000) }));
     const read = scans.run(TOPIC, (scan) =>
       scan.read(0, 0, 3, ({ offset }) => {
         if (offset === 0) broker.topics.elect(TOPIC, 0);

@@ -6,7 +6,6 @@ import { clientShare } from "../../../../src/http/permits.ts";
 import { InFlight } from "../../../../src/http/in-flight.ts";
 import { type HttpServer, serve } from "../../../../src/http/serve.ts";
 import { httpApp } from "../../../../src/http/app.ts";
-import type { LogRecord } from "../../../../src/log/port.ts";
 import type { DeadLetterTally } from "../../../../src/services/orders/dead-letters/dead-letter-tally.ts";
 import { Live, LIVE_CLIENTS_MAX } from "../../../../src/services/orders/live/live.ts";
 import { liveFigures } from "../../../../src/services/orders/live/live-endpoint.ts";
@@ -16,15 +15,7 @@ import type { HeldPartitions } from "../../../../src/runtime/held-partitions.ts"
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import { waitUntil } from "../../../support/wait-until.ts";
 import { onlyView } from "../../../support/only-view.ts";
-
-const record = (timestamp_ms: number): LogRecord => ({
-  offset: 0,
-  timestamp_ms,
-  key: null,
-  value: null,
-  leaderEpoch: 0,
-  headers: () => [],
-});
+import { aLogRecord } from "../../../support/records.ts";
 
 /** Two partitions, at offsets that a test sets. */
 function twoPartitions() {
@@ -139,7 +130,7 @@ test("a page gets the history and the figures at once, then the figures each sec
   await page.next("figures");
   list[0].nextOffset = 160;
   list[0].endOffset = 200;
-  sampler.noteReadable([record(1_000_960), record(1_000_980)]);
+  sampler.noteReadable([1_000_960, 1_000_980].map((timestamp_ms) => aLogRecord({ timestamp_ms })));
   await clock.tick();
   const figures = await page.next<LiveFigures>("figures");
   expect(figures).toMatchObject({

@@ -11,26 +11,16 @@ import { partitionsHeld } from "../../../../src/services/orders/operator/partiti
 import { rebuildPartition } from "../../../../src/services/orders/operator/rebuild-endpoint.ts";
 import type { HeldPartitions } from "../../../../src/runtime/held-partitions.ts";
 import type { OrderRow } from "../../../../src/services/orders/state/orders-view.ts";
-import type { Change } from "../../../../src/orders/events/kinds.ts";
-import type { Status } from "../../../../src/orders/order.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import { onlyView } from "../../../support/only-view.ts";
+import { anOrder, statusChange } from "../../../support/orders.ts";
 
-const statusChange = (to: Status): Change => ({ type: "ORDER_STATUS_UPDATED", status: to });
 const TOKEN = "night-shift-7";
 
 const rows: OrderRow[] = [
   {
     orderId: "ORD-1",
-    order: {
-      orderId: "ORD-1",
-      customerId: "CUST-1",
-      orderDate: "2026-11-22T21:42:39Z",
-      items: [{ itemId: "A", quantity: 2, price_hundredths: 7500 }],
-      total_hundredths: 15_000,
-      currency: "USD",
-      status: "new",
-    },
+    order: anOrder({ total_hundredths: 15_000 }),
     held: [],
     eventIds: ["e1"],
   },

@@ -5,16 +5,9 @@ import { initialState, type OrderState } from "../../../../src/orders/fold.ts";
 import { type Order, ORDER_FIELDS } from "../../../../src/orders/order.ts";
 import { OrderRows, ORDERS_TABLE } from "../../../../src/services/orders/state/order-rows.ts";
 import { aChange } from "../../../support/an-event.ts";
+import { anOrder } from "../../../support/orders.ts";
 
-const order: Order = {
-  orderId: "ORD-1",
-  customerId: "CUST-1",
-  orderDate: "2026-11-22T21:42:39Z",
-  items: [{ itemId: "A", quantity: 2, price_hundredths: 995 }],
-  total_hundredths: 1_990,
-  currency: "EUR",
-  status: "new",
-};
+const order = anOrder();
 const created: OrderState = { order, held: [], eventIds: "\na\n" };
 
 function rows(): OrderRows {
@@ -29,7 +22,7 @@ const others: { readonly [F in keyof Omit<Order, "orderId">]-?: Order[F] } = {
   orderDate: "2026-11-23T00:00:00+02:00",
   items: [],
   total_hundredths: 2_000,
-  currency: "USD",
+  currency: "EUR",
   status: "shipped",
 };
 

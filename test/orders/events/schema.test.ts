@@ -3,55 +3,33 @@ import { Ajv } from "ajv";
 import addFormats from "ajv-formats";
 import type { TObject } from "@sinclair/typebox";
 import * as fc from "fast-check";
-import { decodeEvent } from "../../src/orders/events/decode.ts";
-import { encodeEvent } from "../../src/orders/events/encode.ts";
-import { isPoison } from "../../src/orders/events/poison.ts";
-import { eventSchema } from "../../src/orders/events/schema.ts";
-import { EVENT_KINDS, EVENT_TYPES } from "../../src/orders/events/kinds.ts";
-import { eventHeadersSchema } from "../../src/api/asyncapi.ts";
-import { eventHeaders } from "../../src/services/cart/commands/event-headers.ts";
-import { anEvent } from "../support/an-event.ts";
-import { valuesOf } from "../support/schema-arbitrary.ts";
+import { decodeEvent } from "../../../src/orders/events/decode.ts";
+import { isPoison } from "../../../src/orders/events/poison.ts";
+import { eventSchema } from "../../../src/orders/events/schema.ts";
+import { EVENT_KINDS, EVENT_TYPES } from "../../../src/orders/events/kinds.ts";
+import { eventHeadersSchema } from "../../../src/api/asyncapi.ts";
+import { eventHeaders } from "../../../src/services/cart/commands/event-headers.ts";
+import { anEvent } from "../../support/an-event.ts";
+import { orderCreated, type Wire, wireOf } from "../../support/orders.ts";
+import { valuesOf } from "../../support/schema-arbitrary.ts";
 
 const ajv = new Ajv({ strict: false });
 addFormats.default(ajv);
 const schemas = new Map<string, TObject>(EVENT_KINDS.map((kind) => [kind.type, eventSchema(kind)]));
 const checks = new Map([...schemas].map(([type, schema]) => [type, ajv.compile(schema)]));
 
-interface Wire {
-  event_id: string;
-  event_type: string;
-  timestamp: string;
-  order_id: string;
-  order?: Record<string, unknown>;
-}
-
 const isValid = (wire: Wire): boolean => checks.get(wire.event_type)?.(wire) === true;
 const isTaken = (wire: Wire): boolean => !isPoison(decodeEvent(Buffer.from(wire.order_id), Buffer.from(JSON.stringify(wire))));
 
-const created: Wire = {
-  event_id: "e1",
-  event_type: "ORDER_CREATED",
-  timestamp: "2026-11-22T21:42:39Z",
-  order_id: "ORD-1",
-  order: {
-    order_id: "ORD-1",
-    customer_id: "C",
-    order_date: "2026-11-22T21:42:39.413708Z",
-    items: [{ item_id: "A", quantity: 1, price: 1 }],
-    total_amount: 1,
-    currency: "USD",
-    status: "new",
-  },
-};
-const withOrder = (more: Record<string, unknown>): Wire => ({ ...created, order: { ...created.order, ...more } });
+const created = wireOf(orderCreated());
+const withOrder = (fields: Record<string, unknown>): Wire => ({ ...created, order: { ...created.order, ...fields } });
 
 describe("the schema of events", () => {
   test("allows what the encoder writes, and its headers", () => {
     const checkHeaders = ajv.compile({ ...eventHeadersSchema, additionalProperties: false });
     fc.assert(
       fc.property(anEvent, (event) => {
-        const wire = JSON.parse(encodeEvent(event)) as Wire;
+        const wire = wireOf(event);
         expect({ wire, errors: isValid(wire) ? undefined : checks.get(wire.event_type)?.errors }).toEqual({
           wire,
           errors: undefined,

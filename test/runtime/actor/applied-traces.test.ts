@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { created, eventually, poison, record, Rig } from "../runtime/rig.ts";
+import { orderCreated } from "../../support/orders.ts";
+import { eventually, poison, Rig } from "../rig.ts";
 
 test("records are traced as they come, each once, poison too; those read again from the log's start are not", async () => {
   await using rig = new Rig();
@@ -10,13 +11,13 @@ test("records are traced as they come, each once, poison too; those read again f
       for (const { offset } of records) if (offset >= fromOffset && offset < nextOffset) traced.push(offset);
     },
   };
-  await rig.append(record(0, created("ORD-1", "a")), record(0, created("ORD-2", "b")));
+  await rig.append(orderCreated(), orderCreated({ orderId: "ORD-2" }));
   const set = rig.start("x", [0]);
   await eventually(() => set.get(0)?.state === "running");
   expect(traced).toEqual([]);
-  await rig.append(record(0, created("ORD-3", "c")));
+  await rig.append(orderCreated({ orderId: "ORD-3" }));
   await eventually(() => set.get(0)?.nextOffset === 3);
-  await rig.append(record(0, created("ORD-4", "d")), poison(0, "not JSON"));
+  await rig.append(orderCreated({ orderId: "ORD-4" }), poison(0, "not JSON"));
   await eventually(() => set.get(0)?.nextOffset === 5);
   await eventually(() => traced.length === 3);
   set.rebuild(0, "to read all again");

@@ -1,0 +1,153 @@
+import { systemClock } from "../../../src/system/clock.ts";
+import { AppError } from "../../../src/errors.ts";
+import { InFlight } from "../../../src/http/in-flight.ts";
+import { serve } from "../../../src/http/serve.ts";
+import { orderServiceApp } from "../../../src/services/orders/app.ts";
+import type { Live } from "../../../src/services/orders/live/live.ts";
+import type { LogScans } from "../../../src/services/orders/query/log-scan.ts";
+import type { OrderRow, OrdersView } from "../../../src/services/orders/state/orders-view.ts";
+import type { Order } from "../../../src/orders/order.ts";
+import type { HeldPartitions, PartitionView } from "../../../src/runtime/held-partitions.ts";
+import { createLogger } from "../../../src/telemetry/logger.ts";
+import { ApiDocument } from "../../support/api-document.ts";
+import { onlyView } from "../../support/only-view.ts";
+import { statusChange } from "../../support/orders.ts";
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Orders by id; undefined for an id that only a held update knows. */
+class FakeView implements OrdersView {
+  constructor(readonly orders: Map<string, Order | undefined>) {}
+  order(orderId: string): Order | undefined {
+    return this.orders.get(orderId);
+  }
+  #sorted: string[] | undefined;
+  hasRow(orderId: string): boolean {
+    return this.orders.has(orderId);
+  }
+  counts() {
+    return { orders: this.orders.size, held: 0 };
+  }
+  orderIdsAfter(after: string, limit: number): string[] {
+    this.#sorted ??= [...this.orders.keys()].toSorted();
+    let low = 0;
+    let high = this.#sorted.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#sorted[middle] ?? "") <= after) low = middle + 1;
+      else high = middle;
+    }
+    return this.#sorted.slice(low, low + limit);
+  }
+  heldUpdates(): number {
+    return 0;
+  }
+
+  rowsAfter(after: string, limit: number): OrderRow[] {
+    return this.orderIdsAfter(after, limit).map((orderId) => {
+      const known = this.orders.get(orderId);
+      return {
+        orderId,
+        order: known,
+        held: known ? [] : [statusChange("pending")],
+        eventIds: [`e-${orderId}`],
+      };
+    });
+  }
+}
+
+export type FakePartition = Mutable<PartitionView> & { waits: [offset: number, wait_ms_max: number][] };
+
+/** The view of these orders; an id alone is that of an order of which only a held update came. */
+export const viewOf = (orders: readonly (Order | string)[]): PartitionView["view"] =>
+  onlyView(
+    new FakeView(new Map(orders.map((order) => (typeof order === "string" ? [order, undefined] : [order.orderId, order])))),
+  );
+
+/** A partition that is held, runs and has applied all there is, unless `more` says otherwise. */
+export const partition = (
+  number: number,
+  orders: readonly (Order | string)[] = [],
+  more: Partial<FakePartition> = {},
+): FakePartition => ({
+  partition: number,
+  state: "running",
+  nextOffset: 10,
+  endOffset: 10,
+  halted: undefined,
+  hindered: undefined,
+  isComplete: (more.state ?? "running") === "running",
+  isLagging: false,
+  doubt: undefined,
+  leaderEpoch: 0,
+  startedAt: 0,
+  digest: undefined,
+  view: viewOf(orders),
+  waits: [],
+  queryError: (e) => new AppError("STORE_FAILED", String(e)),
+  reached(offset, wait_ms_max) {
+    this.waits.push([offset, wait_ms_max]);
+    return Promise.resolve(this.nextOffset >= offset);
+  },
+  ...more,
+});
+
+/** The order service's HTTP side on partitions made up for a test. */
+export async function fakeOrderService() {
+  const fake: Mutable<HeldPartitions> & { list: FakePartition[] } = {
+    partitionCount: 0,
+    membership: "stable",
+    readFailure: undefined,
+    standstill: undefined,
+    restore: undefined,
+    list: [],
+    held: () => fake.list,
+    get: (number) => fake.list.find((held) => held.partition === number),
+  };
+  const hold = (list: FakePartition[], partitionCount = list.length, membership = "stable") =>
+    Object.assign(fake, { list, partitionCount, membership, readFailure: undefined, standstill: undefined, restore: undefined });
+  const logged: string[] = [];
+  const inFlight = new InFlight(100);
+  const service = serve(
+    orderServiceApp({
+      partitions: fake,
+      // The order's number, modulo: so a test says where an order belongs.
+      partitionOf: (orderId, partitionCount) => Number(orderId.slice(4)) % partitionCount,
+      log_name: "in memory",
+      orders_topic: "orders.events",
+      dead_letter_topic: "orders.events.dlq",
+      operator_token: undefined,
+      rebuild: () => undefined,
+      read_wait_ms_max: 1_234,
+      // Of these nothing is asked here.
+      scans: {} as LogScans,
+      live: {} as Live,
+      cart: undefined,
+      inFlight,
+      host: "127.0.0.1",
+      allowed_hosts: [],
+      clock: systemClock,
+      logger: createLogger({ level: "info", format: "json", write: (line) => logged.push(line) }),
+    }),
+    { host: "127.0.0.1", port: 0, portSetting: "ORDER_PORT", shutdown_wait_ms_max: 1_000, inFlight, clock: systemClock },
+  );
+  const { ask } = await ApiDocument.of(service.url);
+  const listingUrl = `${service.url}/getAllOrderIdsFromTopic?topicName=`;
+  return {
+    url: service.url,
+    port: service.port,
+    stop: () => service.stop(),
+    fake,
+    hold,
+    logged,
+    inFlight,
+    ask,
+    details: (orderId: string, position?: string) =>
+      ask(
+        `${service.url}/order-details?orderId=${orderId}`,
+        position === undefined ? {} : { headers: { "log-position": position } },
+      ),
+    listingUrl,
+    listing: (topicName = "orders.events") => ask(listingUrl + topicName),
+  };
+}
