@@ -215,7 +215,7 @@ export class Appender {
     return { acknowledged, unknown };
   }
 
-  /** No record is sent after its deadline, however long the process stood still. Placement relies on that. */
+  /** No record is sent after its deadline, however long the process stood still. Placement relies on that (I8). */
   #takeBatch(queues: readonly Queue[]): PendingAppend[] {
     const { producer, topic, clock, batch_records_max } = this.options;
     const partition_bytes_max = Math.min(BATCH_BYTES_MAX, producer.batchBytesMax(topic));

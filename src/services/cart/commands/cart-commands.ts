@@ -77,9 +77,12 @@ export class LogCartCommands implements CartCommands {
       if (partition === undefined || !progress.isCurrent(partition)) {
         partition = await placement.placeInTime(orderId, deadline_ms);
         await progress.untilCurrent(partition, deadline_ms);
-        existing = await this.#findSound(orderId, deadline_ms);
-        if (existing) return firstOr409(orderId, eventId, existing);
+        do {
+          existing = await this.#findSound(orderId, deadline_ms);
+          if (existing) return firstOr409(orderId, eventId, existing);
+        } while (index.find(orderId));
       }
+      // I8: nothing is awaited from the last look-up to `begin`, or a create that is read in between would be overlooked.
       const event = this.#makeCreate(command, eventId);
       if (context.idempotency) return this.#appendKeyedCreate(partition, event, context, deadline_ms);
       return this.#appendCreate(partition, event, context, deadline_ms);

@@ -94,6 +94,7 @@ class IndexStore implements ProjectionStore<IndexView> {
     private readonly partition: number,
     private readonly ownCreates: OwnCreates,
   ) {
+    // I8: of the creates of an order in one partition the first stays.
     this.#insertOrder = db.query(`INSERT INTO order_index VALUES (?1, ?2, ?3, ?4)
       ON CONFLICT (order_id) DO UPDATE SET partition = ?2, "offset" = ?3, event_id = ?4 WHERE ?2 < partition`);
     this.#insertKeyed = db.query("INSERT INTO keyed_events VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING");

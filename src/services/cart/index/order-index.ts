@@ -97,8 +97,7 @@ export class OrderIndex {
     // I8: only what lies before the create, in the log, tells whether it is the first.
     if (this.knownEnd(partition) < offset || this.#ownCreatesLeft() >= OWN_CREATES_MAX) return undefined;
     this.noteOwn(landing);
-    // Unless it is contended, no other create of the order was read or acknowledged since the order was last looked
-    // up.
+    // Unless it is contended, no other create of the order was read since `begin`, before which it was looked up.
     const first = own.contended ? this.#query((view) => view.order(own.orderId)) : undefined;
     if (first) return first;
     this.options.ownCreates.noteAcknowledged(own, landing);

@@ -74,7 +74,7 @@ export class OwnCreates {
     return create?.plainBytes === value.length && isEncodedEvent(value, create.eventId) ? create : undefined;
   }
 
-  /** Notes that the index has read this create of an order. */
+  /** Notes that the index has read this create of an order, which is before any own one that is in flight (I8). */
   noteRead(orderId: string, eventId: string): void {
     const create = this.#byOrder.get(orderId);
     if (create && create.eventId !== eventId) create.contended = true;

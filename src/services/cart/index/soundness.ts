@@ -2,7 +2,7 @@ import { AppError } from "../../../errors.ts";
 import { endOfLog, type HeldPartitions, type PartitionView } from "../../../runtime/held-partitions.ts";
 
 /**
- * Whether the index's rows of a partition may be answered from: it was read to its end once, and is neither known nor
+ * Whether the index's rows of a partition may be answered from (I8): it was read to its end once, and is neither known nor
  * suspected to belong to another log.
  */
 export const isSound = (held: PartitionView | undefined): boolean =>

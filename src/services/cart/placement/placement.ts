@@ -28,7 +28,7 @@ export interface PlacementOptions {
   readonly ending: AbortSignal;
 }
 
-/** A partition count that was asked for longer ago than this is not trusted. */
+/** A partition count that was asked for longer ago than this is not trusted (I8). */
 export const COUNT_TRUSTED_MS_MAX = 2_500;
 const CATCH_UP_WAIT_MS = 10_000;
 

@@ -37,7 +37,7 @@ describe("one Idempotency-Key at two carts at once", () => {
     expect(log.partitions.flat()).toHaveLength(3);
   });
 
-  test("two different creates of one order: the first in the log is answered 200, the other one is refused", async () => {
+  test("two different creates of one order: the first in the log is answered 200, the other one is refused (I8)", async () => {
     const { log, a, b } = twoCarts();
     log.sendTogether(2);
     const answers = await Promise.all([a.create("ORD-1", "k", "A"), b.create("ORD-1", "k", "B")]);

@@ -94,7 +94,7 @@ describe("placement", () => {
     expect([placement.isSettled, placement.place("ORD-1"), kept]).toEqual([true, home("ORD-1", 4), [4]]);
   });
 
-  test("after partitions were added, goes on with what stays where it is, and holds back what moves", async () => {
+  test("after partitions were added, goes on with what stays where it is, and holds back what moves (I8)", async () => {
     const { clock, index, placement, confirm } = setUp({ remembered: 4 });
     await confirm(4);
     await confirm(6);
@@ -140,7 +140,7 @@ describe("placement", () => {
     expect([kept, placement.place(moved[0] ?? "")]).toEqual([[9], home(moved[0] ?? "", 9)]);
   });
 
-  test("is not misled by a clock that runs ahead: the settling time must really pass", async () => {
+  test("is not misled by a clock that runs ahead: the settling time must really pass (I8)", async () => {
     const { clock, kept, placement, confirm } = setUp({ remembered: 4 });
     await confirm(4);
     await confirm(6);
@@ -152,7 +152,7 @@ describe("placement", () => {
     expect([kept, ids.map((id) => placement.place(id))]).toEqual([[6], ids.map((id) => home(id, 6))]);
   });
 
-  test("does not trust a count that was asked for too long ago, as after a pause of the process", async () => {
+  test("does not trust a count that was asked for too long ago, as after a pause of the process (I8)", async () => {
     const { clock, placement, confirm } = setUp({ remembered: 4 });
     await confirm(4);
     await clock.pass(COUNT_TRUSTED_MS_MAX);

@@ -39,7 +39,7 @@ function meaningOfRows(): string {
   for (const record of story()) store.fold(record);
   store.flush();
   const tables = db.query("SELECT name, type FROM pragma_table_info('orders')").values();
-  return `${Bun.hash.crc32(JSON.stringify([tables, EVENT_TYPES, store.digest])).toString(16)}`;
+  return Bun.hash.crc32(JSON.stringify([tables, EVENT_TYPES, store.digest])).toString(16);
 }
 
 test("the version of the rows is raised whenever they are another function of the log", () => {
