@@ -12,9 +12,8 @@ import { type Order, orderFields } from "./order.ts";
 export const DIGEST_MODULUS = 2 ** 52;
 
 /** The numbers of the kinds of fact, which seed the hash. Those of single fields are in ORDER_FIELDS. */
-const CREATED = 1;
-const HELD = 3;
-const EVENT = 4;
+export const DIGEST_NUMBERS = { created: 1, held: 3, event: 4 } as const;
+const { created: CREATED, held: HELD, event: EVENT } = DIGEST_NUMBERS;
 
 /**
  * Hashes `a`, a newline and `b` by UTF-16 code units: cyrb53 (by bryc, public domain) without its highest bit. It is
@@ -63,10 +62,18 @@ const createdFact = (order: Order): number => hash(CREATED, order.orderId, creat
 /** The facts of single fields. */
 const fieldFacts = orderFields.flatMap(({ field, fact }) => (fact === "created" ? [] : [{ ...fact, field }]));
 
+type FieldFact = (typeof fieldFacts)[number];
+
+/** 0 where there is no fact to tell. */
+function fieldFact({ number, text }: FieldFact, order: Order): number {
+  const told = text(order);
+  return told === undefined ? 0 : hash(number, order.orderId, told);
+}
+
 /** The sum of the facts of a created order. */
 export function orderFacts(order: Order): number {
   let sum = createdFact(order);
-  for (const { number, text } of fieldFacts) sum = digestSum(sum, hash(number, order.orderId, text(order)));
+  for (const fact of fieldFacts) sum = digestSum(sum, fieldFact(fact, order));
   return sum;
 }
 
@@ -74,10 +81,9 @@ export function orderFacts(order: Order): number {
 export function changedFacts(before: Order | undefined, after: Order): number {
   if (before === undefined) return orderFacts(after);
   let change = isCreatedSame(before, after) ? 0 : digestSum(createdFact(after), -createdFact(before));
-  for (const { number, text, field } of fieldFacts) {
-    if (before[field] === after[field]) continue;
-    change = digestSum(change, hash(number, after.orderId, text(after)));
-    change = digestSum(change, -hash(number, before.orderId, text(before)));
+  for (const fact of fieldFacts) {
+    if (before[fact.field] === after[fact.field]) continue;
+    change = digestSum(digestSum(change, fieldFact(fact, after)), -fieldFact(fact, before));
   }
   return change;
 }

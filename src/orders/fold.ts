@@ -15,6 +15,8 @@ export interface OrderState {
 export interface Evolution {
   readonly state: OrderState;
   readonly outcome: Outcome;
+  /** How many of the changes that waited were applied by a create. */
+  readonly heldApplied?: number;
 }
 
 export const initialState: OrderState = { order: undefined, held: [], eventIds: "\n" };
@@ -32,10 +34,9 @@ export function evolve(state: OrderState, event: OrderEvent, seenBefore: (eventI
   const kind = kindOf(event);
   if (kind.isCreate) {
     if (order !== undefined) return { state, outcome: "already-created" };
-    return {
-      state: { order: withHeld(kind.order(event), held), held: initialState.held, eventIds: withId(state, event) },
-      outcome: "created",
-    };
+    const { changed, heldApplied } = withHeld(kind.order(event), held);
+    const created = { order: changed, held: initialState.held, eventIds: withId(state, event) };
+    return { state: created, outcome: "created", heldApplied };
   }
   const change = kind.change(event);
   if (order !== undefined) {
@@ -51,12 +52,15 @@ export function evolve(state: OrderState, event: OrderEvent, seenBefore: (eventI
 
 const withId = ({ eventIds }: OrderState, { eventId }: OrderEvent): string => `${eventIds}${eventId}\n`;
 
-/** The order with its held changes applied in log order. */
-function withHeld(order: Order, held: readonly Change[]): Order {
+/** Applies the changes that waited for the create, in log order, except those that the order refuses. */
+function withHeld(order: Order, held: readonly Change[]): { readonly changed: Order; readonly heldApplied: number } {
   let changed = order;
+  let heldApplied = 0;
   for (const change of held) {
     const kind = changeKindOf(change);
-    if (kind.refusal?.(changed, change) === undefined) changed = kind.apply(changed, change);
+    if (kind.refusal?.(changed, change) !== undefined) continue;
+    changed = kind.apply(changed, change);
+    heldApplied++;
   }
-  return changed;
+  return { changed, heldApplied };
 }

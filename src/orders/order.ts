@@ -4,6 +4,9 @@ import { ORDER_ID_PATTERN } from "./order-id.ts";
 export const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cancelled"] as const;
 export type Status = (typeof STATUSES)[number];
 
+/** The rule of statuses, for documents. */
+export const STATUS_ORDER_RULE = "Any may follow any.";
+
 export const isStatus = (value: unknown): value is Status => (STATUSES as readonly unknown[]).includes(value);
 
 /** The currencies of carts; money has two decimals in each. Another program's event may have any three letters. */
@@ -50,14 +53,19 @@ export type Order = CreatedOrder;
 export type OrderWithoutItems = Omit<Order, "items">;
 
 interface OrderField {
-  /** The fact of the digest that covers the field: the create's, or a fact of the field alone with its own number. */
-  readonly fact: "created" | { readonly number: number; readonly text: (order: Order) => string };
+  /**
+   * The fact of the digest that covers the field: the create's, or a fact of the field alone with its own number. Its
+   * text is undefined where there is no fact to tell, so that orders from before the field existed keep their digest.
+   */
+  readonly fact: "created" | { readonly number: number; readonly text: (order: Order) => string | undefined };
   /** The name of the field's member in an answer. */
   readonly member: string;
   /** The JSON Schema of the member. */
   readonly schema: Readonly<Record<string, unknown>>;
   /** The JSON text of the member. */
   readonly json: (order: Order) => string;
+  /** The member in the example of the API documents. */
+  readonly example: unknown;
 }
 
 const moneySchema = (description: string) => ({
@@ -76,18 +84,21 @@ export const ORDER_FIELDS = {
     member: "orderId",
     schema: { pattern: ORDER_ID_PATTERN, type: "string" },
     json: ({ orderId }) => JSON.stringify(orderId),
+    example: "ORD-123",
   },
   customerId: {
     fact: "created",
     member: "customerId",
     schema: { type: "string" },
     json: ({ customerId }) => JSON.stringify(customerId),
+    example: "CUST-00042",
   },
   orderDate: {
     fact: "created",
     member: "orderDate",
     schema: { format: "date-time", type: "string" },
     json: ({ orderDate }) => JSON.stringify(orderDate),
+    example: "2026-11-22T21:42:39.413Z",
   },
   items: {
     fact: "created",
@@ -107,24 +118,28 @@ export const ORDER_FIELDS = {
       },
     },
     json: ({ items }) => `[${items.map(itemJson).join(",")}]`,
+    example: [{ itemId: "ITEM-001", quantity: 3, price: 50 }],
   },
   total_hundredths: {
     fact: "created",
     member: "totalAmount",
     schema: moneySchema("As its event gives it; another program's need not be the sum of the items."),
     json: ({ total_hundredths }) => formatMoney(total_hundredths),
+    example: 150,
   },
   currency: {
     fact: "created",
     member: "currency",
     schema: { pattern: "^[A-Z]{3}$", type: "string" },
     json: ({ currency }) => JSON.stringify(currency),
+    example: "USD",
   },
   status: {
     fact: { number: 2, text: ({ status }) => status },
     member: "status",
     schema: { type: "string", enum: [...STATUSES] },
     json: ({ status }) => JSON.stringify(status),
+    example: "confirmed",
   },
 } as const satisfies Readonly<Record<keyof Order, OrderField>>;
 

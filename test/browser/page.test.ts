@@ -102,8 +102,8 @@ browserSuite("the order service's page", (open) => {
             );
             const partition = events[0]?.[0]?.split(":")[0];
             expect(events).toEqual([
-              [`${partition}:0`, "update to pending", "held, then applied with the create"],
-              [`${partition}:1`, "update to confirmed", "held, then applied with the create"],
+              [`${partition}:0`, "update to pending", "held until the create came"],
+              [`${partition}:1`, "update to confirmed", "held until the create came"],
               [`${partition}:2`, "create, 112.40 EUR", "created the order, with 2 held updates applied"],
               [`${partition}:3`, "create, 112.40 EUR", "ignored: the order was created before"],
               [`${partition}:4`, "update to confirmed", "duplicate: its id counted before, nothing changed"],

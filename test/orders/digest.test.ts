@@ -5,6 +5,7 @@ import { orderProjection } from "../../src/services/orders/state/order-projectio
 import {
   changedFacts,
   DIGEST_MODULUS,
+  DIGEST_NUMBERS,
   digestOf,
   digestSum,
   eventFact,
@@ -13,7 +14,7 @@ import {
   orderFacts,
 } from "../../src/orders/digest.ts";
 import type { OrderEvent } from "../../src/orders/events/kinds.ts";
-import { type Order, ORDER_FIELDS, STATUSES } from "../../src/orders/order.ts";
+import { type Order, ORDER_FIELDS, orderFields, STATUSES } from "../../src/orders/order.ts";
 import { anOrder, logRecordOf, orderCreated, statusChange, statusUpdated } from "../support/orders.ts";
 
 const orderIds = fc.constantFrom("ORD-1", "ORD-2", "ORD-3");
@@ -115,4 +116,10 @@ test("a sum stays below the modulus, and what is taken away again is gone", () =
       expect(digestSum(sum, -fact)).toBe(digest);
     }),
   );
+});
+
+test("no two kinds of facts have one number", () => {
+  const ofFields = orderFields.flatMap(({ fact }) => (fact === "created" ? [] : [fact.number]));
+  const numbers = [...Object.values<number>(DIGEST_NUMBERS), ...ofFields];
+  expect(numbers).toEqual([...new Set(numbers)]);
 });

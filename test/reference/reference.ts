@@ -59,6 +59,7 @@ interface WireOrder {
 }
 
 const HELD_MAX = 100;
+const KNOWN_TYPES = ["ORDER_CREATED", "ORDER_STATUS_UPDATED"];
 
 export function foldPartition(records: readonly LoggedRecord[]): ReferencePartition {
   const orders = new Map<string, ReferenceOrder>();
@@ -75,6 +76,8 @@ export function foldPartition(records: readonly LoggedRecord[]): ReferencePartit
     const once = `${key} ${event.event_id}`;
     if (counted.has(once)) continue;
     const order = orders.get(key);
+    // A kind that is not known here would else be taken for another one.
+    if (!KNOWN_TYPES.includes(event.event_type)) throw new Error(`This reference does not know ${event.event_type}.`);
     if (event.event_type === "ORDER_CREATED") {
       if (order || !event.order) continue;
       counted.add(once);

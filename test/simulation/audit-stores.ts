@@ -55,11 +55,16 @@ const storedRecords = (partition: number, entries: readonly (LogRecord | null)[]
 const prefixOf = (records: readonly Stored[] = [], nextOffset: number): readonly Stored[] =>
   records.filter(({ offset }) => offset < nextOffset);
 
+/** All that a row has; `spilled` counts the rows of the other table. */
+const COLUMNS = "order_id,customer_id,order_date,items,total_hundredths,currency,status,held,event_ids,spilled";
+
 /** One line per order; the ids of its events are compared as a set. */
 function orderRows(db: Database): string[] {
   const spilled = new Map<string, string[]>();
   const spilledRows = db.query("SELECT order_id, event_id FROM spilled_event_ids").values() as [string, string][];
   for (const [orderId, eventId] of spilledRows) spilled.set(orderId, [...(spilled.get(orderId) ?? []), eventId]);
+  const columns = db.query("SELECT group_concat(name) FROM pragma_table_info('orders')").values()[0]?.[0];
+  if (columns !== COLUMNS) throw new Error(`The orders have the columns ${String(columns)}; compare those, too.`);
   const rows = db
     .query(
       `SELECT order_id, held, event_ids, customer_id, order_date, items, total_hundredths, currency, status

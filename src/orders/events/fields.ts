@@ -2,7 +2,7 @@ import { type TSchema, Type } from "@sinclair/typebox";
 import { normalizeDateTime } from "../date-time.ts";
 import { MONEY_HUNDREDTHS_MAX, parseMoney } from "../money.ts";
 import { ID_CHARS_MAX, NAME_PATTERN, PLAIN_NAME_PATTERN } from "../names.ts";
-import { QUANTITY_MAX, type Status, STATUSES } from "../order.ts";
+import { QUANTITY_MAX, type Status, STATUS_ORDER_RULE, STATUSES } from "../order.ts";
 import { ORDER_ID_PATTERN } from "../order-id.ts";
 
 /**
@@ -59,7 +59,7 @@ export const STATUS_RULE = `must be one of ${STATUSES.join(", ")}.`;
 export const statusSchema: TSchema = Type.Unsafe<Status>({
   type: "string",
   enum: [...STATUSES],
-  description: "Any may follow any.",
+  description: STATUS_ORDER_RULE,
 });
 
 /** Gives the same as JSON.stringify, which takes twice as long where there is nothing to escape. */

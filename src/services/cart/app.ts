@@ -18,7 +18,7 @@ export interface CartAppOptions extends CartEndpointsOptions, Topics {
 
 export const CART_SERVICE = { title: "Cart service", description: "Takes orders and appends their events to the log." };
 
-/** The cart service's HTTP side: its two commands, health, and the documents that describe them. */
+/** The cart service's HTTP side: its commands, health, and the documents that describe them. */
 export const cartApp = (options: CartAppOptions): HttpApp => {
   const { inFlight, logger, metrics, tracer, host, allowed_hosts, clock } = options;
   return httpApp(withDocuments(CART_SERVICE, cartEndpoints(options), options), inFlight, logger, {

@@ -7,7 +7,7 @@ import { EVENT_HEADERS } from "../../../log/record-headers.ts";
 import { demoCart } from "../../../orders/demo-cart.ts";
 import { encodeEvent } from "../../../orders/events/encode.ts";
 import type { Change, OrderEvent } from "../../../orders/events/kinds.ts";
-import type { Order } from "../../../orders/order.ts";
+import type { CreatedOrder } from "../../../orders/order.ts";
 import { sumOfLines } from "../../../orders/money.ts";
 import type { NewUuid, Random } from "../../../system/random.ts";
 import type { SendingSpan } from "../../../telemetry/tracer.ts";
@@ -235,7 +235,7 @@ export class LogCartCommands implements CartCommands {
     const { random } = this.options;
     const demo = "demoItems" in cart ? { ...demoCart(cart.demoItems, random), ...cart } : cart;
     const timestamp = this.#timestamp();
-    const order: Order = {
+    const order: CreatedOrder = {
       orderId,
       customerId: demo.customerId ?? demoCart(1, random).customerId,
       orderDate: timestamp,
@@ -258,7 +258,7 @@ export class LogCartCommands implements CartCommands {
   }
 }
 
-function totalOf(items: Order["items"]): number {
+function totalOf(items: CreatedOrder["items"]): number {
   const total = sumOfLines(items);
   if (total === undefined) throw new AppError("INVALID_FIELD", "The cart's total is too large.");
   return total;

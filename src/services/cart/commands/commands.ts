@@ -27,7 +27,7 @@ export interface RequestContext {
 }
 
 /**
- * The cart service's two commands. They resolve with the position where the event was appended, which is answered as
+ * The cart service's commands: the create, and any change. They resolve with the position where the event was appended, which is answered as
  * `Log-Position`. They reject with an `AppError` of the catalogue and never hang: `append_wait_ms_max` bounds each of
  * them.
  */

@@ -1,12 +1,12 @@
 import { Type } from "@sinclair/typebox";
 import { type Endpoint, endpoint } from "../../../http/endpoint/endpoint.ts";
-import { type Status, STATUSES } from "../../../orders/order.ts";
+import { type Status, STATUS_ORDER_RULE, STATUSES } from "../../../orders/order.ts";
 import type { CartCommands } from "../commands/commands.ts";
 import { checkerOf, either, normalized, oneOf, orderIdField, requireObject } from "./body-fields.ts";
 import { commandErrors, publishedAnswer, publishedResponse } from "./command-answers.ts";
 import { contextHeaders, requestContext } from "./request-context.ts";
 
-const schema = Type.Object({ order_id: orderIdField, status: oneOf(STATUSES, "Any may follow any.") });
+const schema = Type.Object({ order_id: orderIdField, status: oneOf(STATUSES, STATUS_ORDER_RULE) });
 
 const checked = checkerOf(schema);
 

@@ -72,12 +72,18 @@ function parseState(orderId: string, text: string): OrderState | undefined {
   return { ...initialState, order, held };
 }
 
+/** Whoever asks may have written it: a field that is no text and no number could make an outcome throw. */
+const isCarriedOrder = (order: unknown): boolean =>
+  order === undefined ||
+  (typeof order === "object" &&
+    order !== null &&
+    Object.values(order).every((value) => typeof value === "string" || Number.isSafeInteger(value)));
+
 function parseCarried(bytes: Buffer): Carried | undefined {
   try {
     const carried = JSON.parse(bytes.toString()) as Partial<Carried> | null;
     const areWords = Array.isArray(carried?.held) && carried.held.every((word) => typeof word === "string");
-    const isOrder = carried?.order === undefined || (typeof carried.order === "object" && carried.order !== null);
-    return areWords && isOrder ? (carried as Carried) : undefined;
+    return areWords && isCarriedOrder(carried.order) ? (carried as Carried) : undefined;
   } catch {
     return undefined;
   }

@@ -177,9 +177,8 @@ class TimelineFold {
     const event = decodeEvent(key, value);
     if (isPoison(event)) return { ...common, outcome: "poison", reason: event.poison, detail: event.detail };
     const { eventId, type, orderId } = event;
-    const heldBefore = this.state.held.length;
     const hash = eventIdHash(eventId);
-    const { state, outcome } = evolve(this.state, event, () => this.counted.has(hash));
+    const { state, outcome, heldApplied } = evolve(this.state, event, () => this.counted.has(hash));
     const { isKept, deadLetter } = factsOf(outcome);
     if (isKept) this.counted.add(hash);
     // The ids are kept as hashes even within a page, so that pages of any size give the same outcomes.
@@ -191,7 +190,7 @@ class TimelineFold {
       type,
       shown: kindOf(event).show(event),
       ...(outcome === "held" ? { isWaiting: this.isWaiting } : {}),
-      ...(outcome === "created" ? { heldApplied: heldBefore } : {}),
+      ...(heldApplied === undefined ? {} : { heldApplied }),
       ...(deadLetter && { reason: deadLetter.code, detail: deadLetter.detail(orderId) }),
     };
   }

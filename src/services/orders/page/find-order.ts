@@ -1,5 +1,5 @@
 import { eventWords } from "../../../orders/events/words.ts" with { type: "macro" };
-import { OUTCOMES } from "../../../orders/outcomes.ts";
+import { OUTCOMES, type RecordCount } from "../../../orders/outcomes.ts";
 import type { TimelineEvent } from "../history/timeline.ts";
 import { byId, h, setText } from "./elements.ts";
 import { count, dateAndTime, plural } from "./format.ts";
@@ -179,6 +179,9 @@ function wordsOf(event: ShownEvent): string {
 const shownMember = (value: unknown): string =>
   typeof value === "number" ? value.toLocaleString("en-US", { minimumFractionDigits: 2 }) : String(value);
 
+/** Under which count the event stands in the metrics; the page colours it by that. */
+const countOf = (outcome: ShownEvent["outcome"]): RecordCount => (outcome === "poison" ? "dead" : OUTCOMES[outcome].count);
+
 function shownEvent(event: ShownEvent): HTMLElement {
   const notes = [outcomeOf(event)];
   if (event.replayId !== undefined) notes.push(`by replay ${event.replayId}`);
@@ -186,7 +189,11 @@ function shownEvent(event: ShownEvent): HTMLElement {
   if (event.detail !== undefined && event.outcome === "poison") notes.push(event.detail);
   return h(
     "li",
-    { "data-outcome": event.outcome, title: event.eventId === undefined ? "" : `event id ${event.eventId}` },
+    {
+      "data-outcome": event.outcome,
+      "data-count": countOf(event.outcome),
+      title: event.eventId === undefined ? "" : `event id ${event.eventId}`,
+    },
     h("time", { datetime: event.time }, dateAndTime(event.time)),
     h("span", { class: "place" }, `${event.partition}:${count(event.offset)}`),
     h("span", { class: "what" }, wordsOf(event)),
@@ -195,7 +202,7 @@ function shownEvent(event: ShownEvent): HTMLElement {
 }
 
 function outcomeOf({ outcome, isWaiting, heldApplied }: ShownEvent): string {
-  if (outcome === "held") return isWaiting ? "held: waits for the create" : "held, then applied with the create";
+  if (outcome === "held") return isWaiting ? "held: waits for the create" : "held until the create came";
   if (outcome === "created" && heldApplied)
     return `created the order, with ${plural(heldApplied, "held update", "held updates")} applied`;
   return outcome === "poison" ? "dead letter" : OUTCOMES[outcome].words;

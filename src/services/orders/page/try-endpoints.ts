@@ -5,7 +5,7 @@ import type { HttpApp } from "../../../http/app.ts";
 export type CartHandle = HttpApp["handle"];
 
 /**
- * The cart's two commands under /try, for the page's form, if a cart runs in the same process. The browser then talks
+ * The cart's create and update under /try, for the page's form, if a cart runs in the same process. The browser then talks
  * to a single origin, and neither service has to allow CORS. A page of another origin cannot use them: because of
  * JSON's content type its browser asks for permission first, and nothing here grants it.
  */

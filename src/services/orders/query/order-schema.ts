@@ -11,12 +11,4 @@ export const orderSchema = Type.Object(
   { title: "Order" },
 );
 
-export const orderExample = {
-  orderId: "ORD-123",
-  customerId: "CUST-00042",
-  orderDate: "2026-11-22T21:42:39.413Z",
-  items: [{ itemId: "ITEM-001", quantity: 3, price: 50 }],
-  totalAmount: 150,
-  currency: "USD",
-  status: "confirmed",
-};
+export const orderExample = Object.fromEntries(orderFields.map(({ member, example }) => [member, example]));

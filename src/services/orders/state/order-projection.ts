@@ -8,7 +8,7 @@ import { factsOf, RECORD_COUNTS, type RecordCount } from "../../../orders/outcom
 import type { DeadLetterReason, Projection, ProjectionStore } from "../../../runtime/projection.ts";
 import type { Outcomes } from "../../../telemetry/meters.ts";
 import type { OrderCounts, OrderRow, OrdersView } from "./orders-view.ts";
-import { OrderRows, ORDERS_TABLE } from "./order-rows.ts";
+import { OrderRows, ORDERS_TABLE, ROWS_VERSION } from "./order-rows.ts";
 
 /**
  * An order is one row: the order itself, the updates held until its create, and the ids of its newest events. So a
@@ -20,7 +20,7 @@ const EVENT_IDS_CHARS_MAX = 2_048;
 
 export const orderProjection: Projection<OrdersView> = {
   name: "orders",
-  version: 3,
+  version: ROWS_VERSION,
   schema: `
     ${ORDERS_TABLE}
     CREATE TABLE spilled_event_ids (

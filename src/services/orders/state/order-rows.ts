@@ -5,6 +5,12 @@ import type { Item, Order, Status } from "../../../orders/order.ts";
 import type { StoreDatabase } from "../../../runtime/store/store-database.ts";
 import { damagedRow } from "../../../runtime/store/store-failures.ts";
 
+/**
+ * The version of the rows. It is raised with every change of what they hold, or of what they mean: a store of another
+ * version is set aside and rebuilt from the log.
+ */
+export const ROWS_VERSION = 3;
+
 type Field = Exclude<keyof Order, "orderId">;
 
 interface Column {

@@ -69,6 +69,15 @@ test("the largest one fits a URL", () => {
 
 test("what is no cursor is refused", () => {
   const state = (carried: string) => `3.7.${Buffer.from(carried).toString("base64url")}.`;
-  for (const none of ["", "3.7", "3.7.1.0.", state("{"), state("null"), state('{"held":[1]}'), state('{"held":["lost"]}')])
+  for (const none of [
+    "",
+    "3.7",
+    "3.7.1.0.",
+    state("{"),
+    state("null"),
+    state('{"held":[1]}'),
+    state('{"held":["lost"]}'),
+    state('{"held":[],"order":{"status":{"valueOf":1}}}'),
+  ])
     expect({ none, parsed: parseCursor("ORD-1", none) }).toEqual({ none, parsed: undefined });
 });
