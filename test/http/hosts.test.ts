@@ -20,7 +20,8 @@ describe("a Host header", () => {
   });
 
   test("is asked of HTTP/1.1", async () => {
-    expect(await statusOf(service.port, "GET /who HTTP/1.1\r\n\r\n")).toBe(400);
+    for (const target of ["/who", "/things/7/parts?a=1", "/nowhere"])
+      expect(await statusOf(service.port, `GET ${target} HTTP/1.1\r\n\r\n`)).toBe(400);
   });
 
   test.each(["", "a b", "a/b?c", "u@b", "[::1", "::1", "[::1]x", "x:99999", "x:y", "%zz", "ÿ", "a\r\nHost: b"])(
