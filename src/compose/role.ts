@@ -1,27 +1,13 @@
-import type { Config } from "../config/config.ts";
 import type { HttpApp } from "../http/app.ts";
 import type { InFlight } from "../http/in-flight.ts";
 import { type HttpServer, serve, type ServeOptions } from "../http/serve.ts";
-import type { Log } from "../log/port.ts";
 import type { HeldPartitions } from "../runtime/held-partitions.ts";
-import type { ClaimState, StateOf } from "../runtime/store/state-dir.ts";
-import type { Clock } from "../system/clock.ts";
-import type { Random } from "../system/random.ts";
-import type { Logger } from "../telemetry/logger.ts";
+import type { ServiceOptions } from "../services/service-options.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { OrderFigures } from "../telemetry/status-line.ts";
 import type { ApplyTracer, RequestTracer } from "../telemetry/tracer.ts";
 
-/** What every role is made of. The program passes the real parts; a test or the simulator passes substitutes. */
-export interface RoleOptions {
-  readonly config: Config;
-  readonly log: Log;
-  readonly claimState: ClaimState;
-  /** Without it nobody notices that the state was made from another log. */
-  readonly stateOf?: StateOf;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly random: Random;
+export interface RoleOptions extends ServiceOptions {
   /** A monotonic clock in seconds, for measuring durations only. Without it there are no metrics. */
   readonly now_s?: () => number;
   readonly tracer?: (RequestTracer & ApplyTracer) | undefined;

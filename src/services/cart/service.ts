@@ -1,19 +1,15 @@
 import type { StoreDatabase } from "../../runtime/store/store-database.ts";
-import type { Clock } from "../../system/clock.ts";
-import type { Config } from "../../config/config.ts";
 import { AppError, isAppError } from "../../errors.ts";
 import type { Appender } from "../../log/append/appender.ts";
 import { Backoff } from "../../log/backoff.ts";
-import type { Log, TopicEnds } from "../../log/port.ts";
+import type { TopicEnds } from "../../log/port.ts";
 import { Refusals } from "../../log/append/refusals.ts";
 import { EVENT_BYTES_MAX } from "../../orders/events/decode.ts";
 import { Outage } from "../../runtime/read/outage.ts";
 import { PartitionSet } from "../../runtime/partition-set.ts";
-import type { ClaimState, StateOf } from "../../runtime/store/state-dir.ts";
 import { PartitionStore } from "../../runtime/store/store.ts";
 import { Topics } from "../../runtime/topics/topics.ts";
-import type { NewUuid, Random } from "../../system/random.ts";
-import type { Logger } from "../../telemetry/logger.ts";
+import type { NewUuid } from "../../system/random.ts";
 import type { AppendMeter, PartitionMeter } from "../../telemetry/meters.ts";
 import { commandParts } from "./commands/command-parts.ts";
 import type { CartCommands } from "./commands/commands.ts";
@@ -22,15 +18,9 @@ import { IndexFile } from "./index/index-file.ts";
 import { OwnCreates } from "./index/own-creates.ts";
 import type { Placement } from "./placement/placement.ts";
 import { cartProjections } from "./projections.ts";
+import type { ServiceOptions } from "../service-options.ts";
 
-export interface CartServiceOptions {
-  readonly config: Config;
-  readonly log: Log;
-  readonly claimState: ClaimState;
-  readonly stateOf?: StateOf;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly random: Random;
+export interface CartServiceOptions extends ServiceOptions {
   readonly newUuid: NewUuid;
   /**
    * Called when the index turns out to be damaged: this service must then be stopped, and another one started with the

@@ -1,29 +1,19 @@
-import type { Clock } from "../../system/clock.ts";
-import type { Config } from "../../config/config.ts";
-import type { Log, LogRecord, Membership } from "../../log/port.ts";
+import type { LogRecord, Membership } from "../../log/port.ts";
 import { DeadLetterTrial } from "../../runtime/dead-letters/dead-letter-trial.ts";
 import { DeadLetters } from "../../runtime/dead-letters/dead-letters.ts";
 import { LetterNews } from "../../runtime/dead-letters/letter-news.ts";
 import { Outage } from "../../runtime/read/outage.ts";
 import { PartitionSet } from "../../runtime/partition-set.ts";
-import { type ClaimState, type State, statePath, type StateOf, storeName } from "../../runtime/store/state-dir.ts";
+import { type State, statePath, storeName } from "../../runtime/store/state-dir.ts";
 import { PartitionStore } from "../../runtime/store/store.ts";
 import type { Unusable } from "../../runtime/store/store-file.ts";
 import { Topics } from "../../runtime/topics/topics.ts";
-import type { Random } from "../../system/random.ts";
-import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { ApplyTracer } from "../../telemetry/tracer.ts";
+import type { ServiceOptions } from "../service-options.ts";
 import { ORDER_SERVICE_PROJECTIONS } from "./slices.ts";
 
-export interface OrderServiceOptions {
-  readonly config: Config;
-  readonly log: Log;
-  readonly claimState: ClaimState;
-  readonly stateOf?: StateOf;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly random: Random;
+export interface OrderServiceOptions extends ServiceOptions {
   readonly metrics?: Metrics | undefined;
   readonly tracer?: ApplyTracer | undefined;
   /** Called for each batch with the records that have become readable. */

@@ -1,0 +1,18 @@
+import type { Config } from "../config/config.ts";
+import type { Log } from "../log/port.ts";
+import type { ClaimState, StateOf } from "../runtime/store/state-dir.ts";
+import type { Clock } from "../system/clock.ts";
+import type { Random } from "../system/random.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+/** What every service is given. The program passes the real parts; a test or the simulator passes substitutes. */
+export interface ServiceOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly claimState: ClaimState;
+  /** Without it nobody notices that the state was made from another log. */
+  readonly stateOf?: StateOf;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+}
