@@ -5,6 +5,7 @@ import { EVENT_KINDS, EVENT_TYPES } from "../../../../src/orders/events/kinds.ts
 import { STATUSES } from "../../../../src/orders/order.ts";
 import { orderProjection } from "../../../../src/services/orders/state/order-projection.ts";
 import { ROWS_VERSION } from "../../../../src/services/orders/state/order-rows.ts";
+import { aLogRecord } from "../../../support/records.ts";
 
 /** Every kind of event, by its own example, and every step from one status to another, early, in turn and twice. */
 function story(): LogRecord[] {
@@ -21,14 +22,9 @@ function story(): LogRecord[] {
   for (let order = 1; order <= 3; order++) for (const { type, example } of kinds) tell(order, type, example);
   for (const from of STATUSES)
     for (const to of STATUSES) for (const status of [from, to]) tell(1, "ORDER_STATUS_UPDATED", { status });
-  return wires.map((wire, offset) => ({
-    offset,
-    leaderEpoch: 0,
-    timestamp_ms: 0,
-    key: Buffer.from(String(wire["order_id"])),
-    value: Buffer.from(JSON.stringify(wire)),
-    headers: () => [],
-  }));
+  return wires.map((wire, offset) =>
+    aLogRecord({ offset, key: Buffer.from(String(wire["order_id"])), value: Buffer.from(JSON.stringify(wire)) }),
+  );
 }
 
 /** What the rows are, and what the story makes of them. */
