@@ -46,7 +46,7 @@ const placeSettings = {
   }),
 };
 
-/** The program gets these as one value, `kafka`. */
+/** The program gets these as one value, `log`. */
 const brokerSettings = {
   KAFKA_BROKERS: textReadAs(
     {
@@ -193,7 +193,7 @@ export const settingsTable = Object.values(settingGroups).flatMap((group) => Obj
 /** What the program gets from all settings. */
 export type SettingValues = ValuesOf<AllSettings>;
 
-/** The names of the settings that the program gets gathered into one value, `kafka` or `traces`. */
+/** The names of the settings that the program gets gathered into one value, `log` or `traces`. */
 export type GatheredName = keyof typeof brokerSettings | keyof typeof openTelemetrySettings;
 export const gatheredNames: ReadonlySet<SettingName> = new Set(
   Object.keys({ ...brokerSettings, ...openTelemetrySettings }) as GatheredName[],

@@ -37,8 +37,8 @@ export type Connect = (options: ConnectOptions) => Promise<void>;
 
 /** Finds Redpanda Connect. Throws CONNECT_NOT_FOUND where there is none. */
 export async function openConnect({ config, env, console, programEnv }: CommandContext): Promise<Connect> {
-  const { kafka } = config;
-  if (!kafka) throw new AppError("OPERATION_REFUSED", "Redpanda Connect needs a broker.");
+  const { log: kafka } = config;
+  if (kafka.kind !== "kafka") throw new AppError("OPERATION_REFUSED", "Redpanda Connect needs a broker.");
   const program = await findConnect(config.redpanda_connect_bin, programEnv, env.clock);
   console.say(`Redpanda Connect: ${program.name}.`);
   return async ({ pipeline: name, input, settings, rate, directories = [], look }) => {

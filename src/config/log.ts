@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { SettingValues } from "./settings.ts";
 
 interface SaslConfig {
@@ -14,11 +15,29 @@ export interface KafkaConfig {
   readonly sasl: SaslConfig | undefined;
 }
 
-/** The brokers and how to reach them; undefined for the embedded log. */
-export const kafkaConfig = (s: SettingValues): KafkaConfig | undefined =>
+interface EmbeddedConfig {
+  /** The path of the log's file. */
+  readonly path: string;
+}
+
+interface LogConfigs {
+  readonly kafka: KafkaConfig;
+  readonly embedded: EmbeddedConfig;
+}
+
+export type LogKindName = keyof LogConfigs;
+
+/** Which log the services use, and how it is reached. `log/log-kinds.ts` says what else differs from kind to kind. */
+export type LogConfig<Name extends LogKindName = LogKindName> = {
+  [Each in Name]: { readonly kind: Each } & LogConfigs[Each];
+}[Name];
+
+/** The brokers where KAFKA_BROKERS is set, else the embedded log in the data directory. */
+export const logConfig = (s: SettingValues): LogConfig =>
   s.kafka_brokers === undefined
-    ? undefined
+    ? { kind: "embedded", path: join(s.data_dir, "log.sqlite") }
     : {
+        kind: "kafka",
         brokers: s.kafka_brokers,
         tls: s.kafka_tls ? { ca: s.kafka_tls_ca_file } : false,
         sasl:
