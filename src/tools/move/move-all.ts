@@ -1,5 +1,6 @@
 import { AppError, isAppError } from "../../errors.ts";
 import { Backoff } from "../../log/backoff.ts";
+import type { Log } from "../../log/port.ts";
 import type { OperationEnvironment } from "../environment.ts";
 import type { MoveProgress } from "./mover.ts";
 import type { Console } from "../terminal/progress.ts";
@@ -20,10 +21,11 @@ export interface Moving {
   move(progress: MoveProgress): Promise<void>;
 }
 
-/** The longest time in which no record more arrives while the log cannot be reached. */
-const OUTAGE_MS_MAX = 120_000;
-/** The same for the embedded log, which elects no leaders: its disk is full, or another program keeps it locked. */
-const EMBEDDED_OUTAGE_MS_MAX = 30_000;
+/**
+ * The longest time in which no record more arrives while the log cannot be reached. The embedded log elects no leaders:
+ * its disk is full, or another program keeps it locked.
+ */
+const OUTAGE_MS_MAX: Readonly<Record<Log["kind"], number>> = { kafka: 120_000, memory: 120_000, sqlite: 30_000 };
 /** The most tries that fail for another reason while no record more arrives. */
 const ATTEMPTS_MAX = 5;
 const MENDABLE = ["APPEND_OUTCOME_UNKNOWN", "PRODUCER_FENCED", "CONNECT_FAILED"];
@@ -33,7 +35,7 @@ export async function moveAll(env: OperationEnvironment, console: Console, movin
   const { clock, random, signal } = env;
   const { target, total } = moving;
   const backoff = new Backoff(env.backoff, random);
-  const outage_ms_max = env.log.kind === "sqlite" ? EMBEDDED_OUTAGE_MS_MAX : OUTAGE_MS_MAX;
+  const outage_ms_max = OUTAGE_MS_MAX[env.log.kind];
   let best = -1;
   let progressAt_ms = clock.now_ms();
   let said = "";
