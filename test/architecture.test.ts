@@ -54,16 +54,21 @@ const mayImportTypes: Record<string, readonly string[]> = {
 const lines_max = 330;
 const files_max = 15;
 
+/** Where a part has folders that are parts themselves, each of its folders is one. */
+const hasParts = (part: string): boolean => Object.keys(mayImport).some((name) => name.startsWith(`${part}/`));
+
 /**
- * The longest name of a part that the path begins with; of what is in none, the first folder under src or the file's
- * name.
+ * The longest name of a part that the path begins with, or the folder's in it that ought to be a part; of what is in
+ * none, the first folder under src or the file's name.
  */
 const partOf = (path: string): string => {
   const below = path.replace(/^src\//, "").replace(/\.ts$/, "");
   const names = below.split("/");
   for (let n = names.length; n > 0; n--) {
     const name = names.slice(0, n).join("/");
-    if (name in mayImport) return name;
+    if (!(name in mayImport)) continue;
+    const isInFolder = n < names.length - 1;
+    return isInFolder && hasParts(name) ? names.slice(0, n + 1).join("/") : name;
   }
   return names[0] ?? "";
 };
@@ -184,7 +189,7 @@ const runWhileMaking = (code: string): string[] => {
     const body = code.indexOf("{", closing(code, index + "constructor".length));
     return code.slice(body, closing(code, body) + 1);
   });
-  const fields = [...code.matchAll(/^ {2}(?:(?:private|readonly) )*#?\w+(?:: [^=]+)? = .*;$/gm)].map(([field]) => field);
+  const fields = [...code.matchAll(/^ {2}(?:(?:private|readonly) )*#?\w+(?:: [^=\n]+)? = .*;$/gm)].map(([field]) => field);
   return [...bodies, ...fields].map(withoutFunctions);
 };
 
@@ -231,12 +236,17 @@ const rules: RuleShown[] = [
       one("src/errors.ts", `import { systemClock } from "./system/clock.ts";`),
       one("src/shiny/new.ts", ""),
       one("src/services/shiny/new.ts", ""),
+      one("src/log/shiny/new-log.ts", ""),
+      one("src/log/shiny/deep/new-log.ts", ""),
+      one("src/log/open-log.ts", `import { ShinyLog } from "./shiny/shiny-log.ts";`),
     ],
     keeps: [
       one("src/orders/order.ts", `import { money } from "./money.ts";\nimport type { Clock } from "../system/clock.ts";`),
       one("src/log/kafka/read/reader.ts", `import type { Config } from "../../../config/config.ts";`),
       one("src/main.ts", `import { cartRole } from "./compose/cart.ts";`),
       one("src/compose/cart.ts", `import { app } from "../services/cart/app.ts";`),
+      one("src/log/kafka/read/deep/reader.ts", ""),
+      one("src/runtime/shiny/new.ts", `import { PartitionSet } from "../partition-set.ts";`),
     ],
   },
   {
@@ -296,6 +306,7 @@ const rules: RuleShown[] = [
       ),
       one("src/a.ts", "class A {\n  #first = this.#next();\n  constructor() { this.#first += 1; } #next() { return 1; } }"),
       one("src/a.ts", "class A {\n  go = () => this.#run();\n  async #run() { const x = this.#run(); } }"),
+      one("src/a.ts", "class A {\n  #timer: Timer | undefined;\n  start() {\n    const timer = setInterval(look, 1);\n  }\n}"),
       one("src/a.ts", "export const start = () => { setInterval(look, 1); void this.look(); };"),
     ],
   },
