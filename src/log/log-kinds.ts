@@ -19,6 +19,8 @@ interface LogKind<Name extends LogKindName> {
   readonly isOnePerDataDir: boolean;
   /** The files on this machine, of which opening the log creates the first. None if the log is reached by network. */
   files(log: LogConfig<Name>): readonly string[];
+  /** How long a replay, redrive or restore waits, without progress, for a log that cannot be reached. */
+  readonly outage_ms_max: number;
   /** The addresses that commands are given which change a topic; undefined if there are no such commands. */
   brokers(log: LogConfig<Name>): string | undefined;
 }
@@ -32,6 +34,7 @@ export const logKinds: { readonly [Name in LogKindName]: LogKind<Name> } = {
     stateCounts: ["kafka"],
     isOnePerDataDir: false,
     files: () => [],
+    outage_ms_max: 120_000,
     brokers: ({ brokers }) => brokers.join(","),
   },
   embedded: {
@@ -43,6 +46,8 @@ export const logKinds: { readonly [Name in LogKindName]: LogKind<Name> } = {
     stateCounts: ["embedded", "kafka"],
     isOnePerDataDir: true,
     files: ({ path }) => ["", "-wal", "-shm"].map((suffix) => path + suffix),
+    // It elects no leaders: its disk is full, or another program keeps it locked.
+    outage_ms_max: 30_000,
     brokers: () => undefined,
   },
 };

@@ -9,7 +9,6 @@ import type { AppError } from "../errors.ts";
  * business.
  */
 export interface Log {
-  readonly kind: "kafka" | "sqlite" | "memory";
   /**
    * The log's own id (Kafka's cluster id, the embedded file's id), which keeps the state of another log from being
    * taken for this one's.

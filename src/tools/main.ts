@@ -2,7 +2,7 @@ import { type Config, readConfig } from "../config/config.ts";
 import { systemClock } from "../system/clock.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log/port.ts";
-import { isAbsent, logName } from "../log/log-kinds.ts";
+import { isAbsent, logKinds, logName } from "../log/log-kinds.ts";
 import { openLog } from "../log/open-log.ts";
 import { checkDataDir, checkOpenFiles, prepareDataDir, startFailure, writeForThisUserAlone } from "../system/startup-checks.ts";
 import { isTerminal, writeToStdout } from "../telemetry/logger.ts";
@@ -70,6 +70,7 @@ async function main([name = "", ...args]: readonly string[]): Promise<number> {
       const env = {
         log,
         log_name: logName(config.log),
+        outage_ms_max: logKinds[config.log.kind].outage_ms_max,
         clock,
         random: Math.random,
         backoff: config,
