@@ -9,7 +9,7 @@ import { type Config, readConfig } from "./config/config.ts";
 import type { HttpApp } from "./http/app.ts";
 import type { HttpServer } from "./http/serve.ts";
 import type { Log } from "./log/port.ts";
-import { logName } from "./log/log-name.ts";
+import { logFiles, logName } from "./log/log-kinds.ts";
 import { openLog } from "./log/open-log.ts";
 import { stateIn } from "./runtime/store/lost-logs.ts";
 import { StateDir } from "./runtime/store/state-dir.ts";
@@ -98,7 +98,7 @@ function announce(config: Config, logger: Logger, cart: HttpServer | undefined, 
   const data = resolve(config.data_dir);
   if (cart) logger.info(`The cart service listens on ${cart.url}`);
   if (orders) logger.info(`The order service listens on ${orders.url}`);
-  logger.info(`The log: ${logName(config)}; topic ${config.orders_topic}. The state: ${join(data, "state")}`);
+  logger.info(`The log: ${logName(config.log)}; topic ${config.orders_topic}. The state: ${join(data, "state")}`);
   const example = cart
     ? `curl -X POST ${cart.url}/create-order -H 'content-type: application/json' -d '{"order_id":"123","number_of_items":3}'`
     : `curl '${orders?.url}/order-details?orderId=ORD-123'`;
@@ -143,7 +143,7 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   checkOpenFiles();
   await checkHost(config.host);
   prepareDataDir(config.data_dir);
-  checkState(config.data_dir, config.kafka === undefined);
+  checkState(config.data_dir, logFiles(config.log));
   const status = isTerminal() ? new StatusLine(writeToStdout, () => process.stdout.columns) : undefined;
   const write = status?.line ?? writeToStdout;
   const logger = createLogger({ level: config.log_level, format: config.log_format, secrets: config.secrets, write });

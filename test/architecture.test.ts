@@ -2,81 +2,15 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { constructorsStartNothing } from "./architecture/constructors.ts";
+import { mayImport, mayImportTypes, partOf } from "./architecture/parts.ts";
 import type { Rule, Tree } from "./architecture/rule.ts";
 
 /**
  * The rules about the source that no compiler checks. Each one is shown to find what it looks for, in a small tree
  * made up for it, before the real tree is held to it.
  */
-const bottom = ["system", "errors"];
-const log = ["log", "log/append", "log/read", "log/group"];
-const logs = [...log, "log/open-log", "log/kafka", "log/sqlite"];
-
-/**
- * The parts of src, and what each may import besides itself. Whole imports: the services and main may use settings and
- * telemetry; the pure and the reusable parts below are given values and functions, and know of both at most their
- * types.
- */
-const mayImport: Record<string, readonly string[]> = {
-  errors: [],
-  system: ["errors"],
-  orders: bottom,
-  log: bottom,
-  "log/append": ["log", ...bottom],
-  "log/read": ["log", ...bottom],
-  "log/group": ["log", ...bottom],
-  "log/kafka": [...log, ...bottom],
-  "log/sqlite": [...log, ...bottom],
-  "log/open-log": [...logs, ...bottom],
-  runtime: [...log, ...bottom],
-  config: bottom,
-  telemetry: ["config", "log", "orders", ...bottom],
-  http: ["config", "telemetry", "log", "runtime", ...bottom],
-  api: ["http", "runtime", "log", "orders", ...bottom],
-  "services/service-options": ["config", "telemetry", "runtime", ...log, ...bottom],
-  "services/cart": ["services/service-options", "api", "http", "config", "telemetry", "runtime", ...log, "orders", ...bottom],
-  "services/orders": ["services/service-options", "api", "http", "config", "telemetry", "runtime", ...logs, "orders", ...bottom],
-  tools: ["config", "telemetry", ...logs, "orders", ...bottom],
-  healthcheck: ["system", "config"],
-  compose: [
-    "services/service-options",
-    "services/cart",
-    "services/orders",
-    "http",
-    "config",
-    "telemetry",
-    "runtime",
-    ...log,
-    ...bottom,
-  ],
-  main: ["compose", "http", "config", "telemetry", "runtime", ...logs, ...bottom],
-};
-const mayImportTypes: Record<string, readonly string[]> = {
-  log: ["config", "telemetry"],
-  "log/append": ["config", "telemetry"],
-  "log/kafka": ["config", "telemetry"],
-  "log/open-log": ["config", "telemetry"],
-  runtime: ["config", "telemetry"],
-  api: ["telemetry"],
-  config: ["log"],
-};
-
 const lines_max = 330;
 const files_max = 15;
-
-/**
- * The longest name of a part that the path begins with; of what is in none, the first folder under src or the file's
- * name.
- */
-const partOf = (path: string): string => {
-  const below = path.replace(/^src\//, "").replace(/\.ts$/, "");
-  const names = below.split("/");
-  for (let n = names.length; n > 0; n--) {
-    const name = names.slice(0, n).join("/");
-    if (name in mayImport) return name;
-  }
-  return names[0] ?? "";
-};
 
 const importPattern =
   /^\s*(?:import|export)\s+(?<type>type\s)?(?:[^"';]*?\sfrom\s+)?"(?<from>\.[^"]+)"|\bimport\(\s*"(?<lazy>\.[^"]+)"\s*\)/gm;
@@ -191,12 +125,17 @@ const rules: RuleShown[] = [
       one("src/errors.ts", `import { systemClock } from "./system/clock.ts";`),
       one("src/shiny/new.ts", ""),
       one("src/services/shiny/new.ts", ""),
+      one("src/log/shiny/new-log.ts", ""),
+      one("src/log/shiny/deep/new-log.ts", ""),
+      one("src/log/open-log.ts", `import { ShinyLog } from "./shiny/shiny-log.ts";`),
     ],
     keeps: [
       one("src/orders/order.ts", `import { money } from "./money.ts";\nimport type { Clock } from "../system/clock.ts";`),
       one("src/log/kafka/read/reader.ts", `import type { Config } from "../../../config/config.ts";`),
       one("src/main.ts", `import { cartRole } from "./compose/cart.ts";`),
       one("src/compose/cart.ts", `import { app } from "../services/cart/app.ts";`),
+      one("src/log/kafka/read/deep/reader.ts", ""),
+      one("src/runtime/shiny/new.ts", `import { PartitionSet } from "../partition-set.ts";`),
     ],
   },
   {
@@ -256,6 +195,7 @@ const rules: RuleShown[] = [
       ),
       one("src/a.ts", "class A {\n  #first = this.#next();\n  constructor() { this.#first += 1; } #next() { return 1; } }"),
       one("src/a.ts", "class A {\n  go = () => this.#run();\n  async #run() { const x = this.#run(); } }"),
+      one("src/a.ts", "class A {\n  #timer: Timer | undefined;\n  start() {\n    const timer = setInterval(look, 1);\n  }\n}"),
       one("src/a.ts", "export const start = () => { setInterval(look, 1); void this.look(); };"),
     ],
   },

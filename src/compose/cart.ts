@@ -1,6 +1,6 @@
 import { readiness } from "../http/health.ts";
 import { InFlight } from "../http/in-flight.ts";
-import { logName } from "../log/log-name.ts";
+import { logName } from "../log/log-kinds.ts";
 import { cartApp } from "../services/cart/app.ts";
 import { RestartingCart } from "../services/cart/restarting-cart.ts";
 import { CartService } from "../services/cart/service.ts";
@@ -34,7 +34,7 @@ export function cartRole(options: CartRoleOptions): Role<RestartingCart> {
   const makeApp = () =>
     cartApp({
       ...config,
-      log_name: logName(config),
+      log_name: logName(config.log),
       commands: service.commands,
       health: () => readiness(service.partitions, service.refusal),
       inFlight,

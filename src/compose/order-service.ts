@@ -1,5 +1,5 @@
 import { InFlight } from "../http/in-flight.ts";
-import { logName } from "../log/log-name.ts";
+import { logName } from "../log/log-kinds.ts";
 import { partitionFor } from "../log/partitioner.ts";
 import { orderServiceApp } from "../services/orders/app.ts";
 import { LiveSampler } from "../services/orders/live/live-sampler.ts";
@@ -29,7 +29,7 @@ export function orderServiceRole(options: OrderServiceRoleOptions): Role<OrderSe
   const makeApp = () =>
     orderServiceApp({
       ...config,
-      log_name: logName(config),
+      log_name: logName(config.log),
       partitions,
       partitionOf,
       rebuild: (partition) => partitions.rebuild(partition, REBUILD_ASKED),

@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.ts";
+import { logKinds } from "../log/log-kinds.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Tracing, TracingOptions } from "../telemetry/tracing.ts";
 
@@ -10,7 +11,7 @@ export async function tracersFor(config: Config, logger: Logger, now_ms: () => n
   const { traces, orders_topic: topic, consumer_group: group } = config;
   if (!traces) return () => undefined;
   const { Tracing } = await import("../telemetry/tracing.ts");
-  const system = config.kafka ? "kafka" : "sqlite";
+  const system = logKinds[config.log.kind].messagingSystem;
   const onWarning = (message: string) => logger.warn(message);
   return (service) => new Tracing({ ...traces, service, system, topic, group, now_ms, onWarning });
 }

@@ -10,6 +10,9 @@ const bracketed = new RegExp(`^\\[(?<address>[^\\]]*)\\](?<port>:${portPattern})
 const ZONE = "A zone, such as %eth0, means something on one machine alone: give an address without one.";
 const BRACKETS = "An IPv6 address stands in brackets, before its port.";
 
+/** More entries than anybody needs, each as long as a name can be. */
+export const listPattern = /^[^,]{1,300}(?:,[^,]{1,300}){0,63}$/;
+
 export const listed = (list: string): string[] => list.split(",").map((entry) => entry.trim());
 
 /**

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { contradictions } from "./contradictions.ts";
-import { type KafkaConfig, kafkaConfig } from "./kafka.ts";
+import { type LogConfig, logConfig } from "./log.ts";
 import { isServiceLink, nearMisses } from "./near-misses.ts";
 import { type Given, parseVariable, type ReadFile, type Setting, shown } from "./setting.ts";
 import { type GatheredName, gatheredNames, type SettingName, settingsTable, type SettingValues } from "./settings.ts";
@@ -12,8 +12,7 @@ export type Env = Readonly<Record<string, string | undefined>>;
 
 /** What is derived from the settings. */
 interface Derived {
-  /** Undefined: the embedded log in `data_dir` is used. */
-  readonly kafka: KafkaConfig | undefined;
+  readonly log: LogConfig;
   readonly dead_letter_topic: string;
   /** Undefined: no traces are made. */
   readonly traces: TracesConfig | undefined;
@@ -27,7 +26,7 @@ type SingleValues = Omit<SettingValues, Lowercase<GatheredName>>;
 export type Config = SingleValues & Derived;
 
 const derived = (s: SettingValues, given: ReadonlyMap<SettingName, Given>): Derived => ({
-  kafka: kafkaConfig(s),
+  log: logConfig(s),
   dead_letter_topic: `${s.orders_topic}.dlq`,
   traces: tracesConfig(s),
   secrets: [...new Set([...secretsGiven(given), ...headerValues(s)])],

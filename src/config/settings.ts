@@ -1,17 +1,12 @@
-import { brokersFlaw, hostsFlaw, hostsOf, listed, listeningAddress } from "./addresses.ts";
+import { hostsFlaw, hostsOf, listeningAddress, listPattern } from "./addresses.ts";
+import { logSettings } from "./log.ts";
 import { openTelemetrySettings } from "./open-telemetry.ts";
-import { choice, flag, integer, path, pemFile, type Setting, text, textReadAs, type ValuesOf, whereSet } from "./setting.ts";
+import { choice, integer, path, type Setting, text, textReadAs, type ValuesOf } from "./setting.ts";
 
 /**
  * The names that Kafka takes for a topic (at most 249 characters), four characters shorter to leave room for `.dlq`.
  */
 const topicPattern = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,245}$/;
-/** More entries than anybody needs, each as long as a name can be. */
-const listPattern = /^[^,]{1,300}(?:,[^,]{1,300}){0,63}$/;
-const credential = {
-  must: "have 1 to 1024 characters, without the line break that ends a file",
-  pattern: /^[^]{0,1023}[^\r\n]$/,
-};
 const nameCharacters = "letters, digits, dots, underscores and hyphens";
 
 const placeSettings = {
@@ -44,25 +39,6 @@ const placeSettings = {
     words: "directory of the state and of the embedded log",
     note: "Files there are for this user alone (0600, directories 0700). The image sets `/data`.",
   }),
-};
-
-/** The program gets these as one value, `kafka`. */
-const brokerSettings = {
-  KAFKA_BROKERS: textReadAs(
-    {
-      must: "be host:port pairs separated by commas, such as redpanda-0:9092,[2001:db8::1]:9092",
-      pattern: listPattern,
-      flaw: brokersFlaw,
-      words: "host:port,… of Redpanda or Kafka; unset: the embedded log in DATA_DIR",
-      note: "An IPv6 address stands in brackets: `[2001:db8::1]:9092`.",
-    },
-    whereSet(listed),
-  ),
-  KAFKA_TLS: flag({ words: "whether the brokers are reached over TLS" }),
-  KAFKA_TLS_CA_FILE: pemFile({ words: "PEM file of the certificate authority; unset: the system's" }),
-  KAFKA_SASL_MECHANISM: choice(["plain", "scram-sha-256", "scram-sha-512"], { words: "how to log in; unset: no login" }),
-  KAFKA_SASL_USERNAME: text({ ...credential, words: "name to log in with" }),
-  KAFKA_SASL_PASSWORD: text({ ...credential, words: "password to log in with", secret: true }),
 };
 
 const topicSettings = {
@@ -176,7 +152,7 @@ const operatorSettings = {
 /** Every setting there is, in the order of the help, under the headings of docs/settings.md. */
 export const settingGroups = {
   "Where the services listen and keep their state": placeSettings,
-  "The brokers": brokerSettings,
+  "The brokers": logSettings,
   "The topic and the group": topicSettings,
   "Waits and bounds": boundSettings,
   "Operators and the log": operatorSettings,
@@ -193,8 +169,8 @@ export const settingsTable = Object.values(settingGroups).flatMap((group) => Obj
 /** What the program gets from all settings. */
 export type SettingValues = ValuesOf<AllSettings>;
 
-/** The names of the settings that the program gets gathered into one value, `kafka` or `traces`. */
-export type GatheredName = keyof typeof brokerSettings | keyof typeof openTelemetrySettings;
+/** The names of the settings that the program gets gathered into one value, `log` or `traces`. */
+export type GatheredName = keyof typeof logSettings | keyof typeof openTelemetrySettings;
 export const gatheredNames: ReadonlySet<SettingName> = new Set(
-  Object.keys({ ...brokerSettings, ...openTelemetrySettings }) as GatheredName[],
+  Object.keys({ ...logSettings, ...openTelemetrySettings }) as GatheredName[],
 );

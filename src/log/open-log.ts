@@ -1,9 +1,9 @@
 import { hostname } from "node:os";
 import type { Clock } from "../system/clock.ts";
 import type { Config } from "../config/config.ts";
+import { unreachable } from "../errors.ts";
 import type { NewUuid, Random } from "../system/random.ts";
 import { KafkaLog } from "./kafka/kafka-log.ts";
-import { embeddedLogPath } from "./log-name.ts";
 import type { Log } from "./port.ts";
 import { openSqliteLog } from "./sqlite/sqlite-log.ts";
 
@@ -17,25 +17,29 @@ export interface OpenLogOptions {
 
 /** Opens the log that the settings name: the brokers', or the embedded one in the data directory, which must exist. */
 export function openLog(config: Config, { clock, random, newUuid, onClientMessage }: OpenLogOptions): Log {
-  if (!config.kafka) {
-    return openSqliteLog({
-      path: embeddedLogPath(config),
-      clock,
-      newUuid,
-      owner: `the process with pid ${process.pid} on ${hostname()}`,
-    });
+  const { log } = config;
+  switch (log.kind) {
+    case "embedded":
+      return openSqliteLog({
+        path: log.path,
+        clock,
+        newUuid,
+        owner: `the process with pid ${process.pid} on ${hostname()}`,
+      });
+    case "kafka":
+      return new KafkaLog({
+        brokers: log.brokers,
+        clientId: "order-processing",
+        ...(log.tls ? { ssl: log.tls.ca === undefined ? true : { ca: [log.tls.ca] } } : {}),
+        ...(log.sasl ? { sasl: log.sasl } : {}),
+        session_timeout_ms: config.session_timeout_ms,
+        backoff_ms_min: config.backoff_ms_min,
+        backoff_ms_max: config.backoff_ms_max,
+        clock,
+        random,
+        onClientMessage,
+      });
+    default:
+      return unreachable(log);
   }
-  const { brokers, tls, sasl } = config.kafka;
-  return new KafkaLog({
-    brokers,
-    clientId: "order-processing",
-    ...(tls ? { ssl: tls.ca === undefined ? true : { ca: [tls.ca] } } : {}),
-    ...(sasl ? { sasl } : {}),
-    session_timeout_ms: config.session_timeout_ms,
-    backoff_ms_min: config.backoff_ms_min,
-    backoff_ms_max: config.backoff_ms_max,
-    clock,
-    random,
-    onClientMessage,
-  });
 }

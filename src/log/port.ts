@@ -9,7 +9,6 @@ import type { AppError } from "../errors.ts";
  * business.
  */
 export interface Log {
-  readonly kind: "kafka" | "sqlite" | "memory";
   /**
    * The log's own id (Kafka's cluster id, the embedded file's id), which keeps the state of another log from being
    * taken for this one's.
@@ -75,7 +74,12 @@ export interface CreatedTopic {
   readonly partitions: number;
   /** Undefined if the log has no replicas. */
   readonly replicas: number | undefined;
-  /** The settings under the log's own names: `min.insync.replicas`, … */
+  /**
+   * The settings under the log's own names. The runtime and the tools know those of Kafka and Redpanda, so a log that
+   * has the like reports it under that name: `cleanup.policy`, `retention.ms`, `retention.bytes`, `max.message.bytes`,
+   * `message.timestamp.type`, `message.timestamp.{before,after,difference}.max.ms`, `min.insync.replicas`,
+   * `unclean.leader.election.enable` and `write.caching`. One that is not reported does not exist there.
+   */
   readonly settings: Readonly<Record<string, string>>;
 }
 
@@ -85,7 +89,7 @@ export interface TopicDescription extends CreatedTopic {
    * none.
    */
   readonly topicId: string | undefined;
-  /** The number of brokers; undefined if the log has none. */
+  /** The number of brokers; undefined if the log has none. With brokers but no settings, these count as unreadable. */
   readonly brokers: number | undefined;
   /** Whether this user may append to the topic; absent if the log does not tell (KIP-430). */
   readonly mayWrite?: boolean;

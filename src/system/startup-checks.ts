@@ -83,13 +83,13 @@ function mayExist(path: string): boolean {
 }
 
 /**
- * Throws CONFIG_INVALID if this user may not use what earlier runs made below DATA_DIR as another user: the embedded
- * log, the directories of each log and of each process, and their lock files. All of them are checked, since it is not
- * known yet which ones this process will use. A store that belongs to another user concerns its partition alone and is
- * reported by whoever opens it.
+ * Throws CONFIG_INVALID if this user may not use what earlier runs made below DATA_DIR as another user: the log's
+ * files, the directories of each log and of each process, and their lock files. All of them are checked, since it is
+ * not known yet which ones this process will use. A store that belongs to another user concerns its partition alone
+ * and is reported by whoever opens it.
  */
-export function checkState(dataDir: string, hasEmbeddedLog: boolean): void {
-  if (hasEmbeddedLog) requireAccess(...["", "-wal", "-shm"].map((suffix) => join(dataDir, `log.sqlite${suffix}`)));
+export function checkState(dataDir: string, logFiles: readonly string[]): void {
+  requireAccess(...logFiles);
   for (const log of directoriesIn(join(dataDir, "state")))
     for (const claim of directoriesIn(log)) requireAccess(claim, join(claim, "lock"));
 }

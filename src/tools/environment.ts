@@ -8,6 +8,8 @@ export interface OperationEnvironment {
   readonly log: Log;
   /** The log's name in messages. */
   readonly log_name: string;
+  /** The longest time in which no record more arrives while the log cannot be reached. */
+  readonly outage_ms_max: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly backoff: BackoffLimits;

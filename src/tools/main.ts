@@ -1,9 +1,8 @@
-import { existsSync } from "node:fs";
 import { type Config, readConfig } from "../config/config.ts";
 import { systemClock } from "../system/clock.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log/port.ts";
-import { embeddedLogPath, logName } from "../log/log-name.ts";
+import { isAbsent, logKinds, logName } from "../log/log-kinds.ts";
 import { openLog } from "../log/open-log.ts";
 import { checkDataDir, checkOpenFiles, prepareDataDir, startFailure, writeForThisUserAlone } from "../system/startup-checks.ts";
 import { isTerminal, writeToStdout } from "../telemetry/logger.ts";
@@ -45,8 +44,7 @@ function begin(mayMakeLog: boolean): { readonly config: Config; readonly log: Lo
   checkOpenFiles();
   if (mayMakeLog) prepareDataDir(config.data_dir);
   else checkDataDir(config.data_dir);
-  if (!config.kafka && !mayMakeLog && !existsSync(embeddedLogPath(config)))
-    throw new AppError("OPERATION_REFUSED", `There is no log (${logName(config)}).`);
+  if (!mayMakeLog && isAbsent(config.log)) throw new AppError("OPERATION_REFUSED", `There is no log (${logName(config.log)}).`);
   return { config, log: openLog(config, { clock, random: Math.random, newUuid, onClientMessage: () => undefined }) };
 }
 
@@ -71,7 +69,8 @@ async function main([name = "", ...args]: readonly string[]): Promise<number> {
     try {
       const env = {
         log,
-        log_name: logName(config),
+        log_name: logName(config.log),
+        outage_ms_max: logKinds[config.log.kind].outage_ms_max,
         clock,
         random: Math.random,
         backoff: config,

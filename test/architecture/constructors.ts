@@ -30,7 +30,7 @@ const runWhileMaking = (code: string): string[] => {
     const body = code.indexOf("{", closing(code, index + "constructor".length));
     return code.slice(body, closing(code, body) + 1);
   });
-  const fields = [...code.matchAll(/^ {2}(?:(?:private|readonly) )*#?\w+(?:: [^=]+)? = .*;$/gm)].map(([field]) => field);
+  const fields = [...code.matchAll(/^ {2}(?:(?:private|readonly) )*#?\w+(?:: [^=\n]+)? = .*;$/gm)].map(([field]) => field);
   return [...bodies, ...fields].map(withoutFunctions);
 };
 

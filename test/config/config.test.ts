@@ -20,9 +20,9 @@ const problemsOf = (env: Env, readFile: (path: string) => string = anyFile): str
 
 describe("readConfig", () => {
   test("an empty environment gives the table's defaults", () => {
-    const { kafka, dead_letter_topic, traces, secrets, allowed_hosts, ...config } = readConfig({});
-    expect({ kafka, traces, secrets, allowed_hosts }).toEqual({
-      kafka: undefined,
+    const { log, dead_letter_topic, traces, secrets, allowed_hosts, ...config } = readConfig({});
+    expect({ log, traces, secrets, allowed_hosts }).toEqual({
+      log: { kind: "embedded", path: "data/log.sqlite" },
       traces: undefined,
       secrets: [],
       allowed_hosts: [],
@@ -59,7 +59,8 @@ describe("readConfig", () => {
       },
       (path) => `${pem} of ${path}`,
     );
-    expect(config.kafka).toEqual({
+    expect(config.log).toEqual({
+      kind: "kafka",
       brokers: ["redpanda-0:9092", "10.0.0.1:65535", "[2001:db8::1]:9092", "[::ffff:10.0.0.1]:9093"],
       tls: { ca: `${pem} of /ca.pem` },
       sasl: { mechanism: "scram-sha-256", username: "orders", password: " spaces count " },

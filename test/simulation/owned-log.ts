@@ -13,7 +13,6 @@ import type { Owner, Scheduler } from "./scheduler.ts";
 
 /** A process's view of the log in memory: every answer reaches the process as an event of its own. */
 export class OwnedLog implements Log {
-  readonly kind = "memory";
   /** When the newest answered fetch from the orders' topic was sent. */
   heardSince_ms = Number.NEGATIVE_INFINITY;
 

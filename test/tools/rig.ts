@@ -58,6 +58,7 @@ export async function operationsRig(partitions: number, faults?: MemoryFaults): 
         random: Math.random,
         backoff: config,
         log_name: "in memory",
+        outage_ms_max: 120_000,
         topic_replication: undefined,
         signal: more.signal ?? new AbortController().signal,
       };

@@ -62,7 +62,6 @@ interface TopicSession {
  * another's long poll.
  */
 export class KafkaLog implements Log {
-  readonly kind = "kafka";
   readonly #connect: () => Connections;
   readonly #reach: BrokerReach;
   readonly #topics = new Map<string, TopicSession>();

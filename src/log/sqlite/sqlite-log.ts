@@ -43,7 +43,6 @@ export function openSqliteLog(options: SqliteLogOptions): Log {
 }
 
 class SqliteLog implements Log {
-  readonly kind = "sqlite";
   readonly #options: SqliteLogOptions;
   readonly #file: LogFile;
   readonly #arrivals: Arrivals;

@@ -2,6 +2,7 @@ import type { Clock } from "../../system/clock.ts";
 import type { Config } from "../../config/config.ts";
 import { AppError } from "../../errors.ts";
 import { Backoff } from "../../log/backoff.ts";
+import { brokersOf } from "../../log/log-kinds.ts";
 import type { CreatedTopic, Log } from "../../log/port.ts";
 import type { Random } from "../../system/random.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -62,7 +63,7 @@ export class Topics implements TopicsStanding {
       logger,
       topic: config.orders_topic,
       deadLetterTopic: config.dead_letter_topic,
-      brokers: config.kafka?.brokers.join(","),
+      brokers: brokersOf(config.log),
       event_bytes_max: EVENT_BYTES_PER_BODY_BYTE * config.body_bytes_max + EVENT_HEADERS_BYTES_MAX,
     });
     this.#since_ms = clock.now_ms();

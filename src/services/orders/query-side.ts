@@ -1,7 +1,7 @@
 import type { Clock } from "../../system/clock.ts";
 import type { Config } from "../../config/config.ts";
 import type { Log } from "../../log/port.ts";
-import { logName } from "../../log/log-name.ts";
+import { logName } from "../../log/log-kinds.ts";
 import type { OrderFigures } from "../../telemetry/status-line.ts";
 import { DeadLetterTally } from "./dead-letters/dead-letter-tally.ts";
 import { Live } from "./live/live.ts";
@@ -33,7 +33,7 @@ export function querySide({ config, log, partitions, sampler, cart, clock }: Que
 } {
   const scans = new LogScans(log, clock);
   const about = {
-    log: logName(config),
+    log: logName(config.log),
     topicName: config.orders_topic,
     deadLetterTopic: config.dead_letter_topic,
     isCartHere: cart !== undefined,

@@ -14,7 +14,7 @@ import { type ArchivePlan, earlierManifest, writeManifest } from "./archive-mani
 import { invalid, RATE_MAX, readCount, readOptions, readTopic, requireYes } from "../arguments.ts";
 import { type CommandContext, EXIT_FAILED, EXIT_OK, failed } from "../command.ts";
 import { offsetsOf, reportComparison } from "../compare/comparison-report.ts";
-import { type Connect, openConnect, refuseForConnect, setting } from "../move/connect/connect-mover.ts";
+import { type Connect, isForConnect, openConnect, refuseForConnect, setting } from "../move/connect/connect-mover.ts";
 import { lockOperation } from "../files/operation-lock.ts";
 import { Rate } from "../terminal/rate.ts";
 import { type Archive, compareRestore, openArchive, prepareRestore, restoreDirectly } from "./restore.ts";
@@ -63,7 +63,7 @@ export async function runArchive(args: readonly string[], context: CommandContex
   if (given.restore) requireYes(target, given.yes, config);
   const rate = new Rate(readCount("rate", given.rate, RATE_MAX) ?? RATE_MAX, env.clock);
   using _ = lockOperation(config.data_dir, given.restore ? `restore-${target}` : `archive-${topic}`);
-  const connect = env.log.kind === "kafka" && !given.direct ? await openConnect(context) : undefined;
+  const connect = isForConnect(config.log) && !given.direct ? await openConnect(context) : undefined;
   let isBegun = false;
   const onBegin = () => void (isBegun = true);
   const run = { context, directory, topic, rate, connect, skipsUndecodable: given["skip-undecodable"] === true, onBegin };

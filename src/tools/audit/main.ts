@@ -1,10 +1,9 @@
-import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { systemClock } from "../../system/clock.ts";
 import { localUrl } from "../../config/addresses.ts";
 import { readConfig } from "../../config/config.ts";
 import { AppError } from "../../errors.ts";
-import { embeddedLogPath } from "../../log/log-name.ts";
+import { isAbsent, logFiles } from "../../log/log-kinds.ts";
 import { openLog } from "../../log/open-log.ts";
 import { checkDataDir, checkOpenFiles, startFailure, writeForThisUserAlone } from "../../system/startup-checks.ts";
 import { isTerminal, writeToStdout } from "../../telemetry/logger.ts";
@@ -83,11 +82,8 @@ async function main(args: string[]): Promise<number> {
   if (fix && config.operator_token === undefined)
     throw new AppError("CONFIG_INVALID", "--fix needs OPERATOR_TOKEN, the one that the order services were started with.");
   checkOpenFiles();
-  if (!config.kafka) {
-    checkDataDir(config.data_dir);
-    // Opening the log would create it.
-    if (!existsSync(embeddedLogPath(config))) throw absentTopic(config);
-  }
+  if (logFiles(config.log).length > 0) checkDataDir(config.data_dir);
+  if (isAbsent(config.log)) throw absentTopic(config);
   const log = openLog(config, {
     clock,
     random: Math.random,

@@ -20,20 +20,15 @@ export interface Moving {
   move(progress: MoveProgress): Promise<void>;
 }
 
-/** The longest time in which no record more arrives while the log cannot be reached. */
-const OUTAGE_MS_MAX = 120_000;
-/** The same for the embedded log, which elects no leaders: its disk is full, or another program keeps it locked. */
-const EMBEDDED_OUTAGE_MS_MAX = 30_000;
 /** The most tries that fail for another reason while no record more arrives. */
 const ATTEMPTS_MAX = 5;
 const MENDABLE = ["APPEND_OUTCOME_UNKNOWN", "PRODUCER_FENCED", "CONNECT_FAILED"];
 
 /** Moves until everything has arrived. Rejects with INTERRUPTED, or with a failure that further tries cannot mend. */
 export async function moveAll(env: OperationEnvironment, console: Console, moving: Moving): Promise<void> {
-  const { clock, random, signal } = env;
+  const { clock, random, signal, outage_ms_max } = env;
   const { target, total } = moving;
   const backoff = new Backoff(env.backoff, random);
-  const outage_ms_max = env.log.kind === "sqlite" ? EMBEDDED_OUTAGE_MS_MAX : OUTAGE_MS_MAX;
   let best = -1;
   let progressAt_ms = clock.now_ms();
   let said = "";

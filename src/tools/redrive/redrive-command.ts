@@ -1,6 +1,6 @@
 import { invalid, RATE_MAX, readCount, readList, readOptions, readOrders, readTopic, readWindow } from "../arguments.ts";
 import { type CommandContext, EXIT_FAILED, EXIT_OK, EXIT_USAGE, failed } from "../command.ts";
-import { openConnect, refuseForConnect, timeSetting } from "../move/connect/connect-mover.ts";
+import { isForConnect, openConnect, refuseForConnect, timeSetting } from "../move/connect/connect-mover.ts";
 import { connectLetterMover, directLetterMover } from "./letter-movers.ts";
 import { lockOperation } from "../files/operation-lock.ts";
 import { Rate } from "../terminal/rate.ts";
@@ -73,7 +73,7 @@ export async function runRedrive(args: readonly string[], context: CommandContex
   if (!given.yes) throw invalid(`A redrive writes to ${topic}; with --yes it does, with --dry-run it says what it would do.`);
   // Two runs at a time would take the same letters.
   using _ = lockOperation(config.data_dir, `redrive-${topic}`);
-  const connect = env.log.kind === "kafka" && !given.direct ? await openConnect(context) : undefined;
+  const connect = isForConnect(config.log) && !given.direct ? await openConnect(context) : undefined;
   let isBegun = false;
   try {
     const plan = await planRedrive(env, console, order);

@@ -11,7 +11,14 @@ import {
   requireYes,
 } from "../arguments.ts";
 import { type CommandContext, EXIT_FAILED, EXIT_OK, failed } from "../command.ts";
-import { connectMover, openConnect, refuseForConnect, setting, timeSetting } from "../move/connect/connect-mover.ts";
+import {
+  connectMover,
+  isForConnect,
+  openConnect,
+  refuseForConnect,
+  setting,
+  timeSetting,
+} from "../move/connect/connect-mover.ts";
 import { DirectMover } from "../move/direct-mover.ts";
 import { PlanFile } from "../files/plan-file.ts";
 import { Rate } from "../terminal/rate.ts";
@@ -93,7 +100,7 @@ export async function runReplay(args: readonly string[], context: CommandContext
   if (earlier && again.length > 0) {
     throw invalid(`The replay ${id} was begun before and goes on as it was: leave --${again[0]} out, or take another --id.`);
   }
-  const isDirect = env.log.kind !== "kafka" || given.direct === true;
+  const isDirect = !isForConnect(config.log) || given.direct === true;
   if (earlier && earlier.isDirect !== isDirect) {
     throw invalid(`The replay ${id} was begun ${earlier.isDirect ? "with" : "without"} --direct, and goes on like that.`);
   }

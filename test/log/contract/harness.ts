@@ -1,7 +1,16 @@
 import type { Batch, FetchResult, Log, LogRecord, NewRecord, Reader } from "../../../src/log/port.ts";
 
+/** Where the port lets logs differ. */
+interface Capabilities {
+  /** Whether a topic has a largest batch, which `record_bytes_max` sets and `max.message.bytes` tells. */
+  readonly boundsBatches: boolean;
+  /** Whether the members of a group share the partitions; else one holds them all, and the others wait. */
+  readonly sharesGroups: boolean;
+}
+
 /** What an adapter of the `Log` port brings to the contract suite. */
 export interface LogHarness {
+  readonly capabilities: Capabilities;
   /** Another handle onto the same log, as another process would have it. */
   open(): Promise<Log>;
   /** A name that no other test and no other run uses, for topics, groups and fencing ids. */

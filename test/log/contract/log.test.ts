@@ -21,6 +21,7 @@ logContract("the embedded log", (): LogHarness => {
   const open = async (): Promise<Log> =>
     openSqliteLog({ path: join(directory, "log.sqlite"), clock: systemClock, newUuid, owner: HOLDER });
   return {
+    capabilities: { boundsBatches: false, sharesGroups: false },
     open,
     uniqueName: counted(),
     // What is stored is the file: closing all handles, as is done before, is all there is to a restart.
@@ -57,6 +58,7 @@ logContract("the in-memory log", (): LogHarness => {
   const names = new Map<Log, string>();
   const uniqueName = counted();
   return {
+    capabilities: { boundsBatches: true, sharesGroups: true },
     open: async () => {
       const name = uniqueName("process");
       const log = broker.connect(name);

@@ -140,7 +140,6 @@ export class MemoryBroker {
 
 /** One process's handle. After `crash()` its calls never settle and its group members are heard of no more. */
 export class MemoryLog implements Log {
-  readonly kind = "memory";
   crashed = false;
   #closed = false;
   readonly #memberships = new Set<MemoryMembership>();

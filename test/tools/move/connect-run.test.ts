@@ -9,6 +9,7 @@ const env = {
   random: Math.random,
   backoff: { backoff_ms_min: 1, backoff_ms_max: 5 },
   log_name: "in memory",
+  outage_ms_max: 120_000,
   topic_replication: undefined,
   signal: new AbortController().signal,
 };

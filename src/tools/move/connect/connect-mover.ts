@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { LogConfig } from "../../../config/log.ts";
 import { formatLogPosition } from "../../../log/log-position.ts";
 import { AppError } from "../../../errors.ts";
 import type { CommandContext } from "../../command.ts";
@@ -35,10 +36,13 @@ export interface ConnectOptions {
 /** Runs a pipeline in Redpanda Connect to its end. Rejects as `runConnect` does. */
 export type Connect = (options: ConnectOptions) => Promise<void>;
 
+/** Redpanda Connect moves what brokers have. On every other kind of log, this program moves records itself. */
+export const isForConnect = (log: LogConfig): log is LogConfig<"kafka"> => log.kind === "kafka";
+
 /** Finds Redpanda Connect. Throws CONNECT_NOT_FOUND where there is none. */
 export async function openConnect({ config, env, console, programEnv }: CommandContext): Promise<Connect> {
-  const { kafka } = config;
-  if (!kafka) throw new AppError("OPERATION_REFUSED", "Redpanda Connect needs a broker.");
+  const { log: kafka } = config;
+  if (!isForConnect(kafka)) throw new AppError("OPERATION_REFUSED", "Redpanda Connect needs a broker.");
   const program = await findConnect(config.redpanda_connect_bin, programEnv, env.clock);
   console.say(`Redpanda Connect: ${program.name}.`);
   return async ({ pipeline: name, input, settings, rate, directories = [], look }) => {

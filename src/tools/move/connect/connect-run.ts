@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { within } from "../../../system/clock.ts";
-import type { KafkaConfig } from "../../../config/kafka.ts";
+import type { KafkaConfig } from "../../../config/log.ts";
 import { AppError, isAppError } from "../../../errors.ts";
 import type { OperationEnvironment } from "../../environment.ts";
 import { interrupted } from "../../scan/scan.ts";
