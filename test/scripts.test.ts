@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { scripts } from "../package.json";
-import { repository } from "./support/repository.ts";
+import { repository } from "./support/programs/repository.ts";
 
 const withHelp = [
   "start",

@@ -9,8 +9,8 @@ import { documented } from "../../src/api/json-schema.ts";
 import { errorCatalogue } from "../../src/errors.ts";
 import type { Endpoint } from "../../src/http/endpoint/endpoint.ts";
 import { HttpRequest } from "../../src/http/http-request.ts";
-import { type OpenApi, type Schema, schemaCheck } from "../support/api-document.ts";
-import { serviceEndpoints, TOPICS } from "../support/service-endpoints.ts";
+import { type OpenApi, type Schema, schemaCheck } from "../support/http/api-document.ts";
+import { serviceEndpoints, TOPICS } from "../support/http/service-endpoints.ts";
 
 const { cart, orders } = serviceEndpoints();
 

@@ -1,8 +1,8 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { orderIds } from "../support/http.ts";
-import { type Program, startProgram } from "../support/processes.ts";
-import { runBounded } from "../support/tied-process.ts";
+import { orderIds } from "../support/http/http.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
+import { runBounded } from "../support/programs/tied-process.ts";
 import { type Figure, median } from "./figures.ts";
 import { eventCount, type Load } from "./load.ts";
 import type { BenchTopic, Target } from "./target.ts";

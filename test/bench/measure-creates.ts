@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
-import { freePort } from "../support/ports.ts";
-import { startProgram } from "../support/processes.ts";
-import { runBounded, spawnTied } from "../support/tied-process.ts";
+import { freePort } from "../support/brokers/ports.ts";
+import { startProgram } from "../support/programs/processes.ts";
+import { runBounded, spawnTied } from "../support/programs/tied-process.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import type { Figure } from "./figures.ts";
 import { recordCount } from "./load.ts";

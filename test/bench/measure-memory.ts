@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
-import { startProgram } from "../support/processes.ts";
-import { runBounded } from "../support/tied-process.ts";
+import { startProgram } from "../support/programs/processes.ts";
+import { runBounded } from "../support/programs/tied-process.ts";
 import type { Figure } from "./figures.ts";
 import type { Target } from "./target.ts";
 

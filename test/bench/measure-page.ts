@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { startProgram } from "../support/processes.ts";
+import { startProgram } from "../support/programs/processes.ts";
 import { keepBusy, logIn } from "../browser/story.ts";
 
 /**

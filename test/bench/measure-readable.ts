@@ -1,5 +1,5 @@
-import { createOrder, orderDetails } from "../support/http.ts";
-import { type Program, startProgram } from "../support/processes.ts";
+import { createOrder, orderDetails } from "../support/http/http.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
 import { type Figure, percentile } from "./figures.ts";
 import type { Target } from "./target.ts";
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Program, startProgram } from "../support/processes.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { type Figure, median } from "./figures.ts";
 import { eventCount, fillTopic, type Load } from "./load.ts";

@@ -4,7 +4,7 @@ import { systemClock } from "../../src/system/clock.ts";
 import { KafkaLog } from "../../src/log/kafka/kafka-log.ts";
 import type { Log } from "../../src/log/port.ts";
 import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
-import { tempDir } from "../support/temp-dir.ts";
+import { tempDir } from "../support/stores/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { eventCount, fillTopic, type Load, recordCount } from "./load.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { browserSuite } from "../support/browser.ts";
+import { browserSuite } from "../support/http/browser.ts";
 
 browserSuite("the watch over pages", (open) => {
   test("sees errors on the console, exceptions, and requests off the machine", async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { browserSuite } from "../support/browser.ts";
-import { type Program, startProgram } from "../support/processes.ts";
+import { browserSuite } from "../support/http/browser.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
 
 browserSuite("the API to browse", (open) => {
   let program: Program;

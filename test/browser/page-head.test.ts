@@ -12,7 +12,7 @@ import { liveFigures } from "../../src/services/orders/live/live-endpoint.ts";
 import { LiveSampler } from "../../src/services/orders/live/live-sampler.ts";
 import type { TopicWarning, HeldPartitions } from "../../src/runtime/held-partitions.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { browserSuite } from "../support/browser.ts";
+import { browserSuite } from "../support/http/browser.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { patience_ms, textOf } from "./text-of.ts";
 

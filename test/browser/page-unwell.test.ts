@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { browserSuite, type OpenPage } from "../support/browser.ts";
-import { startProgram } from "../support/processes.ts";
-import { tempDir } from "../support/temp-dir.ts";
+import { browserSuite, type OpenPage } from "../support/http/browser.ts";
+import { startProgram } from "../support/programs/processes.ts";
+import { tempDir } from "../support/stores/temp-dir.ts";
 import { fillPartition, logIn, STORY_PARTITIONS } from "./story.ts";
 import { patience_ms, textOf } from "./text-of.ts";
 

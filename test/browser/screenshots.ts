@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { chromium } from "playwright-core";
-import { removeAllTempDirs } from "../support/temp-dir.ts";
-import { startProgram } from "../support/processes.ts";
+import { removeAllTempDirs } from "../support/stores/temp-dir.ts";
+import { startProgram } from "../support/programs/processes.ts";
 import { keepBusy, logIn, STORY_ORDER, tellStory } from "./story.ts";
 
 /** Writes the README's pictures of the page, light and dark, from a run of the real program: `bun test/browser/screenshots.ts`. */

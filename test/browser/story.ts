@@ -5,7 +5,7 @@ import { partitionFor } from "../../src/log/partitioner.ts";
 import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
 import { encodeEvent } from "../../src/orders/events/encode.ts";
 import { STATUSES, type Status } from "../../src/orders/order.ts";
-import { orderCreated, statusUpdated } from "../support/orders.ts";
+import { orderCreated, statusUpdated } from "../support/events/orders.ts";
 
 const STORY_TOPIC = "orders.events";
 export const STORY_PARTITIONS = 4;

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { Ajv } from "ajv";
 import { settingsTable } from "../../src/config/settings.ts";
 import { readConfig } from "../../src/config/config.ts";
-import { runBounded } from "../support/tied-process.ts";
+import { runBounded } from "../support/programs/tied-process.ts";
 import { bindMounts, composeSchema, parseFile, type Project, readProject, type Service } from "./compose.ts";
-import { repository } from "../support/repository.ts";
+import { repository } from "../support/programs/repository.ts";
 
 const path = (name: string) => join(repository, name);
 const text = (name: string) => readFileSync(path(name), "utf8");
@@ -134,7 +134,7 @@ describe("what the Compose files name is there", () => {
   test("one program has one version everywhere, the tests' Redpanda Connect included", () => {
     const images = new Set(services().map(([, , { image }]) => image));
     expect(new Set([...images].map((image) => image.split(":")[0]))).toHaveProperty("size", images.size);
-    expect(text("test/support/connect.ts")).toContain(`"${projects["compose.yaml"]!.services["replay"]!.image}"`);
+    expect(text("test/support/brokers/connect.ts")).toContain(`"${projects["compose.yaml"]!.services["replay"]!.image}"`);
   });
 });
 

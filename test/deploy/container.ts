@@ -1,6 +1,6 @@
 import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { runBounded, spawnTied, type TiedProcess } from "../support/tied-process.ts";
+import { runBounded, spawnTied, type TiedProcess } from "../support/programs/tied-process.ts";
 import type { Image } from "./image.ts";
 
 /**

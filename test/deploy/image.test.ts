@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { validate } from "dockerfile-utils";
 import manifest from "../../package.json";
 import { readConfig } from "../../src/config/config.ts";
-import { type TempDir, tempDir } from "../support/temp-dir.ts";
+import { type TempDir, tempDir } from "../support/stores/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { readProject } from "./compose.ts";
 import { type Container, newVolume, noContainers, startContainer } from "./container.ts";
 import { addBase, buildImage, type Image, instructionsOf } from "./image.ts";
-import { repository } from "../support/repository.ts";
+import { repository } from "../support/programs/repository.ts";
 
 const dockerfile = readFileSync(join(repository, "deploy/Dockerfile"), "utf8");
 const instructions = instructionsOf(dockerfile);

@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { type Program, startProgram } from "../support/processes.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
 import { seededRandom } from "../simulation/scheduler.ts";
 import { type RawRequest, rawRequest } from "./http-requests.ts";
 import type { Service } from "./http-samples.ts";

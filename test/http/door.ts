@@ -9,7 +9,7 @@ import { InFlight } from "../../src/http/in-flight.ts";
 import { type HttpServer, serve } from "../../src/http/serve.ts";
 import { httpApp } from "../../src/http/app.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { echoEndpoint, testEndpoint } from "../support/test-endpoint.ts";
+import { echoEndpoint, testEndpoint } from "../support/http/test-endpoint.ts";
 
 const endpoints = [
   echoEndpoint(1_000),

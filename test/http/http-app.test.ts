@@ -9,7 +9,7 @@ import { InFlight } from "../../src/http/in-flight.ts";
 import { serve } from "../../src/http/serve.ts";
 import { httpApp } from "../../src/http/app.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { echoEndpoint, testEndpoint } from "../support/test-endpoint.ts";
+import { echoEndpoint, testEndpoint } from "../support/http/test-endpoint.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const BODY_BYTES_MAX = 65_536;

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { partitionFor } from "../../src/log/partitioner.ts";
-import { brokerSuite } from "../support/broker.ts";
-import { type Backing, brokerBacking } from "../support/foreign.ts";
-import { createOrder, orderDetails } from "../support/http.ts";
-import { type Program, startProgram } from "../support/processes.ts";
+import { brokerSuite } from "../support/brokers/broker.ts";
+import { type Backing, brokerBacking } from "../support/brokers/foreign.ts";
+import { createOrder, orderDetails } from "../support/http/http.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 90_000;

@@ -4,11 +4,11 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/system/clock.ts";
 import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
-import { createOrder, updateOrder } from "../support/http.ts";
-import { type Program, startProgram } from "../support/processes.ts";
-import { pythonUpdate } from "../support/python-events.ts";
-import { tempDir, type TempDir } from "../support/temp-dir.ts";
-import { runBounded } from "../support/tied-process.ts";
+import { createOrder, updateOrder } from "../support/http/http.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
+import { pythonUpdate } from "../support/events/python-events.ts";
+import { tempDir, type TempDir } from "../support/stores/temp-dir.ts";
+import { runBounded } from "../support/programs/tied-process.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 60_000;

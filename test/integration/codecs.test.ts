@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { CompressionTypes } from "kafkajs";
-import { brokerSuite } from "../support/broker.ts";
-import { type Backing, brokerBacking, readAll, snappyFraming } from "../support/foreign.ts";
-import { pythonCreate } from "../support/python-events.ts";
-import { orderDetails, orderIds, updateOrder } from "../support/http.ts";
-import { type Role, startProgram } from "../support/processes.ts";
+import { brokerSuite } from "../support/brokers/broker.ts";
+import { type Backing, brokerBacking, readAll, snappyFraming } from "../support/brokers/foreign.ts";
+import { pythonCreate } from "../support/events/python-events.ts";
+import { orderDetails, orderIds, updateOrder } from "../support/http/http.ts";
+import { type Role, startProgram } from "../support/programs/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 90_000;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { brokerSuite } from "../support/broker.ts";
-import { type Backing, brokerBacking, embeddedBacking, readAll, totalLength } from "../support/foreign.ts";
-import { pythonCreate, pythonUpdate } from "../support/python-events.ts";
-import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http.ts";
-import { type Program, startProgram } from "../support/processes.ts";
+import { brokerSuite } from "../support/brokers/broker.ts";
+import { type Backing, brokerBacking, embeddedBacking, readAll, totalLength } from "../support/brokers/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../support/events/python-events.ts";
+import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http/http.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { expectHeaders, readAsForeigner, UUID, ZONED_DATE } from "./wire-records.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { DEAD_LETTER_HEADERS } from "../../src/log/record-headers.ts";
 import { HELD_UPDATES_MAX } from "../../src/orders/outcomes.ts";
-import { brokerSuite } from "../support/broker.ts";
+import { brokerSuite } from "../support/brokers/broker.ts";
 import {
   type Backing,
   brokerBacking,
@@ -10,10 +10,10 @@ import {
   type ForeignRecord,
   readAll,
   totalLength,
-} from "../support/foreign.ts";
-import { pythonCreate, pythonUpdate } from "../support/python-events.ts";
-import { orderDetails } from "../support/http.ts";
-import { startProgram } from "../support/processes.ts";
+} from "../support/brokers/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../support/events/python-events.ts";
+import { orderDetails } from "../support/http/http.ts";
+import { startProgram } from "../support/programs/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { headerOf } from "../support/cluster/letters.ts";
 

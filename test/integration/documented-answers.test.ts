@@ -2,10 +2,10 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { GUESSES_MAX } from "../../src/services/orders/operator/operator-guard.ts";
-import { ApiDocument, type Schema, schemaCheck } from "../support/api-document.ts";
-import { type Backing, embeddedBacking, readAll } from "../support/foreign.ts";
-import { freePorts } from "../support/ports.ts";
-import { type Program, startProgram } from "../support/processes.ts";
+import { ApiDocument, type Schema, schemaCheck } from "../support/http/api-document.ts";
+import { type Backing, embeddedBacking, readAll } from "../support/brokers/foreign.ts";
+import { freePorts } from "../support/brokers/ports.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const OPERATOR_TOKEN = "night-shift-7";

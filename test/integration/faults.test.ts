@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { createServer } from "node:net";
 import { Kafka, logLevel } from "kafkajs";
-import { broker_start_ms_max, brokerSuite } from "../support/broker.ts";
-import { createOrder, orderDetails, updateOrder } from "../support/http.ts";
-import { freePort } from "../support/ports.ts";
-import { type Program, startProgram } from "../support/processes.ts";
-import { tempDir } from "../support/temp-dir.ts";
+import { broker_start_ms_max, brokerSuite } from "../support/brokers/broker.ts";
+import { createOrder, orderDetails, updateOrder } from "../support/http/http.ts";
+import { freePort } from "../support/brokers/ports.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
+import { tempDir } from "../support/stores/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 120_000 + broker_start_ms_max;

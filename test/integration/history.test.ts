@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import type { DeadLetterShown } from "../../src/services/orders/dead-letters/dead-letter-listing.ts";
 import type { TimelineEvent } from "../../src/services/orders/history/timeline.ts";
-import { brokerSuite } from "../support/broker.ts";
-import { type Backing, brokerBacking, embeddedBacking } from "../support/foreign.ts";
+import { brokerSuite } from "../support/brokers/broker.ts";
+import { type Backing, brokerBacking, embeddedBacking } from "../support/brokers/foreign.ts";
 import { encodeEvent } from "../../src/orders/events/encode.ts";
-import { createOrder, updateOrder } from "../support/http.ts";
-import { statusUpdated } from "../support/orders.ts";
-import { type Program, startProgram } from "../support/processes.ts";
+import { createOrder, updateOrder } from "../support/http/http.ts";
+import { statusUpdated } from "../support/events/orders.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const suite_ms_max = 120_000;

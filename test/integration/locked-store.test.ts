@@ -2,8 +2,8 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { health, live, namedTopic, readable } from "../support/cluster/orders-topic.ts";
-import { createOrder, orderDetails } from "../support/http.ts";
-import { startProgram } from "../support/processes.ts";
+import { createOrder, orderDetails } from "../support/http/http.ts";
+import { startProgram } from "../support/programs/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 60_000;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { createOrder, updateOrder } from "../support/http.ts";
-import { freePort } from "../support/ports.ts";
-import { type Program, startProgram } from "../support/processes.ts";
+import { createOrder, updateOrder } from "../support/http/http.ts";
+import { freePort } from "../support/brokers/ports.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const deploy = join(import.meta.dir, "../../deploy");

@@ -1,13 +1,13 @@
 import { expect, test } from "bun:test";
 import { CompressionTypes } from "kafkajs";
 import { partitionFor } from "../../src/log/partitioner.ts";
-import { brokerSuite } from "../support/broker.ts";
-import { type Backing, brokerBacking, foreignClient, readAll } from "../support/foreign.ts";
-import { pythonCreate, pythonUpdate } from "../support/python-events.ts";
-import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http.ts";
-import { type Role, startProgram } from "../support/processes.ts";
+import { brokerSuite } from "../support/brokers/broker.ts";
+import { type Backing, brokerBacking, foreignClient, readAll } from "../support/brokers/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../support/events/python-events.ts";
+import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http/http.ts";
+import { type Role, startProgram } from "../support/programs/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
-import { caughtUp } from "../support/caught-up.ts";
+import { caughtUp } from "../support/brokers/caught-up.ts";
 
 const TIMEOUT_MS = 90_000;
 

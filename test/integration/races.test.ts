@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { brokerSuite } from "../support/broker.ts";
-import { type Backing, brokerBacking, embeddedBacking, readAll } from "../support/foreign.ts";
-import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http.ts";
-import { startProgram } from "../support/processes.ts";
+import { brokerSuite } from "../support/brokers/broker.ts";
+import { type Backing, brokerBacking, embeddedBacking, readAll } from "../support/brokers/foreign.ts";
+import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http/http.ts";
+import { startProgram } from "../support/programs/processes.ts";
 
 const TIMEOUT_MS = 120_000;
 const TRIES = 1_000;

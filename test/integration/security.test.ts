@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { type Admin, Partitioners } from "kafkajs";
 import type { readiness } from "../../src/http/health.ts";
-import { pythonCreate } from "../support/python-events.ts";
-import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http.ts";
-import { type Program, startProgram } from "../support/processes.ts";
-import { refuseRead, type SecuredKafka, securedSuite, type User, users } from "../support/secured-kafka.ts";
+import { pythonCreate } from "../support/events/python-events.ts";
+import { createOrder, orderDetails, orderIds, updateOrder } from "../support/http/http.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
+import { refuseRead, type SecuredKafka, securedSuite, type User, users } from "../support/brokers/secured-kafka.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const test_ms_max = 30_000;

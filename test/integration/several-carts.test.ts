@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { Kafka, logLevel } from "kafkajs";
-import { brokerSuite } from "../support/broker.ts";
-import { createOrder, orderDetails, updateOrder } from "../support/http.ts";
-import { startProgram } from "../support/processes.ts";
+import { brokerSuite } from "../support/brokers/broker.ts";
+import { createOrder, orderDetails, updateOrder } from "../support/http/http.ts";
+import { startProgram } from "../support/programs/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 describe("the embedded log", () => {

@@ -4,12 +4,12 @@ import { networkInterfaces } from "node:os";
 import { dirname, join } from "node:path";
 import { systemClock } from "../../src/system/clock.ts";
 import { openSqliteLog } from "../../src/log/sqlite/sqlite-log.ts";
-import { createOrder, orderDetails } from "../support/http.ts";
-import { freePort } from "../support/ports.ts";
-import { startProgram } from "../support/processes.ts";
-import { spawnTied } from "../support/tied-process.ts";
-import { type TempDir, tempDir } from "../support/temp-dir.ts";
-import { repository } from "../support/repository.ts";
+import { createOrder, orderDetails } from "../support/http/http.ts";
+import { freePort } from "../support/brokers/ports.ts";
+import { startProgram } from "../support/programs/processes.ts";
+import { spawnTied } from "../support/programs/tied-process.ts";
+import { type TempDir, tempDir } from "../support/stores/temp-dir.ts";
+import { repository } from "../support/programs/repository.ts";
 
 const run_ms_max = 30_000;
 const noBroker = { KAFKA_BROKERS: "127.0.0.1:1" };

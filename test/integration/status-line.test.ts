@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { freePorts } from "../support/ports.ts";
-import { createOrder } from "../support/http.ts";
-import { startProgram } from "../support/processes.ts";
-import { tempDir } from "../support/temp-dir.ts";
-import { spawnTied } from "../support/tied-process.ts";
+import { freePorts } from "../support/brokers/ports.ts";
+import { createOrder } from "../support/http/http.ts";
+import { startProgram } from "../support/programs/processes.ts";
+import { tempDir } from "../support/stores/temp-dir.ts";
+import { spawnTied } from "../support/programs/tied-process.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const start_ms_max = 30_000;

@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { copyFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { damageFrom } from "../support/damaged-store.ts";
-import { createOrder, orderDetails } from "../support/http.ts";
-import { type Program, startProgram } from "../support/processes.ts";
-import { smallDisk } from "../support/small-disk.ts";
-import { tempDir } from "../support/temp-dir.ts";
+import { damageFrom } from "../support/stores/damaged-store.ts";
+import { createOrder, orderDetails } from "../support/http/http.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
+import { smallDisk } from "../support/stores/small-disk.ts";
+import { tempDir } from "../support/stores/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 60_000;

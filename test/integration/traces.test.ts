@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { brokerSuite } from "../support/broker.ts";
-import { createOrder, orderDetails } from "../support/http.ts";
-import { type ReceivedSpan, startOtlpReceiver } from "../support/otlp-receiver.ts";
-import { freePorts } from "../support/ports.ts";
-import { startProgram } from "../support/processes.ts";
-import { tempDir } from "../support/temp-dir.ts";
+import { brokerSuite } from "../support/brokers/broker.ts";
+import { createOrder, orderDetails } from "../support/http/http.ts";
+import { type ReceivedSpan, startOtlpReceiver } from "../support/programs/otlp-receiver.ts";
+import { freePorts } from "../support/brokers/ports.ts";
+import { startProgram } from "../support/programs/processes.ts";
+import { tempDir } from "../support/stores/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";

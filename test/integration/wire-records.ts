@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { type Backing, foreignClient, readAll, totalLength } from "../support/foreign.ts";
+import { type Backing, foreignClient, readAll, totalLength } from "../support/brokers/foreign.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { readConfig } from "../../src/config/config.ts";
 import type { LogKindName } from "../../src/config/log.ts";
 import { isAbsent, kindOfId, logFiles, logKinds, logName } from "../../src/log/log-kinds.ts";
-import { tempDir } from "../support/temp-dir.ts";
+import { tempDir } from "../support/stores/temp-dir.ts";
 
 const EMBEDDED_ID = "0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f";
 

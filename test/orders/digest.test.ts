@@ -15,7 +15,7 @@ import {
 } from "../../src/orders/digest.ts";
 import type { OrderEvent } from "../../src/orders/events/kinds.ts";
 import { type Order, ORDER_FIELDS, orderFields, STATUSES } from "../../src/orders/order.ts";
-import { anOrder, logRecordOf, orderCreated, statusChange, statusUpdated } from "../support/orders.ts";
+import { anOrder, logRecordOf, orderCreated, statusChange, statusUpdated } from "../support/events/orders.ts";
 
 const orderIds = fc.constantFrom("ORD-1", "ORD-2", "ORD-3");
 const eventIds = fc.integer({ min: 0, max: 60 }).map((n) => `e${n}-${"x".repeat(100)}`);

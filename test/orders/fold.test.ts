@@ -4,7 +4,7 @@ import type { OrderEvent } from "../../src/orders/events/kinds.ts";
 import { evolve, initialState, type OrderState } from "../../src/orders/fold.ts";
 import { STATUSES, type Status } from "../../src/orders/order.ts";
 import { HELD_UPDATES_MAX, type Outcome } from "../../src/orders/outcomes.ts";
-import { anOrder, orderCreated, statusChange, statusUpdated } from "../support/orders.ts";
+import { anOrder, orderCreated, statusChange, statusUpdated } from "../support/events/orders.ts";
 
 const order = anOrder();
 const create = (eventId: string, customerId = order.customerId) => orderCreated({ eventId, order: { customerId } });

@@ -6,12 +6,12 @@ import { gunzipSync } from "node:zlib";
 import { CompressionTypes } from "kafkajs";
 import type { NewRecord } from "../../src/log/port.ts";
 import { boundedPipeline } from "../../src/tools/move/connect/bounded-pipeline.ts";
-import { brokerSuite } from "../support/broker.ts";
-import { type Connect, connectSuite, runConnect } from "../support/connect.ts";
-import { type Backing, brokerBacking, foreignClient } from "../support/foreign.ts";
-import { pythonCreate } from "../support/python-events.ts";
-import { type ExactRecord, headersByName, readExact } from "../support/records.ts";
-import { createTopic, rangesOf } from "../support/topics.ts";
+import { brokerSuite } from "../support/brokers/broker.ts";
+import { type Connect, connectSuite, runConnect } from "../support/brokers/connect.ts";
+import { type Backing, brokerBacking, foreignClient } from "../support/brokers/foreign.ts";
+import { pythonCreate } from "../support/events/python-events.ts";
+import { type ExactRecord, headersByName, readExact } from "../support/events/records.ts";
+import { createTopic, rangesOf } from "../support/brokers/topics.ts";
 
 const TIMEOUT_MS = 120_000;
 const PARTITIONS = 12;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { connectSuite, runConnect } from "../support/connect.ts";
+import { connectSuite, runConnect } from "../support/brokers/connect.ts";
 
 const TIMEOUT_MS = 90_000;
 const directory = join(import.meta.dir, "../../pipelines");

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import type { NewRecord } from "../../src/log/port.ts";
-import { brokerSuite } from "../support/broker.ts";
-import { connectSuite, startPipeline } from "../support/connect.ts";
-import { brokerBacking, totalLength } from "../support/foreign.ts";
-import { type ExactRecord, headerOf, headersByName, readExact } from "../support/records.ts";
-import { createTopic } from "../support/topics.ts";
+import { brokerSuite } from "../support/brokers/broker.ts";
+import { connectSuite, startPipeline } from "../support/brokers/connect.ts";
+import { brokerBacking, totalLength } from "../support/brokers/foreign.ts";
+import { type ExactRecord, headerOf, headersByName, readExact } from "../support/events/records.ts";
+import { createTopic } from "../support/brokers/topics.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { append, content, file, PARTITIONS, replay, someRecords } from "./replaying.ts";
 

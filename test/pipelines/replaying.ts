@@ -3,11 +3,11 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { NewRecord } from "../../src/log/port.ts";
 import { boundedPipeline } from "../../src/tools/move/connect/bounded-pipeline.ts";
-import { type Connect, runConnect } from "../support/connect.ts";
-import type { Backing } from "../support/foreign.ts";
-import { pythonCreate, pythonUpdate } from "../support/python-events.ts";
-import { type ExactRecord, headersByName, readExact } from "../support/records.ts";
-import { createTopic, rangesOf } from "../support/topics.ts";
+import { type Connect, runConnect } from "../support/brokers/connect.ts";
+import type { Backing } from "../support/brokers/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../support/events/python-events.ts";
+import { type ExactRecord, headersByName, readExact } from "../support/events/records.ts";
+import { createTopic, rangesOf } from "../support/brokers/topics.ts";
 
 export const PARTITIONS = 12;
 export const file = join(import.meta.dir, "../../pipelines/replay.yaml");

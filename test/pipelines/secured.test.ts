@@ -4,9 +4,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Partitioners } from "kafkajs";
 import { boundedPipeline } from "../../src/tools/move/connect/bounded-pipeline.ts";
-import { connectSuite, runConnect } from "../support/connect.ts";
-import { securedSuite, users } from "../support/secured-kafka.ts";
-import { tempDir } from "../support/temp-dir.ts";
+import { connectSuite, runConnect } from "../support/brokers/connect.ts";
+import { securedSuite, users } from "../support/brokers/secured-kafka.ts";
+import { tempDir } from "../support/stores/temp-dir.ts";
 
 const TIMEOUT_MS = 90_000;
 const pipeline = readFileSync(join(import.meta.dir, "../../pipelines/replay.yaml"), "utf8");

@@ -8,8 +8,8 @@ import type { Projection, ProjectionStore } from "../../src/runtime/projection.t
 import { kindOf, OpenProjections } from "../../src/runtime/projections.ts";
 import type { StoreDatabase } from "../../src/runtime/store/store-database.ts";
 import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
-import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../support/store-faults.ts";
-import { orderCreated, statusUpdated } from "../support/orders.ts";
+import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../support/stores/store-faults.ts";
+import { orderCreated, statusUpdated } from "../support/events/orders.ts";
 import { eventually, poison, Rig } from "./rig.ts";
 
 /** How many orders each customer has created. It takes no order whose id ends in 13. */

@@ -16,8 +16,8 @@ import { type OpenFile, openSqliteFile } from "../../src/runtime/store/store-dat
 import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { ApplyTracer } from "../../src/telemetry/tracer.ts";
-import { recordOf } from "../support/orders.ts";
-import { committedRecords } from "../support/records.ts";
+import { recordOf } from "../support/events/orders.ts";
+import { committedRecords } from "../support/events/records.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 export const TOPIC = "orders";

@@ -4,7 +4,7 @@ import { kindOf, type Projections } from "../../src/runtime/projections.ts";
 import type { State } from "../../src/runtime/store/state-dir.ts";
 import { prepareDatabase, type StoreIdentity } from "../../src/runtime/store/store-file.ts";
 import type { StoreDatabase } from "../../src/runtime/store/store-database.ts";
-import { diskFull, type StatementFault, withFaults } from "../support/store-faults.ts";
+import { diskFull, type StatementFault, withFaults } from "../support/stores/store-faults.ts";
 
 function makeDatabase(projections: Projections, identity: StoreIdentity): Database {
   const db = new Database(":memory:", { strict: true });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { PLANTED_BUGS } from "./planted-bugs.ts";
 import { planOf, simulate } from "./run.ts";
-import { repository } from "../support/repository.ts";
+import { repository } from "../support/programs/repository.ts";
 
 const SEEDS = 300;
 /** A planted bug must show within this many seeds. */

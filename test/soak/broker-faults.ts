@@ -1,6 +1,6 @@
 import { Violation } from "../reference/violation.ts";
 import { NOTICED_MS } from "../support/cluster/cluster.ts";
-import { apiKeys } from "../support/tcp-proxy.ts";
+import { apiKeys } from "../support/brokers/tcp-proxy.ts";
 import { type Fault, type FaultWorld, pause, sleep } from "./fault-world.ts";
 
 const BROKER_DOWN_MS_MAX = 3_000;

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { Ballast } from "../support/small-disk.ts";
+import { Ballast } from "../support/stores/small-disk.ts";
 import { cutAck, cutConnections, killLeader, pauseLeader, restartBroker } from "./broker-faults.ts";
 import { damageStore } from "./damage.ts";
 import { type Fault, type FaultWorld, pause } from "./fault-world.ts";

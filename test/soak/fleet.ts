@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { freePorts } from "../support/ports.ts";
-import { type Exit, spawnTied, type TiedProcess } from "../support/tied-process.ts";
+import { freePorts } from "../support/brokers/ports.ts";
+import { type Exit, spawnTied, type TiedProcess } from "../support/programs/tied-process.ts";
 import type { WorkDir } from "./work-dir.ts";
-import { repository } from "../support/repository.ts";
+import { repository } from "../support/programs/repository.ts";
 
 const terminate_ms_max = 15_000;
 const probe_ms_max = 1_000;

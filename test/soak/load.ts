@@ -8,7 +8,7 @@ import type { Fleet } from "./fleet.ts";
 import type { ForeignProducer } from "./foreign-producer.ts";
 import type { Ledger } from "./ledger.ts";
 import { nameOf, POISON_HEADER, SEND_HEADER, traceOf } from "./records.ts";
-import { pythonUpdate } from "../support/python-events.ts";
+import { pythonUpdate } from "../support/events/python-events.ts";
 import { createBody, poison, STATUSES } from "./payloads.ts";
 
 export interface LoadOptions {

@@ -1,5 +1,5 @@
 import type { Message } from "kafkajs";
-import { pythonUpdate } from "../support/python-events.ts";
+import { pythonUpdate } from "../support/events/python-events.ts";
 import { pick } from "../support/random.ts";
 
 export const STATUSES = ["new", "pending", "confirmed", "processing", "shipped", "cancelled"] as const;

@@ -1,6 +1,6 @@
 import type { Log } from "../../src/log/port.ts";
 import type { LoggedRecord } from "../reference/reference.ts";
-import { eachRecord, type ForeignRecord } from "../support/foreign.ts";
+import { eachRecord, type ForeignRecord } from "../support/brokers/foreign.ts";
 
 /** The headers of what the soak writes straight into the topic: its number, and a mark on what is meant as poison. */
 export const SEND_HEADER = "soak-send";

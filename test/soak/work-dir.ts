@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runBounded, spawnTied } from "../support/tied-process.ts";
+import { runBounded, spawnTied } from "../support/programs/tied-process.ts";
 
 const mount_ms_max = 10_000;
 

@@ -11,8 +11,8 @@ import type { IdempotentProducer, LogRecord, NewRecord, PartitionEnds, SendOutco
 import { partitionFor } from "../../src/log/partitioner.ts";
 import type { ActorState, HeldPartitions, PartitionView } from "../../src/runtime/held-partitions.ts";
 import type { ProjectionStore } from "../../src/runtime/projection.ts";
-import { onlyView } from "./only-view.ts";
-import { storedRecord } from "./records.ts";
+import { onlyView } from "./stores/only-view.ts";
+import { storedRecord } from "./events/records.ts";
 
 /** A log of nothing but lists, shared by the carts of a test. */
 export class ListLog {

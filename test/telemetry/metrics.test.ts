@@ -7,9 +7,9 @@ import { HELD_UPDATES_MAX } from "../../src/orders/outcomes.ts";
 import { heldUpdatesOf } from "../../src/services/orders/query/queries.ts";
 import type { AppendMeter } from "../../src/telemetry/meters.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
-import { orderCreated, statusUpdated } from "../support/orders.ts";
+import { orderCreated, statusUpdated } from "../support/events/orders.ts";
 import { eventually, poison, Rig } from "../runtime/rig.ts";
-import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../support/store-faults.ts";
+import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../support/stores/store-faults.ts";
 
 /** The lines of one metric, as `labels value`. */
 const lines = async (metrics: Metrics, name: string): Promise<string[]> =>

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { TracesConfig } from "../../src/config/traces.ts";
 import { readConfig } from "../../src/config/config.ts";
-import { startOtlpReceiver } from "../support/otlp-receiver.ts";
-import { freePorts } from "../support/ports.ts";
+import { startOtlpReceiver } from "../support/programs/otlp-receiver.ts";
+import { freePorts } from "../support/brokers/ports.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";

@@ -6,8 +6,8 @@ import { MemoryBroker, type MemoryFaults } from "../log/memory/memory-log.ts";
 import type { CommandContext } from "../../src/tools/command.ts";
 import { failed } from "../../src/tools/command.ts";
 import { Console } from "../../src/tools/terminal/progress.ts";
-import { tempDir } from "../support/temp-dir.ts";
-import { type ExactRecord, readExact } from "../support/records.ts";
+import { tempDir } from "../support/stores/temp-dir.ts";
+import { type ExactRecord, readExact } from "../support/events/records.ts";
 
 export const TOPIC = "orders.events";
 

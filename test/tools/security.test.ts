@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { connectSuite } from "../support/connect.ts";
-import { createOrder } from "../support/http.ts";
-import { runOperation } from "../support/operations.ts";
-import { startProgram } from "../support/processes.ts";
-import { type SecuredKafka, securedSuite, users } from "../support/secured-kafka.ts";
+import { connectSuite } from "../support/brokers/connect.ts";
+import { createOrder } from "../support/http/http.ts";
+import { runOperation } from "../support/programs/operations.ts";
+import { startProgram } from "../support/programs/processes.ts";
+import { type SecuredKafka, securedSuite, users } from "../support/brokers/secured-kafka.ts";
 
 const TIMEOUT_MS = 60_000;
 

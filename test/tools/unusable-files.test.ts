@@ -5,8 +5,8 @@ import { runArchive } from "../../src/tools/archive/archive-command.ts";
 import type { CommandContext } from "../../src/tools/command.ts";
 import { runRedrive } from "../../src/tools/redrive/redrive-command.ts";
 import { runReplay } from "../../src/tools/replay/replay-command.ts";
-import { smallDisk } from "../support/small-disk.ts";
-import { tempDir } from "../support/temp-dir.ts";
+import { smallDisk } from "../support/stores/small-disk.ts";
+import { tempDir } from "../support/stores/temp-dir.ts";
 import { type OperationsRig, operationsRig, TOPIC } from "./rig.ts";
 
 const RECORDS = 200;

@@ -5,7 +5,7 @@ import { type Endpoint, endpoint } from "../../../src/http/endpoint/endpoint.ts"
 import { optionalQueryParameter, pathParameter, queryParameter } from "../../../src/http/endpoint/parameter.ts";
 import { idempotencyKey, requestedPosition } from "../../../src/http/endpoint/request-headers.ts";
 import { HttpRequest } from "../../../src/http/http-request.ts";
-import { serviceEndpoints } from "../../support/service-endpoints.ts";
+import { serviceEndpoints } from "../../support/http/service-endpoints.ts";
 
 const shelf = pathParameter("shelf", {
   description: "Its number.",

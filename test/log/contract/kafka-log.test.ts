@@ -2,9 +2,9 @@ import { test, expect } from "bun:test";
 import { systemClock } from "../../../src/system/clock.ts";
 import { KafkaLog } from "../../../src/log/kafka/kafka-log.ts";
 import type { Log } from "../../../src/log/port.ts";
-import { brokerSuite } from "../../support/broker.ts";
+import { brokerSuite } from "../../support/brokers/broker.ts";
 import { codeOf } from "../../support/code-of.ts";
-import { apiKeys, startTcpProxy } from "../../support/tcp-proxy.ts";
+import { apiKeys, startTcpProxy } from "../../support/brokers/tcp-proxy.ts";
 import { newRecord, readAll, values } from "./harness.ts";
 import { logContract } from "./log-contract.ts";
 

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { decodeEvent } from "../../../src/orders/events/decode.ts";
 import { encodeEvent } from "../../../src/orders/events/encode.ts";
 import { isPoison } from "../../../src/orders/events/poison.ts";
-import { anEvent } from "../../support/an-event.ts";
+import { anEvent } from "../../support/events/an-event.ts";
 import { decodeText, KEY, wireCreated, wireOrder, wireUpdated } from "./samples.ts";
 
 const decodesOrSaysWhy = (key: Buffer | null, value: Buffer | null) => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { decodeEvent, EVENT_BYTES_MAX } from "../../../src/orders/events/decode.ts";
 import { isPoison, type PoisonCode } from "../../../src/orders/events/poison.ts";
-import { orderCreated, statusUpdated } from "../../support/orders.ts";
+import { orderCreated, statusUpdated } from "../../support/events/orders.ts";
 import { created, decode, decodeText, KEY, wireCreated, wireOrder, wireUpdated } from "./samples.ts";
 
 const MARK = Buffer.from([0xef, 0xbb, 0xbf]);

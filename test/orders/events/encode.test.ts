@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { encodeEvent } from "../../../src/orders/events/encode.ts";
-import { anEvent } from "../../support/an-event.ts";
-import { statusUpdated } from "../../support/orders.ts";
+import { anEvent } from "../../support/events/an-event.ts";
+import { statusUpdated } from "../../support/events/orders.ts";
 import { created, decodeText } from "./samples.ts";
 
 describe("encoding", () => {

@@ -1,7 +1,7 @@
 import { decodeEvent } from "../../../src/orders/events/decode.ts";
 import type { OrderEvent } from "../../../src/orders/events/kinds.ts";
 import type { Poison } from "../../../src/orders/events/poison.ts";
-import { orderCreated } from "../../support/orders.ts";
+import { orderCreated } from "../../support/events/orders.ts";
 
 /**
  * Events as programs write them, the Python predecessor among them. `encodeEvent` does not make them, so that more than

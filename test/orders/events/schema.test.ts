@@ -9,9 +9,9 @@ import { eventSchema } from "../../../src/orders/events/schema.ts";
 import { EVENT_KINDS, EVENT_TYPES } from "../../../src/orders/events/kinds.ts";
 import { eventHeadersSchema } from "../../../src/api/asyncapi.ts";
 import { eventHeaders } from "../../../src/services/cart/commands/event-headers.ts";
-import { anEvent } from "../../support/an-event.ts";
-import { orderCreated, type Wire, wireOf } from "../../support/orders.ts";
-import { valuesOf } from "../../support/schema-arbitrary.ts";
+import { anEvent } from "../../support/events/an-event.ts";
+import { orderCreated, type Wire, wireOf } from "../../support/events/orders.ts";
+import { valuesOf } from "../../support/events/schema-arbitrary.ts";
 
 const ajv = new Ajv({ strict: false });
 addFormats.default(ajv);

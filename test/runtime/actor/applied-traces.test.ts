@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { orderCreated } from "../../support/orders.ts";
+import { orderCreated } from "../../support/events/orders.ts";
 import { eventually, poison, Rig } from "../rig.ts";
 
 test("records are traced as they come, each once, poison too; those read again from the log's start are not", async () => {

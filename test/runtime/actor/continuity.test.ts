@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { readiness } from "../../../src/http/health.ts";
 import { type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
-import { orderCreated, recordOf, statusUpdated } from "../../support/orders.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { answerFor, DEAD_LETTER_TOPIC, eventually, poison, Rig, TOPIC } from "../rig.ts";
 import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { readiness } from "../../../src/http/health.ts";
 import { noFaults } from "../../log/memory/memory-log.ts";
 import { lastRecordOf } from "../../../src/runtime/store/store.ts";
-import { orderCreated, recordOf, statusUpdated } from "../../support/orders.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { answerFor, eventually, Rig, TOPIC } from "../rig.ts";
 
 describe("what lies behind the last record applied", () => {

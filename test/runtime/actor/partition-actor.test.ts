@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../../support/store-faults.ts";
+import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../../support/stores/store-faults.ts";
 import { noFaults } from "../../log/memory/memory-log.ts";
-import { orderCreated, recordOf, statusUpdated } from "../../support/orders.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { DEAD_LETTER_TOPIC, eventually, poison, Rig, TOPIC } from "../rig.ts";
 import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 

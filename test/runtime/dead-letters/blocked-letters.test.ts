@@ -5,7 +5,7 @@ import { type MemoryFaults, noFaults } from "../../log/memory/memory-log.ts";
 import { LogScans } from "../../../src/services/orders/query/log-scan.ts";
 import { UnreadRecords } from "../../../src/services/orders/query/unread-records.ts";
 import type { PartitionView } from "../../../src/runtime/held-partitions.ts";
-import { orderCreated, recordOf } from "../../support/orders.ts";
+import { orderCreated, recordOf } from "../../support/events/orders.ts";
 import { answerFor, DEAD_LETTER_TOPIC, eventually, poison, Rig, TOPIC } from "../rig.ts";
 import { applied, lettersOnce, MINUTE_MS, offsets } from "./letters-rig.ts";
 

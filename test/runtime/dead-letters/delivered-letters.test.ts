@@ -9,7 +9,7 @@ import {
 } from "../../../src/runtime/dead-letters/delivered-letters.ts";
 import { fittingLetter, letterBytes, letterRecord } from "../../../src/runtime/dead-letters/letter-record.ts";
 import { targetsOf } from "../../../src/runtime/dead-letters/letter-search.ts";
-import { aLogRecord } from "../../support/records.ts";
+import { aLogRecord } from "../../support/events/records.ts";
 
 const letterOf = (of: LogRecord) =>
   letterRecord({ record: of, code: "not_json", detail: "no JSON" }, { topic: "orders", partition: 0, target: 0, wall_ms: 0 });

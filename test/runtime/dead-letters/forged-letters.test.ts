@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import type { NewRecord } from "../../../src/log/port.ts";
 import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS } from "../../../src/log/record-headers.ts";
-import { orderCreated } from "../../support/orders.ts";
+import { orderCreated } from "../../support/events/orders.ts";
 import { DEAD_LETTER_TOPIC, poison, Rig, TOPIC } from "../rig.ts";
 import { applied, lettersOnce, offsets } from "./letters-rig.ts";
 

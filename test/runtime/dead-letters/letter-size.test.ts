@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { NewRecord } from "../../../src/log/port.ts";
 import { DEAD_LETTER_EXTRA_HEADERS, DEAD_LETTER_HEADERS } from "../../../src/log/record-headers.ts";
-import { orderCreated } from "../../support/orders.ts";
+import { orderCreated } from "../../support/events/orders.ts";
 import { answerFor, DEAD_LETTER_TOPIC, eventually, poison, Rig, TOPIC } from "../rig.ts";
 import { applied, end, lettersOnce, MINUTE_MS, offsets } from "./letters-rig.ts";
 

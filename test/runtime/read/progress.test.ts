@@ -3,8 +3,8 @@ import { systemClock } from "../../../src/system/clock.ts";
 import { readiness } from "../../../src/http/health.ts";
 import type { Log, Reader } from "../../../src/log/port.ts";
 import { findOrder } from "../../../src/services/orders/query/queries.ts";
-import { filesWithFaults, type StatementFault } from "../../support/store-faults.ts";
-import { orderCreated, recordOf } from "../../support/orders.ts";
+import { filesWithFaults, type StatementFault } from "../../support/stores/store-faults.ts";
+import { orderCreated, recordOf } from "../../support/events/orders.ts";
 import { eventually, Rig } from "../rig.ts";
 
 const ORDERS = 20_000;

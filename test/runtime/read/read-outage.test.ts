@@ -3,7 +3,7 @@ import { readiness } from "../../../src/http/health.ts";
 import { type FetchFault, noFaults } from "../../log/memory/memory-log.ts";
 import { findOrder } from "../../../src/services/orders/query/queries.ts";
 import type { HeldPartitions } from "../../../src/runtime/held-partitions.ts";
-import { orderCreated, statusUpdated } from "../../support/orders.ts";
+import { orderCreated, statusUpdated } from "../../support/events/orders.ts";
 import { answerFor, eventually, Rig } from "../rig.ts";
 
 /** Longer than a failure of reading may last without consequences. */

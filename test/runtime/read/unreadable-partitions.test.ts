@@ -4,7 +4,7 @@ import { type FetchFault, type LeaderFault, noFaults } from "../../log/memory/me
 import { LogScans } from "../../../src/services/orders/query/log-scan.ts";
 import { findOrder, requireAllTrusted } from "../../../src/services/orders/query/queries.ts";
 import { UnreadRecords } from "../../../src/services/orders/query/unread-records.ts";
-import { orderCreated, recordOf, statusUpdated } from "../../support/orders.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { answerFor, eventually, Rig, TOPIC } from "../rig.ts";
 
 /** ORD-1 in partition 0, ORD-9 in partition 1, nothing in partition 2; `leaders` may take a partition's leader away. */

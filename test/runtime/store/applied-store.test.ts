@@ -8,8 +8,8 @@ import { ORDER_SERVICE_PROJECTIONS } from "../../../src/services/orders/slices.t
 import { stateIn } from "../../../src/runtime/store/lost-logs.ts";
 import { appliedState, StateDir, storeName } from "../../../src/runtime/store/state-dir.ts";
 import { PartitionStore } from "../../../src/runtime/store/store.ts";
-import { openedDb } from "../../support/opened-db.ts";
-import { tempDir } from "../../support/temp-dir.ts";
+import { openedDb } from "../../support/stores/opened-db.ts";
+import { tempDir } from "../../support/stores/temp-dir.ts";
 import { cartProjections } from "../../../src/services/cart/projections.ts";
 
 const TOPIC = "orders.events";

@@ -6,9 +6,9 @@ import { readiness } from "../../../src/http/health.ts";
 import { findOrder } from "../../../src/services/orders/query/queries.ts";
 import type { PartitionSet } from "../../../src/runtime/partition-set.ts";
 import { type OpenFile, openSqliteFile, type StoreDatabase } from "../../../src/runtime/store/store-database.ts";
-import { damageFrom } from "../../support/damaged-store.ts";
-import { damage, filesWithFaults, isPositionWrite, withFaults } from "../../support/store-faults.ts";
-import { orderCreated, recordOf, statusUpdated } from "../../support/orders.ts";
+import { damageFrom } from "../../support/stores/damaged-store.ts";
+import { damage, filesWithFaults, isPositionWrite, withFaults } from "../../support/stores/store-faults.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { eventually, Rig } from "../rig.ts";
 import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { ORDER_SERVICE_PROJECTIONS } from "../../../src/services/orders/slices.ts";
 import { openDatabase } from "../../../src/runtime/store/store-file.ts";
 import { PartitionStore } from "../../../src/runtime/store/store.ts";
-import { openedDb } from "../../support/opened-db.ts";
-import { tempDir } from "../../support/temp-dir.ts";
+import { openedDb } from "../../support/stores/opened-db.ts";
+import { tempDir } from "../../support/stores/temp-dir.ts";
 
 test("a store that was put back under another partition's name is not used, and left as it is", async () => {
   await using dir = await tempDir();

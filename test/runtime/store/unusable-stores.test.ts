@@ -3,8 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { readiness } from "../../../src/http/health.ts";
 import { type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
-import { damage, filesWithFaults, isPositionWrite, type StatementFault } from "../../support/store-faults.ts";
-import { orderCreated, recordOf } from "../../support/orders.ts";
+import { damage, filesWithFaults, isPositionWrite, type StatementFault } from "../../support/stores/store-faults.ts";
+import { orderCreated, recordOf } from "../../support/events/orders.ts";
 import { answerFor, eventually, Rig, TOPIC } from "../rig.ts";
 
 const TRIMMED = 2;

@@ -19,7 +19,7 @@ import { encodeEvent } from "../../../src/orders/events/encode.ts";
 import { isPoison } from "../../../src/orders/events/poison.ts";
 import { isEventId, isName, NAME_PATTERN, PLAIN_NAME_PATTERN } from "../../../src/orders/names.ts";
 import { STATUSES } from "../../../src/orders/order.ts";
-import { statusUpdated } from "../../support/orders.ts";
+import { statusUpdated } from "../../support/events/orders.ts";
 
 /** The cart's commands on a log that takes everything; what they append is kept. `isKnown`: whether the orders asked for exist. */
 function cart(isKnown: boolean) {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { expectProblem } from "../../support/problems.ts";
+import { expectProblem } from "../../support/http/problems.ts";
 import { fakeCartService, IN_FLIGHT_REQUESTS_MAX } from "./fake-cart-service.ts";
 
 const { ask, fake, create, url } = await fakeCartService();

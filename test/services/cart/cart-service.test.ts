@@ -11,9 +11,9 @@ import { type LeaderFault, MemoryBroker, noFaults } from "../../log/memory/memor
 import { StateDir } from "../../../src/runtime/store/state-dir.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
 import { orderIn } from "../../support/carts.ts";
-import { removeAllTempDirs, tempDir } from "../../support/temp-dir.ts";
+import { removeAllTempDirs, tempDir } from "../../support/stores/temp-dir.ts";
 import { waitUntil } from "../../support/wait-until.ts";
-import { orderCreated, recordOf } from "../../support/orders.ts";
+import { orderCreated, recordOf } from "../../support/events/orders.ts";
 
 afterAll(() => removeAllTempDirs());
 

@@ -7,7 +7,7 @@ import type { Readiness } from "../../../src/http/health.ts";
 import { InFlight } from "../../../src/http/in-flight.ts";
 import { serve } from "../../../src/http/serve.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
-import { ApiDocument } from "../../support/api-document.ts";
+import { ApiDocument } from "../../support/http/api-document.ts";
 
 const BODY_BYTES_MAX = 65_536;
 export const IN_FLIGHT_REQUESTS_MAX = 8;

@@ -9,9 +9,9 @@ import type { OrderRow, OrdersView } from "../../../src/services/orders/state/or
 import type { Order } from "../../../src/orders/order.ts";
 import type { HeldPartitions, PartitionView } from "../../../src/runtime/held-partitions.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
-import { ApiDocument } from "../../support/api-document.ts";
-import { onlyView } from "../../support/only-view.ts";
-import { statusChange } from "../../support/orders.ts";
+import { ApiDocument } from "../../support/http/api-document.ts";
+import { onlyView } from "../../support/stores/only-view.ts";
+import { statusChange } from "../../support/events/orders.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

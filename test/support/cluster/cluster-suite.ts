@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, test } from "bun:test";
-import { findKafka } from "../kafka.ts";
+import { findKafka } from "../brokers/kafka.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 
 /** For hooks that wait for brokers to come back. */

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
-import { findKafka, type Server, startServer } from "../kafka.ts";
-import { freePorts } from "../ports.ts";
-import { startTcpProxy, type TcpProxy } from "../tcp-proxy.ts";
+import { findKafka, type Server, startServer } from "../brokers/kafka.ts";
+import { freePorts } from "../brokers/ports.ts";
+import { startTcpProxy, type TcpProxy } from "../brokers/tcp-proxy.ts";
 import { waitUntil } from "../wait-until.ts";
 import { ClusterAdmin } from "./admin.ts";
 

@@ -1,4 +1,4 @@
-import type { Program } from "../processes.ts";
+import type { Program } from "../programs/processes.ts";
 import { created, type OrdersTopic } from "./orders-topic.ts";
 
 export interface CreateAnswer {

@@ -1,4 +1,4 @@
-import { type ForeignRecord, inspectorLog, readAll } from "../foreign.ts";
+import { type ForeignRecord, inspectorLog, readAll } from "../brokers/foreign.ts";
 import type { Cluster } from "./cluster.ts";
 import type { OrdersTopic } from "./orders-topic.ts";
 

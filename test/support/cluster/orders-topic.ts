@@ -1,7 +1,7 @@
 import { partitionFor } from "../../../src/log/partitioner.ts";
-import { pythonCreate } from "../python-events.ts";
-import { createOrder, orderDetails, updateOrder } from "../http.ts";
-import type { Program } from "../processes.ts";
+import { pythonCreate } from "../events/python-events.ts";
+import { createOrder, orderDetails, updateOrder } from "../http/http.ts";
+import type { Program } from "../programs/processes.ts";
 import { waitUntil } from "../wait-until.ts";
 import type { Acl } from "./rights-and-quotas.ts";
 import { type Cluster, CLUSTER_USER } from "./cluster.ts";

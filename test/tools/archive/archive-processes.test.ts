@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import type { NewRecord } from "../../../src/log/port.ts";
-import { type Backing } from "../../support/foreign.ts";
-import { pythonCreate, pythonUpdate } from "../../support/python-events.ts";
-import { eachWay, type Way } from "../../support/operation-ways.ts";
-import { runOperation, startOperation } from "../../support/operations.ts";
-import { type ExactRecord, headersByName, readExact } from "../../support/records.ts";
-import { createTopic } from "../../support/topics.ts";
+import { type Backing } from "../../support/brokers/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../../support/events/python-events.ts";
+import { eachWay, type Way } from "../../support/programs/operation-ways.ts";
+import { runOperation, startOperation } from "../../support/programs/operations.ts";
+import { type ExactRecord, headersByName, readExact } from "../../support/events/records.ts";
+import { createTopic } from "../../support/brokers/topics.ts";
 import { waitUntil } from "../../support/wait-until.ts";
 
 const TIMEOUT_MS = 180_000;

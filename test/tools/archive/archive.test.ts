@@ -6,7 +6,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import type { NewRecord } from "../../../src/log/port.ts";
 import { noFaults } from "../../log/memory/memory-log.ts";
 import { runArchive } from "../../../src/tools/archive/archive-command.ts";
-import type { ExactRecord } from "../../support/records.ts";
+import type { ExactRecord } from "../../support/events/records.ts";
 import { type OperationsRig, operationsRig, spoiled, TOPIC } from "../rig.ts";
 
 const PARTITIONS = 3;

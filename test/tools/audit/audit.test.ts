@@ -9,7 +9,7 @@ import { readConfig } from "../../../src/config/config.ts";
 import type { NewRecord } from "../../../src/log/port.ts";
 import { orderJson } from "../../../src/orders/order.ts";
 import { MemoryBroker, type MemoryFaults, noFaults } from "../../log/memory/memory-log.ts";
-import { anOrder, orderCreated, recordOf, statusUpdated } from "../../support/orders.ts";
+import { anOrder, orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 
 const TOPIC = "orders.events";
 /** Waits are over at once. */

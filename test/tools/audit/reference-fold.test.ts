@@ -7,8 +7,8 @@ import { factsOf, HELD_UPDATES_MAX, type RecordCount } from "../../../src/orders
 import { STATUSES } from "../../../src/orders/order.ts";
 import { ReferenceFold } from "../../../src/tools/audit/reference-fold.ts";
 import { foldPartition } from "../../reference/reference.ts";
-import { aChange } from "../../support/an-event.ts";
-import { logRecordOf, orderCreated, statusUpdated } from "../../support/orders.ts";
+import { aChange } from "../../support/events/an-event.ts";
+import { logRecordOf, orderCreated, statusUpdated } from "../../support/events/orders.ts";
 
 const orderId = fc.constantFrom("ORD-1", "ORD-2");
 const eventId = fc.integer({ min: 0, max: 40 }).map((n) => `e${n}`);

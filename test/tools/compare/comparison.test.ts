@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { NewRecord } from "../../../src/log/port.ts";
 import { comparePartition, type PartitionComparison } from "../../../src/tools/compare/comparison.ts";
-import { aLogRecord } from "../../support/records.ts";
+import { aLogRecord } from "../../support/events/records.ts";
 
 const PARTITION = 2;
 const written = (offset: number): NewRecord => ({

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
-import { type Backing, readAll, totalLength } from "../../support/foreign.ts";
-import { pythonCreate } from "../../support/python-events.ts";
-import { orderDetails } from "../../support/http.ts";
-import { eachWay, type Way } from "../../support/operation-ways.ts";
-import { runOperation, startOperation } from "../../support/operations.ts";
-import { startProgram } from "../../support/processes.ts";
-import { headerOf, readExact } from "../../support/records.ts";
-import { createTopic } from "../../support/topics.ts";
+import { type Backing, readAll, totalLength } from "../../support/brokers/foreign.ts";
+import { pythonCreate } from "../../support/events/python-events.ts";
+import { orderDetails } from "../../support/http/http.ts";
+import { eachWay, type Way } from "../../support/programs/operation-ways.ts";
+import { runOperation, startOperation } from "../../support/programs/operations.ts";
+import { startProgram } from "../../support/programs/processes.ts";
+import { headerOf, readExact } from "../../support/events/records.ts";
+import { createTopic } from "../../support/brokers/topics.ts";
 import { waitUntil } from "../../support/wait-until.ts";
 
 const TIMEOUT_MS = 180_000;

@@ -4,8 +4,8 @@ import { noFaults } from "../../log/memory/memory-log.ts";
 import { encodeEvent } from "../../../src/orders/events/encode.ts";
 import { planRedrive } from "../../../src/tools/redrive/redrive.ts";
 import { runRedrive } from "../../../src/tools/redrive/redrive-command.ts";
-import { statusUpdated } from "../../support/orders.ts";
-import type { ExactRecord } from "../../support/records.ts";
+import { statusUpdated } from "../../support/events/orders.ts";
+import type { ExactRecord } from "../../support/events/records.ts";
 import { type OperationsRig, operationsRig, spoiled, TOPIC } from "../rig.ts";
 
 const PARTITIONS = 4;

@@ -1,9 +1,9 @@
 import { expect } from "bun:test";
-import { type Backing, totalLength } from "../../support/foreign.ts";
-import { pythonCreate, pythonUpdate } from "../../support/python-events.ts";
-import { createOrder, orderDetails, updateOrder } from "../../support/http.ts";
-import { type ExactRecord, headerOf, headersByName } from "../../support/records.ts";
-import { createTopic } from "../../support/topics.ts";
+import { type Backing, totalLength } from "../../support/brokers/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../../support/events/python-events.ts";
+import { createOrder, orderDetails, updateOrder } from "../../support/http/http.ts";
+import { type ExactRecord, headerOf, headersByName } from "../../support/events/records.ts";
+import { createTopic } from "../../support/brokers/topics.ts";
 
 export const ORDERS = 40;
 export const FIRST_MS = 1_795_000_000_000;

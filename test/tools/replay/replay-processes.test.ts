@@ -2,17 +2,17 @@ import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Backing, totalLength } from "../../support/foreign.ts";
-import { pythonCreate, pythonUpdate } from "../../support/python-events.ts";
-import { orderIds } from "../../support/http.ts";
-import { eachWay, type Way } from "../../support/operation-ways.ts";
-import { orderRows, runOperation, startOperation } from "../../support/operations.ts";
-import { startProgram } from "../../support/processes.ts";
-import { type ExactRecord, readExact } from "../../support/records.ts";
-import { tempDir } from "../../support/temp-dir.ts";
+import { type Backing, totalLength } from "../../support/brokers/foreign.ts";
+import { pythonCreate, pythonUpdate } from "../../support/events/python-events.ts";
+import { orderIds } from "../../support/http/http.ts";
+import { eachWay, type Way } from "../../support/programs/operation-ways.ts";
+import { orderRows, runOperation, startOperation } from "../../support/programs/operations.ts";
+import { startProgram } from "../../support/programs/processes.ts";
+import { type ExactRecord, readExact } from "../../support/events/records.ts";
+import { tempDir } from "../../support/stores/temp-dir.ts";
 import { waitUntil } from "../../support/wait-until.ts";
 import { answers, arrivedOf, fill, FIRST_MS, lengthSoFar, ORDERS, someOrders, sourceOf } from "./processes.ts";
-import { caughtUp } from "../../support/caught-up.ts";
+import { caughtUp } from "../../support/brokers/caught-up.ts";
 
 const TIMEOUT_MS = 180_000;
 

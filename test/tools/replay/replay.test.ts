@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { systemClock } from "../../../src/system/clock.ts";
 import { noFaults } from "../../log/memory/memory-log.ts";
 import { PlanFile } from "../../../src/tools/files/plan-file.ts";
-import { type ExactRecord, headerOf } from "../../support/records.ts";
+import { type ExactRecord, headerOf } from "../../support/events/records.ts";
 import { operationsRig, TOPIC } from "../rig.ts";
 import { FIRST_MS, PARTITIONS, arrivedIn, expectedOf, nth, replay, some } from "./rig.ts";
 

@@ -1,8 +1,8 @@
 import type { NewRecord } from "../../../src/log/port.ts";
 import { encodeEvent } from "../../../src/orders/events/encode.ts";
 import { runReplay } from "../../../src/tools/replay/replay-command.ts";
-import { orderCreated, statusUpdated } from "../../support/orders.ts";
-import { type ExactRecord, headerOf } from "../../support/records.ts";
+import { orderCreated, statusUpdated } from "../../support/events/orders.ts";
+import { type ExactRecord, headerOf } from "../../support/events/records.ts";
 import { contentOf, type OperationsRig } from "../rig.ts";
 
 export const PARTITIONS = 12;

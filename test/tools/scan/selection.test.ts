@@ -3,7 +3,7 @@ import type { LogRecord, NewRecord } from "../../../src/log/port.ts";
 import { recordDifference } from "../../../src/tools/compare/record-difference.ts";
 import { replayedFrom, replayedRecord } from "../../../src/tools/replay/replayed-record.ts";
 import { eventType, matches, type Selection } from "../../../src/tools/scan/selection.ts";
-import { aLogRecord, storedRecord } from "../../support/records.ts";
+import { aLogRecord, storedRecord } from "../../support/events/records.ts";
 
 const record = (fields: Parameters<typeof aLogRecord>[0] = {}): LogRecord =>
   aLogRecord({ timestamp_ms: 1_000, offset: 7, key: Buffer.from("ORD-1"), value: Buffer.from("{}"), ...fields });

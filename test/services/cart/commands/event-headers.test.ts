@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { eventHeaders } from "../../../../src/services/cart/commands/event-headers.ts";
-import { orderCreated } from "../../../support/orders.ts";
+import { orderCreated } from "../../../support/events/orders.ts";
 
 test("an event's headers are CloudEvents' and the trace's", () => {
   const event = orderCreated();

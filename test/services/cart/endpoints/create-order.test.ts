@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { AppError } from "../../../../src/errors.ts";
-import { expectProblem } from "../../../support/problems.ts";
+import { expectProblem } from "../../../support/http/problems.ts";
 import { fakeCartService } from "../fake-cart-service.ts";
 
 const { fake, create } = await fakeCartService();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { expectProblem } from "../../../support/problems.ts";
+import { expectProblem } from "../../../support/http/problems.ts";
 import { fakeCartService } from "../fake-cart-service.ts";
 
 const { fake, create, update } = await fakeCartService();

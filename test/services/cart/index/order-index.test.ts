@@ -5,7 +5,7 @@ import { OrderIndex } from "../../../../src/services/cart/index/order-index.ts";
 import { OwnCreates } from "../../../../src/services/cart/index/own-creates.ts";
 import { AppError } from "../../../../src/errors.ts";
 import type { HeldPartitions, PartitionView } from "../../../../src/runtime/held-partitions.ts";
-import { onlyView } from "../../../support/only-view.ts";
+import { onlyView } from "../../../support/stores/only-view.ts";
 
 const rebuilt = new AppError("CATCHING_UP", "The index is damaged and is rebuilt; ask again.");
 

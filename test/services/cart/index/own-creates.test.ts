@@ -2,9 +2,9 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { indexProjection } from "../../../../src/services/cart/index/index-projection.ts";
 import { OwnCreates } from "../../../../src/services/cart/index/own-creates.ts";
-import { aLogRecord } from "../../../support/records.ts";
+import { aLogRecord } from "../../../support/events/records.ts";
 import { encodeEvent } from "../../../../src/orders/events/encode.ts";
-import { logRecordOf, orderCreated } from "../../../support/orders.ts";
+import { logRecordOf, orderCreated } from "../../../support/events/orders.ts";
 
 const idOf = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
 const OWN = orderCreated({ eventId: idOf(1) });

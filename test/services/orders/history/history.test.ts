@@ -13,7 +13,7 @@ import { formatCursor } from "../../../../src/services/orders/history/timeline-c
 import type { TimelineEvent } from "../../../../src/services/orders/history/timeline.ts";
 import { STATUSES } from "../../../../src/orders/order.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
-import { orderCreated, recordOf, statusUpdated } from "../../../support/orders.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../../support/events/orders.ts";
 import { DEAD_LETTER_TOPIC, eventually, poison, Rig, TOPIC } from "../../../runtime/rig.ts";
 
 type ShownEvent = TimelineEvent & { readonly status?: string; readonly totalAmount?: number };

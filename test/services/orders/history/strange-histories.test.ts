@@ -7,8 +7,8 @@ import { DeadLetterTally } from "../../../../src/services/orders/dead-letters/de
 import { LogScans } from "../../../../src/services/orders/query/log-scan.ts";
 import { timelinePage } from "../../../../src/services/orders/history/timeline.ts";
 import type { PartitionView } from "../../../../src/runtime/held-partitions.ts";
-import { orderCreated, recordOf, statusUpdated } from "../../../support/orders.ts";
-import { onlyView } from "../../../support/only-view.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../../support/events/orders.ts";
+import { onlyView } from "../../../support/stores/only-view.ts";
 
 /** Histories of topics as other people's programs and brokers make them. */
 const TOPIC = "orders";

@@ -3,8 +3,8 @@ import * as fc from "fast-check";
 import { kindOf, type OrderEvent } from "../../../../src/orders/events/kinds.ts";
 import { evolve, initialState, type OrderState } from "../../../../src/orders/fold.ts";
 import { formatCursor, parseCursor } from "../../../../src/services/orders/history/timeline-cursor.ts";
-import { aChange, anEvent } from "../../../support/an-event.ts";
-import { anOrder, statusChange } from "../../../support/orders.ts";
+import { aChange, anEvent } from "../../../support/events/an-event.ts";
+import { anOrder, statusChange } from "../../../support/events/orders.ts";
 
 const created = anEvent.filter((event) => kindOf(event).isCreate).map((event) => evolve(initialState, event).state.order);
 

@@ -14,8 +14,8 @@ import { HISTORY_ROWS, LiveSampler } from "../../../../src/services/orders/live/
 import type { HeldPartitions } from "../../../../src/runtime/held-partitions.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import { waitUntil } from "../../../support/wait-until.ts";
-import { onlyView } from "../../../support/only-view.ts";
-import { aLogRecord } from "../../../support/records.ts";
+import { onlyView } from "../../../support/stores/only-view.ts";
+import { aLogRecord } from "../../../support/events/records.ts";
 
 /** Two partitions, at offsets that a test sets. */
 function twoPartitions() {

@@ -12,8 +12,8 @@ import { rebuildPartition } from "../../../../src/services/orders/operator/rebui
 import type { HeldPartitions } from "../../../../src/runtime/held-partitions.ts";
 import type { OrderRow } from "../../../../src/services/orders/state/orders-view.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
-import { onlyView } from "../../../support/only-view.ts";
-import { anOrder, statusChange } from "../../../support/orders.ts";
+import { onlyView } from "../../../support/stores/only-view.ts";
+import { anOrder, statusChange } from "../../../support/events/orders.ts";
 
 const TOKEN = "night-shift-7";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { clientShare } from "../../../../src/http/permits.ts";
-import { anOrder } from "../../../support/orders.ts";
-import { expectProblem } from "../../../support/problems.ts";
+import { anOrder } from "../../../support/events/orders.ts";
+import { expectProblem } from "../../../support/http/problems.ts";
 import { waitUntil } from "../../../support/wait-until.ts";
 import { fakeOrderService, partition, viewOf } from "../fake-order-service.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import type { ErrorCode } from "../../../../src/errors.ts";
-import { anOrder } from "../../../support/orders.ts";
-import { expectProblem } from "../../../support/problems.ts";
+import { anOrder } from "../../../support/events/orders.ts";
+import { expectProblem } from "../../../support/http/problems.ts";
 import { type FakePartition, fakeOrderService, partition } from "../fake-order-service.ts";
 
 const { ask, details, fake, hold, stop, url } = await fakeOrderService();

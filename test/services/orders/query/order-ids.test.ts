@@ -4,9 +4,9 @@ import type { ErrorCode } from "../../../../src/errors.ts";
 import { clientShare } from "../../../../src/http/permits.ts";
 import { LISTINGS_MAX } from "../../../../src/services/orders/query/order-ids-endpoint.ts";
 import type { OrdersView } from "../../../../src/services/orders/state/orders-view.ts";
-import { onlyView } from "../../../support/only-view.ts";
-import { anOrder } from "../../../support/orders.ts";
-import { expectProblem } from "../../../support/problems.ts";
+import { onlyView } from "../../../support/stores/only-view.ts";
+import { anOrder } from "../../../support/events/orders.ts";
+import { expectProblem } from "../../../support/http/problems.ts";
 import { waitUntil } from "../../../support/wait-until.ts";
 import { type FakePartition, fakeOrderService, partition } from "../fake-order-service.ts";
 

@@ -3,7 +3,7 @@ import type { OrderEvent } from "../../../../src/orders/events/kinds.ts";
 import type { PartitionSet } from "../../../../src/runtime/partition-set.ts";
 import { openSqliteFile, type StoreDatabase } from "../../../../src/runtime/store/store-database.ts";
 import { orderProjection } from "../../../../src/services/orders/state/order-projection.ts";
-import { orderCreated, statusUpdated } from "../../../support/orders.ts";
+import { orderCreated, statusUpdated } from "../../../support/events/orders.ts";
 import { eventually, Rig } from "../../../runtime/rig.ts";
 
 describe("orders and held updates", () => {

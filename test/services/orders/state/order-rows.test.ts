@@ -4,8 +4,8 @@ import * as fc from "fast-check";
 import { initialState, type OrderState } from "../../../../src/orders/fold.ts";
 import { type Order, ORDER_FIELDS } from "../../../../src/orders/order.ts";
 import { OrderRows, ORDERS_TABLE } from "../../../../src/services/orders/state/order-rows.ts";
-import { aChange } from "../../../support/an-event.ts";
-import { anOrder } from "../../../support/orders.ts";
+import { aChange } from "../../../support/events/an-event.ts";
+import { anOrder } from "../../../support/events/orders.ts";
 
 const order = anOrder();
 const created: OrderState = { order, held: [], eventIds: "\na\n" };

@@ -5,7 +5,7 @@ import { EVENT_KINDS, EVENT_TYPES } from "../../../../src/orders/events/kinds.ts
 import { STATUSES } from "../../../../src/orders/order.ts";
 import { orderProjection } from "../../../../src/services/orders/state/order-projection.ts";
 import { ROWS_VERSION } from "../../../../src/services/orders/state/order-rows.ts";
-import { aLogRecord } from "../../../support/records.ts";
+import { aLogRecord } from "../../../support/events/records.ts";
 
 /** Every kind of event, by its own example, and every step from one status to another, early, in turn and twice. */
 function story(): LogRecord[] {
