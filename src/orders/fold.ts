@@ -38,8 +38,9 @@ export function evolve(state: OrderState, event: OrderEvent, seenBefore: (eventI
     const created = { order: changed, held: initialState.held, eventIds: withId(state, event) };
     return { state: created, outcome: "created", heldApplied };
   }
-  const change = kind.change(event);
   if (order !== undefined) {
+    // An event of such a kind is a change, too; a change of its own is made only where it is kept.
+    const change = event as Change;
     const refused = kind.refusal?.(order, change);
     if (refused !== undefined) return { state, outcome: refused };
     return { state: { order: kind.apply(order, change), held, eventIds: withId(state, event) }, outcome: "updated" };
@@ -47,7 +48,7 @@ export function evolve(state: OrderState, event: OrderEvent, seenBefore: (eventI
   // I10: the number of held changes is bounded.
   if (held.length >= HELD_UPDATES_MAX) return { state, outcome: "held-overflow" };
   // I5: a change that comes before its order's create is held until then.
-  return { state: { order, held: [...held, change], eventIds: withId(state, event) }, outcome: "held" };
+  return { state: { order, held: [...held, kind.change(event)], eventIds: withId(state, event) }, outcome: "held" };
 }
 
 const withId = ({ eventIds }: OrderState, { eventId }: OrderEvent): string => `${eventIds}${eventId}\n`;

@@ -49,6 +49,17 @@ export interface CreatedOrder {
 /** An order as it is now. A field that the create does not give gets its first value in the ORDER_CREATED kind. */
 export type Order = CreatedOrder;
 
+/** The order with another status. Written out, as copying all fields by a spread makes a fold 2 % dearer. */
+export const withStatus = (order: Order, status: Status): Order => ({
+  orderId: order.orderId,
+  customerId: order.customerId,
+  orderDate: order.orderDate,
+  items: order.items,
+  total_hundredths: order.total_hundredths,
+  currency: order.currency,
+  status,
+});
+
 /** The fields of an order that are bounded enough to fit into a URL. */
 export type OrderWithoutItems = Omit<Order, "items">;
 

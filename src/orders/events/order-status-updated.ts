@@ -1,5 +1,5 @@
 import { Type } from "@sinclair/typebox";
-import { isStatus, type Order, type Status, STATUSES } from "../order.ts";
+import { isStatus, type Status, STATUSES, withStatus } from "../order.ts";
 import type { ChangeKind, EventHead } from "./event-kind.ts";
 import { STATUS_RULE, statusSchema } from "./fields.ts";
 import { poison } from "./poison.ts";
@@ -27,7 +27,7 @@ export const orderStatusUpdated: ChangeKind<OrderStatusUpdated, StatusChange> = 
   words: "update to {status}",
   isCreate: false,
   change: ({ type, status }) => ({ type, status }),
-  apply: (order, { status }): Order => ({ ...order, status }),
+  apply: (order, { status }) => withStatus(order, status),
   // The word lacks the kind's name, because rows and digests were written so before there were other kinds.
   writeWord: ({ status }) => status,
   wordSchema: Type.Unsafe<Status>({ type: "string", enum: [...STATUSES] }),

@@ -108,12 +108,11 @@ const changingValues = (order: Order, eventIds: string, spilled: number): SQLQue
 ];
 
 /** The parameters of UPDATE_ROW, except for the key, which comes last; in INSERT_ROW it comes first. */
-const rowValues = ({ order, held, eventIds }: OrderState, spilled: number): SQLQueryBindings[] => [
-  ...(order ? storedOf(order) : NOT_CREATED),
-  writeHeld(held),
-  eventIds,
-  spilled,
-];
+function rowValues({ order, held, eventIds }: OrderState, spilled: number): SQLQueryBindings[] {
+  const values: SQLQueryBindings[] = order ? [...storedOf(order)] : [...NOT_CREATED];
+  values.push(writeHeld(held), eventIds, spilled);
+  return values;
+}
 
 function stateOfRow(row: Row): FoundRow {
   const [orderId, customerId, orderDate, items, total_hundredths, currency, status, held, eventIds, spilled] = row;
