@@ -6,8 +6,8 @@ import { mayImport, mayImportTypes, partOf } from "./architecture/parts.ts";
 import type { Rule, Tree } from "./architecture/rule.ts";
 
 /**
- * The rules about the source that no compiler checks. Each one is shown to find what it looks for, in a small tree
- * made up for it, before the real tree is held to it.
+ * The rules about the source that no compiler checks. Before the real tree is held to a rule, the rule is shown to
+ * find what it looks for in a small tree made up for it.
  */
 const lines_max = 330;
 const files_max = 15;
@@ -61,14 +61,14 @@ const timeAndChanceComeIn: Rule = (tree) =>
   [...tree]
     .filter(([path]) => !mayAskTheWorld.includes(path))
     .flatMap(([path, text]) => {
-      // What the transpiler leaves has no comments. A macro is only called where its module can be found.
+      // The transpiler's output has no comments. A macro can be called only where its module can be found.
       const found = typescript.transformSync(text.replaceAll('with { type: "macro" }', "")).match(worldPattern) ?? [];
       return found.map((use) => `${path} uses ${use}: take a Clock, a Random or a NewUuid as a parameter.`);
     });
 
 /**
- * OpenTelemetry takes 25 MB of memory and 0.1 s to load, so it is, with the one file that imports it, only where it is
- * asked for.
+ * OpenTelemetry takes 25 MB of memory and 0.1 s to load, so it and the one file that imports it are loaded only when
+ * tracing is asked for.
  */
 const TRACING = "src/telemetry/tracing.ts";
 const tracingPattern = /^\s*(?:import|export)\s+(?!type\s)(?:[^"';]*?\sfrom\s+)?"(?:@opentelemetry\/[^"]+|[^"]*\/tracing\.ts)"/gm;
@@ -81,14 +81,14 @@ const tracingIsLoadedWhenAskedFor: Rule = (tree) =>
     );
 
 /**
- * The first takes private parts away from kafkajs, to see that their absence is noticed; the second is this file, with
+ * The first file removes private parts of kafkajs, to see that their absence is noticed; the second is this file, with
  * its examples.
  */
 const mayChangePrototypes = ["test/log/kafka/kafkajs-seam.test.ts", "test/architecture.test.ts"];
 const prototypePattern =
   /\bprototype(?:\.\w+|\[[^\]]+\])\s*=(?!=)|\bdefineProperty\([^,]*\bprototype\b|\bassign\([^,]*\bprototype\b|=\s*[\w.]+\.prototype\b(?!\.)/g;
 
-/** What is to fail in a test is given to what is tested, as through the port of `runtime/store/store-database.ts`. */
+/** A test passes in whatever is to fail, for example through the port of `runtime/store/store-database.ts`. */
 const noPrototypeIsPatched: Rule = (tree) =>
   [...tree]
     .filter(([path]) => !mayChangePrototypes.includes(path))

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { INVARIANTS, PLANTED_BUGS } from "./simulation/planted-bugs.ts";
 
 /**
- * Each invariant can be followed: it is told in docs/ARCHITECTURE.md, marked at a line of the source that keeps it, named in a
- * test that fails without it, and broken by a planted bug.
+ * Each invariant can be followed: it is told in docs/ARCHITECTURE.md, marked at a line of the source that keeps it,
+ * named in a test that fails without it, and broken by a planted bug.
  */
 const root = join(import.meta.dir, "..");
 const textsOf = (pattern: string): string[] =>

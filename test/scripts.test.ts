@@ -16,7 +16,7 @@ const withHelp = [
   "fuzz:http",
 ];
 
-/** What a person sees who types it, colours aside. */
+/** The output that a person who types the command sees, without colours. */
 async function said(...args: readonly string[]): Promise<{ readonly code: number; readonly output: string }> {
   const { PATH, HOME, TMPDIR } = process.env;
   const child = Bun.spawn([process.execPath, ...args], {

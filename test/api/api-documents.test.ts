@@ -22,12 +22,12 @@ const served = async (endpoints: readonly Endpoint[], path: string): Promise<Res
 
 const openApi = new Validator();
 const jsonSchema = new Ajv2020({ strict: false });
-// AsyncAPI's schema brings that of JSON Schema draft 7 with it.
+// AsyncAPI's schema contains the schema of JSON Schema draft 7, so Ajv must not add its own.
 const asyncApi = new Ajv({ strict: false, allErrors: true, meta: false, validateSchema: false });
 addFormats.default(asyncApi);
 const isAsyncApi = asyncApi.compile(asyncApiSpecs.schemas["3.0.0"] as AnySchema);
 
-/** Complaints of OpenAPI 3.1's own schema about the document, and of JSON Schema 2020-12's about the schemas in it. */
+/** What OpenAPI 3.1's own schema finds wrong with the document, and JSON Schema 2020-12's with the schemas in it. */
 async function openApiComplaints(document: OpenApi): Promise<string[]> {
   const { valid, errors } = await openApi.validate(structuredClone(document) as never);
   const schemas = Object.entries(document.components.schemas).filter(([, schema]) => !jsonSchema.validateSchema(schema));
@@ -99,7 +99,7 @@ describe.each([
     expect(html).not.toMatch(/https?:|\/\/[a-z]/);
     expect(html).toContain('"validatorUrl":"none"');
     expect(page.headers.get("content-security-policy")).toStartWith("default-src 'none'; script-src 'self'");
-    // Relative, so that it leads to the page below a proxy's prefix, too.
+    // The redirect is relative, so that it also leads to the page below a proxy's prefix.
     const redirect = await served(endpoints, "/docs/");
     expect([redirect.status, redirect.headers.get("location")]).toEqual([308, "../docs"]);
   });
@@ -108,10 +108,10 @@ describe.each([
 test("every error of the catalogue that reaches a client is in a document", async () => {
   const documents = await Promise.all([documentOf(cart), documentOf(orders)]);
   const inDocuments = new Set(documents.flatMap(({ components }) => Object.keys(components.schemas)));
-  // One with status 500 is answered as INTERNAL.
+  // Any error with status 500 is answered as INTERNAL.
   const answered = Object.entries(errorCatalogue).filter(([code, { status }]) => status !== 500 || code === "INTERNAL");
   const missing = answered.map(([code]) => code).filter((code) => !inDocuments.has(code));
-  expect(missing).toEqual(["SERVICE_UNAVAILABLE"]); // Of the audit, about a service.
+  expect(missing).toEqual(["SERVICE_UNAVAILABLE"]); // Only the audit reports it, about a service.
 });
 
 describe("the AsyncAPI document", () => {

@@ -1,6 +1,6 @@
 import type { Rule } from "./rule.ts";
 
-/** Where the bracket at `from` is closed. */
+/** The index at which the bracket at `from` is closed. */
 const closing = (code: string, from: number): number => {
   let depth = 0;
   for (let at = from; at < code.length; at++) {
@@ -10,7 +10,7 @@ const closing = (code: string, from: number): number => {
   return code.length;
 };
 
-/** Without the bodies of the functions in it, which run later. */
+/** The code without the bodies of its arrow functions, which run later. */
 const withoutFunctions = (code: string): string => {
   let kept = "";
   for (let from = 0; ;) {
@@ -24,7 +24,7 @@ const withoutFunctions = (code: string): string => {
   }
 };
 
-/** What runs while an object is made: the bodies of constructors, and the initial values of fields. */
+/** The code that runs while an object is made: the bodies of constructors and the initial values of fields. */
 const runWhileMaking = (code: string): string[] => {
   const bodies = [...code.matchAll(/\bconstructor\(/g)].map(({ index }) => {
     const body = code.indexOf("{", closing(code, index + "constructor".length));
@@ -34,13 +34,13 @@ const runWhileMaking = (code: string): string[] => {
   return [...bodies, ...fields].map(withoutFunctions);
 };
 
-/** A timer, a wait, a place in a group, something that is started, a promise that nobody waits for. */
+/** The start of a timer, a wait, a place in a group or anything else, and a promise that nobody waits for. */
 const startPattern =
   /\bset(?:Interval|Timeout|Immediate)\(|\bqueueMicrotask\(|\bBun\.(?:serve|spawn)\(|\.(?:sleep|yield|joinGroup|start)\(|\bvoid [\w.#]+/g;
 
 export const constructorsStartNothing: Rule = (tree) =>
   [...tree].flatMap(([path, text]) => {
-    // Not what the transpiler leaves: it drops `void`, by which a promise that nobody waits for is known.
+    // The transpiler's output will not do: it drops `void`, which marks a promise that nobody waits for.
     const code = text.replace(/^\s*(?:\/\/|\/?\*).*$/gm, "");
     const asynchronous = [...code.matchAll(/\basync[ *]+(#?\w+)[(<]/g)].map(([, name]) => name as string);
     return runWhileMaking(code).flatMap((made) => {

@@ -3,9 +3,9 @@ const log = ["log", "log/append", "log/read", "log/group"];
 const logs = [...log, "log/open-log", "log/kafka", "log/sqlite"];
 
 /**
- * The parts of src, and what each may import besides itself. Whole imports: the services and main may use settings and
- * telemetry; the pure and the reusable parts below are given values and functions, and know of both at most their
- * types.
+ * The parts of src, and what each may import besides itself. This is about whole imports: the services and main may
+ * use settings and telemetry; the pure and the reusable parts below them are given values and functions, and at most
+ * know the types of both.
  */
 export const mayImport: Record<string, readonly string[]> = {
   errors: [],
@@ -51,12 +51,12 @@ export const mayImportTypes: Record<string, readonly string[]> = {
   config: ["log"],
 };
 
-/** Where a part has folders that are parts themselves, each of its folders is one. */
+/** Whether a part has folders that are parts themselves; if so, each of its folders must be one. */
 const hasParts = (part: string): boolean => Object.keys(mayImport).some((name) => name.startsWith(`${part}/`));
 
 /**
- * The longest name of a part that the path begins with, or the folder's in it that ought to be a part; of what is in
- * none, the first folder under src or the file's name.
+ * The longest name of a part that the path begins with, or the folder in that part that ought to be a part itself. For
+ * a file in no part, it is the first folder under src or the file's name.
  */
 export const partOf = (path: string): string => {
   const below = path.replace(/^src\//, "").replace(/\.ts$/, "");

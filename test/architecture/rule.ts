@@ -1,5 +1,5 @@
 /** The text of each file, by its path. */
 export type Tree = ReadonlyMap<string, string>;
 
-/** What in the tree breaks the rule, a sentence each. */
+/** Finds what in the tree breaks the rule, and returns one sentence for each. */
 export type Rule = (tree: Tree) => string[];

@@ -1,6 +1,9 @@
 import { Elysia } from "elysia";
 
-/** `bun bare-elysia.ts <port>`: the least an Elysia route can do that reads the same body and answers the same bytes as ours. */
+/**
+ * `bun bare-elysia.ts <port>`: the least an Elysia route can do that reads the same body and answers the same bytes as
+ * ours.
+ */
 new Elysia()
   .post("/create-order", ({ body }) => {
     const { order_id } = body as { order_id: string };

@@ -78,7 +78,7 @@ async function measure(target: Target, { events, step_s, ordersForMemory, peer }
     try {
       figures.push(...(await run()));
     } catch (e) {
-      // The other figures are worth having all the same.
+      // The other figures are still worth having.
       failures.push(`${target.name}, ${what}: ${e instanceof Error ? e.message : String(e)}`);
     }
     console.error(`${target.name}: ${what} took ${((performance.now() - started_ms) / 1_000).toFixed(0)} s`);

@@ -1,6 +1,9 @@
 import { percentile } from "./figures.ts";
 
-/** `bun fetch-load.ts <url> <connections> <seconds> <id prefix>`: what create.lua does, where there is no wrk. Prints the same JSON line. */
+/**
+ * `bun fetch-load.ts <url> <connections> <seconds> <id prefix>`: does what create.lua does, where there is no wrk, and
+ * prints the same JSON line.
+ */
 const [url, connections, seconds, prefix] = process.argv.slice(2) as [string, string, string, string];
 const latencies_ms: number[] = [];
 let n = 0;

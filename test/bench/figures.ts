@@ -4,14 +4,14 @@ export interface Figure {
   readonly what: string;
   readonly figure: number;
   readonly unit: string;
-  /** To what `ratioTo` names. */
+  /** The ratio of this figure to the one that `ratioTo` names. */
   readonly ratio?: number;
   readonly ratioTo?: string;
-  /** What the reader must know of it, such as failed requests. */
+  /** What the reader must know about the figure, such as failed requests. */
   readonly note?: string;
 }
 
-/** By the nearest rank; NaN of nothing. */
+/** The percentile by the nearest rank; NaN if there are no values. */
 export function percentile(values: readonly number[], percent: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN;

@@ -1,7 +1,10 @@
 import type { Log, NewRecord } from "../../src/log/port.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 
-/** What a topic is filled with: order i is ORD-i, first its ORDER_CREATED, then its updates. The content depends on nothing else. */
+/**
+ * The events that a topic is filled with: order i is ORD-i, first its ORDER_CREATED, then its updates. The content
+ * depends on nothing else.
+ */
 export interface Load {
   readonly orders: number;
   readonly updatesPerOrder: number;
@@ -11,15 +14,15 @@ const loadPartitions = 12;
 
 export const eventCount = ({ orders, updatesPerOrder }: Load): number => orders * (1 + updatesPerOrder);
 
-/** The creates and updates of this many orders are interleaved: each order's next event comes this many orders later. */
+/** The events of this many orders are interleaved: each order's next event comes this many orders later. */
 const window_orders = 1_000;
-/** How a topic is filled: batches of so many records, and how long to wait between two. */
+/** How a topic is filled: the records in a batch, and the wait between two batches. */
 export interface Pace {
   readonly batch_records: number;
   readonly wait_ms: number;
 }
 
-/** In batches far larger than the services'. */
+/** These batches are far larger than the services'. */
 const full_pace: Pace = { batch_records: 5_000, wait_ms: 0 };
 const base_ms = 1_760_000_000_000;
 const statuses = ["confirmed", "processing", "shipped", "pending", "cancelled"] as const;
@@ -43,7 +46,7 @@ export async function fillTopic(log: Log, topic: string, load: Load, { batch_rec
   }
 }
 
-/** How many records the topic has, 0 if it does not exist. */
+/** The number of records in the topic; 0 if it does not exist. */
 export async function recordCount(log: Log, topic: string): Promise<number> {
   if ((await log.partitionCount(topic)) === 0) return 0;
   const watermarks = await log.watermarks(topic);
@@ -66,7 +69,7 @@ function* records({ orders, updatesPerOrder }: Load): Generator<NewRecord> {
   }
 }
 
-// Written by hand, so that runs of different versions are measured on the same bytes.
+// The records are written by hand, so that runs of different versions are measured on the same bytes.
 const head = (n: number, type: string, id: string): string => {
   const eventId = `00000000-0000-4000-8000-${n.toString(16).padStart(12, "0")}`;
   return `{"event_id":"${eventId}","event_type":"${type}","timestamp":"${dateTime(n)}","order_id":"${id}",`;

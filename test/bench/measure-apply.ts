@@ -16,7 +16,10 @@ interface Health {
   readonly partitions: readonly { readonly offset: number }[];
 }
 
-/** Events per second that `consumer`, started on an empty state, applies of a full topic; the peer's runs lie between ours. */
+/**
+ * Events per second of a full topic that `consumer` applies when it starts on an empty state; the peer's runs lie
+ * between ours.
+ */
 export async function measureApply(target: Target, load: Load, peer: string | undefined): Promise<Figure[]> {
   await using topic = await target.fullTopic("orders", load);
   const events = eventCount(load);
@@ -58,7 +61,7 @@ async function applyOnce(topic: BenchTopic, events: number, orders: number): Pro
   }
 }
 
-/** 0 until it answers. */
+/** The number of events the consumer has applied; 0 until it answers. */
 async function appliedBy(consumer: Program): Promise<number> {
   try {
     const response = await fetch(`${consumer.orderUrl}/health/ready`, { signal: AbortSignal.timeout(2_000) });

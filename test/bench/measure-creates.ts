@@ -9,7 +9,7 @@ import type { Target } from "./target.ts";
 
 const connectionCounts = [8, 64, 256];
 const warm_up_s = 2;
-/** What a load generator may take beyond its time. */
+/** How much longer than its set time a load generator may take. */
 const load_grace_ms = 15_000;
 
 const bareElysia = fileURLToPath(new URL("./bare-elysia.ts", import.meta.url));
@@ -29,7 +29,10 @@ interface LoadResult {
   readonly broken: number;
 }
 
-/** Creates per second at the producer alone; before and after each step the same load, half as long, on a bare Elysia route. */
+/**
+ * Creates per second at the producer alone. Before and after each step, a bare Elysia route gets the same load for
+ * half as long.
+ */
 export async function measureCreates(target: Target, step_s: number): Promise<Figure[]> {
   await using topic = await target.emptyTopic("creates");
   await using producer = await startProgram({ role: "producer", dataDir: topic.dataDir, env: topic.settings() });
@@ -82,7 +85,7 @@ function figuresOf(log: string, connections: number, ours: LoadResult, bare: rea
       what: `bare Elysia, ${at}`,
       figure: bareRate,
       unit: "answers/s",
-      // Where the two differ much, something else was using the machine and the ratio says little.
+      // Where the two differ much, something else was using the machine, and the ratio says little.
       note: `before and after: ${bareRates.map(Math.round).join(", ")}`,
     },
   ];

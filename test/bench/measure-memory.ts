@@ -5,10 +5,10 @@ import type { Figure } from "./figures.ts";
 import type { Target } from "./target.ts";
 
 const ready_ms_max = 120_000;
-/** After the last event, so that what was garbage by then may be gone. */
+/** The wait after the last event, in which garbage may be collected. */
 const settle_ms = 3_000;
 
-/** Resident memory of each role, alone, after it has read the creates of so many orders from an empty state. */
+/** The resident memory of each role, alone, after it has read the creates of `orders` orders from an empty state. */
 export async function measureMemory(target: Target, orders: number): Promise<Figure[]> {
   await using topic = await target.fullTopic("created", { orders, updatesPerOrder: 0 });
   const figures: Figure[] = [];

@@ -3,8 +3,9 @@ import { startProgram } from "../support/programs/processes.ts";
 import { keepBusy, logIn } from "../browser/story.ts";
 
 /**
- * What open pages cost the service: its CPU time with and without 20 listeners to /live, in turns, idle and under a steady load of foreign
- * events. Run it with `bun test/bench/measure-page.ts`; it exits with 1 where they cost more than 1 % of a core. Linux only (/proc).
+ * What open pages cost the service: its CPU time with and without 20 listeners to /live, in turns, idle and under a
+ * steady load of foreign events. Run it with `bun test/bench/measure-page.ts`; it exits with 1 where they cost more
+ * than 1 % of a core. Linux only (/proc).
  */
 const PAGES = 20;
 const TURNS = 4;
@@ -39,7 +40,7 @@ async function openPages(url: string, pages: number): Promise<AsyncDisposable & 
   };
 }
 
-/** Percent of a core, of `pages` open pages. */
+/** The CPU time of the service with `pages` open pages, in percent of a core. */
 async function measure(pid: number, url: string, pages: number): Promise<number> {
   await using open = await openPages(url, pages);
   await Bun.sleep(SETTLE_MS);

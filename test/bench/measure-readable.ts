@@ -12,7 +12,7 @@ interface Services {
   readonly consumer: Program;
 }
 
-/** From a create's answer until its order can be read from another process, one create after another. */
+/** The time from a create's answer until its order can be read from another process, one create after another. */
 export async function measureReadable(target: Target): Promise<Figure[]> {
   await using topic = await target.emptyTopic("readable");
   await using producer = await startProgram({ role: "producer", dataDir: topic.dataDir, env: topic.settings() });
@@ -34,7 +34,7 @@ export async function measureReadable(target: Target): Promise<Figure[]> {
   ];
 }
 
-/** Without a pause between the polls: one takes about 0.2 ms, and less would only measure the sleep. */
+/** There is no pause between the polls: one takes about 0.2 ms, so a pause would only measure the sleep. */
 async function pollDetails({ producer, consumer }: Services, orderId: string): Promise<number> {
   await createdPosition(producer, orderId);
   const answered_ms = performance.now();

@@ -9,15 +9,15 @@ import type { Target } from "./target.ts";
 
 const runs = 3;
 const load: Load = { orders: 50_000, updatesPerOrder: 3 };
-/** About 20,000 events a second, as they come from carts under load: far below what a consumer can apply. */
+/** About 20,000 events a second, as carts under load send them: far below what a consumer can apply. */
 const live_pace = { batch_records: 200, wait_ms: 8 };
 const applied_ms_max = 120_000;
-/** Linux counts a process's time in these (sysconf(_SC_CLK_TCK)). */
+/** Linux counts a process's time in these ticks (sysconf(_SC_CLK_TCK)). */
 const TICKS_PER_S = 100;
 
 /**
- * What an event costs a consumer's processor when it is applied as it comes, and when the same topic is read from its start into an
- * empty store. What the process's start costs is taken off.
+ * The processor time an event costs a consumer when it is applied as it comes, and when the same topic is read from
+ * its start into an empty store. The cost of starting the process is subtracted.
  */
 export async function measureRestore(target: Target): Promise<Figure[]> {
   const events = eventCount(load);
@@ -59,7 +59,7 @@ export async function measureRestore(target: Target): Promise<Figure[]> {
   ];
 }
 
-/** User and system time so far: fields 14 and 15 of proc_pid_stat(5). */
+/** The user and system time so far: fields 14 and 15 of proc_pid_stat(5). */
 function processorTime_us({ pid }: Program): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
     .replace(/^.*\) /, "")

@@ -8,23 +8,26 @@ import { tempDir } from "../support/stores/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { eventCount, fillTopic, type Load, recordCount } from "./load.ts";
 
-/** A topic of some log, with the directory and the settings a program needs to work on it. What was made for it goes with it. */
+/**
+ * A topic of some log, with the directory and the settings a program needs to work on it. Disposing of it removes what
+ * was made for it.
+ */
 export interface BenchTopic extends AsyncDisposable {
   readonly log: Log;
   readonly topic: string;
-  /** Where on the embedded log the log itself lies; on a broker nothing but state. */
+  /** For the embedded log, the directory that holds the log itself; for a broker, it holds only state. */
   readonly dataDir: string;
-  /** Settings of the program; a group of its own each time. */
+  /** The settings of the program, with a group of its own at each call. */
   settings(): Record<string, string>;
 }
 
 /** A log that is measured. */
 export interface Target {
   readonly name: "embedded" | "kafka";
-  /** undefined: no peer can work on it. */
+  /** The addresses of the brokers; undefined if no peer can work on the log. */
   readonly brokers: string | undefined;
   emptyTopic(what: string): Promise<BenchTopic>;
-  /** On a broker the topic is kept after the run, and used again if it is already full. */
+  /** On a broker the topic is kept after the run, and is used again if it is already full. */
   fullTopic(what: string, load: Load): Promise<BenchTopic>;
 }
 

@@ -56,7 +56,7 @@ browserSuite("the API to browse", (open) => {
     });
     await using watched = await open();
     const { page } = watched;
-    // With the slash that people type, too.
+    // The address with the trailing slash that people type works, too.
     await page.goto(`${program.orderUrl}/docs/`);
     await page.locator(`.opblock-summary:has([data-path="/order-details"])`).click();
     const opened = page.locator(".opblock.is-open");

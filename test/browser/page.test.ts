@@ -68,7 +68,7 @@ browserSuite("the order service's page", (open) => {
             await textOf(page, "#table tbody", /running/);
             expect(await page.locator("#table tbody tr").count()).toBe(4);
             await textOf(page, "#plot-list", /Events applied[1-9][0-9,]*\/s/);
-            // Something is drawn: a pixel of each plot's canvas has the colour of its line.
+            // Each plot is drawn: a pixel of its canvas has the colour of its line.
             const drawn = await page.$$eval("#plot-list canvas", (canvases) =>
               canvases.map((canvas) => {
                 const { width: w, height: h } = canvas as HTMLCanvasElement;
@@ -82,7 +82,7 @@ browserSuite("the order service's page", (open) => {
               }),
             );
             expect(drawn).toEqual([true, true, true]);
-            // Nothing sticks out to the side.
+            // Nothing sticks out at the side.
             expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
             expect(await accessibilityFindings(page)).toEqual([]);
           }),
@@ -195,7 +195,7 @@ browserSuite("the order service's page", (open) => {
       const { page, complaints } = watched;
       await page.goto(`${program.orderUrl}/#order=404404`);
       await textOf(page, "#find-result [role=alert]", /^There is no order ORD-404404\.$/);
-      // The browser says of every answer that is an error that it is one.
+      // The browser itself complains about every answer with an error status.
       expect(complaints.filter((complaint) => !/status of 404/.test(complaint))).toEqual([]);
     },
     patience_ms,
@@ -240,7 +240,7 @@ browserSuite("the order service's page", (open) => {
       using proxy = Bun.serve({
         port: 0,
         hostname: "127.0.0.1",
-        // fetch names the service itself in Host, as proxies do that are not told otherwise.
+        // fetch names the service itself in Host, as a proxy does unless it is told otherwise.
         fetch: ({ url }) => fetch(program.cartUrl + new URL(url).pathname.replace(/^\/shop\/cart/, "")),
       });
       await using watched = await open();

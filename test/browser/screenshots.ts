@@ -4,7 +4,10 @@ import { removeAllTempDirs } from "../support/stores/temp-dir.ts";
 import { startProgram } from "../support/programs/processes.ts";
 import { keepBusy, logIn, STORY_ORDER, tellStory } from "./story.ts";
 
-/** Writes the README's pictures of the page, light and dark, from a run of the real program: `bun test/browser/screenshots.ts`. */
+/**
+ * Writes the README's pictures of the page, light and dark, from a run of the real program: `bun
+ * test/browser/screenshots.ts`.
+ */
 const RUN_MS = 75_000;
 const folder = join(import.meta.dir, "../../docs/pictures");
 

@@ -9,7 +9,7 @@ import { orderCreated, statusUpdated } from "../support/events/orders.ts";
 
 const STORY_TOPIC = "orders.events";
 export const STORY_PARTITIONS = 4;
-/** The order to which everything happens that can. */
+/** The order to which everything happens that can happen to one. */
 export const STORY_ORDER = "ORD-4711";
 /** A value that a page must not take for HTML. */
 export const HOSTILE = `no json <img src="x" onerror="document.title='taken'">`;
@@ -45,7 +45,7 @@ function create(orderId: string): NewRecord {
 const placed = (records: readonly NewRecord[], partitions: number): NewRecord[] =>
   records.map((one) => ({ ...one, partition: partitionFor("murmur2", String(one.key), partitions) }));
 
-/** Early updates, a duplicate, a second create, a replay, and four dead letters. */
+/** Makes early updates, a duplicate, a second create, a replay, and four dead letters. */
 export async function tellStory(log: Log, partitions = STORY_PARTITIONS): Promise<void> {
   const producer = log.producer();
   const story = [
@@ -66,7 +66,7 @@ export async function tellStory(log: Log, partitions = STORY_PARTITIONS): Promis
   await producer.close();
 }
 
-/** Creates and updates at about so many a second, in waves, until `signal` aborts. */
+/** Sends about `events_per_s` creates and updates a second, in waves, until `signal` aborts. */
 export async function keepBusy(
   log: Log,
   events_per_s: number,
@@ -86,7 +86,7 @@ export async function keepBusy(
   await producer.close();
 }
 
-/** Creates in one partition, enough that applying them takes a moment. */
+/** Creates so many orders in one partition that applying them takes a moment. */
 export async function fillPartition(log: Log, partition: number, records: number): Promise<void> {
   const producer = log.producer();
   const batch_records = 5_000;

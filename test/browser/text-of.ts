@@ -3,7 +3,7 @@ import { waitUntil } from "../support/wait-until.ts";
 
 export const patience_ms = 20_000;
 
-/** Waits until an element's text is as wanted. */
+/** Waits until an element's text is the wanted one. */
 export const textOf = (page: Page, selector: string, wanted: RegExp | string): Promise<boolean> =>
   waitUntil(
     `for ${selector} to be ${wanted}`,

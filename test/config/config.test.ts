@@ -33,7 +33,7 @@ describe("readConfig", () => {
   });
 
   test("clients and other programs rely on some of the defaults", () => {
-    // The Python predecessor's group is order-service, and its members cannot share one with ours.
+    // The Python predecessor's group is order-service; its members cannot share a group with ours.
     expect(readConfig({})).toMatchObject({
       cart_port: 8000,
       order_port: 8001,

@@ -12,7 +12,7 @@ const path = (name: string) => join(repository, name);
 const text = (name: string) => readFileSync(path(name), "utf8");
 const outside = { KAFKA_BROKERS: "10.0.0.5:9092" };
 
-/** Every way that the READMEs tell to use them. */
+/** Every combination of the Compose files that the READMEs tell people to use. */
 const projects: Record<string, Project> = {
   "compose.yaml": readProject([path("compose.yaml")]),
   "three brokers": readProject([path("compose.yaml"), path("deploy/compose.three-brokers.yaml")]),
@@ -107,7 +107,7 @@ describe("what the reading of Compose files rests on", () => {
 
 describe("what the Compose files name is there", () => {
   test.each(services())("%s: %s", (project, name, service) => {
-    // A full version, such as v25.3.9; our own image is named by whoever builds it.
+    // The tag is a full version, such as v25.3.9; our own image is named by whoever builds it.
     expect(service.image).toMatch(service.build ? /^order-processing:local$/ : /^docker\.[a-z.]+\/[a-z/]+:v?\d+\.\d+\.\d+$/);
     if (service.build) expect(existsSync(join(service.build.context, service.build.dockerfile))).toBe(true);
     for (const [source, , options] of bindMounts(service)) {
@@ -176,14 +176,14 @@ describe("our services in Compose", () => {
 
   test.each(ours)("%s: %s is passed every setting that the image does not fix", (project, _name, service) => {
     const all: string[] = settingsTable.map(([setting]) => setting);
-    // What the image fixes, and what only the operator's commands read.
+    // The settings that the image fixes, and those that only the operator's commands read.
     const others = ["HOST", "CART_PORT", "ORDER_PORT", "DATA_DIR", "REDPANDA_CONNECT_BIN"];
     expect(Object.keys(service.environment ?? {}).toSorted()).toEqual(all.filter((name) => !others.includes(name)).toSorted());
     const set = Object.entries(service.environment!).filter(([, value]) => value !== null);
     expect(set.map(([setting]) => setting).toSorted()).toEqual(
       project === "three brokers" ? ["KAFKA_BROKERS", "TOPIC_REPLICATION"] : ["KAFKA_BROKERS"],
     );
-    // Every topic on all three, as the brokers are told for those that others make.
+    // Every topic is on all three brokers; the brokers' own setting says the same of topics that others make.
     if (project === "three brokers") expect(service.environment?.["TOPIC_REPLICATION"]).toBe("3");
   });
 });
@@ -232,7 +232,7 @@ describe("Redpanda in Compose", () => {
     expect(three[0]![1].command).toEqual(expect.arrayContaining(one));
     expect(flag(three[0]![1].command, "seeds")).toBe(three.map(([name]) => `${name}:33145`).join(","));
     expect(three[0]![1].command).toContain("redpanda.default_topic_replications=3");
-    // Topics get a replica on each broker that is there when they are made.
+    // A topic gets its replicas on the brokers that are there when it is made.
     for (const client of ["cart", "order-service", "replay-topic"]) {
       const waits = projects["three brokers"]!.services[client]!.depends_on;
       expect(waits).toEqual(Object.fromEntries(three.map(([name]) => [name, { condition: "service_healthy" }])));

@@ -3,8 +3,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * What `docker compose config` makes of Compose files, for the part of the specification that ours use: variables, `extends`, and several
- * files on top of each other (https://github.com/compose-spec/compose-spec/blob/main/13-merge.md).
+ * What `docker compose config` makes of Compose files, for the part of the specification that ours use: variables,
+ * `extends`, and several files on top of each other
+ * (https://github.com/compose-spec/compose-spec/blob/main/13-merge.md).
  */
 export interface Project {
   readonly name: string;
@@ -14,12 +15,12 @@ export interface Project {
 
 export interface Service {
   readonly image: string;
-  /** `context` is absolute. */
+  /** The path in `context` is absolute. */
   readonly build?: { readonly context: string; readonly dockerfile: string };
   readonly profiles?: readonly string[];
   readonly entrypoint?: readonly string[];
   readonly command: readonly string[];
-  /** null: passed on from the environment if it is set there. */
+  /** A null value is passed on from the environment if it is set there. */
   readonly environment?: Readonly<Record<string, string | null>>;
   readonly ports?: readonly string[];
   readonly volumes?: readonly string[];
@@ -35,13 +36,16 @@ type Env = Readonly<Record<string, string>>;
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 type Mapping = { [name: string]: Json };
 
-/** Reads the files, the first below, with only these variables set. Throws where a required one is not. */
+/**
+ * Reads the files, each merged over those before it, with only these variables set. Throws if a required one is not
+ * set.
+ */
 export function readProject(files: readonly string[], env: Env = {}): Project {
   const merged = files.map((file) => readFile(file, env)).reduce((below, above) => merge(below, above, []) as Mapping);
   return merged as unknown as Project;
 }
 
-/** One file as it is written. */
+/** One file as it is written, before any merge. */
 export function parseFile(file: string): Mapping {
   return Bun.YAML.parse(readFileSync(file, "utf8")) as Mapping;
 }
@@ -67,7 +71,7 @@ function extended(service: Mapping, directory: string, env: Env): Mapping {
   return merge(base, own, ["services", ""]) as Mapping;
 }
 
-/** Of these the upper file's list replaces the lower one's; any other list is added to it. */
+/** For these keys the upper file's list replaces the lower one's; any other list is added to the lower one. */
 const REPLACED = ["command", "entrypoint", "test"];
 
 function merge(below: Json, above: Json, path: readonly string[]): Json {
@@ -89,7 +93,7 @@ function interpolate(value: Json, env: Env): Json {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, interpolate(item, env)]));
 }
 
-/** `${NAME}`, `${NAME:-default}` and `${NAME:?what must be set}`, also one in another; `$$` is a dollar sign. */
+/** Fills in `${NAME}`, `${NAME:-default}` and `${NAME:?what must be set}`, also when nested; `$$` is a dollar sign. */
 function substitute(text: string, env: Env): string {
   const variable = /\$(?:\$|\{(?<name>[A-Z_0-9]+)(?::(?<how>[-?])(?<rest>(?:[^{}$]|\$\{[^{}]*\})*))?\})/g;
   return text.replaceAll(variable, (...args) => {
@@ -110,14 +114,17 @@ function mapping(value: Json): Mapping {
   return value;
 }
 
-/** The directories and files of the machine that a service mounts, as [source, target, options]. Paths are relative to the first file. */
+/**
+ * The directories and files of the machine that a service mounts, as [source, target, options]. Paths are relative to
+ * the first file.
+ */
 export function bindMounts(service: Service): [string, string, string | undefined][] {
   return (service.volumes ?? [])
     .map((volume) => volume.split(":") as [string, string, string | undefined])
     .filter(([source]) => /^[./~]/.test(source));
 }
 
-/** The Compose specification's JSON schema as dclint, a linter that keeps up with it, ships it. */
+/** The Compose specification's JSON schema, as shipped by dclint, a linter that keeps up with it. */
 export function composeSchema(): object {
   const file = fileURLToPath(new URL("schemas/compose.schema.json", import.meta.resolve("dclint/package.json")));
   return JSON.parse(readFileSync(file, "utf8")) as object;

@@ -4,15 +4,18 @@ import { runBounded, spawnTied, type TiedProcess } from "../support/programs/tie
 import type { Image } from "./image.ts";
 
 /**
- * An image's command as a container runs it, made of Linux' namespaces (mounts, processes, network): the image's root mounted
- * read-only, its volume, its user without any right, its environment and nothing else, as process 1, on a loopback of its own. Only root
- * may make them.
+ * An image's command, run as a container runs it but with only Linux' namespaces (mounts, processes, network). It runs
+ * as process 1 with the image's root mounted read-only, its volume, its user without any rights, only its environment,
+ * and a loopback interface of its own. Only root may make such namespaces.
  */
 export interface Container extends AsyncDisposable {
   readonly process: TiedProcess;
-  /** Of the command itself, as this machine counts; undefined before it is there. */
+  /** The process id of the command itself, as this machine counts; undefined before the command runs. */
   pid(): number | undefined;
-  /** Runs another program of the image in the container, as its health check runs. Not ok before the container is there. */
+  /**
+   * Runs another program of the image in the container, as its health check is run. The result is not ok while the
+   * container is not there yet.
+   */
   exec(command: readonly string[]): Promise<{ readonly ok: boolean; readonly output: string }>;
 }
 
@@ -35,7 +38,7 @@ const script = `
 `;
 const namespaces = ["setpriv", "--no-new-privs", "unshare", "--mount", "--pid", "--net", "--fork", "--kill-child"];
 
-/** Why containers cannot be made here; undefined where they can. */
+/** The reason why containers cannot be made here; undefined where they can. */
 export async function noContainers(): Promise<string | undefined> {
   if (process.platform !== "linux") return "containers are made of Linux' namespaces, and this is not Linux.";
   const run = await runBounded([...namespaces, "sh", "-c", "ip link set lo up && mount -t tmpfs tmpfs /mnt"], exec_ms_max);
@@ -65,7 +68,7 @@ export function startContainer(
   const place = [image.root, volume, image.volumes[0]!, image.workdir, String(uid), String(gid), pidFile];
   const started = spawnTied([...namespaces, "sh", "-c", script, "sh", ...place, ...entrypoint, ...args], {
     env,
-    // The system forgets --kill-child where the user changes.
+    // The kernel forgets --kill-child when the user changes.
     onOrphaned: 'kill -9 "$(cat "$1")"',
     onOrphanedArgs: [pidFile],
   });

@@ -19,7 +19,8 @@ const healthy_ms_max = 30_000;
 const unavailable = await noContainers();
 
 describe("the Dockerfile", () => {
-  // dockerfile-utils has the checks of editors' Docker language server, and is kept up with it; hadolint is in no npm package.
+  // dockerfile-utils has the checks of the Docker language server that editors use, and is kept up with it; hadolint
+  // is in no npm package.
   test("passes the linter, which finds what is wrong", () => {
     for (const wrong of [
       "FROM a:1\nRUNN a",
@@ -198,7 +199,7 @@ describe("the image", () => {
   });
 });
 
-/** A suite that needs containers; skipped loudly without, or, with CI set, failed. */
+/** A suite that needs containers. Where there are none, it is skipped loudly, or fails if CI is set. */
 function containerSuite(name: string, body: () => void): void {
   if (unavailable === undefined) return describe(name, body);
   if (!["", "0", "false"].includes(process.env["CI"] ?? "")) {

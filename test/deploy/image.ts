@@ -2,9 +2,9 @@ import { chownSync, cpSync, existsSync, mkdirSync, readFileSync, statSync } from
 import { basename, dirname, join, relative } from "node:path";
 import { DockerfileParser, type ModifiableInstruction } from "dockerfile-ast";
 
-/** An image made from deploy/Dockerfile without an engine. What it cannot do as an engine would, it refuses. */
+/** An image made from deploy/Dockerfile without an engine. It refuses whatever it cannot do as an engine would. */
 export interface Image {
-  /** Its file system, less what its base brings. */
+  /** The image's file system, without what its base brings. */
   readonly root: string;
   readonly workdir: string;
   readonly env: Readonly<Record<string, string>>;
@@ -19,11 +19,11 @@ export interface Image {
 export interface Instruction {
   readonly keyword: string;
   readonly flags: ReadonlyMap<string, string>;
-  /** After the flags. */
+  /** The text after the flags. */
   readonly rest: string;
 }
 
-/** The instructions of a Dockerfile in order, comments left out. */
+/** The instructions of a Dockerfile in order, without comments. */
 export function instructionsOf(dockerfile: string): Instruction[] {
   return DockerfileParser.parse(dockerfile)
     .getInstructions()
@@ -38,7 +38,10 @@ const flagsOf = (instruction: object) => ("getFlags" in instruction ? (instructi
 
 type Stage = { -readonly [Property in keyof Image]: Image[Property] };
 
-/** Builds the last stage of `dockerfile` with the files of `context` under `directory`. `bin` is where RUN finds its programs first. */
+/**
+ * Builds the last stage of `dockerfile` with the files of `context` under `directory`. RUN looks for its programs in
+ * `bin` first.
+ */
 export function buildImage(dockerfile: string, context: string, directory: string, bin: string): Image {
   const stages = new Map<string, Stage>();
   let stage: Stage | undefined;
@@ -118,7 +121,7 @@ function newStage(root: string): Stage {
   };
 }
 
-/** The exec form: no shell stands between. */
+/** Parses the exec form, which runs a program without a shell. */
 function exec(rest: string): string[] {
   if (!rest.startsWith("[")) throw new Error(`${rest} needs a shell; write it as a list.`);
   return JSON.parse(rest) as string[];
@@ -138,12 +141,12 @@ function copy(stage: Stage, paths: string[], flags: ReadonlyMap<string, string>,
     if (ignored(path)) throw new Error(`COPY ${path}: .dockerignore keeps it out.`);
     mkdirSync(dirname(to), { recursive: true });
     cpSync(source, to, { recursive: true, verbatimSymlinks: true, filter: (file) => !ignored(relative(base, file)) });
-    // Another user could not, and can make no container of it either.
+    // Only root can change the owner, and only root can make a container of the image.
     if (uid !== undefined && process.getuid?.() === 0) chownSync(to, uid, gid!);
   }
 }
 
-/** The last pattern that matches a path or a directory above it decides; `!` keeps it. */
+/** The last pattern that matches a path or a directory above it decides; one with `!` keeps the path. */
 function dockerignore(file: string): (path: string) => boolean {
   const patterns = readFileSync(file, "utf8")
     .split("\n")
@@ -166,8 +169,8 @@ function run(stage: Stage, command: string, bin: string): void {
 }
 
 /**
- * Puts into the image's root what its base, Debian with Bun, is used for: this Bun as /usr/local/bin/bun, and the shared libraries that
- * it and the image's native modules are linked to. There is no shell.
+ * Puts into the image's root what it uses of its base, Debian with Bun: this Bun as /usr/local/bin/bun, and the shared
+ * libraries that it and the image's native modules are linked to. There is no shell.
  */
 export function addBase(image: Image): void {
   const bun = join(image.root, "usr/local/bin/bun");
@@ -177,7 +180,7 @@ export function addBase(image: Image): void {
   for (const program of [bun, ...modules]) {
     const said = String(Bun.spawnSync(["ldd", program]).stdout);
     for (const [, library] of said.matchAll(/(?:=>\s+|^\s+)(\/\S+)\s+\(/gm)) {
-      // What is part of libc6 and of libgcc-s1, without which there is no Debian.
+      // These libraries are part of libc6 and libgcc-s1, which every Debian has.
       if (!/^(ld-.*|lib(c|m|dl|rt|pthread|gcc_s))\.so[.\d]*$/.test(basename(library!))) {
         throw new Error(`${relative(image.root, program)} is linked to ${library}, which the image's base may not have.`);
       }

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { contentAt, deadLinks, documents, isInRepository, longLines, missingPaths, textOf } from "./markdown.ts";
 
 /**
- * What no formatter checks about the documents. Each check is shown to find what it looks for before the documents
- * are held to it.
+ * The rules about the documents that no formatter checks. Each check is shown to find what it looks for before the
+ * documents are held to it.
  */
 const paths = documents();
 

@@ -6,17 +6,17 @@ const COLUMNS = 120;
 
 export const root = join(import.meta.dir, "../..");
 
-/** The Markdown files of the repository, from the top level on. */
+/** The Markdown files of the repository, as paths from its top level. */
 export const documents = (): string[] =>
   [...new Bun.Glob("**/*.md").scanSync(root)].filter((path) => !/(?:^|\/)(?:node_modules|data|backup)\//.test(path)).toSorted();
 
 export const textOf = (path: string): string => readFileSync(join(root, path), "utf8");
 
-/** Lines of prose and code that are too long. A table's row cannot be broken, nor can a link's target. */
+/** Lines of prose and code that are too long. Neither a table's row nor a link's target can be broken. */
 export const longLines = (text: string): string[] =>
   text.split("\n").filter((line) => !line.startsWith("|") && Bun.stringWidth(line.replaceAll(/\]\([^)]*\)/g, "]")) >= COLUMNS);
 
-/** Links within the repository that lead nowhere: no such file, or no such heading in it. */
+/** Links within the repository that lead nowhere, because there is no such file or no such heading in it. */
 export function deadLinks(path: string, text: string, files: (path: string) => string | undefined): string[] {
   const prose = text.replaceAll(/^```[^]*?^```/gm, "");
   const targets = [...prose.matchAll(/\]\((?<link>[^)\s]+)\)|\b(?:src|srcset|href)="(?<html>[^"]+)"/g)].map(
@@ -31,7 +31,7 @@ export function deadLinks(path: string, text: string, files: (path: string) => s
     });
 }
 
-/** As GitHub names them in addresses. */
+/** The headings as GitHub names them in addresses. */
 const headingsOf = (text: string): string[] =>
   [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
     heading!
@@ -40,7 +40,7 @@ const headingsOf = (text: string): string[] =>
       .replaceAll(" ", "-"),
   );
 
-/** Paths of the source and the tests that a text names and that are not there. A star stands for any name. */
+/** Paths of the source and the tests that a text names but that do not exist. A star stands for any name. */
 export const missingPaths = (text: string, isThere: (path: string) => boolean): string[] =>
   [...text.matchAll(/(?<![\w./-])(?:src|test)\/[\w.*@/-]*[\w*/]/g)].map(([path]) => path).filter((path) => !isThere(path));
 

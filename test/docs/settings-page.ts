@@ -1,7 +1,7 @@
 import { settingGroups } from "../../src/config/settings.ts";
 import type { Setting } from "../../src/config/setting.ts";
 
-/** Where `settingsPage` stands, from the top level on. */
+/** The path of the file that holds the text of `settingsPage`, from the top level of the repository. */
 export const SETTINGS_PAGE = "docs/settings.md";
 
 const HEAD = `# Settings
@@ -15,14 +15,14 @@ This page is made from the table in \`src/config/settings.ts\`, by \`bun run set
 here.
 `;
 
-/** What is said of a group as a whole, below its heading. */
+/** Notes about a group as a whole, which stand below its heading. */
 const GROUP_NOTES: Partial<Record<keyof typeof settingGroups, string>> = {
   OpenTelemetry: `These are OpenTelemetry's own variables, as its specification has them. \`OTEL_SERVICE_NAME\` holds for both roles of a
 process. What this program cannot do is refused by name: another protocol than \`http/json\`, other samplers, other
 propagators than W3C's. The variables of metrics and logs are left alone, as metrics are at \`/metrics\`.`,
 };
 
-/** The table of settings, as docs/settings.md has it. */
+/** The page with the tables of settings, as docs/settings.md has it. */
 export const settingsPage = (): string =>
   [
     HEAD,
@@ -36,7 +36,7 @@ const tableOf = (group: Readonly<Record<string, Setting>>): string => {
   const rows = Object.entries(group).map(([name, setting]) => [
     `\`${name}\``,
     setting.default === undefined ? "" : `\`${setting.default}\``,
-    // “be a path” and “have 1 to 1024 characters” are ends of the sentence that refuses a value.
+    // “be a path” and “have 1 to 1024 characters” are the ends of sentences that refuse a value.
     setting.must.replace(/^(?:be|have) /, ""),
     sentenceOf(setting),
   ]);
@@ -48,10 +48,10 @@ const sentenceOf = ({ words, note, secret }: Setting): string => {
   return parts.filter((part) => part !== undefined).join(" ");
 };
 
-/** The help's words as a sentence. What stands in angle brackets would be taken for HTML. */
+/** The help's words as a sentence. Angle brackets are quoted, since they would be taken for HTML. */
 const asProse = (words: string): string => `${words.replaceAll(/<[^>]*>[^\s;]*/g, "`$&`")}.`;
 
-/** As `bun fmt` lays it out, but for the last column. */
+/** A table laid out as `bun fmt` does it, except for the last column. */
 const markdownTable = ([head, ...rows]: readonly (readonly string[])[]): string => {
   const all = [head!, ...rows];
   const widths = head!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));

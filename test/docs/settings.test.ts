@@ -8,7 +8,7 @@ test(`${SETTINGS_PAGE} is what the table says; renew it by: bun run settings`, (
   expect(textOf(SETTINGS_PAGE) === settingsPage()).toBe(true);
 });
 
-/** Variables that are not read by the services and their tools, by who reads them. */
+/** Variables that the services and their tools do not read, by who reads them. */
 const others = {
   "Docker Compose, in the files here": [
     "CONSOLE_PORT",
@@ -31,12 +31,9 @@ const others = {
     "REPLAY_TYPES",
   ],
 };
-/**
- * Words in capitals that are no variables: codes of errors, a right, an event, and what a mistyped setting looks
- * like.
- */
+/** Words in capitals that are not variables: error codes, a right, events, and an example of a mistyped setting. */
 const words = [...Object.keys(errorCatalogue), "DESCRIBE_CONFIGS", "ORDER_CREATED", "ORDER_STATUS_UPDATED", "KAFKA_BROKER"];
-/** A default of Compose's that is another one's on purpose. */
+/** A default in a Compose file that differs from the program's on purpose. */
 const otherDefaults = { "deploy/compose.three-brokers.yaml": { TOPIC_REPLICATION: "3" } } as Record<string, object>;
 
 const unit_ms = { ms: 1, s: 1_000, min: 60_000 } as const;
@@ -44,12 +41,13 @@ const table = new Map<string, unknown>(settingsTable.map(([name, setting]) => [n
 const known = [...table.keys(), ...Object.values(others).flat(), ...words];
 
 /**
- * Names of several words in capitals; of one word only those that are set or quoted so, since RFC and HTTP are none.
+ * Names in capitals of several words, and of the single words only those that are settings, since RFC and HTTP are
+ * none.
  */
 const variablesIn = (text: string): Set<string> =>
   new Set([...text.matchAll(/(?<![\w.<-])(?:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|HOST|PARTITIONER)(?![\w-])/g)].map(([name]) => name));
 
-/** Defaults that a file tells: `${NAME:-x}` in Compose, `NAME` (x) in prose. */
+/** Defaults that a file states: `${NAME:-x}` in Compose, `NAME` (x) in prose. */
 const defaultsIn = (text: string): [name: string, told: string][] => [
   ...[...text.matchAll(/\$\{([A-Z_0-9]+):-([^${}]+)\}/g)].map(([, name, told]): [string, string] => [name!, told!]),
   ...[...text.matchAll(/`([A-Z_0-9]+)` \(`?([\d.]+)(?: (ms|s|min))?`?[,)]/g)].map(([, name, told, unit]): [string, string] => [

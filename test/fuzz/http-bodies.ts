@@ -11,7 +11,7 @@ export const anotherOrder = (random: Random, body: string): string =>
   body.replace(/"(?:ORD-)?[0-9]{1,3}"/, `"${Math.floor(random() * 1e9)}"`);
 
 /**
- * A body with odd values in place of its own, fields beside them and things before them. After each change `share` is
+ * A body with odd values in place of its own, extra fields, or odd characters in front. After each change, `share` is
  * the chance of one more.
  */
 export function oddly(random: Random, plain: string, share: number): string {
@@ -83,7 +83,7 @@ export function framing(random: Random, body: string | undefined): { framed: Buf
   return { framed: bytes, lines, isWhole: false };
 }
 
-/** Some bytes are put in, taken out or changed. */
+/** The bytes with some of them inserted, removed or changed. */
 export function damaged(random: Random, bytes: Buffer): Buffer {
   const at = Math.floor(random() * (bytes.length + 1));
   const kind = random();

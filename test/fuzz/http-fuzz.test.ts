@@ -7,7 +7,7 @@ test("of 20,000 odd requests none is answered 5xx but 503, kept waiting, or logg
   const { requests, statuses, failures } = await fuzzHttp(1, REQUESTS);
   expect(failures).toEqual([]);
   expect(requests).toBe(REQUESTS);
-  // They got as far as they were meant to.
+  // The requests got as far into the services as they were meant to.
   for (const status of ["200", "204", "400", "401", "404", "405", "409", "415", "421", "422"])
     expect([status, (statuses.get(status) ?? 0) > 0]).toEqual([status, true]);
 }, 300_000);

@@ -5,24 +5,25 @@ import { type RawRequest, rawRequest } from "./http-requests.ts";
 import type { Service } from "./http-samples.ts";
 
 const CONNECTIONS = 48;
-/** An answer is due after a whole request; after any other one the connection is left soon. */
+/** A whole request must be answered within this time; after an unfinished one, the connection is soon closed. */
 const ANSWER_WAIT_MS_MAX = 10_000;
 const UNFINISHED_WAIT_MS = 15;
 const FAILURES_SHOWN = 5;
-/** Bun's own answer to a version of HTTP that it does not speak; the only 5xx beside 503 that is right. */
+/** Bun's own answer to an HTTP version that it does not speak; besides 503, the only 5xx that is right. */
 const VERSION_NOT_SUPPORTED = 505;
 
 export interface FuzzReport {
   readonly requests: number;
-  /** Answers by status; `none` where there was none. */
+  /** The number of answers by status; `none` counts the requests without an answer. */
   readonly statuses: ReadonlyMap<string, number>;
-  /** What was wrong, with the requests that brought it about. */
+  /** What went wrong, with the requests that caused it. */
   readonly failures: readonly string[];
 }
 
 /**
- * Sends requests made from the seed to a real program, many at a time, and looks for what must not be: an answer 5xx other than 503, no
- * answer to a whole request that is kept waiting, a line in its log at level error, an event that it took and then could not read, its end.
+ * Sends requests made from the seed to a real program, many at a time, and looks for what must not happen: an answer
+ * 5xx other than 503, a whole request that is left without an answer, a line at level error in the program's log, an
+ * event that it accepted and then could not read, or its end.
  */
 export async function fuzzHttp(
   seed: number,
@@ -80,7 +81,10 @@ async function aftermath(program: Program): Promise<string[]> {
   return [...failures, ...errors.slice(0, FAILURES_SHOWN).map((line) => `the log says: ${line}`)];
 }
 
-/** What came back: up to the end of a head, or all until the connection ended. `late`: the answer that was due did not come. */
+/**
+ * The answer: up to the end of a head, or all until the connection ended. It is `late` if an answer was due and did
+ * not come.
+ */
 function send(port: number, { bytes, isWhole }: RawRequest): Promise<string> {
   return new Promise((resolve) => {
     let text = "";
@@ -96,7 +100,7 @@ function send(port: number, { bytes, isWhole }: RawRequest): Promise<string> {
     );
     socket.on("data", (data) => {
       text += data.toString("latin1");
-      // Of a problem the body, too, for the report.
+      // For a 5xx other than 503, the report also needs the body.
       if (/^HTTP\/1\.1 (?:[234]|503)[^]*\r\n\r\n/.test(text) || /^HTTP\/1\.1 5[^]*\r\n\r\n[^]/.test(text)) end(text);
     });
     socket.on("error", () => end(text));

@@ -6,7 +6,7 @@ import { METHODS, VERSIONS, HOSTS, PATHS, ODD_TEXTS, HEADERS, HEADER_TEXTS, BODI
 /** Bytes for a connection, as a client that is careless, broken or hostile may send them. */
 export interface RawRequest {
   readonly bytes: Buffer;
-  /** Nothing more is to come, so an answer is due. */
+  /** Whether nothing more is to come, so that an answer is due. */
   readonly isWhole: boolean;
 }
 
@@ -18,7 +18,7 @@ export function rawRequest(random: Random, service: Service): RawRequest {
   return { bytes: Buffer.concat([one.bytes, next.bytes]), isWhole: true };
 }
 
-/** A command in which nothing is odd but what a field holds. */
+/** A command in which nothing is odd but the values of its fields. */
 function oddCommand(random: Random, service: Service): RawRequest {
   const [method, path] = happens(random, 0.7) ? ["POST", "/create-order"] : ["PUT", "/update-order"];
   const bodies = BODIES.filter((body) => body.includes(path === "/create-order" ? "umber" : "status") || body.includes("items"));
@@ -66,7 +66,7 @@ function targetOf(random: Random, service: Service): string {
     else
       target += `${target.includes("?") ? "&" : "?"}${pick(random, ["orderId", "topicName", "after", "limit", "reason"])}=${pick(random, ODD_TEXTS)}`;
   }
-  // A target goes as latin1; what is beyond is what a client that writes UTF-8 sends.
+  // A target is sent as latin1; other characters are sent as a client that writes UTF-8 sends them.
   return Buffer.from(target).toString("latin1");
 }
 

@@ -80,7 +80,9 @@ export const PATHS: Readonly<Record<Service, readonly string[]>> = {
   ],
 };
 
-/** What may stand in a path's segment, a parameter, a header or a string of a body, and is odd in one of them. */
+/**
+ * Texts for a path's segment, a parameter, a header or a string of a body, each of them odd in at least one of these.
+ */
 export const ODD_TEXTS = [
   "%",
   "%2",
@@ -190,7 +192,7 @@ export const BODIES = [
   `{"a":`.repeat(20),
   "\ufeff{}",
 ];
-/** What a value of a body is put in place of. */
+/** Strings that replace a value of a body. */
 export const ODD_STRINGS = [
   '"caf\\ud83d"',
   '"\\udc00\\ud800"',

@@ -24,7 +24,7 @@ const endpoints = [
   testEndpoint("GET", "/who", ({ client }) => Response.json(client)),
 ];
 
-/** Starts services for a test file, which are stopped after it. None of them may log anything. */
+/** Starts services for a test file and stops them after it. None of them may log anything. */
 export function httpDoor() {
   const logged: string[] = [];
   const logger = createLogger({ level: "info", format: "json", write: (line) => logged.push(line) });
@@ -42,7 +42,7 @@ export function httpDoor() {
   return start;
 }
 
-/** What comes back of bytes sent as they are, until `enough`, the end of the connection, or a second. */
+/** What comes back for bytes sent as they are, until `enough`, the end of the connection, or a second has passed. */
 export const exchange = (port: number, request: string | Uint8Array, enough = /\r\n\r\n/): Promise<string> =>
   new Promise((resolve) => {
     let text = "";

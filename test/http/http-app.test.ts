@@ -37,7 +37,7 @@ const post = (
     headers: { ...(contentType === undefined ? {} : { "content-type": contentType }), ...headers },
   });
 
-/** Sends bytes as they are and gives what came back until the server closed, or `wait_ms` passed. */
+/** Sends bytes as they are and returns what came back until the server closed or `wait_ms` passed. */
 const exchange = (
   port: number,
   parts: readonly (string | Uint8Array)[],
@@ -250,7 +250,7 @@ describe("HEAD", () => {
 });
 
 describe("stopping", () => {
-  /** An endpoint that is under way once `begun` resolves. */
+  /** An endpoint whose request is under way once `begun` resolves. */
   const slow = (wait_ms: number): { slowly: Endpoint; begun: Promise<void> } => {
     const { promise, resolve } = Promise.withResolvers<void>();
     const handle = () => {

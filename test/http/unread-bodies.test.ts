@@ -8,7 +8,7 @@ import { exchange, httpDoor } from "./door.ts";
 
 const start = httpDoor();
 
-/** A clock whose time is set; sleeps end when the system's say so, and at once when the time is moved. */
+/** A clock whose time is set by the test; sleeps end when the system's do, and at once when the time is moved. */
 const movedClock = (): Clock & { move(ms: number): void } => {
   let moved_ms = 0;
   const wakers = new Set<() => void>();
@@ -28,7 +28,7 @@ const movedClock = (): Clock & { move(ms: number): void } => {
 describe("a body that is not there yet", () => {
   const head = (length: number, more = "") =>
     `POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n${more}\r\n`;
-  /** A request whose body does not come; `answer` is what it gets. */
+  /** A request whose body does not come; `answer` is the response it gets. */
   const slowly = (port: number) => {
     const answer = Promise.withResolvers<string>();
     let text = "";

@@ -7,7 +7,10 @@ import { type Program, startProgram } from "../support/programs/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 90_000;
-/** As in production, but shorter: more than APPEND_WAIT_MS_MAX and the 2.5 s for which a cart trusts a count. */
+/**
+ * The times relate as in production but are shorter: the settling takes longer than APPEND_WAIT_MS_MAX and the
+ * 2.5 s for which a cart trusts a count.
+ */
 const SETTINGS = { TOPIC_PARTITIONS: "3", APPEND_WAIT_MS_MAX: "1500", PARTITIONS_SETTLE_MS: "6000" };
 const COUNT = 8;
 const items = [{ item_id: "I", quantity: 1, price: 1 }];
@@ -43,7 +46,7 @@ class Races {
       this.partitions.add(Number(headers.get("log-position")?.split(":")[0]));
     };
     const asked = [() => create(this.a.cartUrl, "A"), () => create(this.b.cartUrl, "B")];
-    // Each of them is the first by turns.
+    // The two carts take turns at being asked first.
     if (this.#next % 2 === 0) asked.reverse();
     await Promise.all(asked.map((ask) => ask()));
   }
@@ -109,7 +112,7 @@ await brokerSuite("partitions are added while carts take creates", ({ brokers })
         return headers.get("log-position")?.startsWith(`${partitionFor("murmur2", id, COUNT)}:`) ?? false;
       };
       await waitUntil("the other cart to place by the new count", byNewCount, { wait_ms_max: 20_000 });
-      // The sleeper finds these requests waiting for it, and what it last heard of the topic is the old count.
+      // When the sleeper wakes, these requests are waiting for it, and it still knows only the topic's old count.
       const races = new Races(asleep, awake);
       const racing = Promise.all(moved.slice(0, 100).map((id) => races.race(id)));
       await Bun.sleep(300);

@@ -57,7 +57,7 @@ describe("bun run audit, on the embedded log", () => {
       expect((await createOrder(program.cartUrl, { order_id: String(n), number_of_items: 2 })).status).toBe(200);
     for (let n = 0; n < ORDERS; n += 3)
       expect((await updateOrder(program.cartUrl, { order_id: String(n), status: "shipped" })).status).toBe(200);
-    // What only other programs write: a held update, a duplicate of it, and poison.
+    // These events are written only by other programs: a held update, a duplicate of it, and poison.
     const log = openSqliteLog({
       path: join(dir.path, "log.sqlite"),
       clock: systemClock,
@@ -142,7 +142,7 @@ describe("bun run audit, on the embedded log", () => {
       expect(kept.ok).toBe(false);
       expect(kept.output).toMatch(/the state has 1 order and \d+ events? that the log does not have: the log has lost records/);
       expect(kept.output).toContain("it is not rebuilt, since the log may not have all");
-      // It is as it was.
+      // The state is as it was.
       expect((await audit("--rows")).output).toContain("ORD-424242 is held and is not in the log");
       expect((await audit("--rows", "--fix", "--log-is-right")).ok).toBe(true);
     },

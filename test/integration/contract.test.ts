@@ -87,7 +87,8 @@ function contractSuite(open: () => Promise<Backing>): void {
     const created = await createOrder(program.cartUrl, { order_id: "201", customer_id: "me", currency: "JPY", items });
     const raw = await fetch(`${program.orderUrl}/order-details?orderId=201`, { headers: after(created) });
     const text = await raw.text();
-    // As text, because a parsed 150.00 is 150. Half up: 50.005 is 50.01, and 2 % of 150.01 are 3.0002.
+    // The answer is compared as text, because a parsed 150.00 is 150. Rounding is half up: 50.005 is 50.01, and 2 % of
+    // 150.01 are 3.0002.
     expect(text).toMatch(
       /^\{"order":\{"orderId":"ORD-201","customerId":"me","orderDate":"[^"]+Z","items":\[\{"itemId":"SKU \\"ä\\"","quantity":2,"price":50\.00\},\{"itemId":"SKU-2","quantity":1,"price":50\.01\}\],"totalAmount":150\.01,"currency":"JPY","status":"new"\},"shippingCost":3\.00\}$/,
     );
@@ -192,7 +193,7 @@ function contractSuite(open: () => Promise<Backing>): void {
     const updatedAgain = await updateOrder(program.cartUrl, { order_id: id, status: "shipped" }, updateKey);
     expect([updatedAgain.status, updatedAgain.body, positionOf(updatedAgain)]).toEqual([200, updated.body, positionOf(updated)]);
     expect((await updateOrder(program.cartUrl, { order_id: id, status: "new" }, updateKey)).status).toBe(422);
-    // A key of a create is not one of an update.
+    // An update may not reuse the key of a create.
     expect((await updateOrder(program.cartUrl, { order_id: id, status: "new" }, createKey)).status).toBe(422);
     expect(await totalLength(backing.log, backing.topic)).toBe(before + 2);
     const last = await updateOrder(program.cartUrl, { order_id: id, status: "cancelled" });
@@ -255,7 +256,7 @@ function contractSuite(open: () => Promise<Backing>): void {
     await backing.produce([
       { partition, key, value: createValue },
       { partition, key, value: pythonUpdate(key, "pending") },
-      // Redelivered, and another create of the same order: neither changes anything.
+      // A redelivery and another create of the same order change nothing.
       { partition, key, value: createValue },
       { partition, key, value: pythonCreate(key).replace("CUST-00042", "CUST-99999") },
     ]);

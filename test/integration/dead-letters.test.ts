@@ -22,7 +22,7 @@ const ORDER = "ORD-5";
 
 type Wire = Record<string, unknown> & { order: Record<string, unknown> & { items: Record<string, unknown>[] } };
 
-/** A valid create of ORDER, spoilt. */
+/** A valid create of ORDER that was then spoilt. */
 function spoilt(spoil: (event: Wire) => void): string {
   const event = JSON.parse(pythonCreate(ORDER)) as Wire;
   spoil(event);
@@ -109,7 +109,7 @@ function poisonSuite(open: () => Promise<Backing>): void {
         expect([what, headerOf(letter, DEAD_LETTER_HEADERS.reason)]).toEqual([what, reason]);
         expect(headerOf(letter, DEAD_LETTER_HEADERS.topic)).toBe(backing.topic);
         expect(headerOf(letter, DEAD_LETTER_HEADERS.detail)).toMatch(/.+/);
-        // Compared as bytes, and without a diff of a megabyte.
+        // The values are compared as bytes, so that a failure prints no diff of a megabyte.
         expect([what, Bun.deepEquals(letter.value, bytesOf(value)), Bun.deepEquals(letter.key, bytesOf(key))]).toEqual([
           what,
           true,
@@ -126,7 +126,7 @@ function poisonSuite(open: () => Promise<Backing>): void {
       await backing.forgetState();
       await using rebuilt = await start(backing, "both", { CONSUMER_GROUP: `rebuilt.${backing.topic}` });
       await rebuilt.ready();
-      // One more shows that the rebuilt one is at work on dead letters, and adds nothing but the new one.
+      // One more poison shows that the rebuilt program works on dead letters, and adds only its own letter.
       await backing.produce([{ partition, key: ORDER, value: "one more" }]);
       await waitUntil("the new dead letter", async () => {
         const now = await readAll(backing.log, backing.deadLetterTopic);
@@ -149,7 +149,7 @@ function poisonSuite(open: () => Promise<Backing>): void {
       let kills = 0;
       let rounds = 0;
       const produced = (async () => {
-        // There is always more to come while it is killed, and some of it after the last kill.
+        // There is always more to come while the program is killed, and some more after the last kill.
         for (let left = 10; left > 0 && rounds < 1_000; kills < killsWanted || left--) {
           const round = rounds++;
           const messages = Array.from({ length: perRound }, (_, i): ForeignMessage => {
@@ -163,7 +163,8 @@ function poisonSuite(open: () => Promise<Backing>): void {
       // A topic just created has no leader for a moment.
       const lettersSoFar = () => totalLength(backing.log, backing.deadLetterTopic).catch(() => 0);
       for (; kills < killsWanted; kills++) {
-        // A group of its own each time: the next one is at work at once, while the transaction of the killed one is still open.
+        // Each program has a group of its own, so the next is at work at once while the killed one's transaction is
+        // open.
         await using program = await start(backing, "consumer", { CONSUMER_GROUP: `${backing.topic}.${kills}` });
         await program.live();
         const before = await lettersSoFar();
@@ -177,7 +178,7 @@ function poisonSuite(open: () => Promise<Backing>): void {
       for (let n = 4; n < rounds * perRound; n += 5 * 37) expect((await orderDetails(last.orderUrl, `${n}`)).status).toBe(200);
       const sent = await readAll(backing.log, backing.topic);
       const expected = sent.filter(({ value }) => String(value).startsWith("poison"));
-      // kafkajs may send a batch again whose answer it did not get: a record more, and a letter of its own.
+      // kafkajs may resend a batch whose answer it did not get, which adds a record with a letter of its own.
       expect(new Set(expected.map(({ value }) => String(value))).size).toBe((rounds * perRound * 4) / 5);
       const letters = await readAll(backing.log, backing.deadLetterTopic);
       expect(letters.map((letter) => `${origin(letter)} ${String(letter.value)}`).toSorted()).toEqual(

@@ -11,13 +11,13 @@ import { waitUntil } from "../support/wait-until.ts";
 const OPERATOR_TOKEN = "night-shift-7";
 const start_ms_max = 60_000;
 
-/** What one request cannot bring about; the tests of the apps do. */
+/** Answers that one request cannot bring about; the tests of the apps do. */
 const notProvoked = {
   cart: ["live 503"],
   orders: ["liveFigures 200", "live 503"],
 };
 
-/** What a browser alone asks for: the page, what it is made of, and its form. */
+/** The paths that only a browser asks for: the page, what it is made of, and its form. */
 const isOfThePage = (path: string) =>
   path === "/" || path === "/docs/" || path.startsWith("/assets/") || path.startsWith("/try/");
 
@@ -26,14 +26,14 @@ const json = (body: unknown, headers: Record<string, string> = {}) => ({
   body: typeof body === "string" ? body : JSON.stringify(body),
 });
 
-/** The real program, each of its documented answers brought about and held against the document it serves. */
+/** The real program is made to give each documented answer, which is held against the document it serves. */
 describe("every documented answer is given, and as documented", () => {
   let backing: Backing;
-  /** Healthy. */
+  /** A healthy program. */
   let program: Program;
-  /** With room for one request at a time. */
+  /** A program with room for one request at a time. */
   let crowded: Program;
-  /** Its broker is not there. */
+  /** A program whose broker is not there. */
   let cutOff: Program;
   let cart: ApiDocument;
   let orders: ApiDocument;
@@ -55,7 +55,7 @@ describe("every documented answer is given, and as documented", () => {
     await backing[Symbol.asyncDispose]();
   });
 
-  /** Asks, and holds the answer against the document and `status`. */
+  /** Sends a request, and holds the answer against the document and `status`. */
   const expectAnswer = async (document: ApiDocument, status: number, method: string, url: string, init: RequestInit = {}) => {
     const response = await document.ask(url, { method, ...init });
     expect(`${method} ${url} ${response.status}`).toBe(`${method} ${url} ${status}`);
@@ -122,7 +122,7 @@ describe("every documented answer is given, and as documented", () => {
     }
   };
 
-  /** All is refused that may be under overload, as long as `holding` is in flight; ends it. */
+  /** Expects that all that overload may refuse is refused while `holding` is in flight, then ends it. */
   const whileHeld = async (document: ApiDocument, url: string, holding: Promise<unknown>, end: () => void) => {
     await waitUntil(
       () => "for a request in flight",
@@ -139,7 +139,10 @@ describe("every documented answer is given, and as documented", () => {
     await holding.catch(() => undefined);
   };
 
-  /** GET of each path, another method on each, a path that is none; and no route is left out of the document. */
+  /**
+   * Asks for GET of each path, another method on each, and a path that does not exist; the document leaves no route
+   * out.
+   */
   const everyGetAndOtherwise = async (document: ApiDocument, url: string) => {
     for (const [path, methods] of Object.entries(document.document.paths)) {
       const refused = await expectAnswer(document, 405, "DELETE", url + concrete(path));
@@ -176,7 +179,7 @@ describe("every documented answer is given, and as documented", () => {
     await onOrders(200, "GET", `/getAllOrderIdsFromTopic?topicName=${backing.topic}`);
     await onOrders(200, "GET", "/getAllOrderIdsFromTopic?topicName=other");
     await onOrders(422, "GET", "/getAllOrderIdsFromTopic");
-    // Given twice is once; given differently is neither.
+    // A parameter given twice with the same value counts once; with different values it is refused.
     await onOrders(200, "GET", "/order-details?orderId=7&orderId=7");
     for (const path of ["/order-details?orderId=7&orderId=8", "/getAllOrderIdsFromTopic?topicName=a&topicName=b"])
       await onOrders(422, "GET", path);

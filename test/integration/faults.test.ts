@@ -9,7 +9,7 @@ import { tempDir } from "../support/stores/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 120_000 + broker_start_ms_max;
-/** What is promised: an answer within 5 s, at work within 10 s of the broker's return, stopped within 10 s. */
+/** The promises: an answer within 5 s, at work within 10 s of the broker's return, stopped within 10 s. */
 const ANSWER_MS_MAX = 5_000;
 const RETURN_MS_MAX = 10_000;
 const STOP_MS_MAX = 10_000;
@@ -19,7 +19,10 @@ const names = () => {
   return { ORDERS_TOPIC: `orders.${id}`, CONSUMER_GROUP: `group.${id}`, TOPIC_PARTITIONS: "4", SESSION_TIMEOUT_MS: "6000" };
 };
 
-/** Creates one order with its key until it is answered for good, as a careful client does; the cart may be started anew meanwhile. */
+/**
+ * Creates one order with its key until it is answered for good, as a careful client does; the cart may be started anew
+ * meanwhile.
+ */
 async function createWithRetries(cartUrl: () => string, orderId: string, until_ms: number): Promise<boolean> {
   while (performance.now() < until_ms) {
     const answer = await createOrder(
@@ -41,7 +44,7 @@ async function eventuallyReadable(orderUrl: string, orderIds: readonly string[],
       `${orderId} at ${orderUrl}`,
       async () => {
         const answer = await orderDetails(orderUrl, orderId);
-        // An acknowledged order may be late, never denied once everything is read.
+        // An acknowledged order may be late, but is never denied once everything is read.
         return answer.status === 200 && answer.body.order?.status === status;
       },
       { wait_ms_max: 15_000 },
@@ -49,7 +52,9 @@ async function eventuallyReadable(orderUrl: string, orderIds: readonly string[],
   }
 }
 
-/** How often each order's create stands in the topic, by event id: the same event may stand twice, another create may not win. */
+/**
+ * The event ids of each order's creates in the topic: the same event may stand twice, but another create may not win.
+ */
 async function eventIdsByOrder(brokers: string, topic: string): Promise<Map<string, Set<string>>> {
   const kafka = new Kafka({ brokers: brokers.split(","), logLevel: logLevel.NOTHING });
   const admin = kafka.admin();

@@ -27,7 +27,7 @@ async function ask(
   return { status: response.status, body: (await response.json()) as Page };
 }
 
-/** Every page, of `limit` each. */
+/** All pages, with `limit` entries each. */
 async function pages(program: Program, path: string, limit: number, headers: Record<string, string> = {}): Promise<Page[]> {
   const all: Page[] = [];
   for (let after = ""; ;) {
@@ -51,7 +51,7 @@ async function tells(open: () => Promise<Backing>): Promise<void> {
     { partition, key: "ORD-1", value: twice },
     { partition, key: "ORD-1", value: "not json" },
   ]);
-  // Letters of their own transactions, between which a broker has markers.
+  // Each letter has its own transaction, so a broker has markers between them.
   const letters = async () => (await pages(program, "/dead-letters", 1)).flatMap((page) => page.letters ?? []);
   await waitUntil("for the first letter", async () => (await letters()).length === 1, { wait_ms_max: 20_000 });
   await backing.produce([{ partition, key: null, value: null }]);

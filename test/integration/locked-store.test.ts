@@ -8,7 +8,7 @@ import { waitUntil } from "../support/wait-until.ts";
 
 const TIMEOUT_MS = 60_000;
 const LOCKED_MS = 9_000;
-/** Nobody else's answer may take longer. */
+/** The longest that any other answer may take. */
 const ANSWER_MS_MAX = 1_000;
 const PARTITIONS = 3;
 

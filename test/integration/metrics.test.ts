@@ -72,7 +72,7 @@ describe("the numbers of a running program", () => {
     }
     expect(asked.size).toBeGreaterThan(20);
     expect([...asked].filter((name) => !exposed.has(name))).toEqual([]);
-    // And what is counted is shown, or nobody would see it.
+    // Whatever is counted is also shown; otherwise nobody would see it.
     const shown = [...exposed].map((name) => name.replace(/_(bucket|sum|count)$/, ""));
     const dashboard = readFileSync(join(deploy, "grafana-dashboard.json"), "utf8");
     expect(shown.filter((name) => !dashboard.includes(name))).toEqual([]);
@@ -86,7 +86,7 @@ describe("the numbers of a running program", () => {
     expect(alerts.filter((name) => !tests.includes(name))).toEqual([]);
   });
 
-  // With CI set it must run, so it fails there.
+  // With CI set the test has to run, so without promtool it fails there.
   test.skipIf(promtool === null && process.env["CI"] === undefined)(
     "promtool objects neither to the metrics nor to the rules, and the rules do what they are tested for",
     async () => {

@@ -30,7 +30,7 @@ interface Ready {
 }
 const health = async (url: string) => (await (await fetch(`${url}/health/ready`)).json()) as Ready;
 
-/** CRC-32 (IEEE 802.3, reflected), a bit at a time: what librdkafka's `consistent_random` takes, modulo the partitions. */
+/** CRC-32 (IEEE 802.3, reflected), a bit at a time; librdkafka's `consistent_random` takes it modulo the partitions. */
 function crc32(text: string): number {
   let crc = 0xffffffff;
   for (const byte of Buffer.from(text)) {
@@ -157,7 +157,7 @@ await brokerSuite("placement", ({ brokers }) => {
     async () => {
       await using backing = await brokerBacking(brokers, { TOPIC_PARTITIONS: "3" });
       {
-        // Makes the topic.
+        // The first start creates the topic.
         await using cart = await start(backing, "producer");
         await cart.ready();
       }
@@ -195,7 +195,7 @@ await brokerSuite("placement", ({ brokers }) => {
       const inTransaction = async (orderId: string, end: "commit" | "abort") => {
         const transaction = await producer.transaction();
         await transaction.send({ topic: backing.topic, messages: [{ key: orderId, value: pythonCreate(orderId) }] });
-        // While it is open it is not to be seen; whether it will be there is not known.
+        // While the transaction is open the order is not visible, and whether it will exist is not known.
         await Bun.sleep(200);
         expect((await orderDetails(program.orderUrl, orderId)).status).not.toBe(200);
         await transaction[end]();
@@ -251,7 +251,7 @@ await brokerSuite("placement", ({ brokers }) => {
           expect([elsewhere.status, elsewhere.body]).toEqual([421, expect.objectContaining({ partition })]);
         }
       }
-      // An order another program placed: neither may deny it.
+      // Another program placed this order, and neither may deny it.
       const key = "ORD-4711";
       const partition = (partitionFor("murmur2", key, 12) + 1) % 12;
       await backing.produce([{ partition, key, value: pythonCreate(key) }]);

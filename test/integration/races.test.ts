@@ -32,7 +32,7 @@ function raceSuite(name: string, open: () => Promise<Backing>): void {
       const winners = new Map<string, string>();
       await tries(async (n) => {
         const create = (url: string, customer_id: string) => createOrder(url, { order_id: `${n}`, customer_id, items });
-        // Each is first to be sent as often as the other.
+        // Each of the two is sent first equally often.
         const [fromA, fromB] =
           n % 2 === 0
             ? await Promise.all([create(a.cartUrl, "A"), create(b.cartUrl, "B")])

@@ -10,9 +10,9 @@ import { waitUntil } from "../support/wait-until.ts";
 const test_ms_max = 30_000;
 /** No request may take longer, whatever the broker does. */
 const answer_ms_max = 5_000;
-/** Lines of a failed attempt to connect, at least one each; so many show that the program goes on trying. */
+/** A failed attempt to connect logs at least one line; this many show that the program goes on trying. */
 const attempt_lines_min = 12;
-/** Several attempts to join the group, with BACKOFF_MS_MAX as below. */
+/** Time for several attempts to join the group, with BACKOFF_MS_MAX as below. */
 const attempts_ms = 1_500;
 
 /** The settings of a user. Topics and group begin with the user's name, as the permissions do. */
@@ -150,7 +150,7 @@ await securedSuite("TLS, logins and permissions", (kafka) => {
         () => `the order. The program said:\n${program.output()}`,
         async () => (await orderDetails(orderUrl, "5")).status === 200,
       );
-      // Its transaction's end is seen a moment later.
+      // The end of its transaction becomes visible a moment later.
       await waitUntil("the dead letter", async () => (await recordsIn(admin.client, deadLetterTopic)) > 0);
     },
     test_ms_max,

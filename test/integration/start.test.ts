@@ -38,7 +38,10 @@ async function run(args: readonly string[], env: Readonly<Record<string, string>
   return { code, output: tied.output().trim() };
 }
 
-/** One sentence that names the setting, exit code 2, nothing of the source, nothing that listened and nobody else to blame. */
+/**
+ * Expects one sentence that names the setting, exit code 2, nothing of the source, no listener and nobody else to
+ * blame.
+ */
 async function expectRefused(name: ProgramName, env: Readonly<Record<string, string>>, setting: string, before?: string) {
   const { code, output } = await run(programs[name], env, before);
   expect({ name, code, output }).toEqual({ name, code: 2, output: expect.stringContaining(setting) });
@@ -191,7 +194,7 @@ describe("files are for their user alone", () => {
       .filter((path) => lstatSync(path, { throwIfNoEntry: false }) && (lstatSync(path).mode & everyone) !== 0)
       .map((path) => path.slice(top.length));
 
-  /** As a service is started by whom it does not occur to set the umask. */
+  /** Starts a service as somebody does who does not think of setting the umask. */
   const withOpenUmask = async <T>(start: () => Promise<T>): Promise<T> => {
     const before = process.umask(0);
     try {

@@ -31,7 +31,7 @@ test.skipIf(script === null && !process.env["CI"])(
     const create = (order_id: string) => createOrder(`http://127.0.0.1:${cartPort}`, { order_id, number_of_items: 1 });
     await waitUntil("for a create", async () => (await create("1")).status !== 503);
     await says("\r\x1b[K1 order · 0/s · lag 0");
-    // A rate is of a whole second.
+    // The rate covers a whole second.
     await Bun.sleep(1_500);
     await create("2");
     await says("\r\x1b[K2 orders · 1/s · lag 0");

@@ -113,7 +113,7 @@ const noDisk = "unavailable" in probed;
 if (noDisk) console.warn(`\n!!! A full disk cannot be tested: ${probed.unavailable}\n`);
 else probed[Symbol.dispose]();
 
-// With CI set it must run, so it fails there.
+// With CI set the test has to run, so without the small disk it fails there.
 test.skipIf(noDisk && process.env["CI"] === undefined)(
   "a full disk, log and stores: 503 within the bound, nothing acknowledged is lost, and it goes on when there is room",
   async () => {

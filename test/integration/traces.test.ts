@@ -82,14 +82,14 @@ async function oneTrace(env: Readonly<Record<string, string>>, system: string): 
   });
   for (const span of [request, send, process])
     expect(BigInt(span.endTimeUnixNano)).toBeGreaterThanOrEqual(BigInt(span.startTimeUnixNano));
-  // What its end is worth: it lies in this minute and not somewhere in the uptime.
+  // The end time is plausible: it lies in this minute and not somewhere in the uptime.
   expect(Math.abs(Number(BigInt(process.endTimeUnixNano) / 1_000_000n) - Date.now())).toBeLessThan(60_000);
 
-  // Without a header a trace begins here; one that is not sampled leaves nothing, in neither service.
+  // Without a header a trace begins here; a trace that is not sampled leaves nothing in either service.
   await createOrder(cartUrl, { ...cart, order_id: "2" });
   const unsampled = "1af7651916cd43dd8448eb211c80319c";
   await createOrder(cartUrl, { ...cart, order_id: "3" }, { traceparent: `00-${unsampled}-${clientSpanId}-00` });
-  // Health and metrics are no requests worth a trace; a query is.
+  // Requests for health and metrics are not worth a trace; a query is.
   await fetch(`${services.consumer.orderUrl}/metrics`);
   const lost = await orderDetails(services.consumer.orderUrl, "not an id");
   expect(lost.status).toBe(422);
@@ -204,7 +204,7 @@ describe("a receiver that is not there", () => {
     await waitUntil("for the warning", () => about().length > 0, { wait_ms_max: 20_000 });
     for (let n = 200; n < 210; n++) await createOrder(program.cartUrl, { order_id: String(n), number_of_items: 1 });
     await Bun.sleep(3_000);
-    // One of each service: they send by themselves.
+    // There is one line for each service, because each sends by itself.
     expect(about().length).toBeLessThanOrEqual(2);
     expect(new Set(about().map((line) => line.slice(0, 40))).size).toBe(1);
     expect(program.output().match(/"level":"(error|fatal)"/g)).toBeNull();

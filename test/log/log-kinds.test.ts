@@ -8,9 +8,9 @@ import { tempDir } from "../support/stores/temp-dir.ts";
 
 const EMBEDDED_ID = "0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f";
 
-/** Ids as logs of each kind have them. */
+/** Log ids as each kind of log has them. */
 const ids: Readonly<Record<LogKindName, readonly string[]>> = {
-  // Of Kafka, of Redpanda, and one that somebody chose.
+  // An id of Kafka, one of Redpanda, and one that somebody chose.
   kafka: ["MkU3OEVBNTcwNTJENDM2Qk", `redpanda.${EMBEDDED_ID}`, "a-cluster"],
   embedded: [EMBEDDED_ID, crypto.randomUUID()],
 };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-// @ts-expect-error kafkajs has no types for it. It is the implementation whose placement must be met.
+// @ts-expect-error kafkajs has no types for it. It is the implementation whose placement must be matched.
 import kafkajsMurmur2 from "kafkajs/src/producer/partitioners/default/murmur2.js";
 import { partitionFor } from "../../src/log/partitioner.ts";
 
@@ -15,7 +15,7 @@ const crc32BitByBit = (bytes: Uint8Array) => {
   return ~crc >>> 0;
 };
 
-/** From the table over which librdkafka tests its partitioners (tests/0048-partitioner.c). */
+/** Entries of the table with which librdkafka tests its partitioners (tests/0048-partitioner.c). */
 const librdkafka = [
   { key: "23456", crc32: 0xb1b451d7, murmur2: 0x058d780f },
   { key: "this is another string with more length to it perhaps", crc32: 0xb0150df7, murmur2: 0x4f7703da },

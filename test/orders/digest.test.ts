@@ -26,7 +26,7 @@ const events: fc.Arbitrary<OrderEvent> = fc.oneof(
   fc.record({ orderId: orderIds, eventId: eventIds, status: fc.constantFrom(...STATUSES) }).map(statusUpdated),
 );
 
-/** The store after the log, flushed wherever `cuts` says. */
+/** The store after the whole log, flushed wherever `cuts` is true. */
 function folded(log: readonly OrderEvent[], cuts: (offset: number) => boolean) {
   const db = new Database(":memory:", { strict: true });
   db.run(orderProjection.schema);

@@ -103,9 +103,7 @@ describe("an order's fold", () => {
   });
 });
 
-/**
- * The reference: no state is carried on. Each event's outcome is worked out anew from the whole list before it.
- */
+/** The reference carries no state on: it works out each event's outcome anew from the whole list before it. */
 function reference(log: readonly OrderEvent[]): {
   status: Status | undefined;
   customerId: string | undefined;
@@ -141,7 +139,7 @@ describe("any log of an order's events", () => {
     { weight: 1, arbitrary: fc.tuple(id, id).map(([i, customer]) => create(i, customer)) },
     { weight: 6, arbitrary: fc.tuple(id, aStatus).map(([i, s]) => update(i, s)) },
   );
-  /** Events in any order, each possibly redelivered anywhere later; also a long queue of early updates. */
+  /** Events in any order, each possibly redelivered anywhere later, or a long queue of early updates. */
   const log = fc.oneof(
     fc.array(anEvent, { maxLength: 30 }),
     fc

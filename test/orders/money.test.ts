@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { formatMoney, lineTotal, MONEY_HUNDREDTHS_MAX, parseMoney, shippingCost, sumOfLines } from "../../src/orders/money.ts";
 
-/** A decimal of JavaScript's notation as an exact fraction, digits / 10^scale. */
+/** A number in JavaScript's decimal notation as an exact fraction, digits / 10^scale. */
 function exact(n: number): { digits: bigint; scale: bigint } {
   const [mantissa = "", exponent = "0"] = String(n).split("e");
   const [whole = "", decimals = ""] = mantissa.split(".");
@@ -49,7 +49,7 @@ describe("parsing", () => {
     [-0.001, undefined],
     [-1, undefined],
   ])("%p is %p hundredths", (n, hundredths) => {
-    // Object.is, so that no −0 reaches a digest.
+    // The comparison is by Object.is, so that no −0 reaches a digest.
     expect(Object.is(parseMoney(n), hundredths)).toBe(true);
   });
 

@@ -9,6 +9,6 @@ test.each(Object.keys(OUTCOMES) as Outcome[])("%s is counted as dead if it is a 
     expect(DEAD_OUTCOME_CODES).toContain(deadLetter.code);
     expect(deadLetter.detail("ORD-7")).toContain("ORD-7");
   }
-  // What changes an answer, or waits to, must not happen twice.
+  // An event that changes an answer, or waits to, must not take effect twice.
   if (isReadable || count === "held") expect(isKept).toBe(true);
 });

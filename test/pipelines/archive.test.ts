@@ -26,7 +26,7 @@ const settingsOf = (backing: Backing) => ({
   RESTORE_TARGET: `${backing.topic}.restored`,
 });
 
-/** Archives what is there now, and gives what that is. */
+/** Archives what the topic holds now, and returns those records. */
 async function archive(connect: Connect, backing: Backing): Promise<ExactRecord[]> {
   const records = await readExact(backing.log, backing.topic);
   const generated = join(backing.dataDir, "archive.yaml");
@@ -64,7 +64,7 @@ interface Line {
 
 const latin1 = (base64: string | null) => (base64 === null ? null : Buffer.from(base64, "base64").toString("latin1"));
 
-/** The archive as anyone can read it, without Connect. */
+/** The archive as anyone can read it without Connect. */
 async function readArchive(backing: Backing): Promise<ExactRecord[]> {
   const records: ExactRecord[] = [];
   for (const file of await archivedFiles(backing)) {
@@ -114,7 +114,7 @@ await connectSuite("archive and restore", (connect) =>
           headers: [["ünï", Buffer.from([0xff, 0, 0x80])]],
         },
         { key: " ", value: " \n", headers: [["kafka_replyTopic", '{"b": 2.0}']] },
-        // Several files' worth, so that the order of files shows.
+        // These records fill several files, so that the order of files shows.
         ...Array.from({ length: LARGE }, (_, n) => ({ key: `large ${n}`, value: String(n).repeat(400_000), headers: [] })),
       ] as const;
       for (const [n, record] of odd.entries()) {

@@ -15,7 +15,7 @@ const pipelines = readdirSync(directory)
   .toSorted();
 const text = (name: string) => readFileSync(join(directory, name), "utf8");
 
-/** `#   NAME   default   meaning` in the head comment, default in its 28th to 43rd column. */
+/** The lines `#   NAME   default   meaning` of the head comment, with the default in columns 28 to 43. */
 function documented(pipeline: string): Map<string, string> {
   const head = /^(?:#.*\n)+/.exec(pipeline)?.[0] ?? "";
   return new Map([...head.matchAll(/^# {3}([A-Z_]{3,}) +(.*)$/gm)].map(([line, name]) => [name!, line.slice(27, 43).trim()]));

@@ -102,7 +102,7 @@ await connectSuite("redrive", (connect) =>
           ["x-parked-from-topic", deadLetterTopic],
         ]);
 
-        // The same redrive again: it goes on behind the letters it took.
+        // The same redrive runs again and goes on after the letters it took.
         await using again = await startRedrive(backing, { REDRIVES_MAX: "2" });
         await again.ready();
         await backing.produce([{ partition: 1, key: "ORD-1", value: "one more" }]);

@@ -192,7 +192,7 @@ await connectSuite("replay", (connect) =>
           const metrics = await (await fetch(`${pipeline.url}/metrics`)).text();
           return Number(/^input_received\{.*\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
         };
-        // All that was there, and all that was added, has been read.
+        // Everything that was there, and everything that was added, has been read.
         await waitUntil("600 records to be read", async () => (await received()) >= 600, { wait_ms_max: 60_000 });
         await Bun.sleep(500);
         expect(await pipeline.stop()).toBe(0);
@@ -201,7 +201,9 @@ await connectSuite("replay", (connect) =>
       TIMEOUT_MS,
     );
 
-    /** Each record of the source at least once, and what is first of each in the source's order; how many came again. */
+    /**
+     * How many records came again; throws unless each came at least once, and first copies are in the source's order.
+     */
     function repeated(before: readonly ExactRecord[], after: readonly ExactRecord[]): number {
       const firsts = new Map<string, ReturnType<typeof content>>();
       for (const record of after) {
@@ -236,7 +238,7 @@ await connectSuite("replay", (connect) =>
           await replayed(1);
           const first_ms = performance.now();
           await replayed(4_000);
-          // At 1,000 a second.
+          // The rate is 1,000 a second.
           expect(performance.now() - first_ms).toBeGreaterThan(1_500);
           pipeline.process.kill("SIGKILL");
         }
@@ -249,7 +251,7 @@ await connectSuite("replay", (connect) =>
           ).size === before.length;
         await waitUntil("all records", all, { wait_ms_max: 60_000, interval_ms: 500 });
         expect(await again.stop()).toBe(0);
-        // Had it begun anew, at least 4,000 would be there twice.
+        // If it had begun anew, at least 4,000 records would be there twice.
         expect(repeated(before, await readExact(backing.log, target))).toBeLessThan(3_000);
       },
       TIMEOUT_MS,

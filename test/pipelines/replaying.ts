@@ -12,7 +12,7 @@ import { createTopic, rangesOf } from "../support/brokers/topics.ts";
 export const PARTITIONS = 12;
 export const file = join(import.meta.dir, "../../pipelines/replay.yaml");
 
-/** Records of 200 orders, ours and foreign ones, with poison among them; a second apart. */
+/** Records of 200 orders, one second apart: ours and foreign ones, with poison among them. */
 export function someRecords(count: number, firstSecond: number): NewRecord[] {
   return Array.from({ length: count }, (_, n) => {
     const order = `ORD-${n % 200}`;
@@ -40,7 +40,9 @@ export async function append(backing: Backing, topic: string, records: readonly 
   await producer.close();
 }
 
-/** What is compared: everything but the offset, where it was read, and the order of headers. */
+/**
+ * The parts of a record that are compared: all but its own offset and the order of headers; `offset` is the source's.
+ */
 export const content = (record: ExactRecord, offset: string | number | null | undefined) => ({
   partition: record.partition,
   from: Number(offset),
@@ -51,7 +53,7 @@ export const content = (record: ExactRecord, offset: string | number | null | un
 });
 
 /**
- * Replays up to the end that each partition has now, in the form that ends by itself. It gives what is in the target
+ * Replays up to the current end of each partition, in the form that ends by itself, and returns what the target holds
  * then.
  */
 export async function replay(connect: Connect, backing: Backing, settings: Record<string, string>) {

@@ -12,7 +12,7 @@ import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from 
 import { orderCreated, statusUpdated } from "../support/events/orders.ts";
 import { eventually, poison, Rig } from "./rig.ts";
 
-/** How many orders each customer has created. It takes no order whose id ends in 13. */
+/** The number of orders that each customer has created. It takes no order whose id ends in 13. */
 interface CustomersView {
   orders(customerId: string): number;
 }
@@ -68,10 +68,10 @@ async function rigOfBoth(): Promise<Rig> {
   return rig;
 }
 
-/** Of all orders that the rig makes. */
+/** The customer of all orders that the rig makes. */
 const CUSTOMER = "CUST-00001";
 
-/** What the store's file has, whoever has it open. */
+/** The content of the store's file, whoever has it open. */
 function rowsOf(rig: Rig, name = "x") {
   const db = new Database(rig.storePath(name, 0), { readonly: true });
   const count = (table: string) => db.query<{ n: number }, []>(`SELECT count(*) AS n FROM ${table}`).get()?.n;

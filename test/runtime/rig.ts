@@ -33,7 +33,7 @@ export const poison = (partition: number, value: string): NewRecord => ({
 });
 
 /**
- * What a client is told who asks for the order, where all orders belong to partition `home`; see `findOrder` for
+ * The answer to a client that asks for the order, where all orders belong to partition `home`; see `findOrder` for
  * `searched`.
  */
 export const answerFor = (set: HeldPartitions, orderId: string, home = 0, searched?: ReadonlySet<number>): string => {
@@ -53,7 +53,7 @@ export class Rig implements AsyncDisposable {
   readonly log: Log;
   readonly dir = mkdtempSync(join(tmpdir(), "runtime-"));
   readonly warnings: string[] = [];
-  /** What was told to have become readable, as offsets. */
+  /** The offsets that were reported to have become readable. */
   readonly readable: number[] = [];
   readonly restoring: [message: string, progress: RestoreProgress | undefined][] = [];
   readonly metrics = new Metrics("order-service", () => performance.now() / 1_000);
@@ -64,7 +64,7 @@ export class Rig implements AsyncDisposable {
   projections = ORDER_SERVICE_PROJECTIONS;
   beforeSettingAside = (): void => undefined;
   createDeadLetterTopic: (() => Promise<unknown>) | undefined;
-  /** Added to what the partition set takes for the time, so that a test need not wait for it. */
+  /** Added to the partition set's clock, so that a test need not wait. */
   passed_ms = 0;
   readonly clock: Clock = { ...systemClock, now_ms: () => systemClock.now_ms() + this.passed_ms };
 
@@ -79,7 +79,7 @@ export class Rig implements AsyncDisposable {
     await this.log.createTopic(DEAD_LETTER_TOPIC, partitions);
   }
 
-  /** An event goes to partition 0; another partition takes a record of its own. */
+  /** Appends events to partition 0; a record of its own can go to another partition. */
   async append(...appended: (OrderEvent | NewRecord)[]): Promise<number[]> {
     const records = appended.map((one) => ("type" in one ? recordOf(one) : one));
     return this.log.producer().append(TOPIC, records);

@@ -14,13 +14,13 @@ import type { ProjectionStore } from "../../src/runtime/projection.ts";
 import { onlyView } from "./stores/only-view.ts";
 import { storedRecord } from "./events/records.ts";
 
-/** A log of nothing but lists, shared by the carts of a test. */
+/** A log made of lists, shared by the carts of a test. */
 export class ListLog {
   readonly partitions: LogRecord[][];
-  /** Of each partition's leader. */
+  /** The leader epoch of each partition. */
   readonly epochs: number[];
   topicId: string | undefined;
-  /** What `ends` tells in place of what is so. */
+  /** The ends to report instead of the real ones. */
   readonly ends = new Map<number, PartitionEnds>();
 
   constructor(partitionCount: number) {
@@ -30,7 +30,7 @@ export class ListLog {
 
   #together: { left: number; readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 
-  /** So many sends wait for each other from now on, so that none of their carts has read what the others append. */
+  /** Makes the next `sends` sends wait for each other, so that none of their carts has read what the others append. */
   sendTogether(sends: number): void {
     this.#together = { left: sends, ...Promise.withResolvers<void>() };
   }
@@ -57,7 +57,7 @@ export class ListLog {
   }
 }
 
-/** A partition of a cart's index: reads when somebody waits, unless it is held, and stands as the test says. */
+/** A partition of a cart's index. It reads when somebody waits, unless it is held, and its state is set by the test. */
 export class ListPartition implements PartitionView {
   state: ActorState = "running";
   nextOffset = 0;
@@ -112,7 +112,7 @@ export class ListPartition implements PartitionView {
   }
 }
 
-/** The cart's commands as they are, with an index and an appender on such a log. */
+/** The cart's real commands, with an index and an appender on a `ListLog`. */
 export class ListCart {
   readonly held: ListPartition[];
   readonly commands: CartCommands;
@@ -193,7 +193,7 @@ export class ListCart {
 const context = (key: string | undefined, fingerprint: string) =>
   key === undefined ? {} : { idempotency: { key, fingerprint } };
 
-/** Where the event is, or why it was refused. */
+/** The event's position, or the error that refused it. */
 export type Answer = string | AppError;
 
 const answer = (position: Promise<LogPosition>): Promise<Answer> =>

@@ -1,6 +1,6 @@
 import { AppError } from "../../src/errors.ts";
 
-/** What becomes of a promise: "ok", or the code of the error that it rejects with. */
+/** The outcome of a promise: "ok", or the code of the error that it rejects with. */
 export const codeOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
     () => "ok",

@@ -1,4 +1,7 @@
-/** Asks every `interval_ms` until the answer is neither undefined nor false; throws with `what` after `wait_ms_max`. */
+/**
+ * Asks every `interval_ms` until the answer is neither undefined nor false; after `wait_ms_max` it throws an error with
+ * `what`.
+ */
 export async function waitUntil<T>(
   what: string | (() => string),
   probe: () => Promise<T | undefined | false> | T | undefined | false,

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { steadyTime, systemClock } from "../../src/system/clock.ts";
 
-/** Sources that move as the test says. */
+/** Time sources that the test moves. */
 function sources() {
   const at = { monotonic_ms: 5_000, wall_ms: 1_764_000_000_000 };
   const now_ms = steadyTime(

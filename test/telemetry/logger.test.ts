@@ -20,7 +20,7 @@ const hostile = [
   "\u0000\u007f\ud800",
 ];
 
-// What ends a line for anyone, moves a terminal's cursor or turns the writing direction.
+// Characters that any reader may take for a line's end, move a terminal's cursor or turn the writing direction.
 // oxlint-disable-next-line no-control-regex
 const dangerous = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
 
@@ -54,7 +54,7 @@ test.each(["json", "pretty"] as const)("an error's message in a %s line begins n
   const text = lines.join("");
   expect(text).toContain("cause");
   expect(text).toContain("INTERNAL");
-  // Only the block's own, indented lines follow the first.
+  // The first line is followed only by the block's own, indented lines.
   for (const line of text.trimEnd().split("\n").slice(1)) expect(line).toMatch(/^ {4}/);
   expect(text.replaceAll("\n", "")).not.toMatch(dangerous);
 });

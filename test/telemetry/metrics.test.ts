@@ -42,7 +42,7 @@ describe("what the partitions count", () => {
     expect(await lines(rig.metrics, "orders_held_updates")).toEqual([`{partition="0"} ${HELD_UPDATES_MAX}`]);
     expect(await lines(rig.metrics, "orders_dead_letters_appended_total")).toEqual(['{partition="0"} 2']);
 
-    // All is read again, and one more with it.
+    // All records are read again, and one more with them.
     rig.owner = false;
     await rig.append(poison(0, "not JSON either"));
     set.rebuild(0, "to read all again");
@@ -83,7 +83,7 @@ describe("what the partitions count", () => {
     });
     await rig.append(...Array.from({ length: orders }, (_, n) => orderCreated({ orderId: `ORD-${n}` })));
     await eventually(() => set.get(0)?.state === "suspended");
-    // Long enough for a second try.
+    // This is long enough for a second try.
     await Bun.sleep(1_200);
     expect(await counted()).toEqual({
       applied: '{partition="0",outcome="applied"} 0',

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { progressBar, figuresLine, StatusLine } from "../../src/telemetry/status-line.ts";
 
-/** What a terminal shows of what is written to it: `\r\x1b[K` empties the line that the cursor is in. */
+/** The text that a terminal shows after this was written to it: `\r\x1b[K` empties the cursor's line. */
 const screen = (written: readonly string[]) =>
   written
     .join("")

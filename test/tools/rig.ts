@@ -21,7 +21,7 @@ export interface Ran {
 /** Commands run within the test, on the log in memory and with a data directory of their own. */
 export interface OperationsRig extends AsyncDisposable {
   readonly broker: MemoryBroker;
-  /** Not subject to faults of the command's own connection, which is named "operation". */
+  /** A connection without the faults of the command's own, which is named "operation". */
   readonly log: Log;
   readonly dataDir: string;
   append(...records: NewRecord[]): Promise<void>;
@@ -79,7 +79,7 @@ export async function operationsRig(partitions: number, faults?: MemoryFaults): 
   };
 }
 
-/** A log whose producers write what `spoil` makes of each append: the mover's bugs, planted. */
+/** A log whose producers write what `spoil` makes of each append, to plant bugs in the mover. */
 export function spoiled(log: Log, spoil: (records: readonly NewRecord[]) => readonly NewRecord[]): Log {
   const wrap = (producer: Producer): Producer => ({
     append: async (topic, records) => {
@@ -98,7 +98,7 @@ export function spoiled(log: Log, spoil: (records: readonly NewRecord[]) => read
   });
 }
 
-/** A record as it was, but for what an operation adds and where it stands. */
+/** A record's content, without its offset and the headers that an operation adds. */
 export const contentOf = ({ partition, timestamp_ms, key, value, headers }: ExactRecord, prefix = "x-re") => ({
   partition,
   timestamp_ms,

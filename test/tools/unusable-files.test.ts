@@ -73,7 +73,7 @@ describe.skipIf("unavailable" in probed)("on a disk", () => {
       });
     expect(await archive("full")).toEqual({ code: 2, said: expect.stringContaining("there is no room left for") });
     await disk.ballast.remove();
-    // Room for a plan, and not for the first file.
+    // There is room for a plan, but not for the first file.
     writeFileSync(join(disk.path, "room"), Buffer.alloc(ROOM_BYTES));
     await disk.ballast.fill();
     rmSync(join(disk.path, "room"));

@@ -31,7 +31,7 @@ const books = endpoint({
   undocumented: "It is a test's.",
   parameters: [shelf, limit, title, requestedPosition],
   handle: (_, parameters) => {
-    // What a parameter is comes from its schema.
+    // The types of the parameters come from their schemas.
     const read: { shelf: number; limit: number; title: string | undefined } = {
       shelf: parameters.shelf,
       limit: parameters.limit,

@@ -19,7 +19,10 @@ import { waitUntil } from "../../support/wait-until.ts";
 
 const TIMEOUT_MS = 150_000;
 const HALTED_MS_MAX = 15_000;
-/** Orders that one replica alone has, and such as are appended after it is gone; these are more, so that no offset tells the difference. */
+/**
+ * The number of orders that one replica alone has, and of those appended after it is gone; the latter are more, so
+ * that no offset tells the difference.
+ */
 const LOST = 10;
 const LATER = 25;
 
@@ -31,7 +34,7 @@ async function acknowledge(program: Program, orderIds: readonly string[]): Promi
   await readable(program, orderIds.at(-1) as string);
 }
 
-/** Neither of its services says anything about orders any more that the log might not say. */
+/** Waits until neither of its services says anything more about orders that the log might not confirm. */
 async function isHalted(program: Program, lost: readonly string[], later: readonly string[]): Promise<void> {
   await waitUntil(
     () => `for both services to be halted. The program said:\n${program.output().slice(-3_000)}`,
@@ -50,7 +53,10 @@ async function isHalted(program: Program, lost: readonly string[], later: readon
   expect(await live(program)).toEqual([200, 200]);
 }
 
-/** Takes the last half of what the node has of the partition's first segment, batch by batch, as a machine that lost its power may. */
+/**
+ * Cuts off the last half of the node's first segment of the partition, at the end of a batch, as a power failure may
+ * do.
+ */
 async function loseTail(cluster: Cluster, node: number, topic: string): Promise<void> {
   const dir = cluster.partitionDir(node, topic, 0);
   const segment = join(dir, (await readdir(dir)).find((name) => name.endsWith(".log")) as string);
@@ -117,7 +123,8 @@ await clusterSuite("elections", (cluster) => {
       await secondRun.live();
       await isHalted(secondRun, lost.get(stopped) ?? [], later.get(stopped) ?? []);
 
-      // No leader, since broker 2 may not lead without the records: what was read is answered, nothing is denied and nothing taken.
+      // There is no leader, since broker 2 may not lead without the records: what was read is answered, nothing is
+      // denied and nothing is accepted.
       const known = lost.get(waiting) as string[];
       expect(await cluster().admin.leader(waiting.topic, 0)).toBeUndefined();
       expect(await read(waitingProgram, known[0] as string)).toBe("200");

@@ -19,10 +19,10 @@ import { waitUntil } from "../../support/wait-until.ts";
 
 const TIMEOUT_MS = 90_000;
 const SHARED_MS_MAX = 15_000;
-/** How soon the others have a leaving member's partitions again; a session would be 6 s. */
+/** How soon the others get back a leaving member's partitions; a session would take 6 s. */
 const LEFT_MS_MAX = 4_000;
 
-/** Another program's member of a group, with an assignor of a name that ours does not know. */
+/** Another program's member of a group, whose assignor has a name that ours does not know. */
 async function strangersConsumer(cluster: Cluster, topic: string, groupId: string) {
   const assigner: PartitionAssigner = () => ({
     name: "somebody-elses",
@@ -114,7 +114,7 @@ await clusterSuite("groups", (cluster) => {
         leaves.kill("SIGTERM");
         await leaves.exited();
         const left_ms = performance.now();
-        // Whatever it had been given comes back, and stays.
+        // All that the leaving member had been given comes back, and stays.
         let whole_ms = Number.NaN;
         for (; performance.now() < left_ms + LEFT_MS_MAX; await Bun.sleep(50)) {
           const isWhole = (await running(stays.orderUrl)) === orders.partitions;

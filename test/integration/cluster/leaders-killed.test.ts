@@ -18,11 +18,14 @@ import { type Program, startProgram } from "../../support/programs/processes.ts"
 import { waitUntil } from "../../support/wait-until.ts";
 
 const TIMEOUT_MS = 120_000;
-/** What is promised: reading and writing are back so long after a new leader is there. */
+/** The promise: reading and writing are back this long after a new leader is there. */
 const BACK_MS_MAX = 5_000;
 const PARTITIONS = 3;
 
-/** Reading and writing in the partition, seen from outside: a foreign record is read and known to the cart, creates are taken. */
+/**
+ * Reading and writing work in the partition, seen from outside: a foreign record is read and known to the cart, and
+ * creates are taken.
+ */
 async function isBack(
   cluster: Cluster,
   orders: OrdersTopic,
@@ -147,7 +150,7 @@ await clusterSuite("leaders fail under load", (cluster) => {
       await waitUntil("the controller to notice", async () => (await cluster().admin.liveNodes()).length === 1);
       const answers = await Promise.all(known.map((_, partition) => created(program, orders.newOrder(partition))));
       expect(answers.filter((code) => !code.startsWith("503 "))).toEqual([]);
-      // Of a new leader that may not say yet how far it is, what was read is in doubt; it is not denied.
+      // A new leader may not say yet how far it is; what was read is then in doubt, and not denied.
       const denied = (await Promise.all(known.map((orderId) => read(program, orderId)))).filter((code) => code.startsWith("404"));
       expect(denied).toEqual([]);
       expect(await live(program)).toEqual([200, 200]);

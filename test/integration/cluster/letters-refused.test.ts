@@ -57,7 +57,7 @@ await clusterSuite("dead letters that are not taken", (cluster) => {
       await using program = await startProgram({ env: orders.env });
       await program.ready();
       const large = await poison(cluster(), orders, 0, Buffer.alloc(200_000, "x"));
-      // Most of a letter of these is its headers.
+      // A letter for one of these is mostly its headers.
       const headers = Array.from({ length: 50 }, (_, n) => [`header-${n}`, "y".repeat(50)] as const);
       const small = Array.from({ length: 300 }, () => ({ key: "x", value: "z", headers }));
       const first = await cluster().admin.produce(orders.topic, 1, small);
@@ -85,7 +85,7 @@ await clusterSuite("dead letters that are not taken", (cluster) => {
       const orders = await ordersTopic(cluster(), { layout: spread(2), deadLetterConfigs: { "min.insync.replicas": 3 } });
       await using program = await startProgram({ env: orders.env });
       await program.ready();
-      // One replica of three is away: the orders topic does with two, this one does not.
+      // One replica of three is away: two are enough for the orders topic, but not for the dead-letter topic.
       await cluster().stop(3);
       const refused = await poison(cluster(), orders, 0);
       await isBlocked(program, orders);
@@ -149,7 +149,7 @@ await clusterSuite("dead letters that are not taken", (cluster) => {
         await program.exited();
       }
       await admin.addPartitions(orders.deadLetterTopic, 5);
-      // All of it again, from the start: what has its letter gets no second one.
+      // Everything is read again from the start: a record that has its letter gets no second one.
       await using rebuilt = await startProgram({ env: orders.env });
       await rebuilt.ready();
       const ends: string[] = [];

@@ -40,7 +40,7 @@ async function audit(program: Program, env: Readonly<Record<string, string>>) {
 }
 
 await clusterSuite("a log that starts late", (cluster) => {
-  /** A topic of two partitions, of which the first has lost its first records. */
+  /** A topic with two partitions, the first of which has lost its first records. */
   const lateTopic = async (): Promise<{ orders: OrdersTopic; gone: string[]; left: string[]; elsewhere: string }> => {
     const orders = await ordersTopic(cluster(), { layout: spread(2) });
     const ids = Array.from({ length: GONE + LEFT }, () => orders.newOrder(0));
@@ -149,7 +149,7 @@ await clusterSuite("a log that starts late", (cluster) => {
         }
         expect(await live(program)).toEqual([200, 200]);
       }
-      // What was set right again, or made by the service itself, is told of no more, or never.
+      // What was set right is not reported again, and what the service made itself is never reported.
       const orders = namedTopic(2, { KAFKA_BROKERS: cluster().brokers });
       await using program = await startProgram({ env: orders.env });
       await program.ready();

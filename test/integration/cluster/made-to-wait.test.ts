@@ -65,7 +65,7 @@ await clusterSuite("made to wait", (cluster) => {
         await cluster().admin.setQuotas(...THROTTLED, limits);
         try {
           await Bun.sleep(1_000);
-          // Read at once, as far as one answer goes, and paid for with the time after it.
+          // One answer's worth is read at once, and the wait that it costs comes afterwards.
           for (let partition = 0; partition < partitions; partition++) {
             const filler = Array.from({ length: 150 }, () => ({
               key: backlog[0] as string,
@@ -85,7 +85,8 @@ await clusterSuite("made to wait", (cluster) => {
               number_of_items: 1,
             }));
             for (const { status, body } of await Promise.all(asked.map((order) => createOrder(program.cartUrl, order)))) {
-              // Where it is in the log and only cannot be read back, it says so; nothing is left under way.
+              // An unknown outcome is fit only if the answer says that the event was appended and just cannot be read
+              // back.
               const isUnsure = body.code === "APPEND_OUTCOME_UNKNOWN" && !/ was appended/.test(body.detail ?? "");
               if (![200, 503].includes(status) || isUnsure) unfit.add(`${status} ${body.code} ${body.detail}`);
             }
@@ -109,7 +110,7 @@ await clusterSuite("made to wait", (cluster) => {
     test(
       "another program's transaction stays open for long: no standstill, and what is behind it is read once it is committed; an aborted one is never seen",
       async () => {
-        // It logs in, so that the quotas are not its own.
+        // The program logs in, so that the quotas do not apply to it.
         const orders = await ordersTopicWithLogin(cluster(), { layout: spread(2) });
         await using program = await startProgram({ env: orders.env });
         await program.ready();
@@ -150,7 +151,7 @@ await clusterSuite("made to wait", (cluster) => {
         const other = orders.newOrder(1);
         expect(await created(program, other)).toBe("200");
         await readable(program, other);
-        // It is in the log, though nobody can read it yet: never created a second time.
+        // The order is in the log, though nobody can read it yet, so it is never created a second time.
         expect(await created(program, behind)).not.toBe("200");
         await open.commit();
         for (const orderId of [inside, behind]) await readable(program, orderId);

@@ -55,7 +55,7 @@ await clusterSuite("partitions without a leader", (cluster) => {
         await cluster().admin.produce(orders.topic, 0, [{ key: "x", value: "no event" }]);
         letters++;
         await waitUntil("a poison's letter", async () => (await letterCount(cluster(), orders)) === letters);
-        // An order that nobody has: its home can be read to the end, or it cannot.
+        // The answer for an order that nobody has depends on whether its home partition can be read to the end.
         let last: { readonly code?: string } = {};
         await waitUntil(
           () => `for an unknown order to be denied; the last answer: ${JSON.stringify(last)}`,
@@ -74,16 +74,16 @@ await clusterSuite("partitions without a leader", (cluster) => {
           expect(partitions.filter((one) => one.reason !== undefined).map(({ partition }) => partition)).toEqual([2, 3]);
         }
       };
-      // What was read of a partition is still answered.
+      // What was read of a partition before is still answered.
       await othersWork(before, /^200$/);
       before.kill("SIGTERM");
       expect((await before.exited()).code).toBe(0);
       await using after = await startProgram({ env: orders.env, dataDir: dir.path });
       await after.ready();
-      // Whether a store is of this log is not known until it can be compared.
+      // Whether a store belongs to this log is not known until the two can be compared.
       await othersWork(after, /^503 LOG_UNAVAILABLE$/);
 
-      // Without a state of its own it cannot know what the partitions hold that it cannot read.
+      // Without a state of its own the program cannot know what the unreadable partitions hold.
       await using empty = await startProgram({ env: { ...orders.env, CONSUMER_GROUP: `another.${orders.topic}` } });
       await empty.live();
       await readable(empty, known[0] as string);

@@ -21,9 +21,9 @@ import { type Program, startProgram } from "../../support/programs/processes.ts"
 import { waitUntil } from "../../support/wait-until.ts";
 
 const TIMEOUT_MS = 90_000;
-/** What was taken away, or given back, is felt within. */
+/** The time within which a right that is taken away or given back takes effect. */
 const FELT_MS_MAX = 10_000;
-/** An answer that the broker gave before is there by then. */
+/** The time by which an answer that the broker gave earlier has arrived. */
 const FETCHED_MS_MAX = 300;
 const BACK_MS_MAX = 5_000;
 const KNOWN = 6;
@@ -52,11 +52,11 @@ async function ordersWithRights(
   };
 }
 
-/** What is right while the right is missing, and what once it is given back. */
+/** What holds while the right is missing, and what holds once it is given back. */
 interface Expected {
   readonly refused: (one: Case, cluster: Cluster) => Promise<void>;
   readonly again: (one: Case, cluster: Cluster) => Promise<void>;
-  /** Of the sentence in health or in the log that names the cause. */
+  /** Matches the sentence in health or in the log that names the cause. */
   readonly cause: RegExp;
 }
 
@@ -74,7 +74,7 @@ const readsAgain: Expected["again"] = async ({ program, orders }, cluster) => {
   await readable(program, last, BACK_MS_MAX);
 };
 
-/** Poison in partition 0 that has no way out: that partition says so, the other one works. */
+/** Poison in partition 0 has no way out: that partition says so, and the other one works. */
 const blocked: Expected["refused"] = async ({ program, orders, known }, cluster) => {
   await cluster.admin.produce(orders.topic, 0, [{ key: "x", value: "no event" }]);
   const behind = orders.newOrder(0);
@@ -172,7 +172,7 @@ await clusterSuite("rights", (cluster) => {
       await prepared.take();
       await using program = await startProgram({ env: prepared.orders.env });
       await program.live();
-      // This one is felt only when somebody writes.
+      // A missing right to write is noticed only when somebody writes.
       if (right === "writeTopic") {
         await program.ready();
         expect(await created(program, prepared.orders.newOrder(0))).toBe("503 APPEND_REFUSED");
@@ -183,7 +183,7 @@ await clusterSuite("rights", (cluster) => {
 
       const known = Array.from({ length: KNOWN }, (_, i) => prepared.orders.newOrder(i % 2));
       const one: Case = { ...prepared, program, known };
-      // Each broker learns of a right by itself.
+      // Each broker learns of a right on its own.
       await createsAgain(one, cluster());
       for (const orderId of known) expect(await created(program, orderId)).toBe("200");
       for (const orderId of known) await readable(program, orderId);

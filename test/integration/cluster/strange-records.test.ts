@@ -28,7 +28,7 @@ const BEHIND_MS_MAX = 20_000;
 const RSS_MB_MAX = 1_000;
 const MB = 1 << 20;
 
-/** What lies behind a record or batch is read, it has its one letter, and the services are well. */
+/** What lies behind each record or batch is read, each has exactly one letter, and the services are well. */
 async function goesOn(
   cluster: Cluster,
   orders: OrdersTopic,
@@ -82,7 +82,7 @@ await clusterSuite("strange records", (cluster) => {
       try {
         const strange: [number, number][] = [];
         for (const [partition, codec] of CODECS.entries()) {
-          // 3 MiB, which is more than a dead letter may have, and most of it small when packed.
+          // 3 MiB is more than a dead letter may have, and most of the codecs pack it small.
           const large = [{ key: "x", value: Buffer.alloc(3 * MB, " ") }];
           strange.push([partition, await admin.produce(orders.topic, partition, large, { codec })]);
         }
@@ -92,7 +92,7 @@ await clusterSuite("strange records", (cluster) => {
           if (codec === "none") continue;
           const record = encodeRecord({ key: "x", value: Buffer.alloc(100 * MB, " ") }, 0);
           const packed = { gzip: gzipSync, snappy: compressSync, lz4: compressFrameSync, zstd: zstdCompressSync }[codec](record);
-          // Snappy does not pack as small as a broker would take.
+          // Snappy does not pack this small enough for a broker to take.
           if (packed.length > 8 * MB - 1_000) continue;
           bombs.push([
             partition,
@@ -248,7 +248,7 @@ await clusterSuite("strange records", (cluster) => {
   );
 });
 
-/** Changes a batch and gives it the checksum that belongs to it then. */
+/** Changes a batch and sets its checksum to match. */
 function reseal(batch: Buffer, change: (bytes: Buffer) => unknown): Buffer {
   change(batch);
   batch.writeUInt32BE(crc32c(batch.subarray(21)), 17);

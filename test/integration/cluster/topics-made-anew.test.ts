@@ -24,7 +24,7 @@ const LAYOUT = [[1, 2, 3]];
 
 const isHalted = async (url: string) => (await health(url)).status === "halted";
 
-/** Halted, and said what to do; nothing of either topic is told, and nothing is taken. */
+/** The program is halted and says what to do; it answers nothing from either topic and takes nothing. */
 async function neitherIsTold(program: Program, orderIds: readonly string[]): Promise<void> {
   for (const orderId of orderIds) {
     expect([orderId, await read(program, orderId)]).toEqual([orderId, "503 PARTITION_HALTED"]);
@@ -67,7 +67,7 @@ await clusterSuite("topics made anew", (cluster) => {
       await firstRun.exited();
 
       await Promise.all(topics.map(({ topic }) => cluster().admin.deleteTopic(topic)));
-      // Nothing is answered any more from what a topic held that is not there.
+      // Nothing is answered any more from a topic that no longer exists.
       for (const [orders, program] of [
         [more, moreProgram],
         [fewer, fewerProgram],
@@ -107,7 +107,7 @@ await clusterSuite("topics made anew", (cluster) => {
         await neitherIsTold(program, [...(old.get(orders) ?? []), ...(anew.get(orders) ?? [])]);
         expect(await cluster().admin.end(orders.topic, 0)).toBe(anew.get(orders)?.length as number);
       }
-      // What a person decides: this state away, and the new topic is the truth.
+      // A person decides to put this state away, so that the new topic is the truth.
       secondRun.kill("SIGTERM");
       await secondRun.exited();
       await using again = await startProgram({ env: stopped.env });

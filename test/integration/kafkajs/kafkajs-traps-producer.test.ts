@@ -10,17 +10,17 @@ import { kafkaLogs } from "../../support/brokers/kafka-log.ts";
 import { apiKeys, type TcpProxy } from "../../support/brokers/tcp-proxy.ts";
 import { waitUntil } from "../../support/wait-until.ts";
 
-/* The trap of kafkajs 2.2.4 (decision 1) that its idempotent producer is. */
+/* The trap of kafkajs 2.2.4 (decision 1) that lies in its idempotent producer. */
 
 const TIMEOUT_MS = 120_000;
 
-/** Every value appended, by what its producer said of it. */
+/** Every appended value, sorted by what its producer said of it. */
 class Ledger {
   readonly acknowledged: { readonly partition: number; readonly offset: number; readonly value: string }[] = [];
   readonly unknown: string[] = [];
   readonly refused: string[] = [];
 
-  /** Takes what `append` promised for the values, all in `partition`. */
+  /** Records what `append` promised for the values, all of them in `partition`. */
   async note(partition: number, written: readonly string[], append: Promise<number[]>): Promise<void> {
     try {
       for (const [i, offset] of (await append).entries())
@@ -49,7 +49,7 @@ class Ledger {
 
 interface SendFault {
   readonly name: string;
-  /** Within which time the send has to be done. */
+  /** The time within which the send has to be done. */
   readonly patience_ms: number;
   readonly arm: (proxy: TcpProxy) => void;
 }
@@ -70,7 +70,7 @@ const quickFaults: readonly SendFault[] = [
   { name: "too late to be sent", patience_ms: 0, arm: () => undefined },
 ];
 
-/** Noticed by the time a request may take, 4 s; so it is tried once. */
+/** The silence is noticed only after the longest time that a request may take, 4 s, so it is tried once. */
 const silence: SendFault = {
   name: "given up, in silence",
   patience_ms: SHORT_MS,
@@ -97,7 +97,8 @@ await brokerSuite("kafkajs' traps: the producer", (broker) => {
       for (const partition of [0, 1]) await send(partition, 1, LONG_MS);
       for (let round = 0; round < 5; round++) {
         for (const { patience_ms, arm } of round === 0 ? [silence] : quickFaults) {
-          // The send after a fault has as many records as the one that met it, or the broker itself would notice a sequence rolled back.
+          // The send after a fault has as many records as the send that met it; otherwise the broker itself would
+          // notice a sequence that was rolled back.
           const [partition, count] = [(round >> 1) % 2, 1 + (round % 2)];
           arm(logs.proxy);
           await send(partition, count, patience_ms);
@@ -149,7 +150,7 @@ await brokerSuite("kafkajs' traps: the producer", (broker) => {
         if (round % 4 === 2) await Bun.sleep(300);
         logs.proxy.pass();
       }
-      // By count, not by time: as long as that takes a slow machine, and well after the last fault.
+      // The end is set by count, not by time: a slow machine takes as long as it needs, well past the last fault.
       const enough = Math.max(1_000, ledger.acknowledged.length + 200);
       await waitUntil("appends again", () => ledger.acknowledged.length >= enough, { wait_ms_max: 60_000 });
       ending.soon = true;
@@ -185,7 +186,7 @@ await brokerSuite("kafkajs' traps: the producer", (broker) => {
   );
 });
 
-/** By turns: the answer, the request, and the answer with no way back. */
+/** Loses in turn the answer, the request, and the answer with no way back. */
 const loseSome = (proxy: TcpProxy, round: number): Promise<void> =>
   round % 4 === 0
     ? proxy.loseNextAnswer(apiKeys.produce)

@@ -8,8 +8,8 @@ import { apiKeys } from "../../support/brokers/tcp-proxy.ts";
 import { waitUntil } from "../../support/wait-until.ts";
 
 /*
- * The traps of kafkajs 2.2.4 (decision 1) in what a consumer is given. That a batch in snappy, lz4 or zstd fails it is guarded in
- * placement.test.ts: "batches of every codec are applied".
+ * The traps of kafkajs 2.2.4 (decision 1) in what a consumer is given. Its failure on a batch in snappy, lz4 or zstd is
+ * guarded in placement.test.ts: "batches of every codec are applied".
  */
 
 const TIMEOUT_MS = 120_000;
@@ -27,7 +27,7 @@ await brokerSuite("kafkajs' traps: the consumer", (broker) => {
       await logs.direct.createTopic(topic, 4);
       const producer = logs.direct.producer();
       const appendSome = async () => {
-        // One batch of 50 a partition, so that most positions lie in the middle of one.
+        // Each partition gets batches of 50, so most positions lie in the middle of one.
         await producer.append(
           topic,
           [0, 1, 2, 3].flatMap((partition) => newRecords("r", 50, { partition })),
@@ -75,7 +75,7 @@ await brokerSuite("kafkajs' traps: the consumer", (broker) => {
       const producer = direct.producer();
       await producer.append(topic, newRecords("a", 10));
       const reader = direct.reader(topic);
-      /** What the reader tells next of a position: it may fail while the topic is away. */
+      /** What the reader tells next of a position; a fetch may fail while the topic is away. */
       const told = (position: number) =>
         waitUntil(
           `what is told of ${position}`,
@@ -109,7 +109,7 @@ await brokerSuite("kafkajs' traps: the consumer", (broker) => {
   );
 });
 
-/** What came back when the records of a partition from `asked` on were asked for. */
+/** The offsets that came back when a partition's records from `asked` on were requested. */
 interface Delivery {
   readonly asked: number;
   readonly offsets: readonly number[];

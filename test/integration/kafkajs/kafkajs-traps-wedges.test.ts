@@ -15,7 +15,7 @@ const TIMEOUT_MS = 120_000 + broker_start_ms_max;
 const FETCH = { wait_ms_max: 250, partition_bytes_max: 64 * 1024 };
 /** Longer than any request of ours may take: JoinGroup, the session and 5 s. */
 const FLOWS_AGAIN_MS_MAX = 25_000;
-/** Of all that hang, one after another. */
+/** The bound for all requests that hang, one after another. */
 const HANGS_MS_MAX = 60_000;
 const PARTITIONS = 6;
 const IDLE_MS = 3_000;
@@ -24,9 +24,9 @@ const IDLE_TIMERS_PER_S_MAX = 50;
 interface Member extends AsyncDisposable {
   readonly state: () => MembershipState;
   readonly isOwner: () => boolean;
-  /** What it was last assigned, none once lost. */
+  /** The partitions it was last assigned; none once they are lost. */
   readonly held: () => readonly number[];
-  /** Every call of its listener but the assignments' partitions: assigned, lost. */
+  /** Every call of its listener, assigned or lost, without the partitions of an assignment. */
   readonly told: string[];
 }
 
@@ -89,7 +89,7 @@ function follow(log: Log, topic: string): AsyncDisposable & { readonly read: rea
   };
 }
 
-/** A clock of which the sleeps do not end while it is stalled, as in a process that stands still; its time goes on. */
+/** A clock whose sleeps do not end while it is stalled, as in a process that stands still; its time goes on. */
 class StallingClock implements Clock {
   #stalled: PromiseWithResolvers<void> | undefined;
   readonly now_ms = () => systemClock.now_ms();
@@ -101,7 +101,7 @@ class StallingClock implements Clock {
     if (!signal?.aborted) await this.#stalled?.promise;
   }
 
-  /** Until what it returns is disposed of. */
+  /** Stalls the clock until the returned object is disposed of. */
   stall(): Disposable {
     const stalled = (this.#stalled = Promise.withResolvers());
     return { [Symbol.dispose]: () => stalled.resolve() };
@@ -121,7 +121,7 @@ await brokerSuite("kafkajs' traps: wedges", (broker) => {
       const clock = new StallingClock();
       await using process = join(logs.open("direct", clock), topic, group);
       await using network = join(logs.proxied, topic, group);
-      // Both as seen by the third, in the very call that gives it what was theirs.
+      // What the other two still own, in the very call that gives the third member what was theirs.
       const owningStill: string[] = [];
       await using healthy = join(logs.direct, topic, group, (partitions) => {
         if (partitions.length <= PARTITIONS / 3) return;
@@ -150,7 +150,7 @@ await brokerSuite("kafkajs' traps: wedges", (broker) => {
         { wait_ms_max: 3 * SESSION_MS },
       );
       expect({ owningStill, ownedAgain }).toEqual({ owningStill: [], ownedAgain: [] });
-      // The process that stands still could not be told; what guards it is isOwner().
+      // The stalled process could not be told; isOwner() is what guards it.
       expect(process.told.at(-1)).toBe("assigned");
 
       const toldBefore = process.told.length;
@@ -175,12 +175,12 @@ await brokerSuite("kafkajs' traps: wedges", (broker) => {
       let producer = logs.proxied.producer();
       const written: string[] = [];
 
-      /** A record goes in and comes out, the member owns the partition, and each time it was lost it was told so once. */
+      /** A record goes in and comes out, the member owns the partition, and it was told once of each loss. */
       const flow = async (after: string, wait_ms_max = FLOWS_AGAIN_MS_MAX) => {
         const value = `${written.length}`;
         written.push(value);
         const deadline_ms = systemClock.now_ms() + wait_ms_max;
-        // Nothing was sent while no broker can be reached; who appends asks again.
+        // Nothing is sent while no broker can be reached; the appender asks again.
         const append = () => producer.append(topic, [newRecord(value)], deadline_ms).then(() => true, retryUnavailable);
         await waitUntil(`an append after ${after}`, () => within(systemClock, wait_ms_max, append()), { wait_ms_max });
         await waitUntil(
@@ -201,7 +201,7 @@ await brokerSuite("kafkajs' traps: wedges", (broker) => {
       for (const [name, key] of Object.entries(phases)) {
         for (const loss of ["loseNextRequest", "loseNextAnswer"] as const) {
           const sprung = logs.proxy[loss](key);
-          // What a connection that is made anew asks is met by breaking the one there is.
+          // A request that only a new connection makes is reached by breaking the existing connection.
           if (["metadata", "findCoordinator", "joinGroup", "syncGroup"].includes(name))
             await logs.proxy.loseNextAnswer(heartbeat);
           renew();
@@ -212,7 +212,7 @@ await brokerSuite("kafkajs' traps: wedges", (broker) => {
         }
       }
 
-      // Each of them hangs once, several at the same time, for as long as a request may take: together about 20 s.
+      // Each request hangs once, several at the same time, for as long as a request may take: together about 20 s.
       const hung = Object.values(phases).map((key) => logs.proxy.hangNextAnswer(key));
       renew();
       await flow("produce and fetch hung", HANGS_MS_MAX);
@@ -252,7 +252,7 @@ await brokerSuite("kafkajs' traps: wedges", (broker) => {
         socket.destroy();
       });
       await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
-      // The least and the most of the jitter, by turns.
+      // The smallest and the largest jitter alternate.
       let turn = 0;
       const random = () => turn++ % 2;
       const log = openKafkaLog(`127.0.0.1:${(server.address() as AddressInfo).port}`, systemClock, random);
@@ -315,7 +315,7 @@ await brokerSuite("kafkajs' traps: wedges", (broker) => {
   );
 });
 
-/** That it was out of the group was told once each time, and is over. */
+/** Checks that each time out of the group was told once and is over. */
 function expectLossToldOnce({ told }: Member): void {
   const assigned = told.map((call) => call === "assigned");
   expect(told.filter((_, i) => !assigned[i] && !assigned[i + 1])).toEqual([]);

@@ -3,7 +3,7 @@ import { Kafka, logLevel, type Producer } from "kafkajs";
 import { broker_start_ms_max, brokerSuite } from "../../support/brokers/broker.ts";
 import { apiKeys, startTcpProxy, type TcpProxy } from "../../support/brokers/tcp-proxy.ts";
 
-// The proxy is what later tests lean on when they say "the answer was lost", so it is shown at work with the bare client.
+// Other tests lean on the proxy when they say "the answer was lost", so here it is shown at work with the bare client.
 await brokerSuite("TCP proxy in front of a broker", (broker) => {
   const { proxied } = broker;
   describe.skipIf(proxied === undefined)("with a proxied listener", () => {

@@ -49,7 +49,7 @@ describe("lanes", () => {
     const send = await producer.next();
     producer.leaders.set(0, "2");
     const second = appender.append(record("b"), soon(5_000));
-    // Whatever another lane does meanwhile.
+    // Another lane may do anything meanwhile.
     producer.leaders.set(1, "3");
     const other = appender.append(record("other", 1), soon(5_000));
     (await producer.next()).settle();

@@ -16,7 +16,7 @@ export interface HeldSend {
   readonly settle: (fate?: Fate) => void;
 }
 
-/** A producer whose sends settle when the test says so; a partition's lane is what `leaders` has, else "1". */
+/** A producer whose sends settle when the test says so; a partition's lane is its entry in `leaders`, or else "1". */
 export class HeldProducer implements IdempotentProducer {
   readonly sends: HeldSend[] = [];
   readonly leaders = new Map<number, string>();

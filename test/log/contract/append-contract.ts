@@ -80,7 +80,7 @@ export function appendContract({ harness, open }: ContractContext): void {
         topic,
         times.map((timestamp_ms) => newRecord("together", { timestamp_ms })),
       );
-      // As a producer may hand them over, too.
+      // A producer may also hand them over like this.
       await producer.append(topic, [newRecord("small", { timestamp_ms: 5n }), newRecord("large", { timestamp_ms: -(2 ** 63) })]);
       const read = await readAll(await open(), topic);
       expect(read.map((record) => record.timestamp_ms)).toEqual([...times, ...times, 5, -(2n ** 63n)]);

@@ -5,7 +5,7 @@ import type { ContractContext } from "./log-contract.ts";
 
 interface Member {
   readonly membership: Membership;
-  /** What it was last assigned, none once lost. */
+  /** The partitions it was last assigned; none once they are lost. */
   readonly held: () => readonly number[];
   /** Every call of its listener. */
   readonly calls: string[];
@@ -33,7 +33,7 @@ function join(log: Log, group: string, topic: string, local: readonly number[] =
   return { membership, held: () => held, calls };
 }
 
-/** What the member may act for: nothing unless it is the owner now. */
+/** The partitions the member may act for: none unless it is the owner now. */
 const owned = ({ membership, held }: Member): readonly number[] => (membership.isOwner() ? held() : []);
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, partition) => partition);

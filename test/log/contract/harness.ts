@@ -1,23 +1,23 @@
 import type { Batch, FetchResult, Log, LogRecord, NewRecord, Reader } from "../../../src/log/port.ts";
 
-/** Where the port lets logs differ. */
+/** The ways in which the port lets logs differ. */
 interface Capabilities {
   /** Whether a topic has a largest batch, which `record_bytes_max` sets and `max.message.bytes` tells. */
   readonly boundsBatches: boolean;
-  /** Whether the members of a group share the partitions; else one holds them all, and the others wait. */
+  /** Whether the members of a group share the partitions; otherwise one holds them all, and the others wait. */
   readonly sharesGroups: boolean;
 }
 
 /** What an adapter of the `Log` port brings to the contract suite. */
 export interface LogHarness {
   readonly capabilities: Capabilities;
-  /** Another handle onto the same log, as another process would have it. */
+  /** Opens another handle onto the same log, as another process would. */
   open(): Promise<Log>;
   /** A name that no other test and no other run uses, for topics, groups and fencing ids. */
   uniqueName(prefix: string): string;
-  /** Ends what runs and starts it again on what was stored. All handles are closed before. */
+  /** Stops the log and starts it again on what was stored; all handles are closed before. */
   restart?: () => Promise<void>;
-  /** The next append through this handle reaches the log, its answer does not come back. */
+  /** Lets the next append through this handle reach the log, but loses its answer. */
   loseNextAnswer?: (log: Log) => void;
   /** Deletes a topic, as an operator would. */
   deleteTopic?: (topic: string) => Promise<void>;
@@ -50,7 +50,7 @@ export const newRecords = (prefix: string, count: number, more: Partial<NewRecor
 
 export const values = (records: readonly LogRecord[]): string[] => records.map((record) => record.value?.toString() ?? "null");
 
-/** Everything from `from` up to the end as of now. Checks on the way that offsets only grow and that batches join up. */
+/** Everything from `from` up to the current end; checks on the way that offsets only grow and that batches join up. */
 export async function readAll(log: Log, topic: string, partition = 0, from?: number): Promise<LogRecord[]> {
   const { startOffset, endOffset } = (await log.watermarks(topic))[partition]!;
   const reader = log.reader(topic);

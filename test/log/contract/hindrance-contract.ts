@@ -16,7 +16,7 @@ import type { ContractContext } from "./log-contract.ts";
 
 const WAIT_MS = 400;
 
-/** What may stand in the way for a while: a deadline, another writer, a partition without a leader, an open transaction. */
+/** What may hinder for a while: a deadline, another writer, a partition without a leader, an open transaction. */
 export function hindranceContract({ harness, open }: ContractContext): void {
   test(
     "nothing is sent once the deadline has come, by whatever producer",
@@ -144,7 +144,7 @@ export function hindranceContract({ harness, open }: ContractContext): void {
           const [result] = await fetchSome(log, topic, new Map([[0, 0]]));
           expect(values(batchOf(result!).records)).toEqual(["before"]);
           expect(batchOf(result!).stableOffset).toBe(1);
-          // Who waits there for more is told that there is, and that nobody can read it yet.
+          // Whoever waits there for more is told that there is more, and that nobody can read it yet.
           const [hidden] = await fetchSome(log, topic, new Map([[0, 1]]));
           expect(batchOf(hidden!)).toMatchObject({ nextOffset: 1, endOffset: 4, stableOffset: 1, records: [] });
           const all = log.reader(topic, "uncommitted");

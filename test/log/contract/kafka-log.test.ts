@@ -29,7 +29,7 @@ await brokerSuite("the log contract on a broker", (broker) => {
     dispose: async () => undefined,
   }));
 
-  // A broker that was given has no listener for a proxy; the suite's own has.
+  // A broker given from outside has no listener for a proxy; the suite's own broker has one.
   test.skipIf(!broker.proxied)(
     "an append whose answer is lost is confirmed by sending again, and stands in the log once",
     async () => {
@@ -70,7 +70,7 @@ await brokerSuite("the log contract on a broker", (broker) => {
         await log.createTopic(topic, 1);
         const producer = log.producer();
         await producer.append(topic, [newRecord("a")]);
-        // The request does not reach the broker and the client cannot come back in time: it must not be sent again after that.
+        // The request is lost and the client cannot come back in time, so it must not be sent again after that.
         const lost = proxy.loseNextRequest(apiKeys.produce).then(() => proxy.refuse());
         const givenUp = producer.append(topic, [newRecord("lost")], systemClock.now_ms() + 600);
         expect(await codeOf(givenUp)).toBe("APPEND_OUTCOME_UNKNOWN");

@@ -24,7 +24,7 @@ logContract("the embedded log", (): LogHarness => {
     capabilities: { boundsBatches: false, sharesGroups: false },
     open,
     uniqueName: counted(),
-    // What is stored is the file: closing all handles, as is done before, is all there is to a restart.
+    // The file is all that is stored, so closing all handles, as is done before, is all there is to a restart.
     restart: async () => {},
     hinderAppends: async () => {
       const other = new Database(join(directory, "log.sqlite"));

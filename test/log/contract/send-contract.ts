@@ -7,7 +7,7 @@ import type { ContractContext } from "./log-contract.ts";
 /** Each record's offset, or the code of its error. */
 const fates = (outcomes: readonly SendOutcome[]): (number | string)[] =>
   outcomes.map((outcome) => ("offset" in outcome ? outcome.offset : outcome.error.code));
-/** Bytes that no compression makes fewer. */
+/** Bytes that no compression makes smaller. */
 const ofBytes = (count: number): NewRecord["value"] => crypto.getRandomValues(new Uint8Array(count));
 
 export function sendContract({ harness, open }: ContractContext): void {

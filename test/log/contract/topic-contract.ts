@@ -165,7 +165,7 @@ export function topicContract({ harness, open, closeAll }: ContractContext): voi
       const topic = harness.uniqueName("times");
       await log.createTopic(topic, 3);
       const producer = log.producer();
-      // In several batches, as a broker looks for the batch first.
+      // The records lie in several batches, because a broker looks for the batch first.
       for (const times of [[1_000, 3_000], [2_000, 2_500], [5_000], [4_000]]) {
         const records = times.map((timestamp_ms) => newRecord("a", { timestamp_ms, partition: 1 }));
         await producer.append(topic, [...records, newRecord("b", { timestamp_ms: 7_000, partition: 2 })]);

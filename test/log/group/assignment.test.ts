@@ -48,7 +48,7 @@ const groups = fc.uniqueArray(
     selector: (each) => each.id,
   },
 );
-/** Members that claim no partition twice between them, as after any earlier assignment, balanced or not. */
+/** Members whose claims do not overlap, as after any earlier assignment, balanced or not. */
 const uncontested = fc
   .tuple(groups, partitionCounts)
   .chain(([members, partitionCount]) =>
@@ -154,7 +154,7 @@ describe("assignment by property", () => {
           for (const each of newcomers.filter(({ local }) => local.includes(partition))) {
             const mine = assignment.get(each.id)!;
             expect(mine.length).toBeGreaterThanOrEqual(base);
-            // Its room went to partitions with local state: those were given first.
+            // The member's room went to partitions with local state, which were given first.
             expect(mine.filter((one) => each.local.includes(one)).length).toBeGreaterThanOrEqual(base);
           }
         }

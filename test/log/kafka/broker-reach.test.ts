@@ -40,7 +40,7 @@ test("where a failure is told, the other brokers that cannot be reached are name
   expect(reach.withUnreachable("Partition 0 has no leader now.")).toBe(
     "Partition 0 has no leader now; cannot be reached: broker 2 at kafka-2:9092, broker 3 at kafka-3:9092.",
   );
-  // Not again so soon.
+  // The brokers are not tried again so soon.
   expect(tried).toHaveLength(2);
 });
 

@@ -12,7 +12,7 @@ const CODECS = [
   ["zstd", 4, (bytes: Buffer) => zstdCompressSync(bytes)],
 ] as const;
 
-/** As Java's client frames snappy. */
+/** Snappy in the framing of Java's client. */
 function xerial(bytes: Buffer): Buffer {
   const blocks: Buffer[] = [Buffer.from("82534e41505059000000000100000001", "hex")];
   for (let at = 0; at < bytes.length; at += 32_768) {
@@ -50,7 +50,7 @@ describe.each(CODECS)("%s", (_, codec, pack) => {
 
   test("says in our own words that bytes are damaged", () => {
     const packed = pack(Buffer.from("some text that is packed, some text that is packed"));
-    // Of a zstd frame that is cut short the library gives what it has, and the records are then found to be cut short.
+    // The library returns what there is of a zstd frame cut short, and the records are then found to be cut short.
     const cut = codec === 4 ? [] : [packed.subarray(0, packed.length - 6)];
     for (const bytes of [...cut, Buffer.from("no such format")])
       expect(why(() => decompress(codec, Buffer.from(bytes)))).toMatch(/^its (gzip|snappy|lz4|zstd) bytes are damaged$/);
@@ -59,14 +59,14 @@ describe.each(CODECS)("%s", (_, codec, pack) => {
 
 test("an lz4 frame of many small blocks is counted by what it unpacks to, not by the size its blocks may have", () => {
   const frame = compressFrameSync(Buffer.from("x".repeat(1_000)));
-  // Block size 4 MiB, and 100 blocks of 1,000 bytes: their bound would be 400 MiB.
+  // The block size is 4 MiB, so the bound of 100 blocks of 1,000 bytes would be 400 MiB.
   const header = Buffer.from(frame.subarray(0, 7));
   header[4] = 0x60;
   header[5] = 0x70;
   const blockAt = 7;
   const block = frame.subarray(blockAt, blockAt + 4 + (frame.readUInt32LE(blockAt) & 0x7fffffff));
   const many = Buffer.concat([header, ...Array.from({ length: 100 }, () => block), Buffer.alloc(4)]);
-  // The header's checksum is not right any more, so the library refuses it; what counts is that the bound does not.
+  // The header's checksum no longer fits, so the library refuses the frame; what counts is that the bound does not.
   expect(why(() => decompress(3, many))).not.toBe(TOO_LARGE);
 });
 

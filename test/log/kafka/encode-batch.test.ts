@@ -16,7 +16,7 @@ const record: fc.Arbitrary<NewRecord> = fc.record({
   headers: fc.array(fc.tuple(fc.string({ maxLength: 80 }), bytesOrText), { maxLength: 70 }),
   timestamp_ms: fc.oneof(
     { weight: 3, arbitrary: fc.integer({ min: 0, max: 4_000_000_000_000 }) },
-    // Some stamp in nanoseconds, and the log keeps any 64 bits.
+    // Some programs stamp in nanoseconds, and the log keeps any 64 bits.
     fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(timestampOf),
     fc.constantFrom(-(2n ** 63n), 2n ** 63n - 1n, 2n ** 53n).map(timestampOf),
   ),

@@ -48,7 +48,10 @@ test("a kafkajs without the private cluster is refused at once", () => {
   expect(() => checkPrivateParts({} as Kafka)).toThrow("its client has no createCluster");
 });
 
-/** Produce hands over its batches as chunks, which only the patched kafkajs can write; unpatched it also sets negative timers. */
+/**
+ * Produce hands over its batches as chunks, which only the patched kafkajs can write; unpatched it also sets negative
+ * timers.
+ */
 test("kafkajs carries our patch: a request is written from chunks, its length in front", async () => {
   const write = requireOf("kafkajs/src/protocol/request") as (options: object) => Promise<{ buffer: Buffer }>;
   const request = { apiKey: 0, apiVersion: 7, encode: async () => ({ chunks: [Buffer.from("ab"), Buffer.from("cde")] }) };

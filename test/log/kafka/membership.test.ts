@@ -3,7 +3,10 @@ import type { Clock } from "../../../src/system/clock.ts";
 import type { Connections } from "../../../src/log/kafka/connection/connections.ts";
 import { KafkaMembership } from "../../../src/log/kafka/group/membership.ts";
 
-/** What the listener is told within `passing_ms` of a time that passes at once, while every join fails by this type. */
+/**
+ * What the listener is told within `passing_ms` of a time that passes at once, while every join fails with an
+ * error of this type.
+ */
 async function toldWithin(passing_ms: number, type: string): Promise<string[]> {
   const told: string[] = [];
   const passed = Promise.withResolvers<void>();

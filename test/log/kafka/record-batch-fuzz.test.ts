@@ -96,7 +96,7 @@ function mutate(random: () => number, bytes: Buffer): Buffer {
   }
 }
 
-/** Throws where what was decoded is not in itself as it should be. */
+/** Throws if what was decoded contradicts itself. */
 function check(bytes: Buffer): "refused" | "nothing" | "taken" | "broken" {
   let decoded: ReturnType<typeof decodeBatches>;
   try {
@@ -137,7 +137,7 @@ describe("a record batch of which some bytes are wrong", () => {
         throw new Error(`batch ${n} of seed ${SEED}: ${String(e)}: ${copy.toString("hex")}`, { cause: e });
       }
     }
-    // Each way out is taken, so none of them is the only one that was tried.
+    // Each outcome occurs, so none of them is the only one that was tried.
     for (const [way, count] of Object.entries(seen))
       expect({ way, isSeen: count > BATCHES / 200 }).toEqual({ way, isSeen: true });
   }, 120_000);

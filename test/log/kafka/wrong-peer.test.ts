@@ -3,7 +3,9 @@ import { systemClock } from "../../../src/system/clock.ts";
 import { AppError } from "../../../src/errors.ts";
 import { KafkaLog } from "../../../src/log/kafka/kafka-log.ts";
 
-/** Peers that are no Kafka broker, as a wrong port or a proxy gives them: what each sends at the first bytes it reads. */
+/**
+ * Peers that are not Kafka brokers, as behind a wrong port or a proxy, and what each sends on the first bytes it reads.
+ */
 const PEERS: readonly (readonly [what: string, sent: Buffer])[] = [
   ["nothing but zeros", Buffer.alloc(64)],
   ["negative lengths", Buffer.alloc(64, 0xff)],
@@ -12,7 +14,7 @@ const PEERS: readonly (readonly [what: string, sent: Buffer])[] = [
   ["an HTTP/2 SETTINGS frame (RFC 9113, 6.5)", Buffer.from("000000040000000000", "hex")],
   ["the right correlation id, and too little", Buffer.from([0, 0, 0, 6, 0, 0, 0, 0, 0, 0])],
 ];
-/** The first bytes of these are a length, as Kafka has it, that no answer has. */
+/** Peers whose first bytes, read as Kafka's length prefix, give a length that no answer has. */
 const ENDLESS: readonly (readonly [what: string, sent: Buffer])[] = [
   ["an HTTP answer", Buffer.from("HTTP/1.1 200 OK\r\n\r\n")],
   ["an SSH banner", Buffer.from("SSH-2.0-OpenSSH_9.6\r\n")],
@@ -21,7 +23,7 @@ const ENDLESS: readonly (readonly [what: string, sent: Buffer])[] = [
   ["a length of 2 GiB", Buffer.from("7fffffff", "hex")],
 ];
 
-/** What the log says of the brokers at this address. */
+/** The log's error about the brokers at this address. */
 async function failureOf(port: number): Promise<string> {
   const log = new KafkaLog({
     brokers: [`127.0.0.1:${port}`],
@@ -61,7 +63,7 @@ test.each(ENDLESS)("a peer that sends %s, and goes on, is told as no broker at o
 });
 
 test("a peer that answers nothing but its versions, as one that wants a login, is told with what to look at", async () => {
-  // ApiVersions, version 2: no error, ApiVersions alone in versions 0 to 2, no throttling.
+  // An ApiVersions answer, version 2: no error, only ApiVersions in versions 0 to 2, no throttling.
   const versions = Buffer.from("00000000000100120000000200000000", "hex");
   const API_VERSIONS = 18;
   using peer = Bun.listen({

@@ -4,7 +4,7 @@ import type { AppendFault, FetchFault, LeaderFault, MemoryFaults } from "./memor
 import { MemoryBroker } from "./memory-log.ts";
 import { batchOf, eventually, newRecord, newRecords, readAll, rejection, values } from "../contract/harness.ts";
 
-/** A broker whose faults are set by name of the process: away and stalled last, the others hit the next call. */
+/** A broker whose faults are set per process name: being away or stalled lasts, the other faults hit the next call. */
 async function broken() {
   const away = new Set<string>();
   const stalled = new Set<string>();
@@ -151,7 +151,7 @@ describe("the in-memory log's faults", () => {
     expect(producer.lane("orders", 0)).toBe("1");
     expect(await producer.send("orders", [newRecord("new")])).toEqual([{ offset: 1, leaderEpoch: 1 }]);
     expect((await log.ends("orders")).partitions[0]).toMatchObject({ endOffset: 2, leaderEpoch: 1 });
-    // What was read before is told to be in doubt before anything is read of the new leader, also that it has less.
+    // The reader first reports that earlier reads are in doubt, and only then that the new leader has less.
     expect(await fetch(3)).toMatchObject([{ partition: 0, interrupted: expect.any(String) }]);
     expect(await fetch(3)).toEqual([{ partition: 0, outOfRange: { startOffset: 0, endOffset: 2 } }]);
     const [result] = await fetch(0);

@@ -12,9 +12,9 @@ export interface MemberConditions {
 }
 
 /**
- * The coordinator of one group and topic: members join, send heartbeats, and share the partitions by `assign`. A change settles
- * in one step for all members, once each of them has either sent a heartbeat since or expired; until then the old assignment
- * stands. So at any moment each partition has at most one owner that may act.
+ * The coordinator of one group and topic: members join, send heartbeats, and share the partitions by `assign`. A change
+ * takes effect in one step for all members, once each of them has either sent a heartbeat since or expired; until then
+ * the old assignment stands. So at any moment each partition has at most one owner that may act.
  */
 export class MemoryGroup {
   readonly members = new Map<string, MemoryMembership>();
@@ -36,9 +36,9 @@ export class MemoryGroup {
     if (this.members.delete(member.id)) this.changed();
   }
 
-  /** False if the member is none any more: it expired. */
+  /** False if the member has expired and is no longer in the group. */
   heartbeat(member: MemoryMembership): boolean {
-    // Its own silence expires a member too, also where no other was there to notice.
+    // A member also expires by its own silence when no other member was there to notice it.
     for (const one of this.members.values()) {
       if (this.clock.now_ms() - one.heartbeatSeen_ms > this.session_ms) this.remove(one);
     }
@@ -55,7 +55,7 @@ export class MemoryGroup {
 
   async #settle(): Promise<void> {
     this.#settling = true;
-    // A turn later, so that members that join or leave together are settled together, and never from within a listener.
+    // Waiting one turn settles members that join or leave together in one step, and never from within a listener.
     await this.clock.yield();
     this.#settling = false;
     const members = [...this.members.values()];
@@ -80,12 +80,12 @@ export class MemoryGroup {
  * ```
  */
 export class MemoryMembership implements Membership {
-  /** When the coordinator last heard of it. */
+  /** When the coordinator last heard from this member. */
   heartbeatSeen_ms: number;
   partitions: readonly number[] = [];
   readonly offsets = new Map<number, number>();
   #state: MembershipState = "joining";
-  /** When this member last heard that it still is one, by its own clock. */
+  /** When this member last had its membership confirmed, by its own clock. */
   #confirmed_ms: number;
   #isLost = false;
   readonly #left = new AbortController();
@@ -113,7 +113,7 @@ export class MemoryMembership implements Membership {
     return this.clock.now_ms() - this.#confirmed_ms <= this.group.session_ms / 2;
   }
 
-  /** Whether the coordinator takes this member for the partition's owner, and cannot have expired it. */
+  /** Whether the coordinator regards this member as the partition's owner and cannot have expired it. */
   isOwnerByGroup(partition: number): boolean {
     const { members, clock, session_ms } = this.group;
     const isMember = members.get(this.id) === this && clock.now_ms() - this.heartbeatSeen_ms <= session_ms;
@@ -134,14 +134,14 @@ export class MemoryMembership implements Membership {
 
   async commit(offsets: ReadonlyMap<number, number>): Promise<void> {
     await this.group.clock.yield();
-    // Once another owns the partition, its word counts.
+    // A member that no longer owns the partition must not commit: only its new owner may.
     if (!this.isOwner()) return;
     for (const [partition, nextOffset] of offsets) this.offsets.set(partition, nextOffset);
   }
 
   async leave(): Promise<void> {
     if (this.#state === "left") return;
-    // One that cannot say so is expired by its silence.
+    // A member that cannot reach the coordinator is expired by its silence instead.
     if (this.reachable()) this.group.remove(this);
     this.#state = "left";
     this.#left.abort();
@@ -161,7 +161,7 @@ export class MemoryMembership implements Membership {
   #beat(): void {
     const { clock, session_ms } = this.group;
     if (this.conditions.away()) {
-      // It cannot know what the coordinator has done, and so it joins anew when it is back.
+      // The member cannot know what the coordinator has done, so it joins anew when it is back.
       if (this.#state === "stable" && this.clock.now_ms() - this.#confirmed_ms > session_ms)
         this.#lose("no heartbeat was answered");
       return;

@@ -23,35 +23,38 @@ import { MemoryReader } from "./memory-reader.ts";
 import { BROKERS, ends, type MemoryTopic, MemoryTopics, stableOffset } from "./memory-topics.ts";
 
 /**
- * What becomes of an append. `ok` · `reject`: refused, not in the log · `lose-answer`: in the log, the answer is lost ·
- * `land-late`: the answer is lost, and the records land `late_ms` later unless the producer is fenced by then · `hang`: the
- * request is lost, which shows only after `request_wait_ms_max`.
+ * What happens to an append. `ok` · `reject`: refused, not in the log · `lose-answer`: in the log, but the answer is
+ * lost · `land-late`: the answer is lost, and the records land `late_ms` later unless the producer is fenced by then ·
+ * `hang`: the request is lost, which shows only after `request_wait_ms_max`.
  */
 export type AppendFault = "ok" | "reject" | "lose-answer" | "land-late" | "hang";
 /**
- * What becomes of a fetch. `empty`: it comes back with nothing · `hang`: the same, `request_wait_ms_max` late · `partial`: it brings one
- * record of each partition.
+ * What happens to a fetch. `empty`: it returns nothing · `hang`: it returns nothing, `request_wait_ms_max` late ·
+ * `partial`: it returns one record of each partition.
  */
 export type FetchFault = "ok" | "reject" | "empty" | "hang" | "partial";
 
 /**
- * How a partition's leadership stands. `none`: nobody leads it; its fetches bring nothing, its end is not known, and its records of an
- * append are refused, while those of other partitions land. A number: it has a new leader, whose high watermark lags so many records
- * behind what it holds; fetches bring only what lies before it, and the end is still not known, since a leader does not tell one that
- * goes back (KIP-207).
+ * The state of a partition's leadership. `none`: it has no leader; fetches return nothing, its end is not known, and
+ * its records in an append are refused, while those of other partitions land. A number: it has a new leader, whose high
+ * watermark lags by that many records behind what it holds; fetches return only what lies before the watermark, and the
+ * end is still not known, since a leader does not report one that goes back (KIP-207).
  */
 export type LeaderFault = "ok" | "none" | number;
 
-/** Decides, by the name of the handle that asks, what goes wrong. It must be deterministic for a run to be. */
+/** Decides what goes wrong, by the name of the handle that asks. It must be deterministic for a run to be. */
 export interface MemoryFaults {
-  /** The process cannot reach the broker: every call rejects with `LOG_UNAVAILABLE`, no heartbeat arrives. */
+  /** The process cannot reach the broker: every call rejects with `LOG_UNAVAILABLE`, and no heartbeat arrives. */
   away(connection: string): boolean;
   /** The process stands still: it sends no heartbeat and notices nothing. */
   stalled(connection: string): boolean;
   onAppend(connection: string, topic: string, records: readonly NewRecord[]): AppendFault;
   onFetch(connection: string, topic: string): FetchFault;
   leader(topic: string, partition: number): LeaderFault;
-  /** Whether the process has no right to append to the topic, or to be the holder of the fencing id: it is refused for as long. */
+  /**
+   * Whether the process is refused, for as long as this is true, the right to append to the topic or hold the fencing
+   * id.
+   */
   isDenied(connection: string, topicOrFencingId: string): boolean;
 }
 
@@ -74,18 +77,20 @@ export interface MemoryBrokerOptions {
   readonly clock: Clock;
   readonly newUuid: NewUuid;
   readonly faults?: MemoryFaults;
-  /** How long each call takes; 0 is one turn of the event loop. Called once per call, so that a seed can decide. */
+  /**
+   * How long each call takes; 0 is one turn of the event loop. It is called once per call, so that a seed can decide.
+   */
   readonly latency_ms?: (connection: string) => number;
-  /** A group member that is not heard of for this long is expired. */
+  /** A group member that is silent for longer than this is expired. */
   readonly session_ms?: number;
   readonly request_wait_ms_max?: number;
   readonly late_ms?: number;
 }
 
 /**
- * A broker wholly in memory: the third adapter of the `Log` port, for simulation. Every process is a handle of its own
- * (`connect`). Nothing reads a clock or random numbers but those passed in, so a seed replays a run. Appends of fenced producers
- * leave a commit marker behind them, as Kafka's transactions do.
+ * A broker entirely in memory: the third adapter of the `Log` port, for simulation. Every process has a handle of its
+ * own (`connect`). It reads no clock or random numbers but those passed in, so a seed replays a run. Appends of fenced
+ * producers leave a commit marker behind them, as Kafka's transactions do.
  */
 export class MemoryBroker {
   readonly id: string;
@@ -110,7 +115,7 @@ export class MemoryBroker {
     this.latency_ms = options.latency_ms ?? (() => 0);
   }
 
-  /** `clock` is the process's own, which measures its sessions. */
+  /** `clock` is the process's own clock, which measures its sessions. */
   connect(name: string, clock: Clock = this.clock): MemoryLog {
     return new MemoryLog(this, name, clock);
   }
@@ -121,7 +126,7 @@ export class MemoryBroker {
       this.#groups.get(key) ?? new MemoryGroup(this.clock, this.session_ms, () => this.topics.topic(options.topic).length);
     this.#groups.set(key, group);
     const { name } = connection;
-    // Joined by its first heartbeat, so that a member that is away or stalled joins later.
+    // The member joins with its first heartbeat, so one that is away or stalled joins later.
     const membership = new MemoryMembership(
       `${name}-${String(++this.#members).padStart(6, "0")}`,
       group,
@@ -138,7 +143,7 @@ export class MemoryBroker {
   }
 }
 
-/** One process's handle. After `crash()` its calls never settle and its group members are heard of no more. */
+/** One process's handle. After `crash()` its calls never settle and its group members fall silent. */
 export class MemoryLog implements Log {
   crashed = false;
   #closed = false;
@@ -149,13 +154,13 @@ export class MemoryLog implements Log {
     readonly clock: Clock,
   ) {}
 
-  /** The process is killed: what it had sent may have landed, it hears of nothing any more. */
+  /** The process is killed: what it had sent may have landed, but it hears of nothing any more. */
   crash(): void {
     this.crashed = true;
     this.broker.topics.notify();
   }
 
-  /** A request: takes its time, then runs `body` at the broker in one step. */
+  /** A request takes its time, then runs `body` at the broker in one step. */
   async call<T>(body: () => T): Promise<T> {
     this.check();
     const ms = this.broker.latency_ms(this.name);
@@ -250,7 +255,7 @@ export class MemoryLog implements Log {
     return membership;
   }
 
-  /** Whether the coordinator takes this process for the partition's owner: not what the process believes. */
+  /** Whether the coordinator regards this process as the partition's owner, whatever the process itself believes. */
   isOwnerByGroup(partition: number): boolean {
     return [...this.#memberships].some((membership) => membership.isOwnerByGroup(partition));
   }

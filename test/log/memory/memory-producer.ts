@@ -11,7 +11,7 @@ export class MemoryProducer implements IdempotentProducer {
     readonly fence: Fence | undefined,
   ) {}
 
-  /** The broker that leads the partition: with each epoch it is the next one. */
+  /** The broker that leads the partition; with each leader epoch it is the next broker. */
   lane(topic: string, partition: number): string {
     const leaderEpoch = this.log.broker.topics.topic(topic)[partition]?.leaderEpoch ?? 0;
     return String((partition + leaderEpoch) % BROKERS);
@@ -48,7 +48,9 @@ export class MemoryProducer implements IdempotentProducer {
     this.#closed = true;
   }
 
-  /** Brings the records to the broker, where `land` runs in one step, and its answer back; as far as the fault lets it. */
+  /**
+   * Brings the records to the broker, where `land` runs in one step, and the answer back, as far as the fault allows.
+   */
   async #request(
     topic: string,
     records: readonly NewRecord[],
@@ -66,7 +68,7 @@ export class MemoryProducer implements IdempotentProducer {
     if (broker.faults.isDenied(name, topic)) throw denied(topic);
     const outcomes = land();
     if (fault === "lose-answer") throw outcomeUnknown();
-    // The way back.
+    // The answer's way back takes a call of its own.
     return this.log
       .call(() => outcomes)
       .catch((e: unknown) => {
@@ -74,7 +76,9 @@ export class MemoryProducer implements IdempotentProducer {
       });
   }
 
-  /** Lands all records or, where the log never takes one of them, none; those of partitions without a leader are left out. */
+  /**
+   * Lands all records, or none if the log never takes one of them; records of partitions without a leader are left out.
+   */
   #landAll(topic: string, records: readonly NewRecord[]): SendOutcome[] {
     const { topics } = this.log.broker;
     for (const [partition, ofPartition] of Map.groupBy(records, (record) => record.partition)) {
@@ -117,7 +121,7 @@ export class MemoryProducer implements IdempotentProducer {
     return this.log.broker.topics.partition(topic, partition).leaderEpoch;
   }
 
-  /** Reaches no other leader than the one it was sent to. */
+  /** Lands the records late, and only if each partition still has the leader that they were sent to. */
   async #landLate(topic: string, records: readonly NewRecord[], land: () => unknown): Promise<void> {
     const { broker } = this.log;
     const termsOf = () =>
@@ -127,7 +131,7 @@ export class MemoryProducer implements IdempotentProducer {
     try {
       if (termsOf() === terms) land();
     } catch {
-      // Fenced by now: it must not land.
+      // The producer is fenced by now, so its records must not land.
     }
   }
 }

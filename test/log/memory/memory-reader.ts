@@ -9,7 +9,7 @@ interface Known {
   readonly partition: MemoryPartition | undefined;
   readonly term: number;
   readonly connection: number;
-  /** Whether it was told that nobody leads it. */
+  /** Whether the reader was told that the partition has no leader. */
   isLeaderless: boolean;
 }
 
@@ -79,7 +79,7 @@ export class MemoryReader implements Reader {
     return { partition, unavailable: `The partition ${this.topic}-${partition} has no leader now.` };
   }
 
-  /** Tells, once, that what was read of the partition before may no longer be what it holds. */
+  /** Reports, once, that the partition may no longer hold what was read of it before. */
   #interrupted(number: number): FetchResult | undefined {
     const partition = this.log.broker.topics.topic(this.topic)[number];
     const known = this.#known.get(number);
@@ -97,5 +97,5 @@ export class MemoryReader implements Reader {
   }
 }
 
-/** Whether it is to be told at once: not so that there is more, which cannot be read yet. */
+/** Whether the result is reported at once; news of records that cannot be read yet is not. */
 const movesOn = (result: FetchResult): boolean => !("batch" in result) || result.batch.nextOffset > result.batch.baseOffset;

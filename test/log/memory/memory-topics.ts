@@ -4,39 +4,39 @@ import type { NewUuid } from "../../../src/system/random.ts";
 import type { FetchResult, Header, Isolation, LogRecord, NewRecord, TopicOptions, Watermarks } from "../../../src/log/port.ts";
 import { invalidTimestamp, isTimestamp, timestampOf } from "../../../src/log/timestamp.ts";
 
-/** Takes the place of a record where a transaction's marker lies, or a record of an aborted one: an offset that no reader gets. */
+/** Stands for a transaction's marker or a record of an aborted one: an offset that no reader gets. */
 const CONTROL = null;
 
-/** How many the log makes believe to have; each leads some of the partitions. */
+/** The number of brokers that the log pretends to have; each leads some of the partitions. */
 export const BROKERS = 3;
 /** Kafka's default of max.message.bytes. */
 const RECORD_BYTES_MAX = 1_048_588;
 /** Kafka's default of message.timestamp.after.max.ms. */
 const AHEAD_MS_MAX = 3_600_000;
-/** What a batch and a record in it take beside their own bytes, about as in Kafka. */
+/** The bytes that a batch and a record in it take besides their content, about as in Kafka. */
 const BATCH_HEAD_BYTES = 61;
 const RECORD_HEAD_BYTES = 16;
 
 export interface MemoryTopic {
   readonly topicId: string;
   readonly partitions: MemoryPartition[];
-  /** The largest batch it takes. */
+  /** The largest batch that the topic takes. */
   record_bytes_max: number;
   readonly anyTimestamp: boolean;
 }
 
 export interface MemoryPartition {
   leaderEpoch: number;
-  /** Grows with whatever breaks the connections to its leader. */
+  /** Increases with everything that breaks the connections to the partition's leader. */
   term: number;
-  /** Where transactions are open. */
+  /** The offsets at which transactions are open. */
   readonly openAt: Set<number>;
   startOffset: number;
   /** The entry at index i has the offset `startOffset + i`. */
   entries: (LogRecord | typeof CONTROL)[];
 }
 
-/** What a fenced producer was given; a later holder of the same fencing id has a higher epoch. */
+/** The fence that a producer was given; a later holder of the same fencing id has a higher epoch. */
 export interface Fence {
   readonly fencingId: string;
   readonly epoch: number;
@@ -44,12 +44,12 @@ export interface Fence {
 
 interface ReadOptions {
   readonly bytes_max: number;
-  /** So many of the last are held and not shown. */
+  /** The number of last records that are held but not shown. */
   readonly lag_records: number;
   readonly isolation: Isolation;
 }
 
-/** Another program's transaction: its records are there, and no reader sees them, or what follows, before it ends (KIP-98). */
+/** Another program's transaction: until it ends, readers see neither its records nor what follows them (KIP-98). */
 export interface OpenTransaction {
   end(commit: boolean): void;
 }
@@ -78,7 +78,7 @@ export class MemoryTopics {
     throw new AppError("LOG_UNAVAILABLE", `The topic ${topic} has no partition ${partition}: create it first.`);
   }
 
-  /** Makes the topic where it is missing, and lets it grow where it has fewer partitions. */
+  /** Creates the topic if it is missing, and adds partitions if it has fewer. */
   growTo(topic: string, count: number, options: TopicOptions = {}): MemoryTopic {
     const { record_bytes_max = RECORD_BYTES_MAX, anyTimestamp = false } = options;
     const found = this.#topics.get(topic) ?? { topicId: this.newUuid(), partitions: [], record_bytes_max, anyTimestamp };
@@ -91,7 +91,7 @@ export class MemoryTopics {
     return this.#topics.get(topic)?.record_bytes_max ?? RECORD_BYTES_MAX;
   }
 
-  /** Why the topic never takes these records of one partition as one batch; undefined if it does. */
+  /** Why the topic never takes these records of one partition as one batch; undefined if it takes them. */
   refusal(topic: string, records: readonly NewRecord[]): AppError | undefined {
     const { record_bytes_max, anyTimestamp } = this.#topics.get(topic)!;
     const bytes = records.reduce((sum, record) => sum + bytesOf(record), BATCH_HEAD_BYTES);
@@ -139,7 +139,7 @@ export class MemoryTopics {
     });
     const end = (commit: boolean): void => {
       for (const { partition, entries: own } of begun) {
-        // A leader that was elected meanwhile may know nothing of it.
+        // A leader elected meanwhile may know nothing of the transaction.
         if (!partition.openAt.delete(own[0]!.offset)) continue;
         const { entries } = partition;
         for (const [index, entry] of entries.entries()) if (!commit && own.includes(entry!)) entries[index] = CONTROL;
@@ -162,15 +162,15 @@ export class MemoryTopics {
   }
 
   /**
-   * The partition has a new leader, or its old one is back. One that was not in sync, or had not written all to its disk, lacks what lies
-   * from `endOffset` on, which is lost.
+   * The partition has a new leader, or its old one is back. A leader that was not in sync, or had not written
+   * everything to its disk, lacks what lies from `endOffset` on, which is lost.
    */
   elect(topic: string, partition: number, endOffset = Number.POSITIVE_INFINITY): void {
     this.partition(topic, partition).leaderEpoch++;
     this.loseTail(topic, partition, endOffset);
   }
 
-  /** The same in a log whose leaders have no epochs: the connections are lost, and nothing else tells. */
+  /** Loses the tail in a log whose leaders have no epochs: only the lost connections tell of it. */
   loseTail(topic: string, partition: number, endOffset: number): void {
     const found = this.partition(topic, partition);
     found.term++;
@@ -183,7 +183,7 @@ export class MemoryTopics {
     this.notify();
   }
 
-  /** As an operator may change it. */
+  /** Changes the size limit, as an operator may. */
   setRecordBytesMax(topic: string, record_bytes_max: number): void {
     const found = this.#topics.get(topic);
     if (found) found.record_bytes_max = record_bytes_max;
@@ -194,12 +194,12 @@ export class MemoryTopics {
     this.#arrived = new AbortController();
   }
 
-  /** Resolves when something was appended or a handle closed, at the latest after `ms`. */
+  /** Resolves when something is appended or a handle is closed, and after `ms` at the latest. */
   arrival(ms: number): Promise<void> {
     return this.clock.sleep(ms, this.#arrived.signal);
   }
 
-  /** Undefined at the end, a batch without records where nothing before it can be read yet. */
+  /** Undefined at the end; a batch without records where nothing before the end can be read yet. */
   read(
     topic: string,
     partition: number,
@@ -219,7 +219,7 @@ export class MemoryTopics {
     for (; nextOffset < visibleEnd; nextOffset++) {
       const entry = found.entries[nextOffset - startOffset];
       if (entry === undefined || entry === CONTROL) continue;
-      // Replicas have a batch or have it not.
+      // Replicas have a whole batch or none of it.
       if (entry.undecodable && entry.undecodable.lastOffset >= visibleEnd) break;
       bytes += (entry.key?.length ?? 0) + (entry.value?.length ?? 0);
       if (records.length > 0 && bytes > bytes_max) break;
@@ -236,7 +236,7 @@ export const ends = ({ startOffset, entries }: MemoryPartition): Watermarks => (
   endOffset: startOffset + entries.length,
 });
 
-/** The batch that cannot be decoded in whose midst the offset lies. */
+/** The undecodable batch that contains the offset. */
 function batchAround({ startOffset, entries }: MemoryPartition, offset: number): LogRecord | undefined {
   let at = offset - startOffset;
   while (entries[at] === CONTROL && at > 0) at--;
@@ -248,7 +248,7 @@ export const stableOffset = (partition: MemoryPartition): number => Math.min(end
 
 const newPartition = (): MemoryPartition => ({ leaderEpoch: 0, term: 0, openAt: new Set(), startOffset: 0, entries: [] });
 
-/** Leaves what lies before `endOffset`, and no part of a batch. */
+/** Keeps what lies before `endOffset`, and no part of a batch. */
 function cut(partition: MemoryPartition, endOffset: number): void {
   const { startOffset, entries, openAt } = partition;
   entries.length = Math.max(0, Math.min(entries.length, endOffset - startOffset));
@@ -257,7 +257,7 @@ function cut(partition: MemoryPartition, endOffset: number): void {
   for (const open of openAt) if (open >= startOffset + entries.length) openAt.delete(open);
 }
 
-/** A copy: what the caller does to its bytes afterwards does not reach the log. */
+/** A copy, so that what the caller does to its bytes afterwards does not reach the log. */
 const copied = (text: string | Uint8Array | null): Buffer | null =>
   text === null ? null : typeof text === "string" ? Buffer.from(text) : Buffer.from(text);
 

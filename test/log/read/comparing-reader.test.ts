@@ -15,7 +15,7 @@ async function opened(partitions = 1) {
   await log.createTopic(TOPIC, partitions);
   const append = (...records: NewRecord[]) => log.producer().append(TOPIC, records);
   const reader = new ComparingReader(log, { name: TOPIC, topicId: (await log.ends(TOPIC)).topicId });
-  /** Reads on at `from` until `count` values were given, in a bounded number of fetches. */
+  /** Reads from `from` on until it has `count` values, in a bounded number of fetches. */
   const read = async (from: number, count: number, partition = 0): Promise<string[]> => {
     const values: string[] = [];
     for (let tries = 0, at = from; values.length < count && tries < 20; tries++) {
@@ -59,7 +59,7 @@ describe("reading through interruptions", () => {
   });
 
   describe("what was passed over", () => {
-    /** So many records were given, and then the caller went on over an aborted transaction of two. */
+    /** A reader that returned `count` records, after which its caller went on over an aborted transaction of two. */
     async function passedOver(count: number) {
       const opening = await opened();
       const { append, broker, reader, read } = opening;
@@ -92,7 +92,7 @@ describe("reading through interruptions", () => {
     test("is looked at up to where the caller reads on, in as many fetches as it takes", async () => {
       const { broker, append, read } = await passedOver(1);
       broker.topics.elect(TOPIC, 0, 1);
-      // The last of the three has another record than before, and is not read together with the first.
+      // The last of the three offsets has another record than before, which is not read together with the first.
       broker.topics.openTransaction(TOPIC, [record("v")]).end(false);
       await append(record("w".repeat(LIMITS.partition_bytes_max)), record("x"));
       await expect(read(4, 1)).rejects.toMatchObject({

@@ -39,7 +39,7 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-/** Starts a process on the log; `lines` are what it has said so far. */
+/** Starts a process on the log; `lines` is what it has said so far. */
 function start(...args: string[]) {
   const child = Bun.spawn([process.execPath, join(import.meta.dir, "sqlite-process.ts"), path, ...args], {
     stdout: "pipe",

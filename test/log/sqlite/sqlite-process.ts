@@ -1,6 +1,6 @@
 /**
- * A process of its own on an embedded log, for the tests that need real ones: `<path> append <name> <count>`, `<path> hold
- * <group>`, `<path> open <at_ms> <count>`. It says what it was told, line by line, at once.
+ * A separate process on an embedded log, for the tests that need real ones: `<path> append <name> <count>`, `<path>
+ * hold <group>`, `<path> open <at_ms> <count>`. It prints what it is told, line by line, at once.
  */
 import { writeSync } from "node:fs";
 import { systemClock } from "../../../src/system/clock.ts";
@@ -13,7 +13,7 @@ const open = (file: string) =>
 const say = (line: string): void => void writeSync(1, `${line}\n`);
 
 if (role === "open") {
-  // Spins, so that all processes open each file in the same millisecond.
+  // The loop spins so that all processes open each file in the same millisecond.
   for (let each = 0; each < Number(count); each++) {
     while (Date.now() < Number(name) + each * 25) continue;
     const log = open(`${path}-${each}`);

@@ -9,7 +9,7 @@ import { decodeText, KEY, wireCreated, wireOrder, wireUpdated } from "./samples.
 const decodesOrSaysWhy = (key: Buffer | null, value: Buffer | null) => {
   const decoded = decodeEvent(key, value);
   if (isPoison(decoded)) expect(decoded.detail.length).toBeLessThan(200);
-  // What is let through is whole: it survives the way out and in again.
+  // An event that is let through is whole: it survives encoding and decoding again.
   else expect(decodeText(encodeEvent(decoded), key)).toEqual(decoded);
 };
 

@@ -4,8 +4,8 @@ import type { Poison } from "../../../src/orders/events/poison.ts";
 import { orderCreated } from "../../support/events/orders.ts";
 
 /**
- * Events as programs write them, the Python predecessor among them. `encodeEvent` does not make them, so that more than
- * the codec itself holds the names on the wire.
+ * Events as programs write them, the Python predecessor among them. They are not made by `encodeEvent`, so that the
+ * names on the wire are fixed here too, not only in the codec.
  */
 export const wireOrder = {
   order_id: "ORD-123",
@@ -31,7 +31,7 @@ export const wireUpdated = {
   status: "confirmed",
 };
 
-/** What `wireCreated` says. */
+/** The event that `wireCreated` encodes. */
 export const created = orderCreated({
   eventId: wireCreated.event_id,
   timestamp: wireCreated.timestamp,

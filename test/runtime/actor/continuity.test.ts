@@ -6,7 +6,7 @@ import { orderCreated, recordOf, statusUpdated } from "../../support/events/orde
 import { answerFor, DEAD_LETTER_TOPIC, eventually, poison, Rig, TOPIC } from "../rig.ts";
 import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 
-/** ORD-1 and ORD-2 applied in partition 0, ORD-9 in partition 1. */
+/** A rig that has applied ORD-1 and ORD-2 in partition 0, and ORD-9 in partition 1. */
 async function applied(faults = noFaults) {
   const rig = new Rig(faults);
   await rig.prepare(2);
@@ -46,7 +46,7 @@ describe("a new leader", () => {
     const { status, since, partitions } = readiness(set);
     expect(status).toBe("halted");
     expect(Date.now() - Date.parse(since ?? "")).toBeWithin(0, 60_000);
-    // What to do is told once.
+    // The instruction to the operator appears only once.
     expect(partitions[0]).toMatchObject({
       since,
       halted: expect.stringContaining("If the log is right, stop the service"),

@@ -10,7 +10,7 @@ describe("what lies behind the last record applied", () => {
   const others = (count: number) =>
     Array.from({ length: count }, (_, n) => recordOf(orderCreated({ orderId: `ORD-${30 + n}`, eventId: `x${n}` })));
 
-  /** What leaves nothing to be applied, and moves the position by three. */
+  /** Log content that leaves nothing to be applied, and moves the position by three. */
   const LEFT: Record<string, (rig: Rig) => unknown> = {
     "an aborted transaction": ({ broker }) => {
       const records = [
@@ -22,7 +22,7 @@ describe("what lies behind the last record applied", () => {
     "a batch that nobody can decode": ({ broker }) => broker.topics.landUndecodable(TOPIC, 0, 3, "Nobody can decode it."),
   };
 
-  /** Partition 0 with so many records applied, and then what leaves nothing. */
+  /** Partition 0 with `appliedRecords` records applied, followed by content that leaves nothing to apply. */
   async function behind(what: string, appliedRecords: number, faults = noFaults) {
     const rig = new Rig(faults);
     await rig.prepare(1);
@@ -74,7 +74,7 @@ describe("what lies behind the last record applied", () => {
     await using log = await behind(what, count, { ...noFaults, onFetch: () => (isPartial ? "partial" : "ok") });
     const { rig, set } = log;
     isPartial = true;
-    // Its first record is not there, so that a fetch ends before it.
+    // The transaction's first record is not there, so that a fetch ends before it.
     rig.broker.topics.elect(TOPIC, 0, count);
     rig.broker.topics.openTransaction(TOPIC, [recordOf(orderCreated({ orderId: "ORD-22", eventId: "v" }))]).end(false);
     await rig.append(...others(4));
@@ -114,7 +114,7 @@ describe("what lies behind the last record applied", () => {
     expect(again.get(0)?.halted).toStartWith("At offset 3 the log holds a record, and held none there when all before offset 5");
   });
 
-  /** As one was that did not count batches that nobody can decode. */
+  /** A store as a version left it that did not count batches that nobody can decode. */
   async function storeFromBefore(rig: Rig, count: number) {
     const db = new Database(rig.storePath("x", 0));
     const results = await rig.log.reader(TOPIC).fetch(new Map([[0, 0]]), { wait_ms_max: 0, partition_bytes_max: 1_000 });

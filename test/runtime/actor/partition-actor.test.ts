@@ -32,7 +32,7 @@ describe("a partition's actor", () => {
         await rig.append(statusUpdated({ orderId: "ORD-7", eventId: `event-number-${i >> 1}`, status: "cancelled" }));
       if (i % 7 === 0) expect(await first.get(0)?.reached(i, 2_000)).toBe(true);
     }
-    // A duplicate of an event whose id has left the row.
+    // This is a duplicate of an event whose id is no longer in the row.
     await rig.append(statusUpdated({ orderId: "ORD-7", eventId: "event-number-1", status: "cancelled" }));
     const endOffset = (await rig.log.watermarks(TOPIC))[0]?.endOffset ?? 0;
     expect(await first.get(0)?.reached(endOffset, 2_000)).toBe(true);
@@ -119,7 +119,7 @@ describe("a partition's actor", () => {
     const before = rig.start("x", [0, 1]);
     await eventually(() => before.get(0)?.nextOffset === 2 && before.get(1)?.nextOffset === 1);
     await before.close();
-    // The same stores against another log: one record less in partition 0, a different one in partition 1.
+    // The same stores run against another log, with one record less in partition 0 and a different one in partition 1.
     await using other = new Rig();
     await other.prepare(2);
     await other.append(recordOf(orderCreated()), recordOf(orderCreated({ orderId: "ORD-9" }), { partition: 1 }));

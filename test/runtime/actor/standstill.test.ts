@@ -4,7 +4,7 @@ import { Standstill } from "../../../src/runtime/actor/standstill.ts";
 const at = (nextOffset: number, state: "running" | "halted" | "catching-up" = "running", hindered?: string) => [
   { partition: 3, state, nextOffset, hindered },
 ];
-/** Of the log, and what readers of committed records see of it. */
+/** The end offset of the log, and the stable offset up to which readers of committed records see it. */
 const end = (endOffset: number, stableOffset = endOffset) =>
   [undefined, undefined, undefined, { startOffset: 0, endOffset, stableOffset, leaderEpoch: 0 }] as never;
 

@@ -28,7 +28,7 @@ describe("a letter that cannot be appended", () => {
       await eventually(() => readiness(set).status === "ready");
       await rig.append(poison(0, "{"), orderCreated(), recordOf(orderCreated({ orderId: "ORD-9" }), { partition: 1 }));
       await eventually(() => set.get(0)?.state === "blocked" && answerFor(set, "ORD-9", 1) === "new");
-      // Not only as it takes long.
+      // The refusal blocks the partition at once, not only after appending has taken long.
       expect(performance.now() - began_ms).toBeLessThan(1_900);
       const why = expect.stringMatching(/^Appending its dead letters fails: .*right/);
       expect(readiness(set)).toMatchObject({
@@ -37,7 +37,7 @@ describe("a letter that cannot be appended", () => {
         partitions: [{ state: "blocked", reason: why }, {}],
       });
       expect(answerFor(set, "ORD-1", 0)).toBe("PARTITION_BLOCKED");
-      // What it holds unread may be of any order, until it is searched.
+      // Until they are searched, the unread records may belong to any order.
       expect(answerFor(set, "ORD-1", 1)).toBe("PARTITION_BLOCKED");
       expect(answerFor(set, "ORD-7", 1)).toBe("PARTITION_BLOCKED");
       const unread = new UnreadRecords(new LogScans(rig.log, systemClock), TOPIC);

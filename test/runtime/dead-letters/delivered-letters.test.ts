@@ -70,7 +70,7 @@ test.each([100, 1_000, 5_000])("a letter cut to %d bytes fits, and one that fits
         );
         const fitting = fittingLetter(whole, bytes_max);
         if (letterBytes(whole) <= bytes_max) expect(fitting).toBe(whole);
-        // What the letter itself has to say is never cut.
+        // The letter's own information is never cut.
         else if (bytes_max > 100) expect(letterBytes(fitting)).toBeLessThanOrEqual(bytes_max);
         else expect(fitting.headers.map(([name]) => name)).toEqual(expect.arrayContaining(Object.values(DEAD_LETTER_HEADERS)));
       }

@@ -9,7 +9,7 @@ import { applied, lettersOnce, offsets } from "./letters-rig.ts";
 const { offset: OFFSET, partition: PARTITION, topic: ORIGIN, reason: REASON } = DEAD_LETTER_HEADERS;
 const { cut: CUT, lastOffset: LAST_OFFSET } = DEAD_LETTER_EXTRA_HEADERS;
 
-/** Somebody else's record in the dead-letter topic, by default a letter for ORD-1's poison `{`. */
+/** A record of somebody else in the dead-letter topic, by default a letter for ORD-1's poison `{`. */
 const forged = (headers: Record<string, string>, value = "{", key = "ORD-1"): NewRecord => ({
   partition: 0,
   key,
@@ -43,10 +43,10 @@ describe("somebody else's records in the dead-letter topic silence nothing", () 
     await rig.append(poison(0, "a"), poison(0, "b"));
     const before = await applied(rig, "x");
     await before.close();
-    // Further than one step of the search.
+    // These letters reach further than one step of the search.
     const many = Array.from({ length: 3_000 }, () => forged({ [OFFSET]: "0" }, "other"));
     while (many.length > 0) await rig.log.producer().append(DEAD_LETTER_TOPIC, many.splice(0, 1_000));
-    // As if the transaction behind the second letter had not come to pass.
+    // The store is put back as if the transaction behind the second letter had not happened.
     const db = new Database(rig.storePath("x", 0));
     const checksum = Bun.hash.crc32("a", Bun.hash.crc32("ORD-1"));
     db.run("UPDATE position SET next_offset = 1, last_offset = 0, last_checksum = ?", [checksum]);

@@ -63,7 +63,7 @@ describe("a letter fits", () => {
         lengths.push((await rig.deadLetters()).at(-1)!.value?.length ?? -1);
       }
       const [first, lowered, raised] = lengths;
-      // Of half at least of what the topic takes there is a value, and of most where it says how much that is.
+      // The value fills at least 40 % of what the topic takes, and at least 80 % if the topic states its limit.
       const least = says ? 0.8 : 0.4;
       expect(first).toBeWithin(20_000 * least, 20_000);
       expect(lowered).toBeWithin(4_000 * least, 4_000);

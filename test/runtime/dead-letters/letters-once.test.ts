@@ -59,7 +59,7 @@ describe("once", () => {
     for (let n = 0; n < 50; n++) await rig.append(...Array.from({ length: 1_000 }, () => poison(0, "hi")));
     const began_ms = performance.now();
     const set = rig.start("x", [0]);
-    // One by one they take minutes.
+    // Appended one by one, the letters would take minutes.
     await waitUntil("the letters", () => set.get(0)?.nextOffset === 50_000, { wait_ms_max: 25_000 });
     expect(performance.now() - began_ms).toBeLessThan(25_000);
     expect((await rig.deadLetters()).length).toBe(50_000);

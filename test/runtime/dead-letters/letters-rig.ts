@@ -7,7 +7,7 @@ export const MINUTE_MS = 60_000;
 
 export const end = async (rig: Rig, partition = 0): Promise<number> => (await rig.log.watermarks(TOPIC))[partition]!.endOffset;
 
-/** Partition 0 applied to its end by a store with that name. */
+/** Partition 0, applied to its end by a store with that name. */
 export async function applied(rig: Rig, name: string) {
   const set = rig.start(name, [0]);
   const endOffset = await end(rig);
@@ -15,7 +15,7 @@ export async function applied(rig: Rig, name: string) {
   return set;
 }
 
-/** What the topic has, and that a store made anew adds nothing to it. */
+/** The letters in the topic; fails if a store made anew adds any to them. */
 export async function lettersOnce(rig: Rig) {
   const letters = await rig.deadLetters();
   await (await applied(rig, `again-${letters.length}`)).close();

@@ -8,7 +8,7 @@ import { orderCreated, recordOf } from "../../support/events/orders.ts";
 import { eventually, Rig } from "../rig.ts";
 
 const ORDERS = 20_000;
-/** So much faster than real time passes for the partition set. */
+/** How many times faster than real time the time of the partition set passes. */
 const HASTE = 200;
 
 describe("a restore", () => {
@@ -17,7 +17,7 @@ describe("a restore", () => {
     await rig.prepare(1);
     const orders = Array.from({ length: ORDERS }, (_, n) => recordOf(orderCreated({ orderId: `ORD-${n}` })));
     while (orders.length > 0) await rig.append(...orders.splice(0, 1_000));
-    // What a client and an operator are told while a part of it is there.
+    // What a client and an operator are told while only a part of the state is there.
     const meanwhile: { status: string; applied: number | undefined; restore: unknown; answer: string }[] = [];
     const look: StatementFault = (run) => {
       const { status, restore } = readiness(set);

@@ -6,14 +6,14 @@ import type { HeldPartitions } from "../../../src/runtime/held-partitions.ts";
 import { orderCreated, statusUpdated } from "../../support/events/orders.ts";
 import { answerFor, eventually, Rig } from "../rig.ts";
 
-/** Longer than a failure of reading may last without consequences. */
+/** Longer than reading may fail without consequences. */
 const long_ms = 2_000;
-/** Several attempts, with the rig's back-off of at most 20 ms. */
+/** Time for several attempts, with the rig's back-off of at most 20 ms. */
 const attempts_ms = 150;
 
 const lookUp = (set: HeldPartitions, orderId: string) => findOrder(set, () => 0, orderId).orderId;
 
-/** Caught up on partition 0 with ORD-1 in it; what becomes of a fetch and of any call can be changed. */
+/** A rig caught up on partition 0 with ORD-1 in it; the faults of fetches and of all calls can be changed. */
 async function caughtUp() {
   const faults = { fetch: "ok" as FetchFault, isAway: false };
   const rig = new Rig({ ...noFaults, onFetch: () => faults.fetch, away: () => faults.isAway });
@@ -73,7 +73,7 @@ describe("while fetches fail", () => {
     await eventually(() => rig.warnings.length > 0);
     rig.passed_ms = long_ms;
     await rig.append(orderCreated({ orderId: "ORD-2" }), statusUpdated({ orderId: "ORD-2", eventId: "c", status: "shipped" }));
-    // Fetches work again, and bring nothing yet.
+    // Fetches work again, but bring nothing yet.
     faults.fetch = "empty";
     await eventually(() => rig.warnings.length > 1);
     expect(readiness(set)).toMatchObject({ status: "catching-up", partitions: [{ state: "catching-up" }] });
@@ -107,7 +107,7 @@ describe("while fetches fail", () => {
     const { rig, set, faults } = outage;
     faults.fetch = "reject";
     await eventually(() => rig.warnings.length > 0);
-    // Who asked for the ends now would wait for them.
+    // Anyone who asked for the ends now would wait for them forever.
     rig.log.ends = () => Promise.withResolvers<never>().promise;
     faults.fetch = "empty";
     await eventually(() => rig.warnings.length > 1);

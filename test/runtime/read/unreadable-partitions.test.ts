@@ -7,7 +7,7 @@ import { UnreadRecords } from "../../../src/services/orders/query/unread-records
 import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { answerFor, eventually, Rig, TOPIC } from "../rig.ts";
 
-/** ORD-1 in partition 0, ORD-9 in partition 1, nothing in partition 2; `leaders` may take a partition's leader away. */
+/** ORD-1 in partition 0, ORD-9 in partition 1, nothing in partition 2; `leaders` can take a partition's leader away. */
 async function threePartitions() {
   const leaders = new Map<number, LeaderFault>();
   const rig = new Rig({ ...noFaults, leader: (topic, partition) => (topic === TOPIC ? (leaders.get(partition) ?? "ok") : "ok") });
@@ -53,7 +53,7 @@ describe("partitions without a leader", () => {
     await eventually(() => answerFor(again, "ORD-7", 0) === "ORDER_NOT_FOUND");
     expect(answerFor(again, "ORD-1")).toBe("new");
     expect(readiness(again).status).toBe("ready");
-    // What is applied of it was not compared with the log yet.
+    // What is applied of partition 1 has not been compared with the log yet.
     expect(answerFor(again, "ORD-9", 1)).toBe("LOG_UNAVAILABLE");
     leaders.clear();
     await eventually(() => answerFor(again, "ORD-9", 1) === "new");
@@ -130,9 +130,9 @@ describe("another program's transaction that stays open", () => {
     const { rig, set } = log;
     const transaction = rig.broker.topics.openTransaction(TOPIC, [recordOf(orderCreated({ orderId: "ORD-5" }))]);
     await rig.append(orderCreated({ orderId: "ORD-7" }));
-    // The reader hears of it; nobody has to ask for the ends.
+    // The reader notices it; nobody has to ask for the ends.
     await eventually(() => answerFor(set, "ORD-7", 0) === "CATCHING_UP");
-    // A short one is no news.
+    // A transaction that is open only briefly is not reported.
     expect(set.get(0)?.hindered).toBeUndefined();
     rig.passed_ms = 5_000;
     const why = expect.stringContaining("transaction is open at offset 1");
@@ -155,7 +155,7 @@ describe("another program's transaction that stays open", () => {
     expect(again.get(0)?.isComplete).toBe(true);
     expect(answerFor(again, "ORD-2", 0)).toBe("new");
     expect(answerFor(again, "ORD-5", 0)).toBe("CATCHING_UP");
-    // Of an order of another partition it is looked at.
+    // For an order of another partition, the unread records are searched.
     const unread = new UnreadRecords(new LogScans(rig.log, rig.clock), TOPIC);
     const answerAt1 = async (orderId: string) =>
       answerFor(again, orderId, 1, await unread.without(orderId, [again.get(0)!], "192.0.2.1"));
@@ -177,7 +177,7 @@ test("what a quota keeps from being read is not denied, from when it is heard of
   faults.fetch = "empty";
   await rig.append(orderCreated());
   set.get(0)?.hear(set.get(0)?.question, await rig.log.ends(TOPIC));
-  // What is fetched is applied soon.
+  // Fetched records are applied soon.
   expect(answerFor(set, "ORD-1")).toBe("ORDER_NOT_FOUND");
   quota.isThrottled = true;
   expect(answerFor(set, "ORD-1")).toBe("CATCHING_UP");

@@ -30,7 +30,7 @@ test("state of a topic is a store that something was applied to, of any role, an
   expect(found(dir.path)).toBe(path);
   store.close();
   expect(found(dir.path)).toBe(path);
-  // Neither another log's nor another topic's, whatever the files' names.
+  // The stores of another log or another topic are not found, whatever the files' names.
   expect([found(dir.path, TOPIC, "other"), found(dir.path, "orders"), found(dir.path, `${TOPIC}.3`)]).toEqual([
     undefined,
     undefined,

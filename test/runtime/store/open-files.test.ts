@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 const SOURCE = join(import.meta.dir, "../../../src/runtime/store/state-dir.ts");
 
-/** Opens a store in a process that may have so many open files, after it has opened `taken` others. */
+/** Opens a store in a process limited to `limit_files` open files, after it has opened `taken` others. */
 async function storeOpenedIn(limit_files: number, taken: number): Promise<string> {
   const script = `
     import { mkdtempSync, openSync } from "node:fs";

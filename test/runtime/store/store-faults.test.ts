@@ -27,7 +27,7 @@ const codeOf = (set: PartitionSet, orderId: string): string => {
   }
 };
 
-/** A store of all orders of partition 0, closed, whose deep pages are damaged. */
+/** A closed store of all orders of partition 0, with its deep pages damaged. */
 async function damagedStore(rig: Rig): Promise<void> {
   await rig.prepare(1);
   await rig.append(...manyOrders(0));

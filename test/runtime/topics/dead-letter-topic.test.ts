@@ -15,11 +15,11 @@ test("dead letters that are gone with their topic are told, whoever made it anew
   await using _ = await watched(topics);
   await minute();
   expect(gone(warned())).toEqual([]);
-  // By another program.
+  // Another program creates the topic anew.
   there["orders.events.dlq"] = letters("b");
   await minute();
   expect(gone(warned())).toEqual([expect.stringContaining("POST /partitions/<partition>/rebuild")]);
-  // By the service.
+  // The service creates the topic anew.
   delete there["orders.events.dlq"];
   await topics.create();
   expect(gone(warned())).toHaveLength(2);

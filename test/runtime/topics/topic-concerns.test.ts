@@ -10,7 +10,7 @@ import {
 
 const MIB = 1024 * 1024;
 
-/** As this system creates it on three brokers. */
+/** The settings of the topic as this system creates it on three brokers. */
 const wellSetUp = {
   "cleanup.policy": "delete",
   "retention.ms": "-1",

@@ -67,7 +67,7 @@ test("a setting that may cost records is warned of when it is found, when it cha
   there["orders.events"] = described({ "cleanup.policy": "compact,delete" });
   await minute();
   expect(warned()).toHaveLength(3);
-  // A look that fails says nothing new.
+  // A check that fails reports nothing new.
   state.away = "away";
   await minute();
   expect(topics.warnings).toHaveLength(1);
@@ -75,7 +75,7 @@ test("a setting that may cost records is warned of when it is found, when it cha
   there["orders.events"] = described({});
   await minute();
   expect(topics.warnings).toEqual([]);
-  // Who reads the last line does not act once more.
+  // The last line tells its reader that there is nothing left to do.
   expect(lines.at(-1)).toEqual([
     "info",
     "No longer so: The topic orders.events is compacted (cleanup.policy=compact,delete): a record goes once a later one has its key, so a state that is made anew lacks orders, and 404 is answered for them.",

@@ -13,14 +13,14 @@ const GOOD: Readonly<Record<string, string>> = {
   "retention.bytes": "-1",
   "max.message.bytes": "3145728",
 };
-/** Room for the letters of such a topic. */
+/** Settings with room for the letters of such a topic. */
 export const ROOMY = { "max.message.bytes": "4194304" };
 
 export const applied = (path: string | undefined, logId = "the log") => (path === undefined ? undefined : { path, logId });
 
 export const ON_KAFKA = { KAFKA_BROKERS: "127.0.0.1:9092" };
 
-/** A log whose topics are as the test says, and a clock that the test turns. */
+/** A log whose topics are as the test says, and a clock that the test advances. */
 export function topicsRig(there: Record<string, TopicDescription> = {}) {
   let now_ms = 1_000_000;
   let wake = () => {};
@@ -93,7 +93,7 @@ export const described = (settings: Record<string, string>, replicas = 3): Topic
   settings: { ...GOOD, ...settings },
 });
 
-/** Prepared, and looked at once. */
+/** Prepares the topics, and waits for the first check. */
 export async function watched(topics: Topics) {
   const ending = new AbortController();
   await topics.prepare(ending.signal);

@@ -21,7 +21,9 @@ import { isEventId, isName, NAME_PATTERN, PLAIN_NAME_PATTERN } from "../../../sr
 import { STATUSES } from "../../../src/orders/order.ts";
 import { statusUpdated } from "../../support/events/orders.ts";
 
-/** The cart's commands on a log that takes everything; what they append is kept. `isKnown`: whether the orders asked for exist. */
+/**
+ * The cart on a log that takes everything and keeps what is appended. `isKnown`: whether the orders asked for exist.
+ */
 function cart(isKnown: boolean) {
   const appended: NewRecord[] = [];
   const known = isKnown ? { partition: 0, offset: 0, eventId: "another" } : undefined;
@@ -63,7 +65,10 @@ const read = (bytes: Buffer) =>
     systemClock,
   );
 
-/** Text as a hostile client may write it: any code units, so also halves of pairs; control characters; what only looks like nothing. */
+/**
+ * Text as a hostile client may write it: any code units, halves of surrogate pairs included; control characters; text
+ * that only looks empty.
+ */
 const text = fc.oneof(
   { weight: 4, arbitrary: fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 }) },
   { weight: 2, arbitrary: fc.string({ unit: "binary", minLength: 1, maxLength: 128 }) },
@@ -71,7 +76,7 @@ const text = fc.oneof(
   fc.constantFrom("caf\ud83d", "\udc00", "A\udc00\ud800", "😀".repeat(64), "😀".repeat(65), "x".repeat(128), "x".repeat(129)),
   fc.constantFrom("\u0000", "\u0085", "\u2028", "\ufeff", "\u007f", "__proto__", '"\\', "\u200e", " "),
 );
-/** A number as it is written, not as it is. */
+/** A number by its notation, not its value. */
 const number = (nearby: fc.Arbitrary<number>) =>
   fc.oneof(
     { weight: 6, arbitrary: nearby.map(String) },
@@ -83,7 +88,7 @@ const orderId = fc.oneof(
   { weight: 5, arbitrary: fc.stringMatching(/^(?:ORD-)?[0-9]{1,64}$/) },
   fc.constantFrom("1", "ORD-1", "ORD-", "1\ud800", "١", "1\n", "0".repeat(65)),
 );
-/** `{"a":1}` of names and values that are written already. */
+/** An object such as `{"a":1}`, of names and values that are already in JSON notation. */
 const object = (fields: readonly (readonly [name: string, value: string] | undefined)[]) =>
   `{${fields.flatMap((field) => (field ? [`"${field[0]}":${field[1]}`] : [])).join(",")}}`;
 const sometimes = (name: fc.Arbitrary<string>, value: fc.Arbitrary<string>) =>
@@ -131,7 +136,9 @@ const updateBody = fc
     odd,
   )
   .map(object);
-/** As the bytes that are sent: perhaps with a mark, with white space, or with bytes that are none of JSON's. */
+/**
+ * The body as the bytes that are sent, perhaps with a byte order mark, white space, or bytes that JSON does not allow.
+ */
 const sent = (body: fc.Arbitrary<string>) =>
   fc
     .tuple(fc.constantFrom("", "", "", "\ufeff", "\ufeff", "\ufeff\ufeff"), fc.constantFrom("", "", " \t\r\n", "\u00a0"), body)
@@ -146,7 +153,7 @@ const acceptedOrNot = async <T>(parse: () => Promise<T>): Promise<T | undefined>
   }
 };
 
-/** What the log has of the last command is an event, the same one when written again, and one that the topic takes. */
+/** The last command's record in the log must be an event, encode to the same bytes again, and be taken by the topic. */
 const decodedBack = (record: NewRecord | undefined) => {
   const value = Buffer.from(String(record?.value));
   const event = decodeEvent(Buffer.from(String(record?.key)), value);

@@ -19,7 +19,7 @@ afterAll(() => removeAllTempDirs());
 
 const PARTITIONS = 3;
 
-/** A topic in memory, and carts that are started on it one after the other, with one state directory. */
+/** A topic in memory, with carts that are started on it one after the other and share a state directory. */
 async function rig() {
   const leaders = new Map<number, LeaderFault>();
   const faults = { ...noFaults, leader: (_: string, partition: number) => leaders.get(partition) ?? "ok" };
@@ -86,7 +86,7 @@ test("started anew while a partition has no leader, a cart serves the others, an
     () => JSON.stringify(readiness(again.partitions)),
     async () => (await create(again, order(0, 1))) === "ok",
   );
-  // Of the partition without a leader nobody knows yet whether it still has what the index holds of it.
+  // Nobody knows yet whether the partition without a leader still has what the index holds of it.
   const answers = [create(again, order(0)), create(again, order(1)), create(again, order(1, 1)), create(again, order(2, 1))];
   expect(await Promise.all(answers)).toEqual(["ORDER_EXISTS", "LOG_UNAVAILABLE", "LOG_UNAVAILABLE", "ok"]);
   leaders.clear();
@@ -104,7 +104,7 @@ describe("another program's transaction that is open in a partition", () => {
     await ready(first);
     expect(await create(first, order(0))).toBe("ok");
     await first.stop();
-    // By a program with another partitioner, while no cart ran.
+    // A program with another partitioner appends this while no cart runs.
     const stray = order(1, 7);
     await broker
       .connect("stranger")
@@ -115,7 +115,7 @@ describe("another program's transaction that is open in a partition", () => {
     await ready(again);
     const ids = [order(1), order(2), order(0), stray];
     expect(await Promise.all(ids.map((id) => create(again, id)))).toEqual(["ok", "ok", "ORDER_EXISTS", "ORDER_EXISTS"]);
-    // What is hidden from it may be of any order of that partition.
+    // The records hidden from the cart may be of any order of that partition.
     expect(await create(again, order(0, 8))).toBe("APPEND_OUTCOME_UNKNOWN");
     transaction.end(true);
     await waitUntil("it is read", async () => (await create(again, order(0, 8))) === "ORDER_EXISTS");
@@ -160,7 +160,7 @@ test("an index that cannot be opened: health and clients are told why", async ()
     since: expect.any(String),
     partitions: Array(PARTITIONS).fill(expect.objectContaining({ state: "suspended", since: expect.any(String) })),
   });
-  // It is not the log that fails.
+  // The log itself has not failed.
   expect(cart.partitions.readFailure).toBeUndefined();
   expect(await create(cart, order(0))).toBe("PARTITION_BLOCKED");
   refuseState(claims);
@@ -173,7 +173,7 @@ test("an index that cannot be opened: health and clients are told why", async ()
 });
 
 describe("an index of another version", () => {
-  /** Each partition has records 0 and 1; the index has read them, and another version of the program made it. */
+  /** Each partition has records 0 and 1, all read by an index that another version of the program made. */
   async function ofAnotherVersion() {
     const given = await rig();
     const { broker, dir, start } = given;

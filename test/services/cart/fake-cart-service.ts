@@ -13,7 +13,7 @@ const BODY_BYTES_MAX = 65_536;
 export const IN_FLIGHT_REQUESTS_MAX = 8;
 
 /**
- * The cart's HTTP side on commands that a test answers. It is made at the top of a test file, and is as new before each
+ * The cart's HTTP side, with commands that a test answers. It is made at the top of a test file and reset before each
  * test.
  */
 export async function fakeCartService() {

@@ -15,7 +15,7 @@ import { statusChange } from "../../support/events/orders.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Orders by id; undefined for an id that only a held update knows. */
+/** A view of orders by id; the value is undefined for an id that only a held update knows. */
 class FakeView implements OrdersView {
   constructor(readonly orders: Map<string, Order | undefined>) {}
   order(orderId: string): Order | undefined {
@@ -58,13 +58,13 @@ class FakeView implements OrdersView {
 
 export type FakePartition = Mutable<PartitionView> & { waits: [offset: number, wait_ms_max: number][] };
 
-/** The view of these orders; an id alone is that of an order of which only a held update came. */
+/** The view of these orders; a string is the id of an order of which only a held update came. */
 export const viewOf = (orders: readonly (Order | string)[]): PartitionView["view"] =>
   onlyView(
     new FakeView(new Map(orders.map((order) => (typeof order === "string" ? [order, undefined] : [order.orderId, order])))),
   );
 
-/** A partition that is held, runs and has applied all there is, unless `more` says otherwise. */
+/** A partition that is held, is running and has applied all records, unless `more` says otherwise. */
 export const partition = (
   number: number,
   orders: readonly (Order | string)[] = [],
@@ -92,7 +92,7 @@ export const partition = (
   ...more,
 });
 
-/** The order service's HTTP side on partitions made up for a test. */
+/** The order service's HTTP side, with partitions made up for a test. */
 export async function fakeOrderService() {
   const fake: Mutable<HeldPartitions> & { list: FakePartition[] } = {
     partitionCount: 0,
@@ -111,7 +111,7 @@ export async function fakeOrderService() {
   const service = serve(
     orderServiceApp({
       partitions: fake,
-      // The order's number, modulo: so a test says where an order belongs.
+      // The order's number modulo the partition count, so that a test can choose where an order belongs.
       partitionOf: (orderId, partitionCount) => Number(orderId.slice(4)) % partitionCount,
       log_name: "in memory",
       orders_topic: "orders.events",
@@ -119,7 +119,7 @@ export async function fakeOrderService() {
       operator_token: undefined,
       rebuild: () => undefined,
       read_wait_ms_max: 1_234,
-      // Of these nothing is asked here.
+      // These are never called here.
       scans: {} as LogScans,
       live: {} as Live,
       cart: undefined,

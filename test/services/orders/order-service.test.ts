@@ -13,7 +13,7 @@ import { answerFor, eventually, poison } from "../../runtime/rig.ts";
 const TOPIC = "orders.events";
 const MINUTE_MS = 60_000;
 
-/** An order service on a log in memory, with what it warns of; time can be let pass. */
+/** An order service on a log in memory, with its warnings and a way to let time pass. */
 function started(faults: MemoryFaults = noFaults, change: (log: Log) => void = () => undefined, onClaim = () => {}, env = {}) {
   const passed = { ms: 0 };
   const sleeping = new Set<() => void>();
@@ -158,7 +158,7 @@ describe("a topic that loses its first records while the state has them", () => 
     expect(rig.warnings.filter((warning) => warning.includes("has lost its first records"))).toHaveLength(1);
     rig.pass(MINUTE_MS);
     await Bun.sleep(50);
-    // The look at the settings leaves it as it is.
+    // Looking at the settings does not change it.
     expect(lost(rig.set)).toHaveLength(1);
   });
 

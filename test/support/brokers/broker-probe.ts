@@ -2,7 +2,10 @@ import { BrokerCalls } from "../cluster/broker-calls.ts";
 
 const answer_ms_max = 1_000;
 
-/** Whether a broker answers at one of these addresses and knows of a live one, within about a second each; other people's topics do not matter. */
+/**
+ * Whether a broker answers at one of these addresses and knows of a live broker. Each address takes about a second at
+ * most; other people's topics do not matter.
+ */
 export async function brokerAnswers(brokers: string): Promise<boolean> {
   const calls = new BrokerCalls(new Map(brokers.split(",").map((address, i) => [i, address])), () => true, answer_ms_max);
   try {

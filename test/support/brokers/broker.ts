@@ -7,30 +7,33 @@ import { startRedpanda } from "./redpanda.ts";
 export interface TestBroker {
   /** `host:port,…`, as KAFKA_BROKERS takes it. */
   readonly brokers: string;
-  /** given: KAFKA_BROKERS names it. redpanda: by Docker Compose. kafka: Apache Kafka on this machine's Java. */
+  /** given: named by KAFKA_BROKERS. redpanda: run by Docker Compose. kafka: Apache Kafka on this machine's Java. */
   readonly kind: "given" | "redpanda" | "kafka";
   /** Whether `kill`, `stop` and `start` work; on a given broker they reject. */
   readonly canRestart: boolean;
   /** A second way in, for clients that go through a proxy; only kind "kafka" has it. */
   readonly proxied?: ProxiedListener;
-  /** SIGKILL. Resolves when the broker is gone. */
+  /** Sends SIGKILL. Resolves when the broker is gone. */
   kill(): Promise<void>;
-  /** SIGTERM. Resolves when the broker is gone. */
+  /** Sends SIGTERM. Resolves when the broker is gone. */
   stop(): Promise<void>;
-  /** Starts it again, same ports, same data, and waits until it answers. Does nothing if it runs. */
+  /**
+   * Starts the broker again with the same ports and data, and waits until it answers. Does nothing if it is running.
+   */
   start(): Promise<void>;
 }
 
 /**
- * The broker listens on `listenPort` and tells the clients that come in there that it lives on `advertisedPort`: a proxy that
- * listens on `advertisedPort` and passes on to `listenPort` sees all of their connections. Both on 127.0.0.1.
+ * The broker listens on `listenPort` and tells the clients that connect there that it lives on `advertisedPort`. A
+ * proxy that listens on `advertisedPort` and forwards to `listenPort` sees all of their connections. Both ports are on
+ * 127.0.0.1.
  */
 export interface ProxiedListener {
   readonly listenPort: number;
   readonly advertisedPort: number;
 }
 
-/** A broker and how to be rid of it. */
+/** A broker and how to dispose of it. */
 export interface OwnedBroker {
   readonly broker: TestBroker;
   dispose(): Promise<void>;
@@ -39,7 +42,7 @@ export interface OwnedBroker {
 /** A broker, or why there is none. */
 export type Attempt = OwnedBroker | { readonly unavailable: string };
 
-/** The run's broker: KAFKA_BROKERS, else Docker, else Java. It is started once. */
+/** The run's broker, from KAFKA_BROKERS, else Docker, else Java. It is started once. */
 let found: Promise<{ readonly owned?: OwnedBroker; readonly reasons: readonly string[] }> | undefined;
 
 /** Ends the run's broker, if one was started. */
@@ -50,8 +53,8 @@ export async function disposeBroker(): Promise<void> {
 }
 
 /**
- * `describe` for tests that need a broker; await it at the top of the file. Without a broker the suite is skipped with one
- * loud line, or fails if CI is set.
+ * `describe` for tests that need a broker; await it at the top of the file. Without a broker the suite is skipped with
+ * one loud line, or fails if CI is set.
  */
 export async function brokerSuite(name: string, body: (broker: TestBroker) => void): Promise<void> {
   const { owned, reasons } = await search();
@@ -77,7 +80,7 @@ export async function brokerSuite(name: string, body: (broker: TestBroker) => vo
   describe.skip(name, () => test("needs a broker", () => {}));
 }
 
-/** Longest time a broker may take to start, for the timeouts of hooks and tests that restart it. */
+/** The longest time a broker may take to start, for the timeouts of hooks and tests that restart it. */
 export const broker_start_ms_max = 90_000;
 
 function search() {

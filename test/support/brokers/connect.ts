@@ -5,10 +5,10 @@ import { runBounded, spawnTied, type TiedProcess } from "../programs/tied-proces
 import { waitUntil } from "../wait-until.ts";
 import { repository } from "../programs/repository.ts";
 
-/** The newest version that the pipelines were run with. */
+/** The image of the newest version that the pipelines were run with. */
 const image = "docker.redpanda.com/redpandadata/connect:4.102.0";
 const answer_ms_max = 5_000;
-/** The first run pulls the image. */
+/** The limit is long because the first run pulls the image. */
 const pull_ms_max = 300_000;
 const ready_ms_max = 30_000;
 
@@ -25,15 +25,15 @@ export interface Connect {
 export interface Pipeline extends AsyncDisposable {
   readonly url: string;
   readonly process: TiedProcess;
-  /** Waits until both its ends are connected. */
+  /** Waits until both ends of the pipeline are connected. */
   ready(): Promise<void>;
-  /** SIGTERM, and its exit code. */
+  /** Sends SIGTERM and resolves with the exit code. */
   stop(): Promise<number | null>;
 }
 
 /**
- * Awaits `body` with Redpanda Connect if it is found; no registry has it, so it is not fetched. Without it the suite is skipped with
- * one loud line, also where CI is set. Await it at the top of the file.
+ * Awaits `body` with Redpanda Connect if it is found; no registry has it, so it is not fetched. Without it the suite is
+ * skipped with one loud line, even if CI is set. Await this at the top of the file.
  */
 export async function connectSuite(name: string, body: (connect: Connect) => void | Promise<void>): Promise<void> {
   const found = await findConnect();
@@ -42,7 +42,7 @@ export async function connectSuite(name: string, body: (connect: Connect) => voi
   describe.skip(name, () => test("needs Redpanda Connect", () => {}));
 }
 
-/** Runs Connect to its end, at most `run_ms_max`. */
+/** Runs Connect until it exits, for at most `run_ms_max`. */
 export async function runConnect(connect: Connect, args: readonly string[], env: Environment = {}, run_ms_max = 60_000) {
   return runBounded(connect.command(args, env), run_ms_max, inherited(env));
 }

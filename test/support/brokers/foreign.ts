@@ -13,8 +13,8 @@ import { committedRecords } from "../events/records.ts";
 import { tempDir } from "../stores/temp-dir.ts";
 
 /**
- * A log of its own for one test: a new topic on the broker, or an embedded log in a new directory. The programs under test get
- * `env` and `dataDir`; the test looks into the log through `log` and writes as a stranger through `produce`.
+ * A log of its own for one test: a new topic on the broker, or an embedded log in a new directory. The programs under
+ * test get `env` and `dataDir`; the test looks into the log through `log` and writes as a stranger through `produce`.
  */
 export interface Backing extends AsyncDisposable {
   readonly kind: "broker" | "embedded";
@@ -23,7 +23,7 @@ export interface Backing extends AsyncDisposable {
   readonly topic: string;
   readonly deadLetterTopic: string;
   readonly log: Log;
-  /** Appends to the partition each message names, as another program would: on the broker with kafkajs. */
+  /** Appends to the partition each message names, as another program would; on the broker it uses kafkajs. */
   produce(messages: readonly ForeignMessage[], compression?: CompressionTypes): Promise<void>;
   /** Removes what can be rebuilt from the log. No program may run on `dataDir` meanwhile. */
   forgetState(): Promise<void>;
@@ -121,7 +121,10 @@ export interface ForeignRecord {
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
-/** All committed records of a topic, each partition up to the end it has when asked. Header values as Latin-1, so that no byte is lost. */
+/**
+ * All committed records of a topic, up to the end that each partition has when asked. Header values are decoded as
+ * Latin-1, so that no byte is lost.
+ */
 export const readAll = (log: Log, topic: string): Promise<ForeignRecord[]> => Array.fromAsync(eachRecord(log, topic));
 
 export async function* eachRecord(log: Log, topic: string): AsyncGenerator<ForeignRecord> {
@@ -129,7 +132,7 @@ export async function* eachRecord(log: Log, topic: string): AsyncGenerator<Forei
     yield {
       partition,
       offset: record.offset,
-      // Views on the batch's bytes: copied.
+      // The key and value are views of the batch's bytes, so they are copied.
       key: record.key && Buffer.from(record.key),
       value: record.value && Buffer.from(record.value),
       headers: record.headers().map(([name, value]) => [name, Buffer.from(value ?? []).toString("latin1")] as const),
@@ -137,7 +140,7 @@ export async function* eachRecord(log: Log, topic: string): AsyncGenerator<Forei
   }
 }
 
-/** Records of all partitions together, control records included; 0 where there is no such topic. */
+/** The number of records in all partitions together, control records included; 0 if there is no such topic. */
 export async function totalLength(log: Log, topic: string): Promise<number> {
   if ((await log.partitionCount(topic)) === 0) return 0;
   return (await log.watermarks(topic)).reduce((sum, { startOffset, endOffset }) => sum + endOffset - startOffset, 0);
@@ -178,7 +181,7 @@ function compressSnappy(bytes: Buffer): Buffer {
   return Buffer.concat(parts);
 }
 
-/** Streamed, so that the frame does not tell its content's size, as Java's does not. */
+/** Compresses as a stream, so that the frame does not tell its content's size, just as Java's client does. */
 async function compressZstd(bytes: Buffer): Promise<Buffer> {
   const stream = createZstdCompress();
   const chunks: Buffer[] = [];
@@ -190,7 +193,7 @@ async function compressZstd(bytes: Buffer): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-// kafkajs is CommonJS, and what `import` gives of its codecs is a copy.
+// kafkajs is CommonJS, and `import` would give only a copy of its codecs.
 const codecs = (createRequire(import.meta.url)("kafkajs") as { CompressionCodecs: typeof CompressionCodecs }).CompressionCodecs;
 const writeOnly = (compress: (bytes: Buffer) => Buffer | Promise<Buffer>) => () => ({
   compress: async (encoder: { buffer: Buffer }) => compress(encoder.buffer),

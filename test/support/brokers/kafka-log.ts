@@ -4,7 +4,7 @@ import type { Random } from "../../../src/system/random.ts";
 import type { TestBroker } from "./broker.ts";
 import { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
 
-/** The shortest that Kafka allows (group.min.session.timeout.ms). */
+/** The shortest session timeout that Kafka allows (group.min.session.timeout.ms). */
 export const SESSION_MS = 6_000;
 export const BACKOFF = { backoff_ms_min: 50, backoff_ms_max: 500 };
 
@@ -18,11 +18,11 @@ export const openKafkaLog = (brokers: string, clock: Clock = systemClock, random
     random,
   });
 
-/** The logs of one test, and the proxy before the broker where it has one; all of it is closed with the scope. */
+/** The logs of one test and the proxy in front of the broker; all of them are closed with the scope. */
 export interface KafkaLogs extends AsyncDisposable {
-  /** To the broker itself. */
+  /** A log that connects to the broker itself. */
   readonly direct: KafkaLog;
-  /** Through the proxy. */
+  /** A log that connects through the proxy. */
   readonly proxied: KafkaLog;
   readonly proxy: TcpProxy;
   open(way: "direct" | "proxied", clock?: Clock): KafkaLog;

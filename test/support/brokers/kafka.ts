@@ -49,23 +49,26 @@ export async function findKafka(): Promise<{ readonly dir: string } | { readonly
 }
 
 interface ServerOptions {
-  /** Everything of this server; it goes when the server is disposed of. */
+  /** The directory of all this server's files; it is removed when the server is disposed of. */
   readonly dir: string;
-  /** Asked whether Kafka has started; without TLS and login. Undefined for a controller, which nobody asks. */
+  /**
+   * The addresses to ask whether Kafka has started, without TLS and login; undefined for a controller, which nobody
+   * asks.
+   */
   readonly brokers: string | undefined;
   /** The text of server.properties. */
   readonly properties: string;
-  /** More for StorageTool's `format`. */
+  /** Further arguments for StorageTool's `format`. */
   readonly formatArgs?: readonly string[];
   /** Java's own options. */
   readonly java?: readonly string[];
 }
 
 export interface Server {
-  /** Again, if it was ended. */
+  /** Starts the server again if it was ended. */
   readonly start: () => Promise<void>;
   readonly end: (signal: NodeJS.Signals) => Promise<void>;
-  /** Sends it a signal that does not end it. */
+  /** Sends the server a signal that does not end it. */
   readonly signal: (signal: "SIGSTOP" | "SIGCONT") => void;
   readonly isRunning: () => boolean;
   readonly dispose: () => Promise<void>;
@@ -95,7 +98,7 @@ export async function startServer(
 
   const start = async () => {
     if (isRunning()) return;
-    // Should the run be killed, the data goes with the broker.
+    // If the run is killed, the data goes with the broker.
     const starting = spawnTied(runJava("kafka.Kafka", propertiesFile), { onOrphaned: 'rm -rf "$1"', onOrphanedArgs: [dir] });
     server = starting;
     if (brokers === undefined) return;

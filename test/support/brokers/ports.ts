@@ -1,8 +1,9 @@
 import { createServer, type Server } from "node:net";
 
 /**
- * Free loopback ports below the system's ephemeral range (32768 on Linux). A port out of that range could be handed to some
- * outgoing connection while a restarted server is away; and a client that retries such a port connects to itself in the end.
+ * Free loopback ports below the system's ephemeral range (from 32768 on Linux). A port from that range could be handed
+ * to an outgoing connection while a restarted server is away, and a client that keeps retrying such a port ends up
+ * connecting to itself.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const held: Server[] = [];

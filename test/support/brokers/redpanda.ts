@@ -7,7 +7,7 @@ import { waitUntil } from "../wait-until.ts";
 
 const composeFile = fileURLToPath(new URL("../../../compose.yaml", import.meta.url));
 const answer_ms_max = 5_000;
-/** The first start pulls the image. */
+/** The limit is long because the first start pulls the image. */
 const up_ms_max = 300_000;
 const down_ms_max = 60_000;
 const start_ms_max = 60_000;
@@ -31,7 +31,7 @@ export async function startRedpanda(): Promise<Attempt> {
     await compose(up_ms_max, "up", "--wait", "redpanda");
     await waitUntil(`for Redpanda to answer on ${brokers}`, () => brokerAnswers(brokers), { wait_ms_max: start_ms_max });
   };
-  // Waits for nothing; it is here for its keeper, which takes the project down should the run be killed.
+  // This process does nothing; it is here for its keeper, which takes the project down if the run is killed.
   const lifeline = spawnTied(["sleep", "infinity"], {
     env,
     onOrphaned: 'docker compose -f "$1" -p "$2" down -v',

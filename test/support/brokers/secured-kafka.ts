@@ -26,18 +26,18 @@ export interface User {
   readonly password: string;
 }
 
-/** Each can log in with its own mechanism only. */
+/** Each user can log in with its own mechanism only. */
 export const users = {
   plain: { mechanism: "plain", name: "paula", password: "paulas-password" },
   scram256: { mechanism: "scram-sha-256", name: "sven", password: "svens-password" },
   scram512: { mechanism: "scram-sha-512", name: "sara", password: "saras-password" },
-  /** Has no permission to create topics. */
+  /** The guest has no permission to create topics. */
   guest: { mechanism: "plain", name: "guest", password: "guests-password" },
 } as const satisfies Record<string, User>;
 
 const admin: User = { mechanism: "plain", name: "admin", password: "admins-password" };
 
-/** Apache Kafka whose clients come in by TLS and SASL, and may do only what the ACLs allow them. */
+/** Apache Kafka whose clients connect by TLS and SASL and may do only what the ACLs allow them. */
 export interface SecuredKafka {
   readonly port: number;
   /** The authority that signed the broker's certificate, which is for 127.0.0.1 alone. */
@@ -48,8 +48,8 @@ export interface SecuredKafka {
 }
 
 /**
- * `describe` with a secured Kafka of its own, on Java: neither a broker that is given nor one in Docker can be set up so.
- * Await it at the top of the file. As every suite that needs a broker, it is skipped loudly, or fails if CI is set.
+ * `describe` with a secured Kafka of its own, on Java: neither a given broker nor one in Docker can be set up this way.
+ * Await it at the top of the file. Like every suite that needs a broker, it is skipped loudly, or fails if CI is set.
  */
 export async function securedSuite(name: string, body: (kafka: () => SecuredKafka) => void): Promise<void> {
   const jars = await findKafka();
@@ -109,7 +109,7 @@ async function startSecuredKafka(jarsDir: string): Promise<SecuredKafka> {
   return { port, caFile, superClient, dispose: server.dispose };
 }
 
-/** Takes one permission away from the user, which leaves DESCRIBE; what it returns gives it back. */
+/** Takes one permission away from the user, who keeps DESCRIBE; the returned function gives it back. */
 export async function refuseRead(
   client: Admin,
   user: User,
@@ -129,7 +129,7 @@ export async function refuseRead(
   return () => client.deleteAcls({ filters: [refusal] });
 }
 
-/** What the services need, on everything whose name begins with the user's. */
+/** The permissions that the services need, on everything whose name begins with the user's. */
 function permissions(user: User): AclEntry[] {
   const { READ, WRITE, DESCRIBE, CREATE } = AclOperationTypes;
   const allowed = [
@@ -150,7 +150,10 @@ function permissions(user: User): AclEntry[] {
   );
 }
 
-/** The file of a new authority's certificate. It signs the broker's, and its key is then deleted, so that the broker cannot show the wrong one. */
+/**
+ * The file of a new authority's certificate. The authority signs the broker's certificate, and its key is then deleted,
+ * so that the broker cannot show the wrong one.
+ */
 async function makeCertificates(dir: string): Promise<string> {
   const caFile = join(dir, "ca.pem");
   const key = ["-keyalg", "EC", "-groupname", "secp256r1", "-validity", "2"];

@@ -1,6 +1,6 @@
 import { connect, createServer, type Socket } from "node:net";
 
-/** Kafka's API keys, as in the protocol guide, of the requests whose loss makes a difference. */
+/** The API keys, from Kafka's protocol guide, of the requests whose loss makes a difference. */
 export const apiKeys = {
   produce: 0,
   fetch: 1,
@@ -15,15 +15,15 @@ export const apiKeys = {
 } as const;
 
 /**
- * A loopback TCP proxy in front of a Kafka broker, to do to connections what networks do. It reads no more of the protocol
- * than the frame: length int32, then in a request API key int16, version int16, correlation id int32, in a response the
- * correlation id.
+ * A loopback TCP proxy in front of a Kafka broker, to do to connections what networks do. It reads only the frame of
+ * the protocol: length int32; then, in a request, API key int16, version int16 and correlation id int32; in a response,
+ * the correlation id.
  */
 export interface TcpProxy {
   readonly port: number;
-  /** How many connections have ended since the start, by whichever side, on which this API was asked for. */
+  /** How many connections that carried a request of this API have ended since the start, by whichever side. */
   endedAfter(apiKey: number): number;
-  /** The state at the start: bytes go through. */
+  /** Lets bytes through, as at the start. */
   pass(): void;
   /** Connections stay open and new ones are accepted, but no byte goes through until `pass`. */
   pause(): void;
@@ -31,16 +31,19 @@ export interface TcpProxy {
   refuse(): void;
   /** Cuts all connections; the clients may come back. */
   cut(): void;
-  /** The next request of this API does not reach the broker: its connection is cut instead. Resolves when that has happened. */
+  /**
+   * The next request of this API does not reach the broker: its connection is cut instead. Resolves when that has
+   * happened.
+   */
   loseNextRequest(apiKey: number): Promise<void>;
   /**
-   * The next request of this API reaches the broker, and when the broker answers, the connection is cut before the answer
-   * reaches the client. Resolves when that has happened.
+   * The next request of this API reaches the broker, and when the broker answers, the connection is cut before the
+   * answer reaches the client. Resolves when that has happened.
    */
   loseNextAnswer(apiKey: number): Promise<void>;
   /**
-   * The next request of this API reaches the broker, and neither its answer nor anything after it reaches the client: the connection
-   * stays open and is silent. Resolves when the broker has answered.
+   * The next request of this API reaches the broker, but neither its answer nor anything after it reaches the client:
+   * the connection stays open and is silent. Resolves when the broker has answered.
    */
   hangNextAnswer(apiKey: number): Promise<void>;
   close(): Promise<void>;

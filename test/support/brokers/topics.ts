@@ -20,7 +20,7 @@ export async function createTopic(log: Log, topic: string, partitions: number): 
   );
 }
 
-/** From offset 0 to the last of these records, which ascend, in each partition that has any. */
+/** The range from offset 0 to the last of these records in each partition that has any; the records must ascend. */
 export function rangesOf(records: readonly { readonly partition: number; readonly offset: number }[]): BoundedRange[] {
   const lasts = new Map(records.map(({ partition, offset }) => [partition, offset]));
   return [...lasts].map(([partition, last]) => ({ partition, from: 0, last }));

@@ -8,11 +8,11 @@ import { type Acl, allow, disallow, setQuotas } from "./rights-and-quotas.ts";
 
 const REPLICAS = 3;
 
-/** What tests do to a cluster as one who may do everything, and see of it, in Kafka's own protocol and independently of src. */
+/** A test's unrestricted access to a cluster, in Kafka's own protocol and independently of src. */
 export class ClusterAdmin {
   readonly #calls: BrokerCalls;
 
-  /** `addresses`: of the brokers by node, without login. `isUp`: which of them are to be asked. */
+  /** `addresses`: the brokers' addresses without login, by node. `isUp`: whether a broker is to be asked. */
   constructor(addresses: ReadonlyMap<number, string>, isUp: (node: number) => boolean) {
     this.#calls = new BrokerCalls(addresses, isUp);
   }
@@ -35,14 +35,14 @@ export class ClusterAdmin {
     return this.#calls.leader(topic, partition);
   }
 
-  /** Waits for a leader that is none of `but`. */
+  /** Waits for a leader that is not among `but`. */
   leaderBut(topic: string, partition: number, ...but: readonly number[]): Promise<number> {
     return this.#calls.leaderBut(topic, partition, ...but);
   }
 
   /**
-   * Creates a topic and waits until each partition has a leader. `layout`: the nodes of each partition's replicas, the preferred
-   * leader first; a number: so many partitions, three replicas each.
+   * Creates a topic and waits until each partition has a leader. `layout`: the nodes of each partition's replicas, the
+   * preferred leader first; or a number of partitions, with three replicas each.
    */
   async createTopic(
     topic: string,
@@ -94,7 +94,7 @@ export class ClusterAdmin {
     await this.#calls.led(topic, count);
   }
 
-  /** Takes effect at a broker some time after this resolves. */
+  /** Adds the ACLs, which take effect at a broker some time after this resolves. */
   allow(user: string, acls: readonly Acl[]): Promise<void> {
     return allow(this.#calls, user, acls);
   }
@@ -107,7 +107,7 @@ export class ClusterAdmin {
     return setQuotas(this.#calls, user, clientId, limits);
   }
 
-  /** The offset after the last record, open transactions included, of the partition's leader. */
+  /** The offset after the last record on the partition's leader, open transactions included. */
   end(topic: string, partition: number): Promise<number> {
     const write = (fields: FieldWriter) =>
       fields
@@ -177,7 +177,7 @@ export class ClusterAdmin {
   }
 }
 
-/** Topics by name, of which `read` reads what follows the name. */
+/** Reads an array of topics; `read` reads what follows each topic's name. */
 const eachTopic = (answer: FieldReader, read: () => unknown): void => {
   answer.array(() => {
     answer.string();

@@ -6,12 +6,15 @@ export const broker_ms_max = 20_000;
 const leader_ms_max = 30_000;
 const retry_ms = 50;
 
-/** Errors that pass by themselves: topic, leader or coordinator are not known yet or have just changed; too few replicas are in sync. */
+/**
+ * Errors that pass by themselves: the topic, leader or coordinator is not known yet or has just changed, or too few
+ * replicas are in sync.
+ */
 const PASSING = new Set([3, 5, 6, 14, 15, 16, 19, 20, 51]);
 
 export interface PartitionState {
   readonly error: number;
-  /** Undefined while it has none. */
+  /** The leader's node; undefined while there is none. */
   readonly leader: number | undefined;
   readonly leaderEpoch: number;
   readonly replicas: readonly number[];
@@ -33,7 +36,7 @@ export interface Answered<T> {
 export class BrokerCalls {
   readonly #client: ProtocolClient;
 
-  /** `addresses`: of the brokers by node, without login. `isUp`: which of them are to be asked. */
+  /** `addresses`: the brokers' addresses without login, by node. `isUp`: whether a broker is to be asked. */
   constructor(
     private readonly addresses: ReadonlyMap<number, string>,
     private readonly isUp: (node: number) => boolean,
@@ -59,7 +62,7 @@ export class BrokerCalls {
     throw last;
   }
 
-  /** Asks the partition's leader, whoever that is then, until it is one. */
+  /** Asks whichever broker leads the partition, retrying until the one asked is indeed the leader. */
   askLeader<T>(topic: string, partition: number, request: Request, read: (answer: FieldReader) => Answered<T>): Promise<T> {
     return this.retried(async () => {
       const leader = await this.leader(topic, partition);
@@ -82,7 +85,7 @@ export class BrokerCalls {
     }
   }
 
-  /** `topics` null: of all. */
+  /** The metadata of these topics, or of all topics if `topics` is null. */
   async metadata(topics: readonly string[] | null, node?: number): Promise<Metadata> {
     const write = (fields: FieldWriter) =>
       (topics === null ? fields.int32(-1) : fields.array(topics, (name) => fields.string(name))).boolean(false);
@@ -111,7 +114,7 @@ export class BrokerCalls {
     return (await this.metadata([topic])).topics.get(topic)?.[partition]?.leader;
   }
 
-  /** Waits until the topic has so many partitions, each with a leader. */
+  /** Waits until the topic has that many partitions, each with a leader. */
   async led(topic: string, count: number): Promise<void> {
     await waitUntil(
       `for the leaders of ${topic}`,
@@ -123,7 +126,7 @@ export class BrokerCalls {
     );
   }
 
-  /** Waits for a leader that is none of `but`. */
+  /** Waits for a leader that is not among `but`. */
   leaderBut(topic: string, partition: number, ...but: readonly number[]): Promise<number> {
     return waitUntil(
       `for a leader of ${topic} ${partition}, none of ${but.join()}`,
@@ -155,7 +158,7 @@ export function check(code: number, what: string): void {
   if (code !== 0) throw new BrokerError(code, what);
 }
 
-/** Topics with partitions, of which each has its number and then what `read` reads. */
+/** Reads topics with their partitions; `read` reads what follows each partition's number. */
 export const partitionsOf = <T>(fields: FieldReader, read: () => T): T[] =>
   fields
     .array(() => {

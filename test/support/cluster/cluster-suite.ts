@@ -2,10 +2,10 @@ import { afterAll, beforeAll, beforeEach, describe, test } from "bun:test";
 import { findKafka } from "../brokers/kafka.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 
-/** For hooks that wait for brokers to come back. */
+/** The timeout of hooks that wait for brokers to come back. */
 const cluster_ms_max = 150_000;
 
-/** One for all suites of a test run, started by the first of them. */
+/** The cluster of all suites of a test run, started by the first of them. */
 let shared: Promise<Cluster> | undefined;
 
 /** Ends the run's cluster, if one was started. */
@@ -16,8 +16,9 @@ export async function disposeCluster(): Promise<void> {
 }
 
 /**
- * `describe` for tests that need three brokers; await it at the top of the file. Neither a broker that is given nor one in Docker can be
- * killed one by one, so it takes Java. As every suite that needs a broker, it is skipped loudly, or fails if CI is set.
+ * `describe` for tests that need three brokers; await it at the top of the file. Given brokers and those in Docker
+ * cannot be killed one by one, so this needs Java. Like every suite that needs a broker, it is skipped loudly, or fails
+ * if CI is set.
  */
 export async function clusterSuite(name: string, body: (cluster: () => Cluster) => void): Promise<void> {
   const jars = await findKafka();

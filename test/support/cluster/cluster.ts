@@ -7,7 +7,7 @@ import { startTcpProxy, type TcpProxy } from "../brokers/tcp-proxy.ts";
 import { waitUntil } from "../wait-until.ts";
 import { ClusterAdmin } from "./admin.ts";
 
-/** The user of the listener with login; what it may do, a test allows it. */
+/** The user of the listener with login. It has only the rights that a test grants it. */
 export const CLUSTER_USER = { name: "clara", password: "claras-password" };
 
 const NODES = [1, 2, 3] as const;
@@ -15,39 +15,39 @@ const CONTROLLER = 100;
 const ATTEMPTS_MAX = 3;
 const heal_ms_max = 90_000;
 const poll_ms = 100;
-/** After that the controller takes a killed or paused broker for gone. */
+/** The time after which the controller considers a killed or paused broker gone. */
 export const NOTICED_MS = 4_000;
 
 /**
- * Three brokers and a controller, each a Java process of its own. New topics have three replicas unless they say otherwise, and two
- * must have a record before it is acknowledged.
+ * Three brokers and a controller, each a Java process of its own. New topics have three replicas unless they say
+ * otherwise, and two must have a record before it is acknowledged.
  */
 export interface Cluster {
   readonly nodes: readonly number[];
-  /** `host:port,…`, as KAFKA_BROKERS takes it: straight to the brokers, whoever comes may do everything. */
+  /** `host:port,…`, as KAFKA_BROKERS takes it: the brokers themselves, which allow every client everything. */
   readonly brokers: string;
-  /** Each broker through the proxy before it. */
+  /** The addresses of the proxies, one in front of each broker. */
   readonly proxied: string;
   readonly proxies: ReadonlyMap<number, TcpProxy>;
-  /** With a login (PLAIN, no TLS), of CLUSTER_USER. */
+  /** The addresses of the listeners that want a login (PLAIN, no TLS), that of CLUSTER_USER. */
   readonly secured: string;
-  /** By their IPv6 addresses; undefined where this machine has none. */
+  /** The brokers by their IPv6 addresses; undefined where this machine has none. */
   readonly ipv6: string | undefined;
   readonly admin: ClusterAdmin;
-  /** SIGKILL. Resolves when the broker is gone; the controller notices NOTICED_MS later. */
+  /** Sends SIGKILL and resolves when the broker is gone; the controller notices NOTICED_MS later. */
   kill(node: number): Promise<void>;
-  /** SIGTERM: it hands on what it leads first. */
+  /** Sends SIGTERM, on which the broker first hands over the partitions that it leads. */
   stop(node: number): Promise<void>;
-  /** Starts a broker again, same ports, same data, and waits until it answers. */
+  /** Starts a broker again with the same ports and data, and waits until it answers. */
   start(node: number): Promise<void>;
-  /** SIGSTOP: it stands still. */
+  /** Sends SIGSTOP: the process stands still. */
   pause(node: number): void;
   resume(node: number): void;
   /** Where the node keeps the records of a partition. */
   partitionDir(node: number, topic: string, partition: number): string;
-  /** Waits until all brokers are there and all replicas of all topics in sync. */
+  /** Waits until all brokers are there and all replicas of all topics are in sync. */
   inSync(): Promise<void>;
-  /** Everybody runs, the proxies pass, and all is in sync. */
+  /** Makes every node run and every proxy pass, and waits until all is in sync. */
   heal(): Promise<void>;
   dispose(): Promise<void>;
 }
@@ -60,7 +60,7 @@ interface Ports {
   readonly ipv6: number;
 }
 
-/** Starts a cluster, or says why none can be had here. */
+/** Starts a cluster, or says why there can be none here. */
 export async function startCluster(): Promise<Cluster | { readonly unavailable: string }> {
   const jars = await findKafka();
   if ("unavailable" in jars) return jars;
@@ -68,7 +68,7 @@ export async function startCluster(): Promise<Cluster | { readonly unavailable: 
     try {
       return await startNodes(jars.dir);
     } catch (e) {
-      // Between finding a free port and listening on it another program may have taken it.
+      // Another program may take a free port before the node listens on it.
       if (attempt === ATTEMPTS_MAX) throw e;
     }
   }

@@ -41,7 +41,7 @@ export class CreateLoad implements AsyncDisposable {
     return counts;
   }
 
-  /** When the first create asked for after `from_ms` in the partition was acknowledged. */
+  /** The time of the partition's first acknowledgement at or after `from_ms`. */
   firstAfter(partition: number, from_ms: number): number | undefined {
     return this.acknowledged.find((answer) => answer.partition === partition && answer.answered_ms >= from_ms)?.answered_ms;
   }

@@ -5,7 +5,7 @@ import type { OrdersTopic } from "./orders-topic.ts";
 export const headerOf = ({ headers }: ForeignRecord, name: string): string | undefined =>
   headers.findLast(([given]) => given === name)?.[1];
 
-/** The letters of a topic by where their records came from, `partition:offset`. */
+/** The letters of a topic, by the `partition:offset` that their records came from. */
 export async function lettersByOrigin(cluster: Cluster, { deadLetterTopic }: OrdersTopic): Promise<Map<string, ForeignRecord[]>> {
   const log = inspectorLog(cluster.brokers);
   try {

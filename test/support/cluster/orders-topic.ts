@@ -12,7 +12,7 @@ export interface OrdersTopic {
   readonly deadLetterTopic: string;
   readonly partitions: number;
   readonly env: Readonly<Record<string, string>>;
-  /** The next order that belongs in the partition; each is given once. */
+  /** The next order id that belongs in the partition; each is given once. */
   newOrder(partition: number): string;
 }
 
@@ -20,21 +20,21 @@ export interface OrdersTopicOptions {
   /** The nodes of each partition's replicas. */
   readonly layout: readonly (readonly number[])[];
   readonly configs?: Readonly<Record<string, string | number | boolean>>;
-  /** Of the dead-letter topic; as `layout` where it is not given. */
+  /** The layout of the dead-letter topic; by default that of the topic. */
   readonly deadLetterLayout?: readonly (readonly number[])[];
   readonly deadLetterConfigs?: Readonly<Record<string, string | number | boolean>>;
   readonly env?: Readonly<Record<string, string>>;
   readonly brokers?: string;
 }
 
-/** Kept for ever, as the topic's state needs it. */
+/** Records are kept for ever, since the state is built from them. */
 const KEPT = { "retention.ms": -1 };
 
-/** Replicas of each partition on all nodes, the first leader in turn. */
+/** A layout with replicas of each partition on all nodes, which take turns as first leader. */
 export const spread = (partitions: number): number[][] =>
   Array.from({ length: partitions }, (_, partition) => [0, 1, 2].map((i) => 1 + ((partition + i) % 3)));
 
-/** Both topics are made. */
+/** Creates both topics. */
 export async function ordersTopic(cluster: Cluster, options: OrdersTopicOptions): Promise<OrdersTopic> {
   const {
     layout,
@@ -50,7 +50,7 @@ export async function ordersTopic(cluster: Cluster, options: OrdersTopicOptions)
   return named;
 }
 
-/** The same for programs that log in; all that they need is allowed. */
+/** Creates both topics for programs that log in, and allows all that they need. */
 export async function ordersTopicWithLogin(cluster: Cluster, options: OrdersTopicOptions): Promise<OrdersTopic> {
   const { name, password } = CLUSTER_USER;
   const login = { KAFKA_SASL_MECHANISM: "plain", KAFKA_SASL_USERNAME: name, KAFKA_SASL_PASSWORD: password };
@@ -59,7 +59,7 @@ export async function ordersTopicWithLogin(cluster: Cluster, options: OrdersTopi
   return orders;
 }
 
-/** What the services need, right by right. */
+/** The rights that the services need, each by itself. */
 export function rightsOf({ topic, deadLetterTopic, env }: OrdersTopic) {
   const group = env["CONSUMER_GROUP"] as string;
   return {
@@ -78,7 +78,7 @@ export function rightsOf({ topic, deadLetterTopic, env }: OrdersTopic) {
   } as const satisfies Record<string, readonly Acl[]>;
 }
 
-/** No topic is made. */
+/** Names and settings of topics that it does not create. */
 export function namedTopic(partitions: number, env: Readonly<Record<string, string>>): OrdersTopic {
   const id = crypto.randomUUID().slice(0, 8);
   const topic = `orders.${id}`;
@@ -104,7 +104,7 @@ export function namedTopic(partitions: number, env: Readonly<Record<string, stri
   };
 }
 
-/** One order's create at a cart: the code of the problem, or the status where it is none. */
+/** Creates an order at a cart; returns the status, with the problem's code if there is one. */
 export async function created(program: Pick<Program, "cartUrl">, order_id: string): Promise<string> {
   return codeOf(await createOrder(program.cartUrl, { order_id, number_of_items: 1 }));
 }
@@ -117,7 +117,7 @@ export async function read(program: Pick<Program, "orderUrl">, orderId: string):
   return codeOf(await orderDetails(program.orderUrl, orderId));
 }
 
-/** Waits for an answer; tells the last one where it does not come. */
+/** Waits for an answer; if it does not come, the error names the last one. */
 export async function answered(what: string, ask: () => Promise<string>, wanted: RegExp, wait_ms_max = 10_000): Promise<void> {
   let last = "none";
   await waitUntil(

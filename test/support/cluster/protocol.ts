@@ -3,7 +3,7 @@ import { FieldReader, FieldWriter } from "./fields.ts";
 
 const length_bytes = 4;
 
-/** The broker's answer has an error code (protocol guide, "Error Codes"). */
+/** The error of a broker's answer that has an error code (protocol guide, "Error Codes"). */
 export class BrokerError extends Error {
   constructor(
     readonly code: number,
@@ -13,7 +13,7 @@ export class BrokerError extends Error {
   }
 }
 
-/** A request as the protocol guide has it. */
+/** A request as the protocol guide defines it. */
 export interface Request {
   readonly apiKey: number;
   readonly apiVersion: number;

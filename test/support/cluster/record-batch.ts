@@ -18,13 +18,13 @@ export interface BatchOptions {
   /** Id, epoch and first sequence number of a producer that is known to the broker. */
   readonly producer?: { readonly id: number; readonly epoch: number; readonly sequence: number };
   readonly transactional?: boolean;
-  /** What stands where the packed records belong. */
+  /** The bytes to put where the packed records belong. */
   readonly packed?: Buffer;
-  /** What the batch's head says of the number of its records. */
+  /** The number of records that the batch's header claims. */
   readonly count?: number;
 }
 
-/** A record batch, version 2, byte by byte as the protocol guide has it, right or wrong. */
+/** A record batch of version 2, laid out as the protocol guide defines it, with right or wrong contents. */
 export function recordBatch(records: readonly WireRecord[], options: BatchOptions = {}): Buffer {
   const { codec = "none", timestamp_ms = Date.now(), producer, transactional = false, count = records.length } = options;
   const payload = options.packed ?? PACK[codec](Buffer.concat(records.map(encodeRecord)));
@@ -73,7 +73,7 @@ function sized(part: string | Buffer | null): Buffer {
   return Buffer.concat([varint(bytes.length), bytes]);
 }
 
-/** Zigzag, seven bits a byte. */
+/** A varint: zigzag, seven bits a byte. */
 function varint(value: number): Buffer {
   const bytes: number[] = [];
   let rest = ((value << 1) ^ (value >> 31)) >>> 0;

@@ -4,7 +4,7 @@ import type { FieldReader, FieldWriter } from "./fields.ts";
 export interface Acl {
   readonly resource: "topic" | "group" | "transactional-id";
   readonly name: string;
-  /** Whether all names that begin so are meant. */
+  /** Whether all names that begin with `name` are meant. */
   readonly prefix?: boolean;
   readonly operation: "read" | "write" | "create" | "describe";
 }
@@ -33,7 +33,10 @@ export async function disallow(calls: BrokerCalls, user: string, acls: readonly 
   if (found.includes(0)) throw new Error(`${user} had not all of what was to be taken: ${JSON.stringify(acls)}`);
 }
 
-/** Limits (`consumer_byte_rate`, `producer_byte_rate`, `request_percentage`) of a user's clients of one id; a limit of null is taken away. */
+/**
+ * Sets limits (`consumer_byte_rate`, `producer_byte_rate`, `request_percentage`) for a user's clients of one id; null
+ * removes a limit.
+ */
 export async function setQuotas(
   calls: BrokerCalls,
   user: string,

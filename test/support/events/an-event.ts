@@ -29,7 +29,7 @@ const changes = {
 /** Any change of an order, of each kind that there is. */
 export const aChange: fc.Arbitrary<Change> = fc.oneof(...Object.values(changes));
 
-/** Any event within the bounds, of each kind that there is, as the encoder may be given it. */
+/** Any event within the bounds, of each kind that there is, as the encoder may get it. */
 export const anEvent: fc.Arbitrary<OrderEvent> = orderId.chain((id) =>
   fc.oneof(
     fc.tuple(fc.record({ ...head, orderId: fc.constant(id) }), aChange).map(([at, change]): OrderEvent => ({ ...at, ...change })),

@@ -7,7 +7,7 @@ import type { OrderStatusUpdated, StatusChange } from "../../../src/orders/event
 import type { Order, Status } from "../../../src/orders/order.ts";
 import { storedRecord } from "./records.ts";
 
-/** An order, in which a test names only what it is about. */
+/** An order; a test names only the fields that it is about. */
 export const anOrder = (fields: Partial<Order> = {}): Order => ({
   orderId: "ORD-1",
   customerId: "CUST-00001",
@@ -42,10 +42,10 @@ export const statusUpdated = (fields: Partial<Omit<OrderStatusUpdated, "type">> 
   ...fields,
 });
 
-/** What an update does to its order; so it waits where it came early. */
+/** The change that an update makes to its order; an update that came early is held as this. */
 export const statusChange = (status: Status): StatusChange => ({ type: "ORDER_STATUS_UPDATED", status });
 
-/** An event's value on the wire, parsed, so that a test can make its fields others. */
+/** An event's value on the wire, parsed, so that a test can change its fields. */
 export interface Wire {
   event_id: string;
   event_type: string;

@@ -1,6 +1,6 @@
 /**
- * Events to the byte as the Python predecessor writes them: json.dumps' separators, dates without a zone, a float that
- * is no decimal. They share no code with src, so that a mistake there is not made here too.
+ * Events byte for byte as the Python predecessor writes them: json.dumps' separators, dates without a zone, a float
+ * that is no decimal. They share no code with src, so that a mistake there is not made here too.
  */
 export const pythonCreate = (orderId: string, eventId: string = crypto.randomUUID()): string =>
   `{"event_id": "${eventId}", "event_type": "ORDER_CREATED", "timestamp": "2026-11-22T21:42:39.413905", "order_id": "${orderId}", ` +

@@ -1,6 +1,9 @@
 import type { Log, LogRecord, NewHeader, NewRecord, Timestamp } from "../../../src/log/port.ts";
 
-/** A record as it lies in the log, every byte as Latin-1, null apart from empty, so that records can be compared and printed. */
+/**
+ * A record as it lies in the log, with every byte as Latin-1 and null distinct from empty, so that records can be
+ * compared and printed.
+ */
 export interface ExactRecord {
   readonly partition: number;
   readonly offset: number;
@@ -10,7 +13,7 @@ export interface ExactRecord {
   readonly headers: readonly (readonly [name: string, value: string | null])[];
 }
 
-/** A record as it is read from the log, in which a test names only what it is about. */
+/** A record as it is read from the log; a test names only the fields that it is about. */
 export const aLogRecord = ({
   headers = [],
   ...fields
@@ -27,13 +30,13 @@ export const aLogRecord = ({
   };
 };
 
-/** What is read of a record that was appended. */
+/** An appended record as it is read from the log. */
 export const storedRecord = (record: NewRecord, offset = 0, leaderEpoch = 0): LogRecord => {
   const { key, value, headers, timestamp_ms } = record;
   return aLogRecord({ offset, leaderEpoch, timestamp_ms, key: bytes(key), value: bytes(value), headers });
 };
 
-/** Each committed record of a topic, by partition and offset, each partition up to the end it has when asked. */
+/** The committed records of a topic in the order of partition and offset, up to the ends at the time of the call. */
 export async function* committedRecords(
   log: Log,
   topic: string,
@@ -55,7 +58,7 @@ export async function* committedRecords(
   }
 }
 
-/** All of them, so that they can be compared. */
+/** All committed records of a topic, in a form that can be compared. */
 export async function readExact(log: Log, topic: string): Promise<ExactRecord[]> {
   const records: ExactRecord[] = [];
   for await (const { partition, record } of committedRecords(log, topic)) {
@@ -74,7 +77,10 @@ export async function readExact(log: Log, topic: string): Promise<ExactRecord[]>
 export const headerOf = (record: ExactRecord, name: string): string | null | undefined =>
   record.headers.findLast(([given]) => given === name)?.[1];
 
-/** The record's headers by name, since Connect does not keep their order; without those whose names begin with `but`. */
+/**
+ * The record's headers sorted by name, since Connect does not keep their order, without those whose names begin with
+ * `but`.
+ */
 export const headersByName = (record: ExactRecord, but?: string): ExactRecord["headers"] =>
   record.headers
     .filter(([name]) => but === undefined || !name.startsWith(but))

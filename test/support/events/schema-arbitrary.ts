@@ -25,7 +25,7 @@ const known: Readonly<Record<string, readonly string[]>> = {
   string: ["format", "pattern", "minLength", "maxLength"],
 };
 
-/** Dates are made of a calendar's days: a pattern alone gives 30 February. */
+/** Dates are made from the days of a calendar: a pattern alone would allow 30 February. */
 const dateTime = fc
   .tuple(
     fc.date({ min: new Date("0000-01-01"), max: new Date("9999-12-31"), noInvalidDate: true }),
@@ -33,7 +33,10 @@ const dateTime = fc
   )
   .map(([date, end]) => date.toISOString().replace("Z", end));
 
-/** Values that a JSON Schema allows, of the keywords our event schemas use; any other is an error. Unknown fields come along. */
+/**
+ * Values that a JSON Schema allows, some with unknown fields. Only the keywords that our event schemas use are known;
+ * any other is an error.
+ */
 export function valuesOf(schema: Schema): fc.Arbitrary<unknown> {
   const { type, description: _, title: __, ...rules } = schema as Schema & Partial<Rules>;
   const kind = "const" in rules ? "const" : "enum" in rules ? "enum" : String(type);

@@ -38,10 +38,10 @@ export interface OpenApi {
   };
 }
 
-/** HTTP's own, of which no document speaks. */
+/** HTTP's own headers, which no document mentions. */
 const transportHeaders = ["connection", "content-length", "content-type", "date", "keep-alive", "transfer-encoding"];
 
-/** Holds answers against an OpenAPI document, and keeps in mind which of the documented ones were seen. */
+/** Checks answers against an OpenAPI document, and remembers which of the documented ones were seen. */
 export class ApiDocument {
   readonly seen = new Set<string>();
   readonly #validates: (schema: Schema, value: unknown) => string[];
@@ -63,7 +63,7 @@ export class ApiDocument {
     );
   }
 
-  /** `fetch`, but an answer that is not as documented is an error. */
+  /** Like `fetch`, but throws if the answer is not as documented. */
   readonly ask = async (url: string, init: RequestInit = {}): Promise<Response> => {
     const response = await fetch(url, init);
     const complaints = await this.complaints(init.method ?? "GET", url, response);
@@ -71,7 +71,10 @@ export class ApiDocument {
     return response;
   };
 
-  /** What of the answer the document does not say; none if it is as documented. The response's body is read from a clone. */
+  /**
+   * The ways in which the answer differs from the document; none if it is as documented. The body is read from a clone
+   * of the response.
+   */
   async complaints(method: string, url: string, response: Response): Promise<string[]> {
     const { pathname } = new URL(url);
     const asked = `${method} ${pathname} ${response.status}`;
@@ -93,7 +96,10 @@ export class ApiDocument {
     return [...complaints, ...this.#validates(this.#schemaFor(media.schema, body), body).map((why) => `${asked}: body${why}`)];
   }
 
-  /** Of the problems that a status may have, the one the body says it is, so that the complaints are about that one. */
+  /**
+   * The schema of the one problem that the body claims to be, among those of its status, so that the complaints are
+   * about that one.
+   */
   #schemaFor(schema: Schema, body: unknown): Schema {
     const refs = (schema["oneOf"] as readonly { $ref: string }[] | undefined) ?? [];
     const { code } = body as { code?: unknown };
@@ -107,7 +113,7 @@ export class ApiDocument {
     );
     if (template === undefined) return status === 404 ? components.responses["NOT_FOUND"] : undefined;
     const operations = paths[template] ?? {};
-    // The 405 of a path is documented beside its operations.
+    // A path's 405 is documented at each of its operations.
     const operation = operations[method.toLowerCase()] ?? (status === 405 ? Object.values(operations)[0] : undefined);
     const response = operation?.responses[status];
     if (operation && response) this.seen.add(`${operation.operationId} ${status}`);
@@ -115,7 +121,7 @@ export class ApiDocument {
   }
 }
 
-/** Validates against schemas of a document, each object closed: what it does not name must not be there. */
+/** Validates against schemas of a document whose objects are closed: a field that they do not name is an error. */
 export function schemaCheck(document: Schema): (schema: Schema, value: unknown) => string[] {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   addFormats.default(ajv);

@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
-/** A page in a context of its own, and what it did that it must not do. Hold it with `await using`. */
+/** A page in a context of its own, and the things it did that it must not do. Hold it with `await using`. */
 export interface WatchedPage extends AsyncDisposable {
   readonly page: Page;
-  /** So far: errors and warnings on the console, exceptions, requests that failed, and requests to anything but this machine. */
+  /**
+   * The errors and warnings on the console, exceptions, failed requests, and requests to anything but this machine so
+   * far.
+   */
   readonly complaints: readonly string[];
 }
 
@@ -21,13 +24,13 @@ const flags = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  // Also what no page asked for stays on the machine.
+  // Requests that no page made stay on the machine too.
   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ];
 
 /**
- * `describe` for tests in real Chromium, one for the suite. Without Chromium (CHROMIUM_BIN, else `chromium` on PATH) the suite is skipped
- * with one loud line, or fails if CI is set.
+ * `describe` for tests in a real Chromium, one for the suite. Without Chromium (CHROMIUM_BIN, else `chromium` on PATH)
+ * the suite is skipped with one loud line, or fails if CI is set.
  */
 export function browserSuite(name: string, body: (open: OpenPage) => void): void {
   const executablePath = process.env["CHROMIUM_BIN"] ?? Bun.which("chromium");
@@ -63,7 +66,7 @@ async function watchedPage(browser: Browser, options?: BrowserContextOptions): P
   });
   context.on("requestfailed", (request) => {
     const why = request.failure()?.errorText ?? "";
-    // The page itself broke it off, as when it is left.
+    // The page itself aborts requests, for example when it is left.
     if (why !== "net::ERR_ABORTED") complaints.push(`request failed: ${request.url()} ${why}`);
   });
   context.on("console", (message) => {

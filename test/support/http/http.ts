@@ -1,11 +1,11 @@
-/** The four routes as a client sees them. No answer is a failure here; the test looks at `status`. */
+/** An answer of one of the four routes as a client sees it. No status throws; the test looks at `status`. */
 export interface Answer<Body> {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Body;
 }
 
-/** RFC 9457. */
+/** A problem of RFC 9457. */
 export interface Problem {
   readonly type: string;
   readonly title: string;

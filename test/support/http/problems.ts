@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import { type ErrorCode, errorCatalogue } from "../../../src/errors.ts";
 
-/** Expects the answer to be that problem, as the catalogue of errors has it; gives its body. */
+/** Expects the answer to be that problem, as the catalogue of errors defines it; returns its body. */
 export async function expectProblem(response: Response, code: ErrorCode): Promise<Record<string, unknown>> {
   const { status, title } = errorCatalogue[code];
   const body = (await response.json()) as Record<string, unknown>;

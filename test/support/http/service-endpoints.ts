@@ -11,7 +11,7 @@ export const TOPICS = { orders_topic: "orders.events", dead_letter_topic: "order
 
 const now_s = () => 0;
 
-/** All endpoints of each service, for a look at what they say of themselves: what they would ask is not there. */
+/** All endpoints of each service, for tests of how they describe themselves; there is nothing behind them. */
 export function serviceEndpoints(): { readonly cart: readonly Endpoint[]; readonly orders: readonly Endpoint[] } {
   const cart = cartEndpoints({ metrics: new Metrics("cart", now_s), clock: systemClock } as CartEndpointsOptions);
   const orders = orderEndpoints({

@@ -4,7 +4,7 @@ import type { HttpRequest } from "../../../src/http/http-request.ts";
 
 const JSON_BYTES_MAX = 65_536;
 
-/** An endpoint that takes what comes, and is in no document. */
+/** An endpoint that takes any request, and is in no document. */
 export const testEndpoint = (
   method: Endpoint["method"],
   path: string,

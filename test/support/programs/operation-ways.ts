@@ -3,7 +3,7 @@ import { brokerSuite, type TestBroker } from "../brokers/broker.ts";
 import { connectSuite } from "../brokers/connect.ts";
 import { type Backing, brokerBacking, embeddedBacking } from "../brokers/foreign.ts";
 
-/** A way in which replay, redrive and archive move records: where the log is, and by what. */
+/** A way in which replay, redrive and archive move records: where the log is, and what moves them. */
 export interface Way {
   readonly kind: "embedded" | "direct" | "connect";
   readonly open: () => Promise<Backing>;
@@ -13,7 +13,10 @@ export interface Way {
   readonly broker?: TestBroker;
 }
 
-/** Runs the suite in each way that is found here; says loudly of one that is not. Await it at the top of the file. */
+/**
+ * Runs the suite in each way that this machine has; reports loudly one that it has not. Await it at the top of the
+ * file.
+ */
 export async function eachWay(name: string, suite: (way: Way) => void): Promise<void> {
   const connectBin = process.env["REDPANDA_CONNECT_BIN"];
   const env = (backing: Backing) => ({

@@ -41,7 +41,10 @@ export async function runOperation(
   return { code, output: operation.output() };
 }
 
-/** The rows of each partition's store, which are a function of the log's prefix; looked into while the service runs or not. */
+/**
+ * The rows of each partition's store, which are a function of the log's prefix. They can be read whether or not the
+ * service runs.
+ */
 export async function orderRows(dataDir: string, topic: string): Promise<Record<string, unknown[]>> {
   const rows: Record<string, unknown[]> = {};
   for await (const path of new Bun.Glob(`state/*/order-service-0/${topic}.*.sqlite`).scan(dataDir)) {

@@ -26,7 +26,7 @@ export interface ReceivedSpan extends Omit<WireSpan, "attributes" | "kind"> {
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 
-/** By their numbers in OTLP (opentelemetry/proto/trace/v1/trace.proto). */
+/** The kinds of spans by their numbers in OTLP (opentelemetry/proto/trace/v1/trace.proto). */
 const KINDS = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"];
 
 const read = (attributes: WireSpan["attributes"]): Record<string, unknown> =>

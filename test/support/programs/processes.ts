@@ -11,15 +11,18 @@ export type Role = "both" | "producer" | "consumer";
 
 export interface ProgramOptions {
   readonly role?: Role;
-  /** Settings beside those the harness sets (HOST, ports, DATA_DIR, a short PARTITIONS_SETTLE_MS). Nothing is inherited but PATH, HOME and TMPDIR. */
+  /**
+   * Settings beside those the harness sets (HOST, ports, DATA_DIR, a short PARTITIONS_SETTLE_MS). Nothing is inherited
+   * but PATH, HOME and TMPDIR.
+   */
   readonly env?: Readonly<Record<string, string>>;
-  /** Kept at the end; without it the program gets a directory of its own that goes with it. */
+  /** A directory that is kept at the end; without it the program gets one of its own, which is removed with it. */
   readonly dataDir?: string;
 }
 
 /**
- * The real program in a process of its own. Hold it with `await using`, and it is ended with SIGKILL, if it has not ended yet,
- * when the scope is left. A scope that is never left (a test that timed out) is covered by the end of the run.
+ * The real program in a process of its own. Hold it with `await using`: if it still runs when the scope is left, it is
+ * ended with SIGKILL. A scope that is never left (a test that timed out) is covered by the end of the run.
  */
 export interface Program extends AsyncDisposable {
   readonly pid: number;

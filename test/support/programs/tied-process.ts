@@ -2,9 +2,9 @@ import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 
 /**
- * A child process that cannot outlive the test run, however the run ends (a failure, Ctrl-C, kill -9). A shell puts a keeper
- * beside the program and then becomes the program (exec), so `pid` is the program's own. The keeper reads from a pipe of
- * which only the test run has the other end; the system closes it when the run is gone:
+ * A child process that cannot outlive the test run, however the run ends (a failure, Ctrl-C, kill -9). A shell puts a
+ * keeper beside the program and then becomes the program (exec), so `pid` is the program's own. The keeper reads from a
+ * pipe of which only the test run has the other end; the system closes it when the run is gone:
  *
  *   test run ──pipe──▶ keeper   a line read: the program ended in good order; the keeper goes
  *                               end of file: the run is gone; the keeper kills the program and runs `onOrphaned`
@@ -13,7 +13,7 @@ export interface TiedProcess {
   readonly pid: number;
   /** Everything written to stdout and stderr so far, at most the last `output_chars_max`. */
   output(): string;
-  /** Undefined while the program runs. */
+  /** How the program ended; undefined while it runs. */
   exit(): Exit | undefined;
   kill(signal: NodeJS.Signals): void;
   exited: Promise<Exit>;
@@ -27,7 +27,9 @@ export interface Exit {
 export interface TiedProcessOptions {
   readonly env?: Record<string, string | undefined>;
   readonly cwd?: string;
-  /** A shell command for the keeper when the run was ended before it could clean up. It reads `$1`, … from `onOrphanedArgs`. */
+  /**
+   * A shell command that the keeper runs if the run ended before it could clean up. `$1`, … are the `onOrphanedArgs`.
+   */
   readonly onOrphaned?: string;
   readonly onOrphanedArgs?: readonly string[];
 }
@@ -45,7 +47,7 @@ export function spawnTied(command: readonly string[], options: TiedProcessOption
   `;
   const child = spawn("sh", ["-c", script, "sh", ...keeperArgs, ...command], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
-    // Ctrl-C on a terminal goes to all of its group: the run decides what becomes of its children.
+    // Ctrl-C on a terminal reaches its whole process group, but the run decides how its children end.
     detached: true,
     cwd: options.cwd,
     env: options.env ?? process.env,

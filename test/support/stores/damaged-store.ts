@@ -6,8 +6,8 @@ const PAGE_BYTES = 4_096;
 export type DamagedPart = "the first page" | "the pages behind the tables' first ones";
 
 /**
- * Overwrites the pages of a closed store from there on. Damaged at the first one it cannot be opened; behind the tables' first ones it opens
- * well, and fails when rows are read.
+ * Overwrites the pages of a closed store from that part on. If the first page is damaged, the store cannot be opened;
+ * if only those behind the tables' first ones are, it opens, and fails when rows are read.
  */
 export function damageFrom(part: DamagedPart, path: string): void {
   const db = new Database(path);

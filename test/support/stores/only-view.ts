@@ -1,4 +1,4 @@
 import type { PartitionView } from "../../../src/runtime/held-partitions.ts";
 
-/** Of a partition made up for a test: whichever projection is asked for, this is its view. */
+/** The `view` of a partition made up for a test: it gives the same view for every projection. */
 export const onlyView = (view: unknown): PartitionView["view"] => (() => view) as PartitionView["view"];

@@ -3,13 +3,13 @@ import { open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A file system of its own that can be filled; it goes with the scope (`using`). */
+/** A small file system that a test can fill; it is removed when the scope is left (`using`). */
 export interface SmallDisk extends Disposable {
   readonly path: string;
   readonly ballast: Ballast;
 }
 
-/** A tmpfs of `bytes_max`, or why none can be had: only root may mount one. */
+/** A tmpfs of `bytes_max`, or why there can be none: only root may mount one. */
 export function smallDisk(bytes_max: number): SmallDisk | { readonly unavailable: string } {
   const path = mkdtempSync(join(tmpdir(), "order-processing-disk-"));
   const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${bytes_max}`, "tmpfs", path]);
@@ -31,7 +31,7 @@ export function smallDisk(bytes_max: number): SmallDisk | { readonly unavailable
 const CHUNK_BYTES = 4 << 20;
 const CHUNK_BYTES_MIN = 512;
 
-/** A file that leaves no room beside it. */
+/** A file that takes up all free space. */
 export class Ballast {
   readonly #path: string;
 
@@ -39,7 +39,7 @@ export class Ballast {
     this.#path = join(dir, "ballast");
   }
 
-  /** Takes whatever room there is; also again, where some has been freed meanwhile. */
+  /** Takes whatever room there is; another call takes what has been freed meanwhile. */
   async fill(): Promise<void> {
     await using file = await open(this.#path, "a");
     for (let bytes = CHUNK_BYTES; bytes >= CHUNK_BYTES_MIN;) {

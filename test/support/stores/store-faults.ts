@@ -1,12 +1,15 @@
 import { type OpenFile, openSqliteFile, type StoreDatabase } from "../../../src/runtime/store/store-database.ts";
 
-/** Takes the place of a statement whenever that is run: `run` runs it. What it throws, the statement fails with. */
+/**
+ * A function called in place of a statement each time that is run; `run` runs the statement. An error that it throws is
+ * the statement's.
+ */
 export type StatementFault = (run: () => unknown, parameters: readonly unknown[]) => unknown;
 
-/** By a statement's text, what becomes of it; undefined of those that run as they are. */
+/** The fault of the statement with this text; undefined if the statement runs as it is. */
 export type FaultOf = (sql: string) => StatementFault | undefined;
 
-/** The database with faults in its statements. Those that have none are its own, and cost nothing more. */
+/** The database with faults in its statements. Statements without a fault are the database's own, at no extra cost. */
 export function withFaults(db: StoreDatabase, faultOf: FaultOf, close = () => db.close()): StoreDatabase {
   const query = (sql: string) => {
     const statement = db.query(sql);

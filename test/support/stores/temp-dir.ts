@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A directory of its own under the system's temp directory, for `await using`: it goes when the scope is left. */
+/** A new directory under the system's temp directory, for `await using`: it is removed when the scope is left. */
 export interface TempDir extends AsyncDisposable {
   readonly path: string;
 }
@@ -15,7 +15,7 @@ export async function tempDir(): Promise<TempDir> {
   return { path, [Symbol.asyncDispose]: () => remove(path) };
 }
 
-/** Removes what scopes that were never left (tests that timed out) have left behind. */
+/** Removes the directories of scopes that were never left (tests that timed out). */
 export async function removeAllTempDirs(): Promise<void> {
   await Promise.all([...existing].map(remove));
 }

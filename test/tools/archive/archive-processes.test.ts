@@ -12,7 +12,10 @@ import { waitUntil } from "../../support/wait-until.ts";
 const TIMEOUT_MS = 180_000;
 const PARTITIONS = 12;
 
-/** Without offsets, which a restored topic counts anew, and the order of headers, of which Connect keeps none. */
+/**
+ * The records without their offsets, which a restored topic counts anew, and with sorted headers, since Connect does
+ * not keep their order.
+ */
 const contents = (records: readonly ExactRecord[]) =>
   records.map((record) => ({ ...record, offset: 0, headers: headersByName(record) }));
 
@@ -81,7 +84,7 @@ function archiveSuite(way: Way): void {
       if (way.kind === "connect") {
         const refused = await runOperation("archive", restore, way.env(backing));
         expect(refused).toEqual({ code: 2, output: expect.stringContaining("take another --target") });
-        // Its part of the topic has headers out of order, so it cannot become exact any more.
+        // The part that Connect restored has headers out of order, so the topic cannot become exact any more.
         const direct = await runOperation("archive", [...restore, "--direct"], way.env(backing));
         expect(direct).toEqual({ code: 2, output: expect.stringContaining("another record than what the archive has") });
         await run([...archive, "--restore", "--target", `${target}.2`]);

@@ -11,7 +11,10 @@ import { type OperationsRig, operationsRig, spoiled, TOPIC } from "../rig.ts";
 
 const PARTITIONS = 3;
 
-/** Everything that a record can be: null and empty, binary, headers twice, out of order, null, without a name. */
+/**
+ * The n-th of records of all kinds: null, empty and binary ones, and headers that are doubled, out of order, null or
+ * nameless.
+ */
 function nth(n: number): NewRecord {
   const kinds: Pick<NewRecord, "key" | "value" | "headers">[] = [
     {
@@ -79,7 +82,7 @@ test("a topic goes to files and back exactly, while it is written; restored agai
   });
   await rig.append(...some(10));
   expect((await restore(rig)).code).toBe(0);
-  // From offset 0 on without a gap, so the offsets are the same too.
+  // The records start at offset 0 and have no gaps, so the offsets are the same too.
   expect(await rig.read("orders.restored")).toEqual(source);
   expect(await restore(rig)).toMatchObject({
     code: 0,
@@ -197,7 +200,7 @@ test("an archive that is not what its manifest says is not restored: a file miss
   await cp(archived, join(rig.dataDir, "good"), { recursive: true });
   const altered = (path: string, alter: (text: string) => string) =>
     writeFileSync(path, gzipSync(alter(gunzipSync(readFileSync(path)).toString())));
-  /** The manifest says the same of the file. */
+  /** Alters a file and puts its new checksum in the manifest. */
   const forged = (path: string, alter: (text: string) => string) => {
     const before = sha256(path);
     altered(path, alter);
@@ -226,7 +229,7 @@ test("an archive that is not what its manifest says is not restored: a file miss
     damage(filesOf(rig)[0]!);
     const refused = await restore(rig);
     expect(refused).toEqual({ code: 2, said: expect.stringContaining(why) });
-    // The same again would end the same.
+    // The same command would only fail again.
     expect(refused.said).not.toContain("To go on");
     expect(await rig.log.partitionCount("orders.restored")).toBe(0);
   }

@@ -12,7 +12,7 @@ import { MemoryBroker, type MemoryFaults, noFaults } from "../../log/memory/memo
 import { anOrder, orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 
 const TOPIC = "orders.events";
-/** Waits are over at once. */
+/** A clock with which waits are over at once. */
 const clock = { ...systemClock, now_ms: () => systemClock.now_ms() * 1_000, sleep: () => systemClock.sleep(1) };
 
 async function opened(partitions: number, faults: Partial<MemoryFaults> = {}) {
@@ -50,7 +50,7 @@ async function opened(partitions: number, faults: Partial<MemoryFaults> = {}) {
     };
     return Array.fromAsync(audit({ ...options, onProgress: () => undefined, ...more }));
   };
-  /** Of what the log has now. */
+  /** The digest of what the log has now. */
   const digest = async (from = 0): Promise<string> => {
     const fold = new ReferenceFold();
     const [result] = await log.reader(TOPIC).fetch(new Map([[0, from]]), { wait_ms_max: 1, partition_bytes_max: 1 << 20 });
@@ -60,7 +60,7 @@ async function opened(partitions: number, faults: Partial<MemoryFaults> = {}) {
   return { broker, log, append, run, digest };
 }
 
-/** As a service has the order that `orderCreated` makes. */
+/** A service's row for an order that `orderCreated` makes. */
 const row = (orderId: string, ...eventIds: string[]): ServiceRow => ({
   orderId,
   order: JSON.parse(orderJson(anOrder({ orderId, status: "shipped" }))) as ServiceRow["order"],
@@ -93,7 +93,7 @@ describe("an audit", () => {
     const accepted = await run([late], { acceptsLateStart: true });
     expect(accepted).toMatchObject([{ differences: [], notes: [missing] }]);
     expect(table(accepted)).toContain(`agrees, see below\npartition 0: ${missing}\n`);
-    // A service that does not tell where it began.
+    // This service does not tell where it began.
     expect(await run([{ offset: 3, digest: await digest(2) }])).toMatchObject([
       { differences: [expect.stringContaining("the log begins at offset 2")] },
     ]);
@@ -101,7 +101,7 @@ describe("an audit", () => {
 
   test("says that the log has lost records, and what, where the state has more, and counts no order that has only updates", async () => {
     const { broker, append, run } = await opened(1);
-    // What compaction leaves: the create is gone, and the log still begins at offset 0.
+    // This is what compaction leaves: the create is gone, and the log still begins at offset 0.
     broker.topics.openTransaction(TOPIC, [recordOf(orderCreated({ eventId: "c1" }))]).end(false);
     await append(recordOf(statusUpdated({ eventId: "u1", status: "shipped" })));
     const [found] = await run([{ offset: 3, digest: "of the state" }], {}, [row("ORD-1", "c1", "u1"), row("ORD-2", "c2")]);

@@ -19,9 +19,9 @@ const create = fc
 const change = fc
   .tuple(orderId, eventId, aChange)
   .map(([id, event, made]): OrderEvent => ({ ...statusUpdated({ orderId: id, eventId: event }), ...made }));
-/** Few orders and ids, so that all that may become of an event does. */
+/** Events of few orders and ids, so that every possible outcome of an event occurs. */
 const events = fc.array(fc.oneof({ weight: 1, arbitrary: create }, { weight: 4, arbitrary: change }), { maxLength: 60 });
-/** Those, and before them as many updates that wait as just fit, or one more. */
+/** Those events, some behind as many held updates as just fit, or one less. */
 const logs = fc
   .tuple(fc.constantFrom(0, 0, 0, HELD_UPDATES_MAX - 1, HELD_UPDATES_MAX), status, events)
   .map(([waiting, to, rest]) => [

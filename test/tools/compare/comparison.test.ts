@@ -13,7 +13,7 @@ const written = (offset: number): NewRecord => ({
   headers: [],
 });
 
-/** What arrived: the offset it comes from, changed in the named way. */
+/** A record that arrived: the offset it comes from, and the fields in which it was changed. */
 type Arrival = number | { readonly offset: number; readonly value?: string; readonly partition?: number } | "without origin";
 
 async function compared(

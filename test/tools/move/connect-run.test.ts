@@ -13,7 +13,7 @@ const env = {
   topic_replication: undefined,
   signal: new AbortController().signal,
 };
-/** Redpanda Connect, as a script that says something on its log and then does what it does. */
+/** Runs a script in place of Redpanda Connect. */
 const run = (script: string) =>
   runConnect(env, {
     program: { name: "a script", command: () => ["sh", "-c", script], onOrphaned: () => undefined },

@@ -26,7 +26,7 @@ function redriveSuite(way: Way): void {
       const parking = `${backing.topic}.parked`;
       await using program = await startProgram({ role: "consumer", env: backing.env, dataDir: backing.dataDir });
       await program.ready();
-      // A letter of an older consumer, which refused what this one takes.
+      // This letter is from an older consumer, which refused a record that this one takes.
       const letter = {
         partition: 5,
         key: "ORD-5",
@@ -52,7 +52,7 @@ function redriveSuite(way: Way): void {
         expect(headerOf(last, "mine")).toBe("1");
       }
       expect((await orderDetails(program.orderUrl, "5")).body.order).toMatchObject({ orderId: "ORD-5", totalAmount: 1235.43 });
-      // Nothing of what came before is taken again.
+      // None of the earlier letters is redriven again.
       for (let again = 0; again < 2; again++) await redrive(backing);
       const [parked, ...more] = await readExact(backing.log, parking);
       expect(parked).toMatchObject({ partition: 3, key: "ORD-3", value: "not json" });

@@ -20,7 +20,7 @@ interface LetterOptions {
   readonly partition?: string;
 }
 
-/** The n-th letter, a second after the one before, of a record that stood at offset n of its partition. */
+/** The n-th letter, of a record at offset n of its partition; each is a second after the one before. */
 function letter(
   n: number,
   { reason = "not_json", redrives, topic = TOPIC, partition = String(n % PARTITIONS) }: LetterOptions = {},
@@ -49,7 +49,7 @@ function letter(
 async function rigWith(letters: readonly NewRecord[], faults?: Parameters<typeof operationsRig>[1]): Promise<OperationsRig> {
   const rig = await operationsRig(PARTITIONS, faults);
   await rig.log.createTopic(DLQ, PARTITIONS);
-  // The records that the letters came from, so that the redriven ones lie behind them.
+  // These are the records that the letters came from, so that the redriven ones lie behind them.
   await rig.append(
     ...letters.map(({ partition }) => ({ partition, key: "k", value: "as it was", timestamp_ms: 1, headers: [] })),
   );
@@ -111,7 +111,7 @@ test("letters of a dead-letter topic that was made anew are not those that had t
   expect((await redrive(rig)).code).toBe(0);
   rig.broker.topics.deleteTopic(DLQ);
   await rig.log.createTopic(DLQ, PARTITIONS);
-  // The same poison again, and the same poison parked again, an hour later; another one.
+  // An hour later the same poison comes again, once to be redriven and once to be parked, and with it another one.
   const later = [letter(0), letter(PARTITIONS, { redrives: "3" })].map((one) => ({ ...one, timestamp_ms: FIRST_MS + 3_600_000 }));
   await rig.log.producer().append(DLQ, [...later, letter(13)]);
   expect(await redrive(rig)).toMatchObject({ code: 0 });
@@ -127,7 +127,7 @@ test("what an earlier version redrove or parked, which told no time, is known by
     records.map(({ partition, key, value, timestamp_ms, headers }) => ({
       partition,
       key,
-      // Of another letter, at the place of this one in a topic that was there before.
+      // This is the value of another letter, which had this one's place in an earlier topic of the same name.
       value: value === "poison 2" ? "poison of before" : value,
       timestamp_ms,
       headers: headers.filter(([name]) => !name.endsWith("-timestamp")),
@@ -240,7 +240,7 @@ test("a mover that loses, alters, misplaces or doubles a letter is found out; an
   const event = { ...letter(1), value: encodeEvent(statusUpdated({ status: "shipped" })), key: "ORD-1" };
   const spoils: [spoil: (records: readonly NewRecord[]) => readonly NewRecord[], code: number, said: string][] = [
     [(records) => records, 0, "2 letters went where they should"],
-    // Looked up, it is moved again, in vain.
+    // The missing record is found out and moved again, in vain.
     [(records) => records.filter(({ value }) => String(value) !== "poison 0"), 1, "1 record had not arrived"],
     [(records) => records.map((record) => ({ ...record, key: "other" })), 1, "changed: orders.events.dlq 0:0"],
     [(records) => records.map((record) => ({ ...record, partition: 3 })), 1, "changed: orders.events.dlq 0:0"],

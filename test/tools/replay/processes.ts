@@ -15,7 +15,7 @@ const sorted = (record: ExactRecord, from: unknown) => ({
   headers: headersByName(record, "x-replay"),
 });
 export const sourceOf = (records: readonly ExactRecord[]) => records.map((record) => sorted(record, record.offset));
-/** Without what arrived again. */
+/** The records that arrived, without repetitions. */
 export const arrivedOf = (records: readonly ExactRecord[]) => {
   const seen = new Set<string>();
   return records

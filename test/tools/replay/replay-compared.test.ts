@@ -3,7 +3,7 @@ import type { NewRecord } from "../../../src/log/port.ts";
 import { operationsRig, spoiled } from "../rig.ts";
 import { nth, replay } from "./rig.ts";
 
-/** Reports what a planted bug does to the comparison. */
+/** The exit code and the comparison's complaints about a planted bug. */
 const verdict = ({ code, said }: { code: number; said: string }) => [
   code,
   ...(said.match(/^(missing|changed|unexpected|out of order|repeated): .*$/gm) ?? []),
@@ -23,7 +23,7 @@ test("a mover that loses, alters, adds, doubles or reorders is found out, and wh
         ),
       [1, "changed: orders.events 0:0 at altered 0:0: value, timestamp, headers differ"],
     ],
-    // A record that is no event would be a dead letter twice.
+    // A doubled record that is no event would become two dead letters.
     [
       "doubled",
       (records) => [...records, ...records.slice(2, 4)],

@@ -17,7 +17,7 @@ test("answers lost, appends refused and late, reads that fail: each record arriv
   });
   await rig.append(...some(4_000));
   const source = await rig.read(TOPIC);
-  // So that it takes many appends.
+  // The rate makes the replay take many appends.
   const { code, said } = await replay(rig, "--id r --rate 3000");
   expect([code, said.includes("It is tried again")]).toEqual([0, true]);
   expect(arrivedIn(await rig.read("orders.replay"))).toEqual(expectedOf(source, () => true));

@@ -43,7 +43,8 @@ function replaySuite(way: Way): void {
       expect({ answers: await answers(program.orderUrl), rows: await orderRows(backing.dataDir, backing.topic) }).toEqual(before);
       expect(await totalLength(backing.log, backing.deadLetterTopic)).toBe(0);
 
-      // The embedded log lies in the data directory; there the fresh service makes state of its own for the other topic.
+      // The embedded log lies in the data directory, so the fresh service uses that too, with a state of its own for
+      // the other topic.
       await using dir = await tempDir();
       const dataDir = backing.kind === "broker" ? dir.path : backing.dataDir;
       const more = { ORDERS_TOPIC: fresh, CONSUMER_GROUP: `${fresh}.group` };
@@ -184,7 +185,7 @@ function replaySuite(way: Way): void {
 }
 
 function withoutConnect(way: Way): void {
-  /** A program in Connect's place. */
+  /** Writes a script to run in place of Connect. */
   const stub = async (backing: Backing, script: string) => {
     const path = join(backing.dataDir, "stub");
     await writeFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });

@@ -28,7 +28,7 @@ test("the whole topic, a window, two orders, one type: exactly those, in order, 
       `--from ${iso(100)} --to ${iso(200)}`,
       ({ timestamp_ms }) => timestamp_ms >= FIRST_MS + 100_000 && timestamp_ms < FIRST_MS + 200_000,
     ],
-    // Every ninth record is an hour older, also those behind the window.
+    // Every ninth record is an hour older, even behind the window.
     [`--to ${iso(150)}`, ({ timestamp_ms }) => timestamp_ms < FIRST_MS + 150_000],
     [`--orders ORD-3,17 --to ${iso(600)}`, ({ key }) => key === "ORD-3" || key === "ORD-17"],
     [`--types ORDER_CREATED --to ${iso(600)}`, (record) => typeOf(record) === "ORDER_CREATED"],
@@ -86,10 +86,10 @@ test("the live topic and the source are written to only with --yes; then each re
   expect(arrivedIn(after.filter((record) => headerOf(record, "x-replay-id") === "again"))).toEqual(
     expectedOf(source, () => true),
   );
-  // What is done is compared once more, and nothing is moved.
+  // A finished replay is compared once more, and nothing is moved.
   expect((await replay(rig, `--yes --id again`)).code).toBe(0);
   expect(await rig.read(TOPIC)).toHaveLength(200);
-  // Its plan lost, it begins anew, and still does not take what it wrote itself.
+  // Without its plan the replay begins anew, and still does not take what it wrote itself.
   rmSync(join(rig.dataDir, "operations", "replay-again.json"));
   expect((await replay(rig, `--target ${TOPIC} --yes --id again`)).code).toBe(0);
   expect(await rig.read(TOPIC)).toHaveLength(300);

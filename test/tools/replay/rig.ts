@@ -9,8 +9,8 @@ export const PARTITIONS = 12;
 export const FIRST_MS = Date.parse("2026-11-25T00:00:00Z");
 
 /**
- * The n-th record of a topic of 30 orders with everything in it, a second after the one before. Every ninth is an hour
- * older.
+ * The n-th record of a topic of 30 orders with records of every kind, a second after the one before. Every ninth is an
+ * hour older.
  */
 export function nth(n: number): NewRecord {
   const orderId = `ORD-${n % 30}`;
@@ -35,7 +35,7 @@ export function nth(n: number): NewRecord {
 }
 export const some = (count: number, from = 0) => Array.from({ length: count }, (_, i) => nth(from + i));
 
-/** In the order of partitions and offsets, as the log gives them. */
+/** The records meant, in the order of partitions and offsets, as the log gives them. */
 export const expectedOf = (records: readonly ExactRecord[], isMeant: (record: ExactRecord) => boolean) =>
   records.filter(isMeant).map((record) => ({ ...contentOf(record), from: record.offset }));
 export const arrivedIn = (records: readonly ExactRecord[]) =>

@@ -93,7 +93,7 @@ describe("a log that changes under an operation", () => {
     expect(said).toContain("To begin again: the command with another --dir");
   });
 
-  /** The source has three partitions, of which the last has a leader while `state.leader` says so. */
+  /** A source of three partitions, of which the last has a leader only while `state.leader` is "ok". */
   async function leaderless(leader: "ok" | "none") {
     const state = { leader };
     const rig = await operationsRig(1, {
@@ -128,7 +128,7 @@ describe("a log that changes under an operation", () => {
     const fencedProducer: Log["fencedProducer"] = async (id) => {
       const producer = await log.fencedProducer(id);
       const append: typeof producer.append = async (...args) => {
-        // More than a minute, by the clock of the operation.
+        // This is more than a minute by the operation's clock.
         await Bun.sleep(250);
         return producer.append(...args);
       };

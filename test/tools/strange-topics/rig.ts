@@ -5,9 +5,12 @@ import { runArchive } from "../../../src/tools/archive/archive-command.ts";
 import { runReplay } from "../../../src/tools/replay/replay-command.ts";
 import { type OperationsRig, operationsRig } from "../rig.ts";
 
-/** Topics as other people's programs and brokers make them. */
+/** The topic that is filled as other people's programs and brokers do it. */
 export const SOURCE = "foreign";
-/** Milliseconds, seconds, nanoseconds, before all dates, the ends of 64 bits, and what a double cannot hold. */
+/**
+ * Timestamps in milliseconds, seconds and nanoseconds, before all dates, at the ends of 64 bits, and beyond what a
+ * double holds.
+ */
 export const STAMPS = [
   1_795_613_603_669,
   1_795_613_603,
@@ -37,7 +40,7 @@ export async function rigWith(records: readonly NewRecord[], partitions = 1): Pr
   return rig;
 }
 
-/** The log, with a topic set up as described. */
+/** The log, in which a topic is described with these settings. */
 export function described(log: Log, topic: string, settings: Record<string, string>): Log {
   const describeTopic = async (name: string): Promise<TopicDescription | undefined> => {
     const found = await log.describe(name);
@@ -60,5 +63,5 @@ export const replay = (rig: OperationsRig, args = "", more: Parameters<Operation
   rig.run(runReplay, `--topic ${SOURCE} ${args}`, more);
 export const archive = (rig: OperationsRig, args = "", more: Parameters<OperationsRig["run"]>[2] = {}) =>
   rig.run(runArchive, `--topic ${SOURCE} --dir ${join(rig.dataDir, "archive")} ${args}`, more);
-/** A clock in which an outage is soon over. */
+/** A clock so fast that an outage is soon over. */
 export const fast = { ...systemClock, now_ms: () => systemClock.now_ms() * 300 };

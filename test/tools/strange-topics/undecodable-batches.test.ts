@@ -53,7 +53,7 @@ describe("batches that cannot be decoded", () => {
         record(2, { headers: headers(2, ["x-dead-letter-last-offset", "4"]), key: null, value: null }),
         record(3, { headers: headers(5) }),
       ]);
-    // Who names one wants that one, and it is not done.
+    // A letter that is asked for by its offset must be redriven, so leaving it out is a failure.
     const named = await rig.run(runRedrive, "--yes --partition 0 --offset 1");
     expect([named.code, named.said]).toEqual([2, expect.stringContaining("1 letter more match")]);
     const { code, said } = await rig.run(runRedrive, "--yes");

@@ -16,7 +16,7 @@ function stoppedClock() {
 
 const BAR = "to orders.replay ██████████████░░░░░░░░░░ 600 of 1,000, 40/s, 10 s left";
 
-/** What is written while 400 of 1,000 records go, behind 200 of an earlier run, and a line is said. */
+/** The output while 400 of 1,000 records are moved, after 200 of an earlier run, and then a line is said. */
 function writtenOn(columns: (() => number) | undefined): string {
   const clock = stoppedClock();
   let written = "";
@@ -47,7 +47,7 @@ test("a rate spreads records evenly and is not exceeded", async () => {
   expect(rate.records_at_once).toBe(50);
   for (let taken = 0; taken < 1_000; taken += 50) await rate.take(50, new AbortController().signal);
   expect(clock.time_ms).toBe(1_900);
-  // What was not used while nothing went does not add up.
+  // The rate that an idle time leaves unused does not add up.
   clock.time_ms += 60_000;
   await rate.take(50, new AbortController().signal);
   await rate.take(50, new AbortController().signal);

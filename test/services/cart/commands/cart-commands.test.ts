@@ -184,7 +184,7 @@ describe("a create", () => {
     const update = cart.update(order(0), "shipped");
     setTimeout(() => (home.hindered = undefined), 30);
     await update;
-    // Something that is not this cart's may lie before it now.
+    // A record that is not this cart's may lie before the create now.
     expect(codeOf(await cart.create(order(1)))).toBe("APPEND_OUTCOME_UNKNOWN");
   });
 
@@ -192,7 +192,7 @@ describe("a create", () => {
     const { log, cart, home, order } = oneCart();
     home.isHeld = true;
     expect(codeOf(await cart.create(order()))).toBe("ok");
-    // The new leader has not got it.
+    // The new leader does not have the first create.
     log.partitions[0]!.length = 0;
     log.epochs[0] = 1;
     home.leaderEpoch = 1;

@@ -9,7 +9,7 @@ import { logRecordOf, orderCreated } from "../../../support/events/orders.ts";
 const idOf = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
 const OWN = orderCreated({ eventId: idOf(1) });
 const OTHER = orderCreated({ eventId: idOf(2) });
-/** The own create with an item's id that JSON may have to escape. */
+/** The cart's own create, with an item id that JSON may have to escape. */
 const ownOf = (itemId: string) =>
   orderCreated({ eventId: idOf(1), order: { items: [{ itemId, quantity: 1, price_hundredths: 1_000 }] } });
 
@@ -50,7 +50,7 @@ describe("a cart's own creates", () => {
     expect(begun?.contended).toBe(false);
     expect(index.fold(logRecordOf(orderCreated({ orderId: "ORD-2" }), 6))).toBeUndefined();
     expect(begun?.contended).toBe(false);
-    // As long as the own one, so that only the id tells them apart.
+    // The other create is as long as the cart's own, so that only the id tells them apart.
     expect(index.fold(logRecordOf(OTHER, 7))).toBeUndefined();
     expect(begun?.contended).toBe(true);
     index.flush();

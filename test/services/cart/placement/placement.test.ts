@@ -5,7 +5,7 @@ import { AppError } from "../../../../src/errors.ts";
 import { partitionFor } from "../../../../src/log/partitioner.ts";
 import { codeOf } from "../../../support/code-of.ts";
 
-/** Time moves when the test says so, and wakes whoever sleeps that long. */
+/** A clock that moves when the test says so and wakes the sleepers whose time has come. */
 class ManualClock implements Clock {
   #now_ms = 1_000_000;
   #sleepers: { until_ms: number; readonly wake: () => void }[] = [];
@@ -27,7 +27,7 @@ class ManualClock implements Clock {
 
   async yield(): Promise<void> {}
 
-  /** The clock runs ahead, as where the wall clock is set forward; who sleeps is not woken by it. */
+  /** Moves the clock ahead, as when the wall clock is set forward, without waking any sleeper. */
   leap(ms: number): void {
     this.#now_ms += ms;
     for (const sleeper of this.#sleepers) sleeper.until_ms += ms;
@@ -102,7 +102,7 @@ describe("placement", () => {
     expect(new Set(ids.map(stays)).size).toBe(2);
     expect(ids.map((id) => placement.place(id))).toEqual(ids.map((id) => (stays(id) ? home(id, 4) : undefined)));
 
-    // What other carts placed by the smaller count must have been read before the larger one holds.
+    // The orders that other carts placed by the smaller count must have been read before the larger count holds.
     index.atEnd = Promise.withResolvers();
     await clock.pass(SETTLE_MS);
     await confirm(6);

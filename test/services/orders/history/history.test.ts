@@ -39,7 +39,7 @@ async function ask(path: string): Promise<{ status: number; body: Partial<Timeli
   return { status: response.status, body: (await response.json()) as Timeline & Letters };
 }
 
-/** All pages, at most `limit` each. */
+/** All pages, with at most `limit` events each. */
 async function timeline(orderId: string, limit = 200): Promise<{ events: Timeline["events"]; pages: number; isCut: boolean }> {
   const events: ShownEvent[] = [];
   for (let after = "", pages = 1; ; pages++) {
@@ -69,7 +69,7 @@ beforeAll(async () => {
   const set = rig.start("a", [0, 1, 2]);
   set.partitionCount = 4;
   await rig.append(
-    // Early updates, a create, and all that may come after it; between them other orders.
+    // Early updates, a create, and all that may come after it, with other orders in between.
     statusUpdated({ eventId: "e1" }),
     orderCreated({ orderId: "ORD-2", eventId: "x1" }),
     statusUpdated({ eventId: "e2", status: "confirmed" }),
@@ -79,10 +79,10 @@ beforeAll(async () => {
     recordOf(statusUpdated({ eventId: "e5", status: "shipped" }), { headers: [["x-replay-id", "night-1"]] }),
     recordOf(statusUpdated({ eventId: "e6", status: "cancelled" }), { headers: [["x-redrive-count", "2"]] }),
     poison(0, "no json"),
-    // As long as each other, with the same last digit.
+    // Two ids of equal length with the same last digit.
     orderCreated({ orderId: "ORD-21", eventId: "s1" }),
     orderCreated({ orderId: "ORD-31", eventId: "s2" }),
-    // Waiting, in a partition where its create will not come.
+    // Updates that wait in a partition where their create will not come.
     recordOf(statusUpdated({ eventId: "e7", status: "new" }), { partition: 1 }),
     recordOf(statusUpdated({ orderId: "ORD-3", eventId: "e8", status: "new" }), { partition: 1 }),
     // As many held updates as fit, and one more.

@@ -84,7 +84,7 @@ describe("an order's timeline", () => {
     await append(TOPIC, recordOf(orderCreated({ eventId: "c" })));
     await expect(timeline(1, { doubt: "The leader changed." })).rejects.toMatchObject({ code: "LOG_UNAVAILABLE" });
     expect((await timeline(1)).events).toHaveLength(1);
-    // A reader that was idle meanwhile goes on, with another one's word for what it reads.
+    // A reader that was idle during the election goes on under the new leader.
     broker.topics.elect(TOPIC, 0);
     expect((await timeline(1)).events).toHaveLength(1);
   });

@@ -233,7 +233,7 @@ test("a client that reads nothing is dropped, not buffered, and the others go on
   socket.on("data", (chunk) => (received_bytes += chunk.length));
   socket.resume();
   await closed;
-  // All of it were 80 MB; the system's buffers hold some.
+  // All of it would be 80 MB; the system's buffers hold some.
   expect(received_bytes).toBeLessThan(20_000_000);
   await page.leave();
 }, 30_000);

@@ -93,7 +93,7 @@ describe("GET /getAllOrderIdsFromTopic", () => {
     expect(await response.json()).toMatchObject({ orderIds: ["ORD-1"] });
   });
 
-  /** `count` ids, each third one in a second partition too. */
+  /** `count` ids, every third of which is in a second partition too. */
   const many = (count: number): FakePartition[] => {
     const orders: string[][] = [[], [], [], []];
     for (let i = 0; i < count; i++) {
@@ -103,7 +103,7 @@ describe("GET /getAllOrderIdsFromTopic", () => {
     return orders.map((list, number) => partition(number, list));
   };
   const ENDLESS_IDS = 100_000_000;
-  /** More ids than any test reads, and none in memory. */
+  /** More ids than any test reads, none of them held in memory. */
   const endless = (): { pages: number; list: FakePartition[] } => {
     const counter: { pages: number; list: FakePartition[] } = { pages: 0, list: [] };
     const orderIdsAfter = (after: string, limit: number): string[] => {
@@ -150,7 +150,7 @@ describe("GET /getAllOrderIdsFromTopic", () => {
     const counter = endless();
     hold(counter.list);
     const socket = await stalledClient();
-    // What the system's buffers hold is read, and no more.
+    // The service reads as much as the system's buffers hold, and no more.
     const read = await waitUntil("for the reading to stop", async () => {
       const before = counter.pages;
       await Bun.sleep(300);

@@ -32,7 +32,7 @@ test("listings give the event loop back after each chunk, and share its turns", 
   isOver = true;
   for (const text of texts) expect((JSON.parse(text) as { orderIds: string[] }).orderIds).toHaveLength(100_000);
   expect(order.length).toBeGreaterThan(3 * 50);
-  // As many turns as chunks, and none of the three had two before another had one.
+  // There were as many turns as chunks, and none of the three had a second turn before the others had one.
   expect(turns_passed).toBeGreaterThanOrEqual(order.length);
   for (let at = 3; at < order.length - 3; at++) expect(new Set(order.slice(at - 3, at)).size).toBe(3);
 });

@@ -27,7 +27,7 @@ function story(): LogRecord[] {
   );
 }
 
-/** What the rows are, and what the story makes of them. */
+/** A hash of the rows' schema, the event types and the rows that the story leads to. */
 function meaningOfRows(): string {
   const db = new Database(":memory:", { strict: true });
   db.run(orderProjection.schema);
@@ -39,6 +39,6 @@ function meaningOfRows(): string {
 }
 
 test("the version of the rows is raised whenever they are another function of the log", () => {
-  // Another value here means another version above: raise ROWS_VERSION, then write both down.
+  // If the meaning changes, so must the version: raise ROWS_VERSION, then write both down here.
   expect({ version: ROWS_VERSION, meaning: meaningOfRows() }).toEqual({ version: 3, meaning: "aa759844" });
 });
