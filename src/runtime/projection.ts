@@ -8,7 +8,7 @@ import type { Outcomes } from "../telemetry/meters.ts";
  * projections together with the offset.
  */
 export interface Projection<View> {
-  /** Identifies the store's file: a file that another projection or version wrote is not opened. See `kindOf`. */
+  /** Identifies the store's file: a file that another projection or version wrote is not opened. See `storeKindOf`. */
   readonly name: string;
   readonly version: number;
   /** SQL that creates the tables, run once on a new file. No two projections of a list may use the same table name. */

@@ -22,7 +22,7 @@ const VERSION_OF_SEVERAL = 0;
  * version of any projection, is therefore of another kind, and is set aside and rebuilt. The order of the list does
  * not matter.
  */
-export function kindOf(projections: Projections): StoreKind {
+export function storeKindOf(projections: Projections): StoreKind {
   for (const { name, version } of projections)
     if (!/^[a-z0-9-]+$/.test(name) || version <= VERSION_OF_SEVERAL)
       throw new Error(

@@ -5,7 +5,7 @@ import { decodeEvent } from "../../src/orders/events/decode.ts";
 import { isPoison } from "../../src/orders/events/poison.ts";
 import type { LogRecord } from "../../src/log/port.ts";
 import type { Projection, ProjectionStore } from "../../src/runtime/projection.ts";
-import { kindOf, OpenProjections } from "../../src/runtime/projections.ts";
+import { storeKindOf, OpenProjections } from "../../src/runtime/projections.ts";
 import type { StoreDatabase } from "../../src/runtime/store/store-database.ts";
 import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
 import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../support/stores/store-faults.ts";
@@ -196,17 +196,17 @@ describe("what a store's file is known as", () => {
   const named = (name: string, version: number): Projection<unknown> => ({ ...customerProjection, name, version });
 
   test("is the projection's own name and version where there is one", () => {
-    expect(kindOf([orderProjection])).toEqual({ name: "orders", version: 3 });
+    expect(storeKindOf([orderProjection])).toEqual({ name: "orders", version: 3 });
   });
 
   test("tells all names and versions where there are several, in whatever order they are listed", () => {
-    expect(kindOf([orderProjection, customerProjection])).toEqual({ name: "customers@1+orders@3", version: 0 });
-    expect(kindOf([customerProjection, orderProjection])).toEqual(kindOf([orderProjection, customerProjection]));
+    expect(storeKindOf([orderProjection, customerProjection])).toEqual({ name: "customers@1+orders@3", version: 0 });
+    expect(storeKindOf([customerProjection, orderProjection])).toEqual(storeKindOf([orderProjection, customerProjection]));
   });
 
   test("is never another list's: names that could be taken for one, and the same name twice, are refused", () => {
     for (const other of [named("a@1+b", 2), named("", 1), named("a", 0)])
-      expect(() => kindOf([other])).toThrow("A projection's name");
-    expect(() => kindOf([named("a", 1), named("a", 2)])).toThrow("have the same name: a, a");
+      expect(() => storeKindOf([other])).toThrow("A projection's name");
+    expect(() => storeKindOf([named("a", 1), named("a", 2)])).toThrow("have the same name: a, a");
   });
 });

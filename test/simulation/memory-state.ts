@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { drainMicrotasks } from "bun:jsc";
-import { kindOf, type Projections } from "../../src/runtime/projections.ts";
+import { storeKindOf, type Projections } from "../../src/runtime/projections.ts";
 import type { State } from "../../src/runtime/store/state-dir.ts";
 import { prepareDatabase, type StoreIdentity } from "../../src/runtime/store/store-file.ts";
 import type { StoreDatabase } from "../../src/runtime/store/store-database.ts";
@@ -60,7 +60,7 @@ export class Disk implements State {
   constructor(private readonly onCommit: OnCommit = () => undefined) {}
 
   open(name: string, projections: Projections, identity: StoreIdentity): { readonly db: StoreDatabase } {
-    const kind = JSON.stringify([kindOf(projections), identity]);
+    const kind = JSON.stringify([storeKindOf(projections), identity]);
     const file = this.#files.get(name) ?? {
       kind,
       schema: projections.map(({ schema }) => schema).join("\n"),

@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
-import { kindOf, type Projections } from "../projections.ts";
+import { storeKindOf, type Projections } from "../projections.ts";
 import { type OpenFile, openSqliteFile, type StoreDatabase } from "./store-database.ts";
 import { isDamage } from "./store-failures.ts";
 
@@ -110,7 +110,7 @@ function prepared(db: StoreDatabase, projections: Projections, identity: StoreId
  * log's rows.
  */
 export function prepareDatabase(db: StoreDatabase, projections: Projections, identity: StoreIdentity): string | undefined {
-  const expected = { ...kindOf(projections), log_id: identity.logId, topic: identity.topic };
+  const expected = { ...storeKindOf(projections), log_id: identity.logId, topic: identity.topic };
   db.transaction(() => {
     db.run(
       "CREATE TABLE IF NOT EXISTS store (name TEXT NOT NULL, version INTEGER NOT NULL, log_id TEXT NOT NULL, topic TEXT NOT NULL) STRICT",

@@ -71,22 +71,28 @@ export class LogCartCommands implements CartCommands {
     const answerEarlier = (_: LogPosition, eventId: string) => firstOr409(orderId, eventId, index.find(orderId));
     return this.#runOnce(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
       if (!progress.isComplete) await progress.untilComplete(deadline_ms);
-      let existing = index.find(orderId) && (await this.#findSound(orderId, deadline_ms));
-      if (existing) return firstOr409(orderId, eventId, existing);
-      let partition = placement.place(orderId);
-      if (partition === undefined || !progress.isCurrent(partition)) {
+      for (let partition: number | undefined; ;) {
+        const existing = index.find(orderId) && (await this.#findSound(orderId, deadline_ms));
+        if (existing) return firstOr409(orderId, eventId, existing);
+        // I8: nothing is awaited from this look-up to `begin`, or a create that is read in between would be overlooked.
+        if (index.find(orderId)) continue;
+        partition ??= this.#placeNow(orderId);
+        if (partition !== undefined) {
+          const event = this.#makeCreate(command, eventId);
+          if (context.idempotency) return this.#appendKeyedCreate(partition, event, context, deadline_ms);
+          return this.#appendCreate(partition, event, context, deadline_ms);
+        }
         partition = await placement.placeInTime(orderId, deadline_ms);
         await progress.untilCurrent(partition, deadline_ms);
-        do {
-          existing = await this.#findSound(orderId, deadline_ms);
-          if (existing) return firstOr409(orderId, eventId, existing);
-        } while (index.find(orderId));
       }
-      // I8: nothing is awaited from the last look-up to `begin`, or a create that is read in between would be overlooked.
-      const event = this.#makeCreate(command, eventId);
-      if (context.idempotency) return this.#appendKeyedCreate(partition, event, context, deadline_ms);
-      return this.#appendCreate(partition, event, context, deadline_ms);
     });
+  }
+
+  /** The partition for the order's create; undefined if the create has to wait for the count or for the index. */
+  #placeNow(orderId: string): number | undefined {
+    const { placement, progress } = this.options;
+    const partition = placement.place(orderId);
+    return partition !== undefined && progress.isCurrent(partition) ? partition : undefined;
   }
 
   async #appendCreate(partition: number, event: OrderEvent, context: RequestContext, deadline_ms: number): Promise<LogPosition> {
