@@ -1,89 +1,65 @@
 import { writeFileSync } from "node:fs";
 import { arch, cpus, platform, release, totalmem } from "node:os";
-import { parseArgs } from "node:util";
 import elysia from "elysia/package.json" with { type: "json" };
 import kafkajs from "kafkajs/package.json" with { type: "json" };
 import { removeAllTempDirs } from "../support/stores/temp-dir.ts";
 import { killAllTied } from "../support/programs/tied-process.ts";
 import { type Figure, table } from "./figures.ts";
-import { measureApply } from "./measure-apply.ts";
-import { loadGenerator, measureCreates } from "./measure-creates.ts";
-import { measureMemory } from "./measure-memory.ts";
-import { measureReadable } from "./measure-readable.ts";
-import { measureRestore } from "./measure-restore.ts";
+import { type Options, optionsOf, type StepName, usage } from "./options.ts";
+import { measureApply } from "./steps/measure-apply.ts";
+import { loadGenerator, measureCreates } from "./steps/measure-creates.ts";
+import { measureGrowth } from "./steps/measure-growth.ts";
+import { measureIndex } from "./steps/measure-index.ts";
+import { measureLive } from "./steps/measure-live.ts";
+import { measureMemory } from "./steps/measure-memory.ts";
+import { measureReadable, measureReadableUnderLoad } from "./steps/measure-readable.ts";
+import { measureRestore } from "./steps/measure-restore.ts";
+import { measureStart } from "./steps/measure-start.ts";
 import { embeddedTarget, kafkaTarget, type Target } from "./target.ts";
 
-const usage = `Usage: bun run bench [options]      on the embedded log and, with KAFKA_BROKERS (loopback only), on that broker
+/** What fails without being in the way of other figures is told to `onFailure`. */
+type Measurement = (target: Target, options: Options, onFailure: (message: string) => void) => Promise<Figure[]>;
 
-  --events N              events of the topic that is applied, a multiple of 4 (default 1000000)
-  --seconds N             length of each load step (default 10)
-  --orders-for-memory N   orders at which memory is read (default 1000000)
-  --peer '<command>'      the same job by another program, run turn about with ours on the broker's topic; {brokers}, {topic} and
-                          {events} are filled in, and it prints a JSON line with events_per_s_processing or events_per_s
-  --json FILE             where the JSON of each log goes (default bench-<log>.json)`;
-
-const updates_per_order = 3;
-
-const counted = (name: string, text: string, max: number): number => {
-  const n = Number(text);
-  if (Number.isInteger(n) && n > 0 && n <= max) return n;
-  throw new Error(`--${name} is ${text}; it must be an integer from 1 to ${max}.`);
+const measurements: Readonly<Record<StepName, readonly Measurement[]>> = {
+  apply: [measureApply],
+  creates: [measureCreates],
+  readable: [measureReadable],
+  restore: [measureRestore],
+  memory: [measureMemory],
+  index: [measureIndex],
+  start: [measureStart],
+  growth: [measureGrowth],
+  live: [measureLive, measureReadableUnderLoad],
 };
 
-function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      events: { type: "string", default: "1000000" },
-      seconds: { type: "string", default: "10" },
-      "orders-for-memory": { type: "string", default: "1000000" },
-      peer: { type: "string" },
-      json: { type: "string" },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  const events = counted("events", values.events, 20_000_000);
-  if (events % (1 + updates_per_order) !== 0) throw new Error(`--events is ${events}; it must be a multiple of 4.`);
-  return {
-    events,
-    step_s: counted("seconds", values.seconds, 300),
-    ordersForMemory: counted("orders-for-memory", values["orders-for-memory"], 20_000_000),
-    peer: values.peer,
-    json: values.json,
-    help: values.help,
-  };
-}
-
-function targets(): Target[] {
+function targets({ logs }: Options): Target[] {
   const brokers = process.env.KAFKA_BROKERS;
-  if (!brokers) return [embeddedTarget()];
+  const embedded = logs.includes("embedded") ? [embeddedTarget()] : [];
+  if (!logs.includes("kafka") || !brokers) return embedded;
   const elsewhere = brokers.split(",").filter((broker) => !/^(127\.0\.0\.1|localhost):\d+$/.test(broker.trim()));
   if (elsewhere.length > 0)
     throw new Error(`KAFKA_BROKERS names ${elsewhere.join(", ")}; the bench loads only 127.0.0.1 or localhost.`);
-  return [embeddedTarget(), kafkaTarget(brokers, `${process.pid}-${Date.now()}`)];
+  return [...embedded, kafkaTarget(brokers, `${process.pid}-${Date.now()}`)];
 }
 
-async function measure(target: Target, { events, step_s, ordersForMemory, peer }: ReturnType<typeof readOptions>) {
-  const load = { orders: events / (1 + updates_per_order), updatesPerOrder: updates_per_order };
-  const steps: readonly [what: string, run: () => Promise<Figure[]>][] = [
-    ["events applied", () => measureApply(target, load, peer)],
-    [`creates, with ${loadGenerator}`, () => measureCreates(target, step_s)],
-    ["create to readable", () => measureReadable(target)],
-    ["restore", () => measureRestore(target)],
-    ["memory", () => measureMemory(target, ordersForMemory)],
-  ];
+async function measure(target: Target, options: Options) {
   const figures: Figure[] = [];
   const failures: string[] = [];
-  for (const [what, run] of steps) {
+  for (const step of options.steps) {
     const started_ms = performance.now();
-    try {
-      figures.push(...(await run()));
-    } catch (e) {
-      // The other figures are still worth having.
-      failures.push(`${target.name}, ${what}: ${e instanceof Error ? e.message : String(e)}`);
+    const onFailure = (message: string) => void failures.push(`${target.name}, ${step}: ${message}`);
+    for (const measurement of measurements[step]) {
+      try {
+        figures.push(...(await measurement(target, options, onFailure)));
+      } catch (e) {
+        // The other figures are still worth having.
+        onFailure(e instanceof Error ? e.message : String(e));
+      }
     }
-    console.error(`${target.name}: ${what} took ${((performance.now() - started_ms) / 1_000).toFixed(0)} s`);
+    console.error(`${target.name}: ${step} took ${((performance.now() - started_ms) / 1_000).toFixed(0)} s`);
   }
-  return { figures, failures };
+  // A system without /proc has no figures of CPU time, nor of peaks.
+  return { figures: figures.filter(({ figure }) => !Number.isNaN(figure)), failures };
 }
 
 const machine = () => ({
@@ -97,14 +73,16 @@ const machine = () => ({
 });
 
 async function main(): Promise<number> {
-  const options = readOptions();
+  const options = optionsOf(process.argv.slice(2));
   if (options.help) {
     console.log(usage);
     return 0;
   }
   const failures: string[] = [];
   const all: Figure[] = [];
-  for (const target of targets()) {
+  const measured = targets(options);
+  if (measured.length === 0) throw new Error("There is no log to measure: --log kafka needs KAFKA_BROKERS.");
+  for (const target of measured) {
     const result = await measure(target, options);
     all.push(...result.figures);
     failures.push(...result.failures);

@@ -4,11 +4,15 @@ export interface Figure {
   readonly what: string;
   readonly figure: number;
   readonly unit: string;
-  /** The ratio of this figure to the one that `ratioTo` names. */
-  readonly ratio?: number;
-  readonly ratioTo?: string;
+  readonly ratios?: readonly Ratio[];
   /** What the reader must know about the figure, such as failed requests. */
   readonly note?: string;
+}
+
+/** The figure is so many times that of `to`. */
+export interface Ratio {
+  readonly times: number;
+  readonly to: string;
 }
 
 /** The percentile by the nearest rank; NaN if there are no values. */
@@ -19,13 +23,16 @@ export function percentile(values: readonly number[], percent: number): number {
 
 export const median = (values: readonly number[]): number => percentile(values, 50);
 
+/** The values of the runs, so that the reader sees how far they lie apart. */
+export const runsNote = (values: readonly number[]): string => `runs: ${values.map(round).join("; ")}`;
+
 export function table(figures: readonly Figure[]): string {
   const rows = figures.map((f) => [
     f.log,
     f.what,
     round(f.figure),
     f.unit,
-    f.ratio === undefined ? "" : `${f.ratio.toFixed(2)} × ${f.ratioTo ?? ""}`,
+    (f.ratios ?? []).map(({ times, to }) => `${times.toFixed(2)} × ${to}`).join(", "),
     f.note ?? "",
   ]);
   const lines = [["log", "what", "figure", "unit", "ratio", "note"], ...rows];

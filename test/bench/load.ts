@@ -2,45 +2,48 @@ import type { Log, NewRecord } from "../../src/log/port.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 
 /**
- * The events that a topic is filled with: order i is ORD-i, first its ORDER_CREATED, then its updates. The content
- * depends on nothing else.
+ * The events that a topic is filled with. The content depends on nothing else.
+ *
+ * - hot: order i is ORD-i, first its ORDER_CREATED, then its updates; the events of 1,000 orders are interleaved.
+ * - cold: all orders are created first, under ids in no order; then each round updates every order once, striding
+ *   through all of them, so that no event finds its order in a small cache.
  */
 export interface Load {
+  readonly shape: "hot" | "cold";
   readonly orders: number;
   readonly updatesPerOrder: number;
 }
 
-const loadPartitions = 12;
+/** The events from the one before which `from` others lie to the one before `to`. */
+export interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+export const loadPartitions = 12;
 
 export const eventCount = ({ orders, updatesPerOrder }: Load): number => orders * (1 + updatesPerOrder);
 
 /** The events of this many orders are interleaved: each order's next event comes this many orders later. */
 const window_orders = 1_000;
-/** How a topic is filled: the records in a batch, and the wait between two batches. */
-export interface Pace {
-  readonly batch_records: number;
-  readonly wait_ms: number;
-}
-
-/** These batches are far larger than the services'. */
-const full_pace: Pace = { batch_records: 5_000, wait_ms: 0 };
+/** The records in a batch that fills a topic: far larger than the services'. */
+const batch_records = 5_000;
 const base_ms = 1_760_000_000_000;
 const statuses = ["confirmed", "processing", "shipped", "pending", "cancelled"] as const;
 
-/** Fills the topic, which must be empty or not exist, through the log's own producer. */
-export async function fillTopic(log: Log, topic: string, load: Load, { batch_records, wait_ms } = full_pace): Promise<void> {
+/** Appends these events through the log's own producer; by default all of them. */
+export async function fillTopic(
+  log: Log,
+  topic: string,
+  load: Load,
+  range: Range = { from: 0, to: eventCount(load) },
+): Promise<void> {
   await log.createTopic(topic, loadPartitions);
   const producer = log.producer();
   try {
-    let batch: NewRecord[] = [];
-    for (const record of records(load)) {
-      batch.push(record);
-      if (batch.length < batch_records) continue;
-      await producer.append(topic, batch);
-      batch = [];
-      if (wait_ms > 0) await Bun.sleep(wait_ms);
+    for (let from = range.from; from < range.to; from += batch_records) {
+      await producer.append(topic, recordsIn(load, { from, to: Math.min(from + batch_records, range.to) }));
     }
-    if (batch.length > 0) await producer.append(topic, batch);
   } finally {
     await producer.close();
   }
@@ -53,21 +56,40 @@ export async function recordCount(log: Log, topic: string): Promise<number> {
   return watermarks.reduce((sum, { startOffset, endOffset }) => sum + endOffset - startOffset, 0);
 }
 
-function* records({ orders, updatesPerOrder }: Load): Generator<NewRecord> {
-  let n = 0;
-  for (let base = 0; base < orders; base += window_orders) {
-    const end = Math.min(base + window_orders, orders);
-    for (let update = 0; update <= updatesPerOrder; update++) {
-      for (let i = base; i < end; i++) {
-        const id = `ORD-${i}`;
-        const timestamp_ms = base_ms + n;
-        const value = update === 0 ? created(n, id, i) : statusUpdated(n, id, statuses[(update - 1) % statuses.length]!);
-        yield { partition: partitionFor("murmur2", id, loadPartitions), key: id, value, headers: [], timestamp_ms };
-        n++;
-      }
-    }
-  }
+export function recordsIn(load: Load, { from, to }: Range): NewRecord[] {
+  const records: NewRecord[] = [];
+  for (let n = from; n < to; n++) records.push(recordAt(load, n));
+  return records;
 }
+
+function recordAt(load: Load, n: number): NewRecord {
+  const { order, update } = load.shape === "hot" ? hotEvent(load, n) : coldEvent(load, n);
+  const id = `ORD-${load.shape === "hot" ? order : scattered(order)}`;
+  const value = update === 0 ? created(n, id, order) : statusUpdated(n, id, statuses[(update - 1) % statuses.length]!);
+  return { partition: partitionFor("murmur2", id, loadPartitions), key: id, value, headers: [], timestamp_ms: base_ms + n };
+}
+
+/** An order by its number, and its create (0) or which of its updates. */
+interface EventPlace {
+  readonly order: number;
+  readonly update: number;
+}
+
+function hotEvent({ orders, updatesPerOrder }: Load, n: number): EventPlace {
+  const base = Math.floor(n / (window_orders * (1 + updatesPerOrder))) * window_orders;
+  const size = Math.min(window_orders, orders - base);
+  const rest = n - base * (1 + updatesPerOrder);
+  return { order: base + (rest % size), update: Math.floor(rest / size) };
+}
+
+function coldEvent({ orders }: Load, n: number): EventPlace {
+  const update = Math.floor(n / orders);
+  const nth = n % orders;
+  return { order: update === 0 ? nth : (nth * 48_271 + update * 7_919) % orders, update };
+}
+
+/** The modulus is prime, so no two orders share an id; the product is exact in a double for billions of orders. */
+const scattered = (order: number): number => (order * 1_103_515) % 4_294_967_291;
 
 // The records are written by hand, so that runs of different versions are measured on the same bytes.
 const head = (n: number, type: string, id: string): string => {

@@ -19,6 +19,8 @@ export interface BenchTopic extends AsyncDisposable {
   readonly dataDir: string;
   /** The settings of the program, with a group of its own at each call. */
   settings(): Record<string, string>;
+  /** Where `openLog` finds the log, for processes of the bench's own. */
+  readonly place: string;
 }
 
 /** A log that is measured. */
@@ -27,22 +29,32 @@ export interface Target {
   /** The addresses of the brokers; undefined if no peer can work on the log. */
   readonly brokers: string | undefined;
   emptyTopic(what: string): Promise<BenchTopic>;
-  /** On a broker the topic is kept after the run, and is used again if it is already full. */
-  fullTopic(what: string, load: Load): Promise<BenchTopic>;
+  /**
+   * On a broker the topic is kept after the run, and is used again if it is already full. `named` must be full, and is
+   * left as it is.
+   */
+  fullTopic(load: Load, named?: string): Promise<BenchTopic>;
 }
 
 const quiet = { LOG_LEVEL: "warn", LOG_FORMAT: "json" };
 const delete_wait_ms_max = 30_000;
 
+/** The log of a `place`: the path of an embedded log's file, or the addresses of brokers. */
+export const openLog = (place: string): Log =>
+  place.startsWith("/")
+    ? openSqliteLog({ path: place, clock: systemClock, newUuid: () => crypto.randomUUID(), owner: `bench-${process.pid}` })
+    : kafkaLog(place);
+
 export function embeddedTarget(): Target {
   const open = async (topic: string, load?: Load): Promise<BenchTopic> => {
     const dir = await tempDir();
-    const path = join(dir.path, "log.sqlite");
-    const log = openSqliteLog({ path, clock: systemClock, newUuid: () => crypto.randomUUID(), owner: "bench" });
+    const place = join(dir.path, "log.sqlite");
+    const log = openLog(place);
     if (load) await fillTopic(log, topic, load);
     return {
       log,
       topic,
+      place,
       dataDir: dir.path,
       settings: () => ({ ...quiet, ORDERS_TOPIC: topic }),
       [Symbol.asyncDispose]: async () => {
@@ -55,37 +67,59 @@ export function embeddedTarget(): Target {
     name: "embedded",
     brokers: undefined,
     emptyTopic: (what) => open(`bench.${what}`),
-    fullTopic: (what, load) => open(`bench.${what}`, load),
+    fullTopic: (load) => open(nameOf(load), load),
   };
 }
+
+const nameOf = ({ shape, orders, updatesPerOrder }: Load): string => `bench.${shape}.${orders}x${1 + updatesPerOrder}`;
 
 /** `runId` keeps the topics and groups of this run apart from those of others on the same broker. */
 export function kafkaTarget(brokers: string, runId: string): Target {
   let groups = 0;
-  const open = async (topic: string, load?: Load): Promise<BenchTopic> => {
-    const log = kafkaLog(brokers);
+  const open = async (topic: string, removed: readonly string[], fill: (log: Log) => Promise<void>): Promise<BenchTopic> => {
+    const log = openLog(brokers);
     const dir = await tempDir();
-    if (load && (await recordCount(log, topic)) !== eventCount(load)) {
-      await deleteTopics(brokers, log, [topic]);
-      await fillTopic(log, topic, load);
+    const dispose = async () => {
+      await deleteTopics(brokers, log, removed);
+      await log.close();
+      await dir[Symbol.asyncDispose]();
+    };
+    try {
+      await fill(log);
+    } catch (e) {
+      await log.close();
+      await dir[Symbol.asyncDispose]();
+      throw e;
     }
     return {
       log,
       topic,
+      place: brokers,
       dataDir: dir.path,
       settings: () => ({ ...quiet, KAFKA_BROKERS: brokers, ORDERS_TOPIC: topic, CONSUMER_GROUP: `bench.${runId}.${groups++}` }),
-      [Symbol.asyncDispose]: async () => {
-        await deleteTopics(brokers, log, load ? [`${topic}.dlq`] : [topic, `${topic}.dlq`]);
-        await log.close();
-        await dir[Symbol.asyncDispose]();
-      },
+      [Symbol.asyncDispose]: dispose,
     };
+  };
+  const mustBeFull = (topic: string, load: Load) => async (log: Log) => {
+    const [count, events] = [await recordCount(log, topic), eventCount(load)];
+    if (count !== events) throw new Error(`The topic ${topic} has ${count} events, not the ${events} that were asked for.`);
   };
   return {
     name: "kafka",
     brokers,
-    emptyTopic: (what) => open(`bench.${what}.${runId}`),
-    fullTopic: (what, load) => open(`bench.${what}.${eventCount(load)}`, load),
+    emptyTopic: (what) => {
+      const topic = `bench.${what}.${runId}`;
+      return open(topic, [topic, `${topic}.dlq`], async () => {});
+    },
+    fullTopic: (load, named) => {
+      if (named !== undefined) return open(named, [], mustBeFull(named, load));
+      const topic = nameOf(load);
+      return open(topic, [`${topic}.dlq`], async (log) => {
+        if ((await recordCount(log, topic)) === eventCount(load)) return;
+        await deleteTopics(brokers, log, [topic]);
+        await fillTopic(log, topic, load);
+      });
+    },
   };
 }
 

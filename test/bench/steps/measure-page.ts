@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
-import { startProgram } from "../support/programs/processes.ts";
-import { keepBusy, logIn } from "../browser/story.ts";
+import { startProgram } from "../../support/programs/processes.ts";
+import { keepBusy, logIn } from "../../browser/story.ts";
+import { costOf } from "../process-cost.ts";
 
 /**
  * What open pages cost the service: its CPU time with and without 20 listeners to /live, in turns, idle and under a
- * steady load of foreign events. Run it with `bun test/bench/measure-page.ts`; it exits with 1 where they cost more
+ * steady load of foreign events. Run it with `bun test/bench/steps/measure-page.ts`; it exits with 1 where they cost more
  * than 1 % of a core. Linux only (/proc).
  */
 const PAGES = 20;
@@ -12,16 +12,8 @@ const TURNS = 4;
 const TURN_MS = 10_000;
 const SETTLE_MS = 1_500;
 const COST_PERCENT_MAX = 1;
-const TICKS_PER_S = 100;
 
-function cpu_ms(pid: number): number {
-  const [utime = 0, stime = 0] = readFileSync(`/proc/${pid}/stat`, "utf8")
-    .replace(/^.*\) /, "")
-    .split(" ")
-    .slice(11, 13)
-    .map(Number);
-  return ((utime + stime) / TICKS_PER_S) * 1_000;
-}
+const cpu_ms = (pid: number): number => costOf(pid).cpu_s * 1_000;
 
 async function openPages(url: string, pages: number): Promise<AsyncDisposable & { messages: () => number }> {
   const closing = new AbortController();

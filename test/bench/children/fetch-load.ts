@@ -1,4 +1,4 @@
-import { percentile } from "./figures.ts";
+import { percentile } from "../figures.ts";
 
 /**
  * `bun fetch-load.ts <url> <connections> <seconds> <id prefix>`: does what create.lua does, where there is no wrk, and
