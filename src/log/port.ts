@@ -1,4 +1,5 @@
 import type { AppError } from "../errors.ts";
+import type { RecordBlock } from "./record-block.ts";
 
 /**
  * The `Log` port: a partitioned, append-only log of records, as Kafka defines it. Three adapters implement it
@@ -240,7 +241,10 @@ export interface Batch {
   readonly stableOffset: number;
   /** The epoch of the leader that the batch was read from; 0 if the log has no leaders. */
   readonly leaderEpoch: number;
+  /** Where there are blocks, the objects are made when this is first asked for; see batch-records.ts. */
   readonly records: readonly LogRecord[];
+  /** The same records as places in bytes; absent if the log does not read in that way. */
+  readonly blocks?: readonly RecordBlock[] | undefined;
 }
 
 export type FetchResult =

@@ -1,4 +1,5 @@
 import { AppError } from "../../errors.ts";
+import { cutBatch, firstRecord, lastRecord, recordsBefore } from "../batch-records.ts";
 import type { Batch, FetchLimits, FetchResult, Log, LogRecord, Reader } from "../port.ts";
 
 /** A topic and the id it had when it was first looked at, if the log has one (KIP-516). */
@@ -82,7 +83,7 @@ export class ComparingReader {
     if (!("batch" in result)) return result;
     const position = positions.get(partition) ?? 0;
     const batch = this.#inDoubt.has(partition) ? this.#compareBatch(result.batch, position) : result.batch;
-    const last = batch?.records.at(-1);
+    const last = batch && lastRecord(batch);
     if (last) this.#lastRecords.set(partition, lastRecordOf(last));
     return batch && { partition, batch };
   }
@@ -92,12 +93,12 @@ export class ComparingReader {
    * batch must not be used.
    */
   #compareBatch(batch: Batch, position: number): Batch | undefined {
-    const { partition, records, nextOffset } = batch;
+    const { partition, nextOffset } = batch;
     const given = this.#lastRecords.get(partition);
     if (nextOffset <= batch.baseOffset) return undefined;
-    if (given && batch.baseOffset <= given.offset && !isSame(given, records[0]))
+    if (given && batch.baseOffset <= given.offset && !isSame(given, firstRecord(batch)))
       throw this.#disagrees(partition, `it has another record at offset ${given.offset} than it had`);
-    const added = records.find(({ offset }) => offset !== given?.offset && offset < position);
+    const added = recordsBefore(batch, position).find(({ offset }) => offset !== given?.offset);
     if (added) throw this.#disagrees(partition, `it has a record at offset ${added.offset} and had none`);
     if (nextOffset < position) {
       this.#inDoubt.set(partition, nextOffset);
@@ -106,7 +107,7 @@ export class ComparingReader {
     this.#inDoubt.delete(partition);
     // A caller that left part of a batch unused reads on from before the record that was compared.
     if (given && position <= given.offset) return undefined;
-    return { ...batch, baseOffset: position, records: records.filter(({ offset }) => offset >= position) };
+    return cutBatch(batch, position, nextOffset);
   }
 
   async #compareTopic(): Promise<void> {

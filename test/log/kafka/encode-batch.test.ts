@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { BatchOutput, encodeBatch } from "../../../src/log/kafka/records/encode-batch.ts";
 import { decodeBatches } from "../../../src/log/kafka/records/record-batch.ts";
 import type { NewRecord } from "../../../src/log/port.ts";
+import { recordsOf } from "../../../src/log/record-block.ts";
 import { timestampOf } from "../../../src/log/timestamp.ts";
 
 const producer = { producerId: 7, producerEpoch: 1, sequence: 0, transactional: false };
@@ -32,7 +33,7 @@ describe("a record batch", () => {
         output.clear();
         const encoded = batches.map((records) => encodeBatch(records, producer, output));
         for (const [i, records] of batches.entries()) {
-          const decoded = decodeBatches(Buffer.from(encoded[i] as Buffer), 0, []).records;
+          const decoded = recordsOf(decodeBatches(Buffer.from(encoded[i] as Buffer), 0, []).blocks);
           expect(decoded.map(({ timestamp_ms, key, value }) => ({ timestamp_ms, key, value }))).toEqual(
             records.map(({ timestamp_ms, key, value }) => ({ timestamp_ms, key: asBytes(key), value: asBytes(value) })),
           );
@@ -48,7 +49,7 @@ describe("a record batch", () => {
     for (const count of [0, 1, 63, 64, 65, 200]) {
       const headers = Array.from({ length: count }, (_, n) => [`h${n}`, `${n}`] as const);
       const records = [{ partition: 0, key: "k", value: "v", headers, timestamp_ms: 0 }];
-      const [decoded] = decodeBatches(Buffer.from(encodeBatch(records, producer, new BatchOutput())), 0, []).records;
+      const [decoded] = recordsOf(decodeBatches(Buffer.from(encodeBatch(records, producer, new BatchOutput())), 0, []).blocks);
       expect(decoded?.headers().map(([name, value]) => [name, value?.toString()])).toEqual(headers.map((header) => [...header]));
     }
   });
@@ -57,7 +58,7 @@ describe("a record batch", () => {
     const header = ["name", "äx"] as const;
     for (let length = 65_300; length < 65_560; length++) {
       const records = [{ partition: 0, key: "k", value: "x".repeat(length), headers: [header], timestamp_ms: 0 }];
-      const [decoded] = decodeBatches(Buffer.from(encodeBatch(records, producer, new BatchOutput())), 0, []).records;
+      const [decoded] = recordsOf(decodeBatches(Buffer.from(encodeBatch(records, producer, new BatchOutput())), 0, []).blocks);
       expect(decoded?.headers().map(([name, value]) => [name, value?.toString()])).toEqual([[...header]]);
     }
   });

@@ -5,6 +5,7 @@ import { compressSync } from "snappy";
 import { BatchOutput, encodeBatch } from "../../../src/log/kafka/records/encode-batch.ts";
 import { decodeBatches } from "../../../src/log/kafka/records/record-batch.ts";
 import type { NewRecord } from "../../../src/log/port.ts";
+import { recordsOf } from "../../../src/log/record-block.ts";
 import { seededRandom } from "../../simulation/scheduler.ts";
 import { pick } from "../../support/random.ts";
 
@@ -105,7 +106,8 @@ function check(bytes: Buffer): "refused" | "nothing" | "taken" | "broken" {
     if (!(e instanceof Error) || e instanceof RangeError || e instanceof TypeError) throw e;
     return "refused";
   }
-  const { records, nextOffset } = decoded;
+  const { blocks, nextOffset } = decoded;
+  const records = recordsOf(blocks);
   if (!Number.isSafeInteger(nextOffset) || nextOffset < FROM) throw new Error(`it goes on at ${nextOffset}`);
   if (records.length > 0 && nextOffset === FROM) throw new Error("records, and no way on");
   let before = FROM - 1;

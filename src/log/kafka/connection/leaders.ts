@@ -32,6 +32,8 @@ export class TopicLeaders {
   controllerId = -1;
   brokers = 0;
   #partitions = new Map<number, PartitionMetadata>();
+  /** By partition; those without a leader are missing. */
+  #leaders = new Map<number, Leader>();
   #refreshing: Promise<void> | undefined;
   #smallerEpochs = 0;
 
@@ -56,9 +58,9 @@ export class TopicLeaders {
     return !this.isGone && this.#partitions.has(partition);
   }
 
+  /** The same object until the metadata say something else. */
   leaderOf(partition: number): Leader | undefined {
-    const found = this.isGone ? undefined : this.#partitions.get(partition);
-    return found === undefined || found.leader < 0 ? undefined : { nodeId: found.leader, leaderEpoch: found.leaderEpoch };
+    return this.isGone ? undefined : this.#leaders.get(partition);
   }
 
   /** Asks the brokers. Callers share an answer that is under way. Rejects with LOG_UNAVAILABLE. */
@@ -85,6 +87,8 @@ export class TopicLeaders {
     this.#smallerEpochs = found.partitions.some(isOlder) ? this.#smallerEpochs + 1 : 0;
     const isBelieved = this.#smallerEpochs >= SMALLER_EPOCHS_MAX;
     for (const now of found.partitions) if (isBelieved || !isOlder(now)) this.#partitions.set(now.partition, now);
+    const led = [...this.#partitions.values()].filter(({ leader }) => leader >= 0);
+    this.#leaders = new Map(led.map(({ partition, leader: nodeId, leaderEpoch }) => [partition, { nodeId, leaderEpoch }]));
   }
 }
 

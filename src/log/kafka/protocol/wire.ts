@@ -4,29 +4,34 @@
  */
 export class WireWriter {
   readonly #chunks: Buffer[] = [];
+  /** What is being written, and how much of it is. */
+  #open = Buffer.allocUnsafe(OPEN_BYTES_MIN);
+  #at = 0;
 
   int8(n: number): this {
-    const bytes = Buffer.allocUnsafe(1);
-    bytes.writeInt8(n);
-    return this.#push(bytes);
+    this.#makeRoom(1);
+    this.#at = this.#open.writeInt8(n, this.#at);
+    return this;
   }
 
   int16(n: number): this {
-    const bytes = Buffer.allocUnsafe(2);
-    bytes.writeInt16BE(n);
-    return this.#push(bytes);
+    this.#makeRoom(2);
+    this.#at = this.#open.writeInt16BE(n, this.#at);
+    return this;
   }
 
   int32(n: number): this {
-    const bytes = Buffer.allocUnsafe(4);
-    bytes.writeInt32BE(n);
-    return this.#push(bytes);
+    this.#makeRoom(4);
+    this.#at = this.#open.writeInt32BE(n, this.#at);
+    return this;
   }
 
+  /** Exact within ±2^53, as offsets and ids are. */
   int64(n: number): this {
-    const bytes = Buffer.allocUnsafe(8);
-    bytes.writeBigInt64BE(BigInt(n));
-    return this.#push(bytes);
+    const high = Math.floor(n / 4294967296);
+    this.int32(high).#makeRoom(4);
+    this.#at = this.#open.writeUInt32BE(n - high * 4294967296, this.#at);
+    return this;
   }
 
   string(text: string | null): this {
@@ -71,16 +76,41 @@ export class WireWriter {
     return this.int8(0);
   }
 
-  /** The form that kafkajs' connections take, thanks to our patch. */
+  /** The form that kafkajs' connections take, thanks to our patch. Nothing may be written after that. */
   done(): { readonly chunks: readonly Buffer[] } {
+    this.#close();
     return { chunks: this.#chunks };
   }
 
+  /** Long bytes are not copied, so they must stay as they are until the request is sent. */
   #push(bytes: Buffer): this {
-    this.#chunks.push(bytes);
+    if (bytes.length > COPIED_BYTES_MAX) {
+      this.#close();
+      this.#chunks.push(bytes);
+      return this;
+    }
+    this.#makeRoom(bytes.length);
+    this.#at += bytes.copy(this.#open, this.#at);
     return this;
   }
+
+  #makeRoom(bytes: number): void {
+    if (this.#at + bytes <= this.#open.length) return;
+    this.#close();
+    this.#open = Buffer.allocUnsafe(OPEN_BYTES_MIN);
+  }
+
+  /** What follows is written to the rest of the same buffer. */
+  #close(): void {
+    if (this.#at > 0) this.#chunks.push(this.#open.subarray(0, this.#at));
+    this.#open = this.#open.subarray(this.#at);
+    this.#at = 0;
+  }
 }
+
+/** How much is allocated at once for what is written. */
+const OPEN_BYTES_MIN = 1024;
+const COPIED_BYTES_MAX = 256;
 
 /** Reads a response from its start to its end; a read beyond the end throws a RangeError. */
 export class WireReader {

@@ -1,4 +1,5 @@
-import type { FetchResult } from "../../port.ts";
+import type { Batch, FetchResult, LogRecord } from "../../port.ts";
+import { type RecordBlock, recordsOf } from "../../record-block.ts";
 import type { PartitionAnswer, WantedPartition } from "../protocol/fetch.ts";
 import { decodeBatches, type UnpackBudget } from "../records/record-batch.ts";
 
@@ -23,17 +24,33 @@ export function readAnswer(
   if (bytes.length === 0 && !isNews) return undefined;
   const hasBudget = budget.left_bytes > 0;
   try {
-    const { records, nextOffset } = decodeBatches(bytes, offset, aborted, budget);
+    const { blocks, nextOffset } = decodeBatches(bytes, offset, aborted, budget);
     const isStuck = isFirst && hasBudget && bytes.length > 0 && nextOffset === offset;
     if (isStuck) return { partition, unreadable: "the broker's answer has no whole record batch for it" };
     if (nextOffset === offset && !isNews) return undefined;
-    const ends = {
-      endOffset: highWatermark,
-      stableOffset: stableOffset < 0 ? highWatermark : stableOffset,
-      leaderEpoch: Math.max(0, leaderEpoch),
-    };
-    return { partition, batch: { partition, baseOffset: offset, nextOffset, ...ends, records } };
+    const stable = stableOffset < 0 ? highWatermark : stableOffset;
+    const batch = new BlockBatch(partition, offset, nextOffset, highWatermark, stable, Math.max(0, leaderEpoch), blocks);
+    return { partition, batch };
   } catch (e) {
     return { partition, unreadable: e instanceof Error ? e.message : String(e) };
+  }
+}
+
+/** A batch whose records are made objects when these are first asked for. */
+class BlockBatch implements Batch {
+  #records: readonly LogRecord[] | undefined;
+
+  constructor(
+    readonly partition: number,
+    readonly baseOffset: number,
+    readonly nextOffset: number,
+    readonly endOffset: number,
+    readonly stableOffset: number,
+    readonly leaderEpoch: number,
+    readonly blocks: readonly RecordBlock[],
+  ) {}
+
+  get records(): readonly LogRecord[] {
+    return (this.#records ??= recordsOf(this.blocks));
   }
 }

@@ -4,6 +4,7 @@ import { Backoff } from "../../backoff.ts";
 import type { FetchLimits, FetchResult, Isolation, Reader, Watermarks } from "../../port.ts";
 import type { Connections, Node } from "../connection/connections.ts";
 import { type Leader, TopicLeaders } from "../connection/leaders.ts";
+import { Alarm } from "./alarm.ts";
 import { listEnds } from "./partition-ends.ts";
 import { PartitionNews } from "./partition-news.ts";
 import {
@@ -31,6 +32,7 @@ export const LATE_WAIT_MS = 300;
 const REFUSALS_MAX = 5;
 /** How long a reader still counts as throttled after a quota made it wait. */
 const THROTTLED_MS = 10_000;
+const NONE: ReadonlySet<number> = new Set();
 
 /** What belongs to one instance of the connections and does not outlive them. */
 interface Session {
@@ -64,6 +66,7 @@ export class KafkaReader implements Reader {
   #requests = 0;
   #isClosed = false;
   #wake = Promise.withResolvers<void>();
+  readonly #alarm: Alarm;
   readonly #refreshBackoff: Backoff;
 
   constructor(
@@ -73,6 +76,7 @@ export class KafkaReader implements Reader {
     random: () => number,
     private readonly isolation: Isolation,
   ) {
+    this.#alarm = new Alarm(clock, () => this.#wake.resolve());
     this.#refreshBackoff = new Backoff(REFRESH_BACKOFF, random);
   }
 
@@ -90,9 +94,14 @@ export class KafkaReader implements Reader {
       this.#failure = undefined;
       if (failure) throw failure;
       const results = this.#news.take(positions);
-      this.#request(session, positions, new Set(results.map(({ partition }) => partition)), limits);
+      const told = results.length === 0 ? NONE : new Set(results.map(({ partition }) => partition));
+      this.#request(session, positions, told, limits);
       if (results.length > 0) return results;
-      await this.#waitForNews(session, deadline_ms);
+      // Where no answer comes, metadata may be due again, or a quota's wait may be over.
+      this.#alarm.setBy(deadline_ms);
+      if (this.#isStale) this.#alarm.setBy(this.#refreshAt_ms);
+      if (session.outstanding.size === 0) this.#alarm.setBy(this.clock.now_ms() + REFRESH_BACKOFF.backoff_ms_min);
+      await this.#wake.promise;
     } while (this.clock.now_ms() < deadline_ms);
     return this.#news.take(positions);
   }
@@ -100,17 +109,8 @@ export class KafkaReader implements Reader {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#session?.connections.close();
+    this.#alarm.cancel();
     this.#wake.resolve();
-  }
-
-  /** Resolves when an answer has come, metadata are due again, a quota's wait is over, or at `deadline_ms`. */
-  async #waitForNews(session: Session, deadline_ms: number): Promise<void> {
-    const now_ms = this.clock.now_ms();
-    let until_ms = this.#isStale ? Math.min(deadline_ms, this.#refreshAt_ms) : deadline_ms;
-    if (session.outstanding.size === 0) until_ms = Math.min(until_ms, now_ms + REFRESH_BACKOFF.backoff_ms_min);
-    const waited = new AbortController();
-    await Promise.race([this.#wake.promise, this.clock.sleep(Math.max(1, until_ms - now_ms), waited.signal)]);
-    waited.abort();
   }
 
   /** The session, with metadata that are recent enough. Rejects with LOG_UNAVAILABLE if no broker answers. */
@@ -178,34 +178,36 @@ export class KafkaReader implements Reader {
    * of its partitions: a request without that partition would keep it waiting for as long as the request waits.
    */
   #request(session: Session, positions: ReadonlyMap<number, number>, told: ReadonlySet<number>, limits: FetchLimits): void {
+    const { leaders, outstanding } = session;
     const byLeader = new Map<number, WantedPartition[]>();
-    const later = new Set<number>(session.outstanding.keys());
+    const later = new Set<number>(outstanding.keys());
     for (const [partition, offset] of positions) {
-      const leader = session.leaders.leaderOf(partition);
+      const leader = leaders.leaderOf(partition);
       if (leader === undefined) {
         this.#isStale = true;
-        if (!session.leaders.isGone)
-          this.#hinder(session, partition, `Partition ${partition} of ${this.topic} has no leader now.`);
+        if (!leaders.isGone) this.#hinder(session, partition, `Partition ${partition} of ${this.topic} has no leader now.`);
         continue;
       }
-      if (told.has(partition) || this.#noteLeader(session, partition, leader)) later.add(leader.nodeId);
-      const wanted = byLeader.get(leader.nodeId);
-      if (wanted) wanted.push({ partition, offset, leaderEpoch: leader.leaderEpoch });
-      else byLeader.set(leader.nodeId, [{ partition, offset, leaderEpoch: leader.leaderEpoch }]);
+      const { nodeId, leaderEpoch } = leader;
+      if (told.has(partition) || this.#noteLeader(session, partition, leader)) later.add(nodeId);
+      if (later.has(nodeId)) continue;
+      const wanted = byLeader.get(nodeId);
+      if (wanted) wanted.push({ partition, offset, leaderEpoch });
+      else byLeader.set(nodeId, [{ partition, offset, leaderEpoch }]);
     }
     for (const [nodeId, wanted] of byLeader) {
       if (later.has(nodeId)) continue;
-      const from = this.#requests++ % wanted.length;
       // The broker fills an answer in the order asked (KIP-74). A new first partition each time lets none starve.
-      const rotated = [...wanted.slice(from), ...wanted.slice(0, from)];
-      session.outstanding.set(nodeId, this.clock.now_ms());
-      void this.#ask(session, nodeId, rotated, limits);
+      wanted.push(...wanted.splice(0, this.#requests++ % wanted.length));
+      outstanding.set(nodeId, this.clock.now_ms());
+      void this.#ask(session, nodeId, wanted, limits);
     }
   }
 
   /** True if the leader is not the one that was asked before. What was read must then be compared first. */
   #noteLeader(session: Session, partition: number, leader: Leader): boolean {
     const before = session.asked.get(partition);
+    if (before === leader) return false;
     session.asked.set(partition, leader);
     if (!before || (before.nodeId === leader.nodeId && before.leaderEpoch === leader.leaderEpoch)) return false;
     const why = `Partition ${partition} has another leader: broker ${leader.nodeId}, epoch ${leader.leaderEpoch}.`;
@@ -259,10 +261,11 @@ export class KafkaReader implements Reader {
   ): Promise<void> {
     const budget: UnpackBudget = { left_bytes: ANSWER_UNPACKED_BYTES_MAX };
     const outOfRange: WantedPartition[] = [];
-    const wantedOf = new Map(wanted.map((one) => [one.partition, one]));
     let isFirst = true;
-    for (const answer of answers) {
-      const one = wantedOf.get(answer.partition);
+    for (const [n, answer] of answers.entries()) {
+      // Brokers answer in the order asked.
+      const next = wanted[n];
+      const one = next?.partition === answer.partition ? next : wanted.find(({ partition }) => partition === answer.partition);
       const asked = session.asked.get(answer.partition);
       // Another leader may have been found in the meantime. What this one says no longer counts then.
       if (!one || this.#session !== session || asked?.nodeId !== node.nodeId || asked.leaderEpoch !== one.leaderEpoch) continue;
