@@ -9,7 +9,8 @@ const DATE_TIME =
  */
 export function normalizeDateTime(s: string): string | undefined {
   if (!DATE_TIME.test(s)) return undefined;
-  if (s.charCodeAt(8) >= TWO && Number(s.slice(8, 10)) > daysOfMonth(s)) return undefined;
+  if (s.charCodeAt(8) >= TWO && Number(s.slice(8, 10)) > daysOfMonth(Number(s.slice(0, 4)), Number(s.slice(5, 7))))
+    return undefined;
   const separated = s.charCodeAt(10) === UPPER_T ? s : `${s.slice(0, 10)}T${s.slice(11)}`;
   const last = s.charCodeAt(s.length - 1);
   if (last === UPPER_Z) return separated;
@@ -25,10 +26,10 @@ const LOWER_Z = 122;
 const DASH = 45;
 const PLUS = 43;
 
-function daysOfMonth(s: string): number {
-  const month = s.slice(5, 7);
-  if (month === "02") return isLeapYear(Number(s.slice(0, 4))) ? 29 : 28;
-  return month === "04" || month === "06" || month === "09" || month === "11" ? 30 : 31;
+/** The number of days of a month, 1 to 12, by the Gregorian calendar. */
+export function daysOfMonth(year: number, month: number): number {
+  if (month === 2) return isLeapYear(year) ? 29 : 28;
+  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
 }
 
 const isLeapYear = (year: number): boolean => year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);

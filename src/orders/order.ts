@@ -30,8 +30,8 @@ export interface Cart {
   readonly items: readonly Item[];
 }
 
-/** An order as its create makes it. */
-export interface CreatedOrder {
+/** What an order's create said, which never changes. A field that may change is one of Order itself. */
+export interface Created {
   /** `ORD-<digits>`. */
   readonly orderId: string;
   readonly customerId: string;
@@ -43,25 +43,30 @@ export interface CreatedOrder {
   readonly total_hundredths: number;
   /** Three capital letters; in our events one of CURRENCIES. */
   readonly currency: string;
-  readonly status: Status;
+  /** The digest's fact of all this, where it was computed already. */
+  readonly fact?: number;
 }
 
 /** An order as it is now. A field that the create does not give gets its first value in the ORDER_CREATED kind. */
-export type Order = CreatedOrder;
+export interface Order {
+  /** A store reads it when a member is first asked for. */
+  readonly created: Created;
+  readonly status: Status;
+}
+
+/** An order as the event of its create has it. */
+export interface CreatedOrder extends Created {
+  readonly status: Status;
+}
 
 /** The order with another status. Written out, as copying all fields by a spread makes a fold 2 % dearer. */
-export const withStatus = (order: Order, status: Status): Order => ({
-  orderId: order.orderId,
-  customerId: order.customerId,
-  orderDate: order.orderDate,
-  items: order.items,
-  total_hundredths: order.total_hundredths,
-  currency: order.currency,
-  status,
-});
+export const withStatus = ({ created }: Order, status: Status): Order => ({ created, status });
 
 /** The fields of an order that are bounded enough to fit into a URL. */
-export type OrderWithoutItems = Omit<Order, "items">;
+export type OrderWithoutItems = Omit<Order, "created"> & { readonly created: Omit<Created, "items"> };
+
+/** All fields of an order: those of its create, and those that may change. */
+export type OrderFields = Omit<Order, "created"> & Omit<Created, "fact">;
 
 interface OrderField {
   /**
@@ -87,28 +92,28 @@ const moneySchema = (description: string) => ({
 
 /**
  * How each field appears in the digest and in an answer. JSON is written by hand because JSON.stringify would write
- * 150.00 as 150. The columns of the fields are in services/orders/state/order-rows.ts.
+ * 150.00 as 150. What may change is written in services/orders/state/order-record.ts.
  */
 export const ORDER_FIELDS = {
   orderId: {
     fact: "created",
     member: "orderId",
     schema: { pattern: ORDER_ID_PATTERN, type: "string" },
-    json: ({ orderId }) => JSON.stringify(orderId),
+    json: ({ created }) => JSON.stringify(created.orderId),
     example: "ORD-123",
   },
   customerId: {
     fact: "created",
     member: "customerId",
     schema: { type: "string" },
-    json: ({ customerId }) => JSON.stringify(customerId),
+    json: ({ created }) => JSON.stringify(created.customerId),
     example: "CUST-00042",
   },
   orderDate: {
     fact: "created",
     member: "orderDate",
     schema: { format: "date-time", type: "string" },
-    json: ({ orderDate }) => JSON.stringify(orderDate),
+    json: ({ created }) => JSON.stringify(created.orderDate),
     example: "2026-11-22T21:42:39.413Z",
   },
   items: {
@@ -128,21 +133,21 @@ export const ORDER_FIELDS = {
         },
       },
     },
-    json: ({ items }) => `[${items.map(itemJson).join(",")}]`,
+    json: ({ created }) => `[${created.items.map(itemJson).join(",")}]`,
     example: [{ itemId: "ITEM-001", quantity: 3, price: 50 }],
   },
   total_hundredths: {
     fact: "created",
     member: "totalAmount",
     schema: moneySchema("As its event gives it; another program's need not be the sum of the items."),
-    json: ({ total_hundredths }) => formatMoney(total_hundredths),
+    json: ({ created }) => formatMoney(created.total_hundredths),
     example: 150,
   },
   currency: {
     fact: "created",
     member: "currency",
     schema: { pattern: "^[A-Z]{3}$", type: "string" },
-    json: ({ currency }) => JSON.stringify(currency),
+    json: ({ created }) => JSON.stringify(created.currency),
     example: "USD",
   },
   status: {
@@ -152,11 +157,11 @@ export const ORDER_FIELDS = {
     json: ({ status }) => JSON.stringify(status),
     example: "confirmed",
   },
-} as const satisfies Readonly<Record<keyof Order, OrderField>>;
+} as const satisfies Readonly<Record<keyof OrderFields, OrderField>>;
 
-export const orderFields: readonly (OrderField & { readonly field: keyof Order })[] = Object.entries<OrderField>(
+export const orderFields: readonly (OrderField & { readonly field: keyof OrderFields })[] = Object.entries<OrderField>(
   ORDER_FIELDS,
-).map(([field, facts]) => ({ ...facts, field: field as keyof Order }));
+).map(([field, facts]) => ({ ...facts, field: field as keyof OrderFields }));
 
 /** The order as answers show it. */
 export const orderJson = (order: Order): string =>

@@ -1,8 +1,10 @@
 import type { TProperties, TSchema } from "@sinclair/typebox";
-import type { Order, OrderWithoutItems } from "../order.ts";
+import type { Created, Order, OrderWithoutItems } from "../order.ts";
 import type { Outcome } from "../outcomes.ts";
 import type { Fields } from "./fields.ts";
 import type { Poison } from "./poison.ts";
+import type { Layout } from "./scan/layout.ts";
+import type { MembersScan, ScannedEvent } from "./scan/scanned-event.ts";
 
 /** The fields that every event has. */
 export interface EventHead {
@@ -12,6 +14,24 @@ export interface EventHead {
   readonly timestamp: string;
   /** `ORD-<digits>`; the record's key, too. */
   readonly orderId: string;
+}
+
+/** How a kind of event is read from its bytes; `scan/scanner.ts` says which are taken. */
+export interface KindScan<Event> {
+  /** Makes what reads the members besides the head in a layout. */
+  members(layout: Layout): MembersScan;
+  /** The event that was scanned, as `decode` gives it. */
+  event(head: EventHead, scanned: ScannedEvent): Event;
+}
+
+export interface CreateScan<Event> extends KindScan<Event> {
+  /** The order as `order` gives it for the event that was scanned; `created` is what the event says and never changes. */
+  order(created: Created, scanned: ScannedEvent): Order;
+}
+
+export interface ChangeScan<Event, Change> extends KindScan<Event> {
+  /** The change as `change` gives it for the event that was scanned. It may be the same object each time. */
+  change(scanned: ScannedEvent): Change;
 }
 
 /** All that the system knows about one kind of event; the list of kinds is in `kinds.ts`. */
@@ -42,6 +62,8 @@ interface Kind<Event extends EventHead & { readonly type: string }> {
 export interface CreateKind<Event extends EventHead & { readonly type: string }> extends Kind<Event> {
   readonly isCreate: true;
   order(event: Event): Order;
+  /** How the members besides the head are read from their bytes. Without it, each event of the kind is decoded. */
+  readonly scan?: CreateScan<Event>;
 }
 
 /** A kind of event that changes an order. An event that comes before the create is held until then (I5). */
@@ -60,6 +82,8 @@ export interface ChangeKind<
   refusal?(order: OrderWithoutItems, change: Change): Outcome | undefined;
   /** Returns the changed order and does not modify `order`. */
   apply(order: Order, change: Change): Order;
+  /** How the members besides the head are read from their bytes. Without it, each event of the kind is decoded. */
+  readonly scan?: ChangeScan<Event, Change>;
   /**
    * Writes a held change as one word without white space, for rows, digests and operators' answers. The words must
    * never change, and no two kinds may write the same one.

@@ -38,8 +38,8 @@ export const kindOf = ({ type }: { readonly type: EventType }): EventKind => kin
 const changeKinds = kinds.filter((kind) => !kind.isCreate);
 
 export function changeKindOf({ type }: Change): ChangeKind<OrderEvent, Change> {
-  const kind = byType.get(type);
-  if (!kind || kind.isCreate) throw new Error(`${type} is in the type of changes and not among their kinds.`);
+  const kind = kindsByType[type];
+  if (kind.isCreate) throw new Error(`${type} is in the type of changes and not among their kinds.`);
   return kind;
 }
 

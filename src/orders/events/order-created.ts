@@ -1,7 +1,8 @@
 import { Type } from "@sinclair/typebox";
 import { formatMoney } from "../money.ts";
 import { isCurrencyCode, isName } from "../names.ts";
-import { isStatus, type Item, type CreatedOrder, ITEMS_MAX, QUANTITY_MAX } from "../order.ts";
+import { isStatus, type Item, type CreatedOrder, ITEMS_MAX, QUANTITY_MAX, type Status, STATUSES } from "../order.ts";
+import { ORDER_ID_PREFIX } from "../order-id.ts";
 import type { CreateKind, EventHead } from "./event-kind.ts";
 import {
   DATE_RULE,
@@ -21,6 +22,11 @@ import {
   statusSchema,
 } from "./fields.ts";
 import { isPoison, type Poison, poison } from "./poison.ts";
+import { dateTimeEnd, hasZone } from "./scan/date-time.ts";
+import { type Layout, type Literal, literal, StatusLiterals } from "./scan/layout.ts";
+import { hundredthsEnd, NumberSlot, quantityEnd } from "./scan/number.ts";
+import type { MembersScan, ScannedEvent } from "./scan/scanned-event.ts";
+import { currencyEnd, plainTextEnd, sameEnd } from "./scan/text.ts";
 
 export interface OrderCreated extends EventHead {
   readonly type: "ORDER_CREATED";
@@ -67,6 +73,11 @@ export const orderCreated: CreateKind<OrderCreated> = {
     const order = decodeOrder(orderId, wire.order);
     return isPoison(order) ? order : { type: "ORDER_CREATED", eventId, timestamp, orderId, order };
   },
+  scan: {
+    members: (layout) => new CreatedScan(layout),
+    event: (head, scanned) => ({ type: "ORDER_CREATED", ...head, order: scannedOrder(head.orderId, scanned) }),
+    order: (created, { status }) => ({ created, status: STATUSES[status] as Status }),
+  },
   encode: ({ order }) => `"order":${encodeOrder(order)}`,
   show: ({ order: { status, currency, total_hundredths } }) => ({
     status,
@@ -79,7 +90,7 @@ export const orderCreated: CreateKind<OrderCreated> = {
   },
   words: "create, {totalAmount} {currency}",
   isCreate: true,
-  order: ({ order }) => order,
+  order: ({ order }) => ({ created: order, status: order.status }),
 };
 
 function decodeOrder(orderId: string, wire: unknown): CreatedOrder | Poison {
@@ -130,4 +141,96 @@ function encodeOrder(order: CreatedOrder): string {
     `{"order_id":"${order.orderId}","customer_id":${quoted(order.customerId)},"order_date":"${order.orderDate}",` +
     `"items":[${items}],"total_amount":${formatMoney(order.total_hundredths)},"currency":"${order.currency}","status":"${order.status}"}`
   );
+}
+
+class CreatedScan implements MembersScan {
+  readonly #orderId: Literal;
+  readonly #customerId: Literal;
+  readonly #orderDate: Literal;
+  readonly #firstItem: Literal;
+  readonly #nextItem: Literal;
+  readonly #noItems: Literal;
+  readonly #quantity: Literal;
+  readonly #price: Literal;
+  readonly #total: Literal;
+  readonly #currency: Literal;
+  readonly #statuses: StatusLiterals;
+  readonly #number = new NumberSlot();
+
+  constructor(layout: Layout) {
+    this.#orderId = literal(layout, `","order":{"order_id":"${ORDER_ID_PREFIX}`);
+    this.#customerId = literal(layout, '","customer_id":"');
+    this.#orderDate = literal(layout, '","order_date":"');
+    this.#firstItem = literal(layout, '","items":[{"item_id":"');
+    this.#noItems = literal(layout, '","items":[],"total_amount":');
+    this.#quantity = literal(layout, '","quantity":');
+    this.#price = literal(layout, ',"price":');
+    this.#nextItem = literal(layout, '},{"item_id":"');
+    this.#total = literal(layout, '}],"total_amount":');
+    this.#currency = literal(layout, ',"currency":"');
+    this.#statuses = new StatusLiterals(layout, '"}}');
+  }
+
+  scan(event: ScannedEvent, at: number, to: number): boolean {
+    const { view, orderDigitsFrom: digitsFrom } = event;
+    const digits = event.orderDigitsTo - digitsFrom;
+    let i = this.#orderId.end(view, at, to);
+    if (i < 0 || (i = sameEnd(view, digitsFrom, digits, i, to)) < 0) return false;
+    if ((i = this.#customerId.end(view, i, to)) < 0) return false;
+    event.customerIdFrom = i;
+    if ((i = plainTextEnd(view, i, to)) < 0) return false;
+    event.customerIdTo = i;
+    if ((i = this.#orderDate.end(view, i, to)) < 0) return false;
+    event.orderDateFrom = i;
+    if ((i = dateTimeEnd(view, i, to)) < 0) return false;
+    event.orderDateTo = i;
+    event.lacksZone = !hasZone(view, i);
+    if ((i = this.#itemsEnd(event, i, to)) < 0) return false;
+    if ((i = hundredthsEnd(view, i, to, this.#number)) < 0) return false;
+    event.total_hundredths = this.#number.value;
+    if ((i = this.#currency.end(view, i, to)) < 0) return false;
+    event.currencyFrom = i;
+    if ((i = currencyEnd(view, i, to)) < 0) return false;
+    event.status = this.#statuses.find(view, i, to);
+    return event.status >= 0;
+  }
+
+  /** The position of the total behind the items, which begin at `at`, with the quote behind the order date; or −1. */
+  #itemsEnd(event: ScannedEvent, at: number, to: number): number {
+    const { view, items } = event;
+    items.count = 0;
+    let i = this.#firstItem.end(view, at, to);
+    if (i < 0) return this.#noItems.end(view, at, to);
+    for (;;) {
+      const idFrom = i;
+      const idTo = plainTextEnd(view, i, to);
+      if (idTo < 0 || (i = this.#quantity.end(view, idTo, to)) < 0) return -1;
+      if ((i = quantityEnd(view, i, to, this.#number)) < 0) return -1;
+      const quantity = this.#number.value;
+      if ((i = this.#price.end(view, i, to)) < 0) return -1;
+      if ((i = hundredthsEnd(view, i, to, this.#number)) < 0) return -1;
+      if (!items.add(idFrom, idTo, quantity, this.#number.value)) return -1;
+      const next = this.#nextItem.end(view, i, to);
+      if (next < 0) return this.#total.end(view, i, to);
+      i = next;
+    }
+  }
+}
+
+function scannedOrder(orderId: string, scanned: ScannedEvent): CreatedOrder {
+  const { items, total_hundredths, currencyFrom } = scanned;
+  const orderDate = scanned.text(scanned.orderDateFrom, scanned.orderDateTo);
+  return {
+    orderId,
+    customerId: scanned.text(scanned.customerIdFrom, scanned.customerIdTo),
+    orderDate: scanned.lacksZone ? `${orderDate}Z` : orderDate,
+    items: Array.from({ length: items.count }, (_, i): Item => ({
+      itemId: scanned.text(items.idFrom[i] as number, items.idTo[i] as number),
+      quantity: items.quantity[i] as number,
+      price_hundredths: items.price_hundredths[i] as number,
+    })),
+    total_hundredths,
+    currency: scanned.text(currencyFrom, currencyFrom + 3),
+    status: STATUSES[scanned.status] as Status,
+  };
 }

@@ -3,11 +3,16 @@ import { isStatus, type Status, STATUSES, withStatus } from "../order.ts";
 import type { ChangeKind, EventHead } from "./event-kind.ts";
 import { STATUS_RULE, statusSchema } from "./fields.ts";
 import { poison } from "./poison.ts";
+import { type Layout, StatusLiterals } from "./scan/layout.ts";
+import type { MembersScan, ScannedEvent } from "./scan/scanned-event.ts";
 
 export interface StatusChange {
   readonly type: "ORDER_STATUS_UPDATED";
   readonly status: Status;
 }
+
+/** The change to each status, in their order. */
+const CHANGES = STATUSES.map((status): StatusChange => ({ type: "ORDER_STATUS_UPDATED", status }));
 
 export type OrderStatusUpdated = EventHead & StatusChange;
 
@@ -21,6 +26,11 @@ export const orderStatusUpdated: ChangeKind<OrderStatusUpdated, StatusChange> = 
     if (!isStatus(status)) return poison("invalid_status", `status ${STATUS_RULE}`);
     return { type: "ORDER_STATUS_UPDATED", eventId, timestamp, orderId, status };
   },
+  scan: {
+    members: (layout) => new StatusUpdatedScan(layout),
+    event: (head, { status }) => ({ type: "ORDER_STATUS_UPDATED", ...head, status: STATUSES[status] as Status }),
+    change: ({ status }) => CHANGES[status] as StatusChange,
+  },
   encode: ({ status }) => `"status":"${status}"`,
   show: ({ status }) => ({ status }),
   shown: {},
@@ -33,3 +43,16 @@ export const orderStatusUpdated: ChangeKind<OrderStatusUpdated, StatusChange> = 
   wordSchema: Type.Unsafe<Status>({ type: "string", enum: [...STATUSES] }),
   readWord: (word) => (isStatus(word) ? { type: "ORDER_STATUS_UPDATED", status: word } : undefined),
 };
+
+class StatusUpdatedScan implements MembersScan {
+  readonly #statuses: StatusLiterals;
+
+  constructor(layout: Layout) {
+    this.#statuses = new StatusLiterals(layout, '"}');
+  }
+
+  scan(event: ScannedEvent, at: number, to: number): boolean {
+    event.status = this.#statuses.find(event.view, at, to);
+    return event.status >= 0;
+  }
+}

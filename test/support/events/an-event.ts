@@ -11,18 +11,20 @@ const date = fc
   .map(([d, zone]) => d.toISOString().replace("Z", zone));
 const moneyAmount = fc.integer({ min: 0, max: 1e14 });
 const orderId = fc.stringMatching(/^ORD-[0-9]{1,64}$/);
-const head = {
-  eventId: fc.oneof(
-    fc.uuid(),
-    name.filter((s) => !/\p{Cc}/u.test(s)),
-  ),
-  timestamp: date,
-};
+
+/** A UUID, or any other text that an event id may be. */
+export const anEventId = fc.oneof(
+  fc.uuid(),
+  name.filter((s) => !/\p{Cc}/u.test(s)),
+);
+export const aStatus = fc.constantFrom(...STATUSES);
+
+const head = { eventId: anEventId, timestamp: date };
 const item = fc.record({ itemId: name, quantity: fc.integer({ min: 1, max: 1_000_000 }), price_hundredths: moneyAmount });
 const changes = {
   ORDER_STATUS_UPDATED: fc.record({
     type: fc.constant("ORDER_STATUS_UPDATED" as const),
-    status: fc.constantFrom(...STATUSES),
+    status: aStatus,
   }),
 } satisfies { [Type in Change["type"]]: fc.Arbitrary<Extract<Change, { type: Type }>> };
 
@@ -44,7 +46,7 @@ export const anEvent: fc.Arbitrary<OrderEvent> = orderId.chain((id) =>
         items: fc.array(item, { maxLength: 5 }),
         total_hundredths: moneyAmount,
         currency: fc.stringMatching(/^[A-Z]{3}$/),
-        status: fc.constantFrom(...STATUSES),
+        status: aStatus,
       }),
     }),
   ),

@@ -4,11 +4,11 @@ import type { EventHead } from "../../../src/orders/events/event-kind.ts";
 import type { OrderEvent } from "../../../src/orders/events/kinds.ts";
 import type { OrderCreated } from "../../../src/orders/events/order-created.ts";
 import type { OrderStatusUpdated, StatusChange } from "../../../src/orders/events/order-status-updated.ts";
-import type { Order, Status } from "../../../src/orders/order.ts";
+import type { CreatedOrder, Order, OrderFields, Status } from "../../../src/orders/order.ts";
 import { storedRecord } from "./records.ts";
 
-/** An order; a test names only the fields that it is about. */
-export const anOrder = (fields: Partial<Order> = {}): Order => ({
+/** An order as a create has it; a test names only the fields that it is about. */
+export const aCreatedOrder = (fields: Partial<OrderFields> = {}): CreatedOrder => ({
   orderId: "ORD-1",
   customerId: "CUST-00001",
   orderDate: "2026-11-22T21:42:39Z",
@@ -19,18 +19,24 @@ export const anOrder = (fields: Partial<Order> = {}): Order => ({
   ...fields,
 });
 
+/** An order; a test names only the fields that it is about. */
+export const anOrder = (fields: Partial<OrderFields> = {}): Order => {
+  const { status, ...created } = aCreatedOrder(fields);
+  return { created, status };
+};
+
 /** A create, whose order has the event's order id. */
 export const orderCreated = ({
   orderId = "ORD-1",
   order = {},
   ...head
-}: Partial<EventHead> & { readonly order?: Partial<Order> } = {}): OrderCreated => ({
+}: Partial<EventHead> & { readonly order?: Partial<OrderFields> } = {}): OrderCreated => ({
   type: "ORDER_CREATED",
   eventId: "created",
   timestamp: "2026-11-22T21:42:39Z",
   ...head,
   orderId,
-  order: anOrder({ orderId, ...order }),
+  order: aCreatedOrder({ orderId, ...order }),
 });
 
 export const statusUpdated = (fields: Partial<Omit<OrderStatusUpdated, "type">> = {}): OrderStatusUpdated => ({
