@@ -1,22 +1,32 @@
 import { Database } from "bun:sqlite";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import type { ByteFileName } from "../../../src/runtime/store/store-files.ts";
 
 const PAGE_BYTES = 4_096;
 
-export type DamagedPart = "the first page" | "the pages behind the tables' first ones";
+/** The database, or one of the files of bytes beside it. */
+export type DamagedFile = "database" | ByteFileName;
+
+/** The files that hold rows. A damaged mark of what was applied only says less. */
+export const STORE_FILES: readonly DamagedFile[] = ["database", "records", "creates"];
 
 /**
- * Overwrites the pages of a closed store from that part on. If the first page is damaged, the store cannot be opened;
- * if only those behind the tables' first ones are, it opens, and fails when rows are read.
+ * Overwrites that file of a closed store. If it is the database, the store cannot be opened; else it opens, and fails
+ * when what was there is read. Returns false if the store has no such file.
  */
-export function damageFrom(part: DamagedPart, path: string): void {
-  const db = new Database(path);
+export function damage(file: DamagedFile, path: string): boolean {
+  const damaged = file === "database" ? path : `${path}-${file}`;
+  if (!existsSync(damaged)) return false;
+  if (file === "database") emptyWriteAheadLog(path);
+  const bytes = readFileSync(damaged);
+  if (bytes.length === 0) throw new Error(`${damaged} is empty; save some orders in it`);
+  bytes.fill(0xa5, 0, file === "database" ? PAGE_BYTES : bytes.length);
+  writeFileSync(damaged, bytes);
+  return true;
+}
+
+/** What is in the write-ahead log would hide the damage. */
+function emptyWriteAheadLog(path: string): void {
+  using db = new Database(path);
   db.run("PRAGMA wal_checkpoint(TRUNCATE)");
-  const roots = db.query<{ last: number }, []>("SELECT max(rootpage) AS last FROM sqlite_master").get();
-  db.close();
-  const bytes = readFileSync(path);
-  const from = part === "the first page" ? 0 : (roots?.last ?? 0) * PAGE_BYTES;
-  if (bytes.length <= from) throw new Error(`${path} has no pages behind its tables' first ones; put more rows in it`);
-  bytes.fill(0xa5, from);
-  writeFileSync(path, bytes);
 }
