@@ -39,6 +39,11 @@ export interface PartitionView {
    * store already had counts as everything. False for a halted partition.
    */
   readonly isComplete: boolean;
+  /**
+   * Whether the partition was complete at some time since it was opened. Before that, its rows may be older than what
+   * was answered before a crash, as the store follows behind.
+   */
+  readonly hasBeenComplete: boolean;
   /** Whether records that the log was known to have seconds ago are still not applied. */
   readonly isLagging: boolean;
   /**

@@ -4,6 +4,7 @@ import type { Log } from "../log/port.ts";
 import type { Random } from "../system/random.ts";
 import type { ApplyTracer } from "../telemetry/tracer.ts";
 import { PartitionActor } from "./actor/actor.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import type { ActorEnvironment } from "./actor/actor-environment.ts";
 import { type Asker, EndsInquiry } from "./read/ends-inquiry.ts";
 import { lostHeads } from "./topics/lost-heads.ts";
@@ -44,6 +45,8 @@ export interface PartitionSetOptions
   /** Why dead letters could not be appended if there were any. */
   readonly deadLetterFailure?: () => string | undefined;
   readonly topics?: TopicsStanding;
+  /** See `Checkpoints`; a simulation lets few rows be in memory only. */
+  readonly unsaved_rows_max?: number | undefined;
   /** How long records may gather between two fetches, while nobody waits for them. */
   readonly gather_ms?: number;
   /** Called with a message that a person should read. The message concerns all partitions if none is named. */
@@ -77,11 +80,12 @@ export class PartitionSet implements HeldPartitions {
   readonly #inquiry: EndsInquiry<Question | undefined, Asker<Question | undefined>>;
   readonly #restoreMeter: RestoreMeter;
   readonly #standstill = new Standstill(LOOK_WAIT_MS);
+  readonly #checkpoints: Checkpoints;
   readonly #readLoop: ReadLoop;
   #running: Promise<unknown> | undefined;
 
   constructor(private readonly options: PartitionSetOptions) {
-    const { topic, clock, onWarning, onRestoreProgress = () => undefined } = options;
+    const { topic, clock, onWarning, unsaved_rows_max, onRestoreProgress = () => undefined } = options;
     this.#failures = new LogFailures(topic, clock, (message) => onWarning(undefined, message));
     this.#restoreMeter = new RestoreMeter(clock, onRestoreProgress);
     this.#inquiry = new EndsInquiry({
@@ -95,8 +99,10 @@ export class PartitionSet implements HeldPartitions {
       isHeld: (actor) => this.#holds(actor),
       ask: (asker) => this.#inquiry.ask(asker),
     });
+    this.#checkpoints = new Checkpoints({ actors: this.#actors, clock, unsaved_rows_max });
     this.#readLoop = new ReadLoop({
       ...options,
+      checkpoints: this.#checkpoints,
       actors: this.#actors,
       failures: this.#failures,
       restoreMeter: this.#restoreMeter,
@@ -105,7 +111,8 @@ export class PartitionSet implements HeldPartitions {
 
   /** Begins to read for the assigned partitions, until `close`. Partitions may be assigned before or after it. */
   start(): void {
-    this.#running = Promise.all([this.#readLoop.run(this.#ending.signal), this.#look()]);
+    const ending = this.#ending.signal;
+    this.#running = Promise.all([this.#readLoop.run(ending), this.#checkpoints.run(ending), this.#look()]);
   }
 
   get membership(): string {

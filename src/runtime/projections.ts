@@ -1,7 +1,8 @@
-import type { StoreDatabase } from "./store/store-database.ts";
-import type { LogRecord } from "../log/port.ts";
+import type { StoreFiles } from "./store/store-files.ts";
+import type { Batch, LogRecord } from "../log/port.ts";
+import { offsetIn, type RecordBlock } from "../log/record-block.ts";
 import type { Outcomes } from "../telemetry/meters.ts";
-import type { DeadLetterReason, Fold, Projection, ProjectionStore } from "./projection.ts";
+import type { DeadLetterReason, Fold, OnRefused, Projection, ProjectionStore, Saving } from "./projection.ts";
 
 /** All projections of a partition. They share one file, one transaction and one position. */
 export type Projections = readonly [Projection<unknown>, ...Projection<unknown>[]];
@@ -36,7 +37,16 @@ export function storeKindOf(projections: Projections): StoreKind {
   return { name: all.toSorted().join("+"), version: VERSION_OF_SEVERAL };
 }
 
-/** A store's projections. They are folded, flushed and reset together, and each has its own view. */
+/** The kinds of the projections whose file says that it is of this kind: what `storeKindOf` was given. */
+export function kindsIn({ name, version }: StoreKind): StoreKind[] {
+  if (version !== VERSION_OF_SEVERAL) return [{ name, version }];
+  return name.split("+").map((each) => {
+    const [own = "", ownVersion] = each.split("@");
+    return { name: own, version: Number(ownVersion) };
+  });
+}
+
+/** A store's projections. They are folded, kept, reset and saved together, and each has its own view. */
 export class OpenProjections {
   /**
    * The fold of all projections as one. A single projection's fold is used as it is, because it is called for each
@@ -45,10 +55,14 @@ export class OpenProjections {
   readonly together: Fold;
   readonly #stores: ReadonlyMap<Projection<unknown>, ProjectionStore<unknown>>;
 
-  constructor(projections: Projections, db: StoreDatabase, partition: number) {
-    const stores = projections.map((projection) => projection.open(db, partition));
+  constructor(projections: Projections, files: StoreFiles, partition: number) {
+    const stores = projections.map((projection) => projection.open(files, partition));
     this.#stores = new Map(projections.map((projection, n) => [projection, stores[n] as ProjectionStore<unknown>]));
     this.together = stores.length === 1 ? (stores[0] as Fold) : new FoldOfSeveral(stores);
+  }
+
+  close(): void {
+    for (const store of this.#stores.values()) store.close?.();
   }
 
   view<View>(projection: Projection<View>): View {
@@ -59,9 +73,22 @@ export class OpenProjections {
   }
 }
 
+function foldEach(fold: Fold, block: RecordBlock, nextOffset: number, onRefused: OnRefused): void {
+  for (let n = 0; n < block.count; n++) {
+    if (offsetIn(block, n) < nextOffset) continue;
+    const record = block.record(n);
+    const reason = fold.fold(record);
+    if (reason) onRefused(record, reason);
+  }
+}
+
 /** Hands each record to every fold, even if another fold cannot take it. */
 class FoldOfSeveral implements Fold {
   constructor(private readonly folds: readonly Fold[]) {}
+
+  prepare(batch: Batch, nextOffset: number): void {
+    for (const fold of this.folds) fold.prepare?.(batch, nextOffset);
+  }
 
   /** A record becomes one dead letter, however many folds cannot take it; the first fold's reason counts. */
   fold(record: LogRecord): DeadLetterReason | undefined {
@@ -73,9 +100,22 @@ class FoldOfSeveral implements Fold {
     return reason;
   }
 
+  /** As `fold`, record by record where a fold does not read bytes. */
+  foldBlock(block: RecordBlock, nextOffset: number, onRefused: OnRefused): void {
+    const refused = new Map<number, [LogRecord, DeadLetterReason]>();
+    const note: OnRefused = (record, reason) => {
+      if (!refused.has(record.offset)) refused.set(record.offset, [record, reason]);
+    };
+    for (const fold of this.folds) {
+      if (fold.foldBlock) fold.foldBlock(block, nextOffset, note);
+      else foldEach(fold, block, nextOffset, note);
+    }
+    for (const [record, reason] of [...refused.values()].toSorted(([a], [b]) => a.offset - b.offset)) onRefused(record, reason);
+  }
+
   /** If several folds count the same outcome, the first one's number is taken, so that no record is counted twice. */
-  flush(): Outcomes | undefined {
-    const counted = this.folds.map((fold) => fold.flush()).filter((outcomes) => outcomes !== undefined);
+  keep(): Outcomes | undefined {
+    const counted = this.folds.map((fold) => fold.keep()).filter((outcomes) => outcomes !== undefined);
     return counted.length === 0 ? undefined : Object.assign({}, ...counted.toReversed());
   }
 
@@ -91,6 +131,31 @@ class FoldOfSeveral implements Fold {
 
   reset(): void {
     for (const fold of this.folds) fold.reset();
+  }
+
+  get unsaved(): number {
+    return this.folds.reduce((sum, { unsaved }) => sum + unsaved, 0);
+  }
+
+  save(): Saving {
+    const savings: Saving[] = [];
+    const all = (call: (saving: Saving) => void): void => savings.forEach(call);
+    try {
+      for (const fold of this.folds) savings.push(fold.save());
+    } catch (e) {
+      all((saving) => saving.abandoned());
+      throw e;
+    }
+    const own = savings.flatMap(({ synced }) => synced ?? []);
+    const synced = own.length === 0 ? undefined : Promise.all(own).then(() => undefined);
+    // A failure is told to whoever awaits it, which may be nobody.
+    synced?.catch(() => undefined);
+    return {
+      synced,
+      write: () => all((saving) => saving.write()),
+      committed: () => all((saving) => saving.committed()),
+      abandoned: () => all((saving) => saving.abandoned()),
+    };
   }
 
   /** The digests of the folds that keep one, joined by dashes. */

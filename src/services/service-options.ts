@@ -12,6 +12,8 @@ export interface ServiceOptions {
   readonly claimState: ClaimState;
   /** Without it nobody notices that the state was made from another log. */
   readonly stateOf?: StateOf;
+  /** How many rows may be in memory only, if it is not as many as is best. */
+  readonly unsaved_rows_max?: number | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;

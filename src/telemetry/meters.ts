@@ -11,8 +11,10 @@ interface Stopwatch {
 export type Outcomes = Readonly<Record<string, number>>;
 
 export interface PartitionMeter extends Stopwatch {
-  /** Reports a transaction that moved the partition's offset. */
-  committed(partition: number, outcomes: Outcomes | undefined, took_s: number): void;
+  /** Reports records that were applied: answers see them from now on. */
+  applied(partition: number, outcomes: Outcomes): void;
+  /** Reports a transaction that saved rows and moved a partition's saved offset. */
+  committed(took_s: number): void;
   /** Reports that the partition's store stopped taking transactions, once for each outage. */
   storeFailed(partition: number): void;
 }

@@ -102,9 +102,11 @@ export class Metrics implements PartitionMeter, RequestMeter {
     this.#eventLoopDelay.series().observe(by_s);
   }
 
-  committed(partition: number, outcomes: Outcomes | undefined, took_s: number): void {
+  committed(took_s: number): void {
     this.#transactions.series().observe(took_s);
-    if (!outcomes) return;
+  }
+
+  applied(partition: number, outcomes: Outcomes): void {
     const counted = this.#countsOf(partition).outcomes;
     for (const outcome of RECORD_COUNTS) counted[outcome]! += outcomes[outcome] ?? 0;
   }
@@ -243,7 +245,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
     );
     this.#counter(
       "orders_records_total",
-      "Records read and committed, by what became of them.",
+      "Records read and applied, by what became of them.",
       ["partition", "outcome"],
       (counter) => {
         for (const { partition } of partitions().held()) this.#countsOf(partition);

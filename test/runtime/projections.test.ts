@@ -4,12 +4,16 @@ import { existsSync } from "node:fs";
 import { decodeEvent } from "../../src/orders/events/decode.ts";
 import { isPoison } from "../../src/orders/events/poison.ts";
 import type { LogRecord } from "../../src/log/port.ts";
-import type { Projection, ProjectionStore } from "../../src/runtime/projection.ts";
+import type { RecordBlock } from "../../src/log/record-block.ts";
+import type { Projection, ProjectionStore, Saving } from "../../src/runtime/projection.ts";
+import { UnsavedRows } from "../../src/runtime/unsaved-rows.ts";
 import { storeKindOf, OpenProjections } from "../../src/runtime/projections.ts";
 import type { StoreDatabase } from "../../src/runtime/store/store-database.ts";
+import type { StoreFiles } from "../../src/runtime/store/store-files.ts";
 import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
 import { diskFull, filesWithFaults, isPositionWrite, type StatementFault } from "../support/stores/store-faults.ts";
-import { orderCreated, statusUpdated } from "../support/events/orders.ts";
+import { batchOf } from "../support/events/blocks.ts";
+import { orderCreated, recordOf, statusUpdated } from "../support/events/orders.ts";
 import { eventually, poison, Rig } from "./rig.ts";
 
 /** The number of orders that each customer has created. It takes no order whose id ends in 13. */
@@ -23,19 +27,34 @@ const customerProjection: Projection<CustomersView> = {
   schema: `CREATE TABLE customer_orders (
     order_id TEXT PRIMARY KEY, customer_id TEXT NOT NULL
   ) STRICT;`,
-  open: (db) => new CustomerStore(db),
+  open: ({ db }) => new CustomerStore(db),
 };
 
 class CustomerStore implements ProjectionStore<CustomersView> {
   readonly view: CustomersView;
   news: LogRecord[] = [];
-  #created: [orderId: string, customerId: string][] = [];
-  readonly #insert;
+  #applied = 0;
+  /** The customer of each order. */
+  readonly #rows: UnsavedRows<string, string>;
 
   constructor(db: StoreDatabase) {
-    this.#insert = db.query("INSERT INTO customer_orders VALUES (?, ?) ON CONFLICT DO NOTHING");
-    const count = db.query<{ orders: number }, [string]>("SELECT count(*) AS orders FROM customer_orders WHERE customer_id = ?");
-    this.view = { orders: (customerId) => count.get(customerId)?.orders ?? 0 };
+    const find = db.query<{ customer_id: string }, [string]>("SELECT customer_id FROM customer_orders WHERE order_id = ?");
+    const insert = db.query("INSERT INTO customer_orders VALUES (?, ?)");
+    this.#rows = new UnsavedRows({
+      read: (orderId) => find.get(orderId)?.customer_id,
+      write: (orderId, customerId) => insert.run(orderId, customerId),
+    });
+    const saved = db.query<{ n: number }, [string]>("SELECT count(*) AS n FROM customer_orders WHERE customer_id = ?");
+    this.view = {
+      orders: (customerId) => {
+        const unsaved = [...this.#rows.unsaved().values()].filter((of) => of === customerId).length;
+        return (saved.get(customerId)?.n ?? 0) + unsaved;
+      },
+    };
+  }
+
+  get unsaved(): number {
+    return this.#rows.count;
   }
 
   fold(one: LogRecord) {
@@ -43,20 +62,31 @@ class CustomerStore implements ProjectionStore<CustomersView> {
     if (isPoison(event)) return { code: "unheard_of", detail: "No customer sends that." };
     if (event.orderId.endsWith("13")) return { code: "superstition", detail: event.orderId };
     if (event.type !== "ORDER_CREATED") return undefined;
-    this.#created.push([event.orderId, event.order.customerId]);
+    this.#applied++;
     this.news[this.news.length === 0 ? 0 : 1] = one;
+    // A row never changes, so one that is there is not written again.
+    if (this.#rows.folded(event.orderId) === undefined) this.#rows.set(event.orderId, event.order.customerId);
     return undefined;
   }
 
-  flush() {
-    for (const row of this.#created) this.#insert.run(...row);
-    const counted = { applied: 1_000, customers: this.#created.length };
-    this.reset();
+  keep() {
+    const counted = { applied: 1_000, customers: this.#applied };
+    this.#rows.keep();
+    this.#begin();
     return counted;
   }
 
   reset(): void {
-    this.#created = [];
+    this.#rows.reset();
+    this.#begin();
+  }
+
+  save(): Saving {
+    return this.#rows.save();
+  }
+
+  #begin(): void {
+    this.#applied = 0;
     this.news = [];
   }
 }
@@ -76,7 +106,8 @@ function rowsOf(rig: Rig, name = "x") {
   const db = new Database(rig.storePath(name, 0), { readonly: true });
   const count = (table: string) => db.query<{ n: number }, []>(`SELECT count(*) AS n FROM ${table}`).get()?.n;
   const next = db.query<{ next_offset: number }, []>("SELECT next_offset FROM position").get()?.next_offset;
-  const rows = { orders: count("orders"), customers: count("customer_orders"), nextOffset: next ?? 0 };
+  const orders = db.query<{ orders: number }, []>("SELECT orders FROM totals").get()?.orders;
+  const rows = { orders, customers: count("customer_orders"), nextOffset: next ?? 0 };
   db.close();
   return rows;
 }
@@ -98,7 +129,7 @@ describe("a second projection", () => {
     ["before the transaction is committed", (sql) => sql === "COMMIT"],
   ];
   test.each(failures)(
-    "is committed with the first or not at all: a transaction that fails %s leaves nothing (I2)",
+    "is saved with the first or not at all: a transaction that fails %s leaves nothing (I2)",
     async (_, fails) => {
       await using rig = await rigOfBoth();
       let isFull = true;
@@ -111,10 +142,12 @@ describe("a second projection", () => {
       const set = rig.start("x", [0], files);
       await eventually(() => set.get(0)?.state === "suspended");
       expect(rowsOf(rig)).toEqual({ orders: 0, customers: 0, nextOffset: 0 });
-      expect(set.get(0)?.view(customerProjection)?.orders(CUSTOMER)).toBe(0);
+      // What is applied is answered from memory meanwhile.
+      expect(set.get(0)?.view(customerProjection)?.orders(CUSTOMER)).toBe(2);
       isFull = false;
-      await eventually(() => set.get(0)?.nextOffset === 2);
+      await eventually(() => rowsOf(rig).nextOffset === 2);
       expect(rowsOf(rig)).toEqual({ orders: 2, customers: 2, nextOffset: 2 });
+      expect(set.get(0)?.view(customerProjection)?.orders(CUSTOMER)).toBe(2);
     },
   );
 
@@ -125,8 +158,9 @@ describe("a second projection", () => {
     await eventually(() => set.get(0)?.nextOffset === 1);
     set.rebuild(0, "an operator asked for it");
     await eventually(() => existsSync(`${rig.storePath("x", 0)}.set-aside-0`) && set.get(0)?.nextOffset === 1);
-    expect(rowsOf(rig)).toEqual({ orders: 1, customers: 1, nextOffset: 1 });
     expect(set.get(0)?.view(customerProjection)?.orders(CUSTOMER)).toBe(1);
+    await set.close();
+    expect(rowsOf(rig)).toEqual({ orders: 1, customers: 1, nextOffset: 1 });
   });
 
   test("that is added or taken away has the file that is there set aside, and all is read from the log again", async () => {
@@ -158,12 +192,21 @@ describe("a second projection", () => {
 });
 
 describe("several projections as one", () => {
+  const aStore: ProjectionStore<unknown> = {
+    view: undefined,
+    fold: () => undefined,
+    keep: () => undefined,
+    reset: () => undefined,
+    unsaved: 0,
+    save: () => aSaving,
+  };
+  const aSaving: Saving = { write: () => undefined, committed: () => undefined, abandoned: () => undefined };
   const stores = (...parts: Partial<ProjectionStore<unknown>>[]) => {
     const [first, ...others] = parts.map((part, n): Projection<unknown> => {
-      const store = { fold: () => undefined, flush: () => undefined, reset: () => undefined, view: n, ...part };
+      const store = { ...aStore, view: n, ...part };
       return { name: `p-${n}`, version: 1, schema: "", open: () => store };
     });
-    return new OpenProjections([first!, ...others], new Database(":memory:"), 0).together;
+    return new OpenProjections([first!, ...others], {} as StoreFiles, 0).together;
   };
   const at = (...offsets: number[]) => offsets.map((offset) => ({ offset }) as LogRecord);
   const offsets = (news: readonly LogRecord[] | undefined) => news?.map(({ offset }) => offset);
@@ -183,12 +226,78 @@ describe("several projections as one", () => {
   });
 
   test("count an outcome as the first that counts it", () => {
-    expect(stores({}, {}).flush()).toBeUndefined();
-    expect(stores({ flush: () => ({ applied: 3, dead: 1 }) }, { flush: () => ({ applied: 9, held: 2 }) }).flush()).toEqual({
+    expect(stores({}, {}).keep()).toBeUndefined();
+    expect(stores({ keep: () => ({ applied: 3, dead: 1 }) }, { keep: () => ({ applied: 9, held: 2 }) }).keep()).toEqual({
       applied: 3,
       dead: 1,
       held: 2,
     });
+  });
+
+  test("have as many unsaved rows as they have together", () => {
+    expect(stores({ unsaved: 3 }, { unsaved: 0 }, { unsaved: 4 }).unsaved).toBe(7);
+  });
+
+  test("are saved as one: all are synced, written, committed or given up", async () => {
+    const calls: string[] = [];
+    const named = (name: string, synced?: Promise<void>): Partial<ProjectionStore<unknown>> => ({
+      save: () => ({
+        synced,
+        write: () => void calls.push(`write ${name}`),
+        committed: () => void calls.push(`committed ${name}`),
+        abandoned: () => void calls.push(`abandoned ${name}`),
+      }),
+    });
+    expect(stores(named("a"), named("b")).save().synced).toBeUndefined();
+    const slow = Promise.withResolvers<void>();
+    const saving = stores(named("a"), named("b", slow.promise), named("c", Promise.resolve())).save();
+    const synced = saving.synced?.then(() => calls.push("synced"));
+    await Bun.sleep(0);
+    expect(calls).toEqual([]);
+    slow.resolve();
+    await synced;
+    saving.write();
+    saving.committed();
+    saving.abandoned();
+    const each = (call: string) => ["a", "b", "c"].map((name) => `${call} ${name}`);
+    expect(calls).toEqual(["synced", ...each("write"), ...each("committed"), ...each("abandoned")]);
+  });
+
+  test("fold a block from its bytes where they can, and refuse each record once, in the log's order", () => {
+    const seen: string[] = [];
+    const refuse = (name: string, offset: number) => {
+      seen.push(`${name}${offset}`);
+      return offset === 1 ? { code: name, detail: "" } : undefined;
+    };
+    const byRecord = { fold: (record: LogRecord) => refuse("a", record.offset) };
+    const byBlock: Partial<ProjectionStore<unknown>> = {
+      foldBlock: (block, from, onRefused) => {
+        for (let n = from; n < block.count; n++) {
+          const reason = refuse("b", n) ?? (n === 0 ? { code: "b", detail: "" } : undefined);
+          if (reason) onRefused(block.record(n), reason);
+        }
+      },
+    };
+    const refused: string[] = [];
+    const block = batchOf([recordOf(orderCreated()), recordOf(orderCreated()), recordOf(orderCreated())], 0, true)
+      .blocks?.[0] as RecordBlock;
+    stores(byRecord, byBlock).foldBlock?.(block, 0, ({ offset }, { code }) => void refused.push(`${offset} ${code}`));
+    expect(seen).toEqual(["a0", "a1", "a2", "b0", "b1", "b2"]);
+    expect(refused).toEqual(["0 b", "1 a"]);
+  });
+
+  test("of which one cannot begin to be saved: the others give up what they have begun", () => {
+    const calls: string[] = [];
+    const named = (name: string): Partial<ProjectionStore<unknown>> => ({
+      save: () => ({ ...aSaving, abandoned: () => void calls.push(`abandoned ${name}`) }),
+    });
+    const failing = {
+      save: () => {
+        throw diskFull();
+      },
+    };
+    expect(() => stores(named("a"), failing, named("c")).save()).toThrow("full");
+    expect(calls).toEqual(["abandoned a"]);
   });
 });
 
@@ -196,11 +305,11 @@ describe("what a store's file is known as", () => {
   const named = (name: string, version: number): Projection<unknown> => ({ ...customerProjection, name, version });
 
   test("is the projection's own name and version where there is one", () => {
-    expect(storeKindOf([orderProjection])).toEqual({ name: "orders", version: 3 });
+    expect(storeKindOf([orderProjection])).toEqual({ name: "orders", version: 4 });
   });
 
   test("tells all names and versions where there are several, in whatever order they are listed", () => {
-    expect(storeKindOf([orderProjection, customerProjection])).toEqual({ name: "customers@1+orders@3", version: 0 });
+    expect(storeKindOf([orderProjection, customerProjection])).toEqual({ name: "customers@1+orders@4", version: 0 });
     expect(storeKindOf([customerProjection, orderProjection])).toEqual(storeKindOf([orderProjection, customerProjection]));
   });
 

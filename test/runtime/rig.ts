@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +12,8 @@ import type { OrderEvent } from "../../src/orders/events/kinds.ts";
 import { DeadLetters } from "../../src/runtime/dead-letters/dead-letters.ts";
 import { PartitionSet } from "../../src/runtime/partition-set.ts";
 import type { RestoreProgress, HeldPartitions } from "../../src/runtime/held-partitions.ts";
+import { openByteFile } from "../../src/runtime/store/byte-file.ts";
+import type { OpenBytes } from "../../src/runtime/store/store-files.ts";
 import { moveAside, openDatabase, type Unusable } from "../../src/runtime/store/store-file.ts";
 import { type OpenFile, openSqliteFile } from "../../src/runtime/store/store-database.ts";
 import { PartitionStore } from "../../src/runtime/store/store.ts";
@@ -63,6 +66,7 @@ export class Rig implements AsyncDisposable {
   mayBeginLate = false;
   projections = ORDER_SERVICE_PROJECTIONS;
   beforeSettingAside = (): void => undefined;
+  openBytes: OpenBytes = openByteFile;
   createDeadLetterTopic: (() => Promise<unknown>) | undefined;
   /** Added to the partition set's clock, so that a test need not wait. */
   passed_ms = 0;
@@ -87,6 +91,14 @@ export class Rig implements AsyncDisposable {
 
   storePath(name: string, partition: number): string {
     return join(this.dir, `${name}.${partition}.sqlite`);
+  }
+
+  /** How far the store's file has come, whoever has it open; undefined if nothing was ever saved. */
+  savedOffset(name: string, partition: number): number | undefined {
+    const db = new Database(this.storePath(name, partition), { readonly: true });
+    const saved = db.query<{ next_offset: number }, []>("SELECT next_offset FROM position").get()?.next_offset;
+    db.close();
+    return saved;
   }
 
   start(name: string, partitions: readonly number[], openFile: OpenFile = openSqliteFile, log: Log = this.log): PartitionSet {
@@ -121,10 +133,9 @@ export class Rig implements AsyncDisposable {
       },
       openStore: (partition): PartitionStore | Unusable => {
         const identity = { logId: "log", topic: TOPIC };
-        const opened = openDatabase(this.storePath(name, partition), this.projections, identity, { openFile });
-        if ("unusable" in opened) return opened;
-        const { db } = opened;
-        return new PartitionStore(db, this.projections, partition, () => db.close(), this.metrics);
+        const { openBytes } = this;
+        const opened = openDatabase(this.storePath(name, partition), this.projections, identity, { openFile, openBytes });
+        return "unusable" in opened ? opened : PartitionStore.open(opened.files, this.projections, partition, this.metrics);
       },
     });
     this.#sets.push(set);

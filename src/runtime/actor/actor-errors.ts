@@ -6,7 +6,7 @@ import { isLocked } from "../store/store-failures.ts";
 
 /** Says what to do if the log has other records than the store at `path`. */
 const rebuild = (path: string): string =>
-  `If the log is right, stop the service, move ${path} and its -wal and -shm away and start again: it is rebuilt from the log's start. If it is not, keep that file, which holds what was applied, and restore the log from an archive into another topic.`;
+  `If the log is right, stop the service, move ${path} and the files whose names begin with it away and start again: it is rebuilt from the log's start. If it is not, keep that file, which holds what was applied, and restore the log from an archive into another topic.`;
 
 export const unreadable = (offset: number, why: string): AppError =>
   new AppError(

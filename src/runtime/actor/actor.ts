@@ -10,12 +10,17 @@ import { PositionWaiters } from "./position-waiters.ts";
 import { type Question, Reading } from "./reading.ts";
 import { isDamage } from "../store/store-failures.ts";
 import type { PartitionStore } from "../store/store.ts";
+import { Saver } from "./saver.ts";
 
-/** The parts of an open partition: its store, where it stands against the log, and what applies its batches. */
+/**
+ * The parts of an open partition: its store, where it stands against the log, what applies its batches, and what saves
+ * them.
+ */
 interface Opened {
   readonly store: PartitionStore;
   readonly reading: Reading;
   readonly applier: Applier;
+  readonly saver: Saver;
 }
 
 /** Why only a person can tell what is right, and since when on the wall clock. */
@@ -98,6 +103,9 @@ export class PartitionActor implements PartitionView {
   get isComplete(): boolean {
     return this.#reading?.isComplete ?? false;
   }
+  get hasBeenComplete(): boolean {
+    return this.#reading?.hasBeenComplete ?? false;
+  }
   get isLagging(): boolean {
     return this.#state.opened?.reading.isLagging ?? false;
   }
@@ -120,8 +128,9 @@ export class PartitionActor implements PartitionView {
     return this.#state.opened?.store.view(projection);
   }
 
-  /** Notes that the store could not be opened or written; it is tried again. */
+  /** Notes that the store could not be opened or written; it is tried again, unless it is damaged. */
   storeFailed(e: unknown): void {
+    if (isDamage(e)) return this.#damaged(e.message);
     if (this.#hindrance.storeFailed(errors.storeAdvice(e, this.environment.storePath())))
       this.environment.meter?.storeFailed(this.partition);
   }
@@ -138,16 +147,14 @@ export class PartitionActor implements PartitionView {
     this.#hindrance.storeWorked();
     const shared = { partition, environment, hindrance: this.#hindrance, onHalt: (error: AppError) => this.halt(error) };
     const reading = new Reading({ ...shared, position: store });
-    const applier = new Applier({
-      ...shared,
-      store,
-      reading,
+    const failures = {
       ending: this.#ending.signal,
-      onDamaged: (reason) => this.#damaged(reason),
-      onStoreFailed: (e) => this.storeFailed(e),
-      onCommitted: () => this.#noteProgress(),
-    });
-    this.#state = { is: "open", opened: { store, reading, applier } };
+      onDamaged: (reason: string) => this.#damaged(reason),
+      onStoreFailed: (e: unknown) => this.storeFailed(e),
+    };
+    const saver = new Saver({ ...shared, ...failures, store, onWorking: () => reading.forgetEnd() });
+    const applier = new Applier({ ...shared, ...failures, store, saver, reading, onApplied: () => this.#noteProgress() });
+    this.#state = { is: "open", opened: { store, reading, applier, saver } };
     reading.askForEnd();
   }
 
@@ -207,6 +214,25 @@ export class PartitionActor implements PartitionView {
     return batch && this.#state.opened?.applier.apply(batch);
   }
 
+  /** How many rows are applied and not saved yet, and can be saved. */
+  get unsaved(): number {
+    return this.#state.is === "open" ? this.#state.opened.store.projections.unsaved : 0;
+  }
+
+  /** Resolves when the saving that is under way has ended or failed; undefined if none is. */
+  get saving(): Promise<void> | undefined {
+    return this.#state.opened?.saver.running;
+  }
+
+  isSaveDue(now_ms: number): boolean {
+    return this.#state.is === "open" && this.#state.opened.saver.isDue(now_ms);
+  }
+
+  /** Begins to save what is applied. */
+  save(): void {
+    if (this.#state.is === "open") this.#state.opened.saver.save();
+  }
+
   reached(offset: number, wait_ms_max: number): Promise<boolean> {
     if (this.nextOffset >= offset || this.#isEnded) return Promise.resolve(this.nextOffset >= offset);
     const waiting = this.#waiters.wait(offset, wait_ms_max);
@@ -225,16 +251,19 @@ export class PartitionActor implements PartitionView {
     const halt = { error, since_ms: this.environment.clock.wall_ms() };
     this.#state = { is: "halted", opened: this.#state.opened, halt };
     this.#end();
+    // What was applied is evidence: a log that lost it is found out after a restart, too (I7).
+    void this.#state.opened?.saver.end();
     this.environment.onWarning(this.partition, `${error.code}: ${error.message}`, "error");
   }
 
-  /** Finishes the transaction under way, if any, and closes the store. */
+  /** Finishes what is being applied, saves it, and closes the store. */
   async close(): Promise<void> {
     if (this.#state.is === "stopped") return;
     const { opened, halt } = this.#state;
     this.#state = { is: "draining", opened, halt };
     this.#end();
     await opened?.applier.settle();
+    await opened?.saver.end();
     if (this.#state.is === "draining") opened?.store.close();
     this.#state = { is: "stopped", halt };
   }
@@ -248,8 +277,10 @@ export class PartitionActor implements PartitionView {
     return this.#state.is !== "created" && this.#state.is !== "open";
   }
 
+  /** A partition whose store fails applies nothing more, so that what is only in memory stays bounded (I10). */
   get #isApplying(): boolean {
-    return this.#state.opened?.applier.isApplying ?? false;
+    const { opened } = this.#state;
+    return opened !== undefined && (opened.applier.isApplying || opened.saver.isFailing);
   }
 
   /** Undefined unless the actor is open, as only then does it read. */

@@ -1,13 +1,15 @@
 import type { AppError } from "../../errors.ts";
+import { lastRecord } from "../../log/batch-records.ts";
 import type { Batch } from "../../log/port.ts";
 import type { PartitionStore } from "../store/store.ts";
 import { isDamage, isStoreFailure } from "../store/store-failures.ts";
-import { lastOffsetOf, lastRecordOf } from "../store/store.ts";
+import { lastOffsetOf, lastRecordOf } from "../store/position/last-record.ts";
 import type { ActorEnvironment, DeadLetter } from "./actor-environment.ts";
 import * as errors from "./actor-errors.ts";
 import { foldBatch } from "./fold-batch.ts";
 import type { Hindrance } from "./hindrance.ts";
 import type { Reading } from "./reading.ts";
+import type { Saver } from "./saver.ts";
 
 /** How long to wait before a store that failed is tried again. */
 export const STORE_RETRY_WAIT_MS = 1_000;
@@ -15,6 +17,7 @@ export const STORE_RETRY_WAIT_MS = 1_000;
 export interface ApplierOptions {
   readonly partition: number;
   readonly store: PartitionStore;
+  readonly saver: Saver;
   readonly reading: Reading;
   readonly hindrance: Hindrance;
   readonly environment: Pick<ActorEnvironment, "clock" | "isOwner" | "deliverDeadLetters" | "onReadable">;
@@ -24,18 +27,19 @@ export interface ApplierOptions {
   readonly onHalt: (error: AppError) => void;
   readonly onDamaged: (reason: string) => void;
   readonly onStoreFailed: (e: unknown) => void;
-  /** Called after each transaction. */
-  readonly onCommitted: () => void;
+  /** Called after each batch that is applied. */
+  readonly onApplied: () => void;
 }
 
 /**
- * Applies the batches of an open partition: folds each in memory, has its dead letters appended, and commits rows and
- * position in one transaction. A batch that has no dead letters and is committed at the first try is applied in one
- * turn of the event loop. Any other batch takes longer, and the partition takes no records meanwhile.
+ * Applies the batches of an open partition: folds each in memory, has its dead letters appended, and keeps it. A batch
+ * without dead letters is applied in one turn of the event loop. Any other batch takes longer, and the partition takes
+ * no records meanwhile; it is folded again when its letters are in the log, so that nothing is in memory that queries
+ * must not see.
  *
  * ```
- *  idle ──apply()──▶ idle            (folded and committed in this turn)
- *    └────apply()──▶ applying ─┬─ committed, given up, or to be read again ──▶ idle
+ *  idle ──apply()──▶ idle            (folded and kept in this turn)
+ *    └────apply()──▶ applying ─┬─ kept, given up, or to be read again ──▶ idle
  *             letters appended │ ▲
  *                              └─┘ store failed: folded again after a pause
  * ```
@@ -51,10 +55,12 @@ export class Applier {
 
   /** Returns a promise only if it must wait: for dead letters to be appended, or for a store that fails. */
   apply(batch: Batch): Promise<void> | undefined {
-    let letters = this.#fold(batch);
+    const letters = this.#fold(batch);
     if (this.options.ending.aborted) return undefined;
-    if (letters?.length === 0 && this.#commit(batch)) return undefined;
-    if (letters?.length === 0) letters = undefined;
+    if (letters?.length === 0) {
+      this.#keep(batch);
+      return undefined;
+    }
     const applying = this.#applySlowly(batch, letters).finally(() => (this.#applying = undefined));
     this.#applying = applying;
     return applying;
@@ -66,18 +72,15 @@ export class Applier {
   }
 
   /**
-   * Commits the position of an empty partition. After a restart it is worth knowing that the partition held nothing,
-   * if it cannot be read then.
+   * Saves the position of an empty partition. After a restart it is worth knowing that the partition held nothing, if
+   * it cannot be read then.
    */
   keepEmpty(): void {
-    const { store, environment } = this.options;
+    const { store, saver, environment } = this.options;
     if (!environment.isOwner()) return;
-    try {
-      store.commit(0, undefined);
-    } catch {
-      // The position is committed with the first record instead.
-      store.projections.reset();
-    }
+    store.keep(0, undefined);
+    saver.noteApplied();
+    saver.save();
   }
 
   get #nextOffset(): number {
@@ -104,23 +107,40 @@ export class Applier {
   }
 
   async #applySlowly(batch: Batch, folded: readonly DeadLetter[] | undefined): Promise<void> {
-    const { reading, environment, ending } = this.options;
+    const { store, saver, reading, hindrance, environment, ending } = this.options;
+    let hasFailed = folded === undefined;
     for (let letters = folded; ; letters = this.#fold(batch)) {
-      if (ending.aborted) return;
+      if (ending.aborted) return store.projections.reset();
       if (letters) {
         // I6: the position moves only once the dead letters before it are appended.
         if (letters.length > 0 && !(await this.#deliver(letters))) return;
-        if (this.#commit(batch)) return;
+        if (letters.length === 0 || this.#isFoldedAgain(batch)) {
+          this.#keep(batch);
+          if (letters.length > 0) saver.save();
+          if (hasFailed && hindrance.storeWorked()) reading.forgetEnd();
+          return;
+        }
+        if (ending.aborted || reading.accepted !== batch) return;
       }
-      // A failed commit has thrown the folded rows away, so the batch is folded again before the next try.
+      hasFailed = true;
       await environment.clock.sleep(STORE_RETRY_WAIT_MS, ending);
       if (reading.accepted !== batch) return this.#forget();
     }
   }
 
+  /** Returns false if the partition was given up, or the store failed, since the batch was folded. */
+  #isFoldedAgain(batch: Batch): boolean {
+    if (this.options.reading.accepted !== batch) {
+      this.#forget();
+      return false;
+    }
+    return this.#fold(batch) !== undefined;
+  }
+
   /** Returns false if the partition is given up. */
   async #deliver(letters: readonly DeadLetter[]): Promise<boolean> {
-    const { partition, reading, hindrance, environment, ending } = this.options;
+    const { partition, store, reading, hindrance, environment, ending } = this.options;
+    store.projections.reset();
     try {
       const wasBlocked = await hindrance.whileDelivering((onFailed) =>
         environment.deliverDeadLetters?.(partition, letters, ending, onFailed),
@@ -134,34 +154,20 @@ export class Applier {
     }
   }
 
-  /**
-   * Returns true if nothing is left to do for the batch: it is committed, the partition has another owner, or the
-   * batch is to be read again.
-   */
-  #commit(batch: Batch): boolean {
-    const { store, reading, hindrance, environment, ending, onDamaged, onStoreFailed, onCommitted } = this.options;
-    if (ending.aborted) return true;
-    // I2: nothing is awaited from here to the commit, so whoever owns the partition here owns it in the transaction.
-    if (!environment.isOwner() || reading.accepted !== batch) {
-      this.#forget();
-      return true;
-    }
-    const record = batch.records.at(-1);
+  /** Takes the folded batch, unless the partition has another owner or the batch is to be read again. */
+  #keep(batch: Batch): void {
+    const { store, saver, reading, environment, ending, onApplied } = this.options;
+    if (ending.aborted || !environment.isOwner() || reading.accepted !== batch) return this.#forget();
+    const record = lastRecord(batch);
     const last = record && lastOffsetOf(record) >= this.#nextOffset ? lastRecordOf(record) : store.last;
     const { news } = store.projections;
-    try {
-      if (batch.nextOffset > this.#nextOffset || store.nextOffset === undefined) store.commit(batch.nextOffset, last);
-    } catch (e) {
-      store.projections.reset();
-      if (isDamage(e)) onDamaged(String(e));
-      else onStoreFailed(e);
-      return isDamage(e);
+    if (batch.nextOffset > this.#nextOffset || store.nextOffset === undefined) {
+      store.keep(batch.nextOffset, last);
+      saver.noteApplied();
     }
     if (news && reading.isRunning) environment.onReadable?.(news);
-    if (hindrance.storeWorked()) reading.forgetEnd();
     reading.applied(batch);
-    onCommitted();
-    return true;
+    onApplied();
   }
 
   /** Drops the batch that was accepted and not applied; it is read again. */

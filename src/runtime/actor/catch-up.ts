@@ -15,6 +15,8 @@ type State =
  */
 export class CatchUp {
   #state: State = { is: "end-unknown", wasComplete: false };
+  /** Whether the end was reached at some time. */
+  hasBeenReached = false;
 
   get isRunning(): boolean {
     return this.#state.is === "running";
@@ -44,7 +46,10 @@ export class CatchUp {
 
   /** Notes that everything before `nextOffset` is applied, and is known to be what the log has. */
   reach(nextOffset: number): void {
-    if (this.#state.is === "catching-up" && nextOffset >= this.#state.end) this.#state = { is: "running" };
+    if (this.#state.is === "catching-up" && nextOffset >= this.#state.end) {
+      this.#state = { is: "running" };
+      this.hasBeenReached = true;
+    }
   }
 
   /** Forgets the end: the partition has caught up once it reaches the end that is heard of next. */

@@ -1,7 +1,8 @@
 import type { AppError } from "../../errors.ts";
+import { firstRecord, recordsBefore } from "../../log/batch-records.ts";
 import type { Batch, LogRecord } from "../../log/port.ts";
 import * as errors from "./actor-errors.ts";
-import { isSameRecord, type LastRecord } from "../store/store.ts";
+import { isSameRecord, type LastRecord } from "../store/position/last-record.ts";
 
 /** What has been applied of the partition: everything before `nextOffset`. */
 export interface Applied {
@@ -102,9 +103,10 @@ export class Continuity {
    */
   compare(applied: Applied, batch: Batch): AppError | undefined {
     const { last, nextOffset, path } = applied;
-    if (last && batch.baseOffset <= last.offset && !(batch.records[0] && isSameRecord(last, batch.records[0])))
+    const first = firstRecord(batch);
+    if (last && batch.baseOffset <= last.offset && !(first && isSameRecord(last, first)))
       return errors.disagrees(last.offset, path);
-    const added = batch.records.find((record) => record.offset < nextOffset && !wasApplied(applied, record));
+    const added = recordsBefore(batch, nextOffset).find((record) => !wasApplied(applied, record));
     if (added) return errors.holdsMore(added.offset, nextOffset, path);
     if (this.#state.is === "uncompared") this.#state.comparedEpoch = batch.leaderEpoch;
     if (batch.nextOffset >= nextOffset) this.verified(batch.leaderEpoch);

@@ -1,9 +1,12 @@
 import type { AppError } from "../../errors.ts";
 import type { Batch, FetchResult, PartitionEnds, TopicEnds, Watermarks } from "../../log/port.ts";
+import { lostOffset } from "../store/position/applied-mark.ts";
+import type { Position } from "./position.ts";
 import type { ActorEnvironment } from "./actor-environment.ts";
 import * as errors from "./actor-errors.ts";
 import { CatchUp } from "./catch-up.ts";
-import { type Applied, Continuity } from "./continuity.ts";
+import { Continuity } from "./continuity.ts";
+import { Cut } from "./cut.ts";
 import { HiddenTail } from "./hidden-tail.ts";
 import type { Hindrance } from "./hindrance.ts";
 
@@ -12,13 +15,6 @@ export interface Question {
   readonly number: number;
   readonly nextOffset: number;
   readonly isVerified: boolean;
-}
-
-/** The position that the store keeps. */
-interface Position extends Omit<Applied, "nextOffset"> {
-  nextOffset: number | undefined;
-  topicId: string | undefined;
-  firstOffset: number | undefined;
 }
 
 /** `onEndWanted` is called when the log has to be asked for its ends. */
@@ -50,8 +46,7 @@ export class Reading {
   #accepted: Batch | undefined;
   /** An end that was heard of, and when. It has to be reached before the next one is noted. */
   #goal: { readonly offset: number; readonly heard_ms: number } | undefined;
-  /** Since when the log has told an end before the position, on the process's clock. */
-  #cutSince_ms: number | undefined;
+  readonly #cut: Cut;
   /** The number of the latest question for the ends. Answers to earlier questions are ignored. */
   #questions = 0;
   readonly #catchUp = new CatchUp();
@@ -62,6 +57,7 @@ export class Reading {
     const { position, environment } = options;
     this.#continuity = new Continuity(position.nextOffset !== undefined);
     this.#hidden = new HiddenTail(environment.clock);
+    this.#cut = new Cut(environment.clock);
     this.#readOffset = this.#comparedFrom;
   }
 
@@ -88,6 +84,11 @@ export class Reading {
   /** Why the log does not give the partition now. */
   get hindered(): string | undefined {
     return this.options.hindrance.unavailable ?? this.#continuity.interruption ?? this.#hidden.reason(this.nextOffset);
+  }
+
+  /** Whether the partition was complete at some time since it was opened. */
+  get hasBeenComplete(): boolean {
+    return this.#catchUp.hasBeenReached || this.isComplete;
   }
 
   get isComplete(): boolean {
@@ -180,11 +181,17 @@ export class Reading {
    * of the batch is applied. Returns false if the partition had to be halted.
    */
   isKept(batch: Batch): boolean {
-    if (this.#continuity.isVerified) return true;
+    if (this.#continuity.isVerified) return this.#hasExpected(batch);
     const { last, isLastOfAll, path } = this.options.position;
     const wrong = this.#continuity.compare({ last, isLastOfAll, path, nextOffset: this.nextOffset }, batch);
     if (wrong) this.options.onHalt(wrong);
-    return wrong === undefined;
+    return wrong === undefined && this.#hasExpected(batch);
+  }
+
+  #hasExpected(batch: Batch): boolean {
+    const lost = lostOffset(this.options.position.expected, batch);
+    if (lost !== undefined) this.options.onHalt(errors.disagrees(lost, this.options.position.path));
+    return lost === undefined;
   }
 
   /** Notes that the accepted batch is committed, or compared if nothing of it was to be committed. */
@@ -198,6 +205,11 @@ export class Reading {
   forget(): void {
     this.#accepted = undefined;
     this.#readOffset = this.#continuity.isVerified ? this.nextOffset : this.#comparedFrom;
+  }
+
+  /** Everything before it was applied at some time. */
+  get #appliedTo(): number {
+    return Math.max(this.nextOffset, this.options.position.expected?.nextOffset ?? 0);
   }
 
   /**
@@ -214,11 +226,11 @@ export class Reading {
     if (position.nextOffset === undefined && startOffset > this.#readOffset && !this.#beginLate(startOffset)) return true;
     const isNewLeader = this.#continuity.noteLeader(leaderEpoch);
     // A leader that was replaced and does not know it yet may tell an older end.
-    const isCut = endOffset < asked.nextOffset && leaderEpoch >= this.leaderEpoch;
+    const isCut = endOffset < Math.max(asked.nextOffset, position.expected?.nextOffset ?? 0) && leaderEpoch >= this.leaderEpoch;
     if (isCut && !asked.isVerified) return this.#haltIfCutForGood(ends);
     // Only an end at or after the position rules out a cut. The last record may compare equal although the log is cut
     // after it, if what was applied there could not be decoded.
-    if (!isCut) this.#cutSince_ms = undefined;
+    if (!isCut) this.#cut.over();
     if (isCut || (isNewLeader && this.#continuity.isVerified)) {
       const why = isCut ? `The log ends at offset ${endOffset}, before what is applied.` : NEW_LEADER;
       this.#interrupt(why, true);
@@ -244,10 +256,8 @@ export class Reading {
    * (KIP-207), and the partition is in doubt meanwhile. Returns false if the log has to be asked again.
    */
   #haltIfCutForGood(ends: Watermarks): boolean {
-    const now_ms = this.options.environment.clock.now_ms();
-    this.#cutSince_ms ??= now_ms;
-    if (now_ms - this.#cutSince_ms < CUT_MS_MIN) return false;
-    this.options.onHalt(errors.outOfRange(this.nextOffset, ends, this.options.position.path));
+    if (!this.#cut.isForGood()) return false;
+    this.options.onHalt(errors.outOfRange(this.#appliedTo, ends, this.options.position.path));
     return true;
   }
 
@@ -317,6 +327,4 @@ export class Reading {
 
 /** Longer than fetched records take to be applied, even on a busy machine. */
 export const LAG_MS_MIN = 2_000;
-/** How long the log has to tell an end before the position until it is believed. */
-export const CUT_MS_MIN = 2_000;
 const NEW_LEADER = "The partition has another leader.";

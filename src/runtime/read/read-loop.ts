@@ -5,6 +5,7 @@ import type { Clock } from "../../system/clock.ts";
 import type { Random } from "../../system/random.ts";
 import type { ApplyTracer } from "../../telemetry/tracer.ts";
 import type { PartitionActor } from "../actor/actor.ts";
+import type { Checkpoints } from "../checkpoints.ts";
 import type { LogFailures } from "./log-failures.ts";
 import type { RestoreMeter } from "./restore-meter.ts";
 
@@ -22,6 +23,7 @@ export interface ReadLoopOptions {
   readonly log: Log;
   readonly topic: string;
   readonly actors: ReadonlyMap<number, PartitionActor>;
+  readonly checkpoints: Checkpoints;
   readonly isOwner: () => boolean;
   readonly failures: LogFailures;
   readonly restoreMeter: RestoreMeter;
@@ -60,7 +62,7 @@ export class ReadLoop {
 
   /** Ends soon after `ending` aborts and `close` is called. */
   async run(ending: AbortSignal): Promise<void> {
-    const { actors, clock, random, isOwner, failures, restoreMeter, gather_ms } = this.options;
+    const { actors, checkpoints, clock, random, isOwner, failures, restoreMeter } = this.options;
     const backoff = new Backoff(this.options.backoff, random);
     let fetching: Promise<FetchResult[]> | undefined;
     while (!ending.aborted) {
@@ -75,15 +77,16 @@ export class ReadLoop {
         // After an outage the actors are behind by an unknown number of records.
         if (failures.noteRead()) for (const actor of actors.values()) actor.forgetEnd();
         for (const result of results) actors.get(result.partition)?.accept(result);
-        fetching = gather_ms === undefined && isOwner() ? this.#fetch() : undefined;
+        fetching = this.#gatherTime_ms() === 0 && isOwner() ? this.#fetch() : undefined;
         fetching?.catch(() => undefined);
         for (const actor of actors.values()) {
           if (!actor.accepted) continue;
           this.#apply(actor, actor.accepted);
           restoreMeter.note(actors.values());
+          await checkpoints.makeRoom();
           await clock.yield();
         }
-        if (gather_ms !== undefined) await this.#gather(gather_ms);
+        if (!fetching) await this.#gather();
       } catch (e) {
         fetching = undefined;
         if (ending.aborted) return;
@@ -113,16 +116,25 @@ export class ReadLoop {
   }
 
   /** Records that are read while catching up are not new, so they are not traced. */
-  #apply(actor: PartitionActor, { partition, records }: Batch): void {
+  #apply(actor: PartitionActor, batch: Batch): void {
     const { tracer, onWarning } = this.options;
-    const applied = actor.state === "running" ? tracer?.applying(partition, records, actor.nextOffset) : undefined;
+    const { partition } = batch;
+    const applied = actor.state === "running" ? tracer?.applying(partition, batch.records, actor.nextOffset) : undefined;
     const applying = actor.apply();
     if (!applying) return applied?.(actor.nextOffset);
     applying.then(() => applied?.(actor.nextOffset)).catch((e: unknown) => onWarning(partition, String(e)));
   }
 
-  async #gather(gather_ms: number): Promise<void> {
-    for (const actor of this.options.actors.values()) if (actor.isAwaited || actor.state === "catching-up") return;
+  /** How long records may gather now: not at all while somebody waits for them, or a partition is far behind. */
+  #gatherTime_ms(): number {
+    const { actors, gather_ms = 0 } = this.options;
+    if (gather_ms > 0) for (const actor of actors.values()) if (actor.isAwaited || actor.state === "catching-up") return 0;
+    return gather_ms;
+  }
+
+  async #gather(): Promise<void> {
+    const gather_ms = this.#gatherTime_ms();
+    if (gather_ms === 0) return;
     this.#gathering = new AbortController();
     await this.options.clock.sleep(gather_ms, this.#gathering.signal);
     this.#gathering = undefined;

@@ -1,9 +1,10 @@
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { BYTE_FILE_NAMES } from "./store-files.ts";
 
 /** How many files are left to connections, so that a process whose stores need too many files still answers. */
 const FILES_LEFT_MIN = 64;
-/** A store's database, its write-ahead log and the index of that log. */
-const FILES_PER_STORE = 3;
+/** A store's database, its write-ahead log and the index of that log, and its files of bytes. */
+const FILES_PER_STORE = 3 + BYTE_FILE_NAMES.length;
 
 /**
  * The limit; null before it is read, undefined if the system does not report it as Linux does. It is read once, while

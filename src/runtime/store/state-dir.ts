@@ -7,12 +7,13 @@ import type { Projections } from "../projections.ts";
 import { openFilesShortage } from "./open-files.ts";
 import { type OpenFile, openSqliteFile } from "./store-database.ts";
 import { cannotBeOpened } from "./store-failures.ts";
-import { hasApplied, type Locking, moveAside, type OpenedDatabase, openDatabase, type StoreIdentity } from "./store-file.ts";
+import { StoreMemory } from "./store-memory.ts";
+import { hasApplied, type Locking, moveAside, type OpenedStore, openDatabase, type StoreIdentity } from "./store-file.ts";
 
 /** Where a process keeps its stores: on disk, or in memory for a simulation, which runs many processes. */
 export interface State {
   /** Opens a store, or creates it. A store that cannot be used is left as it is. */
-  open(name: string, projections: Projections, identity: StoreIdentity, locking?: Locking): OpenedDatabase;
+  open(name: string, projections: Projections, identity: StoreIdentity, locking?: Locking): OpenedStore;
   /** The path of the store, whether or not it exists. */
   path(name: string): string;
   /** Renames a closed store, so that the next `open` creates a new one. Returns the new name. */
@@ -84,6 +85,8 @@ const INSTANCES_MAX = 64;
  * again, and the stores of other logs are left alone.
  */
 export class StateDir implements State {
+  readonly #memory = new StoreMemory();
+
   private constructor(
     private readonly directory: string,
     private readonly lock: FileLock,
@@ -109,12 +112,12 @@ export class StateDir implements State {
     );
   }
 
-  open(name: string, projections: Projections, identity: StoreIdentity, locking?: Locking): OpenedDatabase {
+  open(name: string, projections: Projections, identity: StoreIdentity, locking?: Locking): OpenedStore {
     // SQLite would open a file that this user may only read, and would not notice when the user may write it later.
     const before = noAccessToDatabase(this.path(name)) ?? openFilesShortage();
     if (before !== undefined) throw new AppError("STORE_FAILED", before);
     try {
-      return openDatabase(this.path(name), projections, identity, { locking, openFile: this.openFile });
+      return openDatabase(this.path(name), projections, identity, { locking, openFile: this.openFile, memory: this.#memory });
     } catch (e) {
       const shortage = cannotBeOpened(e) ? openFilesShortage() : undefined;
       throw shortage === undefined ? e : new AppError("STORE_FAILED", shortage, {}, e);

@@ -1,9 +1,11 @@
 import { Database } from "bun:sqlite";
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { storeKindOf, type Projections } from "../projections.ts";
 import { type OpenFile, openSqliteFile, type StoreDatabase } from "./store-database.ts";
 import { isDamage } from "./store-failures.ts";
+import { keepLeftBehind, type OpenBytes, renameStore, type StoreFiles, storeFiles } from "./store-files.ts";
+import { StoreMemory } from "./store-memory.ts";
 
 /** The log and the topic that a store's rows come from. A file with rows of another log or topic is not used. */
 export interface StoreIdentity {
@@ -30,11 +32,14 @@ export interface Unusable {
   readonly unusable: string;
 }
 
-export type OpenedDatabase = { readonly db: StoreDatabase } | Unusable;
+export type OpenedStore = { readonly files: StoreFiles } | Unusable;
 
 export interface OpeningOptions {
   readonly locking?: Locking | undefined;
   readonly openFile?: OpenFile;
+  readonly openBytes?: OpenBytes;
+  /** Shared by all stores of the process. */
+  readonly memory?: StoreMemory;
 }
 
 /**
@@ -46,11 +51,14 @@ export function openDatabase(
   path: string,
   projections: Projections,
   identity: StoreIdentity,
-  { locking = "shared", openFile = openSqliteFile }: OpeningOptions = {},
-): OpenedDatabase {
+  { locking = "shared", openFile = openSqliteFile, openBytes, memory = new StoreMemory() }: OpeningOptions = {},
+): OpenedStore {
   mkdirSync(dirname(path), { recursive: true });
+  keepLeftBehind(path);
   try {
-    return prepared(openFile(path), projections, identity, locking);
+    const db = openFile(path);
+    const other = prepared(db, projections, identity, locking);
+    return other === undefined ? { files: storeFiles(db, path, memory, openBytes) } : { unusable: other };
   } catch (e) {
     if (!isDamage(e)) throw e;
     return { unusable: `it is damaged (${e.code})` };
@@ -78,27 +86,25 @@ export function hasApplied(path: string, topic: string): boolean {
   }
 }
 
-/** Renames a closed database file, so that the next `openDatabase` creates a new one. Returns the new name. */
+/** Renames the files of a closed store, so that the next `openDatabase` creates new ones. Returns the new name. */
 export function moveAside(path: string, wall_ms: number): string {
   const aside = `${path}.set-aside-${wall_ms}`;
-  for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+  renameStore(path, aside);
   return aside;
 }
 
-/** Closes the database if it cannot be used. */
-function prepared(db: StoreDatabase, projections: Projections, identity: StoreIdentity, locking: Locking): OpenedDatabase {
+/** Returns what is wrong with a database that cannot be used, and closes it. */
+function prepared(db: StoreDatabase, projections: Projections, identity: StoreIdentity, locking: Locking): string | undefined {
   try {
     db.run(`PRAGMA busy_timeout = ${BUSY_WAIT_MS_MAX}`);
     if (locking === "exclusive") db.run("PRAGMA locking_mode = EXCLUSIVE");
     db.run("PRAGMA journal_mode = WAL");
-    // A power cut may take the newest transactions, offset and rows together; their records are read from the log
-    // again.
-    db.run("PRAGMA synchronous = NORMAL");
-    db.run("PRAGMA cache_size = -16000");
+    // What a transaction no longer refers to is written over after it, so a power cut must not take the transaction back.
+    db.run("PRAGMA synchronous = FULL");
+    db.run("PRAGMA cache_size = -2000");
     const other = prepareDatabase(db, projections, identity);
-    if (other === undefined) return { db };
-    db.close();
-    return { unusable: other };
+    if (other !== undefined) db.close();
+    return other;
   } catch (e) {
     db.close();
     throw e;

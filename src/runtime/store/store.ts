@@ -1,42 +1,12 @@
 import type { Statement } from "bun:sqlite";
 import type { StoreDatabase } from "./store-database.ts";
-import type { LogRecord } from "../../log/port.ts";
-import type { Outcomes, PartitionMeter } from "../../telemetry/meters.ts";
-import type { Fold, Projection } from "../projection.ts";
+import { AppliedMark, type Mark } from "./position/applied-mark.ts";
+import type { LastRecord } from "./position/last-record.ts";
+import { isStoreFailure } from "./store-failures.ts";
+import type { StoreFiles } from "./store-files.ts";
+import type { PartitionMeter } from "../../telemetry/meters.ts";
+import type { Fold, Projection, Saving } from "../projection.ts";
 import { OpenProjections, type Projections } from "../projections.ts";
-
-/**
- * The last record applied. It is kept so that a log that holds another record there is noticed. A batch that cannot be
- * decoded counts as one record, at its last offset and without bytes.
- */
-export interface LastRecord {
-  readonly offset: number;
-  readonly checksum: number;
-  /** Undefined in a store from before the epoch was kept. */
-  readonly leaderEpoch: number | undefined;
-}
-
-export const lastRecordOf = (record: LogRecord): LastRecord => ({
-  offset: lastOffsetOf(record),
-  checksum: checksum(record),
-  leaderEpoch: record.leaderEpoch,
-});
-
-/**
- * Whether the log's record at the offset is the one that was applied: offset and leader epoch identify it, and the
- * checksum proves it.
- */
-export const isSameRecord = (last: LastRecord, record: LogRecord): boolean =>
-  lastOffsetOf(record) === last.offset &&
-  (last.leaderEpoch === undefined || record.leaderEpoch === last.leaderEpoch) &&
-  checksum(record) === last.checksum;
-
-export const lastOffsetOf = ({ offset, undecodable }: LogRecord): number => undecodable?.lastOffset ?? offset;
-
-/** CRC-32 of key and value. */
-function checksum(record: LogRecord): number {
-  return Bun.hash.crc32(record.value ?? "", Bun.hash.crc32(record.key ?? ""));
-}
 
 interface PositionRow {
   readonly next_offset: number;
@@ -48,12 +18,29 @@ interface PositionRow {
   readonly last_of_all: number | null;
 }
 
-/** One partition's rows and its position, which move together. */
+/** How far a store has come, and what it needs to know that the log still holds the same. */
+interface Position {
+  readonly nextOffset: number;
+  readonly last: LastRecord | undefined;
+  readonly isLastOfAll: boolean;
+}
+
+/**
+ * One partition's rows and its position. What is applied is kept in memory and answered from there; the store is a
+ * checkpoint of it, in which rows and position move together.
+ *
+ * ```
+ *  applied = saved ──keep()──▶ applied, not saved ──save()──▶ saving ──commit()──▶ saved up to where save() was called
+ *                                  ▲                            └── abandon() ──┐
+ *                                  └────────────────────────────────────────────┘
+ * ```
+ */
 export class PartitionStore {
   /** The fold of all the store's projections as one. */
   readonly projections: Fold;
   readonly #open: OpenProjections;
-  /** The next offset to apply: everything before it is in the rows. Undefined before the first commit. */
+  readonly #db: StoreDatabase;
+  /** The next offset to apply: everything before it is in the rows, kept or saved. Undefined if nothing ever was. */
   nextOffset: number | undefined;
   last: LastRecord | undefined;
   /**
@@ -61,12 +48,17 @@ export class PartitionStore {
    * cannot be decoded.
    */
   isLastOfAll = false;
-  /**
-   * The id of the topic that the rows come from; undefined until the log has told it. Written with the next commit.
-   */
+  /** The id of the topic that the rows come from; undefined until the log has told it. Saved with the next position. */
   topicId: string | undefined;
-  /** The offset at which the rows begin; what the log had before is not in them. Written with the next commit. */
+  /** The offset at which the rows begin; what the log had before is not in them. Saved with the next position. */
   firstOffset: number | undefined;
+  /**
+   * What a process that was killed had applied beyond the saved position; undefined once that is applied again. The log
+   * must still have it (I7).
+   */
+  expected: Mark | undefined;
+  #savedOffset: number | undefined;
+  readonly #mark: AppliedMark;
   readonly #begin: Statement;
   readonly #write: Statement;
   readonly #commit: Statement;
@@ -74,13 +66,15 @@ export class PartitionStore {
   readonly path: string;
 
   constructor(
-    private readonly db: StoreDatabase,
+    files: StoreFiles,
     projections: Projections,
     readonly partition: number,
     private readonly onClose: () => void,
     private readonly meter?: PartitionMeter,
   ) {
-    this.#open = new OpenProjections(projections, db, partition);
+    const { db } = files;
+    this.#db = db;
+    this.#open = new OpenProjections(projections, files, partition);
     this.projections = this.#open.together;
     this.path = db.filename;
     const row = db
@@ -90,12 +84,16 @@ export class PartitionStore {
       .get(partition);
     if (row) {
       this.nextOffset = row.next_offset;
+      this.#savedOffset = row.next_offset;
       this.topicId = row.topic_id ?? undefined;
       this.firstOffset = row.first_offset ?? undefined;
       this.isLastOfAll = row.last_of_all === 1;
       if (row.last_offset !== null && row.last_checksum !== null)
         this.last = { offset: row.last_offset, checksum: row.last_checksum, leaderEpoch: row.last_epoch ?? undefined };
     }
+    this.#mark = new AppliedMark(files.bytes("applied"), partition);
+    const mark = this.#mark.read();
+    if (mark && mark.nextOffset > (this.nextOffset ?? 0)) this.expected = mark;
     this.#begin = db.query("BEGIN IMMEDIATE");
     this.#commit = db.query("COMMIT");
     this.#write = db.query(`INSERT INTO position
@@ -105,21 +103,70 @@ export class PartitionStore {
       first_offset = ?7, last_of_all = ?8`);
   }
 
-  /** The queries on that projection's committed rows. */
+  /** Opens the store in these files, which are closed with it, or at once if it cannot be opened. */
+  static open(files: StoreFiles, projections: Projections, partition: number, meter?: PartitionMeter): PartitionStore {
+    try {
+      return new PartitionStore(files, projections, partition, () => files.close(), meter);
+    } catch (e) {
+      files.close();
+      throw e;
+    }
+  }
+
+  /** The queries of that projection. */
   view<View>(projection: Projection<View>): View {
     return this.#open.view(projection);
   }
 
-  /** Writes the touched rows and the position in one transaction, or throws and has written nothing. */
-  commit(nextOffset: number, last: LastRecord | undefined): void {
-    const began_s = this.meter?.now_s() ?? 0;
-    let outcomes: Outcomes | undefined;
+  /** Whether something is applied that the store's file does not have. */
+  get isBehind(): boolean {
+    return this.nextOffset !== this.#savedOffset;
+  }
+
+  /** Takes what was folded: everything before `nextOffset` is applied now. `last` is the last record of that. */
+  keep(nextOffset: number, last: LastRecord | undefined): void {
     if (this.nextOffset === undefined) this.firstOffset ??= 0;
-    const isLastOfAll = this.isLastOfAll || this.nextOffset === undefined || last !== this.last;
+    this.isLastOfAll ||= this.nextOffset === undefined || last !== this.last;
+    const outcomes = this.projections.keep();
+    this.nextOffset = nextOffset;
+    this.last = last;
+    if (this.expected && nextOffset >= this.expected.nextOffset) this.expected = undefined;
+    if (!this.expected && nextOffset > 0) this.#writeMark();
+    if (outcomes) this.meter?.applied(this.partition, outcomes);
+  }
+
+  /** Begins to save what is applied. There may be one saving at a time. */
+  save(): StoreSaving {
+    const { nextOffset = 0, last, isLastOfAll } = this;
+    const rows = this.projections.save();
+    return {
+      synced: rows.synced,
+      commit: () => this.#commitTogether(rows, { nextOffset, last, isLastOfAll }),
+      abandon: () => rows.abandoned(),
+    };
+  }
+
+  #writeMark(): void {
+    try {
+      this.#mark.write({ nextOffset: this.nextOffset ?? 0, last: this.last });
+    } catch (e) {
+      // A store that fails is noticed when it is saved. Until then, the mark only says less.
+      if (!isStoreFailure(e)) throw e;
+    }
+  }
+
+  close(): void {
+    this.#open.close();
+    this.onClose();
+  }
+
+  /** Writes the rows and the position in one transaction, or throws and has written nothing. */
+  #commitTogether(rows: Saving, { nextOffset, last, isLastOfAll }: Position): void {
+    const began_s = this.meter?.now_s() ?? 0;
     // I2: rows and position move in one transaction, or neither does.
     this.#begin.run();
     try {
-      outcomes = this.projections.flush();
+      rows.write();
       this.#write.run(
         this.partition,
         nextOffset,
@@ -132,16 +179,20 @@ export class PartitionStore {
       );
       this.#commit.run();
     } catch (e) {
-      if (this.db.inTransaction) this.db.run("ROLLBACK");
+      if (this.#db.inTransaction) this.#db.run("ROLLBACK");
       throw e;
     }
-    this.nextOffset = nextOffset;
-    this.last = last;
-    this.isLastOfAll = isLastOfAll;
-    this.meter?.committed(this.partition, outcomes, this.meter.now_s() - began_s);
+    this.#savedOffset = nextOffset;
+    rows.committed();
+    this.meter?.committed(this.meter.now_s() - began_s);
   }
+}
 
-  close(): void {
-    this.onClose();
-  }
+/** A store's rows and position on their way into its file. */
+export interface StoreSaving {
+  /** See `Saving.synced`. */
+  readonly synced?: Promise<void> | undefined;
+  /** Writes all in one transaction, or throws and has written nothing; it may be called again then. */
+  commit(): void;
+  abandon(): void;
 }

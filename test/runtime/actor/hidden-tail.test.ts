@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { readiness } from "../../../src/http/health.ts";
 import { noFaults } from "../../log/memory/memory-log.ts";
-import { lastRecordOf } from "../../../src/runtime/store/store.ts";
+import { lastRecordOf } from "../../../src/runtime/store/position/last-record.ts";
 import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { answerFor, eventually, Rig, TOPIC } from "../rig.ts";
 

@@ -5,7 +5,7 @@ import { type MemoryFaults, noFaults } from "../../log/memory/memory-log.ts";
 import { LogScans } from "../../../src/services/orders/query/log-scan.ts";
 import { UnreadRecords } from "../../../src/services/orders/query/unread-records.ts";
 import type { PartitionView } from "../../../src/runtime/held-partitions.ts";
-import { orderCreated, recordOf } from "../../support/events/orders.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { answerFor, DEAD_LETTER_TOPIC, eventually, poison, Rig, TOPIC } from "../rig.ts";
 import { applied, lettersOnce, MINUTE_MS, offsets } from "./letters-rig.ts";
 
@@ -54,6 +54,25 @@ describe("a letter that cannot be appended", () => {
       expect(offsets(await lettersOnce(rig))).toEqual([0]);
     },
   );
+
+  test("after a start keeps the store's older state of an order from being answered (I7)", async () => {
+    const { denied, faults } = denying();
+    await using rig = new Rig(faults);
+    await rig.prepare(1);
+    await rig.append(orderCreated());
+    const before = rig.start("x", [0]);
+    await eventually(() => answerFor(before, "ORD-1") === "new");
+    await before.close();
+    // A process that was killed may have answered the update, and saved only what came before it.
+    await rig.append(poison(0, "{"), statusUpdated({ status: "shipped" }));
+    denied.topic = DEAD_LETTER_TOPIC;
+    const set = rig.start("x", [0]);
+    await eventually(() => set.get(0)?.state === "blocked");
+    expect(answerFor(set, "ORD-1")).toBe("PARTITION_BLOCKED");
+    denied.topic = "";
+    rig.passed_ms = MINUTE_MS;
+    await eventually(() => answerFor(set, "ORD-1") === "shipped");
+  });
 
   test("as it takes long blocks it too", async () => {
     await using rig = new Rig();

@@ -3,11 +3,10 @@ import { systemClock } from "../../../src/system/clock.ts";
 import { readiness } from "../../../src/http/health.ts";
 import type { Log, Reader } from "../../../src/log/port.ts";
 import { findOrder } from "../../../src/services/orders/query/queries.ts";
-import { filesWithFaults, type StatementFault } from "../../support/stores/store-faults.ts";
 import { orderCreated, recordOf } from "../../support/events/orders.ts";
 import { eventually, Rig } from "../rig.ts";
 
-const ORDERS = 20_000;
+const ORDERS = 32_000;
 /** How many times faster than real time the time of the partition set passes. */
 const HASTE = 200;
 
@@ -18,17 +17,15 @@ describe("a restore", () => {
     const orders = Array.from({ length: ORDERS }, (_, n) => recordOf(orderCreated({ orderId: `ORD-${n}` })));
     while (orders.length > 0) await rig.append(...orders.splice(0, 1_000));
     // What a client and an operator are told while only a part of the state is there.
-    const meanwhile: { status: string; applied: number | undefined; restore: unknown; answer: string }[] = [];
-    const look: StatementFault = (run) => {
+    const meanwhile: { status: string; applied: number; restore: unknown; answer: string }[] = [];
+    const look = () => {
       const { status, restore } = readiness(set);
-      meanwhile.push({ status, restore, applied: set.get(0)?.nextOffset, answer: answerFor(`ORD-${ORDERS - 1}`) });
-      return run();
+      const applied = set.get(0)?.nextOffset ?? 0;
+      if (applied < ORDERS) meanwhile.push({ status, restore, applied, answer: answerFor(`ORD-${ORDERS - 1}`) });
     };
-    const set = rig.start(
-      "x",
-      [0],
-      filesWithFaults((sql) => (sql === "BEGIN IMMEDIATE" ? look : undefined)),
-    );
+    // The others have their turn after each batch that is applied.
+    rig.clock.yield = () => (look(), systemClock.yield());
+    const set = rig.start("x", [0]);
     const answerFor = (orderId: string) => {
       try {
         return findOrder(set, () => 0, orderId).status;
@@ -43,14 +40,14 @@ describe("a restore", () => {
       expect(status).toBe("catching-up");
       expect(restore).toMatchObject({ partitions: 1, records: applied, records_total: ORDERS });
       expect(answer).toMatch(
-        /CATCHING_UP|is catching up: the next offset that it applies is \d+, and the log ends at 20000; ask again/,
+        /CATCHING_UP|is catching up: the next offset that it applies is \d+, and the log ends at 32000; ask again/,
       );
     }
     expect(answerFor(`ORD-${ORDERS - 1}`)).toBe("new");
     expect(readiness(set)).not.toHaveProperty("restore");
     expect(rig.restoring.map(([message]) => message)).toEqual([
-      "Restoring 1 partitions from the log: 0 of 20,000 records.",
-      expect.stringMatching(/^Restored 20,000 records in [\d.]+ s, [\d,]+ a second\.$/),
+      "Restoring 1 partitions from the log: 0 of 32,000 records.",
+      expect.stringMatching(/^Restored 32,000 records in [\d.]+ s, [\d,]+ a second\.$/),
     ]);
   });
 });

@@ -11,7 +11,7 @@ const long_ms = 2_000;
 /** Time for several attempts, with the rig's back-off of at most 20 ms. */
 const attempts_ms = 150;
 
-const lookUp = (set: HeldPartitions, orderId: string) => findOrder(set, () => 0, orderId).orderId;
+const lookUp = (set: HeldPartitions, orderId: string) => findOrder(set, () => 0, orderId).created.orderId;
 
 /** A rig caught up on partition 0 with ORD-1 in it; the faults of fetches and of all calls can be changed. */
 async function caughtUp() {

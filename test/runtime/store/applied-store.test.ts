@@ -8,7 +8,8 @@ import { ORDER_SERVICE_PROJECTIONS } from "../../../src/services/orders/slices.t
 import { stateIn } from "../../../src/runtime/store/lost-logs.ts";
 import { appliedState, StateDir, storeName } from "../../../src/runtime/store/state-dir.ts";
 import { PartitionStore } from "../../../src/runtime/store/store.ts";
-import { openedDb } from "../../support/stores/opened-db.ts";
+import { saveAt } from "../../support/stores/save-at.ts";
+import { openedFiles } from "../../support/stores/opened-files.ts";
 import { tempDir } from "../../support/stores/temp-dir.ts";
 import { cartProjections } from "../../../src/services/cart/projections.ts";
 
@@ -20,12 +21,12 @@ test("state of a topic is a store that something was applied to, of any role, an
   await using dir = await tempDir();
   expect(found(dir.path)).toBeUndefined();
   const state = StateDir.claim(dir.path, "log", "order-service");
-  const db = openedDb(state.open(storeName(TOPIC, 3), ORDER_SERVICE_PROJECTIONS, identity));
-  const store = new PartitionStore(db, ORDER_SERVICE_PROJECTIONS, 3, () => db.close());
+  const files = openedFiles(state.open(storeName(TOPIC, 3), ORDER_SERVICE_PROJECTIONS, identity));
+  const store = new PartitionStore(files, ORDER_SERVICE_PROJECTIONS, 3, () => files.close());
   expect(found(dir.path)).toBeUndefined();
-  store.commit(0, undefined);
+  await saveAt(store, 0);
   expect(found(dir.path)).toBeUndefined();
-  store.commit(7, undefined);
+  await saveAt(store, 7);
   const path = join(dir.path, "state/log/order-service-0", `${TOPIC}.3.sqlite`);
   expect(found(dir.path)).toBe(path);
   store.close();
@@ -50,17 +51,17 @@ test("on an embedded log that of an embedded one comes first, then that of a clu
   const embedded = readConfig({ DATA_DIR: dir.path });
   const onBrokers = readConfig({ DATA_DIR: dir.path, KAFKA_BROKERS: "127.0.0.1:9092" });
   const foundIn = (config: Config, logId: string) => stateIn(config)(logId)?.logId;
-  const apply = (logId: string) => {
+  const apply = async (logId: string) => {
     const state = StateDir.claim(dir.path, logId, "order-service");
-    const db = openedDb(state.open(storeName(TOPIC, 0), ORDER_SERVICE_PROJECTIONS, { logId, topic: TOPIC }));
-    new PartitionStore(db, ORDER_SERVICE_PROJECTIONS, 0, () => undefined).commit(1, undefined);
-    db.close();
+    const files = openedFiles(state.open(storeName(TOPIC, 0), ORDER_SERVICE_PROJECTIONS, { logId, topic: TOPIC }));
+    await saveAt(new PartitionStore(files, ORDER_SERVICE_PROJECTIONS, 0, () => undefined), 1);
+    files.close();
     state.release();
   };
   expect([foundIn(embedded, "new"), foundIn(onBrokers, "new")]).toEqual([undefined, undefined]);
-  apply("a-cluster");
+  await apply("a-cluster");
   expect([foundIn(embedded, "new"), foundIn(onBrokers, "new")]).toEqual(["a-cluster", "a-cluster"]);
-  apply(EMBEDDED);
+  await apply(EMBEDDED);
   expect([foundIn(embedded, "new"), foundIn(onBrokers, "new")]).toEqual([EMBEDDED, "a-cluster"]);
   expect([foundIn(embedded, EMBEDDED), foundIn(onBrokers, "a-cluster")]).toEqual([EMBEDDED, "a-cluster"]);
   rmSync(join(dir.path, "state", "a-cluster"), { recursive: true });
@@ -71,9 +72,9 @@ test("so is one that cannot be looked into, since another program holds it", asy
   await using dir = await tempDir();
   const state = StateDir.claim(dir.path, "log", "cart");
   const projections = cartProjections(indexProjection(new OwnCreates()));
-  const db = openedDb(state.open(`${TOPIC}.sqlite`, projections, identity, "exclusive"));
-  new PartitionStore(db, projections, 0, () => undefined).commit(1, undefined);
+  const files = openedFiles(state.open(`${TOPIC}.sqlite`, projections, identity, "exclusive"));
+  await saveAt(new PartitionStore(files, projections, 0, () => undefined), 1);
   expect(found(dir.path)).toBe(join(dir.path, "state/log/cart-0", `${TOPIC}.sqlite`));
-  db.close();
+  files.close();
   state.release();
 });

@@ -1,23 +1,32 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { readiness } from "../../../src/http/health.ts";
-
 import { findOrder } from "../../../src/services/orders/query/queries.ts";
 import type { PartitionSet } from "../../../src/runtime/partition-set.ts";
+import { type ByteFile, openByteFile } from "../../../src/runtime/store/byte-file.ts";
+import type { ByteFileName, OpenBytes } from "../../../src/runtime/store/store-files.ts";
 import { type OpenFile, openSqliteFile, type StoreDatabase } from "../../../src/runtime/store/store-database.ts";
-import { damageFrom } from "../../support/stores/damaged-store.ts";
-import { damage, filesWithFaults, isPositionWrite, withFaults } from "../../support/stores/store-faults.ts";
+import { damage as damageFile, type DamagedFile } from "../../support/stores/damaged-store.ts";
+import { damage, filesWithFaults, isPositionWrite } from "../../support/stores/store-faults.ts";
 import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { eventually, Rig } from "../rig.ts";
 import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 
 const ORDERS = 400;
+/** The number of records of partition 0. */
+const RECORDS = 2 * ORDERS;
 
+/** An id that is too long to be a number. */
+const longId = (n: number) => `ORD-${String(n).padStart(20, "0")}`;
+
+/** Orders of both kinds: those in sorted runs, and those with long ids in partition 0. */
 const manyOrders = (partition: number) =>
-  Array.from({ length: ORDERS }, (_, n) =>
-    recordOf(orderCreated({ orderId: `ORD-${partition}${n}`, eventId: `e${n}` }), { partition }),
-  );
+  Array.from({ length: ORDERS }, (_, n) => n).flatMap((n) => {
+    const short = orderCreated({ orderId: `ORD-${partition}${n}`, eventId: `e${n}` });
+    const long = orderCreated({ orderId: longId(n), eventId: `l${n}` });
+    return (partition === 0 ? [short, long] : [short]).map((event) => recordOf(event, { partition }));
+  });
 
 const codeOf = (set: PartitionSet, orderId: string): string => {
   try {
@@ -27,44 +36,92 @@ const codeOf = (set: PartitionSet, orderId: string): string => {
   }
 };
 
-/** A closed store of all orders of partition 0, with its deep pages damaged. */
-async function damagedStore(rig: Rig): Promise<void> {
+/** A closed store of all orders of partition 0, one of whose files is damaged. */
+async function damagedStore(rig: Rig, file: DamagedFile): Promise<void> {
   await rig.prepare(1);
   await rig.append(...manyOrders(0));
   const before = rig.start("x", [0]);
-  await eventually(() => before.get(0)?.nextOffset === ORDERS);
+  await eventually(() => before.get(0)?.nextOffset === RECORDS);
   await before.close();
-  damageFrom("the pages behind the tables' first ones", rig.storePath("x", 0));
+  damageFile(file, rig.storePath("x", 0));
+}
+
+/** A disk on which partition 0 can take no more. */
+interface FullDisk {
+  readonly openFile: OpenFile;
+  readonly openBytes: OpenBytes;
+  setFull(isFull: boolean): void;
+}
+
+const isOfPartition0 = (path: string) => path.includes(".0.sqlite");
+
+/** The database cannot grow. Orders with long ids are in a table of it, so they take room there. */
+function fullDatabase(): FullDisk {
+  let db: StoreDatabase | undefined;
+  const pages = (name: string) => db?.query<Record<string, number>, []>(`PRAGMA ${name}`).get()?.[name] ?? 0;
+  return {
+    openFile: (path) => {
+      const opened = openSqliteFile(path);
+      if (isOfPartition0(path)) db = opened;
+      return opened;
+    },
+    openBytes: openByteFile,
+    setFull: (isFull) => void db?.query(`PRAGMA max_page_count = ${isFull ? pages("page_count") + 2 : 1_000_000}`).get(),
+  };
+}
+
+function fullFile(name: ByteFileName): FullDisk {
+  let isFull = false;
+  return {
+    openFile: openSqliteFile,
+    openBytes: (path) => {
+      const file = openByteFile(path);
+      if (!isOfPartition0(path) || !path.endsWith(name)) return file;
+      return new Proxy(file, {
+        get: (target, key: keyof ByteFile) => {
+          if (key === "write" && isFull) throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+          const own = target[key];
+          return typeof own === "function" ? own.bind(target) : own;
+        },
+      });
+    },
+    setFull: (full) => (isFull = full),
+  };
 }
 
 describe("a full disk", () => {
-  test("suspends its partition alone, says so once, denies nothing, and the partition goes on when there is room", async () => {
-    await using rig = new Rig();
-    await rig.prepare(2);
-    const files: StoreDatabase[] = [];
-    const set = rig.start("x", [0, 1], (path) => {
-      const db = openSqliteFile(path);
-      files.push(db);
-      return db;
-    });
-    set.partitionCount = 2;
-    await eventually(() => readiness(set).status === "ready");
-    const full = files.find(({ filename }) => filename.endsWith(".0.sqlite"))!;
-    const limit = (pages: number) => full.query(`PRAGMA max_page_count = ${pages}`).get();
-    limit(full.query<{ page_count: number }, []>("PRAGMA page_count").get()!.page_count + 2);
-    await rig.append(...manyOrders(0), ...manyOrders(1));
-    await eventually(() => set.get(0)?.state === "suspended" && set.get(1)?.nextOffset === ORDERS);
-    expect(readiness(set)).toMatchObject({ status: "suspended", partitions: [{ reason: expect.stringContaining("full") }, {}] });
-    expect(codeOf(set, "ORD-0399")).toBe("PARTITION_BLOCKED");
-    expect(codeOf(set, "ORD-1399")).toBe("new");
-    await Bun.sleep(1_200);
-    expect(rig.warnings).toEqual([expect.stringMatching(/^0: STORE_FAILED: .*x\.0\.sqlite: .*full\. Make room/)]);
-    limit(1_000_000);
-    await rig.append(statusUpdated({ orderId: "ORD-0399", eventId: "u", status: "shipped" }));
-    await eventually(() => codeOf(set, "ORD-0399") === "shipped");
-    await eventually(() => readiness(set).status === "ready");
-    expect(rig.warnings.slice(1)).toEqual([expect.stringMatching(/^0: Its store works again/)]);
-  });
+  test.each([
+    ["the database", fullDatabase(), /x\.0\.sqlite: .*full\. Make room/],
+    ["the records", fullFile("records"), /x\.0\.sqlite: .*no space left on device\. Make room/],
+    ["the creates", fullFile("creates"), /x\.0\.sqlite: .*no space left on device\. Make room/],
+  ] as const)(
+    "that has no room for %s suspends its partition alone, says so once, denies nothing, and the partition goes on when there is room",
+    async (_, disk, said) => {
+      await using rig = new Rig();
+      await rig.prepare(2);
+      rig.openBytes = disk.openBytes;
+      const set = rig.start("x", [0, 1], disk.openFile);
+      set.partitionCount = 2;
+      await eventually(() => readiness(set).status === "ready" && rig.savedOffset("x", 0) === 0);
+      disk.setFull(true);
+      await rig.append(...manyOrders(0), ...manyOrders(1));
+      await eventually(() => set.get(0)?.state === "suspended" && rig.savedOffset("x", 1) === ORDERS);
+      expect(readiness(set)).toMatchObject({ status: "suspended", partitions: [{ reason: expect.stringMatching(said) }, {}] });
+      // What was applied is answered from memory. More is not applied, so that memory stays bounded.
+      await rig.append(statusUpdated({ orderId: longId(399), eventId: "u", status: "shipped" }));
+      await Bun.sleep(1_200);
+      expect(codeOf(set, longId(399))).toBe("new");
+      expect(codeOf(set, longId(400))).toBe("PARTITION_BLOCKED");
+      expect(codeOf(set, "ORD-1399")).toBe("new");
+      expect(rig.savedOffset("x", 0)).toBe(0);
+      expect(rig.warnings).toEqual([expect.stringMatching(said)]);
+      disk.setFull(false);
+      await eventually(() => codeOf(set, longId(399)) === "shipped");
+      await eventually(() => readiness(set).status === "ready");
+      expect(rig.warnings.slice(1)).toEqual([expect.stringMatching(/^0: Its store works again/)]);
+      await eventually(() => rig.savedOffset("x", 0) === RECORDS + 1);
+    },
+  );
 
   test("at the start lets the partition wait until its store can be opened", async () => {
     await using rig = new Rig();
@@ -108,10 +165,11 @@ describe("a store that another program has locked", () => {
       recordOf(orderCreated({ orderId: "ORD-9" }), { partition: 1 }),
     );
     await eventually(() => set.get(0)?.state === "suspended" && codeOf(set, "ORD-9") === "new");
+    await rig.append(statusUpdated({ eventId: "c", status: "pending" }));
     await Bun.sleep(1_200);
     clearInterval(ticks);
     expect(late_ms).toBeLessThan(250);
-    expect(codeOf(set, "ORD-1")).toBe("new");
+    expect(codeOf(set, "ORD-1")).toBe("shipped");
     expect(codeOf(set, "ORD-7")).toBe("PARTITION_BLOCKED");
     expect(readiness(set)).toMatchObject({
       status: "suspended",
@@ -119,7 +177,7 @@ describe("a store that another program has locked", () => {
     });
     expect(set.get(0)?.halted).toBeUndefined();
     other.close();
-    await eventually(() => readiness(set).status === "ready" && codeOf(set, "ORD-1") === "shipped");
+    await eventually(() => readiness(set).status === "ready" && codeOf(set, "ORD-1") === "pending");
   });
 
   test("at the start is waited for", async () => {
@@ -140,46 +198,46 @@ describe("a store that another program has locked", () => {
 describe("a store that turns out damaged while it is used", () => {
   test("by a record to be applied: it is set aside, and rebuilt from the log", async () => {
     await using rig = new Rig();
-    await damagedStore(rig);
+    await damagedStore(rig, "records");
     await rig.append(statusUpdated({ orderId: "ORD-07", eventId: "u", status: "shipped" }));
     const set = rig.start("x", [0]);
-    await eventually(() => set.get(0)?.state === "running" && set.get(0)?.nextOffset === ORDERS + 1);
+    await eventually(() => set.get(0)?.state === "running" && set.get(0)?.nextOffset === RECORDS + 1);
     expect(codeOf(set, "ORD-07")).toBe("shipped");
-    expect(set.get(0)?.view(orderProjection)?.orderIdsAfter("", 1_000)).toHaveLength(ORDERS);
-    expect(existsSync(`${rig.storePath("x", 0)}.set-aside-0`)).toBe(true);
+    expect(set.get(0)?.view(orderProjection)?.orderIdsAfter("", 1_000)).toHaveLength(RECORDS);
+    expect(
+      readdirSync(rig.dir)
+        .filter((name) => name.includes("set-aside"))
+        .toSorted(),
+    ).toEqual(["", "-applied", "-creates", "-records"].map((name) => `x.0.sqlite.set-aside-0${name}`));
     expect(rig.warnings.join("\n")).toMatch(/STORE_FAILED: The store \S*x\.0\.sqlite is damaged/);
   });
 
-  test("by a query: it is answered that the state is being read, never that there is no such order", async () => {
+  test.each(["records", "creates"] as const)(
+    "in its %s by a query: it is answered that the state is being read, never that there is no such order",
+    async (file) => {
+      await using rig = new Rig();
+      await damagedStore(rig, file);
+      const set = rig.start("x", [0]);
+      set.partitionCount = 1;
+      await eventually(() => readiness(set).status === "ready");
+      expect(codeOf(set, "ORD-07")).toBe("CATCHING_UP");
+      expect(codeOf(set, "ORD-07")).toBe("CATCHING_UP");
+      await eventually(() => readiness(set).status === "ready");
+      expect(codeOf(set, "ORD-07")).toBe("new");
+    },
+  );
+
+  test("by its opening, after the database was found in order: it is set aside, and rebuilt from the log", async () => {
     await using rig = new Rig();
-    await damagedStore(rig);
+    await damagedStore(rig, "records");
+    const db = new Database(rig.storePath("x", 0));
+    db.run("UPDATE orders_segments SET checksum = checksum + 1");
+    db.close();
     const set = rig.start("x", [0]);
     set.partitionCount = 1;
     await eventually(() => readiness(set).status === "ready");
-    expect(codeOf(set, "ORD-07")).toBe("CATCHING_UP");
-    expect(codeOf(set, "ORD-07")).toBe("CATCHING_UP");
-    await eventually(() => readiness(set).status === "ready");
     expect(codeOf(set, "ORD-07")).toBe("new");
-  });
-
-  test("by the question for its health: that is answered, and the store rebuilt", async () => {
-    await using rig = new Rig();
-    await rig.prepare(1);
-    await rig.append(...manyOrders(0));
-    let files = 0;
-    const fail = () => {
-      throw damage();
-    };
-    const firstUnreadable: OpenFile = (path) => {
-      const db = openSqliteFile(path);
-      return files++ === 0 ? withFaults(db, (sql) => (sql === "SELECT value FROM digest" ? fail : undefined)) : db;
-    };
-    const set = rig.start("x", [0], firstUnreadable);
-    set.partitionCount = 1;
-    await eventually(() => set.get(0)?.nextOffset === ORDERS);
-    expect(readiness(set).partitions).toEqual([expect.not.objectContaining({ digest: expect.anything() })]);
-    await eventually(() => readiness(set).status === "ready" && set.get(0)?.digest !== undefined);
-    expect(existsSync(`${rig.storePath("x", 0)}.set-aside-0`)).toBe(true);
+    expect(rig.warnings.join("\n")).toMatch(/STORE_FAILED: The store \S*x\.0\.sqlite is damaged/);
   });
 
   test("again and again is at last left alone, and said", async () => {
@@ -200,14 +258,15 @@ describe("a store that turns out damaged while it is used", () => {
 
   test("of a newer version of the program is set aside too", async () => {
     await using rig = new Rig();
-    await damagedStore(rig);
+    await rig.prepare(1);
+    await rig.append(...manyOrders(0));
     const path = rig.storePath("newer", 0);
     const newer = new Database(path);
     newer.run("CREATE TABLE store (name TEXT, version INTEGER, log_id TEXT, topic TEXT)");
     newer.run("INSERT INTO store VALUES ('orders', 99, 'log', 'orders')");
     newer.close();
     const set = rig.start("newer", [0]);
-    await eventually(() => set.get(0)?.nextOffset === ORDERS);
+    await eventually(() => set.get(0)?.nextOffset === RECORDS);
     expect(new Database(`${path}.set-aside-0`).query("SELECT version FROM store").get()).toEqual({ version: 99 });
   });
 });

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { ORDER_SERVICE_PROJECTIONS } from "../../../src/services/orders/slices.ts";
 import { openDatabase } from "../../../src/runtime/store/store-file.ts";
 import { PartitionStore } from "../../../src/runtime/store/store.ts";
-import { openedDb } from "../../support/stores/opened-db.ts";
+import { saveAt } from "../../support/stores/save-at.ts";
+import { openedFiles } from "../../support/stores/opened-files.ts";
 import { tempDir } from "../../support/stores/temp-dir.ts";
 
 test("a store that was put back under another partition's name is not used, and left as it is", async () => {
@@ -12,11 +13,11 @@ test("a store that was put back under another partition's name is not used, and 
   const path = join(dir.path, "orders.0.sqlite");
   const identity = (partition: number) => ({ logId: "log", topic: "orders", partition });
   const opened = (partition: number) => openDatabase(path, ORDER_SERVICE_PROJECTIONS, identity(partition));
-  const db = openedDb(opened(1));
-  new PartitionStore(db, ORDER_SERVICE_PROJECTIONS, 1, () => db.close()).commit(7, undefined);
-  db.close();
+  const files = openedFiles(opened(1));
+  await saveAt(new PartitionStore(files, ORDER_SERVICE_PROJECTIONS, 1, () => files.close()), 7);
+  files.close();
   expect(opened(0)).toEqual({ unusable: expect.stringContaining("partition 1") });
-  const again = openedDb(opened(1));
+  const again = openedFiles(opened(1));
   const store = new PartitionStore(again, ORDER_SERVICE_PROJECTIONS, 1, () => again.close());
   expect(store.nextOffset).toBe(7);
   store.close();

@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
 import { readiness } from "../../../src/http/health.ts";
 import { type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
 import { damage, filesWithFaults, isPositionWrite, type StatementFault } from "../../support/stores/store-faults.ts";
@@ -34,6 +35,36 @@ async function ofAnotherVersion() {
   const setAside = () => readdirSync(rig.dir).filter((name) => name.includes(".set-aside-"));
   return { rig, leaders, path, versionThere, setAside, [Symbol.asyncDispose]: () => rig[Symbol.asyncDispose]() };
 }
+
+test("a store whose schema is damaged is rebuilt from the log", async () => {
+  await using rig = new Rig();
+  await rig.prepare(1);
+  await rig.append(orderCreated());
+  const before = rig.start("x", [0]);
+  await eventually(() => before.get(0)?.nextOffset === 1);
+  await before.close();
+  const db = new Database(rig.storePath("x", 0));
+  db.run("ALTER TABLE orders_runs RENAME COLUMN merged_into TO merged_intp");
+  db.close();
+  const set = rig.start("x", [0]);
+  await eventually(() => answerFor(set, "ORD-1") === "new");
+  expect(readdirSync(rig.dir).filter((name) => name.includes(".set-aside-"))).not.toEqual([]);
+});
+
+test("files whose database was moved away are not written over", async () => {
+  await using rig = new Rig();
+  await rig.prepare(1);
+  await rig.append(orderCreated());
+  const before = rig.start("x", [0]);
+  await eventually(() => before.get(0)?.nextOffset === 1);
+  await before.close();
+  const [path, kept] = [rig.storePath("x", 0), join(rig.dir, "kept")];
+  const bytes = readFileSync(`${path}-creates`);
+  renameSync(path, kept);
+  const set = rig.start("x", [0]);
+  await eventually(() => answerFor(set, "ORD-1") === "new");
+  expect(readFileSync(`${path}-creates.left-behind-1`)).toEqual(bytes);
+});
 
 describe("a store of another version", () => {
   test("is left where it is where the log cannot rebuild it: its partition halts alone, and says where it is and what to do", async () => {

@@ -1,0 +1,102 @@
+import { describe, expect, test } from "bun:test";
+import type { PartitionActor } from "../../src/runtime/actor/actor.ts";
+import { Checkpoints } from "../../src/runtime/checkpoints.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+
+const ROWS_MAX = 100;
+/** Longer than the checkpoints wait until they look again. */
+const LOOK_MS = 200;
+
+/** As much of a partition as the checkpoints look at. */
+interface SavedPartition {
+  unsaved: number;
+  state: string;
+  isDue: boolean;
+  saving: Promise<void> | undefined;
+}
+
+function setUp(...partitions: Partial<SavedPartition>[]) {
+  const saved: number[] = [];
+  const all = partitions.map((given, n) => ({
+    unsaved: 0,
+    state: "running",
+    isDue: false,
+    saving: undefined as Promise<void> | undefined,
+    ...given,
+    isSaveDue() {
+      return this.isDue;
+    },
+    save() {
+      saved.push(n);
+      this.isDue = false;
+      this.unsaved = 0;
+    },
+  }));
+  const clock = new ManualClock();
+  const actors = new Map(all.map((actor, n) => [n, actor as unknown as PartitionActor]));
+  const checkpoints = new Checkpoints({ actors, clock, unsaved_rows_max: ROWS_MAX });
+  return { all, saved, clock, checkpoints };
+}
+
+describe("partitions are saved", () => {
+  test("when they are due, with a turn for others in between, until the end", async () => {
+    const { all, saved, clock, checkpoints } = setUp({ isDue: true }, {}, { isDue: true });
+    const turns: number[] = [];
+    clock.yield = async () => void turns.push(saved.length);
+    const ending = new AbortController();
+    const running = checkpoints.run(ending.signal);
+    await clock.pass(LOOK_MS);
+    expect([saved, turns]).toEqual([
+      [0, 2],
+      [1, 2],
+    ]);
+    all[1]!.isDue = true;
+    await clock.pass(LOOK_MS);
+    expect(saved).toEqual([0, 2, 1]);
+    all[0]!.isDue = true;
+    ending.abort();
+    await running;
+    expect(saved).toEqual([0, 2, 1]);
+  });
+});
+
+describe("rows that are in memory only", () => {
+  test("may be as many as fit, in all partitions together", () => {
+    const { saved, checkpoints } = setUp({ unsaved: 60 }, { unsaved: ROWS_MAX - 61 });
+    expect(checkpoints.makeRoom()).toBeUndefined();
+    expect(saved).toEqual([]);
+  });
+
+  test("are saved early where they would become more: first those of the partition that has most (I10)", () => {
+    const { saved, checkpoints } = setUp({ unsaved: 30 }, { unsaved: 50 }, { unsaved: 20 });
+    expect(checkpoints.makeRoom()).toBeUndefined();
+    expect(saved).toEqual([1]);
+    expect(checkpoints.makeRoom()).toBeUndefined();
+    expect(saved).toEqual([1]);
+  });
+
+  test("are waited for while they are being saved already", () => {
+    const saving = Promise.resolve();
+    const { saved, checkpoints } = setUp({ unsaved: 30 }, { unsaved: 90, saving });
+    expect(checkpoints.makeRoom()).toBe(saving);
+    expect(saved).toEqual([]);
+  });
+
+  test("of a partition whose store fails are neither waited for nor counted: the others are saved in their turn", () => {
+    const never = new Promise<void>(() => {});
+    const { all, saved, checkpoints } = setUp(
+      { unsaved: 500, state: "suspended", saving: never },
+      { unsaved: 60 },
+      { unsaved: 30 },
+    );
+    expect(checkpoints.makeRoom()).toBeUndefined();
+    expect(saved).toEqual([]);
+    all[2]!.unsaved = 70;
+    expect(checkpoints.makeRoom()).toBeUndefined();
+    expect(saved).toEqual([2]);
+  });
+
+  test("are none where there is no partition", () => {
+    expect(setUp().checkpoints.makeRoom()).toBeUndefined();
+  });
+});
