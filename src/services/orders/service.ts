@@ -20,6 +20,8 @@ export interface OrderServiceOptions extends ServiceOptions {
   readonly onReadable?: (records: readonly LogRecord[]) => void;
 }
 
+/** Each fetch costs as much as some twenty events, and an answer that is this much older is still fresh. */
+const GATHER_MS = 4;
 /** How often the applied offsets are committed to the group. */
 const COMMIT_WAIT_MS = 1_000;
 const PARTITION_COUNT_WAIT_MS = 3_000;
@@ -59,6 +61,7 @@ export class OrderService {
     this.#groupOutage = new Outage(`Joining the group ${config.consumer_group}`, clock, warnOfAll);
     this.#deadLetterTrial = new DeadLetterTrial({ log, deadLetterTopic: config.dead_letter_topic, clock, onWarning: warnOfAll });
     this.#letterNews = new LetterNews(config.dead_letter_topic, clock, onWarning);
+    const { unsaved_rows_max } = options;
     const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, onWarning };
     this.#deadLetters = new DeadLetters({
       ...common,
@@ -72,12 +75,14 @@ export class OrderService {
     });
     this.partitions = new PartitionSet({
       ...common,
+      unsaved_rows_max,
       openStore: (partition) => this.#openStore(partition),
       storePath: (partition) => this.#storePath(partition),
       setStoreAside: (partition, reason) => this.#setStoreAside(partition, reason),
       onRestoreProgress: (message, restore) => logger.info({ restore }, message),
       deliverDeadLetters: this.#deadLetters.deliver,
       mayBeginLate: config.log_start === "accept",
+      gather_ms: GATHER_MS,
       membership: () => this.#groupState(),
       obstacle: () => this.#topics.waiting ?? this.#groupOutage.failure(0),
       deadLetterFailure: () => this.#deadLetterTrial.failure,
@@ -187,7 +192,7 @@ export class OrderService {
     const identity = { logId: this.#logId, topic: config.orders_topic, partition };
     const opened = this.#claimState().open(name, ORDER_SERVICE_PROJECTIONS, identity);
     if ("unusable" in opened) return opened;
-    return new PartitionStore(opened.db, ORDER_SERVICE_PROJECTIONS, partition, () => opened.db.close(), metrics);
+    return PartitionStore.open(opened.files, ORDER_SERVICE_PROJECTIONS, partition, metrics);
   }
 
   #setStoreAside(partition: number, reason: string): void {

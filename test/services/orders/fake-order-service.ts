@@ -61,7 +61,9 @@ export type FakePartition = Mutable<PartitionView> & { waits: [offset: number, w
 /** The view of these orders; a string is the id of an order of which only a held update came. */
 export const viewOf = (orders: readonly (Order | string)[]): PartitionView["view"] =>
   onlyView(
-    new FakeView(new Map(orders.map((order) => (typeof order === "string" ? [order, undefined] : [order.orderId, order])))),
+    new FakeView(
+      new Map(orders.map((order) => (typeof order === "string" ? [order, undefined] : [order.created.orderId, order]))),
+    ),
   );
 
 /** A partition that is held, is running and has applied all records, unless `more` says otherwise. */
@@ -77,6 +79,7 @@ export const partition = (
   halted: undefined,
   hindered: undefined,
   isComplete: (more.state ?? "running") === "running",
+  hasBeenComplete: true,
   isLagging: false,
   doubt: undefined,
   leaderEpoch: 0,

@@ -46,7 +46,7 @@ function started(faults: MemoryFaults = noFaults, change: (log: Log) => void = (
   const disk = new Disk();
   const claimState = () => {
     onClaim();
-    return disk;
+    return disk.claim();
   };
   const logger = pino({ level: "warn" }, { write });
   const role = orderServiceRole({ config, log, claimState, logger, clock, random: () => 0.5 });

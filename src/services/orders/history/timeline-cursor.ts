@@ -1,6 +1,6 @@
 import { readChange, writeChange } from "../../../orders/events/kinds.ts";
 import { initialState, type OrderState } from "../../../orders/fold.ts";
-import type { Order, OrderWithoutItems } from "../../../orders/order.ts";
+import type { Order, OrderFields } from "../../../orders/order.ts";
 import { HELD_UPDATES_MAX } from "../../../orders/outcomes.ts";
 
 /**
@@ -52,15 +52,16 @@ export function parseCursor(orderId: string, text: string): TimelineCursor | und
   return { partition: Number(partition), offset: Number(offset), state, counted };
 }
 
+type CarriedOrder = Omit<OrderFields, "items" | "orderId">;
+
 interface Carried {
-  readonly order?: OrderWithoutItems;
+  readonly order?: CarriedOrder;
   readonly held: readonly string[];
 }
 
-function withoutItems(order: Order): OrderWithoutItems {
-  const { items, ...others } = order;
-  void items;
-  return others;
+function withoutItems({ created, ...others }: Order): CarriedOrder {
+  const { customerId, orderDate, total_hundredths, currency } = created;
+  return { ...others, customerId, orderDate, total_hundredths, currency };
 }
 
 function parseState(orderId: string, text: string): OrderState | undefined {
@@ -68,8 +69,10 @@ function parseState(orderId: string, text: string): OrderState | undefined {
   if (!carried) return undefined;
   const held = carried.held.flatMap((word) => readChange(word) ?? []);
   if (held.length !== carried.held.length || held.length > HELD_UPDATES_MAX) return undefined;
-  const order = carried.order && { ...carried.order, orderId, items: [] };
-  return { ...initialState, order, held };
+  if (!carried.order) return { ...initialState, held };
+  const { customerId, orderDate, total_hundredths, currency, ...others } = carried.order;
+  const created = { orderId, customerId, orderDate, total_hundredths, currency, items: [] };
+  return { ...initialState, order: { ...others, created }, held };
 }
 
 /** Whoever asks may have written it: a field that is no text and no number could make an outcome throw. */

@@ -5,8 +5,7 @@ import { jsonAnswer } from "../../../http/endpoint/json-answer.ts";
 import { optionalQueryParameter } from "../../../http/endpoint/parameter.ts";
 import { Permits } from "../../../http/permits.ts";
 import { orderIdSchema } from "../../../orders/events/fields.ts";
-import { heldWordSchema, writeChange } from "../../../orders/events/kinds.ts";
-import { orderJson } from "../../../orders/order.ts";
+import { heldWordSchema } from "../../../orders/events/kinds.ts";
 import { HELD_UPDATES_MAX } from "../../../orders/outcomes.ts";
 import type { Clock } from "../../../system/clock.ts";
 import { orderExample, orderSchema } from "../query/order-schema.ts";
@@ -14,6 +13,7 @@ import { Turns } from "../query/order-listing.ts";
 import { limitParameter } from "../query/pages.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 import { orderProjection } from "../state/order-projection.ts";
+import { rowMembers } from "../state/order-row-json.ts";
 import type { OrderRow } from "../state/orders-view.ts";
 import { heldPartition, partitionParameter } from "./held-partition.ts";
 
@@ -100,14 +100,12 @@ export const partitionOrders = ({ partitions, clock }: PartitionOrdersOptions): 
         } catch (e) {
           throw held.queryError(e);
         }
-        return jsonAnswer(`{"partition":${partition},"offset":${nextOffset},"orders":[${rows.map(rowJson).join(",")}]}`);
+        return jsonAnswer(
+          `{"partition":${partition},"offset":${nextOffset},"orders":[${rows.map((row) => `{${rowMembers(row)}}`).join(",")}]}`,
+        );
       } finally {
         release();
       }
     },
   });
 };
-
-const rowJson = ({ orderId, order, held, eventIds }: OrderRow): string =>
-  `{"orderId":${JSON.stringify(orderId)},"order":${order ? orderJson(order) : "null"}` +
-  `,"held":${JSON.stringify(held.map(writeChange))},"eventIds":${JSON.stringify(eventIds)}}`;

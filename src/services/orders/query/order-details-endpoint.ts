@@ -54,7 +54,7 @@ export const orderDetails = (options: OrderDetailsOptions): Endpoint =>
       const { orderId } = parameters;
       await waitForRequested(parameters["Log-Position"], client, options);
       const order = await find(options, orderId, client);
-      const shipping = formatMoney(shippingCost(order.total_hundredths));
+      const shipping = formatMoney(shippingCost(order.created.total_hundredths));
       return jsonAnswer(`{"order":${orderJson(order)},"shippingCost":${shipping}}`);
     },
   });

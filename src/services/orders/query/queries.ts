@@ -157,9 +157,9 @@ const orderIn = (held: PartitionView | undefined, orderId: string): Order | unde
   return order;
 };
 
-/** Throws if the rows may differ from what the log has. */
+/** Throws if the rows may differ from what the log has, or be older than what was answered before (I7). */
 const requireTrusted = (held: PartitionView): void => {
-  if (held.state === "halted" || held.doubt !== undefined) throw causeOf(held);
+  if (held.state === "halted" || held.doubt !== undefined || !held.hasBeenComplete) throw causeOf(held);
 };
 
 /** The partition's counts; undefined while its store is not open or cannot tell. */

@@ -1,192 +1,211 @@
-import type { SQLQueryBindings } from "bun:sqlite";
-import { readChange, writeChange } from "../../../orders/events/kinds.ts";
-import { initialState, type OrderState } from "../../../orders/fold.ts";
-import type { Item, Order, Status } from "../../../orders/order.ts";
-import type { StoreDatabase } from "../../../runtime/store/store-database.ts";
-import { damagedRow } from "../../../runtime/store/store-failures.ts";
+import { keyAtOrBefore, orderIdOf, orderIdOfKey } from "../../../orders/order-key.ts";
+import type { Saving } from "../../../runtime/projection.ts";
+import type { ByteFile } from "../../../runtime/store/byte-file.ts";
+import { SortedRuns } from "../../../runtime/store/runs/sorted-runs.ts";
+import { merged } from "../../../runtime/store/snapshots/merged.ts";
+import type { StoreFiles } from "../../../runtime/store/store-files.ts";
+import { ByteWriter } from "../../../runtime/store/bytes/byte-writer.ts";
+import { CachedOrder, type CachedOrders } from "./cached-orders.ts";
+import { Creates } from "./creates.ts";
+import { readRecord, writeRecord } from "./order-record.ts";
+import { CREATES_FILE, RECORDS_FILE, RUNS_NAME } from "./orders-schema.ts";
+import type { StoredCreated } from "./stored-created.ts";
+
+/** What the database has of the totals. */
+export interface Totals {
+  readonly digest: number;
+  readonly orders: number;
+  /** Updates that wait for their create. */
+  readonly held: number;
+}
 
 /**
- * The version of the rows. It is raised with every change of what they hold, or of what they mean: a store of another
- * version is set aside and rebuilt from the log.
+ * How many records of merging are done with each record that is saved, at most. Each record is merged about six times
+ * in its life.
  */
-export const ROWS_VERSION = 3;
+const MERGED_PER_SAVED_MAX = 12;
+const MERGED_MIN = 1_024;
 
-type Field = Exclude<keyof Order, "orderId">;
-
-interface Column {
-  readonly field: Field;
-  readonly name: string;
-  readonly type: "TEXT" | "INTEGER";
-  /**
-   * Whether the create sets the column and it is written again only when an event has changed it. So a change of the
-   * other columns does not pay for those that are expensive to write.
-   */
-  readonly isLasting: boolean;
-}
-
-/** The column of each field of an order. The compiler demands every field, here and in the three functions below. */
-const ORDER_COLUMNS = [
-  { field: "customerId", name: "customer_id", type: "TEXT", isLasting: true },
-  { field: "orderDate", name: "order_date", type: "TEXT", isLasting: true },
-  { field: "items", name: "items", type: "TEXT", isLasting: true },
-  { field: "total_hundredths", name: "total_hundredths", type: "INTEGER", isLasting: true },
-  { field: "currency", name: "currency", type: "TEXT", isLasting: true },
-  { field: "status", name: "status", type: "TEXT", isLasting: false },
-] as const satisfies readonly Column[];
-
-type OrderColumns = typeof ORDER_COLUMNS;
-
-type StoredIn<Columns> = {
-  readonly [I in keyof Columns]: Columns[I] extends { readonly type: "INTEGER" } ? number : string;
-};
-
-type Changing<Columns> = Columns extends readonly [infer First, ...infer Others]
-  ? First extends { readonly isLasting: false }
-    ? [First, ...Changing<Others>]
-    : Changing<Others>
-  : [];
-
-/**
- * A row as SQLite returns it: the key, then ORDER_COLUMNS, which are all null until the order is created, then what is
- * kept besides the order.
- */
-type Row = readonly [orderId: string, ...order: StoredIn<OrderColumns>, held: string, eventIds: string, spilled: number];
-
-/** Makes the compiler refuse the list above if a field of an order has no column. */
-type EveryField<Listed> = [Field] extends [Listed] ? readonly Column[] : `${Exclude<Field, Listed> & string} has no column`;
-const columns: readonly Column[] = ORDER_COLUMNS satisfies EveryField<OrderColumns[number]["field"]>;
-
-const lastingFields = columns.filter(({ isLasting }) => isLasting).map(({ field }) => field);
-const changing = columns.filter(({ isLasting }) => !isLasting);
-
-const names = columns.map(({ name }) => name);
-const ROW_COLUMNS = ["order_id", ...names, "held", "event_ids", "spilled"].join(", ");
-
-/**
- * The table of orders. `held` is empty if nothing waits; an order that is not created yet has null in all its own
- * columns.
- */
-export const ORDERS_TABLE = `CREATE TABLE orders (
-      order_id TEXT PRIMARY KEY,
-      ${columns.map(({ name, type }) => `${name} ${type}`).join(", ")},
-      held TEXT NOT NULL, event_ids TEXT NOT NULL, spilled INTEGER NOT NULL
-    ) STRICT;`;
-
-const assignments = (of: readonly { readonly name: string }[]): string => of.map(({ name }) => `${name} = ?`).join(", ");
-
-const placeholders = ROW_COLUMNS.replace(/\w+/g, "?");
-const INSERT_ROW = `INSERT INTO orders (${ROW_COLUMNS}) VALUES (${placeholders})`;
-const UPDATE_ROW = `UPDATE orders SET ${assignments(columns)}, held = ?, event_ids = ?, spilled = ? WHERE order_id = ?`;
-const UPDATE_CHANGING = `UPDATE orders SET ${assignments(changing)}, event_ids = ?, spilled = ? WHERE order_id = ?`;
-
-/** Whether UPDATE_CHANGING writes every difference. */
-function hasLasted(before: Order, after: Order): boolean {
-  for (const field of lastingFields) if (before[field] !== after[field]) return false;
-  return true;
-}
-
-/** The values of the columns that do not last, for UPDATE_CHANGING. */
-const changingOf = ({ status }: Order): StoredIn<Changing<OrderColumns>> => [status];
-
-const storedOf = ({ customerId, orderDate, items, total_hundredths, currency, status }: Order): StoredIn<OrderColumns> => [
-  customerId,
-  orderDate,
-  writeItems(items),
-  total_hundredths,
-  currency,
-  status,
-];
-
-const NOT_CREATED = columns.map(() => null);
-
-/** All parameters of UPDATE_CHANGING. */
-const changingValues = (order: Order, eventIds: string, spilled: number): SQLQueryBindings[] => [
-  ...changingOf(order),
-  eventIds,
-  spilled,
-  order.orderId,
-];
-
-/** The parameters of UPDATE_ROW, except for the key, which comes last; in INSERT_ROW it comes first. */
-function rowValues({ order, held, eventIds }: OrderState, spilled: number): SQLQueryBindings[] {
-  const values: SQLQueryBindings[] = order ? [...storedOf(order)] : [...NOT_CREATED];
-  values.push(writeHeld(held), eventIds, spilled);
-  return values;
-}
-
-function stateOfRow(row: Row): FoundRow {
-  const [orderId, customerId, orderDate, items, total_hundredths, currency, status, held, eventIds, spilled] = row;
-  const order: Order | undefined =
-    // All of the order's columns are null until it is created.
-    (customerId as string | null) === null
-      ? undefined
-      : {
-          orderId,
-          customerId,
-          orderDate,
-          items: readItems(orderId, items),
-          total_hundredths,
-          currency,
-          status: status as Status,
-        };
-  return { state: { order, held: held === "" ? initialState.held : readHeld(orderId, held), eventIds }, spilled };
-}
-
-/** Writes the changes as words with a space between them; no word contains one. */
-const writeHeld = (held: OrderState["held"]): string => (held.length === 0 ? "" : held.map(writeChange).join(" "));
-
-const readHeld = (orderId: string, held: string): OrderState["held"] =>
-  held.split(" ").map((word) => {
-    const change = readChange(word);
-    if (!change) throw damagedRow(`the held updates of ${orderId}`, `${word} is no change of an order`);
-    return change;
-  });
-
-const writeItems = (items: readonly Item[]): string =>
-  JSON.stringify(items.map((item) => [item.itemId, item.quantity, item.price_hundredths]));
-
-function readItems(orderId: string, items: string): Item[] {
-  try {
-    return (JSON.parse(items) as [string, number, number][]).map(([itemId, quantity, price_hundredths]) => ({
-      itemId,
-      quantity,
-      price_hundredths,
-    }));
-  } catch (e) {
-    throw damagedRow(`the items of ${orderId}`, e);
-  }
-}
-
-export interface FoundRow {
-  readonly state: OrderState;
-  /** How many of the order's event ids are in a table of their own. */
-  readonly spilled: number;
-}
-
-/** The rows of orders, in a database that has ORDERS_TABLE. */
+/** The saved rows of a partition's orders: the records, what the creates said, the spilled event ids and the totals. */
 export class OrderRows {
-  readonly #select;
-  readonly #insert;
-  readonly #update;
-  readonly #updateChanging;
+  readonly creates: Creates;
+  readonly #runs: SortedRuns;
+  readonly #files: readonly ByteFile[];
+  readonly #findLong;
+  readonly #writeLong;
+  readonly #longAfter;
+  readonly #isSpilled;
+  readonly #spilled;
+  readonly #spill;
+  readonly #readTotals;
+  readonly #writeTotals;
 
-  constructor(db: StoreDatabase) {
-    this.#select = db.query<Row, [string]>(`SELECT ${ROW_COLUMNS} FROM orders WHERE order_id = ?`);
-    this.#insert = db.query(INSERT_ROW);
-    this.#update = db.query(UPDATE_ROW);
-    this.#updateChanging = db.query(UPDATE_CHANGING);
+  constructor({ db, bytes, memory }: StoreFiles) {
+    this.#readTotals = db.query<[number, number, number, number], []>("SELECT digest, orders, held, creates_bytes FROM totals");
+    this.#writeTotals = db.query("UPDATE totals SET digest = ?, orders = ?, held = ?, creates_bytes = ?");
+    this.#findLong = db.query<[Uint8Array], [string]>("SELECT record FROM long_orders WHERE order_id = ?");
+    this.#writeLong = db.query("INSERT OR REPLACE INTO long_orders VALUES (?, ?)");
+    this.#longAfter = db.query<[string], [string, number]>(
+      "SELECT order_id FROM long_orders WHERE order_id > ? ORDER BY order_id LIMIT ?",
+    );
+    this.#isSpilled = db.query("SELECT 1 FROM spilled_event_ids WHERE order_id = ? AND event_id = ?");
+    this.#spilled = db.query<[string], [string]>("SELECT event_id FROM spilled_event_ids WHERE order_id = ?");
+    this.#spill = db.query("INSERT INTO spilled_event_ids VALUES (?, ?)");
+    const records = bytes(RECORDS_FILE);
+    const creates = bytes(CREATES_FILE);
+    this.#files = [records, creates];
+    this.creates = new Creates(creates, (this.#readTotals.values()[0] as number[])[3] as number);
+    this.#runs = new SortedRuns(db, records, RUNS_NAME, { memory: memory.runs });
   }
 
-  find(orderId: string): FoundRow | undefined {
-    const row = this.#select.values(orderId)[0] as Row | undefined;
-    return row && stateOfRow(row);
+  totals(): Totals {
+    const [digest, orders, held] = this.#readTotals.values()[0] as [number, number, number, number];
+    return { digest, orders, held };
   }
 
-  /** `before` is what the row holds; undefined if there is no row yet. */
-  write(orderId: string, before: OrderState | undefined, after: OrderState, spilled: number): void {
-    if (!before) this.#insert.run(orderId, ...rowValues(after, spilled));
-    else if (before.order && after.order && hasLasted(before.order, after.order))
-      this.#updateChanging.run(...changingValues(after.order, after.eventIds, spilled));
-    else this.#update.run(...rowValues(after, spilled), orderId);
+  /** Reads the order's record into `order`. Returns false if there is none. */
+  read(order: CachedOrder): boolean {
+    const { name } = order;
+    if (typeof name === "string") {
+      const found = this.#findLong.values(name)[0] as [Uint8Array] | undefined;
+      if (found === undefined) return false;
+      const bytes = Buffer.from(found[0].buffer, found[0].byteOffset, found[0].length);
+      readRecord(this.creates, order, bytes, 0, bytes.length);
+      return true;
+    }
+    const found = this.#runs.find(name);
+    if (found === undefined) return false;
+    readRecord(this.creates, order, found.bytes, found.from, found.to);
+    return true;
+  }
+
+  /** Reads the records of orders in memory. The keys are theirs, ascending and distinct. */
+  readAll(cached: CachedOrders, keys: Float64Array): void {
+    this.#runs.findAll(keys, keys.length, (n, bytes, from, to) =>
+      readRecord(this.creates, cached.get(keys[n] as number) as CachedOrder, bytes, from, to),
+    );
+  }
+
+  /** How many runs and segments the records are in. */
+  get counts(): SortedRuns["counts"] {
+    return this.#runs.counts;
+  }
+
+  /** Whether no order with a key is saved, so that none needs to be looked for. */
+  get hasNoRuns(): boolean {
+    return this.#runs.records === 0;
+  }
+
+  /** The next saved names after this id, ascending by the ids' code units, at most `limit`. */
+  idsAfter(after: string, limit: number): string[] {
+    const long = (this.#longAfter.values(after, limit) as [string][]).map(([orderId]) => orderId);
+    const ids: string[] = [];
+    const cursor = this.#runs.scan(keyAtOrBefore(after));
+    while (ids.length < limit && cursor.next()) {
+      const orderId = orderIdOfKey(cursor.key);
+      if (orderId > after) ids.push(orderId);
+    }
+    return [...ids, ...long].toSorted(byCodeUnit).slice(0, limit);
+  }
+
+  /** The saved orders whose ids are above this one, ascending by code unit. */
+  rowsAfter(after: string): Generator<CachedOrder> {
+    return merged(this.#keyedAfter(after), this.#longOrdersAfter(after), (a, b) => orderIdOf(a.name) < orderIdOf(b.name));
+  }
+
+  *#keyedAfter(after: string): Generator<CachedOrder, void> {
+    const cursor = this.#runs.scan(keyAtOrBefore(after));
+    try {
+      while (cursor.next()) {
+        const order = new CachedOrder(cursor.key);
+        if (orderIdOf(cursor.key) <= after) continue;
+        readRecord(this.creates, order, cursor.bytes, cursor.from, cursor.to);
+        yield order;
+      }
+    } finally {
+      cursor.close();
+    }
+  }
+
+  *#longOrdersAfter(after: string): Generator<CachedOrder, void> {
+    for (let last = after; ;) {
+      const [found] = this.#longAfter.values(last, 1) as [string][];
+      if (found === undefined) return;
+      const order = new CachedOrder(found[0]);
+      this.read(order);
+      yield order;
+      [last] = found;
+    }
+  }
+
+  isSpilled(orderId: string, eventId: string): boolean {
+    return this.#isSpilled.get(orderId, eventId) !== null;
+  }
+
+  spilledIds(orderId: string): string[] {
+    return (this.#spilled.values(orderId) as [string][]).map(([eventId]) => eventId);
+  }
+
+  /** Begins to save the orders; `totals` are those with all of them. Throws if the files fail, and has done nothing then. */
+  save(cached: CachedOrders, orders: readonly CachedOrder[], totals: Totals): Saving {
+    const long: [string, Buffer][] = [];
+    const spilled: [string, string][] = [];
+    const keys = new Float64Array(orders.length);
+    let keyed = 0;
+    let replaced = 0;
+    const out = new ByteWriter();
+    for (const order of orders) {
+      const { name, newlySpilled } = order;
+      if (newlySpilled !== undefined) for (const eventId of newlySpilled.toArray()) spilled.push([orderIdOf(name), eventId]);
+      if (typeof name === "number") {
+        keys[keyed++] = name;
+        if (order.isStored) replaced++;
+      } else {
+        out.at = 0;
+        this.#writeRecord(out, order);
+        long.push([name, Buffer.from(out.bytes.subarray(0, out.at))]);
+      }
+    }
+    const creates_bytes = this.creates.write();
+    const change = this.#runs.change();
+    try {
+      const sorted = keys.subarray(0, keyed).toSorted();
+      for (let n = 0; n < keyed; n++) {
+        const key = sorted[n] as number;
+        out.at = 0;
+        this.#writeRecord(out, cached.get(key) as CachedOrder);
+        change.add(key, out.bytes, 0, out.at);
+      }
+      change.replaced = replaced;
+      change.merge(Math.min(change.owed, Math.max(MERGED_MIN, keyed * MERGED_PER_SAVED_MAX)));
+      change.write();
+    } catch (e) {
+      change.drop();
+      throw e;
+    }
+    const synced = Promise.all(this.#files.map((file) => file.sync())).then(() => undefined);
+    // A failure is told to whoever awaits it, which may be nobody.
+    synced.catch(() => undefined);
+    return {
+      synced,
+      write: () => {
+        change.record();
+        for (const [orderId, record] of long) this.#writeLong.run(orderId, record);
+        for (const [orderId, eventId] of spilled) this.#spill.run(orderId, eventId);
+        this.#writeTotals.run(totals.digest, totals.orders, totals.held, creates_bytes);
+      },
+      committed: () => {
+        change.adopt();
+        this.creates.saved(creates_bytes);
+      },
+      abandoned: () => change.drop(),
+    };
+  }
+
+  #writeRecord(out: ByteWriter, { kept, spilled }: CachedOrder): void {
+    const created = kept.order?.created;
+    writeRecord(out, kept, spilled, created === undefined ? 0 : (created as StoredCreated).place);
   }
 }
+
+export const byCodeUnit = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
