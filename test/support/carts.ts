@@ -1,4 +1,3 @@
-import { Database } from "bun:sqlite";
 import { commandParts } from "../../src/services/cart/commands/command-parts.ts";
 import type { CartCommands } from "../../src/services/cart/commands/commands.ts";
 import { indexProjection, type IndexView } from "../../src/services/cart/index/index-projection.ts";
@@ -11,6 +10,7 @@ import type { IdempotentProducer, LogRecord, NewRecord, PartitionEnds, SendOutco
 import { partitionFor } from "../../src/log/partitioner.ts";
 import type { ActorState, HeldPartitions, PartitionView } from "../../src/runtime/held-partitions.ts";
 import type { ProjectionStore } from "../../src/runtime/projection.ts";
+import { MemoryFiles } from "./stores/memory-files.ts";
 import { onlyView } from "./stores/only-view.ts";
 import { storedRecord } from "./events/records.ts";
 
@@ -64,6 +64,7 @@ export class ListPartition implements PartitionView {
   halted: string | undefined;
   hindered: string | undefined;
   isComplete = true;
+  readonly hasBeenComplete = true;
   isLagging = false;
   doubt: string | undefined;
   leaderEpoch = 0;
@@ -87,7 +88,7 @@ export class ListPartition implements PartitionView {
   read(): void {
     const unread = this.log.partitions[this.partition]!.slice(this.nextOffset);
     for (const record of unread) this.store.fold(record);
-    this.store.flush();
+    this.store.keep();
     this.nextOffset += unread.length;
     this.leaderEpoch = unread.at(-1)?.leaderEpoch ?? this.leaderEpoch;
   }
@@ -125,10 +126,9 @@ export class ListCart {
     append_wait_ms_max = 200,
   ) {
     const partitionCount = log.partitions.length;
-    const db = new Database(":memory:", { strict: true });
     const projection = indexProjection(this.ownCreates);
-    db.run(projection.schema);
-    this.held = log.partitions.map((_, p) => new ListPartition(log, p, projection.open(db, p)));
+    const files = new MemoryFiles([projection]);
+    this.held = log.partitions.map((_, p) => new ListPartition(log, p, projection.open(files, p)));
     this.set = {
       partitionCount,
       held: () => this.held,

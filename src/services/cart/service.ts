@@ -1,4 +1,4 @@
-import type { StoreDatabase } from "../../runtime/store/store-database.ts";
+import type { StoreFiles } from "../../runtime/store/store-files.ts";
 import { AppError, isAppError } from "../../errors.ts";
 import type { Appender } from "../../log/append/appender.ts";
 import { Backoff } from "../../log/backoff.ts";
@@ -67,7 +67,7 @@ export class CartService {
   readonly #askingForStart: Outage;
   readonly #ending = new AbortController();
   #running: Promise<void> | undefined;
-  #db: StoreDatabase | undefined;
+  #files: StoreFiles | undefined;
   /** Why the index cannot be opened now. All partitions' stores are in it, so each partition reports this. */
   #notOpen: unknown = new Error("the index is not open");
   #isDamaged = false;
@@ -87,7 +87,7 @@ export class CartService {
       log,
       topic,
       onStoreDamaged: (reason) => this.#noteDamage(reason),
-      openStore: (partition) => new PartitionStore(this.#openedDb(), projections, partition, () => undefined, meter),
+      openStore: (partition) => new PartitionStore(this.#openedFiles(), projections, partition, () => undefined, meter),
       storePath: () => this.#file.path,
       isOwner: () => true,
       mayBeginLate: config.log_start === "accept",
@@ -95,6 +95,7 @@ export class CartService {
       obstacle: () => this.#topics.waiting ?? this.#askingForStart.failure(0),
       topics: this.#topics,
       gather_ms: INDEX_GATHER_MS,
+      unsaved_rows_max: options.unsaved_rows_max,
       meter,
       onRestoreProgress: (message, restore) => logger.info({ restore }, `Index of orders: ${message}`),
       backoff: config,
@@ -123,8 +124,8 @@ export class CartService {
         settle_ms: config.partitions_settle_ms,
         isTopicNew: async (partitionCount) =>
           partitionCount === config.topic_partitions && isEmpty(await log.ends(topic), partitionCount),
-        recall: () => readPlacement(this.#openedDb()),
-        remember: (partitionCount) => writePlacement(this.#openedDb(), partitionCount),
+        recall: () => readPlacement(this.#openedFiles().db),
+        remember: (partitionCount) => writePlacement(this.#openedFiles().db, partitionCount),
         onMessage: (message) => logger.info({ topic }, message),
         ending: this.#ending.signal,
       },
@@ -153,7 +154,7 @@ export class CartService {
     await this.#appender.close(FLUSH_WAIT_MS_MAX);
     await this.partitions.close();
     await this.#running;
-    this.#db?.close();
+    this.#files?.close();
     this.#file.release();
   }
 
@@ -174,7 +175,7 @@ export class CartService {
     let unusable: AppError | undefined;
     while (!this.#ending.signal.aborted) {
       try {
-        if (!this.#db && !unusable) unusable = await this.#tryOpen(logId);
+        if (!this.#files && !unusable) unusable = await this.#tryOpen(logId);
         const askedAt_ms = clock.now_ms();
         const count = await log.partitionCount(topic);
         if (count > this.partitions.partitionCount) {
@@ -182,7 +183,7 @@ export class CartService {
           this.partitions.assign(Array.from({ length: count }, (_, partition) => partition));
         }
         if (unusable) for (const held of this.partitions.held()) held.halt(unusable);
-        else if (this.#db) this.#placement.confirm(count, askedAt_ms);
+        else if (this.#files) this.#placement.confirm(count, askedAt_ms);
         backoff.reset();
         await clock.sleep(PARTITION_COUNT_WAIT_MS, this.#ending.signal);
       } catch {
@@ -201,7 +202,7 @@ export class CartService {
       const opened = await this.#file.open(logId);
       this.#askingForStart.worked();
       if (opened instanceof AppError) return opened;
-      this.#db = opened;
+      this.#files = opened;
     } catch (e) {
       this.#notOpen = e;
       if (!isAppError(e, "LOG_UNAVAILABLE")) return undefined;
@@ -211,9 +212,9 @@ export class CartService {
     return undefined;
   }
 
-  #openedDb(): StoreDatabase {
-    if (!this.#db) throw this.#notOpen;
-    return this.#db;
+  #openedFiles(): StoreFiles {
+    if (!this.#files) throw this.#notOpen;
+    return this.#files;
   }
 }
 

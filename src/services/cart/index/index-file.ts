@@ -1,4 +1,4 @@
-import type { StoreDatabase } from "../../../runtime/store/store-database.ts";
+import type { StoreFiles } from "../../../runtime/store/store-files.ts";
 import type { Clock } from "../../../system/clock.ts";
 import type { Config } from "../../../config/config.ts";
 import { AppError } from "../../../errors.ts";
@@ -51,12 +51,12 @@ export class IndexFile {
   /**
    * Resolves with an error if there is a file that can neither be used nor rebuilt. Rejects if opening may work later.
    */
-  async open(logId: string): Promise<StoreDatabase | AppError> {
+  async open(logId: string): Promise<StoreFiles | AppError> {
     const { claimState, clock, logger } = this.options;
     this.#logId = logId;
     this.#state ??= claimState(logId);
     const opened = this.#tryOpen(this.#state);
-    if ("db" in opened) return opened.db;
+    if ("files" in opened) return opened.files;
     const reason = opened.unusable;
     const late = await this.#lateStart();
     if (late !== undefined) return cannotBeRebuilt(this.path, reason, late);
@@ -64,7 +64,7 @@ export class IndexFile {
     this.#damage = undefined;
     logger.warn({ path, reason }, "The index was not usable and was set aside; it is rebuilt from the log.");
     const anew = this.#tryOpen(this.#state);
-    if ("db" in anew) return anew.db;
+    if ("files" in anew) return anew.files;
     throw new AppError("STORE_FAILED", `a new index is not usable: ${anew.unusable}`);
   }
 

@@ -1,12 +1,18 @@
 import type { StoreDatabase } from "../../../runtime/store/store-database.ts";
 import type { LogPosition } from "../../../log/log-position.ts";
 import type { LogRecord } from "../../../log/port.ts";
+import { KEY_FROM, KEY_TO, offsetIn, PLACE_NUMBERS, type RecordBlock, VALUE_FROM, VALUE_TO } from "../../../log/record-block.ts";
 import { EVENT_HEADERS } from "../../../log/record-headers.ts";
 import { decodeEvent } from "../../../orders/events/decode.ts";
-import { kindOf } from "../../../orders/events/kinds.ts";
+import { EVENT_KINDS, type EventKind, kindOf } from "../../../orders/events/kinds.ts";
 import { isPoison } from "../../../orders/events/poison.ts";
-import type { DeadLetterReason, Projection, ProjectionStore } from "../../../runtime/projection.ts";
-import type { Outcomes } from "../../../telemetry/meters.ts";
+import { EventScanner } from "../../../orders/events/scan/scanner.ts";
+import type { ScannedEvent } from "../../../orders/events/scan/scanned-event.ts";
+import { nameOf, orderIdOfKey, type OrderName } from "../../../orders/order-key.ts";
+import type { DeadLetterReason, OnRefused, Projection, ProjectionStore, Saving } from "../../../runtime/projection.ts";
+import type { StoreFiles } from "../../../runtime/store/store-files.ts";
+import { eventIdText, type IndexEntry, isBefore } from "./index-record.ts";
+import { entryOf, INDEX_KIND, INDEX_SCHEMA, IndexRows, type KeyedRow } from "./index-rows.ts";
 import type { OwnCreates } from "./own-creates.ts";
 
 /**
@@ -39,66 +45,50 @@ export interface IndexView {
   keyedEvent(eventId: string, orderId: string): KeyedEvent | undefined;
 }
 
-/** An event counts once per order (decision 2), so one id on two orders makes two events. */
-const KEYED_EVENTS = `CREATE TABLE keyed_events (
-      event_id TEXT NOT NULL, order_id TEXT NOT NULL, fingerprint TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
-      PRIMARY KEY (event_id, order_id)
-    ) STRICT, WITHOUT ROWID;`;
-
 /**
  * The cart service's index of the whole topic: which orders exist, where they were created, and what was appended for
- * which idempotency key. All partitions share one file, so a single query answers.
+ * which idempotency key. All partitions share the files of one store, so a single query answers.
  *
  * If two programs that disagree about the partitioner have created one order in two partitions, the lower partition
  * counts.
  */
-export const indexProjection = (ownCreates: OwnCreates): Projection<IndexView> => ({
-  name: "order-index",
-  version: 3,
-  schema: `
-    CREATE TABLE order_index (
-      order_id TEXT PRIMARY KEY, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, event_id TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID;
-    ${KEYED_EVENTS}
-    CREATE TABLE placement (one INTEGER PRIMARY KEY CHECK (one = 1), partition_count INTEGER NOT NULL) STRICT;`,
-  open: (db, partition) => {
-    keepOneForEachOrder(db);
-    return new IndexStore(db, partition, ownCreates);
-  },
-});
-
-/**
- * Converts a file from the time when a key had one event across all orders. Copying it is much faster than rebuilding
- * it from the log.
- */
-function keepOneForEachOrder(db: StoreDatabase): void {
-  const key = db.query<{ name: string }, []>("SELECT name FROM pragma_table_info('keyed_events') WHERE pk > 0").all();
-  if (key.length !== 1) return;
-  db.transaction(() => {
-    db.run("ALTER TABLE keyed_events RENAME TO keyed_events_before");
-    db.run(KEYED_EVENTS);
-    db.run('INSERT INTO keyed_events SELECT event_id, order_id, fingerprint, partition, "offset" FROM keyed_events_before');
-    db.run("DROP TABLE keyed_events_before");
-  }).immediate();
-}
+export const indexProjection = (ownCreates: OwnCreates): Projection<IndexView> => {
+  let shared: { readonly files: StoreFiles; readonly rows: IndexRows } | undefined;
+  return {
+    ...INDEX_KIND,
+    schema: INDEX_SCHEMA,
+    open: (files, partition) => {
+      if (shared?.files !== files) shared = { files, rows: new IndexRows(files) };
+      return new IndexStore(shared.rows, partition, ownCreates);
+    },
+  };
+};
 
 class IndexStore implements ProjectionStore<IndexView> {
   readonly view: IndexView;
-  #created: { orderId: string; offset: number; eventId: string }[] = [];
-  #keyed: { eventId: string; fingerprint: string; orderId: string; offset: number }[] = [];
-  readonly #insertOrder;
-  readonly #insertKeyed;
+  /** What was folded since the last `keep`. */
+  #created: [OrderName, IndexEntry][] = [];
+  #keyed: KeyedRow[] = [];
+  /** What is kept and not in a saving. */
+  #unsaved = new Map<OrderName, IndexEntry>();
+  #unsavedKeyed: KeyedRow[] = [];
 
   constructor(
-    db: StoreDatabase,
+    private readonly rows: IndexRows,
     private readonly partition: number,
     private readonly ownCreates: OwnCreates,
   ) {
-    // I8: of the creates of an order in one partition the first stays.
-    this.#insertOrder = db.query(`INSERT INTO order_index VALUES (?1, ?2, ?3, ?4)
-      ON CONFLICT (order_id) DO UPDATE SET partition = ?2, "offset" = ?3, event_id = ?4 WHERE ?2 < partition`);
-    this.#insertKeyed = db.query("INSERT INTO keyed_events VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING");
-    this.view = makeView(db);
+    this.view = {
+      order: (orderId) => {
+        const entry = rows.find(orderId);
+        return entry && { partition: entry.partition, offset: entry.offset, eventId: eventIdText(entry) };
+      },
+      keyedEvent: (eventId, orderId) => rows.keyedEvent(eventId, orderId),
+    };
+  }
+
+  get unsaved(): number {
+    return this.#unsaved.size + this.#unsavedKeyed.length;
   }
 
   fold(record: LogRecord): DeadLetterReason | undefined {
@@ -116,18 +106,38 @@ class IndexStore implements ProjectionStore<IndexView> {
     return undefined;
   }
 
-  #note({ orderId, eventId }: { orderId: string; eventId: string }, isCreate: boolean, record: LogRecord): void {
-    if (isCreate) this.#created.push({ orderId, offset: record.offset, eventId });
-    if (!isKeyedEventId(eventId)) return;
-    const fingerprint = record.headers().find(([name]) => name === EVENT_HEADERS.fingerprint)?.[1];
-    if (fingerprint)
-      this.#keyed.push({ eventId, fingerprint: Buffer.from(fingerprint).toString(), orderId, offset: record.offset });
+  foldBlock(block: RecordBlock, nextOffset: number, onRefused: OnRefused): void {
+    const { bytes, places, count } = block;
+    const { event } = scanner;
+    for (let n = 0, at = 0; n < count; n++, at += PLACE_NUMBERS) {
+      const offset = offsetIn(block, n);
+      if (offset < nextOffset) continue;
+      const keyFrom = places[at + KEY_FROM] as number;
+      const valueFrom = places[at + VALUE_FROM] as number;
+      const isScanned =
+        keyFrom >= 0 &&
+        valueFrom >= 0 &&
+        scanner.scan(bytes, keyFrom, places[at + KEY_TO] as number, valueFrom, places[at + VALUE_TO] as number);
+      // An event for an idempotency key has a fingerprint among its headers, so it needs the record.
+      if (isScanned && !isKeyed(event)) {
+        if (kinds[event.kind]?.isCreate) this.#noteScanned(event, offset);
+        continue;
+      }
+      const record = block.record(n);
+      const reason = this.fold(record);
+      if (reason) onRefused(record, reason);
+    }
   }
 
-  flush(): Outcomes | undefined {
-    for (const { orderId, offset, eventId } of this.#created) this.#insertOrder.run(orderId, this.partition, offset, eventId);
-    for (const { eventId, fingerprint, orderId, offset } of this.#keyed) {
-      this.#insertKeyed.run(eventId, orderId, fingerprint, this.partition, offset);
+  keep(): undefined {
+    for (const [name, entry] of this.#created) {
+      this.rows.keep(name, entry);
+      const known = this.#unsaved.get(name);
+      if (known === undefined || isBefore(entry, known)) this.#unsaved.set(name, entry);
+    }
+    for (const row of this.#keyed) {
+      this.rows.keepKeyed(row);
+      this.#unsavedKeyed.push(row);
     }
     this.reset();
     return undefined;
@@ -137,25 +147,51 @@ class IndexStore implements ProjectionStore<IndexView> {
     this.#created = [];
     this.#keyed = [];
   }
+
+  save(): Saving {
+    const [entries, keyed] = [this.#unsaved, this.#unsavedKeyed];
+    const saving = this.rows.save(entries, keyed);
+    this.#unsaved = new Map();
+    this.#unsavedKeyed = [];
+    return {
+      ...saving,
+      abandoned: () => {
+        saving.abandoned();
+        for (const [name, entry] of this.#unsaved) {
+          const before = entries.get(name);
+          if (before === undefined || isBefore(entry, before)) entries.set(name, entry);
+        }
+        this.#unsaved = entries;
+        this.#unsavedKeyed = [...keyed, ...this.#unsavedKeyed];
+      },
+    };
+  }
+
+  #noteScanned(event: ScannedEvent, offset: number): void {
+    const { uuid, orderKey } = event;
+    const eventId = uuid ? { a: uuid.a, b: uuid.b, c: uuid.c, d: uuid.d } : event.eventId;
+    const entry = { partition: this.partition, offset, eventId };
+    if (!this.ownCreates.isEmpty) this.ownCreates.noteRead(orderIdOfKey(orderKey), eventIdText(entry));
+    this.#created.push([orderKey, entry]);
+  }
+
+  #note({ orderId, eventId }: { orderId: string; eventId: string }, isCreate: boolean, record: LogRecord): void {
+    const { offset } = record;
+    if (isCreate) this.#created.push([nameOf(orderId), entryOf(this.partition, offset, eventId)]);
+    if (!isKeyedEventId(eventId)) return;
+    const fingerprint = record.headers().find(([name]) => name === EVENT_HEADERS.fingerprint)?.[1];
+    if (fingerprint)
+      this.#keyed.push({ eventId, fingerprint: Buffer.from(fingerprint).toString(), orderId, partition: this.partition, offset });
+  }
 }
 
-function makeView(db: StoreDatabase): IndexView {
-  const order = db.query(`SELECT partition, "offset", event_id FROM order_index WHERE order_id = ?`);
-  const keyed = `SELECT fingerprint, order_id, partition, "offset" FROM keyed_events WHERE event_id = ?`;
-  const keyedOfOrder = db.query(`${keyed} AND order_id = ?`);
-  const keyedOfAny = db.query(`${keyed} LIMIT 1`);
-  return {
-    order: (orderId) => {
-      const row = order.values(orderId)[0] as [number, number, string] | undefined;
-      return row && { partition: row[0], offset: row[1], eventId: row[2] };
-    },
-    keyedEvent: (eventId, orderId) => {
-      const [found = keyedOfAny.values(eventId)[0]] = keyedOfOrder.values(eventId, orderId);
-      const row = found as [string, string, number, number] | undefined;
-      return row && { fingerprint: row[0], orderId: row[1], partition: row[2], offset: row[3] };
-    },
-  };
-}
+/** Shared by all partitions, which fold one at a time. */
+const scanner = new EventScanner();
+
+const kinds: readonly EventKind[] = EVENT_KINDS;
+
+/** Whether the event's id may be that of an idempotency key: a UUID of version 8. */
+const isKeyed = ({ isUuid, eventUuid }: ScannedEvent): boolean => isUuid && ((eventUuid.b >>> 12) & 15) === 8;
 
 /**
  * The partition count by which the cart that owns this file placed creates; undefined if it never did. It says nothing

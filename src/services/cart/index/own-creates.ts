@@ -67,6 +67,10 @@ export class OwnCreates {
     return create?.position && { ...create.position, eventId: create.eventId };
   }
 
+  get isEmpty(): boolean {
+    return this.#byOrder.size === 0;
+  }
+
   /** The own create that this record holds, if it holds one. */
   recognise({ key, value }: LogRecord): OwnCreate | undefined {
     if (this.#byOrder.size === 0 || key === null || value === null) return undefined;

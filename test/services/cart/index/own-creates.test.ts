@@ -1,10 +1,10 @@
-import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { indexProjection } from "../../../../src/services/cart/index/index-projection.ts";
 import { OwnCreates } from "../../../../src/services/cart/index/own-creates.ts";
 import { aLogRecord } from "../../../support/events/records.ts";
 import { encodeEvent } from "../../../../src/orders/events/encode.ts";
 import { logRecordOf, orderCreated } from "../../../support/events/orders.ts";
+import { MemoryFiles } from "../../../support/stores/memory-files.ts";
 
 const idOf = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
 const OWN = orderCreated({ eventId: idOf(1) });
@@ -14,14 +14,12 @@ const ownOf = (itemId: string) =>
   orderCreated({ eventId: idOf(1), order: { items: [{ itemId, quantity: 1, price_hundredths: 1_000 }] } });
 
 function openIndex(ownCreates: OwnCreates) {
-  const db = new Database(":memory:", { strict: true });
   const projection = indexProjection(ownCreates);
-  db.run(projection.schema);
-  return projection.open(db, 3);
+  return projection.open(new MemoryFiles([projection]), 3);
 }
 
 describe("a cart's own creates", () => {
-  test("are answered from memory once acknowledged, until the index has committed them", () => {
+  test("are answered from memory once acknowledged, until the index has them", () => {
     const own = new OwnCreates();
     const begun = own.begin("ORD-1", idOf(1), "{}");
     if (!begun) throw new Error("nothing was begun before");
@@ -53,7 +51,7 @@ describe("a cart's own creates", () => {
     // The other create is as long as the cart's own, so that only the id tells them apart.
     expect(index.fold(logRecordOf(OTHER, 7))).toBeUndefined();
     expect(begun?.contended).toBe(true);
-    index.flush();
+    index.keep();
     expect(index.view.order("ORD-1")).toEqual({ partition: 3, offset: 5, eventId: idOf(1) });
     expect(index.view.order("ORD-2")?.offset).toBe(6);
   });
@@ -64,7 +62,7 @@ describe("a cart's own creates", () => {
     own.begin("ORD-1", idOf(1), encodeEvent(OWN));
     index.fold(logRecordOf(OTHER, 4));
     index.fold(logRecordOf(OWN, 5));
-    index.flush();
+    index.keep();
     expect(index.view.order("ORD-1")).toEqual({ partition: 3, offset: 4, eventId: idOf(2) });
   });
 
@@ -77,7 +75,7 @@ describe("a cart's own creates", () => {
       own.begin("ORD-1", idOf(1), encodeEvent(event));
       expect(own.recognise(logRecordOf(event, 5)) !== undefined).toBe(text === "ITEM");
       index.fold(logRecordOf(event, 5));
-      index.flush();
+      index.keep();
       expect(index.view.order("ORD-1")?.eventId).toBe(idOf(1));
     }
   });
@@ -88,7 +86,7 @@ describe("a cart's own creates", () => {
     const event = ownOf("caf\ud83d");
     own.begin("ORD-1", idOf(1), encodeEvent(event));
     expect(index.fold(logRecordOf(event, 5))).toMatchObject({ code: "wrong_shape" });
-    index.flush();
+    index.keep();
     expect(index.view.order("ORD-1")).toBeUndefined();
   });
 });
@@ -97,5 +95,5 @@ test("a batch that cannot be decoded is passed over", () => {
   const index = openIndex(new OwnCreates());
   const undecodable = { lastOffset: 9, reason: "Its codec is not known." };
   expect(index.fold(aLogRecord({ key: null, value: null, undecodable }))).toBeDefined();
-  expect(index.flush()).toBeUndefined();
+  expect(index.keep()).toBeUndefined();
 });

@@ -1,0 +1,237 @@
+import { keyAtOrBefore, nameOf, orderIdOfKey, type OrderName } from "../../../orders/order-key.ts";
+import { ByteWriter } from "../../../runtime/store/bytes/byte-writer.ts";
+import { SortedRuns } from "../../../runtime/store/runs/sorted-runs.ts";
+import { merged } from "../../../runtime/store/snapshots/merged.ts";
+import type { Saving } from "../../../runtime/projection.ts";
+import type { StoreFiles } from "../../../runtime/store/store-files.ts";
+import { eventIdText, type IndexEntry, isBefore, packedId, readEntry, writeEntry } from "./index-record.ts";
+import type { KeyedEvent } from "./index-projection.ts";
+
+/** An event that was appended for an idempotency key. An event counts once per order, so one id on two orders is two. */
+export interface KeyedRow extends KeyedEvent {
+  readonly eventId: string;
+}
+
+/** What is saved of an index. */
+export interface IndexCounts {
+  readonly orders: number;
+  readonly keyed: number;
+  readonly runs: number;
+  readonly segments: number;
+}
+
+const RUNS_NAME = "order_index";
+
+/** How many records are merged with each record that is saved, at most. */
+const MERGED_PER_SAVED_MAX = 12;
+const MERGED_MIN = 1_024;
+
+/** What the file of an index says it holds. The version is raised with every change of the rows or of their meaning. */
+export const INDEX_KIND = { name: "order-index", version: 4 };
+
+export const INDEX_SCHEMA = `
+    ${SortedRuns.schema(RUNS_NAME)}
+    CREATE TABLE long_orders (
+      order_id TEXT PRIMARY KEY, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, event_id TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE keyed_events (
+      event_id TEXT NOT NULL, order_id TEXT NOT NULL, fingerprint TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
+      PRIMARY KEY (event_id, order_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE placement (one INTEGER PRIMARY KEY CHECK (one = 1), partition_count INTEGER NOT NULL) STRICT;`;
+
+/**
+ * The index's rows, which all partitions share: the entries that are saved, in sorted runs, and over them those that
+ * are kept in memory until they are. One partition is saved at a time; the others wait for it.
+ */
+export class IndexRows {
+  readonly #unsaved = new Map<OrderName, IndexEntry>();
+  readonly #unsavedKeyed = new Map<string, KeyedRow[]>();
+  readonly #runs: SortedRuns;
+  readonly #file;
+  /** Resolves when the saving that is under way, and those that wait behind it, are over. */
+  #busy: Promise<void> = Promise.resolve();
+  readonly #findLong;
+  readonly #writeLong;
+  readonly #nextLong;
+  readonly #countTables;
+  readonly #insertKeyed;
+  readonly #keyedOfOrder;
+  readonly #keyedOfAny;
+
+  constructor({ db, bytes, memory }: StoreFiles) {
+    this.#file = bytes("records");
+    this.#runs = new SortedRuns(db, this.#file, RUNS_NAME, { memory: memory.runs });
+    this.#findLong = db.query(`SELECT partition, "offset", event_id FROM long_orders WHERE order_id = ?`);
+    this.#writeLong = db.query("INSERT OR REPLACE INTO long_orders VALUES (?, ?, ?, ?)");
+    this.#nextLong = db.query("SELECT order_id FROM long_orders WHERE order_id > ? ORDER BY order_id LIMIT 1");
+    this.#countTables = db.query("SELECT (SELECT count(*) FROM long_orders), (SELECT count(*) FROM keyed_events)");
+    this.#insertKeyed = db.query("INSERT INTO keyed_events VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING");
+    const keyed = `SELECT fingerprint, order_id, partition, "offset" FROM keyed_events WHERE event_id = ?`;
+    this.#keyedOfOrder = db.query(`${keyed} AND order_id = ?`);
+    this.#keyedOfAny = db.query(`${keyed} LIMIT 1`);
+  }
+
+  /** The order's create that counts, saved or not. */
+  find(orderId: string): IndexEntry | undefined {
+    const name = nameOf(orderId);
+    const unsaved = this.#unsaved.get(name);
+    const saved = this.#findSaved(name);
+    return unsaved && saved ? (isBefore(unsaved, saved) ? unsaved : saved) : (unsaved ?? saved);
+  }
+
+  /** How many orders are indexed, where one that was saved twice may count twice, and events for idempotency keys. */
+  counts(): IndexCounts {
+    const { records, counts } = this.#runs;
+    const [row] = this.#countTables.values() as [number, number][];
+    const [long = 0, keyed = 0] = row ?? [];
+    return { ...counts, orders: records + long, keyed };
+  }
+
+  /** The saved entries of the orders whose ids are above this one, ascending by code unit. */
+  entriesAfter(after: string): Generator<[orderId: string, entry: IndexEntry]> {
+    return merged(this.#keyedAfter(after), this.#longAfter(after), ([a], [b]) => a < b);
+  }
+
+  *#keyedAfter(after: string): Generator<[string, IndexEntry], void> {
+    const cursor = this.#runs.scan(keyAtOrBefore(after));
+    try {
+      while (cursor.next()) {
+        const orderId = orderIdOfKey(cursor.key);
+        if (orderId > after) yield [orderId, readEntry(cursor.bytes, cursor.from, cursor.to)];
+      }
+    } finally {
+      cursor.close();
+    }
+  }
+
+  *#longAfter(after: string): Generator<[string, IndexEntry], void> {
+    for (let last = after; ;) {
+      const [found] = this.#nextLong.values(last) as [string][];
+      if (found === undefined) return;
+      [last] = found;
+      yield [last, this.#findSaved(last) as IndexEntry];
+    }
+  }
+
+  keyedEvent(eventId: string, orderId: string): KeyedEvent | undefined {
+    const unsaved = this.#unsavedKeyed.get(eventId) ?? [];
+    const [saved] = this.#keyedOfOrder.values(eventId, orderId);
+    const ofOrder = keyedOf(saved) ?? unsaved.find((row) => row.orderId === orderId);
+    const found: KeyedEvent | undefined = ofOrder ?? keyedOf(this.#keyedOfAny.values(eventId)[0]) ?? unsaved[0];
+    return found && { fingerprint: found.fingerprint, orderId: found.orderId, partition: found.partition, offset: found.offset };
+  }
+
+  keep(name: OrderName, entry: IndexEntry): void {
+    const known = this.#unsaved.get(name);
+    // I8: of the creates of an order in one partition the first stays.
+    if (known === undefined || isBefore(entry, known)) this.#unsaved.set(name, entry);
+  }
+
+  keepKeyed(row: KeyedRow): void {
+    const rows = this.#unsavedKeyed.get(row.eventId);
+    if (rows === undefined) this.#unsavedKeyed.set(row.eventId, [row]);
+    else if (!rows.some(({ orderId }) => orderId === row.orderId)) rows.push(row);
+  }
+
+  /** Begins to save what a partition has kept, once no other saving is under way. */
+  save(entries: ReadonlyMap<OrderName, IndexEntry>, keyed: readonly KeyedRow[]): Saving {
+    const over = Promise.withResolvers<void>();
+    const before = this.#busy;
+    this.#busy = before.then(() => over.promise);
+    let change: ReturnType<SortedRuns["change"]> | undefined;
+    const long: [string, IndexEntry][] = [];
+    let isOver = false;
+    const end = (): void => {
+      isOver = true;
+      over.resolve();
+    };
+    const synced = before.then(async () => {
+      if (isOver) return;
+      change = this.#runs.change();
+      this.#add(change, entries, long);
+      // What is added for an order that has an entry is rare: the first create stays.
+      change.replaced = 0;
+      change.merge(Math.min(change.owed, Math.max(MERGED_MIN, entries.size * MERGED_PER_SAVED_MAX)));
+      change.write();
+      await this.#file.sync();
+    });
+    synced.catch(() => undefined);
+    return {
+      synced,
+      write: () => {
+        change?.record();
+        for (const [orderId, entry] of long) this.#writeLong.run(orderId, entry.partition, entry.offset, eventIdText(entry));
+        for (const { eventId, orderId, fingerprint, partition, offset } of keyed)
+          this.#insertKeyed.run(eventId, orderId, fingerprint, partition, offset);
+      },
+      committed: () => {
+        change?.adopt();
+        for (const [name, entry] of entries) if (this.#unsaved.get(name) === entry) this.#unsaved.delete(name);
+        for (const row of keyed) this.#forgetKeyed(row);
+        end();
+      },
+      abandoned: () => {
+        change?.drop();
+        end();
+      },
+    };
+  }
+
+  #add(
+    change: ReturnType<SortedRuns["change"]>,
+    entries: ReadonlyMap<OrderName, IndexEntry>,
+    long: [string, IndexEntry][],
+  ): void {
+    const keys = new Float64Array(entries.size);
+    let count = 0;
+    for (const [name, entry] of entries) {
+      if (typeof name === "number") keys[count++] = name;
+      else if (this.#counts(entry, this.#findSaved(name))) long.push([name, entry]);
+    }
+    const sorted = keys.subarray(0, count).toSorted();
+    const outdone = new Set<number>();
+    this.#runs.findAll(sorted, count, (n, bytes, from, to) => {
+      const key = sorted[n] as number;
+      if (!this.#counts(entries.get(key) as IndexEntry, readEntry(bytes, from, to))) outdone.add(key);
+    });
+    const out = new ByteWriter();
+    for (const key of sorted) {
+      if (outdone.has(key)) continue;
+      out.at = 0;
+      writeEntry(out, entries.get(key) as IndexEntry);
+      change.add(key, out.bytes, 0, out.at);
+    }
+  }
+
+  #counts(entry: IndexEntry, saved: IndexEntry | undefined): boolean {
+    return saved === undefined || isBefore(entry, saved);
+  }
+
+  #findSaved(name: OrderName): IndexEntry | undefined {
+    if (typeof name === "number") {
+      const found = this.#runs.find(name);
+      return found && readEntry(found.bytes, found.from, found.to);
+    }
+    const row = this.#findLong.values(name)[0] as [number, number, string] | undefined;
+    return row && { partition: row[0], offset: row[1], eventId: row[2] };
+  }
+
+  #forgetKeyed({ eventId, orderId }: KeyedRow): void {
+    const left = this.#unsavedKeyed.get(eventId)?.filter((row) => row.orderId !== orderId) ?? [];
+    if (left.length === 0) this.#unsavedKeyed.delete(eventId);
+    else this.#unsavedKeyed.set(eventId, left);
+  }
+}
+
+function keyedOf(row: unknown): KeyedEvent | undefined {
+  const found = row as [string, string, number, number] | undefined;
+  return found && { fingerprint: found[0], orderId: found[1], partition: found[2], offset: found[3] };
+}
+
+/** The entry of an order whose create is this record. */
+export const entryOf = (partition: number, offset: number, eventId: string): IndexEntry => ({
+  partition,
+  offset,
+  eventId: packedId(eventId),
+});
