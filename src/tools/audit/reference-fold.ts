@@ -54,7 +54,8 @@ export class ReferenceFold {
           this.ignored++;
           return false;
         }
-        let order = event.order;
+        const { status, ...created } = event.order;
+        let order: Order = { created, status };
         for (const change of one.held) order = changed(order, change);
         one.order = order;
         one.held = [];

@@ -1,4 +1,5 @@
 import { AppError, isAppError } from "../../errors.ts";
+import { cutBatch } from "../../log/batch-records.ts";
 import { Backoff } from "../../log/backoff.ts";
 import { formatLogPosition } from "../../log/log-position.ts";
 import { type ComparedResult, ComparingReader, type KnownTopic } from "../../log/read/comparing-reader.ts";
@@ -61,7 +62,7 @@ export async function* scan(
         if (nextOffset >= (ends.get(partition) ?? 0)) positions.delete(partition);
         else positions.set(partition, nextOffset);
       }
-      const within = batches.map((batch) => cutAt(batch, ends.get(batch.partition) ?? 0));
+      const within = batches.map((batch) => upTo(batch, ends.get(batch.partition) ?? 0));
       const given_ms = clock.now_ms();
       if (within.length > 0) yield within;
       // The time that the caller takes must not count as a standstill of the log.
@@ -100,11 +101,7 @@ function batchOf(topic: string, result: ComparedResult, away: Map<number, string
   throw new AppError("OFFSET_OUT_OF_RANGE", message);
 }
 
-/** Drops the records that lie beyond the range. */
-function cutAt(batch: Batch, to: number): Batch {
-  if (batch.nextOffset <= to) return batch;
-  return { ...batch, nextOffset: to, records: batch.records.filter(({ offset }) => offset < to) };
-}
+const upTo = (batch: Batch, to: number): Batch => (batch.nextOffset <= to ? batch : cutBatch(batch, batch.baseOffset, to));
 
 function stalled(
   topic: string,

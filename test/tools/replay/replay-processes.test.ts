@@ -13,6 +13,7 @@ import { tempDir } from "../../support/stores/temp-dir.ts";
 import { waitUntil } from "../../support/wait-until.ts";
 import { answers, arrivedOf, fill, FIRST_MS, lengthSoFar, ORDERS, someOrders, sourceOf } from "./processes.ts";
 import { caughtUp } from "../../support/brokers/caught-up.ts";
+import { savedStores } from "../../support/stores/saved-stores.ts";
 
 const TIMEOUT_MS = 180_000;
 
@@ -29,6 +30,7 @@ function replaySuite(way: Way): void {
         { partition: 5, key: "ORD-901", value: pythonCreate("ORD-901") },
       ]);
       await caughtUp(program.orderUrl, backing.log, backing.topic);
+      await savedStores(backing.dataDir, backing.log, backing.topic);
       const before = { answers: await answers(program.orderUrl), rows: await orderRows(backing.dataDir, backing.topic) };
       const length = await totalLength(backing.log, backing.topic);
 
@@ -39,6 +41,7 @@ function replaySuite(way: Way): void {
       expect(live).toMatchObject({ code: 0 });
       expect(live.output).toContain(`All of ${length} records`);
       await caughtUp(program.orderUrl, backing.log, backing.topic);
+      await savedStores(backing.dataDir, backing.log, backing.topic);
       expect(await totalLength(backing.log, backing.topic)).toBeGreaterThanOrEqual(2 * length);
       expect({ answers: await answers(program.orderUrl), rows: await orderRows(backing.dataDir, backing.topic) }).toEqual(before);
       expect(await totalLength(backing.log, backing.deadLetterTopic)).toBe(0);
@@ -54,6 +57,7 @@ function replaySuite(way: Way): void {
       await using other = await startProgram({ role: "consumer", env: { ...backing.env, ...more }, dataDir });
       await other.ready();
       await caughtUp(other.orderUrl, backing.log, fresh);
+      await savedStores(dataDir, backing.log, fresh);
       expect({ answers: await answers(other.orderUrl), rows: await orderRows(dataDir, fresh) }).toEqual(before);
       const ids = (await orderIds(other.orderUrl, fresh)).body.orderIds ?? [];
       expect(ids.toSorted()).toEqual([...Array.from({ length: ORDERS }, (_, n) => `ORD-${n}`), "ORD-900", "ORD-901"].toSorted());
