@@ -1,20 +1,17 @@
-import type { Database } from "bun:sqlite";
 import { EVENT_HEADERS } from "../../src/log/record-headers.ts";
-import type { LogRecord } from "../../src/log/port.ts";
-import type { LoggedRecord } from "../reference/reference.ts";
+import { orderIdOfKey } from "../../src/orders/order-key.ts";
+import { SortedRuns } from "../../src/runtime/store/runs/sorted-runs.ts";
+import type { StoreFiles } from "../../src/runtime/store/store-files.ts";
+import { eventIdText, type IndexEntry, readEntry } from "../../src/services/cart/index/index-record.ts";
 import { compareRows } from "../reference/violation.ts";
-
-/** A record as the log has it, together with what the reference reads of it. */
-export interface Stored extends LoggedRecord {
-  readonly record: LogRecord;
-}
+import type { Stored } from "./prefixes.ts";
 
 /**
  * Compares a cart's index with the records it has read, which are given in order of partition and offset. An order's
  * row must be its first create in the lowest partition that has one. The row of an idempotency key must be, for each
  * order, the first event of some partition. Throws a Violation.
  */
-export function auditIndex(where: string, db: Database, read: readonly Stored[]): void {
+export function auditIndex(where: string, files: StoreFiles, read: readonly Stored[]): void {
   const orders = new Map<string, string>();
   const keys = new Map<string, { readonly partition: number; readonly row: string }[]>();
   for (const { partition, offset, value, isPoison, record } of read) {
@@ -28,12 +25,10 @@ export function auditIndex(where: string, db: Database, read: readonly Stored[])
     if (!fingerprint || ofKey.some((earlier) => earlier.partition === partition)) continue;
     keys.set(key, [...ofKey, { partition, row: `${row} ${String(Buffer.from(fingerprint))}` }]);
   }
-  const at = `order_id || ' ' || event_id || ' ' || partition || ':' || "offset"`;
-  const orderRows = db.query(`SELECT ${at} FROM order_index`).values() as [string][];
-  compareRows("index-is-a-prefix", where, orderRows.flat().toSorted(), [...orders.values()].toSorted());
+  compareRows("index-is-a-prefix", where, orderRows(files).toSorted(), [...orders.values()].toSorted());
 
   // Only the cart knows which partition's event it read first.
-  const keyRows = (db.query(`SELECT ${at} || ' ' || fingerprint FROM keyed_events`).values() as [string][]).flat();
+  const keyRows = (files.db.query(`SELECT ${AT} || ' ' || fingerprint FROM keyed_events`).values() as [string][]).flat();
   const found = new Set(keyRows);
   const expected = [...keys.values()].map((ofKey) => {
     const rows = ofKey.map(({ row }) => row);
@@ -41,3 +36,17 @@ export function auditIndex(where: string, db: Database, read: readonly Stored[])
   });
   compareRows("index-is-a-prefix", where, keyRows.toSorted(), expected.toSorted());
 }
+
+const AT = `order_id || ' ' || event_id || ' ' || partition || ':' || "offset"`;
+
+/** A line for each order that is saved. */
+function orderRows(files: StoreFiles): string[] {
+  const { db } = files;
+  const rows = (db.query(`SELECT ${AT} FROM long_orders`).values() as [string][]).flat();
+  const cursor = new SortedRuns(db, files.bytes("records"), "order_index").scan(-1);
+  while (cursor.next()) rows.push(rowOf(orderIdOfKey(cursor.key), readEntry(cursor.bytes, cursor.from, cursor.to)));
+  return rows;
+}
+
+const rowOf = (orderId: string, entry: IndexEntry): string =>
+  `${orderId} ${eventIdText(entry)} ${entry.partition}:${entry.offset}`;

@@ -50,10 +50,10 @@ function auditRows(world: World, expected: readonly ReferencePartition[]): void 
         throw new Violation("rows", `partition ${partition} at ${owner.name} has ${ids.join()}, not ${expectedIds.join()}`);
       for (const { orderId, customerId, status } of reference.orders.values()) {
         const row = view.order(orderId);
-        if (row?.customerId !== customerId || row.status !== status)
+        if (row?.created.customerId !== customerId || row.status !== status)
           throw new Violation(
             "rows",
-            `${orderId} in partition ${partition} at ${owner.name} is ${row?.customerId} ${row?.status}, not ${customerId} ${status}`,
+            `${orderId} in partition ${partition} at ${owner.name} is ${row?.created.customerId} ${row?.status}, not ${customerId} ${status}`,
           );
       }
     }

@@ -13,6 +13,8 @@ import { type Running, TOPIC, type World } from "./world.ts";
 
 const ATTEMPTS_MAX = 8;
 const RETRY_MS = 250;
+/** Some clients read again what they created, after a while: whatever was not saved may be gone from memory by then. */
+const READ_AGAIN_MS_MAX = 4_000;
 /** Codes after which a careful client tries again with the same key. */
 const RETRIED = new Set([
   "no-answer",
@@ -136,6 +138,10 @@ export class Clients {
         this.#claim({ ...asked, answer });
         if (step.keyed && typeof answer !== "string") this.#keysUsed.push({ key: name, ...answer });
         if (typeof answer !== "string" && world.random() < 0.5) await this.queries.readBack(name, orderId, answer);
+        if (typeof answer !== "string" && world.random() < 0.3) {
+          await world.outside.sleep(world.random() * READ_AGAIN_MS_MAX);
+          await this.queries.readBack(name, orderId, answer);
+        }
         return;
       }
     } catch (e) {

@@ -1,18 +1,24 @@
-import type { FaultStep } from "./plan.ts";
-import { Violation } from "../reference/violation.ts";
+import { type StoreCall, StoreCrash } from "./memory-state.ts";
+import type { DiskFate, FaultStep } from "./plan.ts";
+import { asViolation, type Violation } from "../reference/violation.ts";
+import { auditStoresOf } from "./audit-stores.ts";
+import { Prefixes } from "./prefixes.ts";
 import { OF_LETTERS, ofPartition } from "./troubles.ts";
-import { CommitCrash, DEAD_LETTERS, type Instance, leaderKey, TOPIC, type World } from "./world.ts";
+import { DEAD_LETTERS, type Instance, leaderKey, TOPIC, type World } from "./world.ts";
+
+/** How often a full disk refuses a call; a small write may still find room. */
+const FULL_DISK_CHANCE = 0.7;
 
 /** Makes things go wrong in a run, as its steps say. */
 export class Faults {
   violation: Violation | undefined;
-  #killAtCommit: (Extract<FaultStep, { do: "kill-at-commit" }> & { left: number }) | undefined;
+  #killAtStoreCall: (Extract<FaultStep, { do: "kill-at-store-call" }> & { left: number }) | undefined;
 
-  /** `isTorn` says whether older states of the disks are needed; keeping them takes a tenth of a run. */
-  constructor(
-    private readonly world: World,
-    private readonly isTorn: boolean,
-  ) {}
+  readonly #prefixes: Prefixes;
+
+  constructor(private readonly world: World) {
+    this.#prefixes = new Prefixes(world);
+  }
 
   take(step: FaultStep): void {
     const { world } = this;
@@ -20,16 +26,19 @@ export class Faults {
       case "kill":
         this.#killFor(this.#victim(step.victim), step.for_ms, step.disk);
         break;
-      case "kill-at-commit":
-        this.#killAtCommit = { ...step, left: step.after };
+      case "kill-at-store-call":
+        this.#killAtStoreCall = { ...step, left: step.after };
         break;
       case "kill-at-event":
-        this.#killAtEvent(this.#victim(step.victim), step.after, step.for_ms);
+        this.#killAtEvent(this.#victim(step.victim), step);
+        break;
+      case "restart":
+        this.#restart(this.#victim(step.victim), step.for_ms);
         break;
       case "disk-full": {
         const instance = this.#victim(step.victim);
-        instance.isDiskFull = true;
-        this.world.later(step.for_ms, () => (instance.isDiskFull = false));
+        instance.failingCalls = step.calls;
+        this.world.later(step.for_ms, () => (instance.failingCalls = undefined));
         break;
       }
       case "set-clock": {
@@ -68,7 +77,7 @@ export class Faults {
   /** Ends all faults and starts every process that is down. */
   end(): void {
     const { world } = this;
-    this.#killAtCommit = undefined;
+    this.#killAtStoreCall = undefined;
     for (const key of world.weather.leaders.keys()) {
       const [, topic = "", partition = ""] = /^(.*)-(\d+)$/.exec(key) ?? [];
       if (world.broker.topics.topic(topic)[Number(partition)]) world.broker.topics.elect(topic, Number(partition));
@@ -76,7 +85,7 @@ export class Faults {
     world.weather.clear();
     world.broker.topics.notify();
     for (const instance of world.instances) {
-      instance.isDiskFull = false;
+      instance.failingCalls = undefined;
       const owner = instance.running?.owner;
       if (owner) owner.afterEvent = undefined;
       owner?.resume();
@@ -90,20 +99,42 @@ export class Faults {
     return this.world.instances[Math.floor(share * this.world.instances.length)] as Instance;
   }
 
-  #killFor(instance: Instance, for_ms: number, disk: "kept" | "torn" | "lost"): void {
+  #killFor(instance: Instance, for_ms: number, disk: DiskFate): void {
     if (!instance.running) return;
     this.world.kill(instance);
-    if (disk === "torn") instance.disk.tear();
+    if (disk === "torn") instance.disk.cutPower();
     if (disk === "lost") instance.disk.lose();
+    try {
+      // What a process finds when it starts again.
+      auditStoresOf(this.world, instance, this.#prefixes);
+    } catch (e) {
+      this.violation ??= asViolation(e);
+    }
     this.world.later(for_ms, () => this.world.start(instance));
   }
 
-  #killAtEvent(instance: Instance, after: number, for_ms: number): void {
+  /** The process is told to stop, and ends once it has done so. */
+  #restart(instance: Instance, for_ms: number): void {
+    const { world } = this;
+    const { running } = instance;
+    const service = running?.cart ?? running?.orders;
+    if (running === undefined || service === undefined || running.isStopping) return;
+    running.isStopping = true;
+    const ended = (e?: unknown): void => {
+      if (e !== undefined) this.violation ??= asViolation(e);
+      if (instance.running !== running) return;
+      world.kill(instance);
+      world.later(for_ms, () => world.start(instance));
+    };
+    world.scheduler.at(world.scheduler.now_ms, running.owner, () => void service.stop().then(() => ended(), ended));
+  }
+
+  #killAtEvent(instance: Instance, { after, for_ms, disk }: Extract<FaultStep, { do: "kill-at-event" }>): void {
     const owner = instance.running?.owner;
     if (!owner) return;
     let left = after;
     owner.afterEvent = () => {
-      if (left-- === 0) this.#killFor(instance, for_ms, "kept");
+      if (left-- === 0) this.#killFor(instance, for_ms, disk);
     };
   }
 
@@ -137,20 +168,16 @@ export class Faults {
     this.world.later(for_ms, () => owner.resume());
   }
 
-  onCommit(side: "before" | "after", partition: number | undefined): "disk-full" | undefined {
-    const due = this.#killAtCommit;
+  onStoreCall(call: StoreCall, side: "before" | "after"): "fails" | undefined {
+    const due = this.#killAtStoreCall;
     const instance = this.world.current;
-    if (this.world.random() < 0.05 && this.isTorn) for (const { disk } of this.world.instances) disk.remember();
     if (!instance?.running) return undefined;
-    if (side === "before" && partition !== undefined && !instance.running.log.isOwnerByGroup(partition))
-      this.violation ??= new Violation(
-        "no-zombie-commit",
-        `${instance.name} commits partition ${partition}, which the group took from it`,
-      );
-    if (side === "before" && instance.isDiskFull) return "disk-full";
-    if (!due || due.side !== side || due.left-- > 0) return undefined;
-    this.#killAtCommit = undefined;
-    this.#killFor(instance, due.for_ms, "kept");
-    throw new CommitCrash(`killed ${side} a commit`);
+    const { failingCalls } = instance;
+    const mayFail = side === "before" && (failingCalls === "any" || failingCalls === call);
+    if (mayFail && this.world.random() < FULL_DISK_CHANCE) return "fails";
+    if (!due || due.call !== call || due.side !== side || due.left-- > 0) return undefined;
+    this.#killAtStoreCall = undefined;
+    this.#killFor(instance, due.for_ms, due.disk);
+    throw new StoreCrash(`killed ${side} a ${call}`);
   }
 }

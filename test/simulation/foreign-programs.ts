@@ -7,6 +7,8 @@ import { TOPIC, type World } from "./world.ts";
 export const foreignUpdate = (event_id: string, order_id: string, status: string): string =>
   JSON.stringify({ event_id, event_type: "ORDER_STATUS_UPDATED", timestamp: "2026-01-01T00:00:00", order_id, status });
 
+const HELD_MAX = 100;
+
 /** What other programs do to the topic: they append updates and poison, replay records, and add partitions. */
 export class ForeignPrograms {
   #events = 0;
@@ -18,6 +20,8 @@ export class ForeignPrograms {
     switch (step.do) {
       case "foreign-update":
         for (let n = 0; n < step.count; n++) this.#update(step.order, step.status, step.timestamp ?? 0);
+        // More than are held for an order become dead letters.
+        if (step.count > HELD_MAX) this.world.troubles.poisoned.add(this.#partitionOf(`ORD-${step.order}`));
         return;
       case "poison":
         return this.#append(`ORD-${step.order}`, `POISON ${++this.#events}`.padEnd(step.bytes ?? 0, "!"));

@@ -9,6 +9,7 @@ import type {
   Reader,
 } from "../../src/log/port.ts";
 import type { MemoryLog } from "../log/memory/memory-log.ts";
+import { inBlocks } from "./memory-block.ts";
 import type { Owner, Scheduler } from "./scheduler.ts";
 
 /** A process's view of the log in memory: every answer reaches the process as an event of its own. */
@@ -21,6 +22,8 @@ export class OwnedLog implements Log {
     private readonly owner: Owner,
     private readonly scheduler: Scheduler,
     private readonly topic: string,
+    /** At most how many records there are in a block; undefined if the log gives no blocks. */
+    private readonly blockRecords_max?: number,
   ) {}
 
   id = (): Promise<string> => this.owner.receive(this.log.id());
@@ -61,7 +64,8 @@ export class OwnedLog implements Log {
         const asked_ms = this.scheduler.now_ms;
         const results = await this.owner.receive(reader.fetch(new Map(positions), limits));
         if (topic === this.topic) this.heardSince_ms = Math.max(this.heardSince_ms, asked_ms);
-        return results;
+        const { blockRecords_max } = this;
+        return blockRecords_max === undefined ? results : results.map((result) => inBlocks(result, blockRecords_max));
       },
       close: () => this.owner.receive(reader.close()),
     };

@@ -75,10 +75,12 @@ export interface StrikeChances {
   readonly status: () => Status;
 }
 
-type PlanStep = Exclude<Step, { readonly do: "look" | "reuse-key" }>;
+type PlanStep = Exclude<Step, { readonly do: "inspect" | "reuse-key" }>;
 
 /** Long enough for orders that are not concerned to be asked for, and to show that they are not. */
 const CALM_MS_MIN = 2_500;
+/** The first of some orders that are created while nothing can be appended to a topic. */
+const STRUCK_ORDER = 30;
 /** Longer than a partition may stand still without a reason. */
 const LONG_TRANSACTION_MS = 45_000;
 
@@ -93,14 +95,23 @@ export function harmlessStrikes(chances: StrikeChances): (() => PlanStep[])[] {
     steps.flatMap((step) => Array.from({ length: 1 + upTo(3) }, () => step(at_ms + upTo(for_ms + 200))));
   return [
     () => {
-      const [at_ms, for_ms] = [chance(0.5) ? 0 : at(), lasting()];
-      const topicMoved = chance(0.7) ? "orders" : "dead-letters";
+      const [at_ms, for_ms] = [chance(0.7) ? 0 : at(), lasting()];
+      const topicMoved = chance(0.85) ? "orders" : "dead-letters";
       const moved = { at_ms, do: "move-leader", topic: topicMoved, share: random(), lag_records: 1 + upTo(4), for_ms } as const;
       return [moved, ...during(at_ms, for_ms, poison)];
     },
     () => {
       const [at_ms, for_ms] = [at(), lasting()];
-      return [{ at_ms, do: "deny", topic: topic(), for_ms }, ...during(at_ms, for_ms, poison)];
+      // Orders whose partition waits with poison before them are created, and asked for when they are old enough.
+      const struck = [0, 1, 2].flatMap((n): PlanStep[] => {
+        const [order, created_ms] = [STRUCK_ORDER + n, at_ms + upTo(for_ms - 2_000)];
+        return [
+          { at_ms: created_ms, do: "poison", order },
+          { at_ms: created_ms + 20, do: "create", order, keyed: false },
+          { at_ms: created_ms + 1_700 + upTo(400), do: "look", order },
+        ];
+      });
+      return [{ at_ms, do: "deny", topic: topic(), for_ms }, ...during(at_ms, for_ms, poison), ...struck];
     },
     () => {
       const [at_ms, for_ms] = [at(), lasting()];

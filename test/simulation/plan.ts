@@ -1,4 +1,5 @@
 import type { Status } from "../../src/orders/order.ts";
+import type { FailingCalls, StoreCall } from "./memory-state.ts";
 import { harmlessStrikes, lossyStrikes, type StrikeStep } from "./plan-strikes.ts";
 import { pick } from "../support/random.ts";
 
@@ -37,6 +38,9 @@ export type ReuseKeyStep = At & {
 /** A question to an order service. */
 type LookStep = At & { readonly do: "look"; readonly order: number };
 
+/** A look at what an order service would answer from; `share` picks a partition that is held. */
+type InspectStep = At & { readonly do: "inspect"; readonly share: number };
+
 /** Other programs' records, straight into the log. */
 export type ForeignStep = At &
   (
@@ -55,14 +59,35 @@ export type ForeignStep = At &
     | { readonly do: "add-partitions"; readonly count: number }
   );
 
+/**
+ * What becomes of the disk of a process that is killed: a power cut takes some of what was not synced, and a lost disk is
+ * replaced by an empty one.
+ */
+export type DiskFate = "kept" | "torn" | "lost";
+
 export type FaultStep = At &
   (
-    | { readonly do: "kill"; readonly victim: number; readonly disk: "kept" | "torn" | "lost"; readonly for_ms: number }
-    /** A process is killed at one of the next commits of any process, before or after the transaction. */
-    | { readonly do: "kill-at-commit"; readonly after: number; readonly side: "before" | "after"; readonly for_ms: number }
+    | { readonly do: "kill"; readonly victim: number; readonly disk: DiskFate; readonly for_ms: number }
+    /** A process is killed at one of the next commits, writes or syncs of any process's stores, before or after it. */
+    | {
+        readonly do: "kill-at-store-call";
+        readonly call: StoreCall;
+        readonly after: number;
+        readonly side: "before" | "after";
+        readonly disk: DiskFate;
+        readonly for_ms: number;
+      }
+    /** A process is stopped in order, and started again. */
+    | { readonly do: "restart"; readonly victim: number; readonly for_ms: number }
     /** A process is killed after `after` more of its events. An event runs its code until all of it waits. */
-    | { readonly do: "kill-at-event"; readonly victim: number; readonly after: number; readonly for_ms: number }
-    | { readonly do: "disk-full"; readonly victim: number; readonly for_ms: number }
+    | {
+        readonly do: "kill-at-event";
+        readonly victim: number;
+        readonly after: number;
+        readonly disk: DiskFate;
+        readonly for_ms: number;
+      }
+    | { readonly do: "disk-full"; readonly victim: number; readonly calls: FailingCalls; readonly for_ms: number }
     | { readonly do: "set-clock"; readonly victim: number; readonly by_ms: number }
     /**
      * Nobody leads the partition for a while; then, for as long again, it has a leader whose high watermark lags by
@@ -87,7 +112,7 @@ export type FaultStep = At &
  * What is done to the system, and when. A plan is made from the seed alone, so that parts of it can be left out to
  * shorten a failure.
  */
-export type Step = RequestStep | ReuseKeyStep | LookStep | ForeignStep | FaultStep | StrikeStep;
+export type Step = RequestStep | ReuseKeyStep | LookStep | InspectStep | ForeignStep | FaultStep | StrikeStep;
 
 export interface Plan {
   readonly partitions: number;
@@ -101,6 +126,11 @@ export interface Plan {
 /** The longest is long enough for sessions to end; most of what goes wrong shows within less. */
 const LENGTHS_MS = [3_000, 3_000, 8_000];
 
+const INSPECTIONS = 12;
+const BURST_ORDER = 40;
+/** A number of 16 digits, added to an order's. */
+const LONG_ORDER = 1_000_000_000_000_000;
+
 export function makePlan(random: () => number): Plan {
   const upTo = (n: number) => Math.floor(random() * n);
   const chance = (p: number) => random() < p;
@@ -110,13 +140,17 @@ export function makePlan(random: () => number): Plan {
   /** A jump of the clock, from a second to hours, back or forward. */
   const jump = () => (chance(0.5) ? -1 : 1) * Math.floor(1_000 * 10 ** (random() * 4));
   const orders = 3 + upTo(10);
+  /** Some runs have orders whose ids are too long to have a key. */
+  const longShare = chance(0.2) ? random() : 0;
+  const failingCalls = () => pick(random, ["any", "any", "commit", "sync"] as const);
+  const anOrder = () => upTo(orders) + (chance(longShare) ? LONG_ORDER : 0);
   const steps: Step[] = [];
   const keyedShare = random();
   const isCalm = chance(0.15);
   const strikes = { random, upTo, chance, at, orders, status: () => pick(random, STATUSES) };
 
   for (let n = 15 + upTo(30); n > 0; n--) {
-    const order = upTo(orders);
+    const order = anOrder();
     const keyed = chance(keyedShare);
     const at_ms = at();
     if (chance(0.5)) {
@@ -137,13 +171,23 @@ export function makePlan(random: () => number): Plan {
   for (let n = upTo(6); n > 0; n--) {
     const count = chance(0.05) ? 105 : 1 + upTo(4);
     const timestamp = chance(0.2) ? { timestamp: pick(random, STRANGE_TIMESTAMPS) } : {};
-    steps.push({ at_ms: at(), do: "foreign-update", order: upTo(orders), status: pick(random, STATUSES), count, ...timestamp });
+    steps.push({ at_ms: at(), do: "foreign-update", order: anOrder(), status: pick(random, STATUSES), count, ...timestamp });
   }
   if (chance(0.4)) for (let n = 1 + upTo(3); n > 0; n--) steps.push({ at_ms: at(), do: "poison", order: upTo(orders) });
   if (chance(keyedShare * 0.5))
     for (let n = 1 + upTo(3); n > 0; n--)
       steps.push({ at_ms: at(), do: "reuse-key", order: upTo(orders), status: pick(random, STATUSES), share: random() });
+  if (chance(0.15)) {
+    // New orders are created and asked for so fast that no cart has read them back yet.
+    const at_ms = at();
+    for (let n = 12; n > 0; n--) {
+      const asked = { at_ms: at_ms + upTo(40), order: BURST_ORDER + upTo(3), keyed: false };
+      steps.push(chance(0.7) ? { ...asked, do: "create" } : { ...asked, do: "update", status: pick(random, STATUSES) });
+    }
+  }
   if (chance(0.3)) steps.push({ at_ms: at(), do: "replay", share: random(), count: 1 + upTo(10) });
+
+  for (let n = INSPECTIONS; n > 0; n--) steps.push({ at_ms: at(), do: "inspect", share: random() });
 
   // A run does not have every kind of fault: some bugs show only while most things go well.
   const faults: (() => Step | Step[])[] = [
@@ -151,18 +195,53 @@ export function makePlan(random: () => number): Plan {
       at_ms: at(),
       do: "kill",
       victim: random(),
-      disk: pick(random, ["kept", "kept", "torn", "lost"] as const),
+      disk: pick(random, ["kept", "kept", "torn", "torn", "lost"] as const),
       for_ms: lasting(),
     }),
     () => ({
       at_ms: at(),
-      do: "kill-at-commit",
+      do: "kill-at-store-call",
+      call: pick(random, ["commit", "write", "sync"] as const),
       after: upTo(8),
+      disk: pick(random, ["kept", "torn"] as const),
       side: pick(random, ["before", "after"] as const),
       for_ms: lasting(),
     }),
-    () => ({ at_ms: at(), do: "kill-at-event", victim: random(), after: upTo(120), for_ms: lasting() }),
-    () => ({ at_ms: at(), do: "disk-full", victim: random(), for_ms: lasting() }),
+    () => ({
+      at_ms: at(),
+      do: "kill-at-event",
+      victim: random(),
+      after: upTo(120),
+      disk: pick(random, ["kept", "torn"] as const),
+      for_ms: lasting(),
+    }),
+    () => ({ at_ms: at(), do: "restart", victim: random(), for_ms: upTo(400) }),
+    () => ({ at_ms: at(), do: "disk-full", victim: random(), calls: failingCalls(), for_ms: lasting() }),
+    // A process is killed about when letters are appended and their position is saved.
+    () => {
+      const [at_ms, order] = [at(), upTo(orders)];
+      const poison = Array.from({ length: 1 + upTo(3) }, (): Step => ({ at_ms: at_ms + upTo(30), do: "poison", order }));
+      const kill = { do: "kill-at-store-call", call: "commit", side: "after", disk: "torn" } as const;
+      return [...poison, { at_ms, ...kill, after: upTo(4), for_ms: lasting() }];
+    },
+    // A process sleeps, or is stopped, for longer than its session, and wakes with an answer that it waited for.
+    () => {
+      const [at_ms, victim, for_ms] = [at(), random(), 3_000 + upTo(3_000)];
+      const updates = Array.from({ length: 3 }, (): Step => {
+        const update = { do: "foreign-update", order: upTo(orders), status: pick(random, STATUSES), count: 1 } as const;
+        return { at_ms: at_ms + upTo(300), ...update };
+      });
+      return [{ at_ms, do: "stop", victim, asleep: chance(0.6), for_ms }, ...updates];
+    },
+    // A disk loses its power while it fails, or when it has worked again for a while.
+    () => {
+      const [at_ms, victim, for_ms] = [upTo(1_500), random(), 1_200 + upTo(1_500)];
+      const cut_ms = at_ms + (chance(0.4) ? 500 + upTo(for_ms) : for_ms + 800 + upTo(2_500));
+      return [
+        { at_ms, do: "disk-full", victim, calls: chance(0.5) ? "sync" : failingCalls(), for_ms },
+        { at_ms: cut_ms, do: "kill", victim, disk: "torn", for_ms: lasting() },
+      ];
+    },
     () => ({ at_ms: at(), do: "set-clock", victim: random(), by_ms: jump() }),
     // A process that stands still while its clock is set back may not notice that it stood still.
     () => {
@@ -203,28 +282,26 @@ export function makePlan(random: () => number): Plan {
     () => ({ at_ms: at(), do: "bad-fetches", chance: 0.1 + random() * 0.6, for_ms: lasting() }),
   ];
   const chosen: readonly (() => Step | Step[])[] = isCalm ? harmlessStrikes(strikes) : faults.filter(() => chance(0.4));
-  for (let n = chosen.length === 0 ? 0 : upTo(isCalm ? 4 : 7); n > 0; n--) steps.push(...[pick(random, chosen)()].flat());
+  for (let n = chosen.length === 0 ? 0 : isCalm ? 1 + upTo(4) : upTo(7); n > 0; n--)
+    steps.push(...[pick(random, chosen)()].flat());
   if (!isCalm && chance(0.08)) steps.push(...pick(random, harmlessStrikes(strikes))());
-  if (!isCalm && chance(0.15)) steps.push(...pick(random, lossyStrikes(strikes))());
+  if (!isCalm && chance(0.2)) steps.push(...pick(random, lossyStrikes(strikes))());
   if (isCalm) for (let n = 15; n > 0; n--) steps.push({ at_ms: at(), do: "look", order: upTo(orders) });
   if (!isCalm && chance(0.35)) {
     const at_ms = at();
     steps.push({ at_ms, do: "add-partitions", count: 1 + upTo(3) });
-    if (chance(0.6)) {
+    const [stopped_ms, for_ms] = [Math.max(0, at_ms - upTo(300)), 1_000 + upTo(1_500)];
+    const isOneStopped = chance(0.6);
+    if (isOneStopped) {
       // One cart may believe that the wait is over, and another has stood still since before. The first instances are
       // carts.
       steps.push({ at_ms: at_ms + upTo(1_200), do: "set-clock", victim: random() / 2, by_ms: 6_000 + upTo(60_000) });
-      steps.push({
-        at_ms: Math.max(0, at_ms - upTo(300)),
-        do: "stop",
-        victim: random() / 2,
-        asleep: false,
-        for_ms: 1_000 + upTo(1_500),
-      });
+      steps.push({ at_ms: stopped_ms, do: "stop", victim: random() / 2, asleep: false, for_ms });
     }
-    // New orders come from several clients just then: some carts know of the added partitions, and some do not.
-    for (let order = orders; order < orders + 4; order++) {
-      const raced_ms = at_ms + upTo(2_500);
+    // New orders come from several clients just then: some carts know of the added partitions, and some do not, such as
+    // one that has just gone on.
+    for (let order = orders; order < orders + 6; order++) {
+      const raced_ms = isOneStopped && chance(0.5) ? stopped_ms + for_ms - 40 + upTo(60) : at_ms + upTo(2_500);
       for (let racers = 3; racers > 0; racers--) steps.push({ at_ms: raced_ms + upTo(60), do: "create", order, keyed: false });
     }
   }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { plugin } from "bun";
-import { PLANTED_BUGS } from "./planted-bugs.ts";
+import { PLANTED_BUGS } from "./planted/planted-bugs.ts";
 
 /** `PLANTED_BUG=<name> bun --preload ./test/simulation/plant.ts …`: runs the source with that bug in it. */
 const name = process.env["PLANTED_BUG"] ?? "";

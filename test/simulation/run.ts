@@ -6,6 +6,7 @@ import { auditStores } from "./audit-stores.ts";
 import { Clients } from "./clients.ts";
 import { Faults } from "./faults.ts";
 import { ForeignPrograms } from "./foreign-programs.ts";
+import { Inspections } from "./inspections.ts";
 import { type ForeignStep, makePlan, type Plan, type Step } from "./plan.ts";
 import type { StrikeStep } from "./plan-strikes.ts";
 import { seededRandom } from "./scheduler.ts";
@@ -28,9 +29,11 @@ export const planOf = (seed: number): Plan => makePlan(seededRandom(seed ^ PLAN_
 const REST_MS_MAX = 90_000;
 /** By then, whatever was sent before the last fault ended has reached the log, or never will. */
 const LANDED_MS = 3_000;
+/** A second until a saving is due, one until a store that failed is tried again, and the time of slow disks. */
+const SAVED_MS_MAX = 6_000;
 
 export function simulate(seed: number, plan: Plan, trace: (line: string) => void = () => undefined): RunResult {
-  const world = new World({ seed, partitions: plan.partitions, carts: plan.carts, orderServices: plan.orderServices, trace });
+  const world = new World({ ...plan, seed, trace });
   let violation: Violation | undefined;
   try {
     new Run(world, plan.steps, plan.isCalm).play();
@@ -69,6 +72,7 @@ class Run {
   readonly #foreign: ForeignPrograms;
   readonly #faults: Faults;
   readonly #strikes: Strikes;
+  readonly #inspections: Inspections;
 
   constructor(
     private readonly world: World,
@@ -78,13 +82,13 @@ class Run {
     this.#clients = new Clients(world, isCalm);
     this.#foreign = new ForeignPrograms(world);
     this.#strikes = new Strikes(world, isCalm);
-    const isTorn = steps.some((step) => step.do === "kill" && step.disk === "torn");
-    this.#faults = new Faults(world, isTorn);
+    this.#faults = new Faults(world);
+    this.#inspections = new Inspections(world);
   }
 
   play(): void {
     const { world } = this;
-    world.onCommit = (side, partition) => this.#faults.onCommit(side, partition);
+    world.onStoreCall = (call, side) => this.#faults.onStoreCall(call, side);
     for (const instance of world.instances) world.start(instance);
     const start_ms = world.scheduler.now_ms;
     for (const step of this.steps) {
@@ -104,6 +108,26 @@ class Run {
     auditStores(world);
   }
 
+  /** Once nothing fails and nothing arrives, everything applied is saved soon. Half of the runs end before that. */
+  #requireSaved(): void {
+    const { world } = this;
+    if (world.random() < 0.5) return;
+    this.#runUntil(world.scheduler.now_ms + SAVED_MS_MAX);
+    for (const { name, running, disk } of world.instances) {
+      const saved = new Map<number, number>();
+      for (const [, { db }] of disk.stores()) {
+        const positions = db.query("SELECT partition, next_offset FROM position").values() as [number, number][];
+        for (const [partition, nextOffset] of positions) saved.set(partition, nextOffset);
+      }
+      for (const { partition, nextOffset, state } of (running?.cart ?? running?.orders)?.partitions.held() ?? [])
+        if (state === "running" && saved.get(partition) !== nextOffset)
+          throw new Violation(
+            "saved-in-time",
+            `${name} has saved partition ${partition} up to ${saved.get(partition)}, and applied it up to ${nextOffset}`,
+          );
+    }
+  }
+
   #untilAnswered(): void {
     const open = () => this.#clients.open + this.#clients.queries.open;
     this.#runUntil(this.world.scheduler.now_ms + REST_MS_MAX, () => open() === 0);
@@ -111,9 +135,16 @@ class Run {
   }
 
   #runUntil(until_ms: number, isOver: () => boolean = () => false): void {
+    const { world } = this;
     const violation = () =>
-      this.#clients.violation ?? this.#clients.queries.violation ?? this.#faults.violation ?? this.#strikes.violation;
-    this.world.scheduler.run(until_ms, () => violation() !== undefined || isOver());
+      this.#clients.violation ??
+      this.#clients.queries.violation ??
+      this.#faults.violation ??
+      this.#inspections.violation ??
+      world.applications.violation ??
+      this.#strikes.violation ??
+      world.damage;
+    world.scheduler.run(until_ms, () => violation() !== undefined || isOver());
     const found = violation();
     if (found) throw found;
   }
@@ -122,6 +153,7 @@ class Run {
     if (step.do === "create" || step.do === "update") return void this.#clients.request(step);
     if (step.do === "reuse-key") return void this.#clients.reuseKey(step);
     if (step.do === "look") return void this.#clients.queries.look(`ORD-${step.order}`);
+    if (step.do === "inspect") return this.#inspections.inspect(step.share);
     this.world.trace(JSON.stringify(step, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)));
     if (isForeign(step)) this.#foreign.take(step);
     else if (isStrike(step)) this.#strikes.take(step);
@@ -150,7 +182,7 @@ class Run {
     };
     this.#runUntil(world.scheduler.now_ms + LANDED_MS);
     this.#runUntil(world.scheduler.now_ms + REST_MS_MAX, isApplied);
-    if (isApplied()) return;
+    if (isApplied()) return this.#requireSaved();
     const held = [...world.running("cart"), ...world.running("order-service")].map(({ cart, orders, owner }) => {
       const service = cart ?? orders;
       const partitions = [...(service?.partitions.held() ?? [])].map(

@@ -76,6 +76,8 @@ export class Owner implements Clock {
   isDead = false;
   /** Called after each of its events. An event runs its code until all of it waits. */
   afterEvent: (() => void) | undefined;
+  /** Called after each of its events, before `afterEvent`. */
+  onEvent: (() => void) | undefined;
   /**
    * The process's monotonic time, measured as src does on a real machine. It begins with the process, so a time that
    * is compared across processes shows as a bug.
@@ -138,6 +140,8 @@ export class Owner implements Clock {
     }
     due.run();
     drainMicrotasks();
+    if (this.isDead) return;
+    this.onEvent?.();
     this.afterEvent?.();
   }
 

@@ -5,6 +5,7 @@ import { shrink } from "./shrink.ts";
 
 const USAGE = `Usage: bun run simulate [--seeds N] [--from N] [--jobs N]   runs N seeds (default 1000), beginning with seed --from
                                                            (default 1), in --jobs processes (default 1)
+                           [--whole]                       tells a failure as it is, and does not look for a shorter one
        bun run simulate --seed N                           runs one seed, and prints what happens in it
 
 Runs the real services on a log in memory, in virtual time, with faults, and compares them with a reference. A seed
@@ -17,6 +18,8 @@ interface Options {
   readonly seeds: number;
   readonly jobs: number;
   readonly isOne: boolean;
+  /** Whether a failure is told with its whole plan; shortening it takes hundreds of runs. */
+  readonly isWhole: boolean;
 }
 
 function readOptions(): Options | undefined {
@@ -26,6 +29,7 @@ function readOptions(): Options | undefined {
       from: { type: "string", default: "1" },
       jobs: { type: "string", default: "1" },
       seed: { type: "string" },
+      whole: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   });
@@ -34,20 +38,24 @@ function readOptions(): Options | undefined {
     throw new Error(`--${name} is ${text}; it must be a number from 0 to 999999999.`);
   };
   if (values.help) return undefined;
-  if (values.seed !== undefined) return { from: count("seed", values.seed), seeds: 1, jobs: 1, isOne: true };
+  if (values.seed !== undefined)
+    return { from: count("seed", values.seed), seeds: 1, jobs: 1, isOne: true, isWhole: values.whole };
   const jobs = Math.max(1, count("jobs", values.jobs));
-  return { from: count("from", values.from), seeds: count("seeds", values.seeds), jobs, isOne: false };
+  return { from: count("from", values.from), seeds: count("seeds", values.seeds), jobs, isOne: false, isWhole: values.whole };
 }
 
-/** Reports the failure with its shortest trace, and how to see it again. */
-function report(seed: number, invariant: string): void {
+/** Reports the failure with its shortest trace, unless it is to be told whole, and how to see it again. */
+function report(seed: number, invariant: string, isWhole: boolean): void {
   const plan = planOf(seed);
-  const shortest = shrink(plan, (candidate) => simulate(seed, candidate).violation?.invariant === invariant);
+  const fails = (candidate: Plan): boolean => simulate(seed, candidate).violation?.invariant === invariant;
+  const shortest = isWhole ? plan : shrink(plan, fails);
   const trace: string[] = [];
   const { violation } = simulate(seed, shortest, (line) => trace.push(line));
   console.log(`\nSeed ${seed} breaks ${violation?.message}\n`);
   console.log(
-    `The shortest plan that does so has ${shortest.steps.length} of its ${plan.steps.length} steps, on ${worldOf(shortest)} in place of ${worldOf(plan)}:\n${trace.join("\n")}\n`,
+    isWhole
+      ? trace.join("\n")
+      : `The shortest plan that does so has ${shortest.steps.length} of its ${plan.steps.length} steps, on ${worldOf(shortest)} in place of ${worldOf(plan)}:\n${trace.join("\n")}\n`,
   );
   console.log(`Again: bun run simulate --seed ${seed}`);
 }
@@ -62,7 +70,7 @@ interface Progress {
 }
 
 /** Runs the seeds in this process. Returns false if one of them fails, after reporting it. */
-async function runSeeds({ from, seeds, isOne }: Options, onProgress: (progress: Progress) => void): Promise<boolean> {
+async function runSeeds({ from, seeds, isOne, isWhole }: Options, onProgress: (progress: Progress) => void): Promise<boolean> {
   let [steps, virtual_ms, shown_ms] = [0, 0, performance.now()];
   for (let seed = from; seed < from + seeds; seed++) {
     const result = simulate(seed, planOf(seed), isOne ? console.log : undefined);
@@ -72,7 +80,7 @@ async function runSeeds({ from, seeds, isOne }: Options, onProgress: (progress: 
     virtual_ms += result.virtual_ms;
     if (isOne) console.log(`The run's fingerprint is ${result.fingerprint}.`);
     if (result.violation) {
-      report(seed, result.violation.invariant);
+      report(seed, result.violation.invariant, isWhole);
       return false;
     }
     if (performance.now() - shown_ms < PROGRESS_MS && seed < from + seeds - 1) continue;
@@ -83,12 +91,12 @@ async function runSeeds({ from, seeds, isOne }: Options, onProgress: (progress: 
 }
 
 /** Runs the seeds in several processes, a part in each, until all have passed or one has failed. */
-async function runJobs({ from, seeds, jobs }: Options, onProgress: (progress: Progress) => void): Promise<boolean> {
+async function runJobs({ from, seeds, jobs, isWhole }: Options, onProgress: (progress: Progress) => void): Promise<boolean> {
   const progress: Progress[] = Array.from({ length: jobs }, () => ({ seeds: 0, steps: 0, virtual_ms: 0 }));
   const sum = (part: keyof Progress): number => progress.reduce((total, each) => total + each[part], 0);
   const children = progress.map((_, job) => {
     const [first, next] = [Math.floor((job * seeds) / jobs), Math.floor(((job + 1) * seeds) / jobs)];
-    const range = ["--seeds", String(next - first), "--from", String(from + first)];
+    const range = ["--seeds", String(next - first), "--from", String(from + first), ...(isWhole ? ["--whole"] : [])];
     return Bun.spawn([process.execPath, ...process.execArgv, import.meta.path, ...range], {
       stdio: ["ignore", "inherit", "inherit"],
       ipc: (message: Progress) => {

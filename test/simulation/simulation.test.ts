@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { PLANTED_BUGS } from "./planted-bugs.ts";
+import { PLANTED_BUGS } from "./planted/planted-bugs.ts";
 import { planOf, simulate } from "./run.ts";
 import { repository } from "../support/programs/repository.ts";
 
@@ -76,7 +76,7 @@ describe("the simulation finds that", () => {
   test.concurrent.each(Object.keys(PLANTED_BUGS))(
     "%s",
     async (name) => {
-      const { output, errors, code } = await runCommand(["--seeds", String(SEEDS_TO_FIND_MAX)], name);
+      const { output, errors, code } = await runCommand(["--whole", "--seeds", String(SEEDS_TO_FIND_MAX)], name);
       expect([code, errors]).toEqual([1, ""]);
       expect(output).toMatch(/^Seed \d+ breaks (?!no-crash)/m);
     },

@@ -13,13 +13,15 @@ import {
   type MemoryLog,
 } from "../log/memory/memory-log.ts";
 import type { OrderService } from "../../src/services/orders/service.ts";
+import { Violation } from "../reference/violation.ts";
 import { pick } from "../support/random.ts";
 import { Creates } from "./creates.ts";
 import { Losses } from "./losses.ts";
-import { Disk, type OnCommit } from "./memory-state.ts";
+import { Disk, type FailingCalls, type OnStoreCall } from "./memory-state.ts";
 import { OwnedLog } from "./owned-log.ts";
 import { Owner, Scheduler, seededRandom, type WallClock } from "./scheduler.ts";
 import { Troubles } from "./troubles.ts";
+import { Applications } from "./applications.ts";
 
 export const TOPIC = "orders";
 export const DEAD_LETTERS = "orders.dlq";
@@ -37,6 +39,9 @@ const CONFIG = readConfig({
 });
 const silent = pino({ level: "silent" });
 
+/** How many of the processes read from a log that gives places in bytes. */
+const BLOCKS_SHARE = 0.6;
+
 export type Role = "cart" | "order-service";
 
 /** A process that is killed and started again; its disk stays. */
@@ -45,8 +50,8 @@ export interface Instance {
   readonly role: Role;
   readonly disk: Disk;
   readonly wallClock: WallClock;
-  /** Whether its commits fail because its disk is full. */
-  isDiskFull: boolean;
+  /** Which calls of its stores fail now and then, as its disk is full. */
+  failingCalls: FailingCalls | undefined;
   generation: number;
   running: Running | undefined;
 }
@@ -57,6 +62,8 @@ export interface Running {
   readonly owned: OwnedLog;
   readonly cart?: RestartingCart;
   readonly orders?: OrderService;
+  /** Whether it was told to stop. */
+  isStopping: boolean;
 }
 
 /** What is wrong with the world at the moment. When everything is empty or 0, the world is healthy. */
@@ -118,6 +125,8 @@ export interface WorldOptions {
   readonly partitions: number;
   readonly carts: number;
   readonly orderServices: number;
+  /** Whether nothing happens to processes and disks. */
+  readonly isCalm: boolean;
   readonly trace: (line: string) => void;
 }
 
@@ -133,12 +142,15 @@ export class World {
   readonly creates: Creates;
   readonly losses = new Losses();
   readonly troubles = new Troubles();
+  readonly applications: Applications;
   /** The records that the dead-letter topic had before it was deleted. */
   readonly deletedLetters: (LogRecord | null)[] = [];
   readonly config: Config;
   readonly instances: Instance[] = [];
-  /** Called for each transaction on any disk. */
-  onCommit: OnCommit = () => undefined;
+  /** Called for each call of any store. */
+  onStoreCall: OnStoreCall = () => undefined;
+  /** That a process took its store for damaged, although no disk here damages any. */
+  damage: Violation | undefined;
   #ids = 0;
 
   constructor(readonly options: WorldOptions) {
@@ -155,6 +167,7 @@ export class World {
       request_wait_ms_max: 1_500,
       late_ms: 800,
     });
+    this.applications = new Applications(this);
     this.creates = new Creates(this.broker.topics, TOPIC, () => this.scheduler.now_ms);
     this.config = { ...CONFIG, topic_partitions: options.partitions };
     const names = (role: Role, count: number) => Array.from({ length: count }, (_, n) => ({ name: `${role}-${n}`, role }));
@@ -163,9 +176,14 @@ export class World {
       this.instances.push({
         name,
         role,
-        disk: new Disk((side, partition) => this.onCommit(side, partition)),
+        disk: new Disk({
+          random: this.random,
+          isSlow: !options.isCalm,
+          onCall: (call, side) => this.onStoreCall(call, side),
+          onSetAside: (store) => this.#noteDamage(`${name} sets ${store} aside`),
+        }),
         wallClock,
-        isDiskFull: false,
+        failingCalls: undefined,
         generation: 0,
         running: undefined,
       });
@@ -179,6 +197,10 @@ export class World {
     this.options.trace(`${String(this.scheduler.elapsed_ms).padStart(6)} ms  ${line}`);
   }
 
+  get partitionCount(): number {
+    return this.broker.topics.topic(TOPIC).length;
+  }
+
   instance(name: string): Instance | undefined {
     return this.instances.find((instance) => instance.name === name);
   }
@@ -188,20 +210,22 @@ export class World {
     instance.generation++;
     const owner = new Owner(this.scheduler, instance.name, instance.wallClock);
     const log = this.broker.connect(`${instance.name}#${instance.generation}`, owner);
-    const owned = new OwnedLog(log, owner, this.scheduler, TOPIC);
+    const blockRecords_max = this.random() < BLOCKS_SHARE ? 1 + Math.floor(this.random() * 8) : undefined;
+    const owned = new OwnedLog(log, owner, this.scheduler, TOPIC, blockRecords_max);
     const { random, newUuid, config } = this;
-    const claimState = () => instance.disk;
-    const onIndexDamaged = (reason: string): never => {
-      throw new Error(`an index in memory cannot be damaged: ${reason}`);
-    };
-    const options = { config, log: owned, claimState, logger: silent, clock: owner, random };
-    const running =
+    const claimState = () => instance.disk.claim(owner);
+    const onIndexDamaged = (reason: string) => this.#noteDamage(`${instance.name}'s index is damaged: ${reason}`);
+    const common = { owner, log, owned, isStopping: false };
+    const unsaved_rows_max = this.random() < 0.3 ? 1 + Math.floor(this.random() * 6) : undefined;
+    const options = { config, unsaved_rows_max, log: owned, claimState, logger: silent, clock: owner, random };
+    const running: Running =
       instance.role === "cart"
-        ? { owner, log, owned, cart: cartRole({ ...options, newUuid, onIndexDamaged }).service }
-        : { owner, log, owned, orders: orderServiceRole(options).service };
+        ? { ...common, cart: cartRole({ ...options, newUuid, onIndexDamaged }).service }
+        : { ...common, orders: orderServiceRole(options).service };
     instance.running = running;
+    owner.onEvent = () => this.applications.look(running);
     // Only the service is started: nobody looks at its live figures here.
-    (running.cart ?? running.orders).start();
+    (running.cart ?? running.orders)?.start();
     this.trace(`${instance.name} starts`);
   }
 
@@ -237,7 +261,8 @@ export class World {
   append(topic: string, records: readonly NewRecord[]): void {
     this.broker.topics.land(topic, records, undefined);
   }
-}
 
-/** Thrown when a process was killed in the middle of a commit: before its transaction, or right after it. */
-export class CommitCrash extends Error {}
+  #noteDamage(what: string): void {
+    this.damage ??= new Violation("stores-are-whole", what);
+  }
+}

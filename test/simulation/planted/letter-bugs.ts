@@ -1,0 +1,57 @@
+import type { PlantedBugs } from "./planted-bug.ts";
+
+/** Mistakes in dead letters. */
+export const LETTER_BUGS: PlantedBugs = {
+  "dead letters leave after the position": {
+    breaks: "I6",
+    file: "src/runtime/actor/applier.ts",
+    find: "        if (letters.length > 0 && !(await this.#deliver(letters))) return;\n",
+    replace: `        if (letters.length > 0) {
+          this.#keep(batch);
+          saver.save();
+          return void (await this.#deliver(letters));
+        }\n`,
+  },
+  "a batch with letters is visible before they are appended": {
+    breaks: "I6",
+    file: "src/runtime/actor/applier.ts",
+    find: "    store.projections.reset();\n    try {",
+    replace: "    store.projections.keep();\n    try {",
+  },
+  "a letter at the very position of a restart is not read back": {
+    breaks: "I6",
+    file: "src/runtime/dead-letters/letter-search.ts",
+    find: "claim.offset >= proof.from",
+    replace: "claim.offset > proof.from",
+  },
+  "dead letters are not read back": {
+    breaks: "I6",
+    file: "src/runtime/dead-letters/dead-letters.ts",
+    find: "await searchLetters({ ...this.options, partition }, letter.record.offset, open.delivered);",
+    replace: "open.delivered.begin(letter.record.offset);",
+  },
+  "a letter that is refused is dropped": {
+    breaks: "I6",
+    file: "src/runtime/dead-letters/dead-letters.ts",
+    find: 'if (!isAppError(e, "EVENT_TOO_LARGE")) throw e;',
+    replace: "return;",
+  },
+  "a letter that is too large is tried for ever": {
+    breaks: "I10",
+    file: "src/runtime/dead-letters/dead-letters.ts",
+    find: "fittingLetter(whole, letter_bytes_max - BATCH_HEAD_BYTES)",
+    replace: "whole",
+  },
+  "a letter that somebody else wrote silences ours": {
+    breaks: "I6",
+    file: "src/runtime/dead-letters/delivered-letters.ts",
+    find: "?.some((claim) => isOf(claim, record)) ?? false",
+    replace: " !== undefined",
+  },
+  "an undecodable batch halts its partition": {
+    breaks: "I6",
+    file: "src/runtime/actor/fold-batch.ts",
+    find: "    const { undecodable } = record;\n",
+    replace: "    const { undecodable } = record;\n    if (undecodable) throw new Error(undecodable.reason);\n",
+  },
+};
