@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { INVARIANTS, PLANTED_BUGS } from "./simulation/planted-bugs.ts";
+import { INVARIANTS } from "./simulation/planted/planted-bug.ts";
+import { PLANTED_BUGS } from "./simulation/planted/planted-bugs.ts";
 
 /**
  * Each invariant can be followed: it is told in docs/ARCHITECTURE.md, marked at a line of the source that keeps it,

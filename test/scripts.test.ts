@@ -10,6 +10,7 @@ const withHelp = [
   "redrive",
   "archive",
   "audit",
+  "state",
   "bench",
   "simulate",
   "soak",

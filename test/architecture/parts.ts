@@ -26,7 +26,7 @@ export const mayImport: Record<string, readonly string[]> = {
   "services/service-options": ["config", "telemetry", "runtime", ...log, ...bottom],
   "services/cart": ["services/service-options", "api", "http", "config", "telemetry", "runtime", ...log, "orders", ...bottom],
   "services/orders": ["services/service-options", "api", "http", "config", "telemetry", "runtime", ...logs, "orders", ...bottom],
-  tools: ["config", "telemetry", ...logs, "orders", ...bottom],
+  tools: ["config", "telemetry", ...logs, "orders", "runtime", "services/cart", "services/orders", ...bottom],
   healthcheck: ["system", "config"],
   compose: [
     "services/service-options",

@@ -27,7 +27,7 @@ function roles() {
     random: Math.random,
     now_s: () => systemClock.now_ms() / 1_000,
   };
-  const claimed = (disk: Disk) => () => (begun.claims++, disk);
+  const claimed = (disk: Disk) => () => (begun.claims++, disk.claim());
   const cart = cartRole({ ...common, log: broker.connect("cart"), claimState: claimed(disks[0]), newUuid });
   const handle = cart.app.handle.bind(cart.app);
   const log = broker.connect("order-service");

@@ -1,3 +1,5 @@
+import { isDamage } from "../../src/runtime/store/store-failures.ts";
+
 /** A promise that the system broke. */
 export class Violation extends Error {
   constructor(
@@ -18,6 +20,9 @@ export function compareRows(invariant: string, where: string, found: readonly st
   }
 }
 
-/** Anything else that a run throws is a defect as well. */
-export const asViolation = (e: unknown): Violation =>
-  e instanceof Violation ? e : new Violation("no-crash", e instanceof Error ? (e.stack ?? e.message) : String(e));
+/** Anything else that a run throws is a defect as well. A store that is damaged is one, as no disk there damages any. */
+export function asViolation(e: unknown): Violation {
+  if (e instanceof Violation) return e;
+  const detail = e instanceof Error ? (e.stack ?? e.message) : String(e);
+  return new Violation(isDamage(e) ? "stores-are-whole" : "no-crash", detail);
+}

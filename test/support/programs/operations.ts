@@ -1,5 +1,7 @@
-import { Database } from "bun:sqlite";
 import { join } from "node:path";
+import { readSnapshot } from "../../../src/runtime/store/snapshots/read-snapshots.ts";
+import { rowMembers } from "../../../src/services/orders/state/order-row-json.ts";
+import { SavedOrders } from "../../../src/services/orders/state/saved-orders.ts";
 import { type Exit, spawnTied, type TiedProcess } from "./tied-process.ts";
 import { repository } from "./repository.ts";
 
@@ -48,11 +50,10 @@ export async function runOperation(
 export async function orderRows(dataDir: string, topic: string): Promise<Record<string, unknown[]>> {
   const rows: Record<string, unknown[]> = {};
   for await (const path of new Bun.Glob(`state/*/order-service-0/${topic}.*.sqlite`).scan(dataDir)) {
-    using db = new Database(join(dataDir, path), { readonly: true });
-    rows[path.slice(path.lastIndexOf(`${topic}.`) + topic.length)] = [
-      db.query("SELECT * FROM orders ORDER BY order_id").all(),
-      db.query("SELECT * FROM spilled_event_ids ORDER BY order_id, event_id").all(),
-    ];
+    const name = path.slice(path.lastIndexOf(`${topic}.`) + topic.length);
+    rows[name] = readSnapshot(join(dataDir, path), ({ files }) =>
+      Array.from(new SavedOrders(files).rowsAfter(""), (row) => JSON.parse(`{${rowMembers(row)}}`) as unknown),
+    );
   }
   return rows;
 }
