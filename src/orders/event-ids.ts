@@ -1,3 +1,5 @@
+import { UUID_CHARS } from "./events/scan/uuid.ts";
+
 /** Something with an event id. Whoever knows the bits of a UUID gives those, so that no text is made. */
 export interface Identified {
   readonly eventId: string;
@@ -6,7 +8,6 @@ export interface Identified {
 }
 
 const UUID_WORDS = 4;
-const UUID_CHARS = 36;
 const WORD_BYTES = 4;
 
 /**

@@ -37,33 +37,6 @@ function mixed(h1: number, h2: number): number {
   return (m2 & 0xfffff) * 2 ** 32 + (m1 >>> 0);
 }
 
-const digits = Buffer.alloc(KEY_DIGITS_MAX);
-
-/** `hashTexts` of the order id that has the key, and `b`. */
-export function hashKeyed(kind: number, key: number, b: string): number {
-  const count = writeDigits(digits, 0, leftAlignedOf(key), digitsOfKey(key));
-  let h1 = SEED1 ^ kind;
-  let h2 = SEED2 ^ kind;
-  for (let i = 0; i < ORDER_ID_PREFIX.length; i++) {
-    const c = ORDER_ID_PREFIX.charCodeAt(i);
-    h1 = Math.imul(h1 ^ c, FACTOR1);
-    h2 = Math.imul(h2 ^ c, FACTOR2);
-  }
-  for (let i = 0; i < count; i++) {
-    const c = digits[i] as number;
-    h1 = Math.imul(h1 ^ c, FACTOR1);
-    h2 = Math.imul(h2 ^ c, FACTOR2);
-  }
-  h1 = Math.imul(h1 ^ NEWLINE, FACTOR1);
-  h2 = Math.imul(h2 ^ NEWLINE, FACTOR2);
-  for (let i = 0; i < b.length; i++) {
-    const c = b.charCodeAt(i);
-    h1 = Math.imul(h1 ^ c, FACTOR1);
-    h2 = Math.imul(h2 ^ c, FACTOR2);
-  }
-  return mixed(h1, h2);
-}
-
 /**
  * The same hash over parts that are ASCII in bytes. One object hashes one fact after the other: `begin`, then parts,
  * then `value`.
@@ -74,6 +47,23 @@ export class FactHash {
 
   /** Begins anew with what another has hashed so far. */
   begin({ h1, h2 }: HashState): void {
+    this.#h1 = h1;
+    this.#h2 = h2;
+  }
+
+  beginKind(kind: number): void {
+    this.#h1 = SEED1 ^ kind;
+    this.#h2 = SEED2 ^ kind;
+  }
+
+  addText(text: string): void {
+    let h1 = this.#h1;
+    let h2 = this.#h2;
+    for (let i = 0; i < text.length; i++) {
+      const c = text.charCodeAt(i);
+      h1 = Math.imul(h1 ^ c, FACTOR1);
+      h2 = Math.imul(h2 ^ c, FACTOR2);
+    }
     this.#h1 = h1;
     this.#h2 = h2;
   }
@@ -111,6 +101,19 @@ export class FactHash {
   get value(): number {
     return mixed(this.#h1, this.#h2);
   }
+}
+
+const keyed = new FactHash();
+const digits = Buffer.alloc(KEY_DIGITS_MAX);
+
+/** `hashTexts` of the order id that has the key, and `b`. */
+export function hashKeyed(kind: number, key: number, b: string): number {
+  keyed.beginKind(kind);
+  keyed.addText(ORDER_ID_PREFIX);
+  keyed.add(digits, 0, writeDigits(digits, 0, leftAlignedOf(key), digitsOfKey(key)));
+  keyed.addByte(NEWLINE);
+  keyed.addText(b);
+  return keyed.value;
 }
 
 /** The state of the hash of a kind of fact after a text. */

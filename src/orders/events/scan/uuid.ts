@@ -55,27 +55,3 @@ function joined(high: number, low: number): number {
   const highHalf = ((highPairs >>> 8) & 0xff00) | (highPairs & 0xff);
   return (highHalf << 16) | ((lowPairs >>> 8) & 0xff00) | (lowPairs & 0xff);
 }
-
-/** Writes a UUID, given as four integers of 32 bits, and returns the position behind it. */
-export function writeUuid(view: DataView, at: number, a: number, b: number, c: number, d: number): number {
-  view.setInt32(at, fourDigits(a >>> 16));
-  view.setInt32(at + 4, fourDigits(a & 0xffff));
-  view.setUint8(at + 8, DASH);
-  view.setInt32(at + 9, fourDigits(b >>> 16));
-  view.setUint8(at + 13, DASH);
-  view.setInt32(at + 14, fourDigits(b & 0xffff));
-  view.setUint8(at + 18, DASH);
-  view.setInt32(at + 19, fourDigits(c >>> 16));
-  view.setUint8(at + 23, DASH);
-  view.setInt32(at + 24, fourDigits(c & 0xffff));
-  view.setInt32(at + 28, fourDigits(d >>> 16));
-  view.setInt32(at + 32, fourDigits(d & 0xffff));
-  return at + UUID_CHARS;
-}
-
-/** A number of 16 bits as four hexadecimal digits, each in a byte. */
-function fourDigits(n: number): number {
-  const pairs = ((n & 0xff00) << 8) | (n & 0xff);
-  const values = ((pairs & 0xf000f0) << 4) | (pairs & 0xf000f);
-  return values + 0x30303030 + Math.imul(((values + 0x06060606) >>> 4) & 0x01010101, 0x27);
-}

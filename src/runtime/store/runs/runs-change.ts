@@ -23,6 +23,10 @@ export interface ChangeParts {
 /** The oldest run leaves this share of the filters' bytes to the others. */
 const NEWER_FILTERS_SHARE = 0.25;
 
+/** How many records are merged with each that is added, at most, so that a change stays short. */
+const MERGED_PER_ADDED_MAX = 12;
+const MERGED_MIN = 1_024;
+
 type State = "adding" | "merging" | "failed" | "written" | "recorded" | "over";
 
 /**
@@ -80,6 +84,15 @@ export class RunsChange {
   /** How many records should be merged now, so that the file and the number of runs stay small. */
   get owed(): number {
     return this.#slots.reduce((sum, _, n) => sum + this.#owedIn(n), 0);
+  }
+
+  /**
+   * Merges what is owed, as far as that is in proportion to what was added: each record is merged about six times in
+   * its life.
+   */
+  mergeShare(): void {
+    const added = this.#writer?.records ?? 0;
+    this.merge(Math.min(this.owed, Math.max(MERGED_MIN, added * MERGED_PER_ADDED_MAX)));
   }
 
   /** Merges about `records_max` records, first where it is owed. Returns how many; 0 if there is nothing to merge. */

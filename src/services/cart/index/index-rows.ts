@@ -22,10 +22,6 @@ export interface IndexCounts {
 
 const RUNS_NAME = "order_index";
 
-/** How many records are merged with each record that is saved, at most. */
-const MERGED_PER_SAVED_MAX = 12;
-const MERGED_MIN = 1_024;
-
 /** What the file of an index says it holds. The version is raised with every change of the rows or of their meaning. */
 export const INDEX_KIND = { name: "order-index", version: 4 };
 
@@ -152,7 +148,7 @@ export class IndexRows {
       this.#add(change, entries, long);
       // What is added for an order that has an entry is rare: the first create stays.
       change.replaced = 0;
-      change.merge(Math.min(change.owed, Math.max(MERGED_MIN, entries.size * MERGED_PER_SAVED_MAX)));
+      change.mergeShare();
       change.write();
       await this.#file.sync();
     });

@@ -3,7 +3,7 @@ import { KEY_FROM, KEY_TO, offsetIn, PLACE_NUMBERS, type RecordBlock, VALUE_FROM
 import { changedFacts, createdFact, digestSum, eventFact, formatDigest, heldFact } from "../../../orders/digest.ts";
 import type { Identified } from "../../../orders/event-ids.ts";
 import { decodeEvent } from "../../../orders/events/decode.ts";
-import { EVENT_KINDS, type EventKind, kindOf, type OrderEvent } from "../../../orders/events/kinds.ts";
+import { EVENT_KINDS, type EventKind, type OrderEvent } from "../../../orders/events/kinds.ts";
 import { isPoison } from "../../../orders/events/poison.ts";
 import { EventScanner } from "../../../orders/events/scan/scanner.ts";
 import { evolve, evolveChange, evolveCreate, initialState, type OrderState } from "../../../orders/fold.ts";
@@ -241,18 +241,18 @@ class OrderStore implements ProjectionStore<OrdersView> {
   #foldDecoded(event: OrderEvent, record: LogRecord): DeadLetterReason | undefined {
     const order = this.#orderOf(nameOf(event.orderId));
     const seenBefore = order.spilled === 0 ? undefined : (id: Identified) => this.#wasSpilled(event.orderId, order, id);
-    const evolution = evolve(order.state, event, seenBefore);
-    if (evolution.outcome === "created") {
-      const { state } = evolution;
-      const created = (kindOf(event).isCreate && state.order?.created) || undefined;
-      if (state.order && created) {
-        const fact = createdFact(created);
-        const stored = new StoredCreated(this.#rows.creates, order.name, this.#rows.creates.append(created, fact), fact);
-        const placed: OrderState = { ...state, order: { ...state.order, created: stored } };
-        return this.#take(order, placed, evolution.outcome, eventFact(event.orderId, event.eventId), record, 0);
-      }
-    }
-    return this.#take(order, evolution.state, evolution.outcome, eventFact(event.orderId, event.eventId), record, 0);
+    const { state, outcome } = evolve(order.state, event, seenBefore);
+    const taken = outcome === "created" ? this.#withStoredCreate(order.name, state) : state;
+    return this.#take(order, taken, outcome, eventFact(event.orderId, event.eventId), record, 0);
+  }
+
+  /** Appends what the create said, so that the state need not keep it. */
+  #withStoredCreate(name: OrderName, state: OrderState): OrderState {
+    if (!state.order) return state;
+    const { creates } = this.#rows;
+    const fact = createdFact(state.order.created);
+    const created = new StoredCreated(creates, name, creates.append(state.order.created, fact), fact);
+    return { ...state, order: { ...state.order, created } };
   }
 
   #foldScanned(block: RecordBlock, n: number): DeadLetterReason | undefined {

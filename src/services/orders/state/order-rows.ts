@@ -19,13 +19,6 @@ export interface Totals {
   readonly held: number;
 }
 
-/**
- * How many records of merging are done with each record that is saved, at most. Each record is merged about six times
- * in its life.
- */
-const MERGED_PER_SAVED_MAX = 12;
-const MERGED_MIN = 1_024;
-
 /** The saved rows of a partition's orders: the records, what the creates said, the spilled event ids and the totals. */
 export class OrderRows {
   readonly creates: Creates;
@@ -177,7 +170,7 @@ export class OrderRows {
         change.add(key, out.bytes, 0, out.at);
       }
       change.replaced = replaced;
-      change.merge(Math.min(change.owed, Math.max(MERGED_MIN, keyed * MERGED_PER_SAVED_MAX)));
+      change.mergeShare();
       change.write();
     } catch (e) {
       change.drop();
