@@ -51,3 +51,8 @@ test("every script that runs something of ours installs what is missing first", 
   for (const [name, command] of Object.entries(scripts))
     if (name.startsWith("pre")) expect({ name, command }).toEqual({ name, command: "bun run installed" });
 });
+
+test("every service runs with the same settings of Bun", () => {
+  const before = ({ start, producer, consumer }: typeof scripts) => [start, producer, consumer].map((it) => it.split(" bun ")[0]);
+  expect(before(scripts)).toEqual(Array.from({ length: 3 }, () => "BUN_JSC_forceRAMSize=268435456"));
+});

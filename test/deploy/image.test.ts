@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { validate } from "dockerfile-utils";
 import manifest from "../../package.json";
 import { readConfig } from "../../src/config/config.ts";
+import { bunSettings } from "../support/programs/processes.ts";
 import { type TempDir, tempDir } from "../support/stores/temp-dir.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { readProject } from "./compose.ts";
@@ -84,6 +85,11 @@ describe("the image", () => {
     expect(config.host).toBe("0.0.0.0");
     expect(image.volumes).toEqual([config.data_dir]);
     expect(image.user.uid).toBeGreaterThanOrEqual(1_000);
+  });
+
+  test("gives Bun the settings that the scripts give it", () => {
+    expect(Object.keys(bunSettings)).toEqual(["BUN_JSC_forceRAMSize"]);
+    expect(image.env).toMatchObject(bunSettings);
   });
 
   test("its health check ends before it is cut off", () => {

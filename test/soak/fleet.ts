@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { freePorts } from "../support/brokers/ports.ts";
+import { bunSettings } from "../support/programs/processes.ts";
 import { type Exit, spawnTied, type TiedProcess } from "../support/programs/tied-process.ts";
 import type { WorkDir } from "./work-dir.ts";
 import { repository } from "../support/programs/repository.ts";
@@ -70,6 +71,7 @@ export class Member implements Disposable {
       HOST: "127.0.0.1",
       DATA_DIR: this.dataDir,
       LOG_FORMAT: "json",
+      ...bunSettings,
       ...port,
       ...this.options.env,
     };

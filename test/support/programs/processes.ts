@@ -1,3 +1,4 @@
+import packageJson from "../../../package.json" with { type: "json" };
 import { freePorts } from "../brokers/ports.ts";
 import { tempDir } from "../stores/temp-dir.ts";
 import { type Exit, spawnTied } from "./tied-process.ts";
@@ -12,8 +13,8 @@ export type Role = "both" | "producer" | "consumer";
 export interface ProgramOptions {
   readonly role?: Role;
   /**
-   * Settings beside those the harness sets (HOST, ports, DATA_DIR, a short PARTITIONS_SETTLE_MS). Nothing is inherited
-   * but PATH, HOME and TMPDIR.
+   * Settings beside those the harness sets (HOST, ports, DATA_DIR, a short PARTITIONS_SETTLE_MS) and those that
+   * `bun start` gives Bun. Nothing is inherited but PATH, HOME and TMPDIR.
    */
   readonly env?: Readonly<Record<string, string>>;
   /** A directory that is kept at the end; without it the program gets one of its own, which is removed with it. */
@@ -40,6 +41,11 @@ export interface Program extends AsyncDisposable {
   exited(wait_ms_max?: number): Promise<Exit>;
 }
 
+/** What package.json's scripts set for Bun itself, before the command. */
+export const bunSettings: Readonly<Record<string, string>> = Object.fromEntries(
+  [...packageJson.scripts.start.matchAll(/\b(BUN_\w+)=(\S+)/g)].map(([, name, value]) => [name as string, value as string]),
+);
+
 export async function startProgram({ role = "both", env = {}, dataDir }: ProgramOptions = {}): Promise<Program> {
   const [cartPort, orderPort] = (await freePorts(2)) as [number, number];
   const ownDir = dataDir === undefined ? await tempDir() : undefined;
@@ -55,7 +61,7 @@ export async function startProgram({ role = "both", env = {}, dataDir }: Program
   const { PATH, HOME, TMPDIR } = process.env;
   const tied = spawnTied([process.execPath, "src/main.ts", role], {
     cwd: repository,
-    env: { PATH, HOME, TMPDIR, ...settings },
+    env: { PATH, HOME, TMPDIR, ...bunSettings, ...settings },
     ...(ownDir && { onOrphaned: 'rm -rf "$1"', onOrphanedArgs: [dir] }),
   });
   const cartUrl = `http://127.0.0.1:${settings.CART_PORT}`;
