@@ -1,8 +1,8 @@
-import type { Clock } from "../system/clock.ts";
+import { type Clock, within } from "../system/clock.ts";
 import type { PartitionActor } from "./actor/actor.ts";
 
 /** How often to look for partitions that are due to be saved. */
-const LOOK_WAIT_MS = 100;
+export const LOOK_WAIT_MS = 100;
 /**
  * How many rows of all partitions together may be in memory only. More of them make larger savings, which cost less for
  * each row, and take about 300 bytes each.
@@ -12,12 +12,12 @@ const UNSAVED_ROWS_MAX = 49_152;
 export interface CheckpointsOptions {
   readonly actors: ReadonlyMap<number, PartitionActor>;
   readonly clock: Clock;
-  readonly unsaved_rows_max?: number | undefined;
+  readonly unsaved_rows_max?: number;
 }
 
 /**
- * Decides when each partition is saved: some time after it applied something, one partition after the other, and
- * earlier where the rows that are only in memory would become too many.
+ * Decides when each partition is saved: some time after it applied something, one partition after the other unless one
+ * takes long, and earlier where the rows that are only in memory would become too many.
  *
  * ```
  *  made ──run()──▶ looking every LOOK_WAIT_MS ──`ending` aborts──▶ ended
@@ -34,7 +34,8 @@ export class Checkpoints {
       for (const actor of actors.values()) {
         if (!actor.isSaveDue(clock.now_ms())) continue;
         actor.save();
-        await clock.yield();
+        // Each takes a millisecond or two of the process; all at once would keep queries and new records waiting.
+        if (actor.saving) await within(clock, LOOK_WAIT_MS, actor.saving);
       }
     }
   }

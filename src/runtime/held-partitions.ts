@@ -106,6 +106,8 @@ export interface HeldPartitions {
   readonly standstill: string | undefined;
   /** The progress of the partitions that are far behind the log's end; undefined while there are none. */
   readonly restore: RestoreProgress | undefined;
+  /** Has new records read at once, where they would be left to gather; for who asked and found nothing. */
+  hurry?(): void;
   /** How the log's topics are set up and what they have lost, if this process watches them. */
   readonly topics?: TopicsStanding | undefined;
 }

@@ -22,6 +22,14 @@ export const LOOK_WAIT_MS = 5_000;
 /** A disk that damages a partition's store more often than this is not trusted with another one. */
 const REBUILDS_MAX = 3;
 
+/** How much is done at once. A simulation draws lower numbers, so that the few records of its world reach them. */
+export interface RuntimeBounds {
+  /** How many rows may be in memory only. */
+  readonly unsaved_rows_max?: number;
+  /** How many records are applied in one turn of the event loop, not counting the last batch. */
+  readonly turn_records_max?: number;
+}
+
 export interface PartitionSetOptions
   extends
     Omit<ActorEnvironment, "clock" | "onAwaited" | "onEndWanted" | "isThrottled" | "onDamaged" | "onWarning" | "storePath">,
@@ -45,8 +53,8 @@ export interface PartitionSetOptions
   /** Why dead letters could not be appended if there were any. */
   readonly deadLetterFailure?: () => string | undefined;
   readonly topics?: TopicsStanding;
-  /** See `Checkpoints`; a simulation lets few rows be in memory only. */
-  readonly unsaved_rows_max?: number | undefined;
+  /** Without it, what is best. */
+  readonly bounds?: RuntimeBounds | undefined;
   /** How long records may gather between two fetches, while nobody waits for them. */
   readonly gather_ms?: number;
   /** Called with a message that a person should read. The message concerns all partitions if none is named. */
@@ -85,7 +93,7 @@ export class PartitionSet implements HeldPartitions {
   #running: Promise<unknown> | undefined;
 
   constructor(private readonly options: PartitionSetOptions) {
-    const { topic, clock, onWarning, unsaved_rows_max, onRestoreProgress = () => undefined } = options;
+    const { topic, clock, onWarning, bounds, onRestoreProgress = () => undefined } = options;
     this.#failures = new LogFailures(topic, clock, (message) => onWarning(undefined, message));
     this.#restoreMeter = new RestoreMeter(clock, onRestoreProgress);
     this.#inquiry = new EndsInquiry({
@@ -99,9 +107,10 @@ export class PartitionSet implements HeldPartitions {
       isHeld: (actor) => this.#holds(actor),
       ask: (asker) => this.#inquiry.ask(asker),
     });
-    this.#checkpoints = new Checkpoints({ actors: this.#actors, clock, unsaved_rows_max });
+    this.#checkpoints = new Checkpoints({ actors: this.#actors, clock, ...bounds });
     this.#readLoop = new ReadLoop({
       ...options,
+      ...bounds,
       checkpoints: this.#checkpoints,
       actors: this.#actors,
       failures: this.#failures,
@@ -155,6 +164,10 @@ export class PartitionSet implements HeldPartitions {
     return this.#actors.get(partition);
   }
 
+  hurry(): void {
+    this.#readLoop.hurry();
+  }
+
   /** Takes the whole new assignment. Partitions that were held before go on undisturbed. */
   assign(partitions: readonly number[]): void {
     if (this.#ending.signal.aborted) return;
@@ -170,7 +183,7 @@ export class PartitionSet implements HeldPartitions {
       const actor: PartitionActor = new PartitionActor(partition, {
         ...this.options,
         storePath: () => this.options.storePath(partition),
-        onAwaited: () => this.#readLoop.hurry(),
+        onAwaited: () => this.hurry(),
         onEndWanted: () => this.#inquiry.ask(actor),
         isThrottled: () => this.#readLoop.isThrottled,
         onDamaged: (reason) => this.#damaged(partition, reason),
@@ -218,7 +231,7 @@ export class PartitionSet implements HeldPartitions {
 
   async close(): Promise<void> {
     this.#ending.abort();
-    this.#readLoop.hurry();
+    this.hurry();
     this.#inquiry.close();
     await Promise.all([...this.#actors.values()].map((actor) => actor.close()));
     await this.#readLoop.close();

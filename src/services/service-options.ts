@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { Log } from "../log/port.ts";
+import type { RuntimeBounds } from "../runtime/partition-set.ts";
 import type { ClaimState, StateOf } from "../runtime/store/state-dir.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Random } from "../system/random.ts";
@@ -12,8 +13,8 @@ export interface ServiceOptions {
   readonly claimState: ClaimState;
   /** Without it nobody notices that the state was made from another log. */
   readonly stateOf?: StateOf;
-  /** How many rows may be in memory only, if it is not as many as is best. */
-  readonly unsaved_rows_max?: number | undefined;
+  /** Without it, what is best. */
+  readonly bounds?: RuntimeBounds | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;

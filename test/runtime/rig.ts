@@ -63,6 +63,8 @@ export class Rig implements AsyncDisposable {
   tracer: ApplyTracer | undefined;
   readonly #sets: PartitionSet[] = [];
   owner = true;
+  /** See `PartitionSetOptions`. */
+  gather_ms = 0;
   mayBeginLate = false;
   projections = ORDER_SERVICE_PROJECTIONS;
   beforeSettingAside = (): void => undefined;
@@ -124,6 +126,7 @@ export class Rig implements AsyncDisposable {
       tracer: this.tracer,
       deliverDeadLetters: deadLetters.deliver,
       mayBeginLate: this.mayBeginLate,
+      gather_ms: this.gather_ms,
       onReadable: (records) => void this.readable.push(...records.map(({ offset }) => offset)),
       onRestoreProgress: (message, progress) => void this.restoring.push([message, progress]),
       storePath: (partition) => this.storePath(name, partition),

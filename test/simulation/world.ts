@@ -216,8 +216,11 @@ export class World {
     const claimState = () => instance.disk.claim(owner);
     const onIndexDamaged = (reason: string) => this.#noteDamage(`${instance.name}'s index is damaged: ${reason}`);
     const common = { owner, log, owned, isStopping: false };
-    const unsaved_rows_max = this.random() < 0.3 ? 1 + Math.floor(this.random() * 6) : undefined;
-    const options = { config, unsaved_rows_max, log: owned, claimState, logger: silent, clock: owner, random };
+    const bounds = {
+      ...(this.random() < 0.3 && { unsaved_rows_max: 1 + Math.floor(this.random() * 6) }),
+      ...(this.random() < 0.7 && { turn_records_max: 1 }),
+    };
+    const options = { config, bounds, log: owned, claimState, logger: silent, clock: owner, random };
     const running: Running =
       instance.role === "cart"
         ? { ...common, cart: cartRole({ ...options, newUuid, onIndexDamaged }).service }

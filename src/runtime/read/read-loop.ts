@@ -16,6 +16,8 @@ export const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
  * for more of its events.
  */
 const RESTORE_FETCH = { ...FETCH, partition_bytes_max: 4 * 1024 * 1024 };
+/** About three milliseconds of work. A turn for each batch let so much else in between that answers came late. */
+const TURN_RECORDS_MAX = 2_000;
 /** How long to wait when there is nothing to read at all. */
 const IDLE_WAIT_MS = 25;
 
@@ -28,6 +30,7 @@ export interface ReadLoopOptions {
   readonly failures: LogFailures;
   readonly restoreMeter: RestoreMeter;
   readonly tracer?: ApplyTracer | undefined;
+  readonly turn_records_max?: number;
   /** How long records may gather between two fetches, while nobody waits for them. */
   readonly gather_ms?: number;
   readonly onWarning: (partition: number, message: string) => void;
@@ -63,6 +66,7 @@ export class ReadLoop {
   /** Ends soon after `ending` aborts and `close` is called. */
   async run(ending: AbortSignal): Promise<void> {
     const { actors, checkpoints, clock, random, isOwner, failures, restoreMeter } = this.options;
+    const { turn_records_max = TURN_RECORDS_MAX } = this.options;
     const backoff = new Backoff(this.options.backoff, random);
     let fetching: Promise<FetchResult[]> | undefined;
     while (!ending.aborted) {
@@ -79,11 +83,17 @@ export class ReadLoop {
         for (const result of results) actors.get(result.partition)?.accept(result);
         fetching = this.#gatherTime_ms() === 0 && isOwner() ? this.#fetch() : undefined;
         fetching?.catch(() => undefined);
+        let turnRecords = 0;
         for (const actor of actors.values()) {
-          if (!actor.accepted) continue;
-          this.#apply(actor, actor.accepted);
+          const batch = actor.accepted;
+          if (!batch) continue;
+          this.#apply(actor, batch);
           restoreMeter.note(actors.values());
-          await checkpoints.makeRoom();
+          const saving = checkpoints.makeRoom();
+          if (saving) await saving;
+          turnRecords += batch.nextOffset - batch.baseOffset;
+          if (turnRecords < turn_records_max) continue;
+          turnRecords = 0;
           await clock.yield();
         }
         if (!fetching) await this.#gather();

@@ -95,7 +95,7 @@ export class CartService {
       obstacle: () => this.#topics.waiting ?? this.#askingForStart.failure(0),
       topics: this.#topics,
       gather_ms: INDEX_GATHER_MS,
-      unsaved_rows_max: options.unsaved_rows_max,
+      bounds: options.bounds,
       meter,
       onRestoreProgress: (message, restore) => logger.info({ restore }, `Index of orders: ${message}`),
       backoff: config,

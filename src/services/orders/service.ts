@@ -20,8 +20,11 @@ export interface OrderServiceOptions extends ServiceOptions {
   readonly onReadable?: (records: readonly LogRecord[]) => void;
 }
 
-/** Each fetch costs as much as some twenty events, and an answer that is this much older is still fresh. */
-const GATHER_MS = 4;
+/**
+ * Each fetch costs as much as some hundred events, and an answer that is this much older is still fresh. Who asks for a
+ * position, or for an order that is not there, does not wait for it.
+ */
+const GATHER_MS = 25;
 /** How often the applied offsets are committed to the group. */
 const COMMIT_WAIT_MS = 1_000;
 const PARTITION_COUNT_WAIT_MS = 3_000;
@@ -61,7 +64,6 @@ export class OrderService {
     this.#groupOutage = new Outage(`Joining the group ${config.consumer_group}`, clock, warnOfAll);
     this.#deadLetterTrial = new DeadLetterTrial({ log, deadLetterTopic: config.dead_letter_topic, clock, onWarning: warnOfAll });
     this.#letterNews = new LetterNews(config.dead_letter_topic, clock, onWarning);
-    const { unsaved_rows_max } = options;
     const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, onWarning };
     this.#deadLetters = new DeadLetters({
       ...common,
@@ -75,7 +77,7 @@ export class OrderService {
     });
     this.partitions = new PartitionSet({
       ...common,
-      unsaved_rows_max,
+      bounds: options.bounds,
       openStore: (partition) => this.#openStore(partition),
       storePath: (partition) => this.#storePath(partition),
       setStoreAside: (partition, reason) => this.#setStoreAside(partition, reason),

@@ -123,8 +123,11 @@ const notFound = (
   if (atHome !== undefined && !isCaughtUp(atHome)) throw causeOf(atHome);
   requireComplete(partitions, searched);
   const elsewhere = partitionsElsewhere(partitions);
-  if (elsewhere.length === 0)
+  if (elsewhere.length === 0) {
+    // Who polls for an order that was just created finds it as soon as the log gives it.
+    partitions.hurry?.();
     return new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}.${begunLate(partitions)}`, { orderId });
+  }
   const isHomeElsewhere = home !== undefined && elsewhere.includes(home);
   return new AppError(
     "PARTITION_ELSEWHERE",

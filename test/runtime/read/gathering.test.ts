@@ -1,0 +1,36 @@
+import { expect, test } from "bun:test";
+import { findOrder } from "../../../src/services/orders/query/queries.ts";
+import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
+import { eventually, Rig } from "../rig.ts";
+
+/** Longer than a test waits. */
+const GATHER_MS = 3_600_000;
+
+test("records gather between two fetches, unless somebody asks for a position or for an order that is not there", async () => {
+  await using rig = new Rig();
+  rig.gather_ms = GATHER_MS;
+  await rig.prepare(1);
+  const set = rig.start("x", [0]);
+  const applied = () => set.get(0)?.nextOffset;
+  const statusOf = (orderId: string): string => findOrder(set, () => 0, orderId).status;
+  // The first is read while the partition catches up, the second by the fetch that is under way then.
+  for (const orderId of ["ORD-0", "ORD-1"]) {
+    const [offset = -1] = await rig.append(recordOf(orderCreated({ orderId })));
+    await eventually(() => applied() === offset + 1);
+  }
+
+  await rig.append(recordOf(orderCreated({ orderId: "ORD-2" })));
+  expect(statusOf("ORD-1")).toBe("new");
+  await Bun.sleep(200);
+  expect(applied()).toBe(2);
+
+  expect(() => statusOf("ORD-2")).toThrow("There is no order ORD-2.");
+  await eventually(() => applied() === 3);
+  expect(statusOf("ORD-2")).toBe("new");
+
+  await rig.append(recordOf(statusUpdated({ orderId: "ORD-2", status: "shipped" })));
+  await Bun.sleep(200);
+  expect(applied()).toBe(3);
+  expect(await set.get(0)?.reached(4, 10_000)).toBe(true);
+  expect(statusOf("ORD-2")).toBe("shipped");
+});
