@@ -2,7 +2,7 @@ import { EVENT_HEADERS } from "../../src/log/record-headers.ts";
 import { orderIdOfKey } from "../../src/orders/order-key.ts";
 import { SortedRuns } from "../../src/runtime/store/runs/sorted-runs.ts";
 import type { StoreFiles } from "../../src/runtime/store/store-files.ts";
-import { eventIdText, type IndexEntry, readEntry } from "../../src/services/cart/index/index-record.ts";
+import { type IndexEntry, readEntry } from "../../src/services/cart/index/index-record.ts";
 import { compareRows } from "../reference/violation.ts";
 import type { Stored } from "./prefixes.ts";
 
@@ -48,5 +48,4 @@ function orderRows(files: StoreFiles): string[] {
   return rows;
 }
 
-const rowOf = (orderId: string, entry: IndexEntry): string =>
-  `${orderId} ${eventIdText(entry)} ${entry.partition}:${entry.offset}`;
+const rowOf = (orderId: string, entry: IndexEntry): string => `${orderId} ${entry.eventId} ${entry.partition}:${entry.offset}`;

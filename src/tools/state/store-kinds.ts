@@ -3,7 +3,6 @@ import type { Order } from "../../orders/order.ts";
 import type { StoreFiles } from "../../runtime/store/store-files.ts";
 import type { StoreKind } from "../../runtime/projections.ts";
 import type { Snapshot } from "../../runtime/store/snapshots/snapshot.ts";
-import { eventIdText } from "../../services/cart/index/index-record.ts";
 import { INDEX_KIND, IndexRows } from "../../services/cart/index/index-rows.ts";
 import { orderProjection } from "../../services/orders/state/order-projection.ts";
 import { rowMembers } from "../../services/orders/state/order-row-json.ts";
@@ -78,7 +77,7 @@ const indexKind: ShownKind = {
       orderId,
       members: () =>
         `"orderId":${JSON.stringify(orderId)},"created":{"partition":${entry.partition},"offset":${entry.offset}` +
-        `,"eventId":${JSON.stringify(eventIdText(entry))}}`,
+        `,"eventId":${JSON.stringify(entry.eventId)}}`,
     });
     return {
       figures: () => rows.counts(),

@@ -4,10 +4,11 @@ import type { AbortedTransaction } from "../records/record-batch.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
 /**
- * About the largest size of a fetch answer, whatever the number of partitions. Answers of 8 MiB were read no faster, and
- * took some 40 MB more at the peak: each lies in fresh memory until it is collected.
+ * About the largest size of a fetch answer, whatever the number of partitions. Larger ones were read no faster, and each
+ * lies in fresh memory until it is collected: with answers of 4 MiB an order service took 30 MiB more at its peak, and
+ * kept requests waiting for 180 ms in place of 77.
  */
-const RESPONSE_BYTES_MAX = 4 * 1024 * 1024;
+const RESPONSE_BYTES_MAX = 2 * 1024 * 1024;
 export const REQUEST_SLACK_MS = 3_000;
 const ISOLATION = { uncommitted: 0, committed: 1 } as const;
 

@@ -8,11 +8,11 @@ import { EVENT_KINDS, type EventKind, kindOf } from "../../../orders/events/kind
 import { isPoison } from "../../../orders/events/poison.ts";
 import { EventScanner } from "../../../orders/events/scan/scanner.ts";
 import type { ScannedEvent } from "../../../orders/events/scan/scanned-event.ts";
-import { nameOf, orderIdOfKey, type OrderName } from "../../../orders/order-key.ts";
+import { nameOf, type OrderName } from "../../../orders/order-key.ts";
 import type { DeadLetterReason, OnRefused, Projection, ProjectionStore, Saving } from "../../../runtime/projection.ts";
 import type { StoreFiles } from "../../../runtime/store/store-files.ts";
-import { eventIdText, type IndexEntry, isBefore } from "./index-record.ts";
-import { entryOf, INDEX_KIND, INDEX_SCHEMA, IndexRows, type KeyedRow } from "./index-rows.ts";
+import { IndexEntry, isBefore } from "./index-record.ts";
+import { INDEX_KIND, INDEX_SCHEMA, IndexRows, type KeyedRow } from "./index-rows.ts";
 import type { OwnCreates } from "./own-creates.ts";
 
 /**
@@ -66,8 +66,9 @@ export const indexProjection = (ownCreates: OwnCreates): Projection<IndexView> =
 
 class IndexStore implements ProjectionStore<IndexView> {
   readonly view: IndexView;
-  /** What was folded since the last `keep`. */
-  #created: [OrderName, IndexEntry][] = [];
+  /** What was folded since the last `keep`: the creates' orders and, in the same order, their entries. */
+  #created: OrderName[] = [];
+  #entries: IndexEntry[] = [];
   #keyed: KeyedRow[] = [];
   /** What is kept and not in a saving. */
   #unsaved = new Map<OrderName, IndexEntry>();
@@ -81,7 +82,7 @@ class IndexStore implements ProjectionStore<IndexView> {
     this.view = {
       order: (orderId) => {
         const entry = rows.find(orderId);
-        return entry && { partition: entry.partition, offset: entry.offset, eventId: eventIdText(entry) };
+        return entry && { partition: entry.partition, offset: entry.offset, eventId: entry.eventId };
       },
       keyedEvent: (eventId, orderId) => rows.keyedEvent(eventId, orderId),
     };
@@ -101,7 +102,6 @@ class IndexStore implements ProjectionStore<IndexView> {
     const event = decodeEvent(record.key, record.value);
     if (isPoison(event)) return { code: event.poison, detail: event.detail };
     const { isCreate } = kindOf(event);
-    if (isCreate) this.ownCreates.noteRead(event.orderId, event.eventId);
     this.#note(event, isCreate, record);
     return undefined;
   }
@@ -130,7 +130,9 @@ class IndexStore implements ProjectionStore<IndexView> {
   }
 
   keep(): undefined {
-    for (const [name, entry] of this.#created) {
+    for (let n = 0; n < this.#created.length; n++) {
+      const name = this.#created[n] as OrderName;
+      const entry = this.#entries[n] as IndexEntry;
       this.rows.keep(name, entry);
       const known = this.#unsaved.get(name);
       if (known === undefined || isBefore(entry, known)) this.#unsaved.set(name, entry);
@@ -145,6 +147,7 @@ class IndexStore implements ProjectionStore<IndexView> {
 
   reset(): void {
     this.#created = [];
+    this.#entries = [];
     this.#keyed = [];
   }
 
@@ -169,15 +172,22 @@ class IndexStore implements ProjectionStore<IndexView> {
 
   #noteScanned(event: ScannedEvent, offset: number): void {
     const { uuid, orderKey } = event;
-    const eventId = uuid ? { a: uuid.a, b: uuid.b, c: uuid.c, d: uuid.d } : event.eventId;
-    const entry = { partition: this.partition, offset, eventId };
-    if (!this.ownCreates.isEmpty) this.ownCreates.noteRead(orderIdOfKey(orderKey), eventIdText(entry));
-    this.#created.push([orderKey, entry]);
+    const { partition } = this;
+    this.#noteCreate(
+      orderKey,
+      uuid ? IndexEntry.ofUuid(partition, offset, uuid) : IndexEntry.of(partition, offset, event.eventId),
+    );
+  }
+
+  #noteCreate(name: OrderName, entry: IndexEntry): void {
+    this.ownCreates.noteRead(name, entry);
+    this.#created.push(name);
+    this.#entries.push(entry);
   }
 
   #note({ orderId, eventId }: { orderId: string; eventId: string }, isCreate: boolean, record: LogRecord): void {
     const { offset } = record;
-    if (isCreate) this.#created.push([nameOf(orderId), entryOf(this.partition, offset, eventId)]);
+    if (isCreate) this.#noteCreate(nameOf(orderId), IndexEntry.of(this.partition, offset, eventId));
     if (!isKeyedEventId(eventId)) return;
     const fingerprint = record.headers().find(([name]) => name === EVENT_HEADERS.fingerprint)?.[1];
     if (fingerprint)

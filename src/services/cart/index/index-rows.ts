@@ -4,7 +4,7 @@ import { SortedRuns } from "../../../runtime/store/runs/sorted-runs.ts";
 import { merged } from "../../../runtime/store/snapshots/merged.ts";
 import type { Saving } from "../../../runtime/projection.ts";
 import type { StoreFiles } from "../../../runtime/store/store-files.ts";
-import { eventIdText, type IndexEntry, isBefore, packedId, readEntry, writeEntry } from "./index-record.ts";
+import { IndexEntry, isBefore, readEntry, writeEntry } from "./index-record.ts";
 import type { KeyedEvent } from "./index-projection.ts";
 
 /** An event that was appended for an idempotency key. An event counts once per order, so one id on two orders is two. */
@@ -157,7 +157,7 @@ export class IndexRows {
       synced,
       write: () => {
         change?.record();
-        for (const [orderId, entry] of long) this.#writeLong.run(orderId, entry.partition, entry.offset, eventIdText(entry));
+        for (const [orderId, entry] of long) this.#writeLong.run(orderId, entry.partition, entry.offset, entry.eventId);
         for (const { eventId, orderId, fingerprint, partition, offset } of keyed)
           this.#insertKeyed.run(eventId, orderId, fingerprint, partition, offset);
       },
@@ -210,7 +210,7 @@ export class IndexRows {
       return found && readEntry(found.bytes, found.from, found.to);
     }
     const row = this.#findLong.values(name)[0] as [number, number, string] | undefined;
-    return row && { partition: row[0], offset: row[1], eventId: row[2] };
+    return row && IndexEntry.of(row[0], row[1], row[2]);
   }
 
   #forgetKeyed({ eventId, orderId }: KeyedRow): void {
@@ -224,10 +224,3 @@ function keyedOf(row: unknown): KeyedEvent | undefined {
   const found = row as [string, string, number, number] | undefined;
   return found && { fingerprint: found[0], orderId: found[1], partition: found[2], offset: found[3] };
 }
-
-/** The entry of an order whose create is this record. */
-export const entryOf = (partition: number, offset: number, eventId: string): IndexEntry => ({
-  partition,
-  offset,
-  eventId: packedId(eventId),
-});

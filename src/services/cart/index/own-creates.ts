@@ -1,5 +1,7 @@
 import type { LogPosition } from "../../../log/log-position.ts";
 import type { LogRecord } from "../../../log/port.ts";
+import { nameOf, type OrderName } from "../../../orders/order-key.ts";
+import type { IndexEntry } from "./index-record.ts";
 import { isEncodedEvent } from "../../../orders/events/encode.ts";
 
 /** Where a create is in the log, and which leader acknowledged it. */
@@ -10,6 +12,7 @@ interface Acknowledged extends LogPosition {
 /** A create of this cart, from before it is sent until the index has committed it. */
 export interface OwnCreate {
   readonly orderId: string;
+  readonly name: OrderName;
   readonly eventId: string;
   /** The value's length if it is plain, otherwise undefined: such a create is decoded when it is read back. */
   readonly plainBytes: number | undefined;
@@ -34,7 +37,7 @@ const isPlain = (json: string): boolean => !json.includes("\\") && Buffer.byteLe
  * ```
  */
 export class OwnCreates {
-  readonly #byOrder = new Map<string, OwnCreate>();
+  readonly #byOrder = new Map<OrderName, OwnCreate>();
   /** The acknowledged creates, in the order in which they were acknowledged. */
   #acknowledged: OwnCreate[] = [];
 
@@ -43,10 +46,11 @@ export class OwnCreates {
    * appended.
    */
   begin(orderId: string, eventId: string, value: string): OwnCreate | undefined {
-    if (this.#byOrder.has(orderId)) return undefined;
+    const name = nameOf(orderId);
+    if (this.#byOrder.has(name)) return undefined;
     const plainBytes = isPlain(value) ? value.length : undefined;
-    const create: OwnCreate = { orderId, eventId, plainBytes, position: undefined, contended: false };
-    this.#byOrder.set(orderId, create);
+    const create: OwnCreate = { orderId, name, eventId, plainBytes, position: undefined, contended: false };
+    this.#byOrder.set(name, create);
     return create;
   }
 
@@ -58,38 +62,35 @@ export class OwnCreates {
 
   /** Forgets a create that was not acknowledged, or for which the index answers. */
   end(create: OwnCreate): void {
-    if (create.position === undefined) this.#byOrder.delete(create.orderId);
+    if (create.position === undefined) this.#byOrder.delete(create.name);
   }
 
   /** The order's create, if it has been acknowledged. */
   find(orderId: string): (Acknowledged & { readonly eventId: string }) | undefined {
-    const create = this.#byOrder.get(orderId);
+    const create = this.#byOrder.get(nameOf(orderId));
     return create?.position && { ...create.position, eventId: create.eventId };
-  }
-
-  get isEmpty(): boolean {
-    return this.#byOrder.size === 0;
   }
 
   /** The own create that this record holds, if it holds one. */
   recognise({ key, value }: LogRecord): OwnCreate | undefined {
     if (this.#byOrder.size === 0 || key === null || value === null) return undefined;
-    const create = this.#byOrder.get(key.toString("latin1"));
+    const create = this.#byOrder.get(nameOf(key.toString("latin1")));
     return create?.plainBytes === value.length && isEncodedEvent(value, create.eventId) ? create : undefined;
   }
 
   /** Notes that the index has read this create of an order, which is before any own one that is in flight (I8). */
-  noteRead(orderId: string, eventId: string): void {
-    const create = this.#byOrder.get(orderId);
-    if (create && create.eventId !== eventId) create.contended = true;
+  noteRead(name: OrderName, entry: IndexEntry): void {
+    if (this.#byOrder.size === 0) return;
+    const create = this.#byOrder.get(name);
+    if (create && !entry.isOf(create.eventId)) create.contended = true;
   }
 
   /** Forgets the creates that the index has committed. Returns how many acknowledged creates remain. */
   forgetRead(nextOffset: (partition: number) => number): number {
     let read = 0;
-    for (const { orderId, position } of this.#acknowledged) {
+    for (const { name, position } of this.#acknowledged) {
       if (position && position.offset >= nextOffset(position.partition)) break;
-      this.#byOrder.delete(orderId);
+      this.#byOrder.delete(name);
       read++;
     }
     if (read > 0) this.#acknowledged = this.#acknowledged.slice(read);
