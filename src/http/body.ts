@@ -35,7 +35,7 @@ export const readJson = async (
   const expectation = headers.get("expect");
   const reading = readBytes(request.raw, body_bytes_max);
   const bytes = await bodies.arrived(
-    request.client,
+    request,
     expectation === null || expectation === HEEDED_EXPECTATION ? reading : unlessExpecting(reading, clock),
   );
   const value = parseJson(bytes);

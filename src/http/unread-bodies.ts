@@ -6,8 +6,13 @@ import { clientShare } from "./permits.ts";
 export const BODY_WAIT_MS_MAX = 10_000;
 const LOOK_WAIT_MS = 1_000;
 
-interface Unread {
+/** Whom a body is from. The client is asked for only where there are so many bodies that it matters. */
+export interface Sender {
   readonly client: string;
+}
+
+interface Unread {
+  readonly sender: Sender;
   readonly since_ms: number;
   cut(error: AppError): void;
 }
@@ -25,7 +30,6 @@ interface Unread {
 export class UnreadBodies {
   /** All unread bodies, in the order they came. */
   readonly #all = new Set<Unread>();
-  readonly #ofClient = new Map<string, Set<Unread>>();
   #isWatching = false;
 
   constructor(
@@ -41,18 +45,17 @@ export class UnreadBodies {
    * Resolves with what `reading` gives. Rejects with BODY_TOO_SLOW if that takes too long, and leaves `reading` alone
    * then.
    */
-  async arrived<T>(client: string, reading: Promise<T>): Promise<T> {
-    // `reading` fails when the connection ends, which may be after the body was cut off.
-    reading.catch(() => undefined);
-    const cut = Promise.withResolvers<never>();
-    const unread: Unread = { client, since_ms: this.clock.now_ms(), cut: cut.reject };
-    this.#makeRoom(client);
-    this.#add(unread);
-    try {
-      return await Promise.race([reading, cut.promise]);
-    } finally {
-      this.#remove(unread);
-    }
+  arrived<T>(sender: Sender, reading: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const unread: Unread = { sender, since_ms: this.clock.now_ms(), cut: reject };
+      this.#makeRoom(sender);
+      this.#all.add(unread);
+      if (!this.#isWatching) void this.#watch();
+      const isOver = () => void this.#all.delete(unread);
+      reading.then(isOver, isOver);
+      // It fails when the connection ends, which may be after the body was cut off.
+      reading.then(resolve, reject);
+    });
   }
 
   /** Stops waiting for bodies. */
@@ -61,39 +64,30 @@ export class UnreadBodies {
       this.#cut(unread, new AppError("SHUTTING_DOWN", "The service is stopping; ask another instance, or this one again soon."));
   }
 
-  #makeRoom(client: string): void {
-    const own = this.#ofClient.get(client);
-    if (own && own.size >= clientShare(this.bodies_max)) return this.#displaceOldest(own);
+  #makeRoom(sender: Sender): void {
+    const share = clientShare(this.bodies_max);
+    if (this.#all.size < share) return;
+    const ofClient = new Map<string, Unread[]>();
+    for (const unread of this.#all) {
+      const own = ofClient.get(unread.sender.client);
+      if (own) own.push(unread);
+      else ofClient.set(unread.sender.client, [unread]);
+    }
+    const own = ofClient.get(sender.client) ?? [];
+    if (own.length >= share) return this.#displaceOldest(own);
     if (this.#all.size < this.bodies_max) return;
-    let most = own ?? this.#all;
-    for (const each of this.#ofClient.values()) if (most === this.#all || each.size > most.size) most = each;
+    let most = own;
+    for (const each of ofClient.values()) if (each.length > most.length) most = each;
     this.#displaceOldest(most);
   }
 
-  #displaceOldest(of: ReadonlySet<Unread>): void {
-    for (const oldest of of) {
-      const message = "The body was not there yet when others needed its place; send the request again, and its body at once.";
-      return this.#cut(oldest, new AppError("BODY_TOO_SLOW", message));
-    }
-  }
-
-  #add(unread: Unread): void {
-    this.#all.add(unread);
-    const own = this.#ofClient.get(unread.client);
-    if (own) own.add(unread);
-    else this.#ofClient.set(unread.client, new Set([unread]));
-    if (!this.#isWatching) void this.#watch();
-  }
-
-  #remove(unread: Unread): void {
-    this.#all.delete(unread);
-    const own = this.#ofClient.get(unread.client);
-    own?.delete(unread);
-    if (own?.size === 0) this.#ofClient.delete(unread.client);
+  #displaceOldest([oldest]: readonly Unread[]): void {
+    const message = "The body was not there yet when others needed its place; send the request again, and its body at once.";
+    if (oldest) this.#cut(oldest, new AppError("BODY_TOO_SLOW", message));
   }
 
   #cut(unread: Unread, error: AppError): void {
-    this.#remove(unread);
+    this.#all.delete(unread);
     unread.cut(error);
   }
 

@@ -94,7 +94,7 @@ describe("a body that is not there yet", () => {
     const bodies = new UnreadBodies(8, systemClock);
     const never = new Promise<never>(() => undefined);
     const cut: string[] = [];
-    const add = (client: string, name: string) => void bodies.arrived(client, never).catch(() => cut.push(name));
+    const add = (client: string, name: string) => void bodies.arrived({ client }, never).catch(() => cut.push(name));
     for (let i = 0; i < 5; i++) add("a", `a${i}`);
     await waitUntil("for the first to go", () => cut.length === 1);
     expect([cut, bodies.bodies]).toEqual([["a0"], clientShare(8)]);

@@ -72,10 +72,12 @@ export class LogCartCommands implements CartCommands {
     return this.#runOnce(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
       if (!progress.isComplete) await progress.untilComplete(deadline_ms);
       for (let partition: number | undefined; ;) {
-        const existing = index.find(orderId) && (await this.#findSound(orderId, deadline_ms));
-        if (existing) return firstOr409(orderId, eventId, existing);
         // I8: nothing is awaited from this look-up to `begin`, or a create that is read in between would be overlooked.
-        if (index.find(orderId)) continue;
+        if (index.find(orderId)) {
+          const existing = await this.#findSound(orderId, deadline_ms);
+          if (existing) return firstOr409(orderId, eventId, existing);
+          continue;
+        }
         partition ??= this.#placeNow(orderId);
         if (partition !== undefined) {
           const event = this.#makeCreate(command, eventId);
@@ -228,10 +230,10 @@ export class LogCartCommands implements CartCommands {
   }
 
   #makeRecord(partition: number, event: OrderEvent, context: RequestContext): Sending {
-    const { clock, newUuid } = this.options;
+    const { clock } = this.options;
     const { orderId, eventId } = event;
     const send = context.span?.sending({ partition, key: orderId, eventId });
-    const traceparent = send?.traceparent ?? context.traceparent ?? newTraceparent(newUuid, eventId);
+    const traceparent = send?.traceparent ?? context.traceparent ?? newTraceparent(eventId);
     const headers: [string, string][] = eventHeaders(event, SOURCE, traceparent);
     const tracestate = send ? send.tracestate : context.tracestate;
     if (tracestate) headers.push([EVENT_HEADERS.tracestate, tracestate]);
@@ -296,8 +298,11 @@ function firstOr409(orderId: string, eventId: string, first: IndexedOrder | unde
 
 const orderExists = (orderId: string) => new AppError("ORDER_EXISTS", `The order ${orderId} exists already.`, { orderId });
 
-/** Starts a new W3C trace, not sampled. The event is its first span, so the span's id comes from the event's id. */
-const newTraceparent = (newUuid: NewUuid, eventId: string): string => `00-${hex(newUuid())}-${hex(eventId).slice(0, 16)}-00`;
+/** Starts a new W3C trace, not sampled. The event is its first span, so both ids come from the event's, a UUID. */
+const newTraceparent = (eventId: string): string => {
+  const digits = hex(eventId);
+  return `00-${digits}-${digits.slice(0, 16)}-00`;
+};
 
 /** A UUID's 32 hex digits. Slicing takes half as long as replacing the hyphens. */
 const hex = (uuid: string): string =>
