@@ -26,6 +26,12 @@ export const STORE_BUGS: PlantedBugs = {
     find: "reading.accepted !== batch) return this.#forget();\n    const record",
     replace: "reading.accepted !== batch) return void (store.projections.keep(), this.#forget());\n    const record",
   },
+  "rows are answered before the log has told what came after them": {
+    breaks: "I7",
+    file: "src/services/orders/query/queries.ts",
+    find: " || !held.hasBeenComplete",
+    replace: "",
+  },
   "a partition whose store fails goes on": {
     breaks: "I10",
     file: "src/runtime/actor/actor.ts",
