@@ -245,6 +245,8 @@ export interface Batch {
   readonly records: readonly LogRecord[];
   /** The same records as places in bytes; absent if the log does not read in that way. */
   readonly blocks?: readonly RecordBlock[] | undefined;
+  /** Says that nobody reads the batch's bytes any more: they may be written over. Not everybody needs to say so. */
+  release?(): void;
 }
 
 export type FetchResult =

@@ -59,6 +59,8 @@ export function inBlocks(result: FetchResult, records_max: number): FetchResult 
     else group.push(record);
   }
   const blocks = groups.map((group): RecordBlock => new MemoryBlock(group));
-  const batch: Batch = { ...result.batch, blocks };
+  // Whoever still reads what was released reads nonsense.
+  const release = (): void => blocks.forEach(({ bytes }) => bytes.fill(0xff));
+  const batch: Batch = { ...result.batch, blocks, release };
   return { ...result, batch };
 }

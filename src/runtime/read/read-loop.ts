@@ -87,7 +87,7 @@ export class ReadLoop {
         for (const actor of actors.values()) {
           const batch = actor.accepted;
           if (!batch) continue;
-          this.#apply(actor, batch);
+          if (this.#isApplied(actor, batch)) batch.release?.();
           restoreMeter.note(actors.values());
           const saving = checkpoints.makeRoom();
           if (saving) await saving;
@@ -125,14 +125,18 @@ export class ReadLoop {
     this.#abandonFetch(new AppError("SHUTTING_DOWN", "Reading was ended by this process."));
   }
 
-  /** Records that are read while catching up are not new, so they are not traced. */
-  #apply(actor: PartitionActor, batch: Batch): void {
+  /**
+   * Applies the batch, and returns false if that takes longer than this turn. Records that are read while catching up
+   * are not new, so they are not traced.
+   */
+  #isApplied(actor: PartitionActor, batch: Batch): boolean {
     const { tracer, onWarning } = this.options;
     const { partition } = batch;
     const applied = actor.state === "running" ? tracer?.applying(partition, batch.records, actor.nextOffset) : undefined;
     const applying = actor.apply();
-    if (!applying) return applied?.(actor.nextOffset);
-    applying.then(() => applied?.(actor.nextOffset)).catch((e: unknown) => onWarning(partition, String(e)));
+    if (applying) applying.then(() => applied?.(actor.nextOffset)).catch((e: unknown) => onWarning(partition, String(e)));
+    else applied?.(actor.nextOffset);
+    return applying === undefined;
   }
 
   /** How long records may gather now: not at all while somebody waits for them, or a partition is far behind. */

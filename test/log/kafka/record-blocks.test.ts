@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { gzipSync } from "node:zlib";
+import { AnswerBuffers, AnswerMemory } from "../../../src/log/kafka/connection/answer-buffers.ts";
 import { readAnswer } from "../../../src/log/kafka/read/read-answer.ts";
 import { BatchOutput, encodeBatch } from "../../../src/log/kafka/records/encode-batch.ts";
 import { decodeBatches } from "../../../src/log/kafka/records/record-batch.ts";
@@ -225,7 +226,8 @@ describe("a batch that is read", () => {
   const wanted = { partition: 3, offset: 0, leaderEpoch: 5 };
   const answer = { partition: 3, errorCode: 0, highWatermark: 9, stableOffset: 8, aborted: [] };
   const read = (bytes: Buffer) => {
-    const result = readAnswer(wanted, { ...answer, bytes }, { left_bytes: 1 }, { isFirst: true, isOwed: false });
+    const memory = new AnswerMemory(bytes, new AnswerBuffers());
+    const result = readAnswer(wanted, { ...answer, bytes }, { isFirst: true, isOwed: false, budget: { left_bytes: 1 }, memory });
     if (!result || !("batch" in result)) throw new Error(`no batch: ${JSON.stringify(result)}`);
     return result.batch;
   };

@@ -2,6 +2,12 @@ import type { PlantedBugs } from "./planted-bug.ts";
 
 /** Mistakes in dead letters. */
 export const LETTER_BUGS: PlantedBugs = {
+  "the bytes of a batch are written over while its letters are appended": {
+    breaks: "I6",
+    file: "src/runtime/read/read-loop.ts",
+    find: "if (this.#isApplied(actor, batch)) batch.release?.();",
+    replace: "this.#isApplied(actor, batch);\n          batch.release?.();",
+  },
   "dead letters leave after the position": {
     breaks: "I6",
     file: "src/runtime/actor/applier.ts",

@@ -1,5 +1,7 @@
 import { createRequire } from "node:module";
 import { type Kafka } from "kafkajs";
+import type { AnswerBuffers } from "./answer-buffers.ts";
+import { type Receiving, receiveInto } from "./answer-receiver.ts";
 
 /**
  * The one seam to what kafkajs keeps private: its brokers, which are connections that log in and speak the protocol.
@@ -47,10 +49,8 @@ export interface ConnectionPool {
   getConnection(index: number): Promise<Connection>;
 }
 
-export interface Connection {
+export interface Connection extends Receiving {
   isConnected(): boolean;
-  /** Called with whatever comes from the broker. */
-  processData(data: Buffer): void;
   /** Fails every request that waits for an answer. */
   rejectRequests(error: Error): void;
   disconnect(): Promise<unknown>;
@@ -116,7 +116,7 @@ const CONNECTION_PARTS = {
   processData: "function",
   rejectRequests: "function",
   disconnect: "function",
-} satisfies Record<Exclude<keyof Connection, "bytesNeeded" | "socket">, string>;
+} satisfies Record<Exclude<keyof Connection, "bytesNeeded" | "bytesBuffered" | "chunks" | "authHandlers" | "socket">, string>;
 
 /**
  * Throws a plain Error, a defect and not an outage, unless kafkajs has the private parts used here. It must be called
@@ -148,13 +148,23 @@ const notPinned = (why: string) =>
   new Error(`kafkajs is not the version whose private parts log/kafka/connection/cluster.ts knows: ${why}.`);
 
 /** Makes brokers that are not connected yet, with kafkajs' settings for TLS and login. */
-export type MakeBroker = (address: { readonly host: string; readonly port: number }, nodeId: number | null) => Promise<Broker>;
+export type MakeBroker = (
+  address: { readonly host: string; readonly port: number },
+  nodeId: number | null,
+  answers?: AnswerBuffers,
+) => Promise<Broker>;
+
+/** The connections of a broker's pool: one for fetches alone, and one for the rest. */
+export const CONTROL = 0;
+export const FETCHES = 1;
 
 export function brokerMaker(kafka: Kafka): MakeBroker {
   const pool = brokerPool(kafka);
-  return async ({ host, port }, nodeId) => {
+  return async ({ host, port }, nodeId, answers) => {
     const connectionPool = await pool.connectionPoolBuilder.build({ host, port });
     connectionPool.pool.forEach(endAtNonsense);
+    const fetches = connectionPool.pool[FETCHES];
+    if (fetches && answers) receiveInto(fetches, answers, ANSWER_BYTES_MAX);
     return pool.createBroker({ logger: pool.rootLogger, connectionPool, nodeId });
   };
 }

@@ -1,7 +1,8 @@
 import { type Clock, within } from "../../../system/clock.ts";
 import { AppError } from "../../../errors.ts";
 import { type Address, type BrokerReach, brokerName } from "./broker-reach.ts";
-import type { Broker, Exchange, MakeBroker } from "./cluster.ts";
+import { AnswerBuffers } from "./answer-buffers.ts";
+import { type Broker, CONTROL, type Exchange, FETCHES, type MakeBroker } from "./cluster.ts";
 import { describeFailure, unavailable } from "../protocol/errors.ts";
 import { type Metadata, metadataExchange, type NodeAddress } from "../protocol/metadata.ts";
 
@@ -19,8 +20,6 @@ export const HEDGE_MS = 400;
 /** A broker that failed this recently is tried last, unless it is needed in particular. */
 const AVOIDED_MS = 1_000;
 const API_METADATA = 3;
-const CONTROL = 0;
-const FETCHES = 1;
 
 /**
  * One broker, as this instance of the connections knows it. Once broken, it is replaced by another node with the same
@@ -29,6 +28,8 @@ const FETCHES = 1;
 export class Node {
   /** The time on the clock before which a quota asks that nothing be sent to the broker (KIP-219). */
   heldBackUntil_ms = Number.NEGATIVE_INFINITY;
+  /** Where large answers to fetches lie. */
+  readonly answers = new AnswerBuffers();
   /** Those who wait for their turn to send to the broker, one at a time; see `takeTurn`. */
   readonly #turns: (() => void)[] = [];
   #isTaken = false;
@@ -121,7 +122,7 @@ export class Node {
 
   async #connect(): Promise<Broker> {
     const { makeBroker, reach } = this.options;
-    const broker = await makeBroker(this.address, this.nodeId);
+    const broker = await makeBroker(this.address, this.nodeId, this.answers);
     try {
       await broker.connect();
     } catch (e) {

@@ -34,6 +34,8 @@ export interface FetchAnswer {
   readonly throttle_ms: number;
   readonly errorCode: number;
   readonly partitions: readonly PartitionAnswer[];
+  /** All of the answer; the partitions' bytes are views on it. */
+  readonly payload: Buffer;
 }
 
 /** Fetch, version 11: https://kafka.apache.org/protocol#The_Messages_Fetch */
@@ -86,5 +88,5 @@ function decode(payload: Buffer): FetchAnswer {
       });
     })
     .flat();
-  return { throttle_ms, errorCode, partitions };
+  return { throttle_ms, errorCode, partitions, payload };
 }

@@ -1,7 +1,11 @@
 import type { Batch, FetchResult, LogRecord } from "../../port.ts";
 import { type RecordBlock, recordsOf } from "../../record-block.ts";
+import type { AnswerMemory } from "../connection/answer-buffers.ts";
 import type { PartitionAnswer, WantedPartition } from "../protocol/fetch.ts";
 import { decodeBatches, type UnpackBudget } from "../records/record-batch.ts";
+
+/** How much one answer may unpack to, not counting its last batch. The rest is fetched again. */
+export const ANSWER_UNPACKED_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface AnswerContext {
   /**
@@ -11,14 +15,16 @@ export interface AnswerContext {
   readonly isFirst: boolean;
   /** Whether the answer is to be told even if it brings nothing. */
   readonly isOwed: boolean;
+  /** How much the answer may still unpack to. */
+  readonly budget: UnpackBudget;
+  readonly memory: AnswerMemory;
 }
 
 /** What a leader's answer tells of one partition; undefined if there is nothing to tell. */
 export function readAnswer(
   { offset, leaderEpoch }: WantedPartition,
   { partition, bytes, highWatermark, stableOffset, aborted }: PartitionAnswer,
-  budget: UnpackBudget,
-  { isFirst, isOwed }: AnswerContext,
+  { isFirst, isOwed, budget, memory }: AnswerContext,
 ): FetchResult | undefined {
   const isNews = isOwed || (bytes.length === 0 && highWatermark > offset);
   if (bytes.length === 0 && !isNews) return undefined;
@@ -29,7 +35,8 @@ export function readAnswer(
     if (isStuck) return { partition, unreadable: "the broker's answer has no whole record batch for it" };
     if (nextOffset === offset && !isNews) return undefined;
     const stable = stableOffset < 0 ? highWatermark : stableOffset;
-    const batch = new BlockBatch(partition, offset, nextOffset, highWatermark, stable, Math.max(0, leaderEpoch), blocks);
+    const epoch = Math.max(0, leaderEpoch);
+    const batch = new BlockBatch(partition, offset, nextOffset, highWatermark, stable, epoch, blocks, memory.held());
     return { partition, batch };
   } catch (e) {
     return { partition, unreadable: e instanceof Error ? e.message : String(e) };
@@ -48,7 +55,13 @@ class BlockBatch implements Batch {
     readonly stableOffset: number,
     readonly leaderEpoch: number,
     readonly blocks: readonly RecordBlock[],
+    private memory: AnswerMemory | undefined,
   ) {}
+
+  release(): void {
+    this.memory?.release();
+    this.memory = undefined;
+  }
 
   get records(): readonly LogRecord[] {
     return (this.#records ??= recordsOf(this.blocks));

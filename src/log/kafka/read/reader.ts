@@ -2,6 +2,7 @@ import { AppError } from "../../../errors.ts";
 import type { Clock } from "../../../system/clock.ts";
 import { Backoff } from "../../backoff.ts";
 import type { FetchLimits, FetchResult, Isolation, Reader, Watermarks } from "../../port.ts";
+import { AnswerMemory } from "../connection/answer-buffers.ts";
 import type { Connections, Node } from "../connection/connections.ts";
 import { type Leader, TopicLeaders } from "../connection/leaders.ts";
 import { Alarm } from "./alarm.ts";
@@ -14,12 +15,9 @@ import {
   ERROR_TOPIC_AUTHORIZATION_FAILED,
   unavailable,
 } from "../protocol/errors.ts";
-import { fetchExchange, type PartitionAnswer, type WantedPartition } from "../protocol/fetch.ts";
-import { readAnswer } from "./read-answer.ts";
-import type { UnpackBudget } from "../records/record-batch.ts";
+import { type FetchAnswer, fetchExchange, type PartitionAnswer, type WantedPartition } from "../protocol/fetch.ts";
+import { ANSWER_UNPACKED_BYTES_MAX, type AnswerContext, readAnswer } from "./read-answer.ts";
 
-/** How much one answer may unpack to, not counting its last batch. The rest is fetched again. */
-const ANSWER_UNPACKED_BYTES_MAX = 64 * 1024 * 1024;
 /** How soon metadata are asked for again while only the cluster can change them, so that asking does not spin. */
 const REFRESH_BACKOFF = { backoff_ms_min: 50, backoff_ms_max: 1_000 };
 /** Metadata older than this are asked for again in any case. */
@@ -228,7 +226,7 @@ export class KafkaReader implements Reader {
         node.heldBackUntil_ms = this.#throttledAt_ms;
       }
       if (answer.errorCode !== 0) throw new Error(describeError(answer.errorCode, "READ"));
-      await this.#takeAnswers(session, node, wanted, answer.partitions);
+      await this.#takeAnswers(session, node, wanted, answer);
     } catch (e) {
       this.#nodeFailed(session, node, nodeId, e);
     } finally {
@@ -257,9 +255,10 @@ export class KafkaReader implements Reader {
     session: Session,
     node: Node,
     wanted: readonly WantedPartition[],
-    answers: readonly PartitionAnswer[],
+    { partitions: answers, payload }: FetchAnswer,
   ): Promise<void> {
-    const budget: UnpackBudget = { left_bytes: ANSWER_UNPACKED_BYTES_MAX };
+    const budget = { left_bytes: ANSWER_UNPACKED_BYTES_MAX };
+    const memory = new AnswerMemory(payload, node.answers);
     const outOfRange: WantedPartition[] = [];
     let isFirst = true;
     for (const [n, answer] of answers.entries()) {
@@ -274,19 +273,20 @@ export class KafkaReader implements Reader {
         throw new AppError("LOG_UNAVAILABLE", `The broker does not allow reading ${this.topic}; grant READ on it to this user.`);
       else if (answer.errorCode !== 0) this.#noteRefusal(session, answer.partition, answer.errorCode);
       else {
-        this.#takeRecords(session, one, answer, budget, isFirst);
+        this.#takeRecords(session, one, answer, { budget, memory, isFirst });
         if (answer.bytes.length > 0) isFirst = false;
       }
     }
+    memory.release();
     if (outOfRange.length > 0) await this.#takeOutOfRange(session, node, outOfRange);
   }
 
-  #takeRecords(session: Session, wanted: WantedPartition, answer: PartitionAnswer, budget: UnpackBudget, isFirst: boolean): void {
+  #takeRecords(session: Session, wanted: WantedPartition, answer: PartitionAnswer, context: Omit<AnswerContext, "isOwed">): void {
     const { partition } = wanted;
     session.refusals.delete(partition);
     this.#refreshBackoff.reset();
     const isOwed = this.#news.takeOwed(partition);
-    const result = readAnswer(wanted, answer, budget, { isFirst, isOwed });
+    const result = readAnswer(wanted, answer, { ...context, isOwed });
     if (result) this.#news.tell(result);
   }
 
