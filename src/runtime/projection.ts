@@ -71,6 +71,11 @@ export interface Fold {
    * to read.
    */
   readonly digest?: string | undefined;
+  /**
+   * A checksum of what the database has of the projection and everything else hangs on: totals, and where the rows are.
+   * It is as of the last commit, and compared when the store is opened. Absent if there is nothing like that.
+   */
+  readonly checksum?: number | undefined;
 }
 
 export type OnRefused = (record: LogRecord, reason: DeadLetterReason) => void;
@@ -86,6 +91,8 @@ export interface Saving {
    * Writes the rows. Called inside the transaction that moves the offset, and again in another one if that fails.
    */
   write(): void;
+  /** What `Fold.checksum` is once this is committed. Called after `write`; absent if that is. */
+  checksum?(): number;
   /** Notes that the transaction is committed. */
   committed(): void;
   /** Notes that this is given up: what was to be saved is still kept, and is saved the next time. */

@@ -153,6 +153,7 @@ class FoldOfSeveral implements Fold {
     return {
       synced,
       write: () => all((saving) => saving.write()),
+      checksum: () => sumOf(savings.map((saving) => saving.checksum?.())),
       committed: () => all((saving) => saving.committed()),
       abandoned: () => all((saving) => saving.abandoned()),
     };
@@ -163,4 +164,12 @@ class FoldOfSeveral implements Fold {
     const digests = this.folds.map(({ digest }) => digest).filter((digest) => digest !== undefined);
     return digests.length === 0 ? undefined : digests.join("-");
   }
+
+  get checksum(): number {
+    return sumOf(this.folds.map(({ checksum }) => checksum));
+  }
 }
+
+/** A sum, since the order of the projections does not matter. */
+const sumOf = (checksums: readonly (number | undefined)[]): number =>
+  checksums.reduce<number>((sum, checksum = 0) => sum + checksum, 0) % 2 ** 32;

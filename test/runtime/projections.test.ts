@@ -7,7 +7,7 @@ import type { LogRecord } from "../../src/log/port.ts";
 import type { RecordBlock } from "../../src/log/record-block.ts";
 import type { Projection, ProjectionStore, Saving } from "../../src/runtime/projection.ts";
 import { UnsavedRows } from "../../src/runtime/unsaved-rows.ts";
-import { storeKindOf, OpenProjections } from "../../src/runtime/projections.ts";
+import { OpenProjections } from "../../src/runtime/projections.ts";
 import type { StoreDatabase } from "../../src/runtime/store/store-database.ts";
 import type { StoreFiles } from "../../src/runtime/store/store-files.ts";
 import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
@@ -113,6 +113,25 @@ function rowsOf(rig: Rig, name = "x") {
 }
 
 describe("a second projection", () => {
+  test("is opened again with the first, whose checksum is compared", async () => {
+    await using rig = await rigOfBoth();
+    const apply = async (orderId: string) => {
+      await rig.append(orderCreated({ orderId, eventId: orderId }));
+      const set = rig.start("x", [0]);
+      await eventually(() => set.get(0)?.view(orderProjection)?.order(orderId) !== undefined);
+      expect(set.get(0)?.view(customerProjection)?.orders(CUSTOMER)).toBe(Number(orderId.slice("ORD-".length)));
+      await set.close();
+    };
+    await apply("ORD-1");
+    await apply("ORD-2");
+    expect(rig.warnings).toEqual([]);
+    const db = new Database(rig.storePath("x", 0));
+    db.run("UPDATE totals SET orders = 7");
+    db.close();
+    await apply("ORD-3");
+    expect(rig.warnings.join("\n")).toContain("totals and manifest is another");
+  });
+
   test("is folded from the same records, and each is read through its own view", async () => {
     await using rig = await rigOfBoth();
     await rig.append(orderCreated(), orderCreated({ orderId: "ORD-2" }), statusUpdated({ eventId: "c", status: "shipped" }));
@@ -298,24 +317,5 @@ describe("several projections as one", () => {
     };
     expect(() => stores(named("a"), failing, named("c")).save()).toThrow("full");
     expect(calls).toEqual(["abandoned a"]);
-  });
-});
-
-describe("what a store's file is known as", () => {
-  const named = (name: string, version: number): Projection<unknown> => ({ ...customerProjection, name, version });
-
-  test("is the projection's own name and version where there is one", () => {
-    expect(storeKindOf([orderProjection])).toEqual({ name: "orders", version: 4 });
-  });
-
-  test("tells all names and versions where there are several, in whatever order they are listed", () => {
-    expect(storeKindOf([orderProjection, customerProjection])).toEqual({ name: "customers@1+orders@4", version: 0 });
-    expect(storeKindOf([customerProjection, orderProjection])).toEqual(storeKindOf([orderProjection, customerProjection]));
-  });
-
-  test("is never another list's: names that could be taken for one, and the same name twice, are refused", () => {
-    for (const other of [named("a@1+b", 2), named("", 1), named("a", 0)])
-      expect(() => storeKindOf([other])).toThrow("A projection's name");
-    expect(() => storeKindOf([named("a", 1), named("a", 2)])).toThrow("have the same name: a, a");
   });
 });

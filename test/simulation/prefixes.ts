@@ -1,4 +1,5 @@
 import { drainMicrotasks } from "bun:jsc";
+import { STAMP_BYTES } from "../../src/runtime/store/file-stamp.ts";
 import type { StoreFiles } from "../../src/runtime/store/store-files.ts";
 import type { Order, OrderFields } from "../../src/orders/order.ts";
 import { PartitionStore } from "../../src/runtime/store/store.ts";
@@ -85,9 +86,11 @@ export class Prefixes {
   }
 }
 
-/** How many bytes of what creates said belong to the store, as its database says. */
-export const createsBytes = ({ db }: StoreFiles): number =>
-  db.query<{ creates_bytes: number }, []>("SELECT creates_bytes FROM totals").get()?.creates_bytes ?? 0;
+/** How many bytes of what creates said belong to the store, as its database says; a store that was saved has a stamp before. */
+export function createsBytes({ db }: StoreFiles): number {
+  const found = db.query<{ creates_bytes: number }, []>("SELECT creates_bytes FROM totals").get()?.creates_bytes ?? 0;
+  return Math.max(0, found - STAMP_BYTES);
+}
 
 /** One line for each order that the view knows; the ids of its events are compared as a set. */
 export const rowsOf = (view: OrdersView): string[] => view.rowsAfter("", 10_000).map(rowLine);

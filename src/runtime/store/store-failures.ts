@@ -23,6 +23,9 @@ export const cannotBeOpened = (e: unknown): boolean => codeOf(e).startsWith("SQL
 export const isDamage = (e: unknown): e is Error & { readonly code: string } =>
   /^SQLITE_(CORRUPT.*|NOTADB.*|ERROR)$/.test(codeOf(e));
 
+/** The error for a store whose parts do not belong together. */
+export const damagedStore = (message: string): Error => Object.assign(new Error(message), { code: "SQLITE_CORRUPT" });
+
 /** The error for a row that cannot be read, although SQLite takes it for a row. */
 export const damagedRow = (what: string, cause: unknown): Error =>
   Object.assign(new Error(`${what} cannot be read`, { cause }), { code: "SQLITE_CORRUPT" });

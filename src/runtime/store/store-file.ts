@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { storeKindOf, type Projections } from "../projections.ts";
+import { completeTables } from "./position/position-table.ts";
 import { type OpenFile, openSqliteFile, type StoreDatabase } from "./store-database.ts";
 import { isDamage } from "./store-failures.ts";
 import { keepLeftBehind, type OpenBytes, renameStore, type StoreFiles, storeFiles } from "./store-files.ts";
@@ -139,21 +140,7 @@ export function prepareDatabase(db: StoreDatabase, projections: Projections, ide
       ? null
       : db.query<{ partition: number }, [number]>("SELECT partition FROM position WHERE partition <> ?").get(partition);
   if (other) return `it is partition ${other.partition}'s, not ${partition}'s`;
-  // Columns are added only now, so that a file that cannot be used stays unchanged.
-  addColumns(db);
+  // Only now, so that a file that cannot be used stays unchanged.
+  completeTables(db);
   return undefined;
-}
-
-/** Columns of the position that were added later. An older store gets them here, empty. */
-const ADDED_COLUMNS = { last_epoch: "INTEGER", topic_id: "TEXT", first_offset: "INTEGER", last_of_all: "INTEGER" };
-
-function addColumns(db: StoreDatabase): void {
-  const there = new Set(
-    db
-      .query<{ name: string }, []>("SELECT name FROM pragma_table_info('position')")
-      .all()
-      .map(({ name }) => name),
-  );
-  for (const [name, type] of Object.entries(ADDED_COLUMNS))
-    if (!there.has(name)) db.run(`ALTER TABLE position ADD COLUMN ${name} ${type}`);
 }

@@ -2,28 +2,15 @@ import type { Statement } from "bun:sqlite";
 import type { StoreDatabase } from "./store-database.ts";
 import { AppliedMark, type Mark } from "./position/applied-mark.ts";
 import type { LastRecord } from "./position/last-record.ts";
+import { type Position, PositionTable, requireChecksum } from "./position/position-table.ts";
 import { isStoreFailure } from "./store-failures.ts";
 import type { StoreFiles } from "./store-files.ts";
 import type { PartitionMeter } from "../../telemetry/meters.ts";
 import type { Fold, Projection, Saving } from "../projection.ts";
 import { OpenProjections, type Projections } from "../projections.ts";
 
-interface PositionRow {
-  readonly next_offset: number;
-  readonly last_offset: number | null;
-  readonly last_checksum: number | null;
-  readonly last_epoch: number | null;
-  readonly topic_id: string | null;
-  readonly first_offset: number | null;
-  readonly last_of_all: number | null;
-}
-
-/** How far a store has come, and what it needs to know that the log still holds the same. */
-interface Position {
-  readonly nextOffset: number;
-  readonly last: LastRecord | undefined;
-  readonly isLastOfAll: boolean;
-}
+/** What of a position is as it was when its saving began. */
+type Applied = Pick<Position, "nextOffset" | "last" | "isLastOfAll">;
 
 /**
  * One partition's rows and its position. What is applied is kept in memory and answered from there; the store is a
@@ -59,8 +46,8 @@ export class PartitionStore {
   expected: Mark | undefined;
   #savedOffset: number | undefined;
   readonly #mark: AppliedMark;
+  readonly #position: PositionTable;
   readonly #begin: Statement;
-  readonly #write: Statement;
   readonly #commit: Statement;
   /** The path of the file. */
   readonly path: string;
@@ -77,30 +64,20 @@ export class PartitionStore {
     this.#open = new OpenProjections(projections, files, partition);
     this.projections = this.#open.together;
     this.path = db.filename;
-    const row = db
-      .query<PositionRow, [number]>(
-        "SELECT next_offset, last_offset, last_checksum, last_epoch, topic_id, first_offset, last_of_all FROM position WHERE partition = ?",
-      )
-      .get(partition);
-    if (row) {
-      this.nextOffset = row.next_offset;
-      this.#savedOffset = row.next_offset;
-      this.topicId = row.topic_id ?? undefined;
-      this.firstOffset = row.first_offset ?? undefined;
-      this.isLastOfAll = row.last_of_all === 1;
-      if (row.last_offset !== null && row.last_checksum !== null)
-        this.last = { offset: row.last_offset, checksum: row.last_checksum, leaderEpoch: row.last_epoch ?? undefined };
-    }
+    requireChecksum(db, this.projections.checksum ?? 0);
+    this.#position = new PositionTable(db, partition);
+    const saved = this.#position.read();
+    this.nextOffset = saved?.nextOffset;
+    this.#savedOffset = saved?.nextOffset;
+    this.topicId = saved?.topicId;
+    this.firstOffset = saved?.firstOffset;
+    this.isLastOfAll = saved?.isLastOfAll === true;
+    this.last = saved?.last;
     this.#mark = new AppliedMark(files.bytes("applied"), partition);
     const mark = this.#mark.read();
     if (mark && mark.nextOffset > (this.nextOffset ?? 0)) this.expected = mark;
     this.#begin = db.query("BEGIN IMMEDIATE");
     this.#commit = db.query("COMMIT");
-    this.#write = db.query(`INSERT INTO position
-      (partition, next_offset, last_offset, last_checksum, last_epoch, topic_id, first_offset, last_of_all)
-      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-      ON CONFLICT (partition) DO UPDATE SET next_offset = ?2, last_offset = ?3, last_checksum = ?4, last_epoch = ?5, topic_id = ?6,
-      first_offset = ?7, last_of_all = ?8`);
   }
 
   /** Opens the store in these files, which are closed with it, or at once if it cannot be opened. */
@@ -161,28 +138,20 @@ export class PartitionStore {
   }
 
   /** Writes the rows and the position in one transaction, or throws and has written nothing. */
-  #commitTogether(rows: Saving, { nextOffset, last, isLastOfAll }: Position): void {
+  #commitTogether(rows: Saving, applied: Applied): void {
     const began_s = this.meter?.now_s() ?? 0;
     // I2: rows and position move in one transaction, or neither does.
     this.#begin.run();
     try {
       rows.write();
-      this.#write.run(
-        this.partition,
-        nextOffset,
-        last?.offset ?? null,
-        last?.checksum ?? null,
-        last?.leaderEpoch ?? null,
-        this.topicId ?? null,
-        this.firstOffset ?? null,
-        isLastOfAll ? 1 : null,
-      );
+      const { topicId, firstOffset } = this;
+      this.#position.write({ ...applied, topicId, firstOffset }, rows.checksum?.() ?? 0);
       this.#commit.run();
     } catch (e) {
       if (this.#db.inTransaction) this.#db.run("ROLLBACK");
       throw e;
     }
-    this.#savedOffset = nextOffset;
+    this.#savedOffset = applied.nextOffset;
     rows.committed();
     this.meter?.committed(this.meter.now_s() - began_s);
   }

@@ -1,5 +1,6 @@
 import { AppError } from "../../errors.ts";
 import type { Order } from "../../orders/order.ts";
+import { requireChecksum } from "../../runtime/store/position/position-table.ts";
 import type { StoreFiles } from "../../runtime/store/store-files.ts";
 import type { StoreKind } from "../../runtime/projections.ts";
 import type { Snapshot } from "../../runtime/store/snapshots/snapshot.ts";
@@ -42,6 +43,7 @@ export interface SavedRows {
 export interface ShownKind {
   readonly what: "orders" | "index";
   readonly kind: StoreKind;
+  /** Throws an error of damage if what the store says of itself is not as it was saved. */
   open(files: StoreFiles): SavedRows;
 }
 
@@ -50,6 +52,7 @@ const ordersKind: ShownKind = {
   kind: orderProjection,
   open: (files) => {
     const saved = new SavedOrders(files);
+    requireChecksum(files.db, saved.checksum);
     const shown = (row: NonNullable<ReturnType<typeof saved.row>>): ShownRow => ({
       orderId: row.orderId,
       order: row.order,
@@ -73,6 +76,7 @@ const indexKind: ShownKind = {
   kind: INDEX_KIND,
   open: (files) => {
     const rows = new IndexRows(files);
+    requireChecksum(files.db, rows.checksum);
     const shown = (orderId: string, entry: NonNullable<ReturnType<typeof rows.find>>): ShownRow => ({
       orderId,
       members: () =>

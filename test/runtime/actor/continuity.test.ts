@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { readiness } from "../../../src/http/health.ts";
 import { type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
+import { withoutGenerations } from "../../support/stores/without-generations.ts";
 import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { answerFor, DEAD_LETTER_TOPIC, eventually, poison, Rig, TOPIC } from "../rig.ts";
 import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
@@ -176,6 +177,7 @@ describe("a store from before leader epochs and topic ids were kept", () => {
   const asBefore = (path: string) => {
     const db = new Database(path);
     for (const column of ["last_epoch", "topic_id", "first_offset"]) db.run(`ALTER TABLE position DROP COLUMN ${column}`);
+    withoutGenerations(db);
     db.close();
   };
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { readiness } from "../../../src/http/health.ts";
 import { noFaults } from "../../log/memory/memory-log.ts";
 import { lastRecordOf } from "../../../src/runtime/store/position/last-record.ts";
+import { withoutGenerations } from "../../support/stores/without-generations.ts";
 import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { answerFor, eventually, Rig, TOPIC } from "../rig.ts";
 
@@ -122,6 +123,7 @@ describe("what lies behind the last record applied", () => {
     const last = count === 0 || !first ? undefined : lastRecordOf(first);
     db.run("UPDATE position SET last_offset = ?, last_checksum = ?", [last?.offset ?? null, last?.checksum ?? null]);
     db.run("ALTER TABLE position DROP COLUMN last_of_all");
+    withoutGenerations(db);
     db.close();
   }
 

@@ -74,11 +74,24 @@ export const STORE_BUGS: PlantedBugs = {
     find: "this.#files.map((file) => file.sync())",
     replace: "this.#files.slice(0, 1).map((file) => file.sync())",
   },
+  "the generation is written after the sync": {
+    breaks: "I2",
+    file: "src/services/orders/state/order-rows.ts",
+    find: "      for (const stamp of this.#stamps) stamp.write();\n    } catch",
+    replace: "    } catch",
+    also: [
+      {
+        file: "src/services/orders/state/order-rows.ts",
+        find: ".then(() => undefined);",
+        replace: ".then(() => this.#stamps.forEach((stamp) => stamp.write()));",
+      },
+    ],
+  },
   "the digest is saved ahead of its rows": {
     breaks: "I3",
     file: "src/services/orders/state/order-projection.ts",
-    find: "{ digest: this.#digest, orders: this.#orders, held: this.#held }",
-    replace: `((now: () => number[]) => ({
+    find: "orders, { digest: this.#digest, orders: this.#orders, held: this.#held }",
+    replace: `orders, ((now: () => number[]) => ({
         get digest() { return now()[0] as number; }, get orders() { return now()[1] as number; }, get held() { return now()[2] as number; },
       }))(() => [this.#digest, this.#orders, this.#held])`,
   },

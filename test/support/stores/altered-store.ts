@@ -9,6 +9,7 @@ import { systemClock } from "../../../src/system/clock.ts";
 import { committedRecords } from "../events/records.ts";
 import { openedFiles } from "./opened-files.ts";
 import { saveAt } from "./save-at.ts";
+import { withoutGenerations } from "./without-generations.ts";
 
 export interface Alteration {
   /** The path of a partition's store in an order service's directory. The service must not run. */
@@ -47,7 +48,10 @@ export async function alterStore({ path, topic, partition, logPath, alter, keeps
     if (record.offset < nextOffset) for (const one of alter(record)) store.projections.fold(one);
   store.last = last;
   await saveAt(store, nextOffset);
-  if (keepsDigest) files.db.run("UPDATE totals SET digest = ?", [Number.parseInt(digest, 16)]);
+  if (keepsDigest) {
+    files.db.run("UPDATE totals SET digest = ?", [Number.parseInt(digest, 16)]);
+    withoutGenerations(files.db);
+  }
   store.close();
   state.release();
 }

@@ -1,5 +1,6 @@
 import { Database } from "bun:sqlite";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { STAMP_BYTES } from "../../../src/runtime/store/file-stamp.ts";
 import type { ByteFileName } from "../../../src/runtime/store/store-files.ts";
 
 const PAGE_BYTES = 4_096;
@@ -11,8 +12,8 @@ export type DamagedFile = "database" | ByteFileName;
 export const STORE_FILES: readonly DamagedFile[] = ["database", "records", "creates"];
 
 /**
- * Overwrites that file of a closed store. If it is the database, the store cannot be opened; else it opens, and fails
- * when what was there is read. Returns false if the store has no such file.
+ * Overwrites that file of a closed store. If it is the database, the store cannot be opened; else it opens, since
+ * its stamp is left, and fails when what was there is read. Returns false if the store has no such file.
  */
 export function damage(file: DamagedFile, path: string): boolean {
   const damaged = file === "database" ? path : `${path}-${file}`;
@@ -20,7 +21,8 @@ export function damage(file: DamagedFile, path: string): boolean {
   if (file === "database") emptyWriteAheadLog(path);
   const bytes = readFileSync(damaged);
   if (bytes.length === 0) throw new Error(`${damaged} is empty; save some orders in it`);
-  bytes.fill(0xa5, 0, file === "database" ? PAGE_BYTES : bytes.length);
+  if (file === "database") bytes.fill(0xa5, 0, PAGE_BYTES);
+  else bytes.fill(0xa5, STAMP_BYTES);
   writeFileSync(damaged, bytes);
   return true;
 }

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { orderCreated, statusUpdated } from "../../support/events/orders.ts";
+import { STAMP_BYTES } from "../../../src/runtime/store/file-stamp.ts";
 import { tempDir } from "../../support/stores/temp-dir.ts";
 import { moveAside } from "../../../src/runtime/store/store-file.ts";
 import { runningCart } from "./processes.ts";
@@ -28,6 +29,11 @@ const change = (path: string, at: number): void => {
   const bytes = readFileSync(path);
   bytes[at]! ^= 0x10;
   writeFileSync(path, bytes);
+};
+
+const alter = (path: string, sql: string): void => {
+  using db = new Database(path);
+  db.run(sql);
 };
 
 test("a data directory: the stores of all its processes, and neither the embedded log nor what was set aside", async () => {
@@ -146,10 +152,12 @@ test("a store of another version is not shown as if it were one of this", async 
 });
 
 test.each([
-  ["a block of the records", (path: string) => change(`${path}-records`, 100), "Block 0 of the runs"],
-  ["the records' file cut short", (path: string) => truncateSync(`${path}-records`, 100), "Block 0 of the runs"],
+  ["a block of the records", (path: string) => change(`${path}-records`, 4_096 + 100), "Block 1 of the runs"],
+  ["the records' file cut short", (path: string) => truncateSync(`${path}-records`, 100), "Block 1 of the runs"],
   ["the records' file gone", (path: string) => rmSync(`${path}-records`), "-records"],
-  ["what a create said", (path: string) => change(`${path}-creates`, 10), "the create of ORD-1"],
+  ["what a create said", (path: string) => change(`${path}-creates`, STAMP_BYTES + 10), "the create of ORD-1"],
+  ["the creates' generation", (path: string) => change(`${path}-creates`, STAMP_BYTES / 2), "of its creates has no generation"],
+  ["the totals", (path: string) => alter(path, "UPDATE totals SET orders = 3"), "totals and manifest is another"],
   ["the database's first page", (path: string) => change(path, 3), "no database of SQLite"],
 ])("damage is told, and the other stores are shown: %s", async (_, damage, what) => {
   await using dir = await tempDir();
@@ -162,6 +170,17 @@ test.each([
   expect(shown.told).toEqual([expect.stringContaining(what)]);
   expect(shown.told.join()).toContain(damaged);
   expect(linesOf(shown)).toMatchObject([{ orderId: "ORD-2" }]);
+});
+
+test("damage is told of an index, too", async () => {
+  await using dir = await tempDir();
+  const path = join(dir.path, `${TOPIC}.sqlite`);
+  const store = openIndex(path);
+  await saveEvents(store, orderCreated());
+  store.close();
+  alter(path, "UPDATE position SET next_offset = 99");
+  const told = [expect.stringContaining("position, totals and manifest is another")];
+  expect(await state(path)).toEqual({ code: 1, text: "", told });
 });
 
 test("the rows before a damaged one are given", async () => {

@@ -43,6 +43,9 @@ export interface ManifestChange {
   readonly segmentsDropped: readonly Segment[];
 }
 
+/** In place of the number of the run that a run is merged into. */
+const NOT_MERGED = -1;
+
 /** The runs as SQLite has them: which there are, of which segments, and which are being merged. */
 export class Manifest {
   readonly #addRun: Statement;
@@ -51,6 +54,8 @@ export class Manifest {
   readonly #mergeRun: Statement;
   readonly #addSegment: Statement;
   readonly #dropSegment: Statement;
+  /** Of the rows of segments and runs. Those never change, but for what a run is merged into. */
+  readonly #checksums = new WeakMap<Segment | Run, number>();
   #runs_max = 0;
   #segments_max = 0;
 
@@ -108,15 +113,43 @@ export class Manifest {
       const blobs = [segment.fences, segment.blocks, segment.checksums].map(bytesOf);
       const filterBlob = filter === undefined ? null : bytesOf(filter);
       const checksum = checksumOf([id, run, lastKey, records], [...blobs, filterBlob]);
+      this.#checksums.set(segment, checksum);
       this.#addSegment.run(id, run, lastKey, records, ...blobs, filterBlob, checksum);
     }
+  }
+
+  /**
+   * A checksum of the rows that these slots are, once they are recorded: it shows a row that is gone, or an older one
+   * that is back, as well as one that is changed.
+   */
+  checksum(slots: readonly Slot[]): number {
+    let sum = 0;
+    for (const { run, inputs } of slots) {
+      sum += this.#checksumOf(run, NOT_MERGED);
+      for (const input of inputs) sum += this.#checksumOf(input, run.id);
+    }
+    return sum % 2 ** 32;
+  }
+
+  #checksumOf(run: Run, mergedInto: number): number {
+    let checksum = this.#checksums.get(run);
+    if (checksum === undefined) {
+      const numbers = [run.id, run.age, run.replaced];
+      for (const segment of run.segments) numbers.push(segment.id, this.#checksums.get(segment) ?? 0);
+      checksum = checksumOf(numbers, []);
+      this.#checksums.set(run, checksum);
+    }
+    return mergedInto === NOT_MERGED ? checksum : Bun.hash.crc32(`${mergedInto}`, checksum);
   }
 
   #loadSegments(): Map<number, Segment[]> {
     const segments = new Map<number, Segment[]>();
     for (const row of this.db.query<SegmentRow, []>(`SELECT * FROM ${this.name}_segments ORDER BY segment`).iterate()) {
       const { segment, run, last_key, records, fences, blocks, checksums, filter } = row;
-      if (checksumOf([segment, run, last_key, records], [fences, blocks, checksums, filter]) !== row.checksum)
+      const blobs = [fences, blocks, checksums, filter];
+      // A row that is damaged may have anything in its columns.
+      const isWhole = blobs.every((blob) => typeof blob === "object");
+      if (!isWhole || checksumOf([segment, run, last_key, records], blobs) !== row.checksum)
         throw damagedRow(`Segment ${segment} of the runs ${this.name}`, "Its checksum is another.");
       const made = new Segment(
         segment,
@@ -127,6 +160,7 @@ export class Manifest {
         new Uint32Array(bufferOf(checksums)),
         filter === null ? undefined : new Int32Array(bufferOf(filter)),
       );
+      this.#checksums.set(made, row.checksum);
       const ofRun = segments.get(run);
       if (ofRun === undefined) segments.set(run, [made]);
       else ofRun.push(made);
@@ -154,7 +188,7 @@ const bufferOf = ({ buffer, byteOffset, byteLength }: Uint8Array): ArrayBuffer =
   buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer;
 
 function checksumOf(numbers: readonly number[], blobs: readonly (Uint8Array | null)[]): number {
-  let checksum = Bun.hash.crc32(bytesOf(Float64Array.from(numbers)));
+  let checksum = Bun.hash.crc32(bytesOf(new Float64Array(numbers)));
   for (const blob of blobs) if (blob !== null) checksum = Bun.hash.crc32(blob, checksum);
   return checksum;
 }

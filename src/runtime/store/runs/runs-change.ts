@@ -133,6 +133,16 @@ export class RunsChange {
     this.#state = "recorded";
   }
 
+  /** What `SortedRuns.checksum` is once the change is adopted. It must be recorded. */
+  get checksum(): number {
+    return this.parts.manifest.checksum(this.#after);
+  }
+
+  /** The slots that are the runs once the change is adopted. */
+  get #after(): readonly Slot[] {
+    return this.#added === undefined ? this.#slots : [new Slot(this.#added, []), ...this.#slots];
+  }
+
   /**
    * Readers see the change from now on, and the blocks that it has freed may be written to. So the transaction must be
    * committed, and in such a way that a power cut does not take it back: with `synchronous = NORMAL`, SQLite's log is
@@ -142,7 +152,7 @@ export class RunsChange {
     if (this.#state !== "recorded") throw new Error(`A change that is ${this.#state} cannot be adopted`);
     this.#state = "over";
     for (const block of this.#freed) this.parts.space.give(block);
-    this.parts.onOver(this.#added === undefined ? this.#slots : [new Slot(this.#added, []), ...this.#slots]);
+    this.parts.onOver(this.#after);
   }
 
   /** Gives the change up: nothing has happened. */

@@ -82,6 +82,21 @@ export class SortedRuns {
     return { runs: runs.length, segments: runs.reduce((sum, { segments }) => sum + segments.length, 0) };
   }
 
+  /** A checksum of the manifest's rows, which have one each, and of how many there are. */
+  get checksum(): number {
+    return this.#manifest.checksum(this.#slots);
+  }
+
+  /**
+   * Takes a block of the file for something else than records: the one at that offset, if it was taken before, or one
+   * that is free. Returns its offset in bytes. Throws an error of damage if records are in it.
+   */
+  reserve(at: number | undefined): number {
+    if (at === undefined) return this.#space.take() * BLOCK_BYTES;
+    if (!this.#space.takeAt(at / BLOCK_BYTES)) throw damagedBlock(at / BLOCK_BYTES, "It is not of the runs alone.");
+    return at;
+  }
+
   /** The newest record of the key, good until the next call. */
   find(key: number): FoundRecord | undefined {
     return this.#lookup.find(this.#slots, key);

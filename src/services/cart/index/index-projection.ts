@@ -88,6 +88,10 @@ class IndexStore implements ProjectionStore<IndexView> {
     };
   }
 
+  get checksum(): number {
+    return this.rows.checksum;
+  }
+
   get unsaved(): number {
     return this.#unsaved.size + this.#unsavedKeyed.length;
   }

@@ -1,5 +1,6 @@
 import { keyAtOrBefore, nameOf, orderIdOfKey, type OrderName } from "../../../orders/order-key.ts";
 import { ByteWriter } from "../../../runtime/store/bytes/byte-writer.ts";
+import { FileStamp } from "../../../runtime/store/file-stamp.ts";
 import { SortedRuns } from "../../../runtime/store/runs/sorted-runs.ts";
 import { merged } from "../../../runtime/store/snapshots/merged.ts";
 import type { Saving } from "../../../runtime/projection.ts";
@@ -21,6 +22,7 @@ export interface IndexCounts {
 }
 
 const RUNS_NAME = "order_index";
+const RECORDS_FILE = "records";
 
 /** What the file of an index says it holds. The version is raised with every change of the rows or of their meaning. */
 export const INDEX_KIND = { name: "order-index", version: 4 };
@@ -45,6 +47,7 @@ export class IndexRows {
   readonly #unsavedKeyed = new Map<string, KeyedRow[]>();
   readonly #runs: SortedRuns;
   readonly #file;
+  readonly #stamp: FileStamp;
   /** Resolves when the saving that is under way, and those that wait behind it, are over. */
   #busy: Promise<void> = Promise.resolve();
   readonly #findLong;
@@ -56,8 +59,9 @@ export class IndexRows {
   readonly #keyedOfAny;
 
   constructor({ db, bytes, memory }: StoreFiles) {
-    this.#file = bytes("records");
+    this.#file = bytes(RECORDS_FILE);
     this.#runs = new SortedRuns(db, this.#file, RUNS_NAME, { memory: memory.runs });
+    this.#stamp = new FileStamp(db, this.#file, RECORDS_FILE, (at) => this.#runs.reserve(at));
     this.#findLong = db.query(`SELECT partition, "offset", event_id FROM long_orders WHERE order_id = ?`);
     this.#writeLong = db.query("INSERT OR REPLACE INTO long_orders VALUES (?, ?, ?, ?)");
     this.#nextLong = db.query("SELECT order_id FROM long_orders WHERE order_id > ? ORDER BY order_id LIMIT 1");
@@ -66,6 +70,11 @@ export class IndexRows {
     const keyed = `SELECT fingerprint, order_id, partition, "offset" FROM keyed_events WHERE event_id = ?`;
     this.#keyedOfOrder = db.query(`${keyed} AND order_id = ?`);
     this.#keyedOfAny = db.query(`${keyed} LIMIT 1`);
+  }
+
+  /** A checksum of which records count, as they are saved. */
+  get checksum(): number {
+    return this.#runs.checksum;
   }
 
   /** The order's create that counts, saved or not. */
@@ -150,6 +159,7 @@ export class IndexRows {
       change.replaced = 0;
       change.mergeShare();
       change.write();
+      this.#stamp.write();
       await this.#file.sync();
     });
     synced.catch(() => undefined);
@@ -160,7 +170,9 @@ export class IndexRows {
         for (const [orderId, entry] of long) this.#writeLong.run(orderId, entry.partition, entry.offset, entry.eventId);
         for (const { eventId, orderId, fingerprint, partition, offset } of keyed)
           this.#insertKeyed.run(eventId, orderId, fingerprint, partition, offset);
+        this.#stamp.record();
       },
+      checksum: () => change?.checksum ?? this.checksum,
       committed: () => {
         change?.adopt();
         for (const [name, entry] of entries) if (this.#unsaved.get(name) === entry) this.#unsaved.delete(name);

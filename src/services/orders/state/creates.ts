@@ -42,6 +42,16 @@ export class Creates {
     return this.#keptTo;
   }
 
+  /** Leaves that many bytes free for something else, and returns the place. Nothing may have been appended yet. */
+  leaveRoom(bytes: number): number {
+    const place = this.next;
+    this.#tail.reserve(bytes);
+    this.#tail.bytes.fill(0, this.#tail.at, this.#tail.at + bytes);
+    this.#tail.at += bytes;
+    this.keep();
+    return place;
+  }
+
   /** Appends what a create said, and returns its place. `fact` is the digest's fact of it, which guards it. */
   append(created: Created, fact: number): number {
     const out = this.begin(fact);

@@ -66,15 +66,16 @@ class OrderStore implements ProjectionStore<OrdersView> {
   constructor(files: StoreFiles) {
     this.#cached = new CachedOrders(files.memory);
     this.#rows = new OrderRows(files);
-    const { digest, orders, held } = this.#rows.totals();
-    this.#digest = digest;
-    this.#orders = orders;
-    this.#held = held;
+    ({ digest: this.#digest, orders: this.#orders, held: this.#held } = this.#rows.totals());
     this.view = makeView(this.#cached, this.#rows, () => ({ orders: this.#orders, held: this.#held }));
   }
 
   get digest(): string {
     return formatDigest(this.#digest);
+  }
+
+  get checksum(): number {
+    return this.#rows.checksum;
   }
 
   get unsaved(): number {
@@ -169,8 +170,7 @@ class OrderStore implements ProjectionStore<OrdersView> {
     this.#isSaving = true;
     for (const order of orders) order.isUnsaved = false;
     return {
-      synced: saving.synced,
-      write: () => saving.write(),
+      ...saving,
       committed: () => {
         saving.committed();
         this.#isSaving = false;

@@ -1,6 +1,8 @@
 import { keyAtOrBefore, orderIdOf, orderIdOfKey } from "../../../orders/order-key.ts";
 import type { Saving } from "../../../runtime/projection.ts";
 import type { ByteFile } from "../../../runtime/store/byte-file.ts";
+import { FileStamp, STAMP_BYTES } from "../../../runtime/store/file-stamp.ts";
+import { damagedRow } from "../../../runtime/store/store-failures.ts";
 import { SortedRuns } from "../../../runtime/store/runs/sorted-runs.ts";
 import { merged } from "../../../runtime/store/snapshots/merged.ts";
 import type { StoreFiles } from "../../../runtime/store/store-files.ts";
@@ -24,6 +26,7 @@ export class OrderRows {
   readonly creates: Creates;
   readonly #runs: SortedRuns;
   readonly #files: readonly ByteFile[];
+  readonly #stamps: readonly FileStamp[];
   readonly #findLong;
   readonly #writeLong;
   readonly #longAfter;
@@ -47,13 +50,29 @@ export class OrderRows {
     const records = bytes(RECORDS_FILE);
     const creates = bytes(CREATES_FILE);
     this.#files = [records, creates];
-    this.creates = new Creates(creates, (this.#readTotals.values()[0] as number[])[3] as number);
+    this.creates = new Creates(creates, this.#savedTotals().creates_bytes);
     this.#runs = new SortedRuns(db, records, RUNS_NAME, { memory: memory.runs });
+    this.#stamps = [
+      new FileStamp(db, records, RECORDS_FILE, (at) => this.#runs.reserve(at)),
+      new FileStamp(db, creates, CREATES_FILE, (at) => at ?? this.creates.leaveRoom(STAMP_BYTES)),
+    ];
   }
 
   totals(): Totals {
-    const [digest, orders, held] = this.#readTotals.values()[0] as [number, number, number, number];
-    return { digest, orders, held };
+    return this.#savedTotals();
+  }
+
+  /** A checksum of the totals and of which records count, as they are saved. */
+  get checksum(): number {
+    const totals = this.#savedTotals();
+    return checksumOf(totals, totals.creates_bytes, this.#runs.checksum);
+  }
+
+  #savedTotals(): Totals & { readonly creates_bytes: number } {
+    const [row] = this.#readTotals.values();
+    if (row === undefined) throw damagedRow("The totals", "There are none.");
+    const [digest, orders, held, creates_bytes] = row as [number, number, number, number];
+    return { digest, orders, held, creates_bytes };
   }
 
   /** Reads the order's record into `order`. Returns false if there is none. */
@@ -172,6 +191,7 @@ export class OrderRows {
       change.replaced = replaced;
       change.mergeShare();
       change.write();
+      for (const stamp of this.#stamps) stamp.write();
     } catch (e) {
       change.drop();
       throw e;
@@ -186,7 +206,9 @@ export class OrderRows {
         for (const [orderId, record] of long) this.#writeLong.run(orderId, record);
         for (const [orderId, eventId] of spilled) this.#spill.run(orderId, eventId);
         this.#writeTotals.run(totals.digest, totals.orders, totals.held, creates_bytes);
+        for (const stamp of this.#stamps) stamp.record();
       },
+      checksum: () => checksumOf(totals, creates_bytes, change.checksum),
       committed: () => {
         change.adopt();
         this.creates.saved(creates_bytes);
@@ -200,5 +222,8 @@ export class OrderRows {
     writeRecord(out, kept, spilled, created === undefined ? 0 : (created as StoredCreated).place);
   }
 }
+
+const checksumOf = ({ digest, orders, held }: Totals, creates_bytes: number, runs: number): number =>
+  Bun.hash.crc32(JSON.stringify([digest, orders, held, creates_bytes, runs]));
 
 export const byCodeUnit = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

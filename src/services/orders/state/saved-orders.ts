@@ -16,6 +16,11 @@ export class SavedOrders {
     this.#rows = new OrderRows(files);
   }
 
+  /** See `Fold.checksum`. */
+  get checksum(): number {
+    return this.#rows.checksum;
+  }
+
   figures(): OrderCounts & { readonly digest: string; readonly runs: number; readonly segments: number } {
     const { digest, orders, held } = this.#rows.totals();
     return { orders, held, digest: formatDigest(digest), ...this.#rows.counts };

@@ -3,6 +3,7 @@ import type { OrderEvent } from "../../../../src/orders/events/kinds.ts";
 import { foldBatch } from "../../../../src/runtime/actor/fold-batch.ts";
 import { BYTE_FILE_NAMES } from "../../../../src/runtime/store/store-files.ts";
 import { orderProjection } from "../../../../src/services/orders/state/order-projection.ts";
+import { STAMP_BYTES } from "../../../../src/runtime/store/file-stamp.ts";
 import { batchOf } from "../../../support/events/blocks.ts";
 import { orderCreated, recordOf, statusUpdated } from "../../../support/events/orders.ts";
 import { MemoryFiles, saveAll } from "../../../support/stores/memory-files.ts";
@@ -154,7 +155,7 @@ describe("a saving", () => {
       await saveAll(store, files);
     }
     const creates = files.bytes("creates");
-    expect(creates.bytesWritten).toBe(creates.size);
+    expect(creates.bytesWritten).toBe(creates.size + 5 * STAMP_BYTES);
   });
 });
 
