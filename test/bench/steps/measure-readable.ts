@@ -15,8 +15,8 @@ const creates_per_s = 1_000;
 const events_per_s = 20_000;
 /** The pause between two samples under load, so that polling takes little of the machine. */
 const sample_pause_ms = 10;
-/** The samples begin when the load has come up, and end before it goes. */
-const margin_s = 1;
+/** The samples begin when the load has come up and the programs are compiled for it, and end before it goes. */
+const margin_s = 8;
 
 interface Services {
   readonly producer: Program;
