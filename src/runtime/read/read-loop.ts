@@ -87,7 +87,7 @@ export class ReadLoop {
         for (const actor of actors.values()) {
           const batch = actor.accepted;
           if (!batch) continue;
-          if (this.#isApplied(actor, batch)) batch.release?.();
+          if (this.#apply(actor, batch)) batch.release?.();
           restoreMeter.note(actors.values());
           const saving = checkpoints.makeRoom();
           if (saving) await saving;
@@ -126,10 +126,10 @@ export class ReadLoop {
   }
 
   /**
-   * Applies the batch, and returns false if that takes longer than this turn. Records that are read while catching up
+   * Applies the batch; returns false if that takes longer than this turn. Records that are read while catching up
    * are not new, so they are not traced.
    */
-  #isApplied(actor: PartitionActor, batch: Batch): boolean {
+  #apply(actor: PartitionActor, batch: Batch): boolean {
     const { tracer, onWarning } = this.options;
     const { partition } = batch;
     const applied = actor.state === "running" ? tracer?.applying(partition, batch.records, actor.nextOffset) : undefined;

@@ -5,8 +5,8 @@ export const LETTER_BUGS: PlantedBugs = {
   "the bytes of a batch are written over while its letters are appended": {
     breaks: "I6",
     file: "src/runtime/read/read-loop.ts",
-    find: "if (this.#isApplied(actor, batch)) batch.release?.();",
-    replace: "this.#isApplied(actor, batch);\n          batch.release?.();",
+    find: "if (this.#apply(actor, batch)) batch.release?.();",
+    replace: "this.#apply(actor, batch);\n          batch.release?.();",
   },
   "dead letters leave after the position": {
     breaks: "I6",
