@@ -9,6 +9,7 @@ import type { StoreDatabase } from "../../src/runtime/store/store-database.ts";
 import type { ByteFileName, StoreFiles } from "../../src/runtime/store/store-files.ts";
 import { diskFull, type StatementFault, withFaults } from "../support/stores/store-faults.ts";
 import type { Owner } from "./scheduler.ts";
+import { SimulatedDatabase } from "./simulated-database.ts";
 import { SimulatedFile } from "./simulated-file.ts";
 
 /** A store has more statements than are kept for a database by default. */
@@ -32,10 +33,7 @@ function giveBack({ kind, db, schema, bytes }: Store): void {
   if (db.inTransaction) db.run("ROLLBACK");
   let pool = emptyDatabases.get(kind);
   if (!pool) {
-    const tables = db
-      .query<{ name: string }, []>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'store'")
-      .all();
-    pool = { tables: tables.map(({ name }) => name), dbs: [] };
+    pool = { tables: tablesOf(db), dbs: [] };
     emptyDatabases.set(kind, pool);
   }
   for (const table of pool.tables) db.query(`DELETE FROM ${table}`).run();
@@ -47,11 +45,24 @@ function giveBack({ kind, db, schema, bytes }: Store): void {
   }
 }
 
+function tablesOf(db: Database): string[] {
+  const all = db.query<{ name: string }, []>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'store'").all();
+  return all.map(({ name }) => name);
+}
+
+function newStore(kind: string, projections: Projections, identity: StoreIdentity, random: () => number): Store {
+  const db = emptyDatabases.get(kind)?.dbs.pop() ?? makeDatabase(projections, identity);
+  const schema = projections.map((projection) => projection.schema).join("\n");
+  return { kind, schema, db, database: new SimulatedDatabase(db, tablesOf(db), random), bytes: new Map() };
+}
+
 /** A store's files on a disk. */
 interface Store {
   readonly kind: string;
   readonly schema: string;
   readonly db: Database;
+  /** What a power cut would leave of it. */
+  readonly database: SimulatedDatabase;
   readonly bytes: Map<ByteFileName, SimulatedFile>;
 }
 
@@ -112,6 +123,7 @@ export class Disk {
         name,
         {
           db,
+          syncDatabase: () => Promise.reject(new Error("a store that is only looked at is not written to")),
           memory: new StoreMemory(),
           bytes: (file) => new LookedAt(bytes.get(file) ?? new SimulatedFile()),
           close: () => undefined,
@@ -121,11 +133,13 @@ export class Disk {
   }
 
   /**
-   * Cuts the power. Committed transactions are still there, with synchronous=FULL; of the files, what was synced is,
-   * and some of the rest.
+   * Cuts the power. Of databases and files, what was synced is still there, and some of the rest.
    */
   cutPower(): void {
-    for (const { bytes } of this.#stores.values()) for (const file of bytes.values()) file.powerCut(this.#random);
+    for (const { database, bytes } of this.#stores.values()) {
+      database.powerCut();
+      for (const file of bytes.values()) file.powerCut(this.#random);
+    }
   }
 
   lose(): void {
@@ -137,19 +151,15 @@ export class Disk {
 
   #open(name: string, projections: Projections, identity: StoreIdentity, process: Owner | undefined): StoreFiles {
     const kind = JSON.stringify([storeKindOf(projections), identity]);
-    const store = this.#stores.get(name) ?? {
-      kind,
-      schema: projections.map(({ schema }) => schema).join("\n"),
-      db: emptyDatabases.get(kind)?.dbs.pop() ?? makeDatabase(projections, identity),
-      bytes: new Map<ByteFileName, SimulatedFile>(),
-    };
+    const store = this.#stores.get(name) ?? newStore(kind, projections, identity, this.#random);
     this.#stores.set(name, store);
     if (store.kind !== kind) throw new Error(`${name} is ${store.kind}, not ${kind}`);
     if (store.db.inTransaction) store.db.run("ROLLBACK");
     const handles = new Map<string, OpenFile>();
     const calls: Calls = { process, syncTime_ms: () => this.#syncTime_ms(), on: this.#onCall };
     return {
-      db: watched(store.db, calls),
+      db: watched(store, calls),
+      syncDatabase: () => syncDatabase(store, calls),
       bytes: (file) => {
         const bytes = store.bytes.get(file) ?? emptyFiles.pop() ?? new SimulatedFile();
         store.bytes.set(file, bytes);
@@ -192,16 +202,18 @@ interface Calls {
 }
 
 /** The database of a process: its commits fail, or end the process, as the calls say. */
-function watched(db: Database, { process, on }: Calls): StoreDatabase {
+function watched({ db, database }: Store, { process, on }: Calls): StoreDatabase {
   let isFailing = false;
   const begin = (run: () => unknown) => {
     if (process?.isDead) throw new StoreCrash("the process is dead");
     isFailing = on("commit", "before") === "fails";
+    database.begins();
     run();
   };
   const commit = (run: () => unknown) => {
     if (isFailing) throw diskFull();
     run();
+    database.committed();
     on("commit", "after");
   };
   const faults: Readonly<Record<string, StatementFault>> = { "BEGIN IMMEDIATE": begin, COMMIT: commit };
@@ -210,6 +222,17 @@ function watched(db: Database, { process, on }: Calls): StoreDatabase {
     (sql) => faults[sql],
     () => undefined,
   );
+}
+
+async function syncDatabase({ database }: Store, { process, syncTime_ms, on }: Calls): Promise<void> {
+  if (process?.isDead) throw new StoreCrash("the process is dead");
+  const fails = on("sync", "before") === "fails";
+  const commits = database.beginSync();
+  if (process !== undefined) await process.sleep(syncTime_ms());
+  if (process?.isDead) throw new StoreCrash("the process is dead");
+  if (fails) throw noSpace();
+  database.endSync(commits);
+  on("sync", "after");
 }
 
 const SYNC_MS_MAX = 12;

@@ -6,13 +6,15 @@ import { damagedStore } from "./store-failures.ts";
 import type { ByteFileName } from "./store-files.ts";
 
 const PLACE_BYTES = 16;
+/** How much newer a file may be: one saving that did not come to its commit, and one whose commit a power cut took back. */
+const AHEAD_MAX = 2;
 /** How many bytes of its file a stamp takes. */
 export const STAMP_BYTES = 2 * PLACE_BYTES;
 
 /**
  * The store's generation as a file beside the database has it, so that files which do not belong together are noticed:
  * an older database beside newer files, or the other way round. It is in the file before it is in the database, so the
- * file's is the database's, or one more after a crash between the two.
+ * file's is the database's, or one or two more after a crash.
  *
  * ```
  *  0             8          12        16                                   32
@@ -31,7 +33,7 @@ export class FileStamp {
 
   /**
    * `take` is given where in the file the stamp is, in bytes, or takes `STAMP_BYTES` for it that nothing else uses.
-   * Throws an error of damage if the file is not of the database's generation, nor of the next.
+   * Throws an error of damage if the file is older than the database, or too much newer.
    */
   constructor(
     db: StoreDatabase,
@@ -69,7 +71,7 @@ export class FileStamp {
   #require(at: number | undefined, generation: number): void {
     if (generation === 0) return;
     const found = at !== undefined && Number.isSafeInteger(at) ? this.#read(at) : undefined;
-    if (found === generation || found === generation + 1) return;
+    if (found !== undefined && found >= generation && found <= generation + AHEAD_MAX) return;
     const is = found === undefined ? "has no generation" : `is of generation ${found}`;
     throw damagedStore(`The store's database is of generation ${generation}, and the file of its ${this.name} ${is}`);
   }

@@ -100,8 +100,8 @@ function prepared(db: StoreDatabase, projections: Projections, identity: StoreId
     db.run(`PRAGMA busy_timeout = ${BUSY_WAIT_MS_MAX}`);
     if (locking === "exclusive") db.run("PRAGMA locking_mode = EXCLUSIVE");
     db.run("PRAGMA journal_mode = WAL");
-    // What a transaction no longer refers to is written over after it, so a power cut must not take the transaction back.
-    db.run("PRAGMA synchronous = FULL");
+    // A power cut may take the last transaction back: the next saving syncs it, and only then is what it freed used again.
+    db.run("PRAGMA synchronous = NORMAL");
     db.run("PRAGMA cache_size = -2000");
     const other = prepareDatabase(db, projections, identity);
     if (other !== undefined) db.close();

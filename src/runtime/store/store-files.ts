@@ -1,11 +1,13 @@
 import { existsSync, renameSync, statSync } from "node:fs";
-import { type ByteFile, openByteFile } from "./byte-file.ts";
+import { type ByteFile, openByteFile, openByteFileToRead } from "./byte-file.ts";
 import type { StoreDatabase } from "./store-database.ts";
 import type { StoreMemory } from "./store-memory.ts";
 
 /** The files of one store. The database says which bytes of the others belong to the store. */
 export interface StoreFiles {
   readonly db: StoreDatabase;
+  /** Resolves when everything that the database has committed is on the disk, which is waited for off the main thread. */
+  readonly syncDatabase: () => Promise<void>;
   /** A file of bytes beside the database. It is made if it is missing, opened once, and closed with the others. */
   readonly bytes: (name: ByteFileName) => ByteFile;
   /** What this store shares with the others of the process. */
@@ -30,9 +32,14 @@ export function storeFiles(
   openBytes: OpenBytes = openByteFile,
 ): StoreFiles {
   const open = new Map<string, ByteFile>();
+  let log: ByteFile | undefined;
   return {
     db,
     memory,
+    syncDatabase: async () => {
+      log ??= openIfThere(`${path}-wal`);
+      await log?.sync();
+    },
     bytes: (name) => {
       const file = open.get(name) ?? openBytes(byteFilePath(path, name));
       open.set(name, file);
@@ -41,8 +48,14 @@ export function storeFiles(
     close: () => {
       db.close();
       for (const file of open.values()) file.close();
+      log?.close();
     },
   };
+}
+
+/** SQLite's log of what was committed. SQLite makes it with the first transaction, and deletes it when it closes the database. */
+function openIfThere(path: string): ByteFile | undefined {
+  return existsSync(path) ? openByteFileToRead(path) : undefined;
 }
 
 /** What the names of all files of a store end with: the database itself, those of SQLite beside it, and those of bytes. */

@@ -46,7 +46,8 @@ async function filled(projections: Projections, partitions: readonly number[]): 
 
 /** Everything that the stores of these partitions say. */
 function told(files: Files, projections: () => Projections, partitions: readonly number[], rows: (files: StoreFiles) => unknown) {
-  const opened = { db: files.db, bytes: files.bytes, close: () => undefined, memory: new StoreMemory() };
+  const { db, bytes } = files;
+  const opened = { db, bytes, syncDatabase: async () => undefined, close: () => undefined, memory: new StoreMemory() };
   const list = projections();
   const positions = partitions.map((partition) => {
     const { nextOffset, last, topicId, firstOffset, isLastOfAll } = new PartitionStore(opened, list, partition, () => undefined);

@@ -113,7 +113,7 @@ describe("a backup that was put back in part", () => {
     };
     await save(1);
     copy(path, backup);
-    for (const n of [2, 3]) await save(n);
+    for (const n of [2, 3, 4]) await save(n);
     copy(backup, path, [""]);
     expect(throwsDamage(open)).toBe(true);
     copy(backup, path);

@@ -32,6 +32,18 @@ export const STORE_BUGS: PlantedBugs = {
     find: " || !held.hasBeenComplete",
     replace: "",
   },
+  "blocks are used again before the commit that freed them is on the disk": {
+    breaks: "I2",
+    file: "src/runtime/store/runs/sorted-runs.ts",
+    find: "for (const block of this.#freed) this.#space.give(block);\n        this.#freed = after.freed;",
+    replace: "for (const block of after.freed) this.#space.give(block);",
+  },
+  "the database is never synced": {
+    breaks: "I2",
+    file: "src/services/orders/state/order-rows.ts",
+    find: ", this.#syncDatabase()]",
+    replace: "]",
+  },
   "a partition whose store fails goes on": {
     breaks: "I10",
     file: "src/runtime/actor/actor.ts",

@@ -27,6 +27,8 @@ export class MemoryFiles implements StoreFiles {
     return file;
   };
 
+  async syncDatabase(): Promise<void> {}
+
   close(): void {}
 
   /** The power is cut: chance decides what is left of the bytes that were not synced. The database keeps what it committed. */

@@ -16,8 +16,11 @@ export interface ChangeParts {
   readonly memory: RunsMemory;
   readonly slots: readonly Slot[];
   readonly filter_bytes_max: number;
-  /** The change is over. Gives the slots that are the runs from now on, or undefined if nothing has happened. */
-  readonly onOver: (slots: readonly Slot[] | undefined) => void;
+  /**
+   * The change is over. Gives the slots that are the runs from now on, with the blocks that they do not need any more, or
+   * undefined if nothing has happened.
+   */
+  readonly onOver: (after: { readonly slots: readonly Slot[]; readonly freed: readonly number[] } | undefined) => void;
 }
 
 /** The oldest run leaves this share of the filters' bytes to the others. */
@@ -144,15 +147,14 @@ export class RunsChange {
   }
 
   /**
-   * Readers see the change from now on, and the blocks that it has freed may be written to. So the transaction must be
-   * committed, and in such a way that a power cut does not take it back: with `synchronous = NORMAL`, SQLite's log is
-   * to be synced first. Otherwise what the power cut brings back is damaged.
+   * Readers see the change from now on, and the blocks that the change before it has freed may be written to. So the
+   * transaction must be committed, and the one before it must be on the disk: otherwise what a power cut brings back is
+   * damaged.
    */
   adopt(): void {
     if (this.#state !== "recorded") throw new Error(`A change that is ${this.#state} cannot be adopted`);
     this.#state = "over";
-    for (const block of this.#freed) this.parts.space.give(block);
-    this.parts.onOver(this.#after);
+    this.parts.onOver({ slots: this.#after, freed: this.#freed });
   }
 
   /** Gives the change up: nothing has happened. */

@@ -43,6 +43,8 @@ export class SortedRuns {
   readonly #lookup: KeyLookup;
   readonly #filter_bytes_max: number;
   #isChanging = false;
+  /** Freed by the last change, whose transaction a power cut may still take back. */
+  #freed: readonly number[] = [];
 
   /** The tables that runs of this name need. The name is a part of theirs. */
   static schema(name: string): string {
@@ -130,9 +132,12 @@ export class SortedRuns {
       memory: this.#memory,
       slots: this.#slots,
       filter_bytes_max: this.#filter_bytes_max,
-      onOver: (slots) => {
+      onOver: (after) => {
         this.#isChanging = false;
-        if (slots !== undefined) this.#slots = slots;
+        if (after === undefined) return;
+        this.#slots = after.slots;
+        for (const block of this.#freed) this.#space.give(block);
+        this.#freed = after.freed;
       },
     });
   }

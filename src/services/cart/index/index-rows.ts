@@ -46,6 +46,7 @@ export class IndexRows {
   readonly #unsaved = new Map<OrderName, IndexEntry>();
   readonly #unsavedKeyed = new Map<string, KeyedRow[]>();
   readonly #runs: SortedRuns;
+  readonly #syncDatabase;
   readonly #file;
   readonly #stamp: FileStamp;
   /** Resolves when the saving that is under way, and those that wait behind it, are over. */
@@ -58,7 +59,8 @@ export class IndexRows {
   readonly #keyedOfOrder;
   readonly #keyedOfAny;
 
-  constructor({ db, bytes, memory }: StoreFiles) {
+  constructor({ db, bytes, memory, syncDatabase }: StoreFiles) {
+    this.#syncDatabase = syncDatabase;
     this.#file = bytes(RECORDS_FILE);
     this.#runs = new SortedRuns(db, this.#file, RUNS_NAME, { memory: memory.runs });
     this.#stamp = new FileStamp(db, this.#file, RECORDS_FILE, (at) => this.#runs.reserve(at));
@@ -160,7 +162,7 @@ export class IndexRows {
       change.mergeShare();
       change.write();
       this.#stamp.write();
-      await this.#file.sync();
+      await Promise.all([this.#file.sync(), this.#syncDatabase()]);
     });
     synced.catch(() => undefined);
     return {

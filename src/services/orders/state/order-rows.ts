@@ -27,6 +27,7 @@ export class OrderRows {
   readonly #runs: SortedRuns;
   readonly #files: readonly ByteFile[];
   readonly #stamps: readonly FileStamp[];
+  readonly #syncDatabase;
   readonly #findLong;
   readonly #writeLong;
   readonly #longAfter;
@@ -36,7 +37,8 @@ export class OrderRows {
   readonly #readTotals;
   readonly #writeTotals;
 
-  constructor({ db, bytes, memory }: StoreFiles) {
+  constructor({ db, bytes, memory, syncDatabase }: StoreFiles) {
+    this.#syncDatabase = syncDatabase;
     this.#readTotals = db.query<[number, number, number, number], []>("SELECT digest, orders, held, creates_bytes FROM totals");
     this.#writeTotals = db.query("UPDATE totals SET digest = ?, orders = ?, held = ?, creates_bytes = ?");
     this.#findLong = db.query<[Uint8Array], [string]>("SELECT record FROM long_orders WHERE order_id = ?");
@@ -196,7 +198,7 @@ export class OrderRows {
       change.drop();
       throw e;
     }
-    const synced = Promise.all(this.#files.map((file) => file.sync())).then(() => undefined);
+    const synced = Promise.all([...this.#files.map((file) => file.sync()), this.#syncDatabase()]).then(() => undefined);
     // A failure is told to whoever awaits it, which may be nobody.
     synced.catch(() => undefined);
     return {

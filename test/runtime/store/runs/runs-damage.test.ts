@@ -26,7 +26,7 @@ function someRuns(): { readonly rig: RunsRig; readonly newest: Map<number, strin
 
 /** Merges everything, and returns the numbers of the blocks in use. */
 function blocksOnceMerged(rig: RunsRig): number[] {
-  for (const _ of [1, 2]) rig.put(new Map(), 1e9);
+  for (const _ of [1, 2, 3]) rig.put(new Map(), 1e9);
   const rows = rig.db.query<{ blocks: Uint8Array }, []>("SELECT blocks FROM test_segments").all();
   const blocks = rows.flatMap((row) => [...new Uint32Array(row.blocks.slice().buffer)]);
   expect(blocks.length).toBe(rig.runs.blocks);
