@@ -54,5 +54,5 @@ test("every script that runs something of ours installs what is missing first", 
 
 test("every service runs with the same settings of Bun", () => {
   const before = ({ start, producer, consumer }: typeof scripts) => [start, producer, consumer].map((it) => it.split(" bun ")[0]);
-  expect(before(scripts)).toEqual(Array.from({ length: 3 }, () => "BUN_JSC_forceRAMSize=268435456"));
+  expect(before(scripts)).toEqual(Array.from({ length: 3 }, () => "BUN_JSC_forceRAMSize=${BUN_JSC_forceRAMSize:-268435456}"));
 });

@@ -65,7 +65,7 @@ export class ReadLoop {
 
   /** Ends soon after `ending` aborts and `close` is called. */
   async run(ending: AbortSignal): Promise<void> {
-    const { actors, checkpoints, clock, random, isOwner, failures, restoreMeter } = this.options;
+    const { actors, checkpoints, clock, random, isOwner, failures } = this.options;
     const { turn_records_max = TURN_RECORDS_MAX } = this.options;
     const backoff = new Backoff(this.options.backoff, random);
     let fetching: Promise<FetchResult[]> | undefined;
@@ -88,7 +88,6 @@ export class ReadLoop {
           const batch = actor.accepted;
           if (!batch) continue;
           if (this.#apply(actor, batch)) batch.release?.();
-          restoreMeter.note(actors.values());
           const saving = checkpoints.makeRoom();
           if (saving) await saving;
           turnRecords += batch.nextOffset - batch.baseOffset;
@@ -130,12 +129,16 @@ export class ReadLoop {
    * are not new, so they are not traced.
    */
   #apply(actor: PartitionActor, batch: Batch): boolean {
-    const { tracer, onWarning } = this.options;
+    const { tracer, onWarning, restoreMeter, actors } = this.options;
     const { partition } = batch;
     const applied = actor.state === "running" ? tracer?.applying(partition, batch.records, actor.nextOffset) : undefined;
     const applying = actor.apply();
-    if (applying) applying.then(() => applied?.(actor.nextOffset)).catch((e: unknown) => onWarning(partition, String(e)));
-    else applied?.(actor.nextOffset);
+    const note = () => {
+      applied?.(actor.nextOffset);
+      restoreMeter.note(actors.values());
+    };
+    if (applying) applying.then(note).catch((e: unknown) => onWarning(partition, String(e)));
+    else note();
     return applying === undefined;
   }
 

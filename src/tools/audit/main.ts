@@ -128,7 +128,8 @@ async function fixPartition(
   show: (text: string) => void,
 ): Promise<Finding> {
   const { partition, service, differences, canRebuild, losses } = finding;
-  if (differences.length === 0 || !service) return finding;
+  // What could not be compared now, such as a partition that is being rebuilt, is not rebuilt.
+  if (differences.length === 0 || !service || finding.digest === undefined) return finding;
   if (!canRebuild || (losses !== undefined && !logIsRight)) return { ...finding, notes: [...finding.notes, notRebuilt(finding)] };
   await service.rebuild(partition);
   const deadline_ms = clock.now_ms() + REBUILD_WAIT_MS_MAX;

@@ -66,9 +66,9 @@ export class OrdersByValue {
     this.#json = found.json;
   }
 
-  /** Adds the store's orders. Returns a note if it was saved while they were counted. */
+  /** Adds the store's orders, or throws and adds none. Returns a note if it was saved while they were counted. */
   count({ path }: Store, clock: ScanClock): string | undefined {
-    const counts = this.#counts;
+    const counts = new Map<string, number>();
     let first: number | undefined;
     let last = 0;
     const scan = scanSnapshots(path, clock, rowsAfter, ({ order }, { positions }) => {
@@ -79,6 +79,7 @@ export class OrdersByValue {
       return false;
     });
     while (!scan.next().done) continue;
+    for (const [value, orders] of counts) this.#counts.set(value, (this.#counts.get(value) ?? 0) + orders);
     return first === undefined || first === last
       ? undefined
       : `${path} was saved meanwhile: its orders are counted as of offsets from ${first} to ${last}, each once.`;

@@ -14,8 +14,8 @@ export const STATE_USAGE = `Usage: bun run state [PATH…] [--json]
        bun run state [PATH…] --count-by ${COUNTED.join("|")} [--json]
 
 Shows what the stores hold: the order service's of each partition, and the cart's index. It reads the files alone, also while the services
-run, and changes nothing. It shows the last save, which is up to about a second behind what a service answers. A cart lets no one read its
-index while it runs. Exit code 0: all that was asked for is shown; 1: an order or a store is not; 2: nothing was done.
+run, and changes nothing. It shows the last save, which is up to about a second behind what a service answers. A cart may let no one read its
+index while it runs. The tables come from each store's own totals, and read no rows; an index's total may count an order twice. Exit code 0: all that was asked for is shown; 1: an order or a store is not; 2: nothing was done.
 
   PATH         a store (….sqlite, or one that was set aside), or a directory of stores, of a process or of all (default: DATA_DIR)
   --order      the order's row as JSON, in each store that has one: the order, what waits for its create, the ids of the events that
@@ -129,6 +129,7 @@ async function showCounts(
     const note = byValue.count(store, clock);
     if (note !== undefined) tell(note);
   });
+  for (const { path } of failed) tell(`The orders of ${path} are not counted.`);
   const entries = byValue.entries();
   const lines = json
     ? entries.map(([value, orders]) => `{${JSON.stringify(field)}:${value},"orders":${orders}}`)

@@ -11,6 +11,18 @@ const ORDERS = 32_000;
 const HASTE = 200;
 
 describe("a restore", () => {
+  test("is over when its last batch is applied, also if that had to wait for dead letters", async () => {
+    await using rig = new Rig();
+    await rig.prepare(1);
+    const orders = Array.from({ length: 8_000 }, (_, n) => recordOf(orderCreated({ orderId: `ORD-${n}` })));
+    while (orders.length > 0) await rig.append(...orders.splice(0, 1_000));
+    await rig.append({ ...recordOf(orderCreated()), value: "{bad" });
+    const set = rig.start("x", [0]);
+    await eventually(() => set.get(0)?.nextOffset === 8_001);
+    await eventually(() => set.restore === undefined);
+    expect(rig.restoring.at(-1)?.[0]).toMatch(/^Restored 8,001 records/);
+  });
+
   test("from nothing tells how far it is, and until it is done no order is denied", async () => {
     await using rig = new Rig();
     await rig.prepare(1);

@@ -43,7 +43,10 @@ export interface Program extends AsyncDisposable {
 
 /** What package.json's scripts set for Bun itself, before the command. */
 export const bunSettings: Readonly<Record<string, string>> = Object.fromEntries(
-  [...packageJson.scripts.start.matchAll(/\b(BUN_\w+)=(\S+)/g)].map(([, name, value]) => [name as string, value as string]),
+  [...packageJson.scripts.start.matchAll(/\b(BUN_\w+)=\$\{\w+:-(\w+)\}/g)].map(([, name, value]) => [
+    name as string,
+    value as string,
+  ]),
 );
 
 export async function startProgram({ role = "both", env = {}, dataDir }: ProgramOptions = {}): Promise<Program> {
