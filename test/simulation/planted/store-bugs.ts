@@ -35,7 +35,7 @@ export const STORE_BUGS: PlantedBugs = {
   "blocks are used again before the commit that freed them is on the disk": {
     breaks: "I2",
     file: "src/runtime/store/runs/sorted-runs.ts",
-    find: "for (const block of this.#freed) this.#space.give(block);\n        this.#freed = after.freed;",
+    find: "for (const block of this.#freed) this.#space.give(block);\n        this.#freed = new Set(after.freed);",
     replace: "for (const block of after.freed) this.#space.give(block);",
   },
   "the database is never synced": {

@@ -1,7 +1,12 @@
 /** Smaller answers are cheap to receive into memory of their own. */
 export const SHARED_BYTES_MIN = 128 * 1024;
+/**
+ * About how large an answer to a fetch may be, whatever the number of partitions. Larger ones were read no faster: with
+ * 4 MiB an order service took 30 MiB more at its peak, and kept requests waiting for 180 ms in place of 77.
+ */
+export const FETCHED_BYTES_MAX = 2 * 1024 * 1024;
 /** A buffer takes a fetch answer of the usual size. A larger answer gets one of its own, which is not used again. */
-const BUFFER_BYTES = 2 * 1024 * 1024 + 256 * 1024;
+const BUFFER_BYTES = FETCHED_BYTES_MAX + 256 * 1024;
 /** One answer is applied while another is there and a third comes in. */
 const FREE_MAX = 3;
 

@@ -1,14 +1,9 @@
 import type { FetchLimits, Isolation } from "../../port.ts";
+import { FETCHED_BYTES_MAX } from "../connection/answer-buffers.ts";
 import type { Exchange } from "../connection/cluster.ts";
 import type { AbortedTransaction } from "../records/record-batch.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
-/**
- * About the largest size of a fetch answer, whatever the number of partitions. Larger ones were read no faster, and each
- * lies in fresh memory until it is collected: with answers of 4 MiB an order service took 30 MiB more at its peak, and
- * kept requests waiting for 180 ms in place of 77.
- */
-const RESPONSE_BYTES_MAX = 2 * 1024 * 1024;
 export const REQUEST_SLACK_MS = 3_000;
 const ISOLATION = { uncommitted: 0, committed: 1 } as const;
 
@@ -51,7 +46,7 @@ export function fetchExchange(
       apiVersion: 11,
       apiName: "Fetch",
       encode: async () => {
-        const out = new WireWriter().int32(-1).int32(limits.wait_ms_max).int32(1).int32(RESPONSE_BYTES_MAX);
+        const out = new WireWriter().int32(-1).int32(limits.wait_ms_max).int32(1).int32(FETCHED_BYTES_MAX);
         out.int8(ISOLATION[isolation]);
         // No session (KIP-227).
         out.int32(0).int32(-1).int32(1).string(topic);

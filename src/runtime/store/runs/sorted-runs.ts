@@ -43,8 +43,11 @@ export class SortedRuns {
   readonly #lookup: KeyLookup;
   readonly #filter_bytes_max: number;
   #isChanging = false;
-  /** Freed by the last change, whose transaction a power cut may still take back. */
-  #freed: readonly number[] = [];
+  /**
+   * Not in use, and not used again before the next change is adopted: what the last change freed, as a power cut may
+   * still take its transaction back. After an opening it may be any free block, since the process before was perhaps killed.
+   */
+  #freed: Set<number>;
 
   /** The tables that runs of this name need. The name is a part of theirs. */
   static schema(name: string): string {
@@ -63,6 +66,9 @@ export class SortedRuns {
     this.#lookup = new KeyLookup(file);
     this.#slots = this.#manifest.load(this.#space);
     if (file.size < this.#space.end * BLOCK_BYTES) throw damagedBlock(this.#space.end - 1, "The file ends before it.");
+    this.#freed = new Set();
+    const blocks = Math.ceil(file.size / BLOCK_BYTES);
+    for (let block = 0; block < blocks; block++) if (this.#space.takeAt(block)) this.#freed.add(block);
   }
 
   /**
@@ -75,7 +81,7 @@ export class SortedRuns {
 
   /** The number of blocks of 4,096 bytes that are in use. */
   get blocks(): number {
-    return this.#space.count;
+    return this.#space.count - this.#freed.size;
   }
 
   /** How many runs there are, with those that are being merged, and how many segments these have. */
@@ -95,7 +101,8 @@ export class SortedRuns {
    */
   reserve(at: number | undefined): number {
     if (at === undefined) return this.#space.take() * BLOCK_BYTES;
-    if (!this.#space.takeAt(at / BLOCK_BYTES)) throw damagedBlock(at / BLOCK_BYTES, "It is not of the runs alone.");
+    const block = at / BLOCK_BYTES;
+    if (!this.#freed.delete(block) && !this.#space.takeAt(block)) throw damagedBlock(block, "It is not of the runs alone.");
     return at;
   }
 
@@ -137,7 +144,7 @@ export class SortedRuns {
         if (after === undefined) return;
         this.#slots = after.slots;
         for (const block of this.#freed) this.#space.give(block);
-        this.#freed = after.freed;
+        this.#freed = new Set(after.freed);
       },
     });
   }

@@ -48,6 +48,13 @@ export class RunsRig {
     this.db.transaction(() => change.record())();
   }
 
+  /** What the file has. */
+  bytes(): Buffer {
+    const bytes = Buffer.alloc(this.file.size);
+    this.file.read(bytes, 0, bytes.length, 0);
+    return bytes;
+  }
+
   find(key: number): string | undefined {
     const found = this.runs.find(key);
     return found?.bytes.toString("latin1", found.from, found.to);
