@@ -46,6 +46,10 @@ export class Applications {
     }
   }
 
+  forgetAnswers(instance: string): void {
+    for (const place of this.#answered.keys()) if (place.startsWith(`${instance}'s `)) this.#answered.delete(place);
+  }
+
   #lookAtAnswers(place: string, orders: OrderService, actor: PartitionActor, seen: Seen): void {
     seen.hasAnswered ||= isAnswered(orders, actor);
     if (!seen.hasAnswered) return;

@@ -104,6 +104,8 @@ export class Faults {
     this.world.kill(instance);
     if (disk === "torn") instance.disk.cutPower();
     if (disk === "lost") instance.disk.lose();
+    // With the disk's last writes the mark may be gone that tells what was answered (decision 23).
+    if (disk === "torn" || disk === "lost") this.world.applications.forgetAnswers(instance.name);
     try {
       // What a process finds when it starts again.
       auditStoresOf(this.world, instance, this.#prefixes);

@@ -274,7 +274,7 @@ export class Reading {
   #unavailable(why: string): void {
     const { hindrance, position } = this.options;
     hindrance.unavailable = why;
-    if (position.nextOffset !== undefined) this.#catchUp.takeAppliedForAll();
+    if (position.nextOffset !== undefined && position.expected === undefined) this.#catchUp.takeAppliedForAll();
   }
 
   /** Returns false if the partition had to be halted. */
