@@ -51,6 +51,7 @@ const mayAskTheWorld = [
   "src/main.ts",
   "src/tools/main.ts",
   "src/tools/audit/main.ts",
+  "src/tools/snapshot/main.ts",
   "src/services/orders/page/main.ts",
   "src/system/clock.ts",
 ];

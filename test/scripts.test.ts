@@ -11,6 +11,7 @@ const withHelp = [
   "archive",
   "audit",
   "state",
+  "snapshot",
   "bench",
   "simulate",
   "soak",

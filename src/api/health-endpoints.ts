@@ -2,7 +2,8 @@ import { Type } from "@sinclair/typebox";
 import { type Endpoint, endpoint } from "../http/endpoint/endpoint.ts";
 import { jsonAnswer } from "../http/endpoint/json-answer.ts";
 import type { Readiness } from "../http/health.ts";
-import type { ActorState } from "../runtime/held-partitions.ts";
+import { type ActorState, FLEET_CONCERNS, SNAPSHOTS_FAIL } from "../runtime/held-partitions.ts";
+import { memberHealth, type MemberSet } from "./member-set.ts";
 import { TOPIC_CONCERNS } from "../runtime/topics/topic-concerns.ts";
 
 /** Every state; the compiler checks that none is missing. */
@@ -17,29 +18,37 @@ const STATES = {
   halted: true,
 } satisfies Record<ActorState, true>;
 
-const partition = Type.Object(
+const snapshot = Type.Object(
   {
-    partition: Type.Integer({ minimum: 0 }),
-    state: Type.Unsafe<ActorState>({ type: "string", enum: Object.keys(STATES) }),
-    offset: Type.Integer({ minimum: 0, description: "The next to apply." }),
-    end: Type.Integer({ minimum: 0, description: "The log's end, as last heard of." }),
-    lag: Type.Integer({ minimum: 0, description: "Records between the two." }),
-    digest: Type.Optional(
-      Type.String({ description: "Of the rows at this offset: instances at the same offset have the same." }),
-    ),
-    halted: Type.Optional(Type.String({ description: "Why it halted, and what to do." })),
-    reason: Type.Optional(
-      Type.String({ description: "Why it does not go on: halted, suspended, blocked, or the log does not give it." }),
-    ),
-    since: Type.Optional(Type.String({ format: "date-time", description: "Since when." })),
-    startedAt: Type.Optional(
-      Type.Integer({
-        description: "The first offset of the state, where LOG_START=accept took a log that had lost what was before.",
-      }),
-    ),
+    offset: Type.Integer({ minimum: 0, description: "Everything before it is in the snapshot." }),
+    taken: Type.String({ format: "date-time" }),
+    age_s: Type.Integer({ minimum: 0 }),
   },
-  { title: "Partition" },
+  { title: "Snapshot", description: "The newest one of its store, where snapshots are taken and one is known." },
 );
+
+export const partitionProperties = {
+  member: Type.Optional(Type.Integer({ minimum: 0, description: "Which member holds it, where several share the port." })),
+  partition: Type.Integer({ minimum: 0 }),
+  state: Type.Unsafe<ActorState>({ type: "string", enum: Object.keys(STATES) }),
+  offset: Type.Integer({ minimum: 0, description: "The next to apply." }),
+  end: Type.Integer({ minimum: 0, description: "The log's end, as last heard of." }),
+  lag: Type.Integer({ minimum: 0, description: "Records between the two." }),
+  digest: Type.Optional(Type.String({ description: "Of the rows at this offset: instances at the same offset have the same." })),
+  halted: Type.Optional(Type.String({ description: "Why it halted, and what to do." })),
+  reason: Type.Optional(
+    Type.String({ description: "Why it does not go on: halted, suspended, blocked, or the log does not give it." }),
+  ),
+  since: Type.Optional(Type.String({ format: "date-time", description: "Since when." })),
+  startedAt: Type.Optional(
+    Type.Integer({
+      description: "The first offset of the state, where LOG_START=accept took a log that had lost what was before.",
+    }),
+  ),
+  snapshot: Type.Optional(snapshot),
+};
+
+const partition = Type.Object(partitionProperties, { title: "Partition" });
 
 const restore = Type.Object(
   {
@@ -57,10 +66,11 @@ const topicWarning = Type.Object(
     topic: Type.String(),
     code: Type.Unsafe<string>({
       type: "string",
-      enum: TOPIC_CONCERNS.filter((code) => code !== "settings-unreadable"),
+      enum: [...TOPIC_CONCERNS.filter((code) => code !== "settings-unreadable"), SNAPSHOTS_FAIL, ...FLEET_CONCERNS],
       description: "Stable.",
     }),
-    detail: Type.String({ description: "What is set, what follows, what to do." }),
+    detail: Type.String({ description: "What is set or fails, what follows, what to do." }),
+    since: Type.Optional(Type.String({ format: "date-time", description: "Since when, if it is known." })),
   },
   { title: "TopicWarning" },
 );
@@ -80,8 +90,9 @@ export const readinessProperties = {
       "settling",
       "waiting",
       "left",
+      "silent",
     ],
-    description: "Anything but ready is a 503 of /health/ready.",
+    description: "Anything but ready is a 503 of /health/ready. silent: a member does not answer.",
   }),
   log: Type.String({ description: "Which log it is: the brokers, or the embedded log's file." }),
   reason: Type.Optional(Type.String({ description: "Why the log cannot be used." })),
@@ -94,10 +105,17 @@ export const readinessProperties = {
   deadLetters: Type.Optional(Type.String({ description: "Why dead letters could not be appended, should there be any." })),
   warnings: Type.Optional(
     Type.Array(topicWarning, {
-      description: "What about the topics' settings may cost records. It changes nothing of the status.",
+      description:
+        "What about the topics' settings may cost records, that snapshots fail, and what is wrong between order services. It changes nothing of the status.",
     }),
   ),
   partitions: Type.Array(partition, { description: "Those held here." }),
+  standbys: Type.Optional(
+    Type.Array(partition, {
+      description: "Those followed here without being held, to take them over. They change nothing of the status.",
+    }),
+  ),
+  members: Type.Optional(Type.Array(memberHealth, { description: "On a port that several members share: each of them." })),
 };
 
 const readiness = Type.Object(readinessProperties, { title: "Readiness" });
@@ -119,8 +137,9 @@ const answer = (body: object, status: 200 | 503): Response =>
 
 /**
  * Tells whether the process answers and makes progress; 503 if only a restart may help. Answered even under overload.
+ * A port that members share answers for all of them: whoever restarts what is not live restarts all.
  */
-export const liveEndpoint = (health: () => Readiness): Endpoint =>
+export const liveEndpoint = (health: () => Readiness, members?: MemberSet): Endpoint =>
   endpoint({
     method: "GET",
     path: "/health/live",
@@ -149,14 +168,14 @@ export const liveEndpoint = (health: () => Readiness): Endpoint =>
       },
     },
     always: true,
-    handle: () => {
-      const { standstill } = health();
+    handle: async ({ isShared }) => {
+      const standstill = isShared && members ? await members.standstill() : health().standstill;
       return standstill === undefined ? answer({ status: "live" }, 200) : answer({ status: "standing-still", standstill }, 503);
     },
   });
 
 /** Tells whether the service can do its work; 503 until then. Answered even under overload. */
-export const readyEndpoint = (log_name: string, health: () => Readiness): Endpoint =>
+export const readyEndpoint = (log_name: string, health: () => Readiness, members?: MemberSet): Endpoint =>
   endpoint({
     method: "GET",
     path: "/health/ready",
@@ -170,8 +189,8 @@ export const readyEndpoint = (log_name: string, health: () => Readiness): Endpoi
       },
     },
     always: true,
-    handle: () => {
-      const { status, ...rest } = health();
+    handle: async ({ isShared }) => {
+      const { status, ...rest } = isShared && members ? await members.readiness() : health();
       return answer({ status, log: log_name, ...rest }, status === "ready" ? 200 : 503);
     },
   });

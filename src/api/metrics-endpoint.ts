@@ -1,13 +1,17 @@
 import { Type } from "@sinclair/typebox";
 import { type Endpoint, endpoint } from "../http/endpoint/endpoint.ts";
+import type { MemberSet } from "./member-set.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 
 /** How long an answer is given again. Making one takes some milliseconds of the only thread, and anybody may ask. */
 const KEPT_MS = 250;
 
-/** `/metrics` in Prometheus' text format. Answered even under overload. */
-export const metricsEndpoint = (metrics: Metrics, clock: Clock): Endpoint => {
+/**
+ * `/metrics` in Prometheus' text format. Answered even under overload. On a port that members share it has the numbers
+ * of all: those of whichever member happens to be asked would jump.
+ */
+export const metricsEndpoint = (metrics: Metrics, clock: Clock, members?: MemberSet): Endpoint => {
   const headers = { "content-type": metrics.contentType, "cache-control": "no-store" };
   let text: Promise<string> | undefined;
   let asked_ms = Number.NEGATIVE_INFINITY;
@@ -30,7 +34,8 @@ export const metricsEndpoint = (metrics: Metrics, clock: Clock): Endpoint => {
       },
     },
     always: true,
-    handle: async () => {
+    handle: async ({ isShared }) => {
+      if (isShared && members) return new Response(await members.metrics(), { headers });
       const now_ms = clock.now_ms();
       if (text === undefined || now_ms - asked_ms >= KEPT_MS) {
         asked_ms = now_ms;

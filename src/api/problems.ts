@@ -29,6 +29,7 @@ const members: Partial<Record<ErrorCode, TProperties>> = {
     partitions: Type.Optional(Type.Array(Type.Integer(), { description: "Those that other instances hold." })),
   },
   LOG_UNAVAILABLE: { partition },
+  OWNER_UNREACHABLE: { partition },
   PARTITION_BLOCKED: { partition },
   PARTITION_HALTED: { partition },
   POSITION_NOT_REACHED: { partition, offset, nextOffset: offset },
@@ -84,6 +85,10 @@ const examples: Partial<Record<ErrorCode, readonly [detail: string, members?: Re
   POSITION_NOT_REACHED: [
     "Partition 3 has not applied offset 1712 yet: the next offset that it applies is 1500; ask again.",
     { partition: 3, offset: 1712, nextOffset: 1500 },
+  ],
+  OWNER_UNREACHABLE: [
+    "Partition 3 cannot be asked now; ask again. http://10.0.0.6:8001 does not answer: connection refused.",
+    { partition: 3 },
   ],
   SHUTTING_DOWN: ["The service is stopping; ask another instance, or this one again soon."],
 };

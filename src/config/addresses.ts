@@ -42,6 +42,44 @@ export const localUrl = (host: string, port: number): string => {
   return `http://${isIPv6(address) ? `[${address}]` : address}:${port}`;
 };
 
+const isWildcard = (host: string): boolean => host === "0.0.0.0" || host === "::";
+
+/**
+ * The URL at which other machines reach a server that listens on `host`. One that listens on all addresses is reached at
+ * the first of `addresses`, those of this machine that other machines may know, IPv4 before IPv6.
+ */
+export const reachableUrl = (host: string, port: number, addresses: readonly string[]): string => {
+  const mayBe = host === "::" ? addresses : addresses.filter((address) => !isIPv6(address));
+  const first = mayBe.find((address) => !isIPv6(address)) ?? mayBe[0];
+  return localUrl(isWildcard(host) && first !== undefined ? first : host, port);
+};
+
+/** The same host and path at another port. */
+export const urlWithPort = (given: string, port: number): string => {
+  const url = new URL(given);
+  url.port = String(port);
+  return url.href.replace(/\/+$/, "");
+};
+
+/**
+ * What is wrong with the URL of a server: undefined if nothing is, else a sentence that adds to it, or "" where there
+ * is nothing to add.
+ */
+export const urlFlaw = (given: string): string | undefined => {
+  if (!/^https?:\/\//i.test(given)) return "It begins with http:// or https://.";
+  if (!portOnly.test(portIn(given))) return "A port is a number from 1 to 65535.";
+  const url = URL.parse(given);
+  if (url === null || url.hostname === "") return "";
+  if (url.username !== "" || url.password !== "") return "A name and a password do not belong in it.";
+  return url.search !== "" || url.hash !== "" ? "It ends with the port or a path." : undefined;
+};
+
+const portOnly = new RegExp(`^${portPattern}?$`);
+
+/** What stands after the host's colon, as it is written; "" if there is none. */
+const portIn = (given: string): string =>
+  /^[a-z0-9]+:\/\/(?:[^/?#@]*@)?(?:\[[^\]]*\]|[^/?#:]*):([^/?#@]*)(?:[/?#]|$)/i.exec(given)?.[1] ?? "";
+
 /** What is wrong with a list of host names and addresses, each with or without a port; undefined if nothing is. */
 export const hostsFlaw = (list: string): string | undefined =>
   listed(list).every((entry) => nameMaybePort.test(entry) || (isIPv6(hostOf(entry)) && !entry.includes("%"))) ? undefined : "";

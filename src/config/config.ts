@@ -4,6 +4,7 @@ import { type LogConfig, logConfig } from "./log.ts";
 import { isServiceLink, nearMisses } from "./near-misses.ts";
 import { type Given, parseVariable, type ReadFile, type Setting, shown } from "./setting.ts";
 import { type GatheredName, gatheredNames, type SettingName, settingsTable, type SettingValues } from "./settings.ts";
+import { type SnapshotStorageConfig, snapshotStorageConfig } from "./storage.ts";
 import { headerValues, type TracesConfig, tracesConfig } from "./traces.ts";
 import { AppError, isAppError } from "../errors.ts";
 
@@ -14,6 +15,8 @@ export type Env = Readonly<Record<string, string | undefined>>;
 interface Derived {
   readonly log: LogConfig;
   readonly dead_letter_topic: string;
+  /** Undefined: no snapshots are taken. */
+  readonly snapshot_storage: SnapshotStorageConfig | undefined;
   /** Undefined: no traces are made. */
   readonly traces: TracesConfig | undefined;
   /** The values of all secret settings, which must not appear in any log line. */
@@ -28,8 +31,11 @@ export type Config = SingleValues & Derived;
 const derived = (s: SettingValues, given: ReadonlyMap<SettingName, Given>): Derived => ({
   log: logConfig(s),
   dead_letter_topic: `${s.orders_topic}.dlq`,
+  snapshot_storage: snapshotStorageConfig(s),
   traces: tracesConfig(s),
-  secrets: [...new Set([...secretsGiven(given), ...headerValues(s)])],
+  secrets: [
+    ...new Set([...secretsGiven(given), ...headerValues(s), ...(s.peer_token_file === undefined ? [] : [s.peer_token_file])]),
+  ],
 });
 
 /**

@@ -26,6 +26,10 @@ export function contradictions(given: ReadonlyMap<SettingName, Given>, invalid: 
   if (given.has("KAFKA_TLS_CA_FILE") && !hasTls) {
     problems.push("KAFKA_TLS must be true where KAFKA_TLS_CA_FILE is set.");
   }
+  const bucketKeys = (["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] as const).filter((name) => !given.has(name));
+  if (String(given.get("SNAPSHOT_URL")).startsWith("s3://") && bucketKeys.length > 0) {
+    problems.push(`${bucketKeys.join(" and ")} must be set where SNAPSHOT_URL is s3://….`);
+  }
   const port = given.get("CART_PORT");
   if (areValid("CART_PORT", "ORDER_PORT") && port === given.get("ORDER_PORT") && port !== 0) {
     problems.push(`CART_PORT and ORDER_PORT are both ${port}; they must differ.`);

@@ -136,6 +136,18 @@ export const pemFile = (words: Words): Setting<string | undefined> =>
     throw new AppError("CONFIG_INVALID", "it must be a file in PEM format, which has a line -----BEGIN …-----.");
   });
 
+/** The path of a file that holds a secret; the program gets the secret, without the line break that ends the file. */
+export const secretFile = (words: Words): Setting<string | undefined> =>
+  textReadAs({ ...words, ...pathText }, (given, readFile) => {
+    if (given === undefined) return undefined;
+    const content = contentOf(String(given), readFile).replace(/\r?\n$/, "");
+    if (SECRET.test(content)) return content;
+    throw new AppError("CONFIG_INVALID", `it must be a file with ${SECRET_WORDS}, such as 32 random bytes in hexadecimal.`);
+  });
+
+const SECRET = /^[!-~]{32,1024}$/;
+const SECRET_WORDS = "32 to 1024 visible ASCII characters on one line";
+
 const contentOf = (file: string, readFile: ReadFile): string => {
   try {
     return readFile(file);

@@ -1,13 +1,17 @@
-import { hostsFlaw, hostsOf, listeningAddress, listPattern } from "./addresses.ts";
+import { hostsFlaw, hostsOf, listeningAddress, listPattern, urlFlaw } from "./addresses.ts";
 import { logSettings } from "./log.ts";
 import { openTelemetrySettings } from "./open-telemetry.ts";
-import { choice, integer, path, type Setting, text, textReadAs, type ValuesOf } from "./setting.ts";
+import { snapshotSettings, storageSettings } from "./storage.ts";
+import { choice, integer, path, secretFile, type Setting, text, textReadAs, type ValuesOf, whereSet } from "./setting.ts";
 
 /**
  * The names that Kafka takes for a topic (at most 249 characters), four characters shorter to leave room for `.dlq`.
  */
 const topicPattern = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,245}$/;
 const nameCharacters = "letters, digits, dots, underscores and hyphens";
+
+/** As many as there may be instances of one role in a data directory. */
+export const MEMBERS_MAX = 64;
 
 const placeSettings = {
   /** A name or an address; an IPv6 address has no brackets here. */
@@ -23,6 +27,24 @@ const placeSettings = {
   ),
   CART_PORT: integer({ default: 8000, min: 0, max: 65_535, words: "port of the cart service; 0 takes a free one" }),
   ORDER_PORT: integer({ default: 8001, min: 0, max: 65_535, words: "port of the order service; 0 takes a free one" }),
+  /** A number, or `auto`. */
+  MEMBERS: textReadAs(
+    {
+      must: `be an integer from 1 to ${MEMBERS_MAX}, or auto`,
+      pattern: /^(?:auto|[1-9]|[1-5][0-9]|6[0-4])$/i,
+      words: "processes that share the ports and the work; auto: one for each core that the program may use",
+      note: "More than one needs Linux ([why](decisions/0033-members-behind-one-port.md)). Every bound is one member's.",
+      default: "1",
+    },
+    (given) => (/^auto$/i.test(String(given)) ? ("auto" as const) : Number(given)),
+  ),
+  MEMBER_PORT_MIN: integer({
+    default: 0,
+    min: 0,
+    max: 65_535,
+    words: "first of the ports that members have of their own, two for each member; 0 takes free ones",
+    note: "Set it where a firewall must know them.",
+  }),
   /** In lower case and without ports; IPv6 addresses have no brackets and are spelled as in URLs. */
   ALLOWED_HOSTS: textReadAs(
     {
@@ -34,6 +56,29 @@ const placeSettings = {
     },
     (given): readonly string[] => (given === undefined ? [] : hostsOf(String(given))),
   ),
+  /** Without a slash at its end. */
+  ADVERTISED_URL: textReadAs(
+    {
+      must: "be a URL, such as http://10.0.0.5:8001",
+      pattern: /^[!-~]{1,500}$/,
+      flaw: urlFlaw,
+      words:
+        "URL at which others of its kind reach this instance; unset: HOST and the port, or this machine's first address if HOST means all",
+      note: "Its host is always served. Where `MEMBERS` share a port, each puts its own port in it, and so does the cart in a process that is an order service as well.",
+    },
+    whereSet((url) => url.replace(/\/+$/, "")),
+  ),
+  PEER_TOKEN_FILE: secretFile({
+    words: "file of the secret by which members of a fleet trust each other; unset: peer-token in DATA_DIR, made once",
+    note: "All order services of a group need the same one, and so do all carts; those that share a `DATA_DIR` have it.",
+  }),
+  OLD_STORES_KEPT_MS: integer({
+    default: 604_800_000,
+    min: 0,
+    max: 31_536_000_000,
+    words: "how long an order service keeps a store of another version beside its own, for going back to that version",
+    note: "It counts from when the store was last written. A store is never deleted before this version's own has caught up.",
+  }),
   DATA_DIR: path({
     default: "./data",
     words: "directory of the state and of the embedded log",
@@ -66,6 +111,20 @@ const topicSettings = {
     note: "It used to be `order-service`; [how to change over](operating.md#how-do-i-go-over-from-the-group-order-service).",
     default: "order-processing",
   }),
+  CART_GROUP: text({
+    must: `have 1 to 240 ${nameCharacters}`,
+    pattern: /^[A-Za-z0-9._-]{1,240}$/,
+    words: "group in which carts share the index of orders out (Kafka only)",
+    note: "A mark of the peers' token is added to it: carts that do not have the same token share nothing.",
+    default: "order-processing-carts",
+  }),
+  INDEX_REPLICAS: integer({
+    default: 2,
+    min: 0,
+    max: 8,
+    words: "how many carts have the index of each partition (Kafka only); 0: each cart has all",
+    note: "So up to that many carts have all, too. A create or update that comes to another cart takes one hop. The largest number that any cart is set to counts.",
+  }),
   PARTITIONER: choice(["murmur2", "crc32"], {
     default: "murmur2",
     words: "where creates go: murmur2 as Java and kafkajs do, crc32 as librdkafka does",
@@ -76,6 +135,19 @@ const topicSettings = {
     min: 1_000,
     max: 1_800_000,
     words: "silence after which the group gives a member's partitions away (brokers refuse less than 6000)",
+    note: "An order service that is back within it, also after kill -9, has its partitions again at once, and nothing else moves: make it longer than a restart takes.",
+  }),
+  GROUP_LEAVE: choice(["auto", "always", "never"], {
+    default: "auto",
+    words: "whether a stopping order service gives its partitions away at once: auto, if each has a standby that has followed it",
+    note: "Otherwise they stay with it until its session ends, so that a restart finds them; set `always` where a stopped order service does not come back. The embedded log's group hands over at once whatever is set. Carts take `auto` for `never`: who else has an index answers alike.",
+  }),
+  STANDBYS: integer({
+    default: 0,
+    min: 0,
+    max: 8,
+    words: "how many order services follow each partition that another one owns, to take over without a rebuild",
+    note: "The largest number that any member of the group is set to counts. A standby costs as much as an owner: it reads and folds the same records, and keeps them on its disk.",
   }),
 };
 
@@ -155,6 +227,7 @@ export const settingGroups = {
   "The brokers": logSettings,
   "The topic and the group": topicSettings,
   "Waits and bounds": boundSettings,
+  Snapshots: { ...storageSettings, ...snapshotSettings },
   "Operators and the log": operatorSettings,
   OpenTelemetry: openTelemetrySettings,
 } satisfies Record<string, Record<string, Setting>>;
@@ -169,8 +242,8 @@ export const settingsTable = Object.values(settingGroups).flatMap((group) => Obj
 /** What the program gets from all settings. */
 export type SettingValues = ValuesOf<AllSettings>;
 
-/** The names of the settings that the program gets gathered into one value, `log` or `traces`. */
-export type GatheredName = keyof typeof logSettings | keyof typeof openTelemetrySettings;
+/** The names of the settings that the program gets gathered into one value, `log`, `snapshot_storage` or `traces`. */
+export type GatheredName = keyof typeof logSettings | keyof typeof storageSettings | keyof typeof openTelemetrySettings;
 export const gatheredNames: ReadonlySet<SettingName> = new Set(
-  Object.keys({ ...logSettings, ...openTelemetrySettings }) as GatheredName[],
+  Object.keys({ ...logSettings, ...storageSettings, ...openTelemetrySettings }) as GatheredName[],
 );

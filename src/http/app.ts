@@ -70,10 +70,10 @@ export const httpApp = (
   };
 };
 
-type Observed = Pick<Endpoint, "path" | "always"> & { readonly method: string };
+type Observed = Pick<Endpoint, "path" | "always" | "isHop"> & { readonly method: string };
 
-const measured = (meter: RequestMeter | undefined, { method, path }: Observed, handle: Handle): Handle => {
-  if (!meter) return handle;
+const measured = (meter: RequestMeter | undefined, { method, path, isHop }: Observed, handle: Handle): Handle => {
+  if (!meter || isHop) return handle;
   const answered = meter.route(method, path);
   return async (request) => {
     const began_s = meter.now_s();
@@ -83,12 +83,14 @@ const measured = (meter: RequestMeter | undefined, { method, path }: Observed, h
   };
 };
 
-const traced = (tracer: RequestTracer | undefined, { method, path, always }: Observed, handle: Handle): Handle => {
+const traced = (tracer: RequestTracer | undefined, { method, path, always, isHop }: Observed, handle: Handle): Handle => {
   if (!tracer || always) return handle;
   return async (request) => {
     const { headers, segments } = request;
     const url = `http://localhost/${segments.map(encodeURIComponent).join("/")}`;
     const traceparent = parseTraceparent(headers.get("traceparent"));
+    // A trace begins with a client's request: what members ask each other by themselves is in none.
+    if (isHop && traceparent === undefined) return handle(request);
     const tracestate = traceparent === undefined ? undefined : parseTracestate(headers.get("tracestate"));
     const span = tracer.request(method, path, url, traceparent, tracestate);
     request.span = span;

@@ -17,6 +17,8 @@ export interface PartitionHealth {
   readonly since?: string;
   /** The first offset of the state, if the log had lost earlier records and that was accepted. */
   readonly startedAt?: number;
+  /** The newest snapshot of its store, if snapshots are taken and one is known. */
+  readonly snapshot?: { readonly offset: number; readonly taken: string; readonly age_s: number };
 }
 
 export interface Readiness {
@@ -39,9 +41,11 @@ export interface Readiness {
   readonly restore?: RestoreProgress;
   /** Why dead letters could not be appended if there were any. */
   readonly deadLetters?: string;
-  /** What in the topics' settings may cost records. It does not change the status. */
+  /** What in the topics' settings may cost records, that snapshots fail, what is wrong between order services. It does not change the status. */
   readonly warnings?: readonly TopicWarning[];
   readonly partitions: readonly PartitionHealth[];
+  /** The partitions that are followed here without being owned. They do not change the status. */
+  readonly standbys?: readonly PartitionHealth[];
 }
 
 /**
@@ -51,11 +55,12 @@ export interface Readiness {
  */
 export const readiness = (partitions: HeldPartitions, refusal?: string): Readiness => {
   const held = [...partitions.held()];
+  const standbys = [...(partitions.standbys?.() ?? [])];
   const { restore, standstill, deadLetterFailure, readFailure, readFailingSince_ms } = partitions;
   const first = held.find(({ halted, hindered }) => halted !== undefined || hindered !== undefined);
   const reason = readFailure ?? first?.halted ?? first?.hindered;
   const since_ms = readFailure === undefined ? first?.since_ms : readFailingSince_ms;
-  const warnings = partitions.topics?.warnings ?? [];
+  const warnings = [partitions.topics?.warnings ?? [], partitions.snapshotWarning ?? [], partitions.fleetConcerns ?? []].flat();
   return {
     status: status(partitions, held),
     ...(reason === undefined ? {} : { reason }),
@@ -66,6 +71,7 @@ export const readiness = (partitions: HeldPartitions, refusal?: string): Readine
     ...(deadLetterFailure === undefined ? {} : { deadLetters: deadLetterFailure }),
     ...(warnings.length === 0 ? {} : { warnings }),
     partitions: held.map(healthOf),
+    ...(standbys.length === 0 ? {} : { standbys: standbys.map(healthOf) }),
   };
 };
 
@@ -77,8 +83,8 @@ const reasonOf = (halted: string): string => `${halted.split(/[:.](?: |$)/, 1)[0
 
 const healthOf = (held: PartitionView): PartitionHealth => {
   const digest = digestOf(held);
-  const { partition, state, nextOffset, endOffset, halted, since_ms, startedAt } = held;
-  const reason = halted === undefined ? (held.hindered ?? held.doubt) : reasonOf(halted);
+  const { partition, state, nextOffset, endOffset, halted, since_ms, startedAt, snapshot } = held;
+  const reason = halted === undefined ? (held.hindered ?? held.preparing ?? held.doubt) : reasonOf(halted);
   return {
     partition,
     state,
@@ -89,8 +95,15 @@ const healthOf = (held: PartitionView): PartitionHealth => {
     ...(halted === undefined ? {} : { halted }),
     ...(reason === undefined ? {} : { reason, ...sinceOf(since_ms) }),
     ...(startedAt > 0 ? { startedAt } : {}),
+    ...(snapshot?.taken_ms === undefined ? {} : { snapshot: shownSnapshot(snapshot, snapshot.taken_ms) }),
   };
 };
+
+const shownSnapshot = ({ offset, age_ms }: NonNullable<PartitionView["snapshot"]>, taken_ms: number) => ({
+  offset,
+  taken: new Date(taken_ms).toISOString(),
+  age_s: Math.floor(age_ms / 1_000),
+});
 
 /** Undefined also if the digest cannot be read: health is told all the same, and a damaged store is rebuilt. */
 const digestOf = (held: PartitionView): string | undefined => {

@@ -32,12 +32,15 @@ const bracketed = (host: string): string => (/^[0-9a-f]*:[0-9a-f:.]*$/i.test(hos
 export class ServedHosts {
   readonly #isListeningOnLoopback: boolean;
   readonly #allowed: ReadonlySet<string | undefined>;
+  readonly #advertised: string | undefined;
   /** The header served last, since clients send the same one again and again. */
   #lastServed: string | undefined;
 
-  constructor(host: string, allowed_hosts: readonly string[]) {
+  /** `advertised` is the host under which peers ask; it is served whatever else is. */
+  constructor(host: string, allowed_hosts: readonly string[], advertised?: string) {
     this.#isListeningOnLoopback = isLoopback(hostName(bracketed(host)) ?? "");
     this.#allowed = new Set(allowed_hosts.map((name) => hostName(bracketed(name))));
+    this.#advertised = advertised === undefined ? undefined : hostName(bracketed(advertised));
   }
 
   /**
@@ -57,7 +60,7 @@ export class ServedHosts {
   }
 
   #isServed(name: string): boolean {
-    if (isLoopback(name) || this.#allowed.has(name)) return true;
+    if (isLoopback(name) || this.#allowed.has(name) || name === this.#advertised) return true;
     if (this.#isListeningOnLoopback) return false;
     return this.#allowed.size === 0 || isAddress(name);
   }

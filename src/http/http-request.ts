@@ -8,6 +8,8 @@ export interface Origin {
   readonly address?: () => string | undefined;
   /** The path to use instead of the request's own. */
   readonly path?: string;
+  /** Whether the request came to a port that several members share. */
+  readonly isShared?: boolean;
 }
 
 /** A request as handlers see it: its path decoded, its body read. */
@@ -46,6 +48,11 @@ export class HttpRequest {
     const [value, ...others] = (this.#parameters ??= new URLSearchParams(this.search)).getAll(name);
     if (others.every((other) => other === value)) return value;
     throw invalidField(name, `${name} must be given once, or with one value.`);
+  }
+
+  /** Whether the request may have come to any of several members, and so may ask about all of them. */
+  get isShared(): boolean {
+    return this.origin.isShared === true;
   }
 
   /**

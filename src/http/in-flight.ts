@@ -16,13 +16,13 @@ export class InFlight {
   readonly #stopped = Promise.withResolvers<void>();
   #stopping = false;
 
-  /** Permits for the requests that only wait for an event to be applied. They leave room for requests that do work. */
+  /** Permits for the requests that only wait for events to be applied. They leave room for requests that do work. */
   readonly waiting: Permits;
 
   constructor(readonly requests_max: number) {
     this.waiting = new Permits(
       Math.max(1, Math.floor(requests_max * WAITING_SHARE)),
-      "requests that wait for their Log-Position",
+      "requests that wait for their Log-Position or the log's end",
     );
   }
 

@@ -23,6 +23,16 @@ export class Permits {
     private readonly what: string,
   ) {}
 
+  /** Runs the work under a permit. Rejects with OVERLOADED if there is none. */
+  async run<T>(client: string, work: () => Promise<T>): Promise<T> {
+    const release = this.acquire(client);
+    try {
+      return await work();
+    } finally {
+      release();
+    }
+  }
+
   /** Returns a function that releases the permit; calling it again does nothing. Throws OVERLOADED. */
   acquire(client: string): () => void {
     const own = this.#ofClient.get(client) ?? 0;

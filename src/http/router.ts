@@ -14,12 +14,12 @@ interface Resource {
 export class Router {
   readonly #exact = new Map<string, Resource>();
   readonly #patterns: { readonly segments: readonly string[]; readonly resource: Resource }[] = [];
-  /** The patterns of all resources, in the order of the endpoints. */
+  /** The patterns of all that clients may ask for, in the order of the endpoints. */
   readonly paths: readonly string[];
 
   constructor(all: readonly Endpoint[]) {
     const byPath = Map.groupBy(all, ({ path }) => path);
-    this.paths = [...byPath.keys()];
+    this.paths = [...byPath].flatMap(([path, of]) => (of.every(({ isHop }) => isHop) ? [] : [path]));
     for (const [path, of] of byPath) {
       const endpoints = new Map(of.map((one) => [one.method as string, one]));
       const allow = [...endpoints.keys(), ...(endpoints.has("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");

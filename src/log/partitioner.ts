@@ -8,10 +8,20 @@ import { crc32 } from "node:zlib";
 export type Partitioner = "murmur2" | "crc32";
 
 /** The partition, from 0 to `partitionCount` − 1, of a key that is not empty. */
-export function partitionFor(partitioner: Partitioner, key: string, partitionCount: number): number {
-  if (partitioner === "crc32") return crc32(key) % partitionCount;
-  return (murmur2(Buffer.from(key)) & 0x7fffffff) % partitionCount;
+export const partitionFor = (partitioner: Partitioner, key: string, partitionCount: number): number =>
+  hashOf(partitioner, key) % partitionCount;
+
+/** The partition of a key by any number of partitions. */
+export type PartitionsOf = (partitionCount: number) => number;
+
+/** The key is hashed once, when its partition is first asked for. */
+export function partitionsOf(partitioner: Partitioner, key: string): PartitionsOf {
+  let hash: number | undefined;
+  return (partitionCount) => (hash ??= hashOf(partitioner, key)) % partitionCount;
 }
+
+const hashOf = (partitioner: Partitioner, key: string): number =>
+  partitioner === "crc32" ? crc32(key) : murmur2(Buffer.from(key)) & 0x7fffffff;
 
 const M = 0x5bd1e995;
 

@@ -1,4 +1,5 @@
 import type { AppError } from "../errors.ts";
+import type { GroupOptions, Membership } from "./membership.ts";
 import type { RecordBlock } from "./record-block.ts";
 
 /**
@@ -34,8 +35,9 @@ export interface Log {
   watermarks(topic: string): Promise<Watermarks[]>;
   /**
    * Start and end of each partition, told separately: one that cannot be asked says so and does not affect the others.
+   * Where only some are `wanted`, the others may be told as unavailable.
    */
-  ends(topic: string): Promise<TopicEnds>;
+  ends(topic: string, wanted?: ReadonlySet<number>): Promise<TopicEnds>;
   /**
    * For each partition, the first offset whose record has a timestamp of at least `timestamp_ms`, or the partition's
    * end if there is none (Kafka's ListOffsets, KIP-79). Later records may be older: each producer sets its own
@@ -237,6 +239,11 @@ export interface Batch {
   readonly nextOffset: number;
   /** The partition's end when it was read. */
   readonly endOffset: number;
+  /**
+   * When it was asked for, on the process's clock: a process that stood still finds answers that are older than they
+   * look. Absent if it was read in this moment.
+   */
+  readonly asked_ms?: number | undefined;
   /** The end for readers of committed records; see `StableEnd`. */
   readonly stableOffset: number;
   /** The epoch of the leader that the batch was read from; 0 if the log has no leaders. */
@@ -284,47 +291,4 @@ export interface Reader {
 export interface FetchLimits {
   readonly wait_ms_max: number;
   readonly partition_bytes_max: number;
-}
-
-export interface GroupOptions {
-  readonly group: string;
-  readonly topic: string;
-  /** The partitions of which this process has local state; the assignment prefers to leave them where they are. */
-  readonly localPartitions: () => readonly number[];
-  readonly listener: GroupListener;
-}
-
-export interface GroupListener {
-  /**
-   * The whole new assignment. A partition that is not named no longer belongs to this member. Called synchronously,
-   * never concurrently.
-   */
-  onAssigned(partitions: readonly number[]): void;
-  /**
-   * The member fell out of the group, or cannot get into it. It owns nothing until it is assigned partitions again.
-   * Called once until then.
-   */
-  onLost(reason: string): void;
-  /** The group cannot be joined yet because another process holds it (embedded log only). */
-  onWaiting(holder: string): void;
-}
-
-export type MembershipState = "joining" | "stable" | "waiting" | "left";
-
-export interface Membership {
-  readonly state: MembershipState;
-  /** A sentence that says why this member is not in the group, while it is not and something prevents it. */
-  readonly reason?: string | undefined;
-  /**
-   * Whether this member may still act for its partitions. It is false from the moment a stalled process can have been
-   * replaced: when the last good heartbeat is older than half the session. It is synchronous, to be asked right before
-   * each transaction.
-   */
-  isOwner(): boolean;
-  /**
-   * Tells the group how far its partitions are applied (partition → next offset). This is a hint for lag tools, never
-   * the truth.
-   */
-  commit(offsets: ReadonlyMap<number, number>): Promise<void>;
-  leave(): Promise<void>;
 }

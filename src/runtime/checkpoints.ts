@@ -1,5 +1,6 @@
 import { type Clock, within } from "../system/clock.ts";
 import type { PartitionActor } from "./actor/actor.ts";
+import type { Saver } from "./actor/saver.ts";
 
 /** How often to look for partitions that are due to be saved. */
 export const LOOK_WAIT_MS = 100;
@@ -31,11 +32,11 @@ export class Checkpoints {
     for (;;) {
       await clock.sleep(LOOK_WAIT_MS, ending);
       if (ending.aborted) return;
-      for (const actor of actors.values()) {
-        if (!actor.isSaveDue(clock.now_ms())) continue;
-        actor.save();
+      for (const { saver } of actors.values()) {
+        if (saver?.isDue(clock.now_ms()) !== true) continue;
+        saver.save();
         // Each takes a millisecond or two of the process; all at once would keep queries and new records waiting.
-        if (actor.saving) await within(clock, LOOK_WAIT_MS, actor.saving);
+        if (saver.running) await within(clock, LOOK_WAIT_MS, saver.running);
       }
     }
   }
@@ -44,16 +45,16 @@ export class Checkpoints {
   makeRoom(): Promise<void> | undefined {
     const { actors, unsaved_rows_max = UNSAVED_ROWS_MAX } = this.options;
     let rows = 0;
-    let most: PartitionActor | undefined;
-    for (const actor of actors.values()) {
+    let most: Saver | undefined;
+    for (const { state, saver } of actors.values()) {
       // A partition whose store fails applies nothing more until it works. The others do not wait for it.
-      if (actor.state === "suspended") continue;
-      rows += actor.unsaved;
-      if (actor.unsaved > (most?.unsaved ?? 0)) most = actor;
+      if (state === "suspended" || saver === undefined) continue;
+      rows += saver.unsaved;
+      if (saver.unsaved > (most?.unsaved ?? 0)) most = saver;
     }
     // I10: what is only in memory is bounded.
     if (rows < unsaved_rows_max || most === undefined) return undefined;
-    if (most.saving !== undefined) return most.saving;
+    if (most.running !== undefined) return most.running;
     most.save();
     return undefined;
   }

@@ -1,5 +1,6 @@
 import type { AppError } from "../errors.ts";
 import type { Projection } from "./projection.ts";
+import type { ShownSnapshot } from "./snapshots/snapshot-schedule.ts";
 import type { LostHead } from "./topics/lost-heads.ts";
 
 /**
@@ -31,6 +32,8 @@ export interface PartitionView {
    * give it. A sentence.
    */
   readonly hindered: string | undefined;
+  /** What is done before its store can be opened: a sentence, such as that it is restored. It is not hindered by that. */
+  readonly preparing?: string | undefined;
   /** Since when the partition has been halted or hindered, on the wall clock. */
   readonly since_ms?: number | undefined;
   /**
@@ -44,8 +47,19 @@ export interface PartitionView {
    * was answered before a crash, as the store follows behind.
    */
   readonly hasBeenComplete: boolean;
+  /**
+   * Whether the log's end was reached since the partition was opened or taken over. It is not where the log told no end,
+   * so that what was applied before had to be taken for all.
+   */
+  readonly hasReachedEnd: boolean;
   /** Whether records that the log was known to have seconds ago are still not applied. */
   readonly isLagging: boolean;
+  /**
+   * For how long, at most, the log may have had records that are not applied. Undefined if that is not known, or if what
+   * is applied may never have been what the log has. It outlives a taking over, after which the rows are in doubt for a
+   * moment.
+   */
+  readonly age_ms?: number | undefined;
   /**
    * Why the applied records may not be what the log has: its leader changed or the topic is not known, and the last
    * record applied has not been compared yet. A sentence; while there is one, nothing may be answered from the view.
@@ -60,6 +74,8 @@ export interface PartitionView {
   readonly startedAt: number;
   /** The digest of the rows at `nextOffset`, if a projection keeps one. */
   readonly digest: string | undefined;
+  /** The newest snapshot of the store, or that none is known; absent if none are taken. */
+  readonly snapshot?: ShownSnapshot | undefined;
   /** The queries on that projection's committed rows; undefined while the store is not open. */
   view<View>(projection: Projection<View>): View | undefined;
   /**
@@ -85,11 +101,18 @@ export interface HeldPartitions {
   /** The partitions held here, in ascending order. */
   held(): Iterable<PartitionView>;
   get(partition: number): PartitionView | undefined;
+  /** The partitions that this process follows without owning them, in ascending order; absent if it never does. */
+  standbys?(): Iterable<PartitionView>;
   /**
    * Whether this process has its partitions, in one word for /health/ready: joining, settling, stable, waiting or
    * left.
    */
   readonly membership: string;
+  /**
+   * Whether another process may own by now what is held here, as the group has not confirmed lately that this one does.
+   * Absent: never.
+   */
+  readonly mayBeReplaced?: boolean | undefined;
   /**
    * Why the log cannot be read, in a sentence. While there is one, the held partitions may be incomplete, whatever
    * their state. It is set at once if nothing has been read yet, and otherwise once the failure has lasted.
@@ -106,10 +129,12 @@ export interface HeldPartitions {
   readonly standstill: string | undefined;
   /** The progress of the partitions that are far behind the log's end; undefined while there are none. */
   readonly restore: RestoreProgress | undefined;
-  /** Has new records read at once, where they would be left to gather; for who asked and found nothing. */
-  hurry?(): void;
   /** How the log's topics are set up and what they have lost, if this process watches them. */
   readonly topics?: TopicsStanding | undefined;
+  /** Why no snapshots can be taken, while that is so. */
+  readonly snapshotWarning?: TopicWarning | undefined;
+  /** What is wrong between this process and the others that share the partitions. */
+  readonly fleetConcerns?: readonly FleetWarning[] | undefined;
 }
 
 export interface TopicsStanding {
@@ -130,7 +155,17 @@ export interface TopicWarning {
   readonly code: string;
   /** Sentences that say what is set, what follows from it and what to do. */
   readonly detail: string;
+  /** Since when that is so, in ISO 8601, if it is known. */
+  readonly since?: string;
 }
+
+/** The codes of what may be wrong between the processes that share the partitions. */
+export const FLEET_CONCERNS = ["url-shared", "peer-tokens-differ"] as const;
+
+export type FleetWarning = TopicWarning & { readonly code: (typeof FLEET_CONCERNS)[number] };
+
+/** The code of the warning that snapshots of a topic's stores fail. */
+export const SNAPSHOTS_FAIL = "snapshots-fail";
 
 export interface TopicFinding {
   readonly topic: string;

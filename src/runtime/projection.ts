@@ -1,3 +1,4 @@
+import type { HeldBytes } from "./store/copy/held-store.ts";
 import type { StoreFiles } from "./store/store-files.ts";
 import type { Batch, LogRecord } from "../log/port.ts";
 import type { RecordBlock } from "../log/record-block.ts";
@@ -71,6 +72,11 @@ export interface Fold {
    * to read.
    */
   readonly digest?: string | undefined;
+  /**
+   * Holds the bytes beside the database as they are saved now, so that they can be read while the fold goes on. Called
+   * in the same turn in which the database is pinned, and by one reader at a time. Absent if there are none.
+   */
+  hold?(): HeldBytes;
   /**
    * A checksum of what the database has of the projection and everything else hangs on: totals, and where the rows are.
    * It is as of the last commit, and compared when the store is opened. Absent if there is nothing like that.

@@ -1,3 +1,4 @@
+import type { HeldBytes } from "./store/copy/held-store.ts";
 import type { StoreFiles } from "./store/store-files.ts";
 import type { Batch, LogRecord } from "../log/port.ts";
 import { offsetIn, type RecordBlock } from "../log/record-block.ts";
@@ -36,6 +37,9 @@ export function storeKindOf(projections: Projections): StoreKind {
   const all = projections.map((each) => `${each.name}@${each.version}`);
   return { name: all.toSorted().join("+"), version: VERSION_OF_SEVERAL };
 }
+
+/** The kind in one word, as members of a group tell it to each other: "orders@3". */
+export const kindWord = ({ name, version }: StoreKind): string => `${name}@${version}`;
 
 /** The kinds of the projections whose file says that it is of this kind: what `storeKindOf` was given. */
 export function kindsIn({ name, version }: StoreKind): StoreKind[] {
@@ -156,6 +160,25 @@ class FoldOfSeveral implements Fold {
       checksum: () => sumOf(savings.map((saving) => saving.checksum?.())),
       committed: () => all((saving) => saving.committed()),
       abandoned: () => all((saving) => saving.abandoned()),
+    };
+  }
+
+  hold(): HeldBytes {
+    const held: HeldBytes[] = [];
+    const release = (): void => held.forEach((one) => one.release());
+    try {
+      for (const fold of this.folds) if (fold.hold) held.push(fold.hold());
+    } catch (e) {
+      release();
+      throw e;
+    }
+    return {
+      files: new Map(held.flatMap(({ files }) => [...files])),
+      bytes: held.reduce((sum, { bytes }) => sum + bytes, 0),
+      get isBroken() {
+        return held.some(({ isBroken }) => isBroken);
+      },
+      release,
     };
   }
 

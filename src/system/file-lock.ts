@@ -7,7 +7,7 @@ import { Database } from "bun:sqlite";
  * two files of the same name.
  *
  * ```
- *  free ──tryTake()──▶ held ──release()──▶ free
+ *  free ──tryTake(), tryShare()──▶ held ──release()──▶ free
  * ```
  */
 export class FileLock {
@@ -17,9 +17,21 @@ export class FileLock {
 
   /** Returns false while another holder has it. Throws what SQLite throws if the file cannot be used at all. */
   tryTake(): boolean {
+    return this.#try((db) => db.run("BEGIN EXCLUSIVE"));
+  }
+
+  /** Takes the lock together with others who share it. Returns false while a holder has it alone, or is trying to. */
+  tryShare(): boolean {
+    return this.#try((db) => {
+      db.run("BEGIN");
+      db.query("SELECT 1 FROM sqlite_schema").get();
+    });
+  }
+
+  #try(take: (db: Database) => void): boolean {
     const db = new Database(this.path, { create: true });
     try {
-      db.run("BEGIN EXCLUSIVE");
+      take(db);
     } catch (e) {
       db.close();
       const { code } = e as { code?: unknown };

@@ -4,6 +4,7 @@ import { devNull } from "node:os";
 import { join, resolve } from "node:path";
 import { AppError } from "../errors.ts";
 import { chownAdvice, noAccess, thisUser } from "./file-access.ts";
+import { isOutOfMemory, OUT_OF_MEMORY } from "./out-of-memory.ts";
 
 /**
  * What every program here does before it starts, and how it says that it cannot start. An unusable environment is
@@ -17,6 +18,8 @@ const OPEN_FILES_MIN = 64;
 const OTHERS = 0o077;
 /** Directories below DATA_DIR that earlier runs made, perhaps as another user. */
 const DIRECTORIES = ["state", "operations"];
+/** The file in DATA_DIR by which order services that share the directory trust each other. */
+export const PEER_TOKEN = "peer-token";
 
 const TOO_FEW_FILES =
   "This process may open too few files: raise its limit with ulimit -n 4096, LimitNOFILE= in systemd, or --ulimit nofile=4096 in Docker.";
@@ -126,13 +129,14 @@ export function openToOthers(dataDir: string): string[] {
   const isOpen = (path: string) => ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & OTHERS) !== 0;
   // Windows has no such modes. Nobody gets past a closed directory.
   if (process.platform === "win32" || !isOpen(dataDir)) return [];
-  return [...DIRECTORIES, "log.sqlite"].map((name) => join(dataDir, name)).filter(isOpen);
+  return [...DIRECTORIES, "log.sqlite", PEER_TOKEN].map((name) => join(dataDir, name)).filter(isOpen);
 }
 
 /** The sentence for a program that cannot start. Throws `e` itself if it is a defect, which needs its stack. */
 export function startFailure(e: unknown): string {
   if (e instanceof AppError) return e.message;
   if (isTooManyFiles(e)) return TOO_FEW_FILES;
+  if (isOutOfMemory(e)) return OUT_OF_MEMORY;
   throw e;
 }
 

@@ -11,12 +11,31 @@ interface Stopwatch {
 export type Outcomes = Readonly<Record<string, number>>;
 
 export interface PartitionMeter extends Stopwatch {
+  /**
+   * Reports a store that was opened, and how many records were applied before that it has not saved, and which are read
+   * again. Undefined if the store is new: all are read from the log's start.
+   */
+  opened(partition: number, unsaved: number | undefined): void;
   /** Reports records that were applied: answers see them from now on. */
   applied(partition: number, outcomes: Outcomes): void;
   /** Reports a transaction that saved rows and moved a partition's saved offset. */
   committed(took_s: number): void;
   /** Reports that the partition's store stopped taking transactions, once for each outage. */
   storeFailed(partition: number): void;
+  /** Reports that the partition's store could not be used, as a damaged one, and was set aside. */
+  storeSetAside(partition: number): void;
+}
+
+export interface SnapshotMeter {
+  /** Reports a snapshot that was taken and read back: the bytes in its storage, and how long that took. */
+  snapshotTaken(bytes: number, took_s: number): void;
+  /** Reports that a snapshot could not be taken, or that older ones could not be deleted. */
+  snapshotFailed(): void;
+  /**
+   * Reports a snapshot that was found damaged, incomplete, or of a form that is not known, when it was read back
+   * or was to be restored.
+   */
+  snapshotDamaged(): void;
 }
 
 export interface AppendMeter extends Stopwatch {
@@ -27,6 +46,18 @@ export interface AppendMeter extends Stopwatch {
   appended(outcome: "acknowledged" | "failed", records: number, unknown: number, took_s: number): void;
   /** Reports an event that was refused for good or not taken in time, by its code in the catalogue of errors. */
   notTaken(code: string): void;
+}
+
+/** Reports what became of requests to other members of the fleet. */
+export interface HopMeter {
+  /** `outcome` is "answered", or why there is no answer that counts. */
+  hop(outcome: string): void;
+  retried(): void;
+}
+
+export interface StaleMeter {
+  /** Reports an answer to a client that tells an order with its age (decision 37). */
+  toldStale(): void;
 }
 
 export interface RequestMeter extends Stopwatch {

@@ -1,7 +1,13 @@
-import { Counter, Gauge, Registry } from "prom-client";
 import { Histogram } from "./histogram.ts";
+import { CountsByPartition, type PartitionCounts, STORE_COUNTERS } from "./partition-counts.ts";
 import { RECORD_COUNTS } from "../orders/outcomes.ts";
-import type { AppendMeter, Outcomes, PartitionMeter, RequestMeter } from "./meters.ts";
+import { fleetMetrics, type WatchedFleet } from "./fleet-metrics.ts";
+import { standbyMetrics, type WatchedStandby } from "./standby-metrics.ts";
+import type { AppendMeter, HopMeter, Outcomes, PartitionMeter, RequestMeter, SnapshotMeter, StaleMeter } from "./meters.ts";
+import { processMetrics } from "./process-metrics.ts";
+import { ScrapedRegistry } from "./scraped-registry.ts";
+import { snapshotMeter, watchSnapshots } from "./snapshot-meter.ts";
+import { staleMeter } from "./stale-meter.ts";
 
 /** The bounds of durations, in seconds. */
 const REQUEST_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -17,6 +23,7 @@ interface HeldPartition {
   readonly nextOffset: number;
   readonly endOffset: number;
   readonly hindered: string | undefined;
+  readonly snapshot?: { readonly offset: number; readonly age_ms: number } | undefined;
 }
 
 /** The partitions whose state is read when the metrics are scraped. */
@@ -26,6 +33,8 @@ export interface WatchedPartitions<Held extends HeldPartition = HeldPartition> {
   readonly readFailure: string | undefined;
   readonly standstill: string | undefined;
   readonly deadLetterFailure?: string | undefined;
+  /** How many processes are to have each partition; absent where each has all. */
+  readonly copiesWanted?: number | undefined;
   readonly topics?:
     { readonly findings: readonly { readonly topic: string; readonly code: string; readonly isFound: boolean }[] } | undefined;
   readonly restore:
@@ -33,30 +42,25 @@ export interface WatchedPartitions<Held extends HeldPartition = HeldPartition> {
     | undefined;
 }
 
-interface PartitionCounts {
-  readonly outcomes: Record<string, number>;
-  storeOutages: number;
-  deadLettersAppended: number;
-  deadLettersCut: number;
-}
-
 /**
  * One service's metrics for Prometheus. Frequent events are counted here in plain numbers and other values are read
  * when they are scraped; prom-client sees either only then. All series carry the service as the label `component`.
  */
 export class Metrics implements PartitionMeter, RequestMeter {
-  readonly #registry = new Registry();
+  readonly #registry = new ScrapedRegistry();
   readonly #requests: Histogram;
   readonly #eventLoopDelay: Histogram;
   readonly #transactions: Histogram;
-  readonly #partitions = new Map<number, PartitionCounts>();
+  readonly #counts = new CountsByPartition();
 
   constructor(
-    component: "cart" | "order-service",
+    private readonly component: "cart" | "order-service",
     readonly now_s: () => number,
+    /** The number of the member that counts, where several share a port. */
+    member?: number,
   ) {
     const registry = this.#registry;
-    registry.setDefaultLabels({ component });
+    registry.setDefaultLabels({ component, ...(member === undefined ? {} : { member }) });
     this.#requests = new Histogram(
       registry,
       "http_request_duration_seconds",
@@ -77,7 +81,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
     );
     this.#eventLoopDelay.series();
     this.#transactions.series();
-    this.#process();
+    processMetrics(registry);
   }
 
   get contentType(): string {
@@ -107,18 +111,33 @@ export class Metrics implements PartitionMeter, RequestMeter {
   }
 
   applied(partition: number, outcomes: Outcomes): void {
-    const counted = this.#countsOf(partition).outcomes;
+    const counted = this.#counts.of(partition).outcomes;
     for (const outcome of RECORD_COUNTS) counted[outcome]! += outcomes[outcome] ?? 0;
   }
 
+  opened(partition: number, unsaved: number | undefined): void {
+    const counts = this.#counts.of(partition);
+    if (unsaved === undefined) counts.newStores++;
+    counts.recordsUnsaved += unsaved ?? 0;
+  }
+
   storeFailed(partition: number): void {
-    this.#countsOf(partition).storeOutages++;
+    this.#counts.of(partition).storeOutages++;
+  }
+
+  storeSetAside(partition: number): void {
+    this.#counts.of(partition).storesSetAside++;
   }
 
   deadLettersAppended(partition: number, letters: number, cut: number): void {
-    const counts = this.#countsOf(partition);
+    const counts = this.#counts.of(partition);
     counts.deadLettersAppended += letters;
     counts.deadLettersCut += cut;
+  }
+
+  /** The meter of the snapshots that are taken. */
+  snapshots(): SnapshotMeter {
+    return snapshotMeter((name, help, value) => this.#registry.counter(name, help, [], (counter) => counter.inc(value())));
   }
 
   /** The meter of a cart's appender. */
@@ -134,7 +153,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
     const failed = durations.series({ outcome: "failed" });
     const sizes = new Histogram(registry, "orders_append_records", "Records of an append.", BATCH_RECORDS_BOUNDS).series();
     let unknownRecords = 0;
-    this.#counter(
+    this.#registry.counter(
       "orders_append_outcome_unknown_total",
       "Events of which it is not known whether the log has them.",
       [],
@@ -143,7 +162,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
     // The series start at 0 with the first scrape, so that the first event shows as an increase.
     const notTaken: Record<string, number> = { EVENT_TOO_LARGE: 0, APPEND_REFUSED: 0, LOG_UNAVAILABLE: 0 };
     const help = "Events that the log did not take, by why: refused for good, or LOG_UNAVAILABLE in time.";
-    this.#counter("orders_append_refused_total", help, ["code"], (counter) => {
+    this.#registry.counter("orders_append_refused_total", help, ["code"], (counter) => {
       for (const [code, events] of Object.entries(notTaken)) counter.inc({ code }, events);
     });
     return {
@@ -157,6 +176,21 @@ export class Metrics implements PartitionMeter, RequestMeter {
     };
   }
 
+  /** Registers the metrics of a fleet; returns the meter of its hops. */
+  fleet(fleet: () => WatchedFleet): HopMeter {
+    return fleetMetrics(this.#registry, fleet);
+  }
+
+  /** The meter of orders that are told as stale. */
+  stale(): StaleMeter {
+    return staleMeter(this.#registry);
+  }
+
+  /** Registers the metrics of the partitions that are followed without being owned. */
+  standbys(standbys: () => Iterable<WatchedStandby>, wanted: number): void {
+    standbyMetrics(this.#registry, standbys, wanted);
+  }
+
   /**
    * Registers the metrics of a service's partitions. `heldUpdates` is given by a service that holds updates; it
    * returns undefined while their number is not known.
@@ -167,9 +201,9 @@ export class Metrics implements PartitionMeter, RequestMeter {
   ): void {
     const flag = (condition: boolean) => (condition ? 1 : 0);
     const ofSet = (name: string, help: string, value: (set: WatchedPartitions<Held>) => number) =>
-      this.#gauge(name, help, [], (gauge) => gauge.set(value(partitions())));
+      this.#registry.gauge(name, help, [], (gauge) => gauge.set(value(partitions())));
     const ofEach = (name: string, help: string, value: (held: Held) => number | undefined) =>
-      this.#gauge(name, help, ["partition"], (gauge) => {
+      this.#registry.gauge(name, help, ["partition"], (gauge) => {
         for (const held of partitions().held()) {
           const now = value(held);
           if (now !== undefined) gauge.set({ partition: held.partition }, now);
@@ -194,10 +228,15 @@ export class Metrics implements PartitionMeter, RequestMeter {
       "How long the restore will take at its rate; 0 when there is none.",
       (set) => set.restore?.left_s ?? 0,
     );
-    this.#gauge("orders_partition_state", "1 for the state of each held partition's actor.", ["partition", "state"], (gauge) => {
-      for (const held of partitions().held())
-        for (const state of STATES) gauge.set({ partition: held.partition, state }, flag(held.state === state));
-    });
+    this.#registry.gauge(
+      "orders_partition_state",
+      "1 for the state of each held partition's actor.",
+      ["partition", "state"],
+      (gauge) => {
+        for (const held of partitions().held())
+          for (const state of STATES) gauge.set({ partition: held.partition, state }, flag(held.state === state));
+      },
+    );
     ofEach("orders_partition_lag_records", "Records of the log that are not applied yet.", (held) =>
       Math.max(0, held.endOffset - held.nextOffset),
     );
@@ -210,7 +249,7 @@ export class Metrics implements PartitionMeter, RequestMeter {
     ofEach("orders_partition_unreadable", "1 while the log does not give the partition, such as without a leader.", (held) =>
       flag(held.hindered !== undefined && held.state !== "suspended" && held.state !== "blocked"),
     );
-    this.#gauge(
+    this.#registry.gauge(
       "orders_topic_concern",
       "1 for what about a topic's settings may cost records; looked at each minute.",
       ["topic", "concern"],
@@ -219,12 +258,14 @@ export class Metrics implements PartitionMeter, RequestMeter {
           gauge.set({ topic, concern: code }, flag(isFound));
       },
     );
-    this.#partitionCounter(
-      "orders_store_outages_total",
-      "Times that a partition's store stopped taking transactions.",
-      partitions,
-      (counts) => counts.storeOutages,
-    );
+    watchSnapshots(ofEach);
+    for (const [name, help, value] of STORE_COUNTERS) this.#partitionCounter(name, help, partitions, value);
+    if (this.component === "cart")
+      ofSet(
+        "orders_index_copies_wanted",
+        "Carts that are to have each partition's index; 0 where each cart has all.",
+        (set) => set.copiesWanted ?? 0,
+      );
     if (!heldUpdates) return;
 
     ofEach("orders_held_updates", "Updates that wait for their order's create.", heldUpdates);
@@ -243,28 +284,16 @@ export class Metrics implements PartitionMeter, RequestMeter {
     ofSet("orders_dead_letters_hindered", "1 while dead letters could not be appended, should there be any.", (set) =>
       flag(set.deadLetterFailure !== undefined),
     );
-    this.#counter(
+    this.#registry.counter(
       "orders_records_total",
       "Records read and applied, by what became of them.",
       ["partition", "outcome"],
       (counter) => {
-        for (const { partition } of partitions().held()) this.#countsOf(partition);
-        for (const [partition, { outcomes }] of this.#partitions)
+        for (const { partition } of partitions().held()) this.#counts.of(partition);
+        for (const [partition, { outcomes }] of this.#counts.all())
           for (const outcome of RECORD_COUNTS) counter.inc({ partition, outcome }, outcomes[outcome]);
       },
     );
-  }
-
-  /**
-   * A partition's counts. They start at 0 with the first scrape, so that the first one counted shows as an increase.
-   */
-  #countsOf(partition: number): PartitionCounts {
-    let counts = this.#partitions.get(partition);
-    if (!counts) {
-      const outcomes = Object.fromEntries(RECORD_COUNTS.map((outcome) => [outcome, 0]));
-      this.#partitions.set(partition, (counts = { outcomes, storeOutages: 0, deadLettersAppended: 0, deadLettersCut: 0 }));
-    }
-    return counts;
   }
 
   #partitionCounter(
@@ -273,44 +302,9 @@ export class Metrics implements PartitionMeter, RequestMeter {
     partitions: () => WatchedPartitions,
     value: (counts: PartitionCounts) => number,
   ): void {
-    this.#counter(name, help, ["partition"], (counter) => {
-      for (const { partition } of partitions().held()) this.#countsOf(partition);
-      for (const [partition, counts] of this.#partitions) counter.inc({ partition }, value(counts));
-    });
-  }
-
-  #process(): void {
-    this.#gauge("process_resident_memory_bytes", "Memory of the process.", [], (gauge) => gauge.set(process.memoryUsage.rss()));
-    this.#counter("process_cpu_seconds_total", "User and system time of the process.", [], (counter) => {
-      const { user, system } = process.cpuUsage();
-      counter.inc((user + system) / 1e6);
-    });
-  }
-
-  /** Registers a gauge whose values `collect` sets anew at each scrape. */
-  #gauge<L extends string>(name: string, help: string, labelNames: L[], collect: (gauge: Gauge<L>) => void): void {
-    const gauge: Gauge<L> = new Gauge({
-      name,
-      help,
-      labelNames,
-      registers: [this.#registry],
-      collect: () => {
-        gauge.reset();
-        collect(gauge);
-      },
-    });
-  }
-
-  #counter<L extends string>(name: string, help: string, labelNames: L[], collect: (counter: Counter<L>) => void): void {
-    const counter: Counter<L> = new Counter({
-      name,
-      help,
-      labelNames,
-      registers: [this.#registry],
-      collect: () => {
-        counter.reset();
-        collect(counter);
-      },
+    this.#registry.counter(name, help, ["partition"], (counter) => {
+      for (const { partition } of partitions().held()) this.#counts.of(partition);
+      for (const [partition, counts] of this.#counts.all()) counter.inc({ partition }, value(counts));
     });
   }
 }

@@ -28,7 +28,7 @@ import {
 } from "@opentelemetry/sdk-trace";
 import type { TracesConfig } from "../config/traces.ts";
 import { EVENT_HEADERS } from "../log/record-headers.ts";
-import type { ApplyTracer, RequestSpan, RequestTracer, SendingSpan } from "./tracer.ts";
+import type { ApplyTracer, HopAttempt, HopSpan, RequestSpan, RequestTracer, SendingSpan } from "./tracer.ts";
 
 export interface TracingOptions extends TracesConfig {
   /** The role's name, used where the resource has none. */
@@ -91,9 +91,36 @@ export class Tracing implements RequestTracer, ApplyTracer {
     const span = this.#tracer.startSpan(`${method} ${route}`, { kind: SpanKind.SERVER, attributes }, under(parent));
     return {
       sending: (event) => this.#sending(span, event),
+      hop: (attempt) => this.#hop(span, attempt),
       answered: (status) => {
         span.setAttribute("http.response.status_code", status);
         if (status >= 500) fail(span, String(status));
+        span.end();
+      },
+    };
+  }
+
+  /** Each attempt has a span of its own, as the conventions for HTTP have it. */
+  #hop(request: Span, { method, url, resends }: HopAttempt): HopSpan {
+    const { hostname, port, protocol } = new URL(url);
+    const attributes = {
+      "http.request.method": method,
+      "server.address": hostname,
+      "server.port": Number(port === "" ? DEFAULT_PORTS[protocol] : port),
+      "url.full": url,
+      ...(resends === 0 ? {} : { "http.request.resend_count": resends }),
+    };
+    const span = this.#tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes }, under(request.spanContext()));
+    return {
+      traceparent: header(span.spanContext()),
+      tracestate: span.spanContext().traceState?.serialize(),
+      answered: (status) => {
+        span.setAttribute("http.response.status_code", status);
+        if (status >= 400) fail(span, String(status));
+        span.end();
+      },
+      failed: (why) => {
+        fail(span, why);
         span.end();
       },
     };
@@ -148,6 +175,8 @@ export class Tracing implements RequestTracer, ApplyTracer {
     };
   }
 }
+
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
 const samplers: Readonly<Record<TracesConfig["sampler"], (ratio: number) => Sampler>> = {
   always_on: () => new AlwaysOnSampler(),

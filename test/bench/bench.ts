@@ -7,14 +7,19 @@ import { killAllTied } from "../support/programs/tied-process.ts";
 import { type Figure, table } from "./figures.ts";
 import { type Options, optionsOf, type StepName, usage } from "./options.ts";
 import { measureApply } from "./steps/measure-apply.ts";
+import { measureCarts } from "./steps/measure-carts.ts";
 import { loadGenerator, measureCreates } from "./steps/measure-creates.ts";
 import { measureGrowth } from "./steps/measure-growth.ts";
+import { measureHop } from "./steps/measure-hop.ts";
 import { measureIndex } from "./steps/measure-index.ts";
+import { measureInstances } from "./steps/measure-instances.ts";
 import { measureLive } from "./steps/measure-live.ts";
 import { measureMemory } from "./steps/measure-memory.ts";
 import { measureReadable, measureReadableUnderLoad } from "./steps/measure-readable.ts";
 import { measureRestore } from "./steps/measure-restore.ts";
+import { measureSnapshots } from "./steps/measure-snapshots.ts";
 import { measureStart } from "./steps/measure-start.ts";
+import { measureTakeover } from "./steps/measure-takeover.ts";
 import { embeddedTarget, kafkaTarget, type Target } from "./target.ts";
 
 /** What fails without being in the way of other figures is told to `onFailure`. */
@@ -30,6 +35,11 @@ const measurements: Readonly<Record<StepName, readonly Measurement[]>> = {
   start: [measureStart],
   growth: [measureGrowth],
   live: [measureLive, measureReadableUnderLoad],
+  hop: [measureHop],
+  takeover: [measureTakeover],
+  snapshots: [measureSnapshots],
+  instances: [measureInstances],
+  carts: [measureCarts],
 };
 
 function targets({ logs }: Options): Target[] {

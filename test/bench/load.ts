@@ -12,6 +12,8 @@ export interface Load {
   readonly shape: "hot" | "cold";
   readonly orders: number;
   readonly updatesPerOrder: number;
+  /** Those of the topic; `loadPartitions` if absent. */
+  readonly partitions?: number;
 }
 
 /** The events from the one before which `from` others lie to the one before `to`. */
@@ -21,6 +23,8 @@ export interface Range {
 }
 
 export const loadPartitions = 12;
+
+const partitionsOf = ({ partitions = loadPartitions }: Load): number => partitions;
 
 export const eventCount = ({ orders, updatesPerOrder }: Load): number => orders * (1 + updatesPerOrder);
 
@@ -38,7 +42,7 @@ export async function fillTopic(
   load: Load,
   range: Range = { from: 0, to: eventCount(load) },
 ): Promise<void> {
-  await log.createTopic(topic, loadPartitions);
+  await log.createTopic(topic, partitionsOf(load));
   const producer = log.producer();
   try {
     for (let from = range.from; from < range.to; from += batch_records) {
@@ -66,7 +70,7 @@ function recordAt(load: Load, n: number): NewRecord {
   const { order, update } = load.shape === "hot" ? hotEvent(load, n) : coldEvent(load, n);
   const id = `ORD-${load.shape === "hot" ? order : scattered(order)}`;
   const value = update === 0 ? created(n, id, order) : statusUpdated(n, id, statuses[(update - 1) % statuses.length]!);
-  return { partition: partitionFor("murmur2", id, loadPartitions), key: id, value, headers: [], timestamp_ms: base_ms + n };
+  return { partition: partitionFor("murmur2", id, partitionsOf(load)), key: id, value, headers: [], timestamp_ms: base_ms + n };
 }
 
 /** An order by its number, and its create (0) or which of its updates. */

@@ -26,6 +26,12 @@ test("--growth and --live add their step to those that are run anyway, or to tho
   expect({ steps, liveRates }).toEqual({ steps: ["apply", "live"], liveRates: [2_000, 20_000] });
 });
 
+test("--takeover adds its step with the orders of the partition, a million of them without it", () => {
+  const { steps, takeoverOrders } = optionsOf(["--only", "apply", "--takeover", "5000"]);
+  expect({ steps, takeoverOrders }).toEqual({ steps: ["apply", "takeover"], takeoverOrders: 5_000 });
+  expect(optionsOf(["--only", "takeover"]).takeoverOrders).toBe(1_000_000);
+});
+
 test("--peer may be given several times; a name ends at the first =", () => {
   const { peers } = optionsOf(["--peer", "Kafka Streams=java -Dx=y {topic}", "--peer", "rust=limit {brokers}"]);
   expect(peers).toEqual([
@@ -39,7 +45,10 @@ test.each([
   [["--events", "8", "--orders", "2"], "--orders and --events say the same thing: give one of them."],
   [["--turns", "0"], "--turns is 0; it must be an integer from 1 to 99."],
   [["--processes", "1,two"], "--processes is two; it must be an integer from 1 to 16."],
-  [["--only", "apply,aply"], "--only has aply; it takes apply, creates, readable, restore, memory, index, start, growth, live."],
+  [
+    ["--only", "apply,aply"],
+    "--only has aply; it takes apply, creates, readable, restore, memory, index, start, growth, live, hop, takeover, snapshots, instances, carts.",
+  ],
   [["--peer", "/opt/limit {topic}"], "--peer is /opt/limit {topic}; it must be name=command."],
 ])("%j is refused with a sentence", (args, sentence) => {
   expect(() => optionsOf(args)).toThrow(sentence);

@@ -15,8 +15,15 @@ What is measured
     start                 restart to ready, after a clean stop and after SIGKILL; a rebuild against the live rate
     growth                events per second at growing numbers of orders; the longest wait of /health/live meanwhile
     live                  CPU time of an event at offered rates; create to readable while creates and events come in
+    hop                   reads of orders at their owner and at another order service, in turn: what the hop costs
+    takeover              from the group's word to a strict answer, for one partition: from nothing, from a snapshot, and
+                          by a standby whose owner was killed while events come in
+    snapshots             events per second of a backlog, without snapshots and with one after another, in turn
+    instances             events per second of a full topic from an empty state, with 1, 2 and 3 order services
+    carts                 creates per second of 1, 2 and 3 carts, and what of the index each keeps (on a broker)
   --growth ORDERS,…       adds the step growth, with these numbers of orders (default 100000,1000000,4000000)
   --live RATES,…          adds the step live, with these events per second (default 2000,20000,50000)
+  --takeover ORDERS       adds the step takeover, with a partition of so many orders (default 1000000)
 
 On what
   --log embedded|kafka    this log alone
@@ -42,7 +49,22 @@ How
 
 The program's CPU time and memory are those that /proc tells (Linux only). Every run is bounded in time.`;
 
-export const stepNames = ["apply", "creates", "readable", "restore", "memory", "index", "start", "growth", "live"] as const;
+export const stepNames = [
+  "apply",
+  "creates",
+  "readable",
+  "restore",
+  "memory",
+  "index",
+  "start",
+  "growth",
+  "live",
+  "hop",
+  "takeover",
+  "snapshots",
+  "instances",
+  "carts",
+] as const;
 export type StepName = (typeof stepNames)[number];
 
 export const logNames = ["embedded", "kafka"] as const;
@@ -61,6 +83,8 @@ export interface Options {
   readonly memoryOrders: readonly number[];
   readonly growthOrders: readonly number[];
   readonly liveRates: readonly number[];
+  /** The orders of the partition that is taken over. */
+  readonly takeoverOrders: number;
   readonly turns: number;
   readonly step_s: number;
   readonly peers: readonly Peer[];
@@ -79,6 +103,7 @@ export function optionsOf(args: readonly string[]): Options {
       only: { type: "string" },
       growth: { type: "string" },
       live: { type: "string" },
+      takeover: { type: "string" },
       log: { type: "string" },
       cold: { type: "boolean", default: false },
       orders: { type: "string" },
@@ -95,11 +120,11 @@ export function optionsOf(args: readonly string[]): Options {
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  const added: StepName[] = [...(values.growth ? ["growth" as const] : []), ...(values.live ? ["live" as const] : [])];
+  const added = (["growth", "live", "takeover"] as const).filter((name) => values[name]);
   const only = values.only === undefined ? defaultSteps : chosen("only", values.only, stepNames);
   return {
     help: values.help,
-    steps: stepNames.filter((name) => only.includes(name) || added.includes(name)),
+    steps: stepNames.filter((name) => only.includes(name) || added.some((one) => one === name)),
     logs: values.log === undefined ? logNames : chosen("log", values.log, logNames),
     load: loadOf(values),
     updates: updatesIn(values),
@@ -108,6 +133,7 @@ export function optionsOf(args: readonly string[]): Options {
     memoryOrders: counts("orders-for-memory", values["orders-for-memory"], orders_max),
     growthOrders: counts("growth", values.growth ?? "100000,1000000,4000000", orders_max),
     liveRates: counts("live", values.live ?? "2000,20000,50000", 1_000_000),
+    takeoverOrders: count("takeover", values.takeover ?? "1000000", orders_max),
     turns: count("turns", values.turns, 99),
     step_s: count("seconds", values.seconds, 300),
     peers: values.peer.map(peerOf),

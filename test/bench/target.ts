@@ -71,7 +71,8 @@ export function embeddedTarget(): Target {
   };
 }
 
-const nameOf = ({ shape, orders, updatesPerOrder }: Load): string => `bench.${shape}.${orders}x${1 + updatesPerOrder}`;
+const nameOf = ({ shape, orders, updatesPerOrder, partitions }: Load): string =>
+  `bench.${shape}.${orders}x${1 + updatesPerOrder}${partitions === undefined ? "" : `.in-${partitions}`}`;
 
 /** `runId` keeps the topics and groups of this run apart from those of others on the same broker. */
 export function kafkaTarget(brokers: string, runId: string): Target {

@@ -12,6 +12,7 @@ import { liveFigures } from "../../src/services/orders/live/live-endpoint.ts";
 import { LiveSampler } from "../../src/services/orders/live/live-sampler.ts";
 import type { TopicWarning, HeldPartitions } from "../../src/runtime/held-partitions.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
+import { loneFleet } from "../support/fleets/lone-fleet.ts";
 import { browserSuite } from "../support/http/browser.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { patience_ms, textOf } from "./text-of.ts";
@@ -52,7 +53,14 @@ browserSuite("the page's head", (open) => {
     isCartHere: false,
     cartPort: 8_000,
   };
-  const live = new Live({ partitions, sampler: new LiveSampler(systemClock), tally, about, clock: systemClock });
+  const live = new Live({
+    partitions,
+    fleet: loneFleet(),
+    sampler: new LiveSampler(systemClock),
+    tally,
+    about,
+    clock: systemClock,
+  });
   live.start();
   const inFlight = new InFlight(10);
   const entry = join(import.meta.dir, "../../src/services/orders/page/index.html");

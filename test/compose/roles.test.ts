@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import pino from "pino";
 import { cartRole } from "../../src/compose/cart.ts";
 import { orderServiceRole } from "../../src/compose/order-service.ts";
+import { noTransport } from "../../src/compose/peers.ts";
 import type { Role } from "../../src/compose/role.ts";
 import { readConfig } from "../../src/config/config.ts";
 import { systemClock } from "../../src/system/clock.ts";
@@ -10,7 +11,7 @@ import { Disk } from "../simulation/memory-state.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 /** Both roles on one log in memory, and how often they waited or claimed a state. */
-function roles() {
+function roles({ env = {}, isCartAlone = true } = {}) {
   const newUuid = () => crypto.randomUUID();
   const broker = new MemoryBroker({ clock: systemClock, newUuid });
   const begun = { waits: 0, claims: 0 };
@@ -21,14 +22,15 @@ function roles() {
   };
   const disks = [new Disk(), new Disk()] as const;
   const common = {
-    config: readConfig({ TOPIC_PARTITIONS: "2", PARTITIONS_SETTLE_MS: "100", CART_PORT: "0", ORDER_PORT: "0" }),
+    config: readConfig({ TOPIC_PARTITIONS: "2", PARTITIONS_SETTLE_MS: "100", CART_PORT: "0", ORDER_PORT: "0", ...env }),
     logger: pino({ level: "silent" }),
     clock,
     random: Math.random,
     now_s: () => systemClock.now_ms() / 1_000,
   };
   const claimed = (disk: Disk) => () => (begun.claims++, disk.claim());
-  const cart = cartRole({ ...common, log: broker.connect("cart"), claimState: claimed(disks[0]), newUuid });
+  const peers = isCartAlone ? undefined : { secret: "of all carts", transport: noTransport, addresses: [] };
+  const cart = cartRole({ ...common, log: broker.connect("cart"), claimState: claimed(disks[0]), newUuid, peers });
   const handle = cart.app.handle.bind(cart.app);
   const log = broker.connect("order-service");
   const orders = orderServiceRole({ ...common, log, claimState: claimed(disks[1]), cart: handle });
@@ -86,4 +88,18 @@ test("a server that is stopped ends the live figures, which would not end by the
   expect(await server.stop()).toBe(0);
   expect(await live.text()).toContain("event: figures");
   await Promise.all([cart.stop(), orders.stop()]);
+});
+
+test("a cart tells how many carts are to have each index, 0 where each has all, and an order service tells nothing of it", async () => {
+  const wanted = async (role: Role) =>
+    (await (await ask(role, "/metrics")).text()).match(/(?<=^orders_index_copies_wanted.* ).*$/m)?.[0];
+  const env = { INDEX_REPLICAS: "3" };
+  for (const [isCartAlone, copies] of [
+    [false, "3"],
+    [true, "0"],
+  ] as const) {
+    const { cart, orders } = roles({ env, isCartAlone });
+    expect([await wanted(cart), await wanted(orders)]).toEqual([copies, undefined]);
+    await Promise.all([cart.stop(), orders.stop()]);
+  }
 });

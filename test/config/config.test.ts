@@ -20,15 +20,17 @@ const problemsOf = (env: Env, readFile: (path: string) => string = anyFile): str
 
 describe("readConfig", () => {
   test("an empty environment gives the table's defaults", () => {
-    const { log, dead_letter_topic, traces, secrets, allowed_hosts, ...config } = readConfig({});
-    expect({ log, traces, secrets, allowed_hosts }).toEqual({
+    const { log, dead_letter_topic, traces, secrets, allowed_hosts, members, ...config } = readConfig({});
+    expect({ log, traces, secrets, allowed_hosts, members }).toEqual({
       log: { kind: "embedded", path: "data/log.sqlite" },
       traces: undefined,
       secrets: [],
       allowed_hosts: [],
+      members: 1,
     });
     expect(dead_letter_topic).toBe("orders.events.dlq");
-    const single = settingsTable.filter(([name]) => !gatheredNames.has(name) && name !== "ALLOWED_HOSTS");
+    const read = ["ALLOWED_HOSTS", "MEMBERS"];
+    const single = settingsTable.filter(([name]) => !gatheredNames.has(name) && !read.includes(name));
     expect(config).toEqual(Object.fromEntries(single.map(([name, setting]) => [name.toLowerCase(), setting.default])) as never);
   });
 
@@ -99,6 +101,44 @@ describe("readConfig", () => {
     expect(readConfig({ ALLOWED_HOSTS: given }).allowed_hosts).toEqual(allowed_hosts);
     for (const wrong of ["*", "http://orders.example", "a,,b", "a/b", "a:x", "[::1", "fe80::1%eth0:1"])
       expect({ wrong, problems: problemsOf({ ALLOWED_HOSTS: wrong }).length }).toEqual({ wrong, problems: 1 });
+  });
+
+  test("the URL that others are told, without a slash at its end", () => {
+    for (const given of ["http://10.0.0.5:8001", "https://orders-0.example/peers", "http://[fd00::2]:8001"])
+      expect([given, `${given}/`].map((url) => readConfig({ ADVERTISED_URL: url }).advertised_url)).toEqual([given, given]);
+    const port = "A port is a number from 1 to 65535.";
+    for (const [wrong, why] of [
+      ["10.0.0.5:8001", "It begins with http:// or https://."],
+      ["orders-0", "It begins with http:// or https://."],
+      ["ftp://a", "It begins with http:// or https://."],
+      ["http://", "such as http://10.0.0.5:8001."],
+      ["http://u:p@a", "A name and a password do not belong in it."],
+      ["http://a/?b", "It ends with the port or a path."],
+      ["http://a#b", "It ends with the port or a path."],
+      ["a b", "such as http://10.0.0.5:8001."],
+      ["http://a:0", port],
+      ["http://a:99999/peers", port],
+      ["http://a:80b", port],
+      ["http://[::1]:70000", port],
+    ] as const)
+      expect(problemsOf({ ADVERTISED_URL: wrong })).toEqual([expect.stringContaining(why)]);
+  });
+
+  test("the fleet's secret, from its file, which no message shows", () => {
+    const secret = "0123456789abcdef".repeat(4);
+    for (const content of [secret, `${secret}\n`, `${secret}\r\n`]) {
+      const { peer_token_file, secrets } = readConfig({ PEER_TOKEN_FILE: "/run/secrets/peers" }, () => content);
+      expect([peer_token_file, secrets]).toEqual([secret, [secret]]);
+    }
+    for (const content of ["", "short", `${secret}\n${secret}`, `${secret} `, "ä".repeat(40)]) {
+      const [problem] = problemsOf({ PEER_TOKEN_FILE: "/run/secrets/peers" }, () => content);
+      expect(problem).toContain("32 to 1024 visible ASCII characters");
+      expect(problem).not.toContain(secret);
+    }
+    const missing = () => {
+      throw new Error("ENOENT");
+    };
+    expect(problemsOf({ PEER_TOKEN_FILE: "/nowhere" }, missing)).toHaveLength(1);
   });
 
   test("what the topic is to have, and whether its start may be missing", () => {

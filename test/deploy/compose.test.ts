@@ -108,7 +108,9 @@ describe("what the reading of Compose files rests on", () => {
 describe("what the Compose files name is there", () => {
   test.each(services())("%s: %s", (project, name, service) => {
     // The tag is a full version, such as v25.3.9; our own image is named by whoever builds it.
-    expect(service.image).toMatch(service.build ? /^order-processing:local$/ : /^docker\.[a-z.]+\/[a-z/]+:v?\d+\.\d+\.\d+$/);
+    expect(service.image).toMatch(
+      service.build ? /^order-processing:local$/ : /^docker\.[a-z.]+\/[a-z/]+:v?\d+\.\d+\.\d+(-alpine)?$/,
+    );
     if (service.build) expect(existsSync(join(service.build.context, service.build.dockerfile))).toBe(true);
     for (const [source, , options] of bindMounts(service)) {
       expect({ source, exists: existsSync(path(source)), options }).toEqual({ source, exists: true, options: "ro" });
@@ -156,10 +158,12 @@ describe("our services in Compose", () => {
     ]);
   });
 
-  test.each(ours)("%s: %s has its role, its default port, and one volume", (_project, name, service) => {
+  test.each(ours)("%s: %s has its role, its default port unless a proxy has it, and one volume", (project, name, service) => {
     const role = roles[name as keyof typeof roles];
     expect(service.command).toEqual(role.command);
-    expect(service.ports).toEqual([`127.0.0.1:${role.port}:${role.port}`]);
+    // Where a proxy has the port, there may be several instances.
+    const isBehindProxy = projects[project]!.services["proxy"] !== undefined;
+    expect(service.ports).toEqual(isBehindProxy ? undefined : [`127.0.0.1:${role.port}:${role.port}`]);
     expect(service.volumes).toEqual([`${name}:/data`]);
   });
 
@@ -177,7 +181,7 @@ describe("our services in Compose", () => {
   test.each(ours)("%s: %s is passed every setting that the image does not fix", (project, _name, service) => {
     const all: string[] = settingsTable.map(([setting]) => setting);
     // The settings that the image fixes, and those that only the operator's commands read.
-    const others = ["HOST", "CART_PORT", "ORDER_PORT", "DATA_DIR", "REDPANDA_CONNECT_BIN"];
+    const others = ["HOST", "CART_PORT", "ORDER_PORT", "MEMBER_PORT_MIN", "DATA_DIR", "REDPANDA_CONNECT_BIN"];
     expect(Object.keys(service.environment ?? {}).toSorted()).toEqual(all.filter((name) => !others.includes(name)).toSorted());
     const set = Object.entries(service.environment!).filter(([, value]) => value !== null);
     expect(set.map(([setting]) => setting).toSorted()).toEqual(
@@ -185,6 +189,34 @@ describe("our services in Compose", () => {
     );
     // Every topic is on all three brokers; the brokers' own setting says the same of topics that others make.
     if (project === "three brokers") expect(service.environment?.["TOPIC_REPLICATION"]).toBe("3");
+  });
+});
+
+describe("the proxy in Compose", () => {
+  const proxied = ["compose.yaml", "three brokers"].map((name) => [name, projects[name]!] as const);
+
+  test.each(proxied)(
+    "%s: publishes both services' ports, starts after them, and reads its configuration",
+    (_, { services: all }) => {
+      const { ports, depends_on, healthcheck, ...proxy } = all["proxy"]!;
+      const { cart_port, order_port } = readConfig({});
+      expect(ports).toEqual([cart_port, order_port].map((port) => `127.0.0.1:${port}:${port}`));
+      expect(Object.keys(depends_on!)).toEqual(["cart", "order-service"]);
+      expect(bindMounts(proxy as Service)).toEqual([["./deploy/haproxy.cfg", "/usr/local/etc/haproxy/haproxy.cfg", "ro"]]);
+      expect(healthcheck!.test.at(-1)).toBe(`http://127.0.0.1:${order_port}/health/ready`);
+      for (const name of Object.keys(depends_on!)) expect(all[name]!.ports).toBeUndefined();
+    },
+  );
+
+  test("listens on the ports that are published, and asks the services by the names and ports that they have", () => {
+    const config = text("deploy/haproxy.cfg");
+    const { cart_port, order_port } = readConfig({});
+    expect([...config.matchAll(/^ +bind :(\d+)$/gm)].map(([, port]) => Number(port))).toEqual([cart_port, order_port]);
+    const asked = [...config.matchAll(/^ +server-template \S+ \d+ (?<name>\S+):(?<port>\d+)$/gm)];
+    expect(asked.map(({ groups }) => [groups!["name"], Number(groups!["port"])])).toEqual([
+      ["cart", cart_port],
+      ["order-service", order_port],
+    ]);
   });
 });
 

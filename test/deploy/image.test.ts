@@ -188,6 +188,24 @@ describe("the image", () => {
     );
 
     test(
+      "with MEMBERS it is as many processes behind its port, which end in good order with process 1",
+      async () => {
+        await using container = startContainer(image, volume(), ["producer"], { MEMBERS: "2" });
+        await healthy(container);
+        const ready = await waitUntil("for both members", async () => {
+          const said = await request(container, "http://127.0.0.1:8000/health/ready");
+          return said.match(/"shares":true/g)?.length === 2 && said;
+        });
+        expect(ready).toStartWith("200 ");
+        process.kill(container.pid()!, "SIGTERM");
+        expect(await container.process.exited).toEqual({ code: 0, signal: null });
+        for (const member of [0, 1])
+          expect(container.process.output()).toMatch(new RegExp(`"member":${member},.*"msg":"stopped"`));
+      },
+      TIMEOUT_MS,
+    );
+
+    test(
       "the health check is 1 where nothing listens, and where what listens is not ready",
       async () => {
         await using alone = startContainer(image, volume(), [], {}, image.healthcheck.command);

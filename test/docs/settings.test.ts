@@ -56,12 +56,20 @@ const defaultsIn = (text: string): [name: string, told: string][] => [
   ]),
 ];
 
+test("what others read is no setting of ours", () => {
+  expect(
+    Object.values(others)
+      .flat()
+      .filter((name) => table.has(name)),
+  ).toEqual([]);
+});
+
 describe("files that name settings", () => {
   const files = [
     "README.md",
     "compose.yaml",
     "deploy/Dockerfile",
-    ...new Bun.Glob("deploy/*.{yaml,md}").scanSync(root),
+    ...new Bun.Glob("deploy/**/*.{yaml,md,cfg}").scanSync(root),
     ...[...new Bun.Glob("docs/*.md").scanSync(root)].filter((path) => path !== SETTINGS_PAGE),
   ].toSorted();
 

@@ -68,6 +68,19 @@ describe("a Host header", () => {
     expect(asked.map((header) => isServed(hosts, header))).toEqual(expected);
   });
 
+  test("that peers were told is served whatever else is, and opens nothing else", () => {
+    for (const host of ["127.0.0.1", "0.0.0.0"]) {
+      const hosts = new ServedHosts(host, ["shop.example"], "Orders-0.internal");
+      expect(["orders-0.internal:8001", "shop.example", "evil.example"].map((header) => isServed(hosts, header))).toEqual([
+        true,
+        true,
+        false,
+      ]);
+    }
+    expect(isServed(new ServedHosts("0.0.0.0", [], "orders-0.internal"), "any.example")).toBe(true);
+    expect(isServed(new ServedHosts("::1", [], "[fd00::2]"), "[fd00::2]:8001")).toBe(true);
+  });
+
   test("is read without its port, in small letters", () => {
     expect(["A.b:1", "[::1]:80", "a:", "a", "a:65536"].map(hostName)).toEqual(["a.b", "[::1]", "a", "a", undefined]);
   });

@@ -13,7 +13,8 @@ const ANSWER_MS_MAX = 1_000;
 const PARTITIONS = 3;
 
 async function storeOf(dataDir: string, service: string, partition: number): Promise<string> {
-  for await (const path of new Bun.Glob(`state/*/${service}-0/*.${partition}.sqlite`).scan(dataDir)) return join(dataDir, path);
+  for await (const path of new Bun.Glob(`state/*/${service}-0/*.${partition}.v*.sqlite`).scan(dataDir))
+    return join(dataDir, path);
   throw new Error(`There is no store of ${service} for partition ${partition}.`);
 }
 

@@ -26,6 +26,7 @@ function settings({ port, caFile }: SecuredKafka, { mechanism, name, password }:
     KAFKA_SASL_PASSWORD: password,
     ORDERS_TOPIC: `${name}.orders`,
     CONSUMER_GROUP: `${name}.group`,
+    CART_GROUP: `${name}.carts`,
     TOPIC_PARTITIONS: "3",
     SESSION_TIMEOUT_MS: "6000",
     BACKOFF_MS_MAX: "400",

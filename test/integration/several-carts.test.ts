@@ -1,12 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { Kafka, logLevel } from "kafkajs";
 import { brokerSuite } from "../support/brokers/broker.ts";
+import { health } from "../support/cluster/orders-topic.ts";
 import { createOrder, orderDetails, updateOrder } from "../support/http/http.ts";
-import { startProgram } from "../support/programs/processes.ts";
+import { type Program, startProgram } from "../support/programs/processes.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 describe("the embedded log", () => {
-  test("a producer and a consumer in two processes share it; a second consumer waits and takes over", async () => {
+  test("a producer and two consumers in three processes share it; one of the consumers is killed, the other has all", async () => {
     await using consumer = await startProgram({ role: "consumer" });
     await consumer.ready();
     await using producer = await startProgram({ role: "producer", dataDir: consumer.dataDir });
@@ -16,15 +17,14 @@ describe("the embedded log", () => {
     const position = { "log-position": created.headers.get("log-position") ?? "" };
     expect((await orderDetails(consumer.orderUrl, "1", position)).status).toBe(200);
     await using second = await startProgram({ role: "consumer", dataDir: consumer.dataDir });
-    await second.live();
-    await waitUntil(
-      () => second.output(),
-      () => second.output().includes(`pid ${consumer.pid}`),
-    );
-    expect((await orderDetails(second.orderUrl, "1")).status).toBe(503);
-    consumer.kill("SIGKILL");
     await second.ready();
-    expect((await orderDetails(second.orderUrl, "1", position)).status).toBe(200);
+    const held = async ({ orderUrl }: Program) => (await health(orderUrl)).partitions.map(({ partition }) => partition);
+    await waitUntil("both to hold a half", async () => (await held(consumer)).length === 6 && (await held(second)).length === 6);
+    const answersOf = async ({ orderUrl }: Program) => (await orderDetails(orderUrl, "1", position)).status;
+    await waitUntil("both to answer", async () => (await answersOf(consumer)) === 200 && (await answersOf(second)) === 200);
+    consumer.kill("SIGKILL");
+    await waitUntil("the second to hold all", async () => (await held(second)).length === 12);
+    await waitUntil("the second to answer", async () => (await answersOf(second)) === 200);
   }, 40_000);
 });
 

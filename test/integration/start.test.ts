@@ -142,7 +142,7 @@ describe("a data directory that cannot be used", () => {
     const script = `
       import { StateDir } from "./src/runtime/store/state-dir.ts";
       import { storeAdvice } from "./src/runtime/actor/actor-errors.ts";
-      const state = StateDir.claim(process.env.DATA_DIR, "log", "x");
+      const state = StateDir.claim(process.env.DATA_DIR, "log", "x", { newUuid: () => crypto.randomUUID() });
       const projection = { name: "p", version: 1, schema: "CREATE TABLE t (x INTEGER)", open: () => ({}) };
       try { state.open("x.sqlite", [projection], { logId: "log", topic: "t" }); console.log("opened"); }
       catch (e) { console.log(storeAdvice(e, state.path("x.sqlite"))); }`;

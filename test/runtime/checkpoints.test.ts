@@ -17,23 +17,35 @@ interface SavedPartition {
 
 function setUp(...partitions: Partial<SavedPartition>[]) {
   const saved: number[] = [];
-  const all = partitions.map((given, n) => ({
+  const all = partitions.map((given) => ({
     unsaved: 0,
     state: "running",
     isDue: false,
     saving: undefined as Promise<void> | undefined,
     ...given,
-    isSaveDue() {
-      return this.isDue;
-    },
-    save() {
-      saved.push(n);
-      this.isDue = false;
-      this.unsaved = 0;
-    },
   }));
+  const saverOf = (partition: SavedPartition, n: number) => ({
+    get unsaved() {
+      return partition.unsaved;
+    },
+    get running() {
+      return partition.saving;
+    },
+    isDue: () => partition.isDue,
+    save: () => {
+      saved.push(n);
+      partition.isDue = false;
+      partition.unsaved = 0;
+    },
+  });
   const clock = new ManualClock();
-  const actors = new Map(all.map((actor, n) => [n, actor as unknown as PartitionActor]));
+  const actorOf = (partition: SavedPartition, n: number) => ({
+    get state() {
+      return partition.state;
+    },
+    saver: saverOf(partition, n),
+  });
+  const actors = new Map(all.map((partition, n) => [n, actorOf(partition, n) as unknown as PartitionActor]));
   const checkpoints = new Checkpoints({ actors, clock, unsaved_rows_max: ROWS_MAX });
   return { all, saved, clock, checkpoints };
 }

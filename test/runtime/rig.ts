@@ -4,15 +4,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../src/system/clock.ts";
 import { MemoryBroker, type MemoryFaults } from "../log/memory/memory-log.ts";
+import type { CommittedOffset } from "../../src/log/membership.ts";
 import type { Log, NewRecord } from "../../src/log/port.ts";
 import { ORDER_SERVICE_PROJECTIONS } from "../../src/services/orders/slices.ts";
 import type { AppError } from "../../src/errors.ts";
-import { findOrder } from "../../src/services/orders/query/queries.ts";
+import { findOrder } from "../support/find-order.ts";
 import type { OrderEvent } from "../../src/orders/events/kinds.ts";
 import { DeadLetters } from "../../src/runtime/dead-letters/dead-letters.ts";
 import { PartitionSet } from "../../src/runtime/partition-set.ts";
+import { storeKindOf } from "../../src/runtime/projections.ts";
+import { zstd } from "../../src/runtime/snapshots/compression.ts";
+import { Restorer } from "../../src/runtime/snapshots/restorer.ts";
+import type { SetSnapshotsOptions } from "../../src/runtime/snapshots/set-snapshots.ts";
+import { Snapshots } from "../../src/runtime/snapshots/snapshots.ts";
 import type { RestoreProgress, HeldPartitions } from "../../src/runtime/held-partitions.ts";
 import { openByteFile } from "../../src/runtime/store/byte-file.ts";
+import { restoreStore } from "../../src/runtime/store/copy/restored-store.ts";
+import type { ObjectStorage } from "../../src/storage/object-storage.ts";
 import type { OpenBytes } from "../../src/runtime/store/store-files.ts";
 import { moveAside, openDatabase, type Unusable } from "../../src/runtime/store/store-file.ts";
 import { type OpenFile, openSqliteFile } from "../../src/runtime/store/store-database.ts";
@@ -56,23 +64,42 @@ export class Rig implements AsyncDisposable {
   readonly log: Log;
   readonly dir = mkdtempSync(join(tmpdir(), "runtime-"));
   readonly warnings: string[] = [];
+  /** Why stores were set aside. */
+  readonly setAsideFor: string[] = [];
   /** The offsets that were reported to have become readable. */
   readonly readable: number[] = [];
   readonly restoring: [message: string, progress: RestoreProgress | undefined][] = [];
   readonly metrics = new Metrics("order-service", () => performance.now() / 1_000);
+  readonly #snapshotMeter = this.metrics.snapshots();
   tracer: ApplyTracer | undefined;
   readonly #sets: PartitionSet[] = [];
   owner = true;
   /** See `PartitionSetOptions`. */
   gather_ms = 0;
+  /** What owners have committed to the group, as standbys hear it. */
+  readonly committed = new Map<number, CommittedOffset>();
   mayBeginLate = false;
   projections = ORDER_SERVICE_PROJECTIONS;
   beforeSettingAside = (): void => undefined;
   openBytes: OpenBytes = openByteFile;
+  logId = "log";
+  /** Where snapshots are kept, if any are taken. */
+  storage: ObjectStorage | undefined;
+  snapshot_wait_ms = 1;
+  snapshots_kept = 3;
+  /** What was told of snapshots. */
+  readonly told: string[] = [];
   createDeadLetterTopic: (() => Promise<unknown>) | undefined;
   /** Added to the partition set's clock, so that a test need not wait. */
   passed_ms = 0;
-  readonly clock: Clock = { ...systemClock, now_ms: () => systemClock.now_ms() + this.passed_ms };
+  /** How many times as fast time passes for the partition set. */
+  pace = 1;
+  readonly #began_ms = systemClock.now_ms();
+  readonly clock: Clock = {
+    ...systemClock,
+    now_ms: () => this.#began_ms + (systemClock.now_ms() - this.#began_ms) * this.pace + this.passed_ms,
+    sleep: (ms, signal) => systemClock.sleep(ms / this.pace, signal),
+  };
 
   constructor(faults?: MemoryFaults) {
     let ids = 0;
@@ -125,17 +152,21 @@ export class Rig implements AsyncDisposable {
       meter: this.metrics,
       tracer: this.tracer,
       deliverDeadLetters: deadLetters.deliver,
+      storeKind: "orders@1",
+      committed: async () => this.committed,
       mayBeginLate: this.mayBeginLate,
       gather_ms: this.gather_ms,
       onReadable: (records) => void this.readable.push(...records.map(({ offset }) => offset)),
       onRestoreProgress: (message, progress) => void this.restoring.push([message, progress]),
       storePath: (partition) => this.storePath(name, partition),
-      setStoreAside: (partition) => {
+      snapshots: this.#snapshots(name),
+      setStoreAside: (partition, reason) => {
+        this.setAsideFor.push(reason);
         this.beforeSettingAside();
         moveAside(this.storePath(name, partition), 0);
       },
       openStore: (partition): PartitionStore | Unusable => {
-        const identity = { logId: "log", topic: TOPIC };
+        const identity = { logId: this.logId, topic: TOPIC };
         const { openBytes } = this;
         const opened = openDatabase(this.storePath(name, partition), this.projections, identity, { openFile, openBytes });
         return "unusable" in opened ? opened : PartitionStore.open(opened.files, this.projections, partition, this.metrics);
@@ -146,6 +177,20 @@ export class Rig implements AsyncDisposable {
     set.partitionCount = partitions.length;
     set.assign(partitions);
     return set;
+  }
+
+  #snapshots(name: string): SetSnapshotsOptions | undefined {
+    if (this.storage === undefined) return undefined;
+    const { clock, storage, logId, projections, snapshot_wait_ms: wait_ms, snapshots_kept: kept } = this;
+    const snapshots = new Snapshots({ storage, compression: zstd, clock, random: Math.random, kept });
+    const kind = storeKindOf(projections);
+    const subject = (partition: number) => ({ logId, topic: TOPIC, partition, kind });
+    const begin = (partition: number) => restoreStore(this.storePath(name, partition), projections, { logId, topic: TOPIC });
+    const onMessage = (partition: number | undefined, message: string) =>
+      void this.told.push(`${partition ?? "all"}: ${message}`);
+    const snapshotMeter = this.#snapshotMeter;
+    const restorer = new Restorer({ snapshots, subject, begin, snapshotMeter, onMessage });
+    return { snapshots, subject, restorer, wait_ms, snapshotMeter, onMessage };
   }
 
   async deadLetters(): Promise<{ value: string; headers: Map<string, string> }[]> {

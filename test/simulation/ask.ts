@@ -10,7 +10,15 @@ const ANSWER_MS_MAX = 3_000;
 export async function ask<T>(world: World, running: Running, request: (running: Running) => Promise<T>): Promise<T | string> {
   const { scheduler, outside } = world;
   const asked = new Promise<T>((resolve, reject) => {
-    scheduler.at(scheduler.now_ms, running.owner, () => void request(running).then(resolve, reject));
+    const answered = async (): Promise<T> => {
+      running.requests++;
+      try {
+        return await request(running);
+      } finally {
+        running.requests--;
+      }
+    };
+    scheduler.at(scheduler.now_ms, running.owner, () => void answered().then(resolve, reject));
   });
   const answer = outside.receive(asked).catch((e: unknown) => {
     if (e instanceof AppError) return e.code;

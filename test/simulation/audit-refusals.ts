@@ -1,5 +1,6 @@
 import { Violation } from "../reference/violation.ts";
-import { TOPIC, type World } from "./world.ts";
+import { TOPIC } from "./topic-names.ts";
+import type { World } from "./world.ts";
 
 /**
  * Checks that the log has no record of a request whose answer promised that there is none. Requests are known by their

@@ -8,8 +8,8 @@ import { type Instance, type World } from "./world.ts";
 type Position = [partition: number, nextOffset: number];
 
 /**
- * Compares every store of every process, including those of partitions that it lost long ago, and every owner's digest
- * with that of a new store that folded the log in other batches. Throws a Violation.
+ * Compares every store of every process, including those of partitions that it lost long ago, and every owner's and
+ * every standby's digest with that of a new store that folded the log in other batches. Throws a Violation.
  */
 export function auditStores(world: World): void {
   const prefixes = new Prefixes(world);
@@ -40,7 +40,7 @@ export function auditStoresOf(world: World, instance: Instance, prefixes: Prefix
 /** Whether the store may have applied what the log has lost since, and nobody answers from it. */
 function mayHaveGhosts(world: World, { running }: Instance, [partition, nextOffset]: Position): boolean {
   if (nextOffset <= world.losses.firstLostOffset(partition)) return false;
-  const held = (running?.cart ?? running?.orders)?.partitions.get(partition);
+  const held = running?.cart?.partitions.get(partition) ?? running?.orders?.partitions.actors.get(partition);
   return held === undefined || held.state === "halted";
 }
 
@@ -55,7 +55,7 @@ function auditRows(where: string, files: StoreFiles, prefixes: Prefixes, [partit
 
 function auditDigests(world: World, prefixes: Prefixes): void {
   for (const { orders, owner } of world.running("order-service")) {
-    for (const { partition, nextOffset, digest, state } of orders?.partitions.held() ?? []) {
+    for (const { partition, nextOffset, digest, state } of orders?.partitions.actors.values() ?? []) {
       if (state === "halted") continue;
       const { digest: expected } = prefixes.foldedAnew(partition, nextOffset);
       if (digest !== expected)

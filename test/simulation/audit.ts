@@ -1,12 +1,12 @@
 import { orderProjection } from "../../src/services/orders/state/order-projection.ts";
 import type { LogRecord } from "../../src/log/port.ts";
-import { DEAD_LETTER_HEADERS } from "../../src/log/record-headers.ts";
 import { auditClaims, type Claim } from "../reference/claims.ts";
 import { foldPartition, type LoggedRecord, type ReferencePartition } from "../reference/reference.ts";
 import { Violation } from "../reference/violation.ts";
+import { originOf } from "./letters.ts";
 import { loggedFields } from "./records.ts";
-import { FORGED } from "./strikes.ts";
-import { DEAD_LETTERS, TOPIC, type World } from "./world.ts";
+import { DEAD_LETTERS, TOPIC } from "./topic-names.ts";
+import type { World } from "./world.ts";
 
 /** Compares what every process has, and what every client was told, with the log. Throws a Violation. */
 export function audit(world: World, claims: readonly Claim[], last: ReadonlySet<Claim>): void {
@@ -68,10 +68,9 @@ function auditDeadLetters(world: World, expected: readonly ReferencePartition[])
   const isKept = (partition: number, offset: number): boolean => offset < world.losses.firstLostOffset(partition);
   const lettersOf = (entries: readonly (LogRecord | null)[]): string[] =>
     entries.flatMap((entry) => {
-      if (!entry || String(entry.value) === FORGED) return [];
-      const headers = new Map(entry.headers().map(([name, value]) => [name, String(value)]));
-      const [partition, offset] = [headers.get(DEAD_LETTER_HEADERS.partition), headers.get(DEAD_LETTER_HEADERS.offset)];
-      return isKept(Number(partition), Number(offset)) ? `${partition}:${offset}` : [];
+      const origin = originOf(entry);
+      const [partition = 0, offset = 0] = origin?.split(":").map(Number) ?? [];
+      return origin !== undefined && isKept(partition, offset) ? origin : [];
     });
   const found = world.broker.topics.topic(DEAD_LETTERS).flatMap(({ entries }) => lettersOf(entries));
   const old = new Set(lettersOf(world.deletedLetters));

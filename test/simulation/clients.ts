@@ -9,7 +9,8 @@ import { ask } from "./ask.ts";
 import { QueryClients } from "./query-clients.ts";
 import type { RequestStep, ReuseKeyStep } from "./plan.ts";
 import { OF_APPENDS, OF_SIZE, ofPartition } from "./troubles.ts";
-import { type Running, TOPIC, type World } from "./world.ts";
+import { TOPIC } from "./topic-names.ts";
+import type { Running, World } from "./world.ts";
 
 const ATTEMPTS_MAX = 8;
 const RETRY_MS = 250;
@@ -27,6 +28,7 @@ const RETRIED = new Set([
   "OVERLOADED",
   "APPEND_REFUSED",
   "PARTITION_BLOCKED",
+  "OWNER_UNREACHABLE",
 ]);
 /** Codes that promise that nothing of the request is in the log, now or later. */
 const NOT_APPENDED = new Set([
@@ -40,6 +42,7 @@ const NOT_APPENDED = new Set([
   "OVERLOADED",
   "APPEND_REFUSED",
   "PARTITION_BLOCKED",
+  "OWNER_UNREACHABLE",
   "EVENT_TOO_LARGE",
   "INVALID_FIELD",
 ]);
@@ -135,7 +138,8 @@ export class Clients {
           await world.outside.sleep(RETRY_MS);
           continue;
         }
-        this.#claim({ ...asked, answer });
+        const isUnheard = step.do === "create" && world.losses.isRemadeUnheard(world.scheduler.now_ms);
+        this.#claim({ ...asked, answer: isUnheard ? "unknown" : answer });
         if (step.keyed && typeof answer !== "string") this.#keysUsed.push({ key: name, ...answer });
         if (typeof answer !== "string" && world.random() < 0.5) await this.queries.readBack(name, orderId, answer);
         if (typeof answer !== "string" && world.random() < 0.3) {
@@ -168,7 +172,8 @@ export class Clients {
     const items = Array.from({ length: isLarge ? LARGE_ITEMS : 1 }, () => item);
     const customer_id = step.do === "create" && step.oddText !== undefined ? name + step.oddText : name;
     const from_ms = this.world.scheduler.now_ms;
-    const wasStable = running.cart?.partitions.membership === "stable";
+    // Where carts share the index, another one may have to place the create.
+    const wasStable = this.world.running("cart").every(({ cart }) => cart?.partitions.membership === "stable");
     const answer = await ask(this.world, running, async ({ cart }) => {
       if (!cart) throw new Error("not a cart");
       return step.do === "create"

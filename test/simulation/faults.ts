@@ -1,10 +1,12 @@
-import { type StoreCall, StoreCrash } from "./memory-state.ts";
+import { type StoreCall, StoreCrash } from "./file-handles.ts";
 import type { DiskFate, FaultStep } from "./plan.ts";
 import { asViolation, type Violation } from "../reference/violation.ts";
 import { auditStoresOf } from "./audit-stores.ts";
 import { Prefixes } from "./prefixes.ts";
 import { OF_LETTERS, ofPartition } from "./troubles.ts";
-import { DEAD_LETTERS, type Instance, leaderKey, TOPIC, type World } from "./world.ts";
+import { DEAD_LETTERS, TOPIC } from "./topic-names.ts";
+import { leaderKey } from "./weather.ts";
+import type { Instance, World } from "./world.ts";
 
 /** How often a full disk refuses a call; a small write may still find room. */
 const FULL_DISK_CHANCE = 0.7;
@@ -59,6 +61,15 @@ export class Faults {
         this.world.later(step.for_ms, () => world.weather.awayInstances.delete(name));
         break;
       }
+      case "cut-peers": {
+        for (const kind of ["order-service", "cart"]) {
+          const services = world.instances.filter(({ role }) => role === kind);
+          const at = (share: number) => services[Math.floor(share * services.length)]?.name ?? "";
+          world.peers.cut(at(step.from), at(step.to), step.for_ms);
+          if (step.isBothWays) world.peers.cut(at(step.to), at(step.from), step.for_ms);
+        }
+        break;
+      }
       case "broker-away":
         for (const { name } of world.instances) world.weather.awayInstances.add(name);
         this.world.later(step.for_ms, () => world.weather.awayInstances.clear());
@@ -83,6 +94,7 @@ export class Faults {
       if (world.broker.topics.topic(topic)[Number(partition)]) world.broker.topics.elect(topic, Number(partition));
     }
     world.weather.clear();
+    world.peers.mend();
     world.broker.topics.notify();
     for (const instance of world.instances) {
       instance.failingCalls = undefined;
@@ -119,8 +131,7 @@ export class Faults {
   #restart(instance: Instance, for_ms: number): void {
     const { world } = this;
     const { running } = instance;
-    const service = running?.cart ?? running?.orders;
-    if (running === undefined || service === undefined || running.isStopping) return;
+    if (running === undefined || running.isStopping) return;
     running.isStopping = true;
     const ended = (e?: unknown): void => {
       if (e !== undefined) this.violation ??= asViolation(e);
@@ -128,7 +139,7 @@ export class Faults {
       world.kill(instance);
       world.later(for_ms, () => world.start(instance));
     };
-    world.scheduler.at(world.scheduler.now_ms, running.owner, () => void service.stop().then(() => ended(), ended));
+    world.scheduler.at(world.scheduler.now_ms, running.owner, () => void running.stop().then(() => ended(), ended));
   }
 
   #killAtEvent(instance: Instance, { after, for_ms, disk }: Extract<FaultStep, { do: "kill-at-event" }>): void {

@@ -1,7 +1,8 @@
 import type { Timestamp } from "../../src/log/port.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
 import type { ForeignStep } from "./plan.ts";
-import { TOPIC, type World } from "./world.ts";
+import { TOPIC } from "./topic-names.ts";
+import type { World } from "./world.ts";
 
 /** An update by a program that shares no code with src. */
 export const foreignUpdate = (event_id: string, order_id: string, status: string): string =>

@@ -2,12 +2,16 @@ import { StoreMemory } from "../../src/runtime/store/store-memory.ts";
 import { Database } from "bun:sqlite";
 import { drainMicrotasks } from "bun:jsc";
 import { storeKindOf, type Projections } from "../../src/runtime/projections.ts";
-import type { ByteFile } from "../../src/runtime/store/byte-file.ts";
+import { type RestoredStore, TableInserts } from "../../src/runtime/store/copy/restored-store.ts";
 import type { State } from "../../src/runtime/store/state-dir.ts";
+import { partitionIn, versionedName } from "../../src/runtime/store/store-names.ts";
 import { prepareDatabase, type StoreIdentity } from "../../src/runtime/store/store-file.ts";
 import type { StoreDatabase } from "../../src/runtime/store/store-database.ts";
 import type { ByteFileName, StoreFiles } from "../../src/runtime/store/store-files.ts";
 import { diskFull, type StatementFault, withFaults } from "../support/stores/store-faults.ts";
+import type { NewUuid } from "../../src/system/random.ts";
+import { pinnedRows } from "../support/stores/pinned-rows.ts";
+import { type Calls, LookedAt, noSpace, type OnStoreCall, OpenFile, StoreCrash } from "./file-handles.ts";
 import type { Owner } from "./scheduler.ts";
 import { SimulatedDatabase } from "./simulated-database.ts";
 import { SimulatedFile } from "./simulated-file.ts";
@@ -66,28 +70,23 @@ interface Store {
   readonly bytes: Map<ByteFileName, SimulatedFile>;
 }
 
-export type StoreCall = "commit" | "write" | "sync";
-/** Where a disk has room for some things and not for others, only some calls fail. */
-export type FailingCalls = StoreCall | "any";
-
-/**
- * Called before and after each commit of a store, and each write and sync of its files. The call fails if it returns
- * "fails" beforehand.
- */
-export type OnStoreCall = (call: StoreCall, side: "before" | "after") => "fails" | undefined;
-
 export interface DiskOptions {
   /** May throw StoreCrash after killing the process. */
   readonly onCall?: OnStoreCall;
   /** Called if a process takes its store for unusable. */
   readonly onSetAside?: (name: string) => void;
   readonly random?: () => number;
+  /** Tells which topic has the name now, as far as every process knows. */
+  readonly topicId?: () => string | undefined;
+  /** Called if a process puts a store in its place that is of a topic which was deleted before it began to make it. */
+  readonly onForeign?: (what: string) => void;
   /** Whether the disk is slow now and then. */
   readonly isSlow?: boolean;
+  readonly newUuid?: NewUuid;
 }
 
-/** Thrown by a store whose process was killed in the middle of a call; nothing of the process runs after that. */
-export class StoreCrash extends Error {}
+/** Stands for the id of a topic that was made anew a moment ago. */
+export const UNHEARD = "unheard";
 
 /** Stores forget the rows in memory soon, so that they are read again. */
 const CACHED_ROWS_MAX = 2;
@@ -98,19 +97,33 @@ export class Disk {
   readonly #random: () => number;
   readonly #memory = new StoreMemory(CACHED_ROWS_MAX);
   #stores = new Map<string, Store>();
+  readonly #newUuid: NewUuid;
+  #instanceId: string | undefined;
+  readonly #kept = new Map<string, string>();
 
   constructor(private readonly options: DiskOptions = {}) {
     this.#onCall = options.onCall ?? (() => undefined);
     this.#random = options.random ?? (() => 0);
+    this.#newUuid = options.newUuid ?? (() => crypto.randomUUID());
   }
 
   /** The disk as a process sees it; without one, syncs take no time. */
   claim(process?: Owner): State {
     return {
       open: (name, projections, identity) => ({ files: this.#open(name, projections, identity, process) }),
+      storeName: (topic, partition, projections) => versionedName(topic, partition, projections),
+      removeOutdated: () => [],
+      restore: (name, projections, identity) => this.#restore(name, projections, identity, process),
       path: (name) => name,
       setAside: (name) => this.#setAside(name),
-      partitions: (topic) => this.#partitions(topic),
+      positions: (topic, projections) => this.#positions(topic, projections),
+      kept: (name) => this.#kept.get(name),
+      keep: (name, text) => {
+        if (process?.isDead) throw new StoreCrash("the process is dead");
+        this.#kept.set(name, text);
+      },
+      instanceId: () => (this.#instanceId ??= this.#newUuid()),
+      renewInstanceId: () => (this.#instanceId = this.#newUuid()),
       release: () => undefined,
     };
   }
@@ -124,6 +137,7 @@ export class Disk {
         {
           db,
           syncDatabase: () => Promise.reject(new Error("a store that is only looked at is not written to")),
+          pin: () => pinnedRows(db),
           memory: new StoreMemory(),
           bytes: (file) => new LookedAt(bytes.get(file) ?? new SimulatedFile()),
           close: () => undefined,
@@ -147,6 +161,8 @@ export class Disk {
     drainMicrotasks();
     for (const store of this.#stores.values()) giveBack(store);
     this.#stores = new Map();
+    this.#instanceId = undefined;
+    this.#kept.clear();
   }
 
   #open(name: string, projections: Projections, identity: StoreIdentity, process: Owner | undefined): StoreFiles {
@@ -160,6 +176,10 @@ export class Disk {
     return {
       db: watched(store, calls),
       syncDatabase: () => syncDatabase(store, calls),
+      pin: () => {
+        if (process?.isDead) throw new StoreCrash("the process is dead");
+        return pinnedRows(store.db);
+      },
       bytes: (file) => {
         const bytes = store.bytes.get(file) ?? emptyFiles.pop() ?? new SimulatedFile();
         store.bytes.set(file, bytes);
@@ -171,6 +191,53 @@ export class Disk {
       // The database lives as long as its disk.
       close: () => handles.forEach((handle) => handle.close()),
     };
+  }
+
+  #restore(name: string, projections: Projections, identity: StoreIdentity, process: Owner | undefined): RestoredStore {
+    const kind = JSON.stringify([storeKindOf(projections), identity]);
+    const store = newStore(kind, projections, identity, this.#random);
+    const calls: Calls = { process, syncTime_ms: () => this.#syncTime_ms(), on: this.#onCall };
+    const inserts = new TableInserts(store.db);
+    const files = new Map<ByteFileName, OpenFile>();
+    let isOver = false;
+    const topicId = this.options.topicId?.();
+    const requireAlive = (): void => {
+      if (process?.isDead) throw new StoreCrash("the process is dead");
+    };
+    return {
+      insert: (rows) => {
+        requireAlive();
+        inserts.insert(rows);
+      },
+      bytes: (file) => {
+        const bytes = store.bytes.get(file) ?? emptyFiles.pop() ?? new SimulatedFile();
+        store.bytes.set(file, bytes);
+        const handle = files.get(file) ?? new OpenFile(bytes, calls);
+        files.set(file, handle);
+        return handle;
+      },
+      place: async (onReady) => {
+        for (const file of files.values()) await file.sync();
+        requireAlive();
+        onReady();
+        this.#requireOwn(name, store, [topicId, this.options.topicId?.()]);
+        const before = this.#stores.get(name);
+        if (before) giveBack(before);
+        this.#stores.set(name, store);
+        isOver = true;
+      },
+      drop: () => {
+        if (!isOver) giveBack(store);
+        isOver = true;
+      },
+    };
+  }
+
+  #requireOwn(name: string, { db }: Store, topicIds: readonly (string | undefined)[]): void {
+    if (topicIds[0] === UNHEARD) return;
+    for (const [topicId] of db.query("SELECT topic_id FROM position").values() as [string | null][])
+      if (topicId !== null && !topicIds.includes(topicId))
+        this.options.onForeign?.(`${name} is made of a snapshot of topic ${topicId}, and there is ${topicIds.join()}`);
   }
 
   #syncTime_ms(): number {
@@ -186,19 +253,18 @@ export class Disk {
     return name;
   }
 
-  #partitions(topic: string): number[] {
-    return [...this.#stores.keys()].flatMap((name) => {
-      const partition = /^\.(\d+)\.sqlite$/.exec(name.slice(topic.length))?.[1];
-      return name.startsWith(topic) && partition !== undefined ? [Number(partition)] : [];
-    });
+  #positions(topic: string, projections: Projections): Map<number, number> {
+    const positions = new Map<number, number>();
+    for (const [name, { kind, db }] of this.#stores) {
+      const partition = partitionIn(name, topic);
+      const isOfKind = kind.startsWith(JSON.stringify([storeKindOf(projections)]).slice(0, -1));
+      if (partition === undefined || !isOfKind) continue;
+      if (db.inTransaction) db.run("ROLLBACK");
+      const row = db.query<{ next_offset: number }, []>("SELECT next_offset FROM position").get();
+      if (row) positions.set(partition, row.next_offset);
+    }
+    return positions;
   }
-}
-
-/** What happens around the calls of one opened store. */
-interface Calls {
-  readonly process: Owner | undefined;
-  readonly syncTime_ms: () => number;
-  readonly on: OnStoreCall;
 }
 
 /** The database of a process: its commits fail, or end the process, as the calls say. */
@@ -239,86 +305,3 @@ const SYNC_MS_MAX = 12;
 /** Now and then a disk is busy with something else. */
 const SLOW_SYNC_MS_MAX = 1_500;
 const SLOW_CHANCE = 0.03;
-
-const noSpace = (): Error => Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
-const closedFile = (): Error => Object.assign(new Error("the file is closed"), { code: "EBADF" });
-
-/** A file of bytes that a process has open. */
-class OpenFile implements ByteFile {
-  #isClosed = false;
-
-  constructor(
-    private readonly file: SimulatedFile,
-    private readonly calls: Calls,
-  ) {}
-
-  get size(): number {
-    return this.file.size;
-  }
-
-  read(into: Buffer, from: number, length: number, at: number): number {
-    this.#requireOpen();
-    return this.file.read(into, from, length, at);
-  }
-
-  /** A write that fails has written half. */
-  write(bytes: Buffer, from: number, length: number, at: number): void {
-    this.#requireOpen();
-    const fails = this.calls.on("write", "before") === "fails";
-    this.file.write(bytes, from, fails ? length >> 1 : length, at);
-    if (fails) throw noSpace();
-    this.calls.on("write", "after");
-  }
-
-  truncate(): void {
-    throw new Error("no store shortens its files");
-  }
-
-  async sync(): Promise<void> {
-    const { process, syncTime_ms, on } = this.calls;
-    this.#requireOpen();
-    const fails = on("sync", "before") === "fails";
-    const mark = this.file.beginSync();
-    if (process !== undefined) await process.sleep(syncTime_ms());
-    this.#requireOpen();
-    this.file.endSync(mark, !fails);
-    if (fails) throw noSpace();
-    on("sync", "after");
-  }
-
-  close(): void {
-    this.#isClosed = true;
-  }
-
-  #requireOpen(): void {
-    if (this.calls.process?.isDead) throw new StoreCrash("the process is dead");
-    if (this.#isClosed) throw closedFile();
-  }
-}
-
-/** A file of bytes that nobody may change. */
-class LookedAt implements ByteFile {
-  constructor(private readonly file: SimulatedFile) {}
-
-  get size(): number {
-    return this.file.size;
-  }
-
-  read(into: Buffer, from: number, length: number, at: number): number {
-    return this.file.read(into, from, length, at);
-  }
-
-  write(): void {
-    throw new Error("a store that is only looked at is not written to");
-  }
-
-  truncate(): void {
-    this.write();
-  }
-
-  async sync(): Promise<void> {
-    this.write();
-  }
-
-  close(): void {}
-}

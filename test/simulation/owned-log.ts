@@ -1,21 +1,13 @@
-import type {
-  FetchLimits,
-  GroupOptions,
-  IdempotentProducer,
-  Isolation,
-  Log,
-  Membership,
-  Producer,
-  Reader,
-} from "../../src/log/port.ts";
+import type { GroupOptions, Membership } from "../../src/log/membership.ts";
+import type { FetchLimits, IdempotentProducer, Isolation, Log, Producer, Reader } from "../../src/log/port.ts";
 import type { MemoryLog } from "../log/memory/memory-log.ts";
 import { inBlocks } from "./memory-block.ts";
 import type { Owner, Scheduler } from "./scheduler.ts";
 
 /** A process's view of the log in memory: every answer reaches the process as an event of its own. */
 export class OwnedLog implements Log {
-  /** When the newest answered fetch from the orders' topic was sent. */
-  heardSince_ms = Number.NEGATIVE_INFINITY;
+  /** Of the orders' topic; see `heardSince_ms`. */
+  readonly #heardSince_ms = new Map<number, number>();
 
   constructor(
     private readonly log: MemoryLog,
@@ -25,6 +17,11 @@ export class OwnedLog implements Log {
     /** At most how many records there are in a block; undefined if the log gives no blocks. */
     private readonly blockRecords_max?: number,
   ) {}
+
+  /** When the newest fetch was sent that told something of this partition of the orders' topic. */
+  heardSince_ms(partition: number): number {
+    return this.#heardSince_ms.get(partition) ?? Number.NEGATIVE_INFINITY;
+  }
 
   id = (): Promise<string> => this.owner.receive(this.log.id());
   createTopic: Log["createTopic"] = (topic, partitions, options) =>
@@ -62,8 +59,12 @@ export class OwnedLog implements Log {
       },
       fetch: async (positions: ReadonlyMap<number, number>, limits: FetchLimits) => {
         const asked_ms = this.scheduler.now_ms;
-        const results = await this.owner.receive(reader.fetch(new Map(positions), limits));
-        if (topic === this.topic) this.heardSince_ms = Math.max(this.heardSince_ms, asked_ms);
+        const since_ms = this.owner.now_ms();
+        const fetched = await this.owner.receive(reader.fetch(new Map(positions), limits));
+        const results = fetched.map((result) =>
+          "batch" in result ? { ...result, batch: { ...result.batch, asked_ms: since_ms } } : result,
+        );
+        if (topic === this.topic) for (const { partition } of results) this.#heardSince_ms.set(partition, asked_ms);
         const { blockRecords_max } = this;
         return blockRecords_max === undefined ? results : results.map((result) => inBlocks(result, blockRecords_max));
       },
@@ -79,7 +80,9 @@ export class OwnedLog implements Log {
         return membership.state;
       },
       isOwner: () => membership.isOwner(),
+      rejoin: () => membership.rejoin(),
       commit: (offsets) => this.owner.receive(membership.commit(offsets)),
+      committed: (partitions) => this.owner.receive(membership.committed(partitions)),
       leave: () => this.owner.receive(membership.leave()),
     };
   }

@@ -188,14 +188,50 @@ export function lossyStrikes({ random, upTo, chance, at, orders, status }: Strik
       }));
       return [lost(at_ms, 2 + upTo(4), 0), ...racing];
     },
-    // A process is reading towards an end that is lost before it gets there.
+    // An order service is killed before it has saved what it answered from, and the log loses some of that while it is
+    // down. The last instances are order services.
+    () => {
+      const [at_ms, count] = [at(), 2 + upTo(4)];
+      const [killed_ms, lost_records] = [at_ms + 100 + upTo(500), 1 + upTo(3)];
+      return [
+        { at_ms, do: "foreign-update", order: upTo(orders), status: status(), count },
+        { at_ms: killed_ms, do: "kill", victim: 0.999 - random() / 2, disk: "kept", for_ms: 200 + upTo(300) },
+        lost(killed_ms + 50, lost_records, lost_records + upTo(3)),
+      ];
+    },
+    // A cart and another process are reading towards an end that is lost before they get there.
     () => {
       const at_ms = at();
+      const killed = [0, random()].map((victim): PlanStep => ({
+        at_ms: at_ms + 10,
+        do: "kill",
+        victim,
+        disk: "lost",
+        for_ms: 50,
+      }));
       return [
         { at_ms, do: "foreign-update", order: upTo(orders), status: status(), count: 20 + upTo(20) },
         { at_ms, do: "bad-fetches", chance: 0.9, for_ms: 1_000 },
-        { at_ms: at_ms + 10, do: "kill", victim: random(), disk: "lost", for_ms: 50 },
+        ...killed,
         lost(at_ms + 80 + upTo(300), 5 + upTo(10), 0),
+      ];
+    },
+    // Processes are killed before they have saved what they answered from, and while they are away other records take
+    // that place.
+    () => {
+      const [at_ms, lost_records] = [at(), 2 + upTo(4)];
+      const killed_ms = at_ms + 150 + upTo(150);
+      const killed = [0.5, 0.7, 0.9].map((victim): PlanStep => ({
+        at_ms: killed_ms,
+        do: "kill",
+        victim,
+        disk: "kept",
+        for_ms: 300 + upTo(300),
+      }));
+      return [
+        { at_ms, do: "foreign-update", order: upTo(orders), status: status(), count: lost_records },
+        ...killed,
+        lost(killed_ms + upTo(60), lost_records, lost_records + upTo(3)),
       ];
     },
     () => [

@@ -1,5 +1,8 @@
 import type { Status } from "../../src/orders/order.ts";
-import type { FailingCalls, StoreCall } from "./memory-state.ts";
+import type { FailingCalls, StoreCall } from "./file-handles.ts";
+import { faults } from "./plan-faults.ts";
+import { missedUpdates } from "./plan-reads.ts";
+import { type SnapshotStep, snapshotSteps } from "./plan-snapshots.ts";
 import { harmlessStrikes, lossyStrikes, type StrikeStep } from "./plan-strikes.ts";
 import { pick } from "../support/random.ts";
 
@@ -35,8 +38,11 @@ export type ReuseKeyStep = At & {
   readonly share: number;
 };
 
-/** A question to an order service. */
-type LookStep = At & { readonly do: "look"; readonly order: number };
+/** A question to an order service: about one order, its events, or all ids. */
+type QueryStep =
+  | (At & { readonly do: "look"; readonly order: number })
+  | (At & { readonly do: "events"; readonly order: number })
+  | (At & { readonly do: "list" });
 
 /** A look at what an order service would answer from; `share` picks a partition that is held. */
 type InspectStep = At & { readonly do: "inspect"; readonly share: number };
@@ -103,6 +109,14 @@ export type FaultStep = At &
     /** A process stands still: either its machine sleeps, and the monotonic clock with it, or it is stopped alone. */
     | { readonly do: "stop"; readonly victim: number; readonly asleep: boolean; readonly for_ms: number }
     | { readonly do: "away"; readonly victim: number; readonly for_ms: number }
+    /** One order service and one cart do not get through to another of their kind; `isBothWays`: nor back. */
+    | {
+        readonly do: "cut-peers";
+        readonly from: number;
+        readonly to: number;
+        readonly isBothWays: boolean;
+        readonly for_ms: number;
+      }
     | { readonly do: "broker-away"; readonly for_ms: number }
     | { readonly do: "bad-appends"; readonly chance: number; readonly for_ms: number }
     | { readonly do: "bad-fetches"; readonly chance: number; readonly for_ms: number }
@@ -112,21 +126,31 @@ export type FaultStep = At &
  * What is done to the system, and when. A plan is made from the seed alone, so that parts of it can be left out to
  * shorten a failure.
  */
-export type Step = RequestStep | ReuseKeyStep | LookStep | InspectStep | ForeignStep | FaultStep | StrikeStep;
+export type Step = RequestStep | ReuseKeyStep | QueryStep | InspectStep | ForeignStep | FaultStep | StrikeStep | SnapshotStep;
 
 export interface Plan {
   readonly partitions: number;
   readonly carts: number;
   readonly orderServices: number;
+  /** How many order services follow each partition without owning it. */
+  readonly standbys: number;
+  /** How many carts have the index of each partition; 0: each cart has all. */
+  readonly indexReplicas: number;
   /** Whether no process, disk, clock or connection fails, so that whatever is not struck works throughout. */
   readonly isCalm: boolean;
+  /** Whether snapshots are taken, and stores made of them. */
+  readonly hasSnapshots: boolean;
   readonly steps: readonly Step[];
 }
 
 /** The longest is long enough for sessions to end; most of what goes wrong shows within less. */
 const LENGTHS_MS = [3_000, 3_000, 8_000];
 
+/** How many of the worlds have snapshots. */
+const SNAPSHOTS_SHARE = 0.4;
 const INSPECTIONS = 12;
+const OF_CLIENTS: readonly Step["do"][] = ["create", "update", "foreign-update", "look", "events", "list", "inspect"];
+const isOfClients = (step: Step): boolean => OF_CLIENTS.includes(step.do);
 const BURST_ORDER = 40;
 /** A number of 16 digits, added to an order's. */
 const LONG_ORDER = 1_000_000_000_000_000;
@@ -136,13 +160,9 @@ export function makePlan(random: () => number): Plan {
   const chance = (p: number) => random() < p;
   const length_ms = pick(random, LENGTHS_MS);
   const at = () => upTo(length_ms);
-  const lasting = () => 50 + upTo(chance(0.3) ? 6_000 : 800);
-  /** A jump of the clock, from a second to hours, back or forward. */
-  const jump = () => (chance(0.5) ? -1 : 1) * Math.floor(1_000 * 10 ** (random() * 4));
   const orders = 3 + upTo(10);
   /** Some runs have orders whose ids are too long to have a key. */
   const longShare = chance(0.2) ? random() : 0;
-  const failingCalls = () => pick(random, ["any", "any", "commit", "sync"] as const);
   const anOrder = () => upTo(orders) + (chance(longShare) ? LONG_ORDER : 0);
   const steps: Step[] = [];
   const keyedShare = random();
@@ -190,103 +210,14 @@ export function makePlan(random: () => number): Plan {
   for (let n = INSPECTIONS; n > 0; n--) steps.push({ at_ms: at(), do: "inspect", share: random() });
 
   // A run does not have every kind of fault: some bugs show only while most things go well.
-  const faults: (() => Step | Step[])[] = [
-    () => ({
-      at_ms: at(),
-      do: "kill",
-      victim: random(),
-      disk: pick(random, ["kept", "kept", "torn", "torn", "lost"] as const),
-      for_ms: lasting(),
-    }),
-    () => ({
-      at_ms: at(),
-      do: "kill-at-store-call",
-      call: pick(random, ["commit", "write", "sync"] as const),
-      after: upTo(8),
-      disk: pick(random, ["kept", "torn"] as const),
-      side: pick(random, ["before", "after"] as const),
-      for_ms: lasting(),
-    }),
-    () => ({
-      at_ms: at(),
-      do: "kill-at-event",
-      victim: random(),
-      after: upTo(120),
-      disk: pick(random, ["kept", "torn"] as const),
-      for_ms: lasting(),
-    }),
-    () => ({ at_ms: at(), do: "restart", victim: random(), for_ms: upTo(400) }),
-    () => ({ at_ms: at(), do: "disk-full", victim: random(), calls: failingCalls(), for_ms: lasting() }),
-    // A process is killed about when letters are appended and their position is saved.
-    () => {
-      const [at_ms, order] = [at(), upTo(orders)];
-      const poison = Array.from({ length: 1 + upTo(3) }, (): Step => ({ at_ms: at_ms + upTo(30), do: "poison", order }));
-      const kill = { do: "kill-at-store-call", call: "commit", side: "after", disk: "torn" } as const;
-      return [...poison, { at_ms, ...kill, after: upTo(4), for_ms: lasting() }];
-    },
-    // A process sleeps, or is stopped, for longer than its session, and wakes with an answer that it waited for.
-    () => {
-      const [at_ms, victim, for_ms] = [at(), random(), 3_000 + upTo(3_000)];
-      const updates = Array.from({ length: 3 }, (): Step => {
-        const update = { do: "foreign-update", order: upTo(orders), status: pick(random, STATUSES), count: 1 } as const;
-        return { at_ms: at_ms + upTo(300), ...update };
-      });
-      return [{ at_ms, do: "stop", victim, asleep: chance(0.6), for_ms }, ...updates];
-    },
-    // A disk loses its power while it fails, or when it has worked again for a while.
-    () => {
-      const [at_ms, victim, for_ms] = [upTo(1_500), random(), 1_200 + upTo(1_500)];
-      const cut_ms = at_ms + (chance(0.4) ? 500 + upTo(for_ms) : for_ms + 800 + upTo(2_500));
-      return [
-        { at_ms, do: "disk-full", victim, calls: chance(0.5) ? "sync" : failingCalls(), for_ms },
-        { at_ms: cut_ms, do: "kill", victim, disk: "torn", for_ms: lasting() },
-      ];
-    },
-    () => ({ at_ms: at(), do: "set-clock", victim: random(), by_ms: jump() }),
-    // A process that stands still while its clock is set back may not notice that it stood still.
-    () => {
-      const [at_ms, victim, for_ms] = [at(), random(), lasting()];
-      return [
-        { at_ms, do: "stop", victim, asleep: false, for_ms },
-        { at_ms: at_ms + upTo(for_ms), do: "set-clock", victim, by_ms: jump() },
-      ];
-    },
-    () => ({
-      at_ms: at(),
-      do: "move-leader",
-      topic: chance(0.8) ? "orders" : "dead-letters",
-      share: random(),
-      lag_records: 1 + upTo(5),
-      for_ms: lasting(),
-    }),
-    // The leader moves while readers are still reading what they know the log to hold.
-    () => {
-      const [at_ms, order, status] = [at(), upTo(orders), pick(random, STATUSES)];
-      const lead = {
-        do: "move-leader",
-        topic: "orders",
-        share: random(),
-        lag_records: 1 + upTo(4),
-        for_ms: 50 + upTo(400),
-      } as const;
-      return [
-        { at_ms, do: "bad-fetches", chance: 0.9, for_ms: 300 },
-        { at_ms: at_ms + upTo(20), do: "foreign-update", order, status, count: 6 + upTo(10) },
-        { at_ms: at_ms + 20 + upTo(150), ...lead },
-      ];
-    },
-    () => ({ at_ms: at(), do: "stop", victim: random(), asleep: chance(0.3), for_ms: lasting() }),
-    () => ({ at_ms: at(), do: "away", victim: random(), for_ms: lasting() }),
-    () => ({ at_ms: at(), do: "broker-away", for_ms: lasting() }),
-    () => ({ at_ms: at(), do: "bad-appends", chance: 0.1 + random() * 0.6, for_ms: lasting() }),
-    () => ({ at_ms: at(), do: "bad-fetches", chance: 0.1 + random() * 0.6, for_ms: lasting() }),
-  ];
-  const chosen: readonly (() => Step | Step[])[] = isCalm ? harmlessStrikes(strikes) : faults.filter(() => chance(0.4));
+  const chosen: readonly (() => Step | Step[])[] = isCalm ? harmlessStrikes(strikes) : faults(strikes).filter(() => chance(0.4));
   for (let n = chosen.length === 0 ? 0 : isCalm ? 1 + upTo(4) : upTo(7); n > 0; n--)
     steps.push(...[pick(random, chosen)()].flat());
   if (!isCalm && chance(0.08)) steps.push(...pick(random, harmlessStrikes(strikes))());
   if (!isCalm && chance(0.2)) steps.push(...pick(random, lossyStrikes(strikes))());
-  if (isCalm) for (let n = 15; n > 0; n--) steps.push({ at_ms: at(), do: "look", order: upTo(orders) });
+  for (let n = isCalm ? 15 : 8; n > 0; n--) steps.push({ at_ms: at(), do: "look", order: upTo(orders) });
+  for (let n = 4; n > 0; n--) steps.push({ at_ms: at(), do: "list" });
+  for (let n = 2; n > 0; n--) steps.push({ at_ms: at(), do: "events", order: upTo(orders) });
   if (!isCalm && chance(0.35)) {
     const at_ms = at();
     steps.push({ at_ms, do: "add-partitions", count: 1 + upTo(3) });
@@ -306,11 +237,18 @@ export function makePlan(random: () => number): Plan {
     }
   }
 
-  return {
+  const world = {
     partitions: 1 + upTo(3),
     carts: chance(0.3) ? 1 : 1 + upTo(4),
     orderServices: isCalm && chance(0.5) ? 1 : 1 + upTo(4),
     isCalm,
-    steps: steps.toSorted((a, b) => a.at_ms - b.at_ms),
   };
+  const hasSnapshots = chance(SNAPSHOTS_SHARE);
+  if (hasSnapshots && !isCalm) steps.push(...snapshotSteps(random, length_ms));
+  const standbys = chance(0.5) ? 1 + upTo(2) : 0;
+  const indexReplicas = chance(0.5) ? 1 + upTo(2) : 0;
+  // What is told while one owner is away shows best where nobody else is.
+  const isOneAway = !isCalm && chance(0.12);
+  const all = isOneAway ? [...steps.filter(isOfClients), ...missedUpdates(random)] : steps;
+  return { ...world, hasSnapshots, standbys, indexReplicas, steps: all.toSorted((a, b) => a.at_ms - b.at_ms) };
 }

@@ -9,7 +9,8 @@ import type { LogRecord } from "../../src/log/port.ts";
 import { foldPartition, type LoggedRecord, type ReferencePartition } from "../reference/reference.ts";
 import { Disk } from "./memory-state.ts";
 import { loggedFields } from "./records.ts";
-import { TOPIC, type World } from "./world.ts";
+import { TOPIC } from "./topic-names.ts";
+import type { World } from "./world.ts";
 
 /** A record as the log has it, together with what the reference reads of it. */
 export interface Stored extends LoggedRecord {
@@ -36,6 +37,7 @@ export interface FoldedAnew {
  */
 export class Prefixes {
   readonly #expected = new Map<string, Expected>();
+  readonly #dead = new Map<string, readonly number[]>();
   readonly #anew = new Map<string, FoldedAnew>();
 
   constructor(private readonly world: World) {}
@@ -52,6 +54,14 @@ export class Prefixes {
     const name = `${partition}:${nextOffset}`;
     const known = this.#expected.get(name) ?? expectedOf(foldPartition(this.records(partition, nextOffset)));
     this.#expected.set(name, known);
+    return known;
+  }
+
+  /** The offsets of the prefix's dead letters. */
+  dead(partition: number, nextOffset: number): readonly number[] {
+    const name = `${partition}:${nextOffset}`;
+    const known = this.#dead.get(name) ?? foldPartition(this.records(partition, nextOffset)).dead;
+    this.#dead.set(name, known);
     return known;
   }
 

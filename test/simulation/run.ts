@@ -8,10 +8,13 @@ import { Faults } from "./faults.ts";
 import { ForeignPrograms } from "./foreign-programs.ts";
 import { Inspections } from "./inspections.ts";
 import { type ForeignStep, makePlan, type Plan, type Step } from "./plan.ts";
+import type { SnapshotStep } from "./plan-snapshots.ts";
 import type { StrikeStep } from "./plan-strikes.ts";
+import { Retention } from "./retention.ts";
 import { seededRandom } from "./scheduler.ts";
 import { Strikes } from "./strikes.ts";
-import { DEAD_LETTERS, TOPIC, World } from "./world.ts";
+import { DEAD_LETTERS, TOPIC } from "./topic-names.ts";
+import { type Running, World } from "./world.ts";
 
 export interface RunResult {
   readonly violation: Violation | undefined;
@@ -65,6 +68,13 @@ const STRIKES: readonly Step["do"][] = [
   "undecodable",
   "forge-letters",
 ] satisfies StrikeStep["do"][];
+const OF_SNAPSHOTS: readonly Step["do"][] = [
+  "delete-head",
+  "damage-snapshot",
+  "storage-away",
+  "bad-storage",
+] satisfies SnapshotStep["do"][];
+const isOfSnapshots = (step: Step): step is SnapshotStep => OF_SNAPSHOTS.includes(step.do);
 const isStrike = (step: Step): step is StrikeStep => STRIKES.includes(step.do);
 
 class Run {
@@ -73,6 +83,7 @@ class Run {
   readonly #faults: Faults;
   readonly #strikes: Strikes;
   readonly #inspections: Inspections;
+  readonly #retention: Retention;
 
   constructor(
     private readonly world: World,
@@ -84,6 +95,7 @@ class Run {
     this.#strikes = new Strikes(world, isCalm);
     this.#faults = new Faults(world);
     this.#inspections = new Inspections(world);
+    this.#retention = new Retention(world);
   }
 
   play(): void {
@@ -112,19 +124,24 @@ class Run {
   #requireSaved(): void {
     const { world } = this;
     if (world.random() < 0.5) return;
+    const applied = world.instances.map(({ running }) => new Map(actorsOf(running).map((actor) => [actor, actor.nextOffset])));
     this.#runUntil(world.scheduler.now_ms + SAVED_MS_MAX);
-    for (const { name, running, disk } of world.instances) {
+    for (const [n, { name, running, disk }] of world.instances.entries()) {
       const saved = new Map<number, number>();
       for (const [, { db }] of disk.stores()) {
         const positions = db.query("SELECT partition, next_offset FROM position").values() as [number, number][];
         for (const [partition, nextOffset] of positions) saved.set(partition, nextOffset);
       }
-      for (const { partition, nextOffset, state } of (running?.cart ?? running?.orders)?.partitions.held() ?? [])
-        if (state === "running" && saved.get(partition) !== nextOffset)
+      for (const actor of actorsOf(running)) {
+        const { partition, state } = actor;
+        // What was applied since then may not be saved yet.
+        const expected = applied[n]?.get(actor);
+        if (state === "running" && expected !== undefined && (saved.get(partition) ?? -1) < expected)
           throw new Violation(
             "saved-in-time",
-            `${name} has saved partition ${partition} up to ${saved.get(partition)}, and applied it up to ${nextOffset}`,
+            `${name} has saved partition ${partition} up to ${saved.get(partition)}, and applied it up to ${expected}`,
           );
+      }
     }
   }
 
@@ -142,7 +159,9 @@ class Run {
       this.#faults.violation ??
       this.#inspections.violation ??
       world.applications.violation ??
+      world.peers.violation ??
       this.#strikes.violation ??
+      world.storage.violation ??
       world.damage;
     world.scheduler.run(until_ms, () => violation() !== undefined || isOver());
     const found = violation();
@@ -153,10 +172,13 @@ class Run {
     if (step.do === "create" || step.do === "update") return void this.#clients.request(step);
     if (step.do === "reuse-key") return void this.#clients.reuseKey(step);
     if (step.do === "look") return void this.#clients.queries.look(`ORD-${step.order}`);
+    if (step.do === "events") return void this.#clients.queries.lookAtEvents(`ORD-${step.order}`);
+    if (step.do === "list") return void this.#clients.queries.list();
     if (step.do === "inspect") return this.#inspections.inspect(step.share);
     this.world.trace(JSON.stringify(step, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)));
     if (isForeign(step)) this.#foreign.take(step);
     else if (isStrike(step)) this.#strikes.take(step);
+    else if (isOfSnapshots(step)) this.#retention.take(step);
     else this.#faults.take(step);
     // The check runs right before the partition has a leader again.
     if (this.isCalm && step.do === "move-leader") this.world.later(step.for_ms - 1, () => this.#clients.queries.requireRunning());
@@ -169,28 +191,53 @@ class Run {
   #comeToRest(): void {
     const { world } = this;
     this.#strikes.end();
+    this.#retention.end();
     this.#faults.end();
     const ends = () => world.broker.topics.topic(TOPIC).map(({ entries }) => entries.length);
+    const standbys = () => ends().length * Math.min(world.config.standbys, world.options.orderServices - 1);
     const isApplied = () => {
       const isAtEnd = ({ partition, nextOffset, state, halted, doubt, hindered }: PartitionView) =>
         state === "halted"
           ? world.losses.firstLostOffset(partition) < Number.POSITIVE_INFINITY && halted !== undefined
           : state === "running" && nextOffset === ends()[partition] && doubt === undefined && hindered === undefined;
+      // The owner has halted, and what it had committed is not what the log has.
+      const isWithoutOwner = ({ partition, hindered }: PartitionView) =>
+        hindered !== undefined && world.losses.firstLostOffset(partition) < Number.POSITIVE_INFINITY;
       const owned = world.running("order-service").flatMap(({ orders }) => [...(orders?.partitions.held() ?? [])]);
       const indexed = world.running("cart").map(({ cart }) => [...(cart?.partitions.held() ?? [])]);
-      return [owned, ...indexed].every((held) => held.length === ends().length && held.every(isAtEnd)) && ends().length > 0;
+      const copies = world.options.indexReplicas === 0 ? indexed.length : Math.min(world.options.indexReplicas, indexed.length);
+      const copiesOf = (partition: number) => indexed.flat().filter((one) => one.partition === partition).length;
+      const followed = world.running("order-service").flatMap(({ orders }) => [...(orders?.partitions.standbys() ?? [])]);
+      const isAnyHalted = indexed.flat().some(({ state }) => state === "halted");
+      const isAll =
+        owned.length === ends().length &&
+        [...owned, ...indexed.flat()].every(isAtEnd) &&
+        // Where a cart's index has halted, partitions stay where they are.
+        ends().every((_, partition) => copiesOf(partition) === copies || (copiesOf(partition) > 0 && isAnyHalted));
+      return (
+        isAll &&
+        ends().length > 0 &&
+        followed.every((one) => isAtEnd(one) || isWithoutOwner(one)) &&
+        // Where a standby has halted, the partition that it was to have stays where it is, and it follows.
+        (followed.length === standbys() || followed.some(({ state }) => state === "halted"))
+      );
     };
     this.#runUntil(world.scheduler.now_ms + LANDED_MS);
     this.#runUntil(world.scheduler.now_ms + REST_MS_MAX, isApplied);
     if (isApplied()) return this.#requireSaved();
     const held = [...world.running("cart"), ...world.running("order-service")].map(({ cart, orders, owner }) => {
       const service = cart ?? orders;
-      const partitions = [...(service?.partitions.held() ?? [])].map(
+      const partitions = [...(cart?.partitions.held() ?? orders?.partitions.actors.values() ?? [])].map(
         ({ partition, state, nextOffset, halted, hindered, doubt }) =>
-          `${partition} ${state} at ${nextOffset} ${halted ?? hindered ?? doubt ?? ""}`,
+          `${orders?.partitions.actors.get(partition)?.duty ?? ""} ${partition} ${state} at ${nextOffset} ${halted ?? hindered ?? doubt ?? ""}`,
       );
       return `${owner.name} (${service?.partitions.membership}): ${partitions.join(", ")}`;
     });
     throw new Violation("comes-to-rest", `${REST_MS_MAX} ms after the last fault: ends ${ends().join()}; ${held.join("; ")}`);
   }
 }
+
+/** The partitions that a process holds or follows. */
+const actorsOf = (running: Running | undefined): readonly PartitionView[] => [
+  ...(running?.cart?.partitions.held() ?? running?.orders?.partitions.actors.values() ?? []),
+];

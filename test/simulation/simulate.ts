@@ -5,6 +5,7 @@ import { shrink } from "./shrink.ts";
 
 const USAGE = `Usage: bun run simulate [--seeds N] [--from N] [--jobs N]   runs N seeds (default 1000), beginning with seed --from
                                                            (default 1), in --jobs processes (default 1)
+                           [--first N]                     runs seed N before the others
                            [--whole]                       tells a failure as it is, and does not look for a shorter one
        bun run simulate --seed N                           runs one seed, and prints what happens in it
 
@@ -17,6 +18,8 @@ interface Options {
   readonly from: number;
   readonly seeds: number;
   readonly jobs: number;
+  /** A seed that is run before the others. */
+  readonly first: number | undefined;
   readonly isOne: boolean;
   /** Whether a failure is told with its whole plan; shortening it takes hundreds of runs. */
   readonly isWhole: boolean;
@@ -29,19 +32,22 @@ function readOptions(): Options | undefined {
       from: { type: "string", default: "1" },
       jobs: { type: "string", default: "1" },
       seed: { type: "string" },
+      first: { type: "string" },
       whole: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  const count = (name: "seeds" | "from" | "jobs" | "seed", text: string): number => {
+  const count = (name: keyof typeof values, text: string): number => {
     if (/^[0-9]{1,9}$/.test(text)) return Number(text);
     throw new Error(`--${name} is ${text}; it must be a number from 0 to 999999999.`);
   };
   if (values.help) return undefined;
+  const first = values.first === undefined ? undefined : count("first", values.first);
   if (values.seed !== undefined)
-    return { from: count("seed", values.seed), seeds: 1, jobs: 1, isOne: true, isWhole: values.whole };
+    return { from: count("seed", values.seed), seeds: 1, jobs: 1, first, isOne: true, isWhole: values.whole };
   const jobs = Math.max(1, count("jobs", values.jobs));
-  return { from: count("from", values.from), seeds: count("seeds", values.seeds), jobs, isOne: false, isWhole: values.whole };
+  const [from, seeds] = [count("from", values.from), count("seeds", values.seeds)];
+  return { from, seeds, jobs, first, isOne: false, isWhole: values.whole };
 }
 
 /** Reports the failure with its shortest trace, unless it is to be told whole, and how to see it again. */
@@ -114,10 +120,11 @@ async function runJobs({ from, seeds, jobs, isWhole }: Options, onProgress: (pro
 }
 
 async function main(options: Options): Promise<number> {
-  const { from, seeds, jobs } = options;
+  const { from, seeds, jobs, first } = options;
   const send = process.send?.bind(process);
   if (send) return (await runSeeds(options, (progress) => void send(progress))) ? 0 : 1;
 
+  if (first !== undefined && !(await runSeeds({ ...options, from: first, seeds: 1 }, () => undefined))) return 1;
   const started_ms = performance.now();
   let last: Progress = { seeds: 0, steps: 0, virtual_ms: 0 };
   const onProgress = (progress: Progress) => {

@@ -1,13 +1,12 @@
+import { FORGED } from "./letters.ts";
 import type { NewRecord } from "../../src/log/port.ts";
 import { DEAD_LETTER_HEADERS } from "../../src/log/record-headers.ts";
 import { Violation } from "../reference/violation.ts";
 import { foreignUpdate } from "./foreign-programs.ts";
 import type { StrikeStep } from "./plan-strikes.ts";
 import { OF_APPENDS, OF_LETTERS, OF_SIZE, ofPartition, ofTransaction } from "./troubles.ts";
-import { DEAD_LETTERS, TOPIC, type World } from "./world.ts";
-
-/** The value of a dead letter that no process here wrote. */
-export const FORGED = "FORGED";
+import { DEAD_LETTERS, TOPIC } from "./topic-names.ts";
+import type { World } from "./world.ts";
 
 /** Does to the log, or leaves in it as strangers do, what the steps say. */
 export class Strikes {
@@ -71,7 +70,8 @@ export class Strikes {
     const partition = this.#partitionOf(share);
     const found = this.world.broker.topics.topic(TOPIC)[partition];
     if (!found || found.entries.length === 0) return;
-    const cut = Math.max(0, found.entries.length - lost_records);
+    // No leader has less than what everybody has deleted.
+    const cut = Math.max(found.hiddenBefore, found.entries.length - lost_records);
     // A replica has the whole batch or nothing of it.
     const halved = found.entries.find((entry) => entry?.undecodable && entry.offset < cut && cut <= entry.undecodable.lastOffset);
     this.#loseFrom(partition, halved?.offset ?? cut, regrown_records);
@@ -117,6 +117,7 @@ export class Strikes {
     this.#repairAfter(for_ms, () => {
       broker.topics.growTo(name, count);
       broker.topics.notify();
+      if (topic === "orders") losses.noteRemade(scheduler.now_ms);
       if (topic === "orders") for (let n = regrown_records; n > 0; n--) this.#regrow(n % count, 1);
       troubles.end(trouble, scheduler.now_ms);
     });

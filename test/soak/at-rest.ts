@@ -2,7 +2,7 @@ import type { Log } from "../../src/log/port.ts";
 import { Violation } from "../reference/violation.ts";
 import { auditListings, auditOrder, type Expected } from "./audit.ts";
 import { ask } from "./client.ts";
-import type { Fleet } from "./fleet.ts";
+import type { Fleet, Health } from "./fleet.ts";
 
 const POLL_MS = 250;
 /** How many queries run at the same time, each to all order services. */
@@ -25,9 +25,11 @@ async function whatIsMissing(fleet: Fleet, log: Log, topic: string): Promise<str
   const ends = await log.watermarks(topic).catch(() => undefined);
   if (!ends) return "the log does not tell its ends";
   const holders = ends.map((): string[] => []);
+  const services: [name: string, health: Health][] = [];
   for (const member of fleet.permanent) {
     const health = await member.health();
     if (health?.status !== "ready") return `${member.name} is ${JSON.stringify(health ?? "not answering")}`;
+    if (member.role === "consumer") services.push([member.name, health]);
     for (const { partition, offset } of health.partitions) {
       if (member.role === "consumer") holders[partition]?.push(member.name);
       const end = ends[partition]?.endOffset;
@@ -35,7 +37,21 @@ async function whatIsMissing(fleet: Fleet, log: Log, topic: string): Promise<str
     }
   }
   const wrong = holders.findIndex((names) => names.length !== 1);
-  return wrong < 0 ? undefined : `partition ${wrong} is held by ${holders[wrong]?.join(" and ") || "nobody"}`;
+  return wrong < 0 ? standbysMissing(services) : `partition ${wrong} is held by ${holders[wrong]?.join(" and ") || "nobody"}`;
+}
+
+/** Each partition must be followed by somebody, who has the same rows as its owner. */
+function standbysMissing(services: readonly (readonly [name: string, health: Health])[]): string | undefined {
+  const owned = services.flatMap(([, { partitions }]) => partitions);
+  const followed = services.flatMap(([name, { standbys = [] }]) => standbys.map((standby) => ({ name, ...standby })));
+  for (const { partition, offset, digest } of owned) {
+    const those = followed.filter((standby) => standby.partition === partition);
+    if (those.length === 0) return `partition ${partition} is followed by nobody`;
+    const other = those.find((standby) => standby.offset !== offset || standby.digest !== digest);
+    if (other !== undefined)
+      return `${other.name} follows partition ${partition} at ${other.offset} with ${other.digest}, and its owner is at ${offset} with ${digest}`;
+  }
+  return undefined;
 }
 
 /**

@@ -101,11 +101,11 @@ function rightRun(): Run {
         ORDER,
         [
           ["a", answer("ok", details("shipped"))],
-          ["b", answer("PARTITION_ELSEWHERE")],
+          ["b", answer("ok", details("shipped"))],
         ],
       ],
     ],
-    listings: [[ORDER], []],
+    listings: [[ORDER], [ORDER]],
   };
 }
 
@@ -165,12 +165,15 @@ describe("the soak's audit", () => {
       (run) => (run.reads = [{ ...run.reads[0]!, position: { partition: 0, offset: 2 } }]),
     ],
     "a row differs": ["rows", (run) => (run.answers[0]![1][0] = ["a", answer("ok", details("pending"))])],
-    "nobody has the order": ["rows-kept", (run) => (run.answers[0]![1][0] = ["a", answer("PARTITION_ELSEWHERE")])],
-    "a service denies the order": ["answers-at-rest", (run) => (run.answers[0]![1][0] = ["a", answer("ORDER_NOT_FOUND")])],
-    "two services have the order": ["one-owner", (run) => (run.answers[0]![1][1] = ["b", answer("ok", details("shipped"))])],
-    "an order is not listed": ["all-are-listed", (run) => (run.listings = [])],
-    "an order is listed twice": ["listed-once", (run) => run.listings.push([ORDER])],
-    "an order is listed that is none": ["listed-once", (run) => run.listings.push(["ORD-4"])],
+    "a service denies the order": ["rows-kept", (run) => (run.answers[0]![1][1] = ["b", answer("ORDER_NOT_FOUND")])],
+    "a service refers to another": ["answers-at-rest", (run) => (run.answers[0]![1][1] = ["b", answer("PARTITION_ELSEWHERE")])],
+    "a service has an order that is none": [
+      "rows",
+      (run) => run.answers.push(["ORD-4", [["a", answer("ok", details("shipped"))]]]),
+    ],
+    "a service does not list an order": ["all-are-listed", (run) => (run.listings[1] = [])],
+    "an order is listed twice": ["listed-once", (run) => (run.listings[1] = [ORDER, ORDER])],
+    "an order is listed that is none": ["listed-once", (run) => (run.listings[1] = [ORDER, "ORD-4"])],
     "a dead letter is missing": ["dead-letters-kept", (run) => (run.letters = [])],
     "a dead letter stands there twice": ["dead-letters-once", (run) => run.letters.push(run.letters[0]!)],
     "a good event is a dead letter": ["dead-letters-only", (run) => run.letters.push({ ...run.letters[0]!, offset: 2 })],

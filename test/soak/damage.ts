@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
-import { open, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { open, readdir, stat, truncate } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { BYTE_FILE_NAMES } from "../../src/runtime/store/store-files.ts";
 
 const PAGE_BYTES = 4_096;
@@ -43,4 +43,47 @@ export async function damageStore(dataDir: string, what: "header" | "deep", rand
   }
   await file.sync();
   return `pages ${chosen.join()} of ${path}`;
+}
+
+/** The share of the stores whose newest snapshot is damaged; the others have a good one. */
+const DAMAGED_SNAPSHOTS_SHARE = 0.6;
+
+/**
+ * Damages the newest snapshot of many stores: one of its objects gets a bit flipped, or is cut. Returns what was done;
+ * nothing if there is no snapshot yet.
+ */
+export async function damageSnapshots(directory: string, random: () => number): Promise<string[]> {
+  const newest = new Map<string, string>();
+  for await (const path of new Bun.Glob("**/manifest.json").scan(directory)) {
+    const snapshot = dirname(path);
+    if (snapshot > (newest.get(dirname(snapshot)) ?? "")) newest.set(dirname(snapshot), snapshot);
+  }
+  const done: string[] = [];
+  for (const snapshot of newest.values()) {
+    if (random() > DAMAGED_SNAPSHOTS_SHARE) continue;
+    const what = await damageOne(join(directory, snapshot), random).catch((e: unknown) => {
+      // A newer one was taken meanwhile, and this one was deleted.
+      if ((e as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw e;
+    });
+    if (what !== undefined) done.push(what);
+  }
+  return done;
+}
+
+async function damageOne(snapshot: string, random: () => number): Promise<string | undefined> {
+  const objects = (await readdir(snapshot)).toSorted();
+  const object = objects[Math.floor(random() * objects.length)];
+  if (object === undefined) return undefined;
+  const path = join(snapshot, object);
+  const { size } = await stat(path);
+  const at = Math.floor(random() * size);
+  if (random() < 0.5) {
+    await truncate(path, at);
+    return `${path} cut at ${at} of ${size} bytes`;
+  }
+  await using file = await open(path, "r+");
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, at);
+  await file.write(Buffer.of(buffer.readUInt8() ^ (1 << Math.floor(random() * 8))), 0, 1, at);
+  return `a bit of byte ${at} of ${path} flipped`;
 }

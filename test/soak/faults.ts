@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { Ballast } from "../support/stores/small-disk.ts";
 import { cutAck, cutConnections, killLeader, pauseLeader, restartBroker } from "./broker-faults.ts";
-import { damageStore } from "./damage.ts";
+import { damageSnapshots, damageStore } from "./damage.ts";
 import { type Fault, type FaultWorld, pause } from "./fault-world.ts";
 import type { Member } from "./fleet.ts";
 import type { FaultKind } from "./options.ts";
@@ -10,6 +10,10 @@ import { empty } from "./work-dir.ts";
 const DOWN_MS_MAX = 3_000;
 const ZOMBIE_MS_MAX = 4_000;
 const VISIT_MS_MAX = 4_000;
+/** How long a visitor may wait for a partition of its own: it is given one once it has caught up with it. */
+const SHARE_MS_MAX = 15_000;
+const POLL_MS = 250;
+const SNAPSHOTS_MS_MAX = 60_000;
 const READY_MS_MAX = 120_000;
 const DISK_FULL_MS_MAX = 60_000;
 const DISK_FULL_AFTER_ERROR_MS = 4_000;
@@ -34,7 +38,10 @@ const stop: Fault = async (world) => {
   return member.name;
 };
 
-/** A fourth order service comes and goes, or one of the three is restarted gracefully. */
+/**
+ * A fourth order service comes, gets its share of the partitions, and goes again, in good order or not; or one of the
+ * three is restarted gracefully.
+ */
 const rebalance: Fault = async (world, n) => {
   const { fleet } = world;
   using member = await fleet.claim("rebalance", n % 2 === 0 ? [fleet.visitor] : fleet.orderServices, world.ending);
@@ -42,15 +49,27 @@ const rebalance: Fault = async (world, n) => {
   if (member === fleet.visitor) {
     member.start();
     await member.ready(READY_MS_MAX);
+    const owned = await ownedBy(member, world);
     await pause(world, world.random() * VISIT_MS_MAX);
-    await member.terminate();
-    return `${member.name} came and went`;
+    const isKilled = n % 4 === 2;
+    await (isKilled ? member.kill() : member.terminate());
+    return `${member.name} came, got ${owned} partitions and ${isKilled ? "was killed" : "went"}`;
   }
   await member.terminate();
   await pause(world, world.random() * DOWN_MS_MAX);
   member.start();
   return `${member.name} was restarted in good order`;
 };
+
+/** Resolves with the number of the member's partitions once it has any, or when it took too long. */
+async function ownedBy(member: Member, world: FaultWorld): Promise<number> {
+  for (let waited_ms = 0; waited_ms < SHARE_MS_MAX && !world.ending.aborted; waited_ms += POLL_MS) {
+    const owned = (await member.health())?.partitions.length ?? 0;
+    if (owned > 0) return owned;
+    await pause(world, POLL_MS);
+  }
+  return 0;
+}
 
 const loseDisk: Fault = async (world) => {
   using member = await world.fleet.claim("lost disk", world.fleet.orderServices, world.ending);
@@ -68,6 +87,24 @@ const corrupt: Fault = async (world, n) => {
   const damaged = await damageStore(member.dataDir, n % 2 === 0 ? "header" : "deep", world.random);
   await restore(world, member);
   return damaged && `${member.name}: ${damaged}`;
+};
+
+/** Damages many of the newest snapshots, and takes the disk of a member that would be restored from them. */
+const spoilSnapshots: Fault = async (world) => {
+  const { fleet } = world;
+  using member = await fleet.claim("damaged snapshots", fleet.restorable, world.ending);
+  if (!member) return undefined;
+  for (let waited_ms = 0; waited_ms < SNAPSHOTS_MS_MAX && !world.ending.aborted; waited_ms += POLL_MS) {
+    const damaged = await damageSnapshots(fleet.snapshots, world.random);
+    if (damaged.length > 0) {
+      await member.kill();
+      await empty(member.dataDir);
+      await restore(world, member);
+      return `${member.name} lost its disk; ${damaged.join("; ")}`;
+    }
+    await pause(world, POLL_MS);
+  }
+  return undefined;
 };
 
 /** Fills the disk of the order service and of the cart that have a file system of their own, in turn. */
@@ -114,4 +151,5 @@ export const FAULTS: Readonly<Record<FaultKind, Fault>> = {
   "lost-disks": loseDisk,
   "full-disks": fillDisk,
   corruptions: corrupt,
+  "damaged-snapshots": spoilSnapshots,
 };

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { freePorts } from "../support/brokers/ports.ts";
 import { bunSettings } from "../support/programs/processes.ts";
@@ -10,9 +11,24 @@ const probe_ms_max = 1_000;
 const probe_wait_ms = 100;
 const claim_wait_ms = 50;
 
+/** Members that ask for a standby of each partition; the others do not, so standbys come and go with these. */
+const standby_members: ReadonlySet<string> = new Set(["orders-1", "orders-4"]);
+/** Members with the storage of snapshots; what they leave behind, one without it has to go on from. */
+const snapshot_members: ReadonlySet<string> = new Set(["orders-1", "orders-2", "orders-4"]);
+const snapshot_wait_ms = 10_000;
+
+export interface HeldPartition {
+  readonly partition: number;
+  readonly state: string;
+  readonly offset: number;
+  readonly digest?: string;
+}
+
 export interface Health {
   readonly status: string;
-  readonly partitions: readonly { readonly partition: number; readonly state: string; readonly offset: number }[];
+  readonly partitions: readonly HeldPartition[];
+  /** Those that it follows without owning them. */
+  readonly standbys?: readonly HeldPartition[];
 }
 
 export interface FleetOptions {
@@ -49,7 +65,8 @@ export class Member implements Disposable {
     readonly dataDir: string,
     readonly logFile: string,
     readonly port: number,
-    private readonly options: FleetOptions,
+    private readonly env: Readonly<Record<string, string>>,
+    private readonly options: Pick<FleetOptions, "onBadExit" | "onReady">,
   ) {}
 
   get url(): string {
@@ -73,7 +90,7 @@ export class Member implements Disposable {
       LOG_FORMAT: "json",
       ...bunSettings,
       ...port,
-      ...this.options.env,
+      ...this.env,
     };
     const command = ["sh", "-c", 'exec "$@" >>"$0" 2>&1', this.logFile, process.execPath, "src/main.ts", this.role];
     const started = spawnTied(command, { cwd: repository, env });
@@ -158,31 +175,59 @@ export class Member implements Disposable {
   }
 }
 
-/** Two carts, three order services, and a fourth one that comes and goes. */
+/** Three carts, each of which has a share of the index, three order services, and a fourth one that comes and goes. */
 export class Fleet {
   private constructor(
     readonly carts: readonly Member[],
     readonly orderServices: readonly Member[],
     readonly visitor: Member,
+    /** The directory that is the storage of snapshots. */
+    readonly snapshots: string,
     private readonly random: () => number,
   ) {}
 
   static async make(options: FleetOptions): Promise<Fleet> {
-    const names = ["cart-1", "cart-2", "orders-1", "orders-2", "orders-3", "orders-4"];
+    const names = ["cart-1", "cart-2", "cart-3", "orders-1", "orders-2", "orders-3", "orders-4"];
     const ports = await freePorts(names.length);
+    const snapshots = await options.workDir.dataDir("snapshots");
     const members: Member[] = [];
     for (const [i, name] of names.entries()) {
       const dataDir = await options.workDir.dataDir(name);
       const logFile = join(options.workDir.logs, `${name}.log`);
       const role = name.startsWith("cart") ? "producer" : "consumer";
-      members.push(new Member(name, role, dataDir, logFile, ports[i] as number, options));
+      const env = {
+        ...options.env,
+        ...(standby_members.has(name) ? { STANDBYS: "1" } : {}),
+        ...(snapshot_members.has(name)
+          ? { SNAPSHOT_URL: `file://${snapshots}`, SNAPSHOT_WAIT_MS: String(snapshot_wait_ms) }
+          : {}),
+      };
+      members.push(new Member(name, role, dataDir, logFile, ports[i] as number, env, options));
     }
-    return new Fleet(members.slice(0, 2), members.slice(2, 5), members[5] as Member, options.random);
+    return new Fleet(members.slice(0, 3), members.slice(3, 6), members[6] as Member, snapshots, options.random);
   }
 
   /** The members that always run. */
   get permanent(): readonly Member[] {
     return [...this.carts, ...this.orderServices];
+  }
+
+  /** The order services that run now, whichever. */
+  get asked(): readonly Member[] {
+    return this.visitor.isUp ? [...this.orderServices, this.visitor] : this.orderServices;
+  }
+
+  /** Those of the three that have snapshots to be restored from. */
+  get restorable(): readonly Member[] {
+    return this.orderServices.filter(({ name }) => snapshot_members.has(name));
+  }
+
+  /** How many lines of the order services' logs have the text. */
+  async logged(text: string): Promise<number> {
+    const logs = await Promise.all(
+      [...this.orderServices, this.visitor].map(({ logFile }) => readFile(logFile, "utf8").catch(() => "")),
+    );
+    return logs.reduce((sum, log) => sum + log.split(text).length - 1, 0);
   }
 
   /** Reserves a member for one fault, waiting until one is free; undefined if `signal` aborts first. */

@@ -17,6 +17,11 @@ export interface Figures {
   acknowledged: number;
   refused: number;
   readBack: number;
+  /** The reads of orders that demanded no position. */
+  plainReads: number;
+  /** How often a store was restored from a snapshot, and a damaged one was passed over, as the services logged it. */
+  restoredFromSnapshots: number;
+  snapshotsPassedOver: number;
   duplicates: number;
   /** The number of attempts after which the client did not know whether its event was taken. */
   unknownOutcomes: number;
@@ -49,6 +54,9 @@ export class Ledger {
     acknowledged: 0,
     refused: 0,
     readBack: 0,
+    plainReads: 0,
+    restoredFromSnapshots: 0,
+    snapshotsPassedOver: 0,
     duplicates: 0,
     unknownOutcomes: 0,
     longestSilence_ms: 0,

@@ -36,8 +36,9 @@ const UNKNOWN_ORDERS_FROM = 1e9;
 
 /** Answers that a client takes as final; after any other it tries again. */
 const FINAL = new Set(["ok", "ORDER_EXISTS", "ORDER_NOT_FOUND"]);
-const RETRIED = /^(no-answer|no-connection|IDEMPOTENCY_KEY_IN_USE|PARTITION_ELSEWHERE)$/;
+const RETRIED = /^(no-answer|no-connection|IDEMPOTENCY_KEY_IN_USE)$/;
 
+/** A 421 is for peers: a client that is sent elsewhere has found a violation. */
 const isRetried = ({ status, code }: HttpAnswer): boolean => status === 503 || RETRIED.test(code);
 
 /**
@@ -47,10 +48,14 @@ const isRetried = ({ status, code }: HttpAnswer): boolean => status === 503 || R
 export class Load {
   readonly #inFlight = new Set<Promise<void>>();
   readonly #acknowledged: string[] = [];
-  readonly #isAcknowledged = new Set<string>();
+  /** Orders that some client has been told: nobody may be told any more that they are not there. */
+  readonly #told = new Set<string>();
+  /** Where the creates of the acknowledged ones lie. */
+  readonly #createdAt = new Map<string, Position>();
   readonly #duplicates: DuplicateSource;
   readonly #givingUp = new AbortController();
   #orders = 0;
+  #plainReads = 0;
 
   constructor(private readonly options: LoadOptions) {
     this.#duplicates = new DuplicateSource(options.log.reader(options.topic));
@@ -88,12 +93,13 @@ export class Load {
 
   #pickOperation(): () => Promise<void> {
     const dice = this.options.random();
-    if (dice < 0.4) return () => this.#create();
-    if (dice < 0.79) return () => this.#update();
-    if (dice < 0.87) return () => this.#earlyUpdates();
-    if (dice < 0.94) return () => this.#duplicate();
-    if (dice < 0.97) return () => this.#updateOfNothing();
-    return () => this.#poison();
+    if (dice < 0.38) return () => this.#create();
+    if (dice < 0.75) return () => this.#update();
+    if (dice < 0.83) return () => this.#earlyUpdates();
+    if (dice < 0.89) return () => this.#duplicate();
+    if (dice < 0.92) return () => this.#updateOfNothing();
+    if (dice < 0.95) return () => this.#poison();
+    return () => this.#plainRead();
   }
 
   #pick<T>(from: readonly T[]): T {
@@ -111,6 +117,16 @@ export class Load {
     const recent = this.options.random() < 0.5 ? this.#acknowledged.slice(-500) : this.#acknowledged;
     const orderId = this.#pick(recent);
     if (orderId !== undefined) await this.#command("update", orderId);
+  }
+
+  /** Reads an order without a position. It has been told before, so it is there, as of its create or later. */
+  async #plainRead(): Promise<void> {
+    const told = [...this.#told];
+    const orderId = this.#pick(this.options.random() < 0.5 ? told.slice(-500) : told);
+    const position = orderId === undefined ? undefined : this.#createdAt.get(orderId);
+    if (orderId === undefined || position === undefined) return;
+    const { figures } = this.options.ledger;
+    if (await this.#read(`plain${++this.#plainReads}`, orderId, position, {})) figures.plainReads++;
   }
 
   async #updateOfNothing(): Promise<void> {
@@ -181,7 +197,9 @@ export class Load {
     if (!position) return;
     if (random() < SAME_KEY_AGAIN_SHARE) await this.#askCarts(command, init);
     this.#duplicates.offer(position);
-    if (random() < READ_BACK_SHARE) await this.#readBack(command.name, orderId, position);
+    if (random() >= READ_BACK_SHARE) return;
+    const headers = { "log-position": `${position.partition}:${position.offset}` };
+    if (await this.#read(command.name, orderId, position, headers)) ledger.figures.readBack++;
   }
 
   async #askCarts(command: Omit<Claim, "answer">, init: RequestInit): Promise<Position | undefined> {
@@ -192,12 +210,12 @@ export class Load {
     ledger.open.set(name, `${asked} of ${orderId}`);
     while (!this.#givingUp.signal.aborted) {
       const cart = this.#pick(fleet.carts);
-      const createdBefore = this.#isAcknowledged.has(orderId);
+      const createdBefore = this.#createdAt.has(orderId);
       const answer = await ask(cart.url + path, init);
       ledger.note(`${name} ${asked} ${orderId} at ${cart.name}: ${show(answer)} (${answer.took_ms.toFixed(0)} ms)`);
       if (FINAL.has(answer.code)) {
         const { position } = answer;
-        if (position && asked === "create") this.#acknowledge(orderId);
+        if (position && asked === "create") this.#acknowledge(orderId, position);
         ledger.settle({ ...command, createdBefore, answer: position ?? answer.code }, performance.now() - begun_ms);
         return position;
       }
@@ -208,34 +226,35 @@ export class Load {
     return undefined;
   }
 
-  /** Asks one order service after another until the one that has the order answers as of the position. */
-  async #readBack(name: string, orderId: string, position: Position): Promise<void> {
-    const { fleet, ledger, random } = this.options;
-    const headers = { "log-position": `${position.partition}:${position.offset}` };
+  /**
+   * Asks any order service, again and again until one answers with the order, which must be as of the position or
+   * later. Resolves with whether one did.
+   */
+  async #read(name: string, orderId: string, position: Position, headers: Readonly<Record<string, string>>): Promise<boolean> {
+    const { fleet, ledger } = this.options;
     ledger.open.set(`${name} read`, `${orderId} read back`);
-    for (let n = Math.floor(random() * 3); !this.#givingUp.signal.aborted; n++) {
-      const services = [...fleet.orderServices, ...(fleet.visitor.isUp ? [fleet.visitor] : [])];
-      const service = services[n % services.length];
-      if (!service) continue;
+    while (!this.#givingUp.signal.aborted) {
+      const service = this.#pick(fleet.asked);
       const answer = await ask(`${service.url}/order-details?orderId=${orderId}`, { headers });
       if (answer.code === "ok") {
         ledger.reads.push({ name, orderId, position, body: answer.body });
         ledger.open.delete(`${name} read`);
-        ledger.figures.readBack++;
-        return;
+        this.#told.add(orderId);
+        return true;
       }
       ledger.note(`${name} reads ${orderId} at ${service.name}: ${show(answer)} (${answer.took_ms.toFixed(0)} ms)`);
       if (answer.code === "ORDER_NOT_FOUND") {
         const detail = `${name}: ${service.name} has no ${orderId} at ${position.partition}:${position.offset}`;
         ledger.addViolation(new Violation("no-false-404", detail, orderId));
       } else if (!isRetried(answer)) this.#unexpected(name, orderId, service.name, answer);
-      if (answer.code !== "PARTITION_ELSEWHERE" || n % services.length === 0) await this.#beforeRetry();
+      await this.#beforeRetry();
     }
+    return false;
   }
 
-  #acknowledge(orderId: string): void {
-    if (this.#isAcknowledged.has(orderId)) return;
-    this.#isAcknowledged.add(orderId);
+  #acknowledge(orderId: string, position: Position): void {
+    if (this.#createdAt.has(orderId)) return;
+    this.#createdAt.set(orderId, position);
     this.#acknowledged.push(orderId);
   }
 

@@ -12,6 +12,7 @@ export const FAULT_KINDS = [
   "lost-disks",
   "full-disks",
   "corruptions",
+  "damaged-snapshots",
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -28,10 +29,12 @@ export interface Options {
 export const USAGE = `Usage: bun run soak [--minutes N] [--rate N] [--seed N]
        [--kills N] [--stops N] [--rebalances N] [--leader-kills N] [--broker-pauses N] [--broker-restarts N]
        [--connection-cuts N] [--ack-cuts N] [--lost-disks N] [--full-disks N] [--corruptions N]
+       [--damaged-snapshots N]
 
-Runs two carts and three order services on three real brokers (Apache Kafka on Java), under a steady load of --rate
-operations a second (120), for --minutes (10), with N faults of each kind, at times that --seed decides. Then compares
-every answer, every row and every dead letter with a reference. Without a number, a kind of fault happens as often, in
+Runs three carts and three order services on three real brokers (Apache Kafka on Java), under a steady load of --rate
+operations a second (120), for --minutes (10), with N faults of each kind, at times that --seed decides. A fourth order
+service comes and goes; some of the four ask for standbys, and some take snapshots and are restored from them. Then
+compares every answer, every row and every dead letter with a reference. Without a number, a kind of fault happens as often, in
 proportion, as in the ten minutes of CI. Ctrl-C ends the run early; the audit still follows.`;
 
 const PER_TEN_MINUTES: Readonly<Record<FaultKind, number>> = {
@@ -46,6 +49,7 @@ const PER_TEN_MINUTES: Readonly<Record<FaultKind, number>> = {
   "lost-disks": 3,
   "full-disks": 2,
   corruptions: 3,
+  "damaged-snapshots": 4,
 };
 
 /** Reads the options; undefined if help is asked for. Throws if an option is not valid. */

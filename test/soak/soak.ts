@@ -62,9 +62,12 @@ async function main(options: Options): Promise<number> {
   const ledger = new Ledger(join(workDir.logs, "answers.log"));
   stack.defer(() => ledger.close());
   const { figures } = ledger;
+  const peerToken = join(workDir.path, "peer-token");
+  await Bun.write(peerToken, "of the soak, as each member has a disk of its own".replaceAll(" ", "-"));
   const fleet = await Fleet.make({
     workDir,
     env: {
+      PEER_TOKEN_FILE: peerToken,
       KAFKA_BROKERS: cluster.proxied,
       ORDERS_TOPIC: TOPIC,
       SESSION_TIMEOUT_MS: String(SESSION_MS),
@@ -128,6 +131,10 @@ async function main(options: Options): Promise<number> {
     for (const kind of FAULT_KINDS)
       if (done[kind] < faults[kind])
         ledger.addViolation(new Violation("faults-done", `${done[kind]} of ${faults[kind]} ${kind} could be done`));
+  figures.restoredFromSnapshots = await fleet.logged("Restored from the snapshot in");
+  figures.snapshotsPassedOver = await fleet.logged("The one before is taken, or the log.");
+  if (done["damaged-snapshots"] > 0 && figures.restoredFromSnapshots === 0)
+    ledger.addViolation(new Violation("faults-done", "no store was restored from a snapshot, so that damage could not matter"));
   failed = ledger.violations.size > 0;
   await report(options, done, ledger, records, workDir);
   return failed ? 1 : 0;

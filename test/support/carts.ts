@@ -3,6 +3,7 @@ import type { CartCommands } from "../../src/services/cart/commands/commands.ts"
 import { indexProjection, type IndexView } from "../../src/services/cart/index/index-projection.ts";
 import type { OrderIndex } from "../../src/services/cart/index/order-index.ts";
 import { OwnCreates } from "../../src/services/cart/index/own-creates.ts";
+import { nowhere } from "../../src/services/cart/sharing/elsewhere.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
 import { formatLogPosition, type LogPosition } from "../../src/log/log-position.ts";
@@ -13,6 +14,7 @@ import type { ProjectionStore } from "../../src/runtime/projection.ts";
 import { MemoryFiles } from "./stores/memory-files.ts";
 import { onlyView } from "./stores/only-view.ts";
 import { storedRecord } from "./events/records.ts";
+import { placingIn } from "./events/placing.ts";
 
 /** A log made of lists, shared by the carts of a test. */
 export class ListLog {
@@ -65,6 +67,7 @@ export class ListPartition implements PartitionView {
   hindered: string | undefined;
   isComplete = true;
   readonly hasBeenComplete = true;
+  readonly hasReachedEnd = true;
   isLagging = false;
   doubt: string | undefined;
   leaderEpoch = 0;
@@ -126,9 +129,8 @@ export class ListCart {
     append_wait_ms_max = 200,
   ) {
     const partitionCount = log.partitions.length;
-    const projection = indexProjection(this.ownCreates);
-    const files = new MemoryFiles([projection]);
-    this.held = log.partitions.map((_, p) => new ListPartition(log, p, projection.open(files, p)));
+    const projection = indexProjection(this.ownCreates, placingIn(partitionCount));
+    this.held = log.partitions.map((_, p) => new ListPartition(log, p, projection.open(new MemoryFiles([projection]), p)));
     this.set = {
       partitionCount,
       held: () => this.held,
@@ -159,6 +161,7 @@ export class ListCart {
         onMessage: () => undefined,
         ending: new AbortController().signal,
       },
+      elsewhere: nowhere,
       append_wait_ms_max,
       clock,
       random: Math.random,

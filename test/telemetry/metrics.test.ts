@@ -200,6 +200,17 @@ test("what the log refuses is counted by the error that its client got, each at 
   expect(await counted()).toEqual(['{code="EVENT_TOO_LARGE"} 1', '{code="APPEND_REFUSED"} 2', '{code="LOG_UNAVAILABLE"} 0']);
 });
 
+test("orders that are told as stale are counted from 0 on, at an order service alone", async () => {
+  const metrics = new Metrics("order-service", () => 0);
+  const meter = metrics.stale();
+  const counted = () => lines(metrics, "orders_stale_answers_total");
+  expect(await counted()).toEqual(["{} 0"]);
+  meter.toldStale();
+  meter.toldStale();
+  expect(await counted()).toEqual(["{} 2"]);
+  expect(await lines(new Metrics("cart", () => 0), "orders_stale_answers_total")).toEqual([]);
+});
+
 test("a partition that waits is told by why: its store, its dead letters, or the log", async () => {
   const metrics = new Metrics("order-service", () => 0);
   const at = (partition: number, state: "running" | "suspended" | "blocked", hindered?: string) => ({

@@ -23,6 +23,11 @@ interface Behaviour {
   readonly always?: boolean;
   /** Whether requests are passed on to another service, which counts them and reads their bodies. */
   readonly isPassedOn?: boolean;
+  /**
+   * Whether another instance asks, for a client's request that it is answering. That one is measured and traced, so this
+   * one is not.
+   */
+  readonly isHop?: boolean;
 }
 
 /** A JSON body. The request is counted as in flight only once its body has arrived. */

@@ -10,9 +10,16 @@ export interface ResponseHeader {
 
 export const responseHeaders = {
   "Log-Position": {
-    description: "<partition>:<offset> of the event in the log; GET /order-details takes it and then reads your own write.",
+    description:
+      "<partition>:<offset> of the event in the log; GET /order-details takes it and then reads your own write. With Age: everything up to there is applied in the answer.",
     schema: requestedPosition.schema,
     example: "3:1712",
+  },
+  Age: {
+    description:
+      "Seconds since the answer was last known to be current, rounded up (RFC 9111). Absent: it is as its owner has it.",
+    schema: Type.String({ pattern: "^[1-9][0-9]*$" }),
+    example: "2",
   },
   "Retry-After": {
     description: "Seconds to wait before another try.",

@@ -3,13 +3,12 @@ import type { Clock } from "../../system/clock.ts";
 import { AppError } from "../../errors.ts";
 import type { Random } from "../../system/random.ts";
 import type { BackoffLimits } from "../backoff.ts";
+import type { GroupOptions, Membership } from "../membership.ts";
 import type {
   CreatedTopic,
-  GroupOptions,
   IdempotentProducer,
   Isolation,
   Log,
-  Membership,
   Producer,
   Reader,
   TopicDescription,
@@ -134,10 +133,10 @@ export class KafkaLog implements Log {
     });
   }
 
-  ends(topic: string): Promise<TopicEnds> {
+  ends(topic: string, wanted?: ReadonlySet<number>): Promise<TopicEnds> {
     return this.#onTopic(topic, async ({ connections, leaders }) => {
       await leaders.refresh();
-      return topicEnds(connections, topic, leaders);
+      return topicEnds(connections, topic, leaders, wanted);
     });
   }
 

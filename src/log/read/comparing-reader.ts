@@ -32,7 +32,6 @@ interface LastRecord {
  * ```
  */
 export class ComparingReader {
-  readonly #reader: Reader;
   /** The first offset that was asked for of each partition. */
   readonly #startOffsets = new Map<number, number>();
   readonly #lastRecords = new Map<number, LastRecord>();
@@ -43,12 +42,16 @@ export class ComparingReader {
   constructor(
     private readonly log: Log,
     private readonly topic: KnownTopic,
-  ) {
-    this.#reader = log.reader(topic.name);
-  }
+    private readonly reader: Reader = log.reader(topic.name),
+  ) {}
 
   get isThrottled(): boolean {
-    return this.#reader.isThrottled;
+    return this.reader.isThrottled;
+  }
+
+  /** Whether it is not known yet if the partition still has what was given of it. */
+  isInDoubt(partition: number): boolean {
+    return this.#inDoubt.has(partition);
   }
 
   /** Does what `Reader.fetch` does. Also rejects with LOG_DISAGREES, whose message says what to do. */
@@ -59,12 +62,12 @@ export class ComparingReader {
       if (!this.#startOffsets.has(partition)) this.#startOffsets.set(partition, offset);
       asked.set(partition, this.#inDoubt.get(partition) ?? offset);
     }
-    const results = await this.#reader.fetch(asked, limits);
+    const results = await this.reader.fetch(asked, limits);
     return results.flatMap((result) => this.#compare(result, positions) ?? []);
   }
 
   close(): Promise<void> {
-    return this.#reader.close();
+    return this.reader.close();
   }
 
   #compare(result: FetchResult, positions: ReadonlyMap<number, number>): ComparedResult | undefined {

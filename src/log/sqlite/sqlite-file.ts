@@ -49,6 +49,7 @@ const SCHEMA = `
   ) STRICT;
   CREATE TABLE group_offsets (
     group_name TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL,
+    metadata TEXT,
     PRIMARY KEY (group_name, topic, partition)
   ) STRICT;
 `;
@@ -124,10 +125,13 @@ export class LogFile {
         `it has format ${version}, this program writes format ${FORMAT_VERSION}: use the program that made it or another directory`,
       );
     }
+    // The column was added later; programs from before it read and write the file as they did.
+    if (this.db.query("SELECT 1 FROM pragma_table_info('group_offsets') WHERE name = 'metadata'").get() === null)
+      this.db.run("ALTER TABLE group_offsets ADD COLUMN metadata TEXT");
     return (this.db.query("SELECT id FROM log").get() as { id: string }).id;
   }
 
-  /** Runs `body` on one snapshot. Throws `LOG_UNAVAILABLE`. */
+  /** Runs `body` on one unchanging state of the file. Throws `LOG_UNAVAILABLE`. */
   read<T>(body: () => T): T {
     this.#checkOpen();
     return this.#rollBackOnError("read", () => {

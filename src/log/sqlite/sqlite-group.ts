@@ -1,49 +1,66 @@
-import { createHash } from "node:crypto";
-import { realpathSync } from "node:fs";
 import type { Clock } from "../../system/clock.ts";
-import { FileLock } from "../../system/file-lock.ts";
-import type { GroupOptions, Membership, MembershipState } from "../port.ts";
+import type { NewUuid } from "../../system/random.ts";
+import type { CommittedOffset, GroupMember, GroupOptions, Membership, MembershipState } from "../membership.ts";
+import { GroupLocks } from "./group-locks.ts";
+import { type Dealt, GroupTable, heldByOthers, type Progress } from "./group-table.ts";
 import type { LogFile } from "./sqlite-file.ts";
 
-/** How often a member that waits for its group tries again. */
-const LOCK_RETRY_MS = 250;
-/** How often the holder checks for the topic and for added partitions. */
-const PARTITIONS_POLL_MS = 1_000;
+/** How often a member looks what was dealt out, and what others have let go. */
+const LOOK_WAIT_MS = 100;
+/** How often the leader looks who is dead, and the others whether the leader is. */
+const LEADER_LOOKS = 2;
+/** How often a member looks whether a program of an earlier version still holds the group. */
+const HOLDER_WAIT_MS = 250;
+/** A program of an earlier version that waits, too, is in the way for a moment; one that holds the group is for longer. */
+const HOLDER_TRIES = 3;
 
 export interface SqliteMembershipOptions {
   readonly path: string;
   readonly file: LogFile;
   readonly clock: Clock;
+  readonly newUuid: NewUuid;
   readonly owner: string;
   readonly group: GroupOptions;
 }
 
 /**
- * Membership of a group on the embedded log: one member at a time holds all partitions of the topic, and the others
- * wait.
+ * Membership of a group on the embedded log: the processes of a machine share the partitions. They write down in the
+ * log's file who they are and what they hold; whoever has the leader's lock deals out.
  *
  * ```
- *  made ──start()──▶ joining
- *            lock taken, topic there
- *  joining ──────────────────────────▶ stable
- *     │  lock held by another             ▲
- *     └────────────▶ waiting ─────────────┘          each of them ──leave()──▶ left
- *                           lock taken
+ *  made ──start()──▶ waiting    while a program of an earlier version holds the group alone
+ *            the shared lock, a member's lock, written down
+ *         ─────────▶ joining ──dealt out──▶ stable          each of them ──leave()──▶ left
+ *                       ▲                     │
+ *                       └── struck off ───────┘   (somebody removed its lock's file)
+ *
+ *  a partition: held by A ── dealt to B ─▶ A tells its listener ─▶ A writes that it let go ─▶ B writes that it holds it
+ *                                                                                            ─▶ B tells its listener
  * ```
  *
- * The lock is a `FileLock` beside the log. It ends with the process, even on kill -9, and not before, unless the
- * member leaves: a stopped process keeps it. That is why `isOwner()` needs no heartbeat.
+ * A partition has a next owner only when the earlier one has written that it let go, or is dead: its lock is free. So
+ * whoever is written down as holding a partition is its owner, and a stopped process stays it. A crash at any step leaves
+ * a dead member, whose row the leader removes.
  */
 export class SqliteMembership implements Membership {
   #state: MembershipState = "joining";
+  #reason: string | undefined;
   readonly #options: SqliteMembershipOptions;
   readonly #leaving = new AbortController();
-  readonly #lock: GroupLock;
+  readonly #locks: GroupLocks;
+  readonly #table: GroupTable;
+  #id = "";
+  /** The partitions that this member acts for; none before it was dealt some. */
+  #held: readonly number[] = [];
+  #generation = 0;
+  #isLeader = false;
   #ended: Promise<void> | undefined;
 
   constructor(options: SqliteMembershipOptions) {
+    const { path, file, group } = options;
     this.#options = options;
-    this.#lock = new GroupLock(lockPath(options.path, options.group.group, options.group.topic));
+    this.#locks = new GroupLocks(path, group.group, group.topic);
+    this.#table = new GroupTable(file, group.group, group.topic);
   }
 
   start(): void {
@@ -54,21 +71,33 @@ export class SqliteMembership implements Membership {
     return this.#state;
   }
 
+  get reason(): string | undefined {
+    return this.#state === "joining" ? this.#reason : undefined;
+  }
+
   isOwner(): boolean {
     return this.#state === "stable";
   }
 
-  async commit(offsets: ReadonlyMap<number, number>): Promise<void> {
-    // Once another member holds the group, that member's offsets count.
+  async commit(offsets: ReadonlyMap<number, CommittedOffset>): Promise<void> {
     if (!this.isOwner()) return;
-    const { file, group } = this.#options;
-    await file.write(() => {
-      const put = file.db.query(
-        `INSERT INTO group_offsets (group_name, topic, partition, next_offset) VALUES (?, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset`,
-      );
-      for (const [partition, nextOffset] of offsets) put.run(group.group, group.topic, partition, nextOffset);
-    });
+    // For a partition that another member holds, that member's offset counts.
+    const own = [...offsets].filter(([partition]) => this.#held.includes(partition));
+    await this.#table.commit(this.#id, this.#told(), own);
+  }
+
+  async committed(partitions: readonly number[]): Promise<ReadonlyMap<number, CommittedOffset>> {
+    return this.#table.committed(partitions);
+  }
+
+  rejoin(): void {
+    if (this.isOwner()) void this.#table.askAnew(this.#id, this.#told()).catch(() => undefined);
+  }
+
+  /** How far this member is, and for what it could answer at once. */
+  #told(): Progress {
+    const { localPositions, ready } = this.#options.group;
+    return { positions: localPositions(), ready: ready?.() ?? [] };
   }
 
   async leave(): Promise<void> {
@@ -78,114 +107,142 @@ export class SqliteMembership implements Membership {
   }
 
   async #run(): Promise<void> {
-    const { clock, group } = this.#options;
-    await clock.yield();
+    await this.#options.clock.yield();
     try {
-      while (!this.#leaving.signal.aborted && !this.#lock.tryTake()) {
-        if (this.#state !== "waiting") {
-          this.#state = "waiting";
-          group.listener.onWaiting(this.#lock.problem ?? this.#holder());
-        }
-        await clock.sleep(LOCK_RETRY_MS, this.#leaving.signal);
+      await this.#waitForHolder();
+      while (!this.#hasLeft()) {
+        if (await this.#add()) await this.#share();
+        await this.#options.clock.sleep(LOOK_WAIT_MS, this.#leaving.signal);
       }
-      if (!this.#leaving.signal.aborted) await this.#hold();
     } finally {
       this.#state = "left";
-      this.#lock.release();
+      // Whoever is not removed is found dead by its lock.
+      if (this.#id !== "") await this.#table.remove(this.#id).catch(() => undefined);
+      this.#locks.release();
     }
   }
 
-  async #hold(): Promise<void> {
+  #hasLeft(): boolean {
+    return this.#leaving.signal.aborted;
+  }
+
+  async #waitForHolder(): Promise<void> {
     const { clock, group } = this.#options;
-    await this.#writeHolder();
-    let assigned = 0;
-    while (!this.#leaving.signal.aborted) {
-      const count = this.#partitionCount(assigned);
-      if (count > assigned) {
-        assigned = count;
-        this.#state = "stable";
-        group.listener.onAssigned(Array.from({ length: count }, (_, partition) => partition));
+    let told: string | undefined;
+    for (let tries = 1; !this.#hasLeft(); tries++) {
+      const problem = this.#tryLock(() => this.#locks.shared.tryShare());
+      if (problem === undefined) break;
+      const name = problem || this.#holder();
+      if (tries >= HOLDER_TRIES && name !== told) {
+        this.#state = "waiting";
+        group.listener.onWaiting(name);
+        told = name;
       }
-      await clock.sleep(PARTITIONS_POLL_MS, this.#leaving.signal);
+      await clock.sleep(told === undefined ? LOOK_WAIT_MS : HOLDER_WAIT_MS, this.#leaving.signal);
     }
+    if (!this.#hasLeft()) this.#state = "joining";
   }
 
-  #partitionCount(known: number): number {
-    const { file, group } = this.#options;
+  /** Undefined if the lock was taken, "" if another process has it, else a sentence that says why it cannot be tried. */
+  #tryLock(take: () => boolean): string | undefined {
     try {
-      return file.read(() => partitionCount(file, group.topic));
-    } catch {
-      // The lock is held all the same. The readers report the failure, and the next check may succeed.
-      return known;
+      return take() ? undefined : "";
+    } catch (e) {
+      return `nobody: the lock file ${this.#locks.shared.path} cannot be locked (${String(e)}); check its directory`;
     }
-  }
-
-  /** Writes down who holds the group, for people only: if that cannot be written or read, the lock still holds. */
-  async #writeHolder(): Promise<void> {
-    const { file, group, owner, clock } = this.#options;
-    await file
-      .write(() =>
-        file.db
-          .query(
-            `INSERT INTO group_holders (group_name, topic, owner, since_ms) VALUES (?, ?, ?, ?)
-             ON CONFLICT DO UPDATE SET owner = excluded.owner, since_ms = excluded.since_ms`,
-          )
-          .run(group.group, group.topic, owner, clock.wall_ms()),
-      )
-      .catch(() => undefined);
   }
 
   #holder(): string {
-    const { file, group } = this.#options;
     try {
-      const row = file.read(() =>
-        file.db
-          .query<{ owner: string }, [string, string]>("SELECT owner FROM group_holders WHERE group_name = ? AND topic = ?")
-          .get(group.group, group.topic),
-      );
-      return row?.owner ?? "another process";
+      return this.#table.holder() ?? "another process";
     } catch {
       return "another process";
     }
   }
-}
 
-export const partitionCount = (file: LogFile, topic: string): number =>
-  file.db.query<{ count: number }, [string]>("SELECT count(*) AS count FROM partitions WHERE topic = ?").get(topic)?.count ?? 0;
-
-/**
- * The path of a group's lock: readable where possible, always unique, and safe on file systems that ignore case or
- * forbid characters.
- */
-const lockPath = (logPath: string, group: string, topic: string): string => {
-  const readable = group.replace(/[^A-Za-z0-9_-]/g, "_").slice(0, 40);
-  const unique = createHash("sha256")
-    .update(JSON.stringify([group, topic]))
-    .digest("hex")
-    .slice(0, 16);
-  return `${realpathSync(logPath)}.${readable}.${unique}.lock`;
-};
-
-class GroupLock {
-  /** A sentence that says why the lock could not even be tried; undefined if it could. */
-  problem: string | undefined;
-  readonly #lock: FileLock;
-
-  constructor(path: string) {
-    this.#lock = new FileLock(path);
-  }
-
-  tryTake(): boolean {
-    this.problem = undefined;
+  /** Writes this member down. Returns false if that is to be tried again. */
+  async #add(): Promise<boolean> {
+    const { newUuid, group } = this.#options;
+    const { endpoint, standbysPerPartition = 0 } = group;
     try {
-      return this.#lock.tryTake();
+      const slot = this.#locks.takeMember();
+      if (slot === undefined) throw new Error("too many processes are in it");
+      const id = newUuid();
+      await this.#table.add({ slot, id, endpoint, standbysPerPartition, ...this.#told(), held: [], following: [] });
+      this.#id = id;
+      this.#reason = undefined;
+      return true;
     } catch (e) {
-      this.problem = `nobody: the lock file ${this.#lock.path} cannot be locked (${String(e)}); check its directory`;
+      this.#locks.releaseMember();
+      this.#reason = `The group ${group.group} cannot be joined: ${e instanceof Error ? e.message : String(e)}.`;
       return false;
     }
   }
 
-  release(): void {
-    this.#lock.release();
+  /** Returns when the member has left, or was struck off. */
+  async #share(): Promise<void> {
+    const { clock } = this.#options;
+    for (let looks = 0; !this.#hasLeft(); looks++) {
+      try {
+        if (looks % LEADER_LOOKS === 0) await this.#lead();
+        if (!(await this.#look())) return this.#struckOff();
+      } catch {
+        // The file cannot be read or written now. What is held stays held; the readers report the failure.
+      }
+      await clock.sleep(LOOK_WAIT_MS, this.#leaving.signal);
+    }
+  }
+
+  /** Deals out if this member is the leader, or can be, and something has changed. */
+  async #lead(): Promise<void> {
+    const { owner, clock } = this.#options;
+    if (!this.#isLeader) {
+      if (!this.#locks.leader.tryTake()) return;
+      this.#isLeader = true;
+      await this.#table.writeHolder(owner, clock.wall_ms());
+    }
+    const { dealt, members, partitionCount, isAsked } = this.#table.read();
+    if (partitionCount === 0) return;
+    const dead = members.filter(({ id, slot }) => id !== this.#id && this.#locks.isDead(slot)).map(({ id }) => id);
+    const living = members.filter(({ id }) => !dead.includes(id));
+    const isAsDealt = Bun.deepEquals(new Set(living.map(({ id }) => id)), new Set(dealt?.members.map(({ id }) => id)));
+    if (isAsDealt && !isAsked && dead.length === 0 && dealt?.partitionCount === partitionCount) return;
+    await this.#table.deal(dead);
+  }
+
+  /** Lets go and takes what was dealt out. Returns false if this member is not written down any more. */
+  async #look(): Promise<boolean> {
+    const { dealt, members } = this.#table.read();
+    if (!members.some(({ id }) => id === this.#id)) return false;
+    const mine = dealt?.members.find(({ id }) => id === this.#id);
+    if (dealt === undefined || mine === undefined) return true;
+    const others = heldByOthers(members, this.#id);
+    const canTake = mine.partitions.some((partition) => !this.#held.includes(partition) && !others.has(partition));
+    if (dealt.generation === this.#generation && !canTake) return true;
+    const kept = this.#held.filter((partition) => mine.partitions.includes(partition));
+    // What is let go is told before it is written down: after that, another member may hold it.
+    if (kept.length < this.#held.length) this.#tell(dealt, mine, kept);
+    const held = await this.#table.take(this.#id, dealt.generation, kept);
+    if (held === undefined || this.#hasLeft()) return true;
+    this.#generation = dealt.generation;
+    this.#state = "stable";
+    this.#tell(dealt, mine, held);
+    return true;
+  }
+
+  #tell({ members }: Dealt, { standbys, warmUps }: GroupMember, partitions: readonly number[]): void {
+    const wasAway = this.#held.length === 0;
+    this.#held = partitions;
+    this.#options.group.listener.onAssigned({ partitions, standbys, warmUps, wasAway, memberId: this.#id, members });
+  }
+
+  #struckOff(): void {
+    if (this.#hasLeft()) return;
+    this.#state = "joining";
+    this.#held = [];
+    this.#locks.releaseMember();
+    this.#reason =
+      "Another process took this one for dead: the file of its lock beside the log was removed. It joins the group again.";
+    this.#options.group.listener.onLost(this.#reason);
   }
 }

@@ -1,12 +1,11 @@
 import type { Clock } from "../../system/clock.ts";
 import { AppError } from "../../errors.ts";
 import type { NewUuid } from "../../system/random.ts";
+import type { GroupOptions, Membership } from "../membership.ts";
 import type {
   CreatedTopic,
-  GroupOptions,
   IdempotentProducer,
   Log,
-  Membership,
   Producer,
   Reader,
   TopicDescription,
@@ -14,7 +13,8 @@ import type {
   Watermarks,
 } from "../port.ts";
 import { LogFile, offsetOf, recordId } from "./sqlite-file.ts";
-import { partitionCount, SqliteMembership } from "./sqlite-group.ts";
+import { partitionCount } from "./group-table.ts";
+import { SqliteMembership } from "./sqlite-group.ts";
 import { findPartition, noPartition, type PartitionRow, SqliteProducer } from "./sqlite-producer.ts";
 import { Arrivals, SqliteReader } from "./sqlite-reader.ts";
 
@@ -148,9 +148,9 @@ class SqliteLog implements Log {
   }
 
   joinGroup(group: GroupOptions): Membership {
-    const { path, clock, owner } = this.#options;
+    const { path, clock, newUuid, owner } = this.#options;
     for (const earlier of this.#memberships) if (earlier.state === "left") this.#memberships.delete(earlier);
-    const membership = new SqliteMembership({ path, file: this.#file, clock, owner, group });
+    const membership = new SqliteMembership({ path, file: this.#file, clock, newUuid, owner, group });
     this.#memberships.add(membership);
     membership.start();
     return membership;

@@ -1,7 +1,10 @@
+import type { AppError } from "../../errors.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { LogRecord } from "../../log/port.ts";
 import type { PartitionMeter } from "../../telemetry/meters.ts";
+import type { ShownSnapshot } from "../snapshots/snapshot-schedule.ts";
 import type { DeadLetterReason } from "../projection.ts";
+import type { OwnerCommit } from "../standby/owner-commit.ts";
 
 export interface DeadLetter extends DeadLetterReason {
   readonly record: LogRecord;
@@ -24,7 +27,9 @@ export interface ActorEnvironment {
   readonly clock: Clock;
   /** The path of the file that holds the partition. */
   readonly storePath: () => string;
-  /** Whether this process may still act for the partition. Called synchronously, right before each transaction. */
+  /** What the store holds, as an owner tells it to those who follow. */
+  readonly storeKind?: string | undefined;
+  /** Whether this process may still act for what it owns. Called synchronously, right before each transaction. */
   readonly isOwner: () => boolean;
   /** Absent if poison is only skipped. */
   readonly deliverDeadLetters?: DeliverDeadLetters;
@@ -38,8 +43,17 @@ export interface ActorEnvironment {
   readonly onAwaited?: () => void;
   /** Called when the actor has to `hear` the log's ends and the topic's id. */
   readonly onEndWanted?: () => void;
+  /** Called when the rows of a standby are not those that the owner has at the same offset. */
+  readonly onDisagreement?: (commit: OwnerCommit) => void;
   /** Called once if the store turns out to be damaged. The actor applies nothing more and must be replaced. */
   readonly onDamaged: (reason: string) => void;
+  /**
+   * Called if the log no longer has the records after the store's position, with what to halt for otherwise. The actor
+   * must be replaced. Absent if nothing can take its store's place.
+   */
+  readonly onOutrun?: ((error: AppError) => void) | undefined;
+  /** The newest snapshot of its store, or that none is known; absent or undefined if none are taken. */
+  readonly newestSnapshot?: () => ShownSnapshot | undefined;
   /** Counts what happens. Nothing depends on it. */
   readonly meter?: PartitionMeter | undefined;
   /** Called with a message that a person should read. */

@@ -6,7 +6,7 @@ import { isLocked } from "../store/store-failures.ts";
 
 /** Says what to do if the log has other records than the store at `path`. */
 const rebuild = (path: string): string =>
-  `If the log is right, stop the service, move ${path} and the files whose names begin with it away and start again: it is rebuilt from the log's start. If it is not, keep that file, which holds what was applied, and restore the log from an archive into another topic.`;
+  `If the log is right, stop the service, move ${path} and the files whose names begin with it away and start again: it is rebuilt from the log's start, or from its newest snapshot, so delete those that were taken since (bun run snapshot --list). If it is not, keep that file, which holds what was applied, and restore the log from an archive into another topic.`;
 
 export const unreadable = (offset: number, why: string): AppError =>
   new AppError(
@@ -20,25 +20,35 @@ export const outOfRange = (nextOffset: number, { startOffset, endOffset }: Water
     `The store goes on at offset ${nextOffset}, but the log holds ${startOffset} to ${endOffset}: records were removed unread, or the log lost its end, or the topic was made anew. ${rebuild(path)}`,
   );
 
-export const beginsLate = (startOffset: number, path: string): AppError =>
+/** `none` says why no snapshot can be used, if there is a storage of snapshots. */
+export const beginsLate = (startOffset: number, path: string, none?: string): AppError =>
   new AppError(
     "OFFSET_OUT_OF_RANGE",
-    `The log begins at offset ${startOffset}: the records 0 to ${startOffset - 1} were removed before this store had read them, so what it would tell is incomplete. Bring them back from an archive into another topic, or start with LOG_START=accept to go on without them. A store that an earlier version made and this one set aside may have them, as ${path}.set-aside-<time>: that version still answers from it.`,
+    `The log begins at offset ${startOffset}: the records 0 to ${startOffset - 1} were removed before this store had read them, so what it would tell is incomplete${snapshotsClause(none)}. Bring them back from an archive into another topic, or start with LOG_START=accept to go on without them. A store of an earlier version may have them, beside this one or set aside as ${path}.set-aside-<time>: that version still answers from it.`,
   );
 
 /**
  * For a store that cannot be used and that the log cannot replace. `from` says where the log begins, as in "begins at
  * offset 7".
  */
-export const cannotBeRebuilt = (path: string, reason: string, from: string): AppError =>
+export const cannotBeRebuilt = (path: string, reason: string, from: string, none?: string): AppError =>
   new AppError(
     "OFFSET_OUT_OF_RANGE",
-    `The store ${path} cannot be used (${reason}), and the log cannot rebuild it, as it ${from}: what was before that is only in the store, which was left where it is. If another version of the program made it, start that version, which still answers from it; or bring the records back from an archive into another topic; or start with LOG_START=accept, which sets the store aside and goes on without what the log has lost.`,
+    `The store ${path} cannot be used (${reason}), and the log cannot rebuild it, as it ${from}: what was before that is only in the store, which was left where it is${snapshotsClause(none)}. If another version of the program made it, start that version, which still answers from it; or bring the records back from an archive into another topic; or start with LOG_START=accept, which sets the store aside and goes on without what the log has lost.`,
   );
+
+const snapshotsClause = (none: string | undefined): string => (none === undefined ? "" : `; and ${none}`);
+
+/** The error of a store whose position the log no longer has, for which no snapshot could be found. */
+export const withoutSnapshot = ({ code, message }: AppError, none: string | undefined): AppError =>
+  new AppError(code, none === undefined ? message : `${message} No snapshot takes its place: ${none}.`);
 
 /** For an operator who wants a store rebuilt that the log cannot replace. */
 export const keptInstead = (path: string, startOffset: number): string =>
   `The store ${path} is not rebuilt, and the partition goes on with it: the log begins at offset ${startOffset}, and what was before that is only in the store. To have it rebuilt all the same, start with LOG_START=accept.`;
+
+/** Where there should have been a snapshot; `none` says why there is none that could be used. */
+export const readInstead = (none = "there is no snapshot"): string => `The store is read from the log's start, as ${none}.`;
 
 export const disagrees = (offset: number, path: string): AppError =>
   new AppError(
@@ -56,6 +66,13 @@ export const topicMadeAnew = (before: string, now: string, path: string): AppErr
   new AppError(
     "LOG_DISAGREES",
     `The topic was deleted and made anew, by somebody or by a service that found it missing: its id is ${now}, and what is applied is from ${before}. ${rebuild(path)}`,
+  );
+
+/** For a standby whose rows are not the owner's, although both say that they come from the same records. */
+export const standbyDisagrees = (offset: number, owners: string, own: string, path: string): AppError =>
+  new AppError(
+    "STATE_DISAGREES",
+    `At offset ${offset} the owner's digest is ${owners}, and that of this standby, folded anew from the log, ${own}: one of the two is wrong. Ask bun run audit which. If it is this one, stop the service, move ${path} and the files whose names begin with it away and start again; if it is the owner, have the owner's partition rebuilt.`,
   );
 
 export const foldFailed = ({ baseOffset, nextOffset }: Batch, e: unknown): AppError =>

@@ -2,46 +2,23 @@ import type { AppError } from "../../errors.ts";
 import type { Batch, FetchResult, TopicEnds } from "../../log/port.ts";
 import type { ActorEnvironment } from "./actor-environment.ts";
 import * as errors from "./actor-errors.ts";
-import { Applier } from "./applier.ts";
 import { Hindrance } from "./hindrance.ts";
 import type { ActorState, PartitionView } from "../held-partitions.ts";
 import type { Projection } from "../projection.ts";
+import type { ShownSnapshot } from "../snapshots/snapshot-schedule.ts";
 import { PositionWaiters } from "./position-waiters.ts";
-import { type Question, Reading } from "./reading.ts";
+import type { Saver } from "./saver.ts";
+import { type Lifecycle, openedWith } from "./opened.ts";
+import type { Question } from "../read/question.ts";
+import type { Reading } from "./reading.ts";
 import { isDamage } from "../store/store-failures.ts";
+import type { HeldStore } from "../store/copy/held-store.ts";
 import type { PartitionStore } from "../store/store.ts";
-import { Saver } from "./saver.ts";
+import { Duty, type DutyKind } from "../standby/duty.ts";
+import type { OwnerCommit } from "../standby/owner-commit.ts";
 
 /**
- * The parts of an open partition: its store, where it stands against the log, what applies its batches, and what saves
- * them.
- */
-interface Opened {
-  readonly store: PartitionStore;
-  readonly reading: Reading;
-  readonly applier: Applier;
-  readonly saver: Saver;
-}
-
-/** Why only a person can tell what is right, and since when on the wall clock. */
-interface Halt {
-  readonly error: AppError;
-  readonly since_ms: number;
-}
-
-/**
- * A halted partition still shows what it has applied. A partition that was halted before it was closed still shows
- * why.
- */
-type State =
-  | { readonly is: "created"; readonly opened?: undefined; readonly halt?: undefined }
-  | { readonly is: "open"; readonly opened: Opened; readonly halt?: undefined }
-  | { readonly is: "halted"; readonly opened: Opened | undefined; readonly halt: Halt }
-  | { readonly is: "draining"; readonly opened: Opened | undefined; readonly halt: Halt | undefined }
-  | { readonly is: "stopped"; readonly opened?: undefined; readonly halt: Halt | undefined };
-
-/**
- * Owns one partition: its store, its position, its queries. Records come in through `accept`, in order, and `apply`
+ * Holds one partition: its store, its position, its queries. Records come in through `accept`, in order, and `apply`
  * folds and commits them. What the log says about its ends comes in through `hear`.
  *
  * ```
@@ -51,21 +28,28 @@ type State =
  *     └─ close() ──┴────────────────┴──▶ draining ──nothing is being applied any more──▶ stopped
  * ```
  *
+ * In each state it owns the partition or follows it as a standby (Duty). `take` changes that, and it keeps its rows: an
+ * owner to be first compares the last record applied and reads to the log's end, as after the opening.
+ *
  * While the actor is open, Reading tells whether it is catching up or running. A hindrance passes by itself and is not
  * a state of its own: a hindered actor is created or open, and Hindrance tells whether it is suspended (its store
  * fails), blocked (its dead letters cannot be appended) or not given by the log.
  */
 export class PartitionActor implements PartitionView {
-  #state: State = { is: "created" };
+  #state: Lifecycle = { is: "created" };
   readonly #hindrance: Hindrance;
   readonly #ending = new AbortController();
   readonly #waiters: PositionWaiters;
+  readonly #duty: Duty;
+  #preparing: string | undefined;
 
   constructor(
     readonly partition: number,
     private readonly environment: ActorEnvironment,
+    duty: DutyKind = "owner",
   ) {
     const { clock, onWarning } = environment;
+    this.#duty = new Duty(duty, clock, environment.isOwner);
     this.#waiters = new PositionWaiters(clock, this.#ending.signal);
     this.#hindrance = new Hindrance(clock, (message, isOver) => onWarning(partition, message, isOver ? "info" : "warn"));
   }
@@ -76,13 +60,15 @@ export class PartitionActor implements PartitionView {
     return is === "created" ? (this.#hindrance.state ?? is) : (is satisfies "halted" | "draining" | "stopped");
   }
 
+  get duty(): DutyKind {
+    return this.#duty.kind;
+  }
   get nextOffset(): number {
     return this.#state.opened?.store.nextOffset ?? 0;
   }
   get endOffset(): number {
     return this.#state.opened?.reading.endOffset ?? 0;
   }
-
   get halted(): string | undefined {
     return this.#state.halt?.error.message;
   }
@@ -92,7 +78,8 @@ export class PartitionActor implements PartitionView {
   get hindered(): string | undefined {
     if (this.#isEnded) return undefined;
     const { opened } = this.#state;
-    return this.#hindrance.own ?? (opened === undefined ? this.#hindrance.unavailable : opened.reading.hindered);
+    const why = opened === undefined ? this.#hindrance.unavailable : opened.reading.hindered;
+    return this.#hindrance.own ?? why ?? this.#duty.hindrance;
   }
 
   /** Since when the log has not given the partition, on the process's clock. */
@@ -106,8 +93,14 @@ export class PartitionActor implements PartitionView {
   get hasBeenComplete(): boolean {
     return this.#reading?.hasBeenComplete ?? false;
   }
+  get hasReachedEnd(): boolean {
+    return this.#reading?.catchUp.hasBeenReached ?? false;
+  }
   get isLagging(): boolean {
     return this.#state.opened?.reading.isLagging ?? false;
+  }
+  get age_ms(): number | undefined {
+    return this.#reading?.age_ms;
   }
   get doubt(): string | undefined {
     return this.#reading?.doubt;
@@ -121,6 +114,19 @@ export class PartitionActor implements PartitionView {
   get hasStore(): boolean {
     return this.#state.opened !== undefined;
   }
+  /** Up to where the store's file has everything; undefined while it is not open, or has nothing. */
+  get savedOffset(): number | undefined {
+    return this.#state.opened?.store.savedOffset;
+  }
+  /** Holds what is saved, to copy it; undefined unless it is sound. */
+  readonly hold = (): HeldStore | undefined => (this.isSound ? this.#state.opened?.store.hold() : undefined);
+  /** Whether what is applied is known to be what the log has, and the store works. */
+  get isSound(): boolean {
+    return this.#reading?.isVerified === true && this.#hindrance.state !== "suspended";
+  }
+  get snapshot(): ShownSnapshot | undefined {
+    return this.environment.newestSnapshot?.();
+  }
   get digest(): string | undefined {
     return this.#state.opened?.store.projections.digest;
   }
@@ -128,9 +134,34 @@ export class PartitionActor implements PartitionView {
     return this.#state.opened?.store.view(projection);
   }
 
+  /** What an owner tells those who follow the partition. Rows that may not be what the log has are not compared. */
+  get commit(): OwnerCommit {
+    const told = { nextOffset: this.nextOffset, topicId: this.#state.opened?.store.topicId, kind: this.environment.storeKind };
+    return this.#isEnded || this.doubt !== undefined ? told : { ...told, digest: this.digest };
+  }
+
+  /** Owns the partition from now on, or follows it; `wasAway`: if it owned it before, another one may have since. */
+  take(duty: DutyKind, wasAway = false): void {
+    if (duty === this.#duty.kind && !(wasAway && duty === "owner")) return;
+    this.#duty.take(duty);
+    // Who waits for a position is answered by the owner.
+    this.#waiters.end();
+    if (duty === "owner") this.#reading?.beginAnew(true);
+    else this.#reading?.forget();
+  }
+
+  /** Takes what the owner has committed of the partition that this process follows. */
+  hearOwner(commit: OwnerCommit): void {
+    const reading = this.#reading;
+    const agreement = reading && this.#duty.hear(commit, this.commit, reading.endOffset);
+    // Either of the two may have applied what the log has lost: it finds that out by itself.
+    if (agreement === "begins to differ") reading?.beginAnew();
+    if (agreement === "differs for good") this.environment.onDisagreement?.(commit);
+  }
+
   /** Notes that the store could not be opened or written; it is tried again, unless it is damaged. */
   storeFailed(e: unknown): void {
-    if (isDamage(e)) return this.#damaged(e.message);
+    if (isDamage(e)) return this.damaged(e.message);
     if (this.#hindrance.storeFailed(errors.storeAdvice(e, this.environment.storePath())))
       this.environment.meter?.storeFailed(this.partition);
   }
@@ -140,28 +171,38 @@ export class PartitionActor implements PartitionView {
     this.#hindrance.unavailable = why;
   }
 
+  get preparing(): string | undefined {
+    return this.#state.is === "created" ? this.#preparing : undefined;
+  }
+
+  /** Says what is done before its store can be opened: a sentence. */
+  prepare(what: string): void {
+    this.#preparing = what;
+  }
+
   /** Synchronous, so that the position is known before anything is read. */
   open(store: PartitionStore): void {
     if (this.#state.is !== "created") return store.close();
     const { partition, environment } = this;
+    store.reportOpened();
     this.#hindrance.storeWorked();
-    const shared = { partition, environment, hindrance: this.#hindrance, onHalt: (error: AppError) => this.halt(error) };
-    const reading = new Reading({ ...shared, position: store });
-    const failures = {
+    const parts = openedWith({
+      partition,
+      environment,
+      store,
+      duty: this.#duty,
+      hindrance: this.#hindrance,
       ending: this.#ending.signal,
-      onDamaged: (reason: string) => this.#damaged(reason),
-      onStoreFailed: (e: unknown) => this.storeFailed(e),
-    };
-    const saver = new Saver({ ...shared, ...failures, store, onWorking: () => reading.forgetEnd() });
-    const applier = new Applier({ ...shared, ...failures, store, saver, reading, onApplied: () => this.#noteProgress() });
-    this.#state = { is: "open", opened: { store, reading, applier, saver } };
-    reading.askForEnd();
+      onHalt: (error) => this.halt(error),
+      onDamaged: (reason) => this.damaged(reason),
+      onStoreFailed: (e) => this.storeFailed(e),
+      onApplied: () => this.#noteProgress(),
+    });
+    this.#state = { is: "open", opened: parts };
+    parts.reading.askForEnd();
   }
 
-  /**
-   * What to keep while the log is asked for its ends, and to hand back to `hear`. Undefined while the actor does not
-   * read.
-   */
+  /** What to keep while the log is asked for its ends, and to hand back to `hear`; undefined while it does not read. */
   get question(): Question | undefined {
     return this.#reading?.question;
   }
@@ -196,10 +237,7 @@ export class PartitionActor implements PartitionView {
     return this.#isApplying ? undefined : this.#reading?.accepted;
   }
 
-  /**
-   * Takes a batch that was read at `wanted`, or what else the log says about the partition; any other batch is
-   * dropped.
-   */
+  /** Takes a batch that was read at `wanted`, or what else the log says; any other batch is dropped. */
   accept(result: FetchResult): void {
     this.#reading?.accept(result, !this.#isApplying);
     this.#noteProgress();
@@ -214,23 +252,9 @@ export class PartitionActor implements PartitionView {
     return batch && this.#state.opened?.applier.apply(batch);
   }
 
-  /** How many rows are applied and not saved yet, and can be saved. */
-  get unsaved(): number {
-    return this.#state.is === "open" ? this.#state.opened.store.projections.unsaved : 0;
-  }
-
-  /** Resolves when the saving that is under way has ended or failed; undefined if none is. */
-  get saving(): Promise<void> | undefined {
-    return this.#state.opened?.saver.running;
-  }
-
-  isSaveDue(now_ms: number): boolean {
-    return this.#state.is === "open" && this.#state.opened.saver.isDue(now_ms);
-  }
-
-  /** Begins to save what is applied. */
-  save(): void {
-    if (this.#state.is === "open") this.#state.opened.saver.save();
+  /** What saves the partition; undefined unless it is open. */
+  get saver(): Saver | undefined {
+    return this.#state.is === "open" ? this.#state.opened.saver : undefined;
   }
 
   reached(offset: number, wait_ms_max: number): Promise<boolean> {
@@ -242,7 +266,7 @@ export class PartitionActor implements PartitionView {
 
   queryError(e: unknown): AppError {
     if (!isDamage(e)) return errors.storeFailed(this.partition, e, this.environment.storePath());
-    this.#damaged(e.message);
+    this.damaged(e.message);
     return errors.storeRebuilt(this.partition, e);
   }
 
@@ -256,20 +280,23 @@ export class PartitionActor implements PartitionView {
     this.environment.onWarning(this.partition, `${error.code}: ${error.message}`, "error");
   }
 
-  /** Finishes what is being applied, saves it, and closes the store. */
-  async close(): Promise<void> {
+  /** Finishes what is being applied, saves it, and closes the store; `onSaved` may copy a sound one before. */
+  async close(onSaved?: (hold: () => HeldStore) => Promise<void>): Promise<void> {
     if (this.#state.is === "stopped") return;
     const { opened, halt } = this.#state;
+    const mayCopy = onSaved !== undefined && this.isSound;
     this.#state = { is: "draining", opened, halt };
     this.#end();
     await opened?.applier.settle();
     await opened?.saver.end();
+    if (opened !== undefined && mayCopy) await onSaved(() => opened.store.hold());
     if (this.#state.is === "draining") opened?.store.close();
     this.#state = { is: "stopped", halt };
   }
 
   #end(): void {
     this.#ending.abort();
+    this.#duty.end();
     this.#waiters.end();
   }
 
@@ -283,12 +310,12 @@ export class PartitionActor implements PartitionView {
     return opened !== undefined && (opened.applier.isApplying || opened.saver.isFailing);
   }
 
-  /** Undefined unless the actor is open, as only then does it read. */
   get #reading(): Reading | undefined {
     return this.#state.is === "open" ? this.#state.opened.reading : undefined;
   }
 
-  #damaged(reason: string): void {
+  /** Notes that something in the store is damaged: it must be replaced. */
+  damaged(reason: string): void {
     if (this.#isEnded) return;
     this.halt(errors.storeDamaged(this.environment.storePath(), reason));
     this.environment.onDamaged(reason);

@@ -1,6 +1,8 @@
 import type { AppError } from "../../errors.ts";
 import { lastRecord } from "../../log/batch-records.ts";
 import type { Batch } from "../../log/port.ts";
+import { isOutOfMemory } from "../../system/out-of-memory.ts";
+import type { Duty } from "../standby/duty.ts";
 import type { PartitionStore } from "../store/store.ts";
 import { isDamage, isStoreFailure } from "../store/store-failures.ts";
 import { lastOffsetOf, lastRecordOf } from "../store/position/last-record.ts";
@@ -16,11 +18,12 @@ export const STORE_RETRY_WAIT_MS = 1_000;
 
 export interface ApplierOptions {
   readonly partition: number;
+  readonly duty: Duty;
   readonly store: PartitionStore;
   readonly saver: Saver;
   readonly reading: Reading;
   readonly hindrance: Hindrance;
-  readonly environment: Pick<ActorEnvironment, "clock" | "isOwner" | "deliverDeadLetters" | "onReadable">;
+  readonly environment: Pick<ActorEnvironment, "clock" | "deliverDeadLetters" | "onReadable">;
   /** Aborts once the partition is halted or given up: nothing more is applied. */
   readonly ending: AbortSignal;
   /** Called with an error that only a person can mend. */
@@ -35,7 +38,7 @@ export interface ApplierOptions {
  * Applies the batches of an open partition: folds each in memory, has its dead letters appended, and keeps it. A batch
  * without dead letters is applied in one turn of the event loop. Any other batch takes longer, and the partition takes
  * no records meanwhile; it is folded again when its letters are in the log, so that nothing is in memory that queries
- * must not see.
+ * must not see. A standby appends no letters and waits until the owner has.
  *
  * ```
  *  idle ──apply()──▶ idle            (folded and kept in this turn)
@@ -76,8 +79,8 @@ export class Applier {
    * it cannot be read then.
    */
   keepEmpty(): void {
-    const { store, saver, environment } = this.options;
-    if (!environment.isOwner()) return;
+    const { store, saver, duty } = this.options;
+    if (!duty.mayApply()) return;
     store.keep(0, undefined);
     saver.noteApplied();
     saver.save();
@@ -101,6 +104,8 @@ export class Applier {
       store.projections.reset();
       if (isDamage(e)) onDamaged(String(e));
       else if (isStoreFailure(e)) onStoreFailed(e);
+      // Nothing is wrong with the batch: it is folded again once the process is started anew.
+      else if (isOutOfMemory(e)) throw e;
       else onHalt(errors.foldFailed(batch, e));
       return undefined;
     }
@@ -124,40 +129,39 @@ export class Applier {
       }
       hasFailed = true;
       await environment.clock.sleep(STORE_RETRY_WAIT_MS, ending);
-      if (reading.accepted !== batch) return this.#forget();
+      if (reading.accepted !== batch) return void this.#forget();
     }
   }
 
   /** Returns false if the partition was given up, or the store failed, since the batch was folded. */
   #isFoldedAgain(batch: Batch): boolean {
-    if (this.options.reading.accepted !== batch) {
-      this.#forget();
-      return false;
-    }
+    if (this.options.reading.accepted !== batch) return this.#forget();
     return this.#fold(batch) !== undefined;
   }
 
-  /** Returns false if the partition is given up. */
+  /** Returns false if the partition is given up, or has become this process's to own or to follow. */
   async #deliver(letters: readonly DeadLetter[]): Promise<boolean> {
-    const { partition, store, reading, hindrance, environment, ending } = this.options;
+    const { partition, store, reading, hindrance, environment, duty } = this.options;
     store.projections.reset();
+    const { term } = duty;
     try {
+      if (duty.isStandby) return (await duty.whenAppended(lastOffsetOf(letters.at(-1)!.record))) || this.#forget();
       const wasBlocked = await hindrance.whileDelivering((onFailed) =>
-        environment.deliverDeadLetters?.(partition, letters, ending, onFailed),
+        environment.deliverDeadLetters?.(partition, letters, term, onFailed),
       );
-      if (wasBlocked && !ending.aborted) reading.forgetEnd();
+      if (wasBlocked && !term.aborted) reading.forgetEnd();
       return true;
     } catch (e) {
       this.#forget();
-      if (!ending.aborted) throw e;
+      if (!term.aborted) throw e;
       return false;
     }
   }
 
   /** Takes the folded batch, unless the partition has another owner or the batch is to be read again. */
   #keep(batch: Batch): void {
-    const { store, saver, reading, environment, ending, onApplied } = this.options;
-    if (ending.aborted || !environment.isOwner() || reading.accepted !== batch) return this.#forget();
+    const { store, saver, reading, environment, duty, ending, onApplied } = this.options;
+    if (ending.aborted || !duty.mayApply() || reading.accepted !== batch) return void this.#forget();
     const record = lastRecord(batch);
     const last = record && lastOffsetOf(record) >= this.#nextOffset ? lastRecordOf(record) : store.last;
     const { news } = store.projections;
@@ -165,14 +169,15 @@ export class Applier {
       store.keep(batch.nextOffset, last);
       saver.noteApplied();
     }
-    if (news && reading.isRunning) environment.onReadable?.(news);
+    if (news && reading.isRunning && !duty.isStandby) environment.onReadable?.(news);
     reading.applied(batch);
     onApplied();
   }
 
   /** Drops the batch that was accepted and not applied; it is read again. */
-  #forget(): void {
+  #forget(): false {
     this.options.store.projections.reset();
     this.options.reading.forget();
+    return false;
   }
 }

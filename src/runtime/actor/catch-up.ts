@@ -10,7 +10,7 @@ type State =
  *
  * ```
  *  end-unknown ──hear()──▶ catching-up ──reach() with its end applied──▶ running
- *       ▲◀────forgetEnd()──────┴────────────────────────────────────────────┘
+ *       ▲◀────forgetEnd(), beginAnew()──────┴───────────────────────────────┘
  * ```
  */
 export class CatchUp {
@@ -50,6 +50,12 @@ export class CatchUp {
       this.#state = { is: "running" };
       this.hasBeenReached = true;
     }
+  }
+
+  /** Forgets the end, and that one was ever reached. */
+  beginAnew(): void {
+    this.#state = { is: "end-unknown", wasComplete: false };
+    this.hasBeenReached = false;
   }
 
   /** Forgets the end: the partition has caught up once it reaches the end that is heard of next. */

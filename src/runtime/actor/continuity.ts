@@ -13,7 +13,7 @@ export interface Applied {
   readonly path: string;
 }
 
-/** `why` says what interrupted the comparison; it is undefined after the opening. */
+/** `why` says what interrupted the comparison; it is undefined after the opening, and after a taking over. */
 type State =
   | { readonly is: "unconfirmed"; readonly why: string | undefined; isDoubted: boolean }
   | {
@@ -26,13 +26,14 @@ type State =
   | { readonly is: "verified" };
 
 /**
- * Tells whether the applied records are still what the log has (I7). After the opening and after each interruption,
- * the log first has to say which topic has the name (KIP-516). Then everything from the last record applied up to the
+ * Tells whether the applied records are still what the log has (I7). After the opening, after a standby has become the
+ * owner, and after each interruption, the log first has to say which topic has the name (KIP-516). Then everything from the last record applied up to the
  * position is read again. That record is compared (KIP-320), and no other may follow it: none did when the position
  * was reached, because what lay there was aborted or compacted away. Nothing is applied before that is done.
  *
  * ```
- *  unconfirmed ──confirm()──▶ uncompared ──compare(), up to the position──▶ verified ──interrupt()──▶ unconfirmed
+ *  unconfirmed ──confirm()──▶ uncompared ──compare(), up to the position──▶ verified
+ *      ▲◀─────────────────────────────────────────interrupt(), beginAnew()─────┘
  * ```
  */
 export class Continuity {
@@ -59,14 +60,19 @@ export class Continuity {
     return this.#state.is === "verified";
   }
 
-  /** Why nothing is applied at the moment. Undefined after the opening, which is a beginning and not a hindrance. */
+  /** Why nothing is applied at the moment. Undefined after the opening or a taking over, which are no hindrances. */
   get interruption(): string | undefined {
     return this.#state.is === "verified" ? undefined : this.#state.why;
   }
 
   get doubt(): string | undefined {
     if (this.#state.is === "verified" || !this.#state.isDoubted) return undefined;
-    return `${this.#state.why ?? "The partition was just opened."} The last record applied is compared with the log first.`;
+    return `${this.#state.why ?? "The partition was just opened or taken over."} The last record applied is compared with the log first.`;
+  }
+
+  /** Doubts the rows as if the store had just been opened. */
+  beginAnew(hasRows: boolean): void {
+    this.#state = { is: "unconfirmed", why: undefined, isDoubted: hasRows };
   }
 
   interrupt(why: string, isDoubtful: boolean): void {
@@ -116,6 +122,11 @@ export class Continuity {
   verified(leaderEpoch = this.#leaderEpoch): void {
     this.#state = { is: "verified" };
     this.#leaderEpoch = leaderEpoch;
+  }
+
+  /** Notes that the log has deleted what was to be compared. Records are read from the leader that was heard of last. */
+  nothingToCompare(): void {
+    this.verified(Math.max(this.#leaderEpoch ?? 0, this.#heardEpoch));
   }
 
   /** The leader epoch that the next batch must have; undefined if any will do. */

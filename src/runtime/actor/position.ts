@@ -8,4 +8,7 @@ export interface Position extends Omit<Applied, "nextOffset"> {
   firstOffset: number | undefined;
   /** What had been applied before a crash, beyond `nextOffset`. */
   readonly expected?: Mark | undefined;
+  /** See `PartitionStore.isRestored`. */
+  readonly isRestored?: boolean;
+  reachedEnd?(): void;
 }

@@ -7,18 +7,15 @@ import * as errors from "./actor-errors.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Continuity } from "./continuity.ts";
 import { Cut } from "./cut.ts";
-import { HiddenTail } from "./hidden-tail.ts";
 import type { Hindrance } from "./hindrance.ts";
-
-/** Identifies a question for the log's ends, and keeps what was known when it was asked. */
-export interface Question {
-  readonly number: number;
-  readonly nextOffset: number;
-  readonly isVerified: boolean;
-}
+import { KnownEnd } from "../read/known-end.ts";
+import type { Question } from "../read/question.ts";
 
 /** `onEndWanted` is called when the log has to be asked for its ends. */
-type ReadingEnvironment = Pick<ActorEnvironment, "clock" | "mayBeginLate" | "isThrottled" | "onEndWanted" | "onWarning">;
+type ReadingEnvironment = Pick<
+  ActorEnvironment,
+  "clock" | "mayBeginLate" | "isThrottled" | "onEndWanted" | "onOutrun" | "onWarning"
+>;
 
 export interface ReadingOptions {
   readonly partition: number;
@@ -40,41 +37,41 @@ export interface ReadingOptions {
  * ```
  */
 export class Reading {
-  #endOffset = 0;
   /** The next offset to read. It is ahead of the store by the batch that is accepted and not applied yet. */
   #readOffset: number;
   #accepted: Batch | undefined;
-  /** An end that was heard of, and when. It has to be reached before the next one is noted. */
-  #goal: { readonly offset: number; readonly heard_ms: number } | undefined;
+  readonly #knownEnd: KnownEnd;
   readonly #cut: Cut;
   /** The number of the latest question for the ends. Answers to earlier questions are ignored. */
   #questions = 0;
-  readonly #catchUp = new CatchUp();
+  readonly catchUp = new CatchUp();
   readonly #continuity: Continuity;
-  readonly #hidden: HiddenTail;
 
   constructor(private readonly options: ReadingOptions) {
     const { position, environment } = options;
     this.#continuity = new Continuity(position.nextOffset !== undefined);
-    this.#hidden = new HiddenTail(environment.clock);
+    this.#knownEnd = new KnownEnd(environment.clock);
     this.#cut = new Cut(environment.clock);
     this.#readOffset = this.#comparedFrom;
   }
 
   get isRunning(): boolean {
-    return this.#catchUp.isRunning;
+    return this.catchUp.isRunning;
   }
-
   get nextOffset(): number {
     return this.options.position.nextOffset ?? 0;
   }
-
   get endOffset(): number {
-    return Math.max(this.#endOffset, this.nextOffset);
+    return Math.max(this.#knownEnd.endOffset, this.nextOffset);
   }
 
   get leaderEpoch(): number {
     return this.#continuity.leaderEpoch;
+  }
+
+  /** Whether what is applied is known to be what the log has. */
+  get isVerified(): boolean {
+    return this.#continuity.isVerified;
   }
 
   get doubt(): string | undefined {
@@ -83,32 +80,30 @@ export class Reading {
 
   /** Why the log does not give the partition now. */
   get hindered(): string | undefined {
-    return this.options.hindrance.unavailable ?? this.#continuity.interruption ?? this.#hidden.reason(this.nextOffset);
+    return this.options.hindrance.unavailable ?? this.#continuity.interruption ?? this.#knownEnd.hindrance(this.nextOffset);
   }
 
   /** Whether the partition was complete at some time since it was opened. */
   get hasBeenComplete(): boolean {
-    return this.#catchUp.hasBeenReached || this.isComplete;
+    return this.catchUp.hasBeenReached || this.isComplete;
   }
 
   get isComplete(): boolean {
-    if (!this.#catchUp.wasComplete) return false;
+    if (!this.catchUp.wasComplete) return false;
     return this.isRunning || this.hindered !== undefined || this.options.hindrance.own !== undefined;
   }
 
-  /**
-   * Whether records that the log was known to have are not applied, and have not been for some time or cannot be now.
-   */
   get isLagging(): boolean {
-    const goal = this.#goal;
-    if (this.#hidden.isNext(this.nextOffset)) return true;
-    if (goal === undefined || this.nextOffset >= goal.offset) return false;
-    return this.options.environment.isThrottled?.() || this.options.environment.clock.now_ms() - goal.heard_ms >= LAG_MS_MIN;
+    return this.#knownEnd.isLagging(this.nextOffset, this.options.environment.isThrottled?.() === true);
+  }
+
+  get age_ms(): number | undefined {
+    return this.#knownEnd.age_ms(this.nextOffset, this.doubt === undefined && this.hasBeenComplete);
   }
 
   /** How many records lie before the end that has to be reached; 0 once it is reached. */
   get behind(): number {
-    return this.#catchUp.behind(this.nextOffset);
+    return this.catchUp.behind(this.nextOffset);
   }
 
   /** The offset to read next; undefined until the log has told which topic it has. */
@@ -122,7 +117,8 @@ export class Reading {
 
   /** What to keep while the log is asked for its ends, and to hand back to `hear`. */
   get question(): Question {
-    return { number: this.#questions, nextOffset: this.nextOffset, isVerified: this.#continuity.isVerified };
+    const { nextOffset, isVerified } = this;
+    return { number: this.#questions, nextOffset, isVerified, asked_ms: this.options.environment.clock.now_ms() };
   }
 
   /**
@@ -148,9 +144,18 @@ export class Reading {
     return false;
   }
 
+  /** Begins as after the opening, since clients may have read more at another owner: compares, and reads to the end. */
+  beginAnew(takingOver = false): void {
+    this.#knownEnd.beginAnew(takingOver ? this.age_ms : undefined);
+    this.#continuity.beginAnew(this.options.position.nextOffset !== undefined);
+    this.catchUp.beginAnew();
+    this.forget();
+    this.askForEnd();
+  }
+
   /** Forgets the end, and has the log asked for it again. */
   forgetEnd(): void {
-    this.#catchUp.forgetEnd();
+    this.catchUp.forgetEnd();
     this.askForEnd();
   }
 
@@ -207,14 +212,7 @@ export class Reading {
     this.#readOffset = this.#continuity.isVerified ? this.nextOffset : this.#comparedFrom;
   }
 
-  /** Everything before it was applied at some time. */
-  get #appliedTo(): number {
-    return Math.max(this.nextOffset, this.options.position.expected?.nextOffset ?? 0);
-  }
-
-  /**
-   * The offset from which the applied records are compared: that of the last record applied, or where the store began.
-   */
+  /** The offset from which records are compared: that of the last one applied, or where the store began. */
   get #comparedFrom(): number {
     const { last, firstOffset } = this.options.position;
     return last?.offset ?? Math.min(firstOffset ?? 0, this.nextOffset);
@@ -236,19 +234,12 @@ export class Reading {
       this.#interrupt(why, true);
       return false;
     }
-    this.#catchUp.hear(stableOffset, this.nextOffset, leaderEpoch < this.leaderEpoch);
-    this.#noteEnd(Math.max(this.#endOffset, endOffset));
+    this.catchUp.hear(stableOffset, this.nextOffset, leaderEpoch < this.leaderEpoch);
+    this.#knownEnd.note({ ...ends, asked_ms: asked.asked_ms }, this.nextOffset, this.#knownEnd.endOffset);
     // If there is nothing to read, no batch will show that the partition can be read again.
     if (stableOffset <= this.nextOffset) hindrance.unavailable = undefined;
-    this.#hidden.note(ends);
     this.#noteProgress();
     return true;
-  }
-
-  #noteEnd(endOffset: number): void {
-    this.#endOffset = endOffset;
-    if (this.#goal === undefined || this.nextOffset >= this.#goal.offset || endOffset < this.#goal.offset)
-      this.#goal = { offset: endOffset, heard_ms: this.options.environment.clock.now_ms() };
   }
 
   /**
@@ -256,8 +247,9 @@ export class Reading {
    * (KIP-207), and the partition is in doubt meanwhile. Returns false if the log has to be asked again.
    */
   #haltIfCutForGood(ends: Watermarks): boolean {
+    const { position } = this.options;
     if (!this.#cut.isForGood()) return false;
-    this.options.onHalt(errors.outOfRange(this.#appliedTo, ends, this.options.position.path));
+    this.options.onHalt(errors.outOfRange(Math.max(this.nextOffset, position.expected?.nextOffset ?? 0), ends, position.path));
     return true;
   }
 
@@ -266,6 +258,7 @@ export class Reading {
    */
   #interrupt(why: string, isDoubtful: boolean): void {
     this.#continuity.interrupt(why, isDoubtful);
+    if (isDoubtful) this.#knownEnd.forgetTakenOver();
     this.options.hindrance.unreadable();
     this.forget();
     this.askForEnd();
@@ -274,14 +267,15 @@ export class Reading {
   #unavailable(why: string): void {
     const { hindrance, position } = this.options;
     hindrance.unavailable = why;
-    if (position.nextOffset !== undefined && position.expected === undefined) this.#catchUp.takeAppliedForAll();
+    const isComplete = position.expected === undefined && position.isRestored !== true;
+    if (position.nextOffset !== undefined && isComplete) this.catchUp.takeAppliedForAll();
   }
 
   /** Returns false if the partition had to be halted. */
   #beginLate(startOffset: number): boolean {
-    const { partition, environment, position, onHalt } = this.options;
+    const { partition, environment, position } = this.options;
     if (!environment.mayBeginLate) {
-      onHalt(errors.beginsLate(startOffset, position.path));
+      this.#outrun(errors.beginsLate(startOffset, position.path));
       return false;
     }
     environment.onWarning(
@@ -301,17 +295,24 @@ export class Reading {
     } else if (startOffset <= this.nextOffset && this.nextOffset <= endOffset) {
       // Only applied records are gone from the log's start. They cannot be compared, but nothing unread is missing.
       this.#readOffset = Math.max(this.#readOffset, startOffset);
-      if (this.#readOffset === this.nextOffset) this.#continuity.verified();
+      if (this.#readOffset === this.nextOffset) this.#continuity.nothingToCompare();
       this.#noteProgress();
     } else {
-      this.options.onHalt(errors.outOfRange(this.nextOffset, watermarks, this.options.position.path));
+      const error = errors.outOfRange(this.nextOffset, watermarks, this.options.position.path);
+      if (this.nextOffset < startOffset) this.#outrun(error);
+      else this.options.onHalt(error);
     }
+  }
+
+  /** The log no longer has what comes next. */
+  #outrun(error: AppError): void {
+    const { environment, onHalt } = this.options;
+    (environment.onOutrun ?? onHalt)(error);
   }
 
   #acceptBatch(batch: Batch): void {
     if (!this.#continuity.isSameLeader(batch.leaderEpoch)) return this.#interrupt(NEW_LEADER, true);
-    this.#noteEnd(batch.endOffset);
-    this.#hidden.note(batch);
+    this.#knownEnd.note(batch, this.nextOffset);
     this.options.hindrance.unavailable = undefined;
     if (batch.nextOffset === batch.baseOffset) return this.#noteProgress();
     this.#accepted = batch;
@@ -321,10 +322,9 @@ export class Reading {
   #noteProgress(): void {
     if (!this.#continuity.isVerified) return;
     if (this.options.hindrance.readable()) this.forgetEnd();
-    this.#catchUp.reach(this.nextOffset);
+    this.catchUp.reach(this.nextOffset);
+    if (this.isRunning) this.options.position.reachedEnd?.();
   }
 }
 
-/** Longer than fetched records take to be applied, even on a busy machine. */
-export const LAG_MS_MIN = 2_000;
 const NEW_LEADER = "The partition has another leader.";

@@ -1,3 +1,4 @@
+import type { Duty } from "../standby/duty.ts";
 import type { PartitionStore, StoreSaving } from "../store/store.ts";
 import { isDamage } from "../store/store-failures.ts";
 import type { ActorEnvironment } from "./actor-environment.ts";
@@ -11,8 +12,9 @@ export const SAVE_WAIT_MS = 1_000;
 
 export interface SaverOptions {
   readonly store: PartitionStore;
+  readonly duty: Duty;
   readonly hindrance: Hindrance;
-  readonly environment: Pick<ActorEnvironment, "clock" | "isOwner">;
+  readonly environment: Pick<ActorEnvironment, "clock">;
   /** Aborts once the partition is halted or given up: a store that fails is not tried again. */
   readonly ending: AbortSignal;
   readonly onDamaged: (reason: string) => void;
@@ -53,6 +55,11 @@ export class Saver {
     return this.#trying;
   }
 
+  /** How many rows are applied and not saved yet. */
+  get unsaved(): number {
+    return this.options.store.projections.unsaved;
+  }
+
   /** Notes that something was applied. */
   noteApplied(): void {
     this.#behindSince_ms ??= this.options.environment.clock.now_ms();
@@ -61,7 +68,7 @@ export class Saver {
   /** Without ownership nothing is due: what would be written could not be committed. */
   isDue(now_ms: number): boolean {
     const isLate = this.#behindSince_ms !== undefined && now_ms - this.#behindSince_ms >= SAVE_WAIT_MS;
-    return isLate && this.#state === "idle" && this.options.environment.isOwner();
+    return isLate && this.#state === "idle" && this.options.duty.mayApply();
   }
 
   /** Saves everything that is applied now, unless there is nothing to save. */
@@ -108,7 +115,7 @@ export class Saver {
 
   /** Returns false if the store failed and is to be tried again. */
   async #saveOnce(): Promise<boolean> {
-    const { store, environment } = this.options;
+    const { store, duty } = this.options;
     let saving: StoreSaving | undefined;
     const since_ms = this.#behindSince_ms;
     this.#behindSince_ms = undefined;
@@ -116,7 +123,7 @@ export class Saver {
       saving = store.save();
       if (saving.synced) await saving.synced;
       // I2: nothing is awaited between this check and the commit.
-      if (environment.isOwner()) {
+      if (duty.mayApply()) {
         saving.commit();
         return true;
       }

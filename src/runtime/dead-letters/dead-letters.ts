@@ -2,16 +2,14 @@ import type { Clock } from "../../system/clock.ts";
 import { AppError, isAppError } from "../../errors.ts";
 import { Backoff, type BackoffLimits } from "../../log/backoff.ts";
 import type { Log, NewRecord, Producer } from "../../log/port.ts";
-import { REPLAY_HEADERS } from "../../log/record-headers.ts";
 import { BATCH_HEAD_BYTES } from "../../log/append/record-size.ts";
 import type { Random } from "../../system/random.ts";
 import type { DeadLetter, DeliverDeadLetters } from "../actor/actor-environment.ts";
-import { claimFor, DeliveredLetters } from "./delivered-letters.ts";
 import { letterProducer } from "./letter-producer.ts";
 import { fittingLetter, letterBytes, letterRecord } from "./letter-record.ts";
-import { searchLetters } from "./letter-search.ts";
+import { LetterSearch } from "./letter-search.ts";
 import { LetterSize } from "./letter-size.ts";
-import { PlaceReader } from "../read/place-reader.ts";
+import { ReplayedLetters } from "./replayed-letters.ts";
 
 /** How often people are told that letters were cut. */
 const TELL_AGAIN_MS = 60_000;
@@ -33,9 +31,13 @@ export interface DeadLetterOptions {
   readonly onWarning?: ((partition: number, message: string) => void) | undefined;
 }
 
-interface Open {
-  readonly producer: Producer;
-  readonly delivered: DeliveredLetters;
+/** Some letters on their way into the topic. */
+interface Delivery {
+  readonly partition: number;
+  readonly signal: AbortSignal;
+  readonly letters: ReplayedLetters;
+  /** How many of the letters that are left by then are known to be in the topic. */
+  done: number;
 }
 
 interface Pending {
@@ -56,11 +58,12 @@ interface Pending {
  * docs/decisions/0003-dead-letters-once.md.
  *
  * ```
- *  (none) ──open, read back──▶ delivering ──any failure──▶ (none), back off, again
+ *  (none) ──open, read back──▶ delivering ──any failure──▶ (none), back off, again; what was read back is kept
  * ```
  */
 export class DeadLetters {
-  readonly #partitions = new Map<number, Open>();
+  readonly #producers = new Map<number, Producer>();
+  readonly #searches = new Map<number, LetterSearch>();
   readonly #size: LetterSize;
   /** When people were last told that letters of a partition were cut, and how many were cut since. */
   readonly #cuts = new Map<number, { toldAt_ms: number; untold: number }>();
@@ -74,17 +77,23 @@ export class DeadLetters {
    * partition has another owner.
    */
   readonly deliver: DeliverDeadLetters = async (partition, letters, signal, onFailed) => {
-    const { clock, random, isOwner } = this.options;
+    const { clock, random, isOwner, log, topic } = this.options;
     const backoff = new Backoff(this.options.backoff, random);
-    for (;;) {
-      if (signal.aborted) throw new AppError("SHUTTING_DOWN", "The partition is being given up.");
+    const replayed = new ReplayedLetters(log, topic, partition, letters);
+    const delivery: Delivery = { partition, signal, letters: replayed, done: 0 };
+    for (let before = this.#progressOf(delivery); ;) {
+      requireTerm(signal);
       if (!isOwner()) throw new AppError("PRODUCER_FENCED", "The partition has another owner.");
       try {
-        await this.#deliver(partition, letters);
+        await this.#deliver(delivery);
         return;
       } catch (e) {
         await this.#drop(partition);
+        if (isAppError(e, "LOG_DISAGREES")) delivery.done = 0;
         onFailed(e);
+        const progress = this.#progressOf(delivery);
+        if (progress > before) backoff.reset();
+        before = progress;
         await clock.sleep(backoff.next_ms(), signal);
       }
     }
@@ -95,55 +104,71 @@ export class DeadLetters {
    * again.
    */
   forget(partition: number): void {
+    this.#searches.delete(partition);
     void this.#drop(partition);
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#partitions.keys()].map((partition) => this.#drop(partition)));
+    await Promise.all([...this.#producers.keys()].map((partition) => this.#drop(partition)));
   }
 
-  async #deliver(partition: number, letters: readonly DeadLetter[]): Promise<void> {
+  async #deliver(delivery: Delivery): Promise<void> {
     const { topic, clock } = this.options;
-    const open = this.#partitions.get(partition) ?? (await this.#open(partition));
+    const { partition, signal } = delivery;
+    const producer = this.#producers.get(partition) ?? (await this.#open(partition));
+    const search = this.#searchOf(partition);
     await this.#size.lookIfDue();
     const target = await this.#targetPartition(partition);
+    const letters = await delivery.letters.leaveOut();
     let pending: Pending[] = [];
     let bytes = BATCH_HEAD_BYTES;
-    const flush = async () => {
+    /** Appends what is pending. The first `done` letters are in the topic then. */
+    const flush = async (done: number) => {
       const gathered = pending;
       pending = [];
       bytes = BATCH_HEAD_BYTES;
-      if (gathered.length > 0) await this.#append(partition, open, gathered);
+      // The partition may have another owner since this was begun.
+      requireTerm(signal);
+      if (gathered.length > 0) await this.#append(partition, producer, gathered);
+      delivery.done = done;
     };
-    for (const letter of await this.#withoutReplays(partition, letters)) {
-      if (!open.delivered.covers(letter.record.offset)) {
-        await flush();
-        await searchLetters({ ...this.options, partition }, letter.record.offset, open.delivered);
+    for (const [n, letter] of letters.entries()) {
+      if (n < delivery.done) continue;
+      if (!search.covers(letter.record.offset)) {
+        await flush(n);
+        await search.find(letter.record.offset, signal);
       }
-      if (open.delivered.has(letter.record)) continue;
+      if (search.has(letter.record)) continue;
       const next = this.#fitting(letter, letterRecord(letter, { topic, partition, target, wall_ms: clock.wall_ms() }));
-      if (bytes + next.bytes > this.#size.append_bytes_max) await flush();
+      if (bytes + next.bytes > this.#size.append_bytes_max) await flush(n);
       pending.push(next);
       bytes += next.bytes;
     }
-    await flush();
+    await flush(letters.length);
+  }
+
+  /** Grows with everything that need not be done again after a failure. */
+  #progressOf({ partition, letters, done }: Delivery): number {
+    return letters.progress + done + this.#searchOf(partition).progress;
   }
 
   /**
    * Halves a batch that is too large until only a letter that is too large by itself is left, and cuts that letter.
    */
-  async #append(partition: number, open: Open, pending: readonly Pending[]): Promise<void> {
+  async #append(partition: number, producer: Producer, pending: readonly Pending[]): Promise<void> {
+    let offsets: number[];
     try {
-      await open.producer.append(
+      offsets = await producer.append(
         this.options.deadLetterTopic,
         pending.map(({ record }) => record),
       );
     } catch (e) {
       if (!isAppError(e, "EVENT_TOO_LARGE")) throw e;
-      await this.#appendSmaller(partition, open, pending, e);
+      await this.#appendSmaller(partition, producer, pending, e);
       return;
     }
-    for (const { letter, record } of pending) open.delivered.noteAppended(claimFor(letter.record, record));
+    const appended = pending.map(({ letter, record }) => ({ record: letter.record, letter: record }));
+    this.#searchOf(partition).noteAppended(pending.at(-1)?.record.partition ?? 0, appended, offsets.at(-1) ?? 0);
     const cut = pending.filter(({ whole, record }) => record !== whole);
     this.options.onAppended?.(
       partition,
@@ -168,20 +193,20 @@ export class DeadLetters {
     );
   }
 
-  async #appendSmaller(partition: number, open: Open, pending: readonly Pending[], refused: AppError): Promise<void> {
+  async #appendSmaller(partition: number, producer: Producer, pending: readonly Pending[], refused: AppError): Promise<void> {
     const half_bytes = Math.floor(pending.reduce((sum, { bytes }) => sum + bytes, BATCH_HEAD_BYTES) / 2);
     if (pending.length > 1) {
       this.#size.append_bytes_max = Math.min(this.#size.append_bytes_max, half_bytes);
       const half = pending.length >> 1;
-      await this.#append(partition, open, pending.slice(0, half));
-      await this.#append(partition, open, pending.slice(half));
+      await this.#append(partition, producer, pending.slice(0, half));
+      await this.#append(partition, producer, pending.slice(half));
       return;
     }
     const smaller = pending.map(({ letter, whole }) => this.#fitting(letter, whole, half_bytes));
     // The letter cannot become smaller, as only its own headers are left, and even that is refused.
     if (smaller.some(({ bytes }, index) => bytes >= (pending[index]?.bytes ?? 0))) throw refused;
     this.#size.letter_bytes_max = Math.min(this.#size.letter_bytes_max, half_bytes);
-    await this.#append(partition, open, smaller);
+    await this.#append(partition, producer, smaller);
   }
 
   #fitting(letter: DeadLetter, whole: NewRecord, letter_bytes_max = this.#size.letter_bytes_max): Pending {
@@ -189,41 +214,25 @@ export class DeadLetters {
     return { letter, whole, record, bytes: letterBytes(record) };
   }
 
-  /**
-   * Leaves out the copies that a replay wrote into the topic they come from. Such a copy is the same poison as its
-   * original, which lies before it and already has a letter.
-   */
-  async #withoutReplays(partition: number, letters: readonly DeadLetter[]): Promise<readonly DeadLetter[]> {
-    const { log, topic } = this.options;
-    const origins = letters.map((letter) => replayedFrom(letter, topic, partition));
-    if (origins.every((origin) => origin === undefined)) return letters;
-    const source = new PlaceReader(log, topic, partition);
-    try {
-      const kept: DeadLetter[] = [];
-      for (const [index, letter] of letters.entries()) {
-        const origin = origins[index];
-        const before = origin === undefined ? undefined : await source.at(origin);
-        if (!before || before.undecodable || !isSame(before, letter.record)) kept.push(letter);
-      }
-      return kept;
-    } finally {
-      await source.close();
-    }
-  }
-
-  async #open(partition: number): Promise<Open> {
+  async #open(partition: number): Promise<Producer> {
     const { log, deadLetterTopic } = this.options;
     await this.#size.look();
     const producer = await letterProducer(log, deadLetterTopic, partition);
-    const open = { producer, delivered: new DeliveredLetters() };
-    this.#partitions.set(partition, open);
-    return open;
+    this.#producers.set(partition, producer);
+    return producer;
   }
 
   async #drop(partition: number): Promise<void> {
-    const open = this.#partitions.get(partition);
-    this.#partitions.delete(partition);
-    await open?.producer.close().catch(() => undefined);
+    const producer = this.#producers.get(partition);
+    this.#producers.delete(partition);
+    this.#searches.get(partition)?.doubt();
+    await producer?.close().catch(() => undefined);
+  }
+
+  #searchOf(partition: number): LetterSearch {
+    const search = this.#searches.get(partition) ?? new LetterSearch({ ...this.options, partition });
+    this.#searches.set(partition, search);
+    return search;
   }
 
   async #targetPartition(partition: number): Promise<number> {
@@ -238,18 +247,7 @@ export class DeadLetters {
   }
 }
 
-/** The offset of the record that a replay copied, as its headers say, if that lies earlier in the same partition. */
-function replayedFrom({ record }: DeadLetter, topic: string, partition: number): number | undefined {
-  const headers = new Map(record.headers());
-  const text = (name: string) => Buffer.from(headers.get(name) ?? []).toString();
-  if (!headers.has(REPLAY_HEADERS.id) || text(REPLAY_HEADERS.topic) !== topic) return undefined;
-  const offset = text(REPLAY_HEADERS.offset);
-  if (text(REPLAY_HEADERS.partition) !== String(partition) || !/^[0-9]{1,15}$/.test(offset)) return undefined;
-  return Number(offset) < record.offset ? Number(offset) : undefined;
+/** Throws once the partition is given up. */
+function requireTerm(term: AbortSignal): void {
+  if (term.aborted) throw new AppError("SHUTTING_DOWN", "The partition is being given up.");
 }
-
-type Bytes = Buffer | null;
-const isEqual = (a: Bytes, b: Bytes): boolean => (a === null || b === null ? a === b : a.equals(b));
-
-const isSame = (a: { key: Bytes; value: Bytes }, b: { key: Bytes; value: Bytes }): boolean =>
-  isEqual(a.key, b.key) && isEqual(a.value, b.value);

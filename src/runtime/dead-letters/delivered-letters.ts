@@ -60,6 +60,9 @@ export function isOf(claim: Claim, record: LogRecord): boolean {
   return key !== undefined && value !== undefined && shapeOf(key, value).digest === claim.digest;
 }
 
+const isSameClaim = (a: Claim, b: Claim): boolean =>
+  a.digest === b.digest && a.isCut === b.isCut && a.lastOffset === b.lastOffset;
+
 function keptPart(bytes: Bytes, kept: number, isCut: boolean): Bytes | undefined {
   if (bytes === null || kept < 0) return bytes === null && kept < 0 ? null : undefined;
   if (kept === bytes.length) return bytes;
@@ -97,10 +100,17 @@ export class DeliveredLetters {
 
   /** Begins anew with the letters from this offset on, all of which must be noted. */
   begin(from: number): void {
-    this.#claims.clear();
-    this.#count = 0;
+    this.clear();
     this.#from = from;
     this.#to = Number.POSITIVE_INFINITY;
+  }
+
+  /** Forgets all letters; no offset is covered any more. */
+  clear(): void {
+    this.#claims.clear();
+    this.#count = 0;
+    this.#from = 0;
+    this.#to = 0;
   }
 
   /** Notes a letter that was read back. */
@@ -121,7 +131,8 @@ export class DeliveredLetters {
 
   #add(claim: Claim): boolean {
     const known = this.#claims.get(claim.offset);
-    if (known && known.length >= LETTERS_OF_A_RECORD_MAX) return false;
+    // A letter is read twice where the topic grew while its end was read.
+    if (known && (known.length >= LETTERS_OF_A_RECORD_MAX || known.some((each) => isSameClaim(each, claim)))) return false;
     if (known) known.push(claim);
     else this.#claims.set(claim.offset, [claim]);
     this.#count++;

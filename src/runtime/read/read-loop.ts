@@ -2,6 +2,7 @@ import { AppError } from "../../errors.ts";
 import { Backoff, type BackoffLimits } from "../../log/backoff.ts";
 import type { Batch, FetchResult, Log, Reader } from "../../log/port.ts";
 import type { Clock } from "../../system/clock.ts";
+import { isOutOfMemory } from "../../system/out-of-memory.ts";
 import type { Random } from "../../system/random.ts";
 import type { ApplyTracer } from "../../telemetry/tracer.ts";
 import type { PartitionActor } from "../actor/actor.ts";
@@ -98,6 +99,7 @@ export class ReadLoop {
         if (!fetching) await this.#gather();
       } catch (e) {
         fetching = undefined;
+        if (isOutOfMemory(e)) throw e;
         if (ending.aborted) return;
         failures.records.failed(e);
         await clock.sleep(backoff.next_ms(), ending);
@@ -137,7 +139,11 @@ export class ReadLoop {
       applied?.(actor.nextOffset);
       restoreMeter.note(actors.values());
     };
-    if (applying) applying.then(note).catch((e: unknown) => onWarning(partition, String(e)));
+    const onFailed = (e: unknown) => {
+      if (isOutOfMemory(e)) throw e;
+      onWarning(partition, String(e));
+    };
+    if (applying) applying.then(note).catch(onFailed);
     else note();
     return applying === undefined;
   }

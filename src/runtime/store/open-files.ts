@@ -43,8 +43,22 @@ function hasNoFileLeft(): boolean {
   }
 }
 
-/** Why no store should be opened now, and what to do; undefined if there is room for one more. */
-export function openFilesShortage(): string | undefined {
+/** Counting takes a millisecond where there are many, and hundreds of stores ask each second for which there is no room. */
+const COUNTED_AGAIN_MS = 500;
+let counted: { readonly at_ms: number; readonly why: string } | undefined;
+
+/**
+ * Why no store should be opened now, and what to do; undefined if there is room for one more. Without `now_ms`, on the
+ * process's clock, the files are counted anew.
+ */
+export function openFilesShortage(now_ms?: number): string | undefined {
+  if (counted !== undefined && now_ms !== undefined && now_ms - counted.at_ms < COUNTED_AGAIN_MS) return counted.why;
+  const why = countedShortage();
+  counted = why === undefined || now_ms === undefined ? undefined : { at_ms: now_ms, why };
+  return why;
+}
+
+function countedShortage(): string | undefined {
   const limit_files = fileLimit();
   const open = openFiles();
   const isShort =

@@ -1,3 +1,5 @@
+import { isOutOfMemory } from "../../system/out-of-memory.ts";
+
 /** SQLite's code (SQLITE_FULL), or the system's for a file (ENOSPC). */
 const codeOf = (e: unknown): string => (e instanceof Error ? String((e as { code?: unknown }).code) : "");
 
@@ -22,6 +24,9 @@ export const cannotBeOpened = (e: unknown): boolean => codeOf(e).startsWith("SQL
  */
 export const isDamage = (e: unknown): e is Error & { readonly code: string } =>
   /^SQLITE_(CORRUPT.*|NOTADB.*|ERROR)$/.test(codeOf(e));
+
+/** Whether bytes are not what was written, as reading them threw, and not for want of memory. */
+export const isMisread = (e: unknown): boolean => e instanceof RangeError && !isOutOfMemory(e);
 
 /** The error for a store whose parts do not belong together. */
 export const damagedStore = (message: string): Error => Object.assign(new Error(message), { code: "SQLITE_CORRUPT" });

@@ -1,11 +1,11 @@
 import { Database } from "bun:sqlite";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { storeKindOf, type Projections } from "../projections.ts";
+import { storeKindOf, type Projections, type StoreKind } from "../projections.ts";
 import { completeTables } from "./position/position-table.ts";
 import { type OpenFile, openSqliteFile, type StoreDatabase } from "./store-database.ts";
 import { isDamage } from "./store-failures.ts";
-import { keepLeftBehind, type OpenBytes, renameStore, type StoreFiles, storeFiles } from "./store-files.ts";
+import { fullByteFiles, type OpenBytes, renameStore, type StoreFiles, storeFiles } from "./store-files.ts";
 import { StoreMemory } from "./store-memory.ts";
 
 /** The log and the topic that a store's rows come from. A file with rows of another log or topic is not used. */
@@ -22,12 +22,6 @@ export interface StoreIdentity {
  */
 const BUSY_WAIT_MS_MAX = 5;
 
-/**
- * `shared` lets other processes read the file, which costs each query two locks. `exclusive` does not (measured: it
- * saves 6 % of a cart's time).
- */
-export type Locking = "shared" | "exclusive";
-
 /** Why a file cannot be used. The file is left where it is. */
 export interface Unusable {
   readonly unusable: string;
@@ -36,7 +30,6 @@ export interface Unusable {
 export type OpenedStore = { readonly files: StoreFiles } | Unusable;
 
 export interface OpeningOptions {
-  readonly locking?: Locking | undefined;
   readonly openFile?: OpenFile;
   readonly openBytes?: OpenBytes;
   /** Shared by all stores of the process. */
@@ -46,20 +39,24 @@ export interface OpeningOptions {
 /**
  * Opens the database file of these projections, or creates it if it is missing. A file that is damaged, or that holds
  * other projections, other versions or another log's rows, is left where it is: whoever knows that the log can rebuild
- * it moves it aside and opens again.
+ * it moves it aside and opens again. So are files of bytes whose database is gone: a new store would write over them,
+ * and whoever moved the database away may want to bring it back.
  */
 export function openDatabase(
   path: string,
   projections: Projections,
   identity: StoreIdentity,
-  { locking = "shared", openFile = openSqliteFile, openBytes, memory = new StoreMemory() }: OpeningOptions = {},
+  { openFile = openSqliteFile, openBytes, memory = new StoreMemory() }: OpeningOptions = {},
 ): OpenedStore {
   mkdirSync(dirname(path), { recursive: true });
-  keepLeftBehind(path);
+  const full = fullByteFiles(path);
+  if (full.length > 0 && !existsSync(path)) return { unusable: withoutDatabase("missing", full) };
   try {
     const db = openFile(path);
-    const other = prepared(db, projections, identity, locking);
-    return other === undefined ? { files: storeFiles(db, path, memory, openBytes) } : { unusable: other };
+    const other = prepared(db, projections, identity, full);
+    return other === undefined
+      ? { files: storeFiles(db, path, { memory, openBytes, identity: numberOf(identity) }) }
+      : { unusable: other };
   } catch (e) {
     if (!isDamage(e)) throw e;
     return { unusable: `it is damaged (${e.code})` };
@@ -87,6 +84,47 @@ export function hasApplied(path: string, topic: string): boolean {
   }
 }
 
+/**
+ * How far a store is saved that is not open, without changing it. Undefined if it would not be used as it is, or cannot
+ * be read now.
+ */
+export function savedPosition(
+  path: string,
+  projections: Projections,
+  { logId, topic, partition }: Required<StoreIdentity>,
+): number | undefined {
+  let db: Database | undefined;
+  try {
+    db = new Database(path, { readonly: true, strict: true });
+    const { name, version } = storeKindOf(projections);
+    const saved = `SELECT next_offset FROM position WHERE partition = ? AND EXISTS (
+      SELECT 1 FROM store WHERE name = ? AND version = ? AND log_id = ? AND topic = ?)`;
+    const row = db
+      .query<{ next_offset: number }, [number, string, number, string, string]>(saved)
+      .get(partition, name, version, logId, topic);
+    return row?.next_offset;
+  } catch {
+    return undefined;
+  } finally {
+    db?.close();
+  }
+}
+
+/** Whether the file says that it holds other projections, or other versions of them. False if it cannot be read. */
+export function isOfOtherKind(path: string, projections: Projections): boolean {
+  let db: Database | undefined;
+  try {
+    db = new Database(path, { readonly: true, strict: true });
+    const found = db.query<StoreKind, []>("SELECT name, version FROM store").get();
+    const { name, version } = storeKindOf(projections);
+    return found !== null && (found.name !== name || found.version !== version);
+  } catch {
+    return false;
+  } finally {
+    db?.close();
+  }
+}
+
 /** Renames the files of a closed store, so that the next `openDatabase` creates new ones. Returns the new name. */
 export function moveAside(path: string, wall_ms: number): string {
   const aside = `${path}.set-aside-${wall_ms}`;
@@ -94,11 +132,31 @@ export function moveAside(path: string, wall_ms: number): string {
   return aside;
 }
 
-/** Returns what is wrong with a database that cannot be used, and closes it. */
-function prepared(db: StoreDatabase, projections: Projections, identity: StoreIdentity, locking: Locking): string | undefined {
+/** A number that the store of another log, topic or partition hardly has; never 0. */
+const numberOf = ({ logId, topic, partition }: StoreIdentity): number =>
+  Bun.hash.crc32(JSON.stringify([logId, topic, partition])) || 1;
+
+const withoutDatabase = (what: string, full: readonly string[]): string =>
+  `its database is ${what}, and files beside it are not empty: ${full.join(", ")}`;
+
+const isEmpty = (db: StoreDatabase): boolean => db.query("SELECT 1 FROM sqlite_schema LIMIT 1").get() === null;
+
+/**
+ * Returns what is wrong with a database that cannot be used, and closes it. `full` are the files beside it that are not
+ * empty.
+ */
+function prepared(
+  db: StoreDatabase,
+  projections: Projections,
+  identity: StoreIdentity,
+  full: readonly string[],
+): string | undefined {
   try {
     db.run(`PRAGMA busy_timeout = ${BUSY_WAIT_MS_MAX}`);
-    if (locking === "exclusive") db.run("PRAGMA locking_mode = EXCLUSIVE");
+    if (full.length > 0 && isEmpty(db)) {
+      db.close();
+      return withoutDatabase("empty", full);
+    }
     db.run("PRAGMA journal_mode = WAL");
     // A power cut may take the last transaction back: the next saving syncs it, and only then is what it freed used again.
     db.run("PRAGMA synchronous = NORMAL");

@@ -1,5 +1,7 @@
-import { existsSync, renameSync, statSync } from "node:fs";
+import { existsSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename } from "node:path";
 import { type ByteFile, openByteFile, openByteFileToRead } from "./byte-file.ts";
+import { type PinnedDatabase, pinDatabase } from "./copy/pinned-database.ts";
 import type { StoreDatabase } from "./store-database.ts";
 import type { StoreMemory } from "./store-memory.ts";
 
@@ -10,8 +12,12 @@ export interface StoreFiles {
   readonly syncDatabase: () => Promise<void>;
   /** A file of bytes beside the database. It is made if it is missing, opened once, and closed with the others. */
   readonly bytes: (name: ByteFileName) => ByteFile;
+  /** The rows as they are committed now, to be read while the store goes on. */
+  readonly pin: () => PinnedDatabase;
   /** What this store shares with the others of the process. */
   readonly memory: StoreMemory;
+  /** A number for the log, the topic and the partition that the store is of; undefined if these are not known. */
+  readonly identity?: number | undefined;
   close(): void;
 }
 
@@ -22,24 +28,31 @@ export type ByteFileName = (typeof BYTE_FILE_NAMES)[number];
 /** Opens a file of bytes, or creates it if it is missing. Through this port, tests let files fail. */
 export type OpenBytes = (path: string) => ByteFile;
 
-const byteFilePath = (path: string, name: ByteFileName): string => `${path}-${name}`;
+export const byteFilePath = (path: string, name: ByteFileName): string => `${path}-${name}`;
+
+export interface StoreFilesOptions {
+  readonly memory: StoreMemory;
+  readonly openBytes?: OpenBytes | undefined;
+  readonly identity?: number;
+}
 
 /** The database at `path` together with the files beside it. */
 export function storeFiles(
   db: StoreDatabase,
   path: string,
-  memory: StoreMemory,
-  openBytes: OpenBytes = openByteFile,
+  { memory, openBytes = openByteFile, identity }: StoreFilesOptions,
 ): StoreFiles {
   const open = new Map<string, ByteFile>();
   let log: ByteFile | undefined;
   return {
     db,
     memory,
+    identity,
     syncDatabase: async () => {
       log ??= openIfThere(`${path}-wal`);
       await log?.sync();
     },
+    pin: () => pinDatabase(path),
     bytes: (name) => {
       const file = open.get(name) ?? openBytes(byteFilePath(path, name));
       open.set(name, file);
@@ -61,25 +74,25 @@ function openIfThere(path: string): ByteFile | undefined {
 /** What the names of all files of a store end with: the database itself, those of SQLite beside it, and those of bytes. */
 const FILE_ENDS = ["", "-wal", "-shm", ...BYTE_FILE_NAMES.map((name) => `-${name}`)];
 
-/**
- * Renames files of bytes whose database is gone, since a new store would write over them: whoever moved the database
- * away may want to bring it back.
- */
-export function keepLeftBehind(path: string): void {
-  if (existsSync(path)) return;
-  for (const name of BYTE_FILE_NAMES) {
-    const file = byteFilePath(path, name);
-    if (!existsSync(file)) continue;
-    let n = 1;
-    while (existsSync(`${file}.left-behind-${n}`)) n++;
-    renameSync(file, `${file}.left-behind-${n}`);
-  }
-}
+/** The names of the files of bytes beside the database that have something in them. */
+export const fullByteFiles = (path: string): string[] =>
+  BYTE_FILE_NAMES.map((name) => byteFilePath(path, name))
+    .filter((file) => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0)
+    .map((file) => basename(file));
 
 /** Renames all files of a closed store. */
 export function renameStore(path: string, to: string): void {
   for (const end of FILE_ENDS) if (existsSync(path + end)) renameSync(path + end, to + end);
 }
+
+/** Removes all files of a closed store. */
+export function removeStore(path: string): void {
+  for (const end of FILE_ENDS) rmSync(path + end, { force: true });
+}
+
+/** When one of the store's files was last written, on the wall clock. */
+export const writtenAt_ms = (path: string): number =>
+  Math.max(...FILE_ENDS.map((end) => statSync(path + end, { throwIfNoEntry: false })?.mtimeMs ?? 0));
 
 /** How many bytes all files of the store have. */
 export const storeBytes = (path: string): number =>

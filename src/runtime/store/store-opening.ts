@@ -1,9 +1,11 @@
+import { type AppError, isAppError } from "../../errors.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { TopicEnds } from "../../log/port.ts";
 import type { PartitionActor } from "../actor/actor.ts";
 import * as errors from "../actor/actor-errors.ts";
 import { STORE_RETRY_WAIT_MS } from "../actor/applier.ts";
 import type { Asker } from "../read/ends-inquiry.ts";
+import { type Fetched, noLongerWanted, type NoSnapshot } from "../snapshots/restorer.ts";
 import type { PartitionStore } from "./store.ts";
 import type { Unusable } from "./store-file.ts";
 
@@ -12,6 +14,11 @@ import type { Unusable } from "./store-file.ts";
  * millisecond.
  */
 const OPENED_PER_TURN = 16;
+/** How often a storage of snapshots is asked that fails, before the log is read from its start in its place. */
+const FETCH_TRIES_MAX = 5;
+const FETCH_RETRY_WAIT_MS = 2_000;
+/** The reason given when a store with nothing wrong is replaced by a snapshot that is further. */
+export const LOG_WENT_ON = "the log no longer has what comes after it";
 
 /** How a partition's store is found, opened and replaced. */
 export interface Stores {
@@ -24,6 +31,9 @@ export interface Stores {
    * set.
    */
   readonly setStoreAside?: (partition: number, reason: string) => void;
+  /** Fills a store from the newest snapshot that fits; see `Restorer`. Absent if there is no storage of snapshots. */
+  readonly fetchSnapshot?:
+    ((partition: number, ends: TopicEnds, requireWanted: () => void) => Promise<Fetched | NoSnapshot>) | undefined;
 }
 
 export interface StoreOpeningOptions extends Stores {
@@ -37,36 +47,40 @@ export interface StoreOpeningOptions extends Stores {
   readonly onWarning: (partition: number, message: string) => void;
 }
 
-/** A store that is to be replaced. */
-interface Condemned {
-  readonly reason: string;
-  /** True if nothing is wrong with it. */
-  readonly isUsable: boolean;
-}
+/**
+ * Why a store is to be replaced: there is none, it cannot be used, somebody asked for it although nothing is wrong with
+ * it, or the log no longer has the records after it.
+ */
+export type Replacement =
+  | { readonly is: "new" }
+  | { readonly is: "unusable" | "asked"; readonly reason: string }
+  | { readonly is: "outrun"; readonly error: AppError };
 
 /**
- * Opens the stores of the held partitions, and tries each for as long as it takes. A store that cannot be used is set
- * aside only once the log has shown that it can rebuild it. Until then, the store may be the only place that has what
- * the log has lost.
+ * Opens the stores of the held partitions, and tries each for as long as it takes. A store that is new, or is to be
+ * replaced, is made of a snapshot where one fits. A store that cannot be used is set aside only once a snapshot is
+ * there, or the log has shown that it can rebuild it. Until then, the store may be the only place that has what the log
+ * has lost.
  *
  * ```
  *  open ──▶ given to its actor
  *    ├─ fails ─▶ tried again, the actor is suspended meanwhile
- *    └─ unusable, or `condemn`ed ─▶ the log is asked where it begins ─┬─▶ set aside, and opened anew
- *                                                                     └─▶ the actor halts, or keeps a usable store
+ *    └─ new, unusable, or `condemn`ed ─▶ the log is asked where it begins ─▶ a snapshot is fetched
+ *          ├─▶ in the store's place, and opened           (what was there is set aside)
+ *          └─ none fits ─┬─▶ set aside, and opened anew
+ *                        └─▶ the actor halts, or keeps a usable store
  * ```
  */
 export class StoreOpening {
-  readonly #condemned = new Map<number, Condemned>();
+  readonly #condemned = new Map<number, Replacement>();
+  /** How often the storage has failed in a row while a partition's snapshot was to be fetched. */
+  readonly #failedFetches = new Map<number, number>();
 
   constructor(private readonly options: StoreOpeningOptions) {}
 
-  /**
-   * Marks the partition's store to be replaced. It is opened again only if it `isUsable` and the log cannot rebuild
-   * it.
-   */
-  condemn(partition: number, condemned: Condemned): void {
-    this.#condemned.set(partition, condemned);
+  /** Marks the partition's store to be replaced. */
+  condemn(partition: number, replacement: Replacement): void {
+    this.#condemned.set(partition, replacement);
   }
 
   /** `closingOf` returns what to wait for while another actor is still closing the partition's store. */
@@ -82,14 +96,21 @@ export class StoreOpening {
     return this.options.isHeld(actor) && actor.state !== "halted" && !actor.hasStore;
   }
 
-  /** Returns false if the store failed and is to be tried again. */
-  #tryOpen(actor: PartitionActor): boolean {
+  /**
+   * Returns false if the store failed and is to be tried again. `mayBeNew` says that no snapshot is to be looked for.
+   */
+  #tryOpen(actor: PartitionActor, mayBeNew = this.options.fetchSnapshot === undefined): boolean {
     const { partition } = actor;
     try {
       const condemned = this.#condemned.get(partition);
       const store = condemned === undefined ? this.options.openStore(partition) : undefined;
-      if (store !== undefined && !("unusable" in store)) actor.open(store);
-      else this.#replace(actor, condemned ?? { reason: store?.unusable ?? "", isUsable: false });
+      if (store === undefined || "unusable" in store)
+        this.#replace(actor, condemned ?? { is: "unusable", reason: store?.unusable ?? "" });
+      else if (store.nextOffset !== undefined || mayBeNew) actor.open(store);
+      else {
+        store.close();
+        this.#replace(actor, { is: "new" });
+      }
       return true;
     } catch (e) {
       actor.storeFailed(e);
@@ -97,31 +118,134 @@ export class StoreOpening {
     }
   }
 
-  #replace(actor: PartitionActor, condemned: Condemned): void {
+  #replace(actor: PartitionActor, replacement: Replacement): void {
     const { partition } = actor;
-    this.#condemned.set(partition, condemned);
-    const hear = (_: undefined, { partitions }: TopicEnds): boolean => {
+    if (replacement.is !== "new") this.#condemned.set(partition, replacement);
+    const hear = (_: undefined, ends: TopicEnds): boolean => {
       if (!this.#isWanted(actor)) return true;
-      const ends = partitions[partition] ?? { unavailable: "The log does not know the partition yet." };
-      if ("unavailable" in ends) actor.unavailable(ends.unavailable);
-      else this.#hearStart(actor, condemned, ends.startOffset);
-      return !("unavailable" in ends);
+      const own = ends.partitions[partition] ?? { unavailable: "The log does not know the partition yet." };
+      if ("unavailable" in own) actor.unavailable(own.unavailable);
+      else void this.#hearStart(actor, replacement, own.startOffset, ends);
+      return !("unavailable" in own);
     };
     this.options.ask({ question: undefined, hear });
   }
 
-  #hearStart(actor: PartitionActor, { reason, isUsable }: Condemned, startOffset: number): void {
+  async #hearStart(actor: PartitionActor, replacement: Replacement, startOffset: number, ends: TopicEnds): Promise<void> {
+    // Whoever asks for a rebuild does not trust the rows; those of a snapshot may be as wrong.
+    const isFetched = this.options.fetchSnapshot !== undefined && (replacement.is !== "asked" || startOffset > 0);
+    const isNeeded = replacement.is === "outrun" || (startOffset > 0 && this.options.mayBeginLate !== true);
+    const fetched = isFetched ? await this.#fetch(actor, ends, isNeeded) : undefined;
+    if (fetched === "later") return this.#fetchLater(actor, replacement);
+    if (isFetched && fetched === undefined) return;
+    if (fetched !== undefined && "place" in fetched) return this.#place(actor, replacement, fetched);
+    this.#doWithout(actor, replacement, startOffset, fetched);
+  }
+
+  /** Goes on without a snapshot. `fetched` says why there is none that could be used, if any was looked for. */
+  #doWithout(actor: PartitionActor, replacement: Replacement, startOffset: number, fetched: NoSnapshot | undefined): void {
     const { mayBeginLate, storePath, onWarning } = this.options;
+    const { none, isMissed = false } = fetched ?? {};
     const { partition } = actor;
+    const path = storePath(partition);
     const isRebuildable = startOffset === 0 || mayBeginLate === true;
-    if (!isRebuildable && !isUsable)
-      return actor.halt(errors.cannotBeRebuilt(storePath(partition), reason, `begins at offset ${startOffset}`));
-    if (!isRebuildable) {
-      this.#condemned.delete(partition);
-      onWarning(partition, errors.keptInstead(storePath(partition), startOffset));
+    let isReady = true;
+    switch (replacement.is) {
+      case "new":
+        if (!isRebuildable) return actor.halt(errors.beginsLate(startOffset, path, none));
+        break;
+      case "outrun":
+        this.#condemned.delete(partition);
+        if (!this.#tryOpen(actor, true)) return void this.#openLater(actor);
+        return actor.halt(errors.withoutSnapshot(replacement.error, none));
+      case "unusable":
+        if (!isRebuildable)
+          return actor.halt(errors.cannotBeRebuilt(path, replacement.reason, `begins at offset ${startOffset}`, none));
+        isReady = this.#trySetAside(actor, replacement.reason);
+        break;
+      case "asked":
+        if (isRebuildable) isReady = this.#trySetAside(actor, replacement.reason);
+        else {
+          this.#condemned.delete(partition);
+          onWarning(partition, errors.keptInstead(path, startOffset));
+        }
+        break;
     }
-    const isReady = !isRebuildable || this.#trySetAside(actor, reason);
-    if (!isReady || !this.#tryOpen(actor)) void this.#openLater(actor);
+    if (isMissed && isRebuildable) onWarning(partition, errors.readInstead(none));
+    if (!isReady || !this.#tryOpen(actor, true)) void this.#openLater(actor);
+  }
+
+  /**
+   * Resolves with undefined if the actor is no longer wanted, and with "later" if the storage is to be asked again: for
+   * as long as it takes if nothing else has what `isNeeded`.
+   */
+  async #fetch(actor: PartitionActor, ends: TopicEnds, isNeeded: boolean): Promise<Fetched | NoSnapshot | "later" | undefined> {
+    const { partition } = actor;
+    const requireWanted = (): void => {
+      if (!this.#isWanted(actor)) throw noLongerWanted();
+    };
+    actor.prepare("Its store is being restored from a snapshot.");
+    try {
+      const fetched = await this.options.fetchSnapshot?.(partition, ends, requireWanted);
+      this.#failedFetches.delete(partition);
+      if (this.#isWanted(actor)) return fetched;
+      if (fetched !== undefined && "drop" in fetched) fetched.drop();
+      return undefined;
+    } catch (e) {
+      if (!this.#isWanted(actor)) return undefined;
+      const tries = (this.#failedFetches.get(partition) ?? 0) + 1;
+      if (isAppError(e, "STORAGE_FAILED") && !isNeeded && tries >= FETCH_TRIES_MAX) {
+        this.#failedFetches.delete(partition);
+        return { none: `the storage of snapshots does not answer (${e.message})`, isMissed: true };
+      }
+      this.#failedFetches.set(partition, tries);
+      actor.storeFailed(e);
+      return "later";
+    }
+  }
+
+  /** The log is asked again as well: the topic may have been made anew meanwhile, and snapshots be of the one before. */
+  async #fetchLater(actor: PartitionActor, replacement: Replacement): Promise<void> {
+    const { clock, ending } = this.options;
+    await clock.sleep(FETCH_RETRY_WAIT_MS, ending);
+    if (this.#isWanted(actor)) this.#replace(actor, replacement);
+  }
+
+  async #place(actor: PartitionActor, replacement: Replacement, fetched: Fetched): Promise<void> {
+    const { partition } = actor;
+    try {
+      await fetched.place(() => {
+        const reason = "reason" in replacement ? replacement.reason : LOG_WENT_ON;
+        if (replacement.is !== "new") this.options.setStoreAside?.(partition, reason);
+      });
+      this.#condemned.delete(partition);
+    } catch (e) {
+      if (!this.#isWanted(actor)) return;
+      actor.storeFailed(e);
+      return void this.#openLater(actor);
+    }
+    if (this.#isWanted(actor) && !this.#tryOpenRestored(actor, fetched)) void this.#openLater(actor);
+  }
+
+  /** A store that is not what the manifest says is replaced by the snapshot before. */
+  #tryOpenRestored(actor: PartitionActor, { snapshot: { name, manifest } }: Fetched): boolean {
+    const { partition } = actor;
+    try {
+      const store = this.options.openStore(partition);
+      const expected = manifest.positions.find((position) => position.partition === partition);
+      let wrong = "unusable" in store ? store.unusable : undefined;
+      if (!("unusable" in store)) {
+        if (store.nextOffset !== expected?.nextOffset) wrong = "its position is not what its manifest says";
+        else if (store.projections.digest !== manifest.digest) wrong = "its digest is not what its manifest says";
+        if (wrong === undefined) actor.open(store);
+        else store.close();
+      }
+      if (wrong !== undefined) this.#replace(actor, { is: "unusable", reason: `it was made of the snapshot ${name}; ${wrong}` });
+      return true;
+    } catch (e) {
+      actor.storeFailed(e);
+      return false;
+    }
   }
 
   #trySetAside(actor: PartitionActor, reason: string): boolean {

@@ -3,6 +3,7 @@ import type { StoreDatabase } from "./store-database.ts";
 import { AppliedMark, type Mark } from "./position/applied-mark.ts";
 import type { LastRecord } from "./position/last-record.ts";
 import { type Position, PositionTable, requireChecksum } from "./position/position-table.ts";
+import { type HeldStore, NO_BYTES } from "./copy/held-store.ts";
 import { isStoreFailure } from "./store-failures.ts";
 import type { StoreFiles } from "./store-files.ts";
 import type { PartitionMeter } from "../../telemetry/meters.ts";
@@ -10,7 +11,9 @@ import type { Fold, Projection, Saving } from "../projection.ts";
 import { OpenProjections, type Projections } from "../projections.ts";
 
 /** What of a position is as it was when its saving began. */
-type Applied = Pick<Position, "nextOffset" | "last" | "isLastOfAll">;
+interface Applied extends Pick<Position, "nextOffset" | "last" | "isLastOfAll"> {
+  readonly digest: string | undefined;
+}
 
 /**
  * One partition's rows and its position. What is applied is kept in memory and answered from there; the store is a
@@ -26,6 +29,7 @@ export class PartitionStore {
   /** The fold of all the store's projections as one. */
   readonly projections: Fold;
   readonly #open: OpenProjections;
+  readonly #files: StoreFiles;
   readonly #db: StoreDatabase;
   /** The next offset to apply: everything before it is in the rows, kept or saved. Undefined if nothing ever was. */
   nextOffset: number | undefined;
@@ -44,7 +48,13 @@ export class PartitionStore {
    * must still have it (I7).
    */
   expected: Mark | undefined;
+  /**
+   * Whether the store was restored from a snapshot and has not come to the log's end since: somebody may have answered
+   * from later rows.
+   */
+  #isRestored: boolean;
   #savedOffset: number | undefined;
+  #savedDigest: string | undefined;
   readonly #mark: AppliedMark;
   readonly #position: PositionTable;
   readonly #begin: Statement;
@@ -60,6 +70,7 @@ export class PartitionStore {
     private readonly meter?: PartitionMeter,
   ) {
     const { db } = files;
+    this.#files = files;
     this.#db = db;
     this.#open = new OpenProjections(projections, files, partition);
     this.projections = this.#open.together;
@@ -69,6 +80,7 @@ export class PartitionStore {
     const saved = this.#position.read();
     this.nextOffset = saved?.nextOffset;
     this.#savedOffset = saved?.nextOffset;
+    this.#savedDigest = this.projections.digest;
     this.topicId = saved?.topicId;
     this.firstOffset = saved?.firstOffset;
     this.isLastOfAll = saved?.isLastOfAll === true;
@@ -76,6 +88,7 @@ export class PartitionStore {
     this.#mark = new AppliedMark(files.bytes("applied"), partition);
     const mark = this.#mark.read();
     if (mark && mark.nextOffset > (this.nextOffset ?? 0)) this.expected = mark;
+    this.#isRestored = mark?.isRestored === true;
     this.#begin = db.query("BEGIN IMMEDIATE");
     this.#commit = db.query("COMMIT");
   }
@@ -88,6 +101,15 @@ export class PartitionStore {
       files.close();
       throw e;
     }
+  }
+
+  /**
+   * Reports the store as opened, once it is kept. One that is only looked at, and then made of a snapshot, is not
+   * reported as new.
+   */
+  reportOpened(): void {
+    const known = this.expected?.nextOffset ?? this.nextOffset;
+    this.meter?.opened(this.partition, known === undefined ? undefined : known - (this.nextOffset ?? 0));
   }
 
   /** The queries of that projection. */
@@ -115,17 +137,50 @@ export class PartitionStore {
   /** Begins to save what is applied. There may be one saving at a time. */
   save(): StoreSaving {
     const { nextOffset = 0, last, isLastOfAll } = this;
+    const { digest } = this.projections;
     const rows = this.projections.save();
     return {
       synced: rows.synced,
-      commit: () => this.#commitTogether(rows, { nextOffset, last, isLastOfAll }),
+      commit: () => this.#commitTogether(rows, { nextOffset, last, isLastOfAll, digest }),
       abandon: () => rows.abandoned(),
     };
   }
 
+  get isRestored(): boolean {
+    return this.#isRestored;
+  }
+
+  /** Notes that the log's end was reached. */
+  reachedEnd(): void {
+    if (!this.#isRestored) return;
+    this.#isRestored = false;
+    this.#writeMark();
+  }
+
+  /** Holds what is saved, all of it as of one commit, so that it can be copied while the store goes on. */
+  hold(): HeldStore {
+    const database = this.#files.pin();
+    try {
+      const held = this.projections.hold?.() ?? NO_BYTES;
+      const release = (): void => {
+        held.release();
+        database.close();
+      };
+      return { database, held, digest: this.#savedDigest, release };
+    } catch (e) {
+      database.close();
+      throw e;
+    }
+  }
+
+  /** Up to where the store's file has everything; undefined if nothing is saved. */
+  get savedOffset(): number | undefined {
+    return this.#savedOffset;
+  }
+
   #writeMark(): void {
     try {
-      this.#mark.write({ nextOffset: this.nextOffset ?? 0, last: this.last });
+      this.#mark.write({ nextOffset: this.nextOffset ?? 0, last: this.last, isRestored: this.#isRestored });
     } catch (e) {
       // A store that fails is noticed when it is saved. Until then, the mark only says less.
       if (!isStoreFailure(e)) throw e;
@@ -152,6 +207,7 @@ export class PartitionStore {
       throw e;
     }
     this.#savedOffset = applied.nextOffset;
+    this.#savedDigest = applied.digest;
     rows.committed();
     this.meter?.committed(this.meter.now_s() - began_s);
   }

@@ -14,6 +14,8 @@ interface Held {
   readonly startedAt: number;
   /** False while the store is not open. */
   readonly hasStore: boolean;
+  /** The newest snapshot of the store, if one is known. */
+  readonly snapshot?: { readonly offset: number } | undefined;
 }
 
 /** At most this many partitions are named. */
@@ -21,10 +23,12 @@ const NAMED_MAX = 3;
 
 /**
  * The log's start is compared with where the state began: a state that began late lacks only what was accepted then.
+ * Where a snapshot has what is gone, nothing is lost.
  */
 export const lostHeads = (held: Iterable<Held>, ends: readonly PartitionEnds[]): LostHead[] =>
-  [...held].flatMap(({ partition, startedAt, hasStore }) => {
+  [...held].flatMap(({ partition, startedAt, hasStore, snapshot }) => {
     const told = ends[partition];
+    if (told !== undefined && "startOffset" in told && (snapshot?.offset ?? 0) >= told.startOffset) return [];
     if (!hasStore || told === undefined || "unavailable" in told || told.startOffset <= startedAt) return [];
     return [{ partition, startOffset: told.startOffset }];
   });
@@ -40,6 +44,6 @@ export function lostHeadConcern(topic: string, heads: readonly LostHead[]): Topi
   const left = heads.length - named.length;
   const which = named.join(", ") + (left > 0 ? `, and ${left} more` : "");
   const what = `The topic ${topic} has lost its first records (${which}): the state could not be rebuilt from it, and a service that has none yet halts there.`;
-  const advice = `Keep what deletes them from going on (retention.ms, retention.bytes, DeleteRecords), and make a copy of the state in DATA_DIR while its service is stopped. To do without those records, start the services with LOG_START=accept.`;
+  const advice = `Keep what deletes them from going on (retention.ms, retention.bytes, DeleteRecords), and have snapshots taken (SNAPSHOT_URL), from which a state is made without them. To do without those records, start the services with LOG_START=accept.`;
   return { code: "first-records-lost", isWarning: true, what, message: `${what} ${advice}` };
 }

@@ -35,6 +35,8 @@ export interface TopicUse {
   readonly role: "orders" | "dead-letters";
   /** How large a batch of one record the topic must take. */
   readonly record_bytes_max: number;
+  /** How often snapshots of the state are taken; undefined: never. */
+  readonly snapshot_wait_ms?: number | undefined;
   /** The brokers' addresses, for the commands that are suggested. */
   readonly brokers?: string | undefined;
 }
@@ -46,6 +48,8 @@ const CLOCK_AHEAD_MS_MIN = 5 * 60_000;
 /** With this many replicas or more, two of them can have each acknowledged record while one is down. */
 const REPLICAS_FOR_TWO_IN_SYNC = 3;
 const MS_PER_HOUR = 3_600_000;
+/** Records must be kept for so many intervals of snapshots: some may fail, and some be damaged. */
+const SNAPSHOTS_PER_RETENTION_MIN = 10;
 
 /** Room for what a dead letter adds to a record that is as large as its own topic allows. */
 const LETTER_ROOM_BYTES = 16 * 1024;
@@ -113,13 +117,15 @@ const compacted: Check = ({ role }, description) => {
   ];
 };
 
-const retention: Check = ({ role }, description) => {
+const retention: Check = ({ role, snapshot_wait_ms }, description) => {
   if (!policies(description).includes("delete")) return undefined;
   const bounds = ["retention.ms", "retention.bytes"].filter((name) => Number(description.settings[name] || -1) >= 0);
   if (bounds.length === 0) return undefined;
+  const needed_ms = role === "orders" ? SNAPSHOTS_PER_RETENTION_MIN * (snapshot_wait_ms ?? Infinity) : Infinity;
+  if (bounds.length === 1 && Number(description.settings["retention.ms"] || -1) >= needed_ms) return undefined;
   const follows =
     role === "orders"
-      ? "older records are deleted, and a state that is made anew lacks their orders"
+      ? `older records are deleted, and a state that is made anew lacks their orders${needed_ms === Infinity ? "" : `, unless a snapshot has them: a retention that is safe with SNAPSHOT_WAIT_MS=${snapshot_wait_ms} is by time alone, and ${needed_ms} ms or longer`}`
       : "older letters are deleted, and what they hold can be redriven no more";
   const set = bounds.map((name) => `${name}=${description.settings[name]}`).join(", ");
   return [

@@ -17,6 +17,8 @@ export interface TopicWatchOptions {
   readonly brokers?: string | undefined;
   /** The size of the largest batch that one order's event makes. */
   readonly event_bytes_max: number;
+  /** How often snapshots of the state are taken; undefined: never. */
+  readonly snapshot_wait_ms?: number | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -75,8 +77,8 @@ export class TopicWatch {
   }
 
   async look(): Promise<void> {
-    const { topic, deadLetterTopic, event_bytes_max } = this.options;
-    const orders = await this.#lookAt({ topic, role: "orders", record_bytes_max: event_bytes_max });
+    const { topic, deadLetterTopic, event_bytes_max, snapshot_wait_ms } = this.options;
+    const orders = await this.#lookAt({ topic, role: "orders", record_bytes_max: event_bytes_max, snapshot_wait_ms });
     await this.#lookAt({ topic: deadLetterTopic, role: "dead-letters", record_bytes_max: letterBytesNeeded(orders) });
   }
 

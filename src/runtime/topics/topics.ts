@@ -64,6 +64,7 @@ export class Topics implements TopicsStanding {
       topic: config.orders_topic,
       deadLetterTopic: config.dead_letter_topic,
       brokers: brokersOf(config.log),
+      snapshot_wait_ms: config.snapshot_storage && config.snapshot_wait_ms,
       event_bytes_max: EVENT_BYTES_PER_BODY_BYTE * config.body_bytes_max + EVENT_HEADERS_BYTES_MAX,
     });
     this.#since_ms = clock.now_ms();

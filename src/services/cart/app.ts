@@ -12,6 +12,8 @@ export interface CartAppOptions extends CartEndpointsOptions, Topics {
   /** The address on which the service listens; a request may name it, or one of `allowed_hosts`. */
   readonly host: string;
   readonly allowed_hosts: readonly string[];
+  /** The host by which other carts reach this one. */
+  readonly advertised_host?: string | undefined;
   readonly logger: Logger;
   readonly tracer?: RequestTracer | undefined;
 }
@@ -20,11 +22,11 @@ export const CART_SERVICE = { title: "Cart service", description: "Takes orders 
 
 /** The cart service's HTTP side: its commands, health, and the documents that describe them. */
 export const cartApp = (options: CartAppOptions): HttpApp => {
-  const { inFlight, logger, metrics, tracer, host, allowed_hosts, clock } = options;
+  const { inFlight, logger, metrics, tracer, host, allowed_hosts, advertised_host, clock } = options;
   return httpApp(withDocuments(CART_SERVICE, cartEndpoints(options), options), inFlight, logger, {
     meter: metrics,
     tracer,
-    hosts: new ServedHosts(host, allowed_hosts),
+    hosts: new ServedHosts(host, allowed_hosts, advertised_host),
     clock,
   });
 };

@@ -1,40 +1,41 @@
-import type { StoreFiles } from "../../runtime/store/store-files.ts";
-import { AppError, isAppError } from "../../errors.ts";
 import type { Appender } from "../../log/append/appender.ts";
 import { Backoff } from "../../log/backoff.ts";
 import type { TopicEnds } from "../../log/port.ts";
 import { Refusals } from "../../log/append/refusals.ts";
 import { EVENT_BYTES_MAX } from "../../orders/events/decode.ts";
-import { Outage } from "../../runtime/read/outage.ts";
 import { PartitionSet } from "../../runtime/partition-set.ts";
-import { PartitionStore } from "../../runtime/store/store.ts";
+import { PartitionStores } from "../../runtime/partition-stores.ts";
 import { Topics } from "../../runtime/topics/topics.ts";
 import type { NewUuid } from "../../system/random.ts";
-import type { AppendMeter, PartitionMeter } from "../../telemetry/meters.ts";
+import type { AppendMeter, PartitionMeter, SnapshotMeter } from "../../telemetry/meters.ts";
 import { commandParts } from "./commands/command-parts.ts";
 import type { CartCommands } from "./commands/commands.ts";
-import { indexProjection, readPlacement, writePlacement } from "./index/index-projection.ts";
-import { IndexFile } from "./index/index-file.ts";
+import { indexProjection } from "./index/index-projection.ts";
 import { OwnCreates } from "./index/own-creates.ts";
 import type { Placement } from "./placement/placement.ts";
+import { Coverage } from "./sharing/coverage.ts";
+import { IndexesElsewhere, nowhere } from "./sharing/elsewhere.ts";
+import { findHere } from "./sharing/find-here.ts";
+import { Holders } from "./sharing/holders.ts";
+import { IndexGroup, type IndexGroupOptions } from "./sharing/index-group.ts";
+import type { SharedWithPeers } from "./sharing/index-hops.ts";
+import { SharedCommands } from "./sharing/shared-commands.ts";
 import { cartProjections } from "./projections.ts";
 import type { ServiceOptions } from "../service-options.ts";
 
 export interface CartServiceOptions extends ServiceOptions {
   readonly newUuid: NewUuid;
-  /**
-   * Called when the index turns out to be damaged: this service must then be stopped, and another one started with the
-   * reason.
-   */
-  readonly onIndexDamaged: (reason: string) => void;
-  /** Why the existing index must not be used, as an earlier service found. */
-  readonly damage?: string | undefined;
+  /** How the indexes are shared with other carts; absent: this cart has those of all partitions. */
+  readonly sharing?: Pick<IndexGroupOptions, "group" | "fleet" | "endpoint" | "replicas"> | undefined;
+  readonly snapshotMeter?: SnapshotMeter | undefined;
   readonly meter?: PartitionMeter | undefined;
   readonly appendMeter?: AppendMeter | undefined;
 }
 
 /** How often the topic is asked how many partitions it has. */
 export const PARTITION_COUNT_WAIT_MS = 1_000;
+/** How often to look whether the group has given this cart its share. */
+const ASSIGNMENT_LOOK_MS = 100;
 /**
  * While no request waits for the index, it reads at this interval: a few large transactions instead of many small
  * ones.
@@ -42,6 +43,12 @@ export const PARTITION_COUNT_WAIT_MS = 1_000;
 const INDEX_GATHER_MS = 20;
 /** Entries are small: larger savings would be hardly cheaper, and take 30 MiB more at the peak. */
 const INDEX_UNSAVED_ROWS_MAX = 12_288;
+/** Begins messages about partitions, of which the order service in the same process may have others. */
+const INDEX = "Index of orders: ";
+/** The name under which the cart keeps by how many partitions it places creates. */
+const PLACEMENT = "placement";
+/** How often to look for stores of other versions that are not needed any more. */
+const OUTDATED_WAIT_MS = 3_600_000;
 /**
  * At a stop, all requests have been answered already; for what is still queued, the client was told that the outcome
  * is unknown.
@@ -49,64 +56,66 @@ const INDEX_UNSAVED_ROWS_MAX = 12_288;
 const FLUSH_WAIT_MS_MAX = 1_000;
 
 /**
- * The cart service without its HTTP side: it reads the whole topic into the index of orders, and appends the commands'
- * events.
+ * The cart service without its HTTP side: it reads the topic into the index of orders, all of it or the share that its
+ * group gives it, and appends the commands' events.
  *
  * ```
- *  made ──start()──▶ topics ─▶ index over all partitions, placement (look for added ones)
- *                                 └──stop()──▶ appender flushed ─▶ index closed
+ *  made ──start()──▶ topics ─▶ indexes of its partitions, placement (look for added ones)
+ *                                 └──stop()──▶ appender flushed ─▶ indexes closed ─▶ group left
  * ```
  */
 export class CartService {
   readonly partitions: PartitionSet;
   readonly commands: CartCommands;
+  /** What is told to other carts that share the index; undefined if none do. */
+  readonly shared: SharedWithPeers | undefined;
   readonly #options: CartServiceOptions;
-  readonly #file: IndexFile;
+  readonly #stores: PartitionStores;
   readonly #placement: Placement;
   readonly #appender: Appender;
   readonly #refusals: Refusals;
   readonly #topics: Topics;
-  readonly #askingForStart: Outage;
+  readonly #coverage = new Coverage();
+  readonly #group: IndexGroup | undefined;
   readonly #ending = new AbortController();
   #running: Promise<void> | undefined;
-  #files: StoreFiles | undefined;
-  /** Why the index cannot be opened now. All partitions' stores are in it, so each partition reports this. */
-  #notOpen: unknown = new Error("the index is not open");
-  #isDamaged = false;
 
   constructor(options: CartServiceOptions) {
-    const { config, log, clock, random, newUuid, logger, meter, appendMeter } = options;
+    const { config, log, clock, random, newUuid, logger, meter, appendMeter, sharing } = options;
     const topic = config.orders_topic;
     const ownCreates = new OwnCreates();
     this.#options = options;
     this.#topics = new Topics({ owner: "The cart service", config, log, clock, random, logger, stateOf: options.stateOf });
-    const tell = (message: string, isOver: boolean) => logger[isOver ? "info" : "error"]({ topic }, message);
-    this.#askingForStart = new Outage(`Asking where ${topic} begins`, clock, tell);
-    const projection = indexProjection(ownCreates);
-    const projections = cartProjections(projection);
-    this.#file = new IndexFile({ ...options, projections });
+    const partitionCount = () => this.partitions.partitionCount;
+    const projection = indexProjection(ownCreates, { partitioner: config.partitioner, partitionCount });
+    this.#stores = new PartitionStores({ ...options, prefix: INDEX, projections: cartProjections(projection) });
     this.partitions = new PartitionSet({
       log,
       topic,
-      onStoreDamaged: (reason) => this.#noteDamage(reason),
-      openStore: (partition) => new PartitionStore(this.#openedFiles(), projections, partition, () => undefined, meter),
-      storePath: () => this.#file.path,
+      ...this.#stores.ofSet(),
       isOwner: () => true,
       mayBeginLate: config.log_start === "accept",
-      membership: () => (this.partitions.partitionCount === 0 ? "joining" : this.#placement.isSettled ? "stable" : "settling"),
-      obstacle: () => this.#topics.waiting ?? this.#askingForStart.failure(0),
+      membership: () => this.#state(),
+      obstacle: () => this.#topics.waiting ?? this.#group?.failure,
       topics: this.#topics,
+      ...(sharing && { fleetConcerns: () => sharing.fleet.concerns, copiesWanted: sharing.replicas }),
       gather_ms: INDEX_GATHER_MS,
       bounds: { unsaved_rows_max: INDEX_UNSAVED_ROWS_MAX, ...options.bounds },
       meter,
-      onRestoreProgress: (message, restore) => logger.info({ restore }, `Index of orders: ${message}`),
+      onRestoreProgress: (message, restore) => logger.info({ restore }, INDEX + message),
       backoff: config,
       clock,
       random,
-      onWarning: (partition, message, level = "warn") => logger[level]({ partition }, message),
+      onWarning: (partition, message, level = "warn") => logger[level]({ partition }, INDEX + message),
     });
     this.#refusals = new Refusals(clock, (message) => logger.warn({ topic }, `The log does not take events. ${message}`));
     const { partitions } = this;
+    const coverage = this.#coverage;
+    const holders = new Holders(partitions, sharing?.fleet.members);
+    const homes = (orderId: string) => this.#placement.homes(orderId);
+    const elsewhere = sharing
+      ? new IndexesElsewhere({ ...sharing, partitions, holders, coverage, homes, partitioner: config.partitioner, clock })
+      : nowhere;
     const parts = commandParts({
       log,
       topic,
@@ -124,13 +133,14 @@ export class CartService {
       place: {
         partitioner: config.partitioner,
         settle_ms: config.partitions_settle_ms,
-        isTopicNew: async (partitionCount) =>
-          partitionCount === config.topic_partitions && isEmpty(await log.ends(topic), partitionCount),
-        recall: () => readPlacement(this.#openedFiles().db),
-        remember: (partitionCount) => writePlacement(this.#openedFiles().db, partitionCount),
+        isTopicNew: async (count) => count === config.topic_partitions && isEmpty(await log.ends(topic), count),
+        recall: () => Number(this.#stores.claimed().kept(PLACEMENT) ?? Number.NaN) || undefined,
+        remember: (count) => this.#stores.claimed().keep(PLACEMENT, String(count)),
         onMessage: (message) => logger.info({ topic }, message),
         ending: this.#ending.signal,
       },
+      ...(sharing && { onCatchUp: (ends: TopicEnds) => coverage.settle(ends) }),
+      elsewhere,
       append_wait_ms_max: config.append_wait_ms_max,
       clock,
       random,
@@ -139,6 +149,15 @@ export class CartService {
     this.#appender = parts.appender;
     this.#placement = parts.placement;
     this.commands = parts.commands;
+    if (sharing === undefined) return;
+    const { placement, commands } = parts;
+    const { append_wait_ms_max } = config;
+    const placedBy = () => placement.settledCount;
+    this.commands = new SharedCommands({ ...sharing, here: commands, holders, homes, placedBy, append_wait_ms_max, clock });
+    const hearPlacing = (count: number) => placement.hear(count);
+    this.shared = { commands, hearPlacing, find: findHere({ ...parts, partitions, holders }) };
+    const isPlacing = () => placement.isSettled;
+    this.#group = new IndexGroup({ ...options, ...sharing, partitions, stores: this.#stores, projection, isPlacing, coverage });
   }
 
   start(): void {
@@ -155,68 +174,73 @@ export class CartService {
     this.#ending.abort();
     await this.#appender.close(FLUSH_WAIT_MS_MAX);
     await this.partitions.close();
+    await this.#group?.leave();
     await this.#running;
-    this.#files?.close();
-    this.#file.release();
+    this.#stores.release();
   }
 
-  #noteDamage(reason: string): void {
-    // All partitions are in one file, and each of them notices the damage.
-    if (this.#isDamaged) return;
-    this.#isDamaged = true;
-    this.#options.onIndexDamaged(reason);
+  /** A cart that falls out of its group keeps its share, as nothing rests on who has which. */
+  #state(): string {
+    if (this.partitions.partitionCount === 0 || this.#group?.isAssigned === false) return "joining";
+    return this.#placement.isSettled ? "stable" : "settling";
   }
 
   async #run(): Promise<void> {
-    const { config, log, clock, random } = this.#options;
+    const { config, log, clock, random, sharing } = this.#options;
     const { orders_topic: topic } = config;
     const logId = await this.#topics.prepare(this.#ending.signal);
     if (logId === undefined || this.#ending.signal.aborted) return;
     const watching = this.#topics.watch(this.#ending.signal);
+    this.#stores.begin(logId);
+    sharing?.fleet.begin(logId);
+    const group = this.#share();
     const backoff = new Backoff(config, random);
-    let unusable: AppError | undefined;
-    while (!this.#ending.signal.aborted) {
+    for (let tidiedAt_ms = clock.now_ms(); !this.#ending.signal.aborted;) {
       try {
-        if (!this.#files && !unusable) unusable = await this.#tryOpen(logId);
         const askedAt_ms = clock.now_ms();
         const count = await log.partitionCount(topic);
         if (count > this.partitions.partitionCount) {
           this.partitions.partitionCount = count;
-          this.partitions.assign(Array.from({ length: count }, (_, partition) => partition));
+          if (sharing === undefined) this.partitions.assign(Array.from({ length: count }, (_, partition) => partition));
         }
-        if (unusable) for (const held of this.partitions.held()) held.halt(unusable);
-        else if (this.#files) this.#placement.confirm(count, askedAt_ms);
+        if (this.#group?.isAssigned !== false) this.#placement.confirm(count, askedAt_ms);
+        if (clock.now_ms() - tidiedAt_ms >= OUTDATED_WAIT_MS) {
+          tidiedAt_ms = clock.now_ms();
+          this.#stores.removeOutdated(this.partitions.actors);
+        }
         backoff.reset();
-        await clock.sleep(PARTITION_COUNT_WAIT_MS, this.#ending.signal);
+        await clock.sleep(this.#lookWait_ms, this.#ending.signal);
       } catch {
         await clock.sleep(backoff.next_ms(), this.#ending.signal);
       }
     }
     await watching;
+    await group;
   }
 
-  /**
-   * Resolves with the reason why there is no index, if only a person can decide what is right. Rejects if the log does
-   * not say where it begins.
-   */
-  async #tryOpen(logId: string): Promise<AppError | undefined> {
-    try {
-      const opened = await this.#file.open(logId);
-      this.#askingForStart.worked();
-      if (opened instanceof AppError) return opened;
-      this.#files = opened;
-    } catch (e) {
-      this.#notOpen = e;
-      if (!isAppError(e, "LOG_UNAVAILABLE")) return undefined;
-      this.#askingForStart.failed(e);
-      throw e;
+  get #lookWait_ms(): number {
+    return this.#group?.isAssigned === false ? ASSIGNMENT_LOOK_MS : PARTITION_COUNT_WAIT_MS;
+  }
+
+  /** Apart from the look at the partition count: a coordinator that does not answer must not keep creates from being placed. */
+  async #share(): Promise<void> {
+    const { log, config, clock, random } = this.#options;
+    const group = this.#group;
+    if (group === undefined) return;
+    const backoff = new Backoff(config, random);
+    while (!this.#ending.signal.aborted) {
+      try {
+        if (this.partitions.partitionCount > 0) {
+          if (!this.#coverage.isBegun) this.#coverage.begin(await log.ends(config.orders_topic));
+          group.join();
+          await group.look();
+        }
+        backoff.reset();
+        await clock.sleep(this.#lookWait_ms, this.#ending.signal);
+      } catch {
+        await clock.sleep(backoff.next_ms(), this.#ending.signal);
+      }
     }
-    return undefined;
-  }
-
-  #openedFiles(): StoreFiles {
-    if (!this.#files) throw this.#notOpen;
-    return this.#files;
   }
 }
 

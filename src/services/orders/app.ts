@@ -2,6 +2,7 @@ import type { Topics } from "../../api/asyncapi.ts";
 import { withDocuments } from "../../api/document-endpoints.ts";
 import { ServedHosts } from "../../http/hosts.ts";
 import { type HttpApp, httpApp } from "../../http/app.ts";
+import type { InFlight } from "../../http/in-flight.ts";
 import type { RequestTracer } from "../../telemetry/tracer.ts";
 import { orderEndpoints, type OrderEndpointsOptions } from "./endpoints.ts";
 
@@ -9,6 +10,9 @@ export interface OrderServiceAppOptions extends OrderEndpointsOptions, Topics {
   /** The address on which the service listens; a request may name it, or one of `allowed_hosts`. */
   readonly host: string;
   readonly allowed_hosts: readonly string[];
+  /** The host by which other order services ask this one; undefined if none does. */
+  readonly advertised_host?: string | undefined;
+  readonly inFlight: InFlight;
   readonly tracer?: RequestTracer | undefined;
 }
 
@@ -22,11 +26,11 @@ export const ORDER_SERVICE = {
  * documents that describe them.
  */
 export const orderServiceApp = (options: OrderServiceAppOptions): HttpApp => {
-  const { inFlight, logger, metrics, tracer, host, allowed_hosts, clock } = options;
+  const { inFlight, logger, metrics, tracer, host, allowed_hosts, advertised_host, clock } = options;
   return httpApp(withDocuments(ORDER_SERVICE, orderEndpoints(options), options), inFlight, logger, {
     meter: metrics,
     tracer,
-    hosts: new ServedHosts(host, allowed_hosts),
+    hosts: new ServedHosts(host, allowed_hosts, advertised_host),
     clock,
   });
 };

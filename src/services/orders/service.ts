@@ -1,21 +1,28 @@
-import type { LogRecord, Membership } from "../../log/port.ts";
+import type { Fleet } from "../../fleet/fleet.ts";
+import type { Assignment, Membership } from "../../log/membership.ts";
+import type { LogRecord } from "../../log/port.ts";
 import { DeadLetterTrial } from "../../runtime/dead-letters/dead-letter-trial.ts";
 import { DeadLetters } from "../../runtime/dead-letters/dead-letters.ts";
 import { LetterNews } from "../../runtime/dead-letters/letter-news.ts";
 import { Outage } from "../../runtime/read/outage.ts";
 import { PartitionSet } from "../../runtime/partition-set.ts";
-import { type State, statePath, storeName } from "../../runtime/store/state-dir.ts";
-import { PartitionStore } from "../../runtime/store/store.ts";
-import type { Unusable } from "../../runtime/store/store-file.ts";
+import { PartitionStores } from "../../runtime/partition-stores.ts";
+import { committedOffset } from "../../runtime/standby/owner-commit.ts";
+import { WarmUps } from "../../runtime/standby/warm-ups.ts";
 import { Topics } from "../../runtime/topics/topics.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import type { SnapshotMeter } from "../../telemetry/meters.ts";
 import type { ApplyTracer } from "../../telemetry/tracer.ts";
 import type { ServiceOptions } from "../service-options.ts";
 import { ORDER_SERVICE_PROJECTIONS } from "./slices.ts";
 
 export interface OrderServiceOptions extends ServiceOptions {
   readonly metrics?: Metrics | undefined;
+  readonly snapshotMeter?: SnapshotMeter | undefined;
   readonly tracer?: ApplyTracer | undefined;
+  readonly fleet: Fleet;
+  /** Where other members of the group reach this one; asked when the group is joined. */
+  readonly endpoint: () => string | undefined;
   /** Called for each batch with the records that have become readable. */
   readonly onReadable?: (records: readonly LogRecord[]) => void;
 }
@@ -27,15 +34,18 @@ export interface OrderServiceOptions extends ServiceOptions {
 const GATHER_MS = 25;
 /** How often the applied offsets are committed to the group. */
 const COMMIT_WAIT_MS = 1_000;
+/** Some heartbeats, by which the others hear of it. */
+const HAND_OVER_MS_MAX = 3_000;
 const PARTITION_COUNT_WAIT_MS = 3_000;
-/** The reason given when a store with nothing wrong is rebuilt. */
-export const REBUILD_ASKED = "an operator asked for it";
+/** How often to look for stores of other versions that are not needed any more. */
+const OUTDATED_WAIT_MS = 3_600_000;
 
 /**
  * The order service without its HTTP side: it joins the group and runs its projections over the assigned partitions.
  *
  * ```
  *  made ──start()──▶ topics ─▶ join the group ─▶ assigned ⇄ partition set
+ *                                 ├──handOver()──▶ those who follow its partitions have them; it still answers
  *                                 └──stop()──▶ commit ─▶ partition set closed ─▶ group left
  * ```
  */
@@ -47,11 +57,13 @@ export class OrderService {
   readonly #groupOutage: Outage;
   readonly #deadLetterTrial: DeadLetterTrial;
   readonly #letterNews: LetterNews;
+  readonly #warmUps: WarmUps;
+  readonly #stores: PartitionStores;
   readonly #ending = new AbortController();
   #running: Promise<void> | undefined;
   #membership: Membership | undefined;
-  #logId = "";
-  #state: State | undefined;
+  /** The partitions that other members follow. */
+  #followed: ReadonlySet<number> = new Set();
 
   constructor(options: OrderServiceOptions) {
     const { config, log, clock, random, logger, metrics, tracer } = options;
@@ -63,6 +75,7 @@ export class OrderService {
     const warnOfAll = (message: string) => logger.warn(message);
     this.#groupOutage = new Outage(`Joining the group ${config.consumer_group}`, clock, warnOfAll);
     this.#deadLetterTrial = new DeadLetterTrial({ log, deadLetterTopic: config.dead_letter_topic, clock, onWarning: warnOfAll });
+    this.#warmUps = new WarmUps(clock);
     this.#letterNews = new LetterNews(config.dead_letter_topic, clock, onWarning);
     const common = { log, topic: config.orders_topic, isOwner, backoff: config, clock, random, onWarning };
     this.#deadLetters = new DeadLetters({
@@ -75,12 +88,18 @@ export class OrderService {
         this.#deadLetterTrial.worked();
       },
     });
+    this.#stores = new PartitionStores({
+      ...options,
+      prefix: "",
+      projections: ORDER_SERVICE_PROJECTIONS,
+      meter: metrics,
+      onSetAside: (partition) => this.#deadLetters.forget(partition),
+    });
     this.partitions = new PartitionSet({
       ...common,
       bounds: options.bounds,
-      openStore: (partition) => this.#openStore(partition),
-      storePath: (partition) => this.#storePath(partition),
-      setStoreAside: (partition, reason) => this.#setStoreAside(partition, reason),
+      ...this.#stores.ofSet(),
+      committed: (partitions) => this.#membership?.committed(partitions) ?? Promise.resolve(new Map()),
       onRestoreProgress: (message, restore) => logger.info({ restore }, message),
       deliverDeadLetters: this.#deadLetters.deliver,
       mayBeginLate: config.log_start === "accept",
@@ -89,6 +108,7 @@ export class OrderService {
       obstacle: () => this.#topics.waiting ?? this.#groupOutage.failure(0),
       deadLetterFailure: () => this.#deadLetterTrial.failure,
       topics: this.#topics,
+      fleetConcerns: () => options.fleet.concerns,
       meter: metrics,
       tracer,
       ...(options.onReadable ? { onReadable: options.onReadable } : {}),
@@ -100,6 +120,11 @@ export class OrderService {
     this.#running = this.#run();
   }
 
+  /** Has standbys take the partitions over, where they would do so after the stop, while this service still answers. */
+  async handOver(): Promise<void> {
+    await this.#membership?.handOver?.(HAND_OVER_MS_MAX);
+  }
+
   async stop(): Promise<void> {
     this.#ending.abort();
     await this.#commit();
@@ -108,7 +133,7 @@ export class OrderService {
     this.#letterNews.tellTheRest();
     await this.#membership?.leave();
     await this.#running;
-    this.#state?.release();
+    this.#stores.release();
   }
 
   /**
@@ -122,38 +147,56 @@ export class OrderService {
   }
 
   async #run(): Promise<void> {
-    const { config, log, clock, logger } = this.#options;
+    const { config, log, clock, logger, fleet, endpoint } = this.#options;
     const { orders_topic: topic } = config;
     const logId = await this.#topics.prepare(this.#ending.signal);
     if (logId === undefined || this.#ending.signal.aborted) return;
     const watching = this.#topics.watch(this.#ending.signal);
     void this.#deadLetterTrial.run(this.#ending.signal);
-    this.#logId = logId;
+    this.#stores.begin(logId);
+    fleet.begin(logId);
     this.#membership = log.joinGroup({
       group: config.consumer_group,
       topic,
-      localPartitions: () => this.#localPartitions(),
+      endpoint: endpoint(),
+      standbysPerPartition: config.standbys,
+      instance: this.#stores.instance(),
+      leaving: config.group_leave,
+      localPositions: () => this.#stores.localPositions(this.partitions.actors),
+      ready: () => this.partitions.actors.ready(),
       listener: {
-        onAssigned: (partitions) => {
-          logger.info({ partitions }, `${partitions.length} partitions assigned`);
-          this.partitions.assign(partitions);
-        },
+        onAssigned: (assignment) => this.#take(assignment),
         onLost: (reason) => void this.#groupOutage.failed(reason),
         onWaiting: (holder) =>
           logger.warn(`The group ${config.consumer_group} is held by ${holder}; this process takes over when that one ends.`),
       },
     });
-    for (let lookedAt_ms = Number.NEGATIVE_INFINITY; !this.#ending.signal.aborted;) {
+    for (let lookedAt_ms = Number.NEGATIVE_INFINITY, tidiedAt_ms = clock.now_ms(); !this.#ending.signal.aborted;) {
       if (clock.now_ms() - lookedAt_ms >= PARTITION_COUNT_WAIT_MS) {
         lookedAt_ms = clock.now_ms();
         this.partitions.partitionCount = await log.partitionCount(topic).catch(() => this.partitions.partitionCount);
       }
       await clock.sleep(COMMIT_WAIT_MS, this.#ending.signal);
       this.#lookAtGroup();
+      if (this.#warmUps.isDue(this.partitions.actors.ready())) this.#membership.rejoin();
       this.#letterNews.tellWhatIsDue();
+      if (clock.now_ms() - tidiedAt_ms >= OUTDATED_WAIT_MS) {
+        tidiedAt_ms = clock.now_ms();
+        this.#stores.removeOutdated(this.partitions.actors);
+      }
       await this.#commit();
     }
     await watching;
+  }
+
+  #take(assignment: Assignment): void {
+    const { partitions, standbys, warmUps = [], wasAway, memberId, members } = assignment;
+    const followed = standbys.length === 0 ? "" : `, ${standbys.length} to follow`;
+    this.#options.logger.info({ partitions, standbys }, `${partitions.length} partitions assigned${followed}`);
+    this.#followed = new Set(members.flatMap((member) => (member.id === memberId ? [] : member.standbys)));
+    this.#warmUps.take(warmUps);
+    this.partitions.assign(partitions, standbys, wasAway);
+    this.#options.fleet.assigned(assignment);
   }
 
   #lookAtGroup(): void {
@@ -163,45 +206,11 @@ export class OrderService {
   }
 
   async #commit(): Promise<void> {
+    const commits = [...this.partitions.actors.commits()];
+    const told = ([partition, commit]: (typeof commits)[number]) =>
+      [partition, this.#followed.has(partition) ? committedOffset(commit) : { nextOffset: commit.nextOffset }] as const;
     await this.#membership
-      ?.commit(this.partitions.positions())
+      ?.commit(new Map(commits.map(told)))
       .catch((e: unknown) => this.#options.logger.debug({ err: e }, "offset commit failed"));
-  }
-
-  /** Claims the state only when it is needed: a member that waits for another one takes over that one's stores. */
-  #claimState(): State {
-    return (this.#state ??= this.#options.claimState(this.#logId));
-  }
-
-  /** A failing disk is reported by the partitions that are assigned, and is no reason to stay out of the group. */
-  #localPartitions(): number[] {
-    try {
-      return this.#claimState().partitions(this.#options.config.orders_topic);
-    } catch {
-      return [];
-    }
-  }
-
-  #storePath(partition: number): string {
-    const { data_dir, orders_topic } = this.#options.config;
-    const name = storeName(orders_topic, partition);
-    return this.#state?.path(name) ?? statePath(data_dir, this.#logId);
-  }
-
-  #openStore(partition: number): PartitionStore | Unusable {
-    const { config, metrics } = this.#options;
-    const name = storeName(config.orders_topic, partition);
-    const identity = { logId: this.#logId, topic: config.orders_topic, partition };
-    const opened = this.#claimState().open(name, ORDER_SERVICE_PROJECTIONS, identity);
-    if ("unusable" in opened) return opened;
-    return PartitionStore.open(opened.files, ORDER_SERVICE_PROJECTIONS, partition, metrics);
-  }
-
-  #setStoreAside(partition: number, reason: string): void {
-    const { config, clock, logger } = this.#options;
-    const path = this.#claimState().setAside(storeName(config.orders_topic, partition), clock.wall_ms());
-    this.#deadLetters.forget(partition);
-    const why = reason === REBUILD_ASKED ? "as an operator asked for its rebuild" : "as it was not usable";
-    logger.warn({ partition, path, reason }, `The store was set aside, ${why}; it is rebuilt from the log.`);
   }
 }

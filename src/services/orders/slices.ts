@@ -2,7 +2,7 @@ import type { Endpoint } from "../../http/endpoint/endpoint.ts";
 import type { Projection } from "../../runtime/projection.ts";
 import type { Projections } from "../../runtime/projections.ts";
 import type { OrderDetailsOptions } from "./query/order-details-endpoint.ts";
-import type { OrderIdsOptions } from "./query/order-ids-endpoint.ts";
+import type { OrderIdsOptions } from "./listing/order-ids-endpoint.ts";
 import { orderSlice } from "./query/order-slice.ts";
 
 export interface SliceOptions extends OrderDetailsOptions, OrderIdsOptions {}

@@ -4,6 +4,7 @@ import type { KnownTopic } from "../../log/read/comparing-reader.ts";
 import type { Log, PartitionEnds } from "../../log/port.ts";
 import { compareRow, onlyHeld } from "./compare-rows.ts";
 import { FoldedPartition, type FoldedPartitionOptions } from "./folded-partition.ts";
+import type { FindStart, StartState } from "./snapshot-start.ts";
 import type { HeldPartition, OrderServiceClient, ServiceRow } from "./order-service-client.ts";
 
 export interface AuditOptions extends Omit<FoldedPartitionOptions, "onRead" | "topic"> {
@@ -12,6 +13,8 @@ export interface AuditOptions extends Omit<FoldedPartitionOptions, "onRead" | "t
   readonly services: readonly OrderServiceClient[];
   /** Whether rows are compared one by one even where the digests agree. */
   readonly allRows: boolean;
+  /** Finds what the log has lost since in a snapshot; absent if there is no storage of any. */
+  readonly findStart?: FindStart | undefined;
   /** LOG_START=accept: that the log has lost its first records is then a note and not a difference. */
   readonly acceptsLateStart: boolean;
   /** Reports how many records have been read, and how many there are to read. */
@@ -21,8 +24,10 @@ export interface AuditOptions extends Omit<FoldedPartitionOptions, "onRead" | "t
 /** What the audit found in one partition. */
 export interface Finding {
   readonly partition: number;
-  /** The service that holds the partition; undefined where none does, or more than one. */
+  /** The service that tells of the partition; undefined where none does, or more than one holds it. */
   readonly service: OrderServiceClient | undefined;
+  /** The URL of the service that holds it. */
+  readonly holder: string | undefined;
   readonly offset: number | undefined;
   readonly orders: number;
   readonly deadLetters: number;
@@ -67,6 +72,7 @@ export async function auditPartition(
   const nothing = {
     partition,
     service: undefined,
+    holder: undefined,
     offset: undefined,
     orders: 0,
     deadLetters: 0,
@@ -78,15 +84,18 @@ export async function auditPartition(
   if ("unavailable" in ends) return { ...nothing, differences: [`the log does not give it now: ${ends.unavailable}`] };
   const holder = await findHolder(partition, options);
   if (typeof holder === "string") return { ...nothing, differences: [holder] };
-  const { service, held } = holder;
+  const { service, held, url } = holder;
   const { startOffset } = ends;
-  const folded = new FoldedPartition(partition, startOffset, options);
+  const start = startOffset === 0 ? undefined : await findStart(partition, held, options);
+  const from = start?.nextOffset ?? startOffset;
+  const folded = new FoldedPartition(partition, from, options);
+  for (const order of start?.orders ?? []) folded.fold.orders.set(order.orderId, order);
   try {
     await folded.to(held.offset);
     const { fold } = folded;
     const digest = fold.digest();
     const orders = [...fold.orders.values()].filter(({ order }) => order !== undefined).length;
-    const about = { partition, service, offset: held.offset, orders, deadLetters: fold.deadLetters, digest };
+    const about = { partition, service, holder: url, offset: held.offset, orders, deadLetters: fold.deadLetters, digest };
     const agrees = digest === held.digest;
     const compared = agrees && !options.allRows ? NOTHING_COMPARED : await compareRows(partition, service, folded);
     const differences = [...compared.differences];
@@ -94,22 +103,34 @@ export async function auditPartition(
       differences.push(
         `its digest is ${held.digest} and should be ${digest}, though its rows agree: the digest it keeps is wrong`,
       );
-    const notes = standingOf(service, held);
-    const missing = missingBefore(startOffset, held, options.topic.name);
+    const notes = standingOf(url, held);
+    const missing = missingBefore(start?.firstOffset ?? startOffset, held, options.topic.name);
+    if (start !== undefined)
+      notes.push(
+        `the log begins at offset ${startOffset}; what came before offset ${from} is taken from the snapshot ${start.name}`,
+      );
     // Rows that nobody can fold again cannot be called right, unless the operator accepts a late start.
     if (missing !== undefined) (differences.length > 0 || !options.acceptsLateStart ? differences : notes).unshift(missing);
     const policy = options.policy?.includes("compact") ? options.policy : undefined;
-    const gap = gapAtStart(startOffset, folded, policy);
+    const gap = gapAtStart(from, folded, policy);
     const lost = lostByLog(compared, gap ?? compactedBy(policy));
     if (lost !== undefined) differences.unshift(lost);
     else if (gap !== undefined) notes.push(gap);
     return { ...about, differences, notes, canRebuild: missing === undefined, losses: lost ?? compactedBy(policy) };
   } catch (e) {
     if (!(e instanceof AppError)) throw e;
-    return { ...nothing, service, offset: held.offset, differences: [e.message] };
+    return { ...nothing, service, holder: url, offset: held.offset, differences: [e.message] };
   } finally {
     await folded.close();
   }
+}
+
+async function findStart(
+  partition: number,
+  held: HeldPartition,
+  options: Pick<AuditOptions, "log" | "findStart"> & FoldedPartitionOptions,
+): Promise<StartState | undefined> {
+  return options.findStart?.(partition, await options.log.ends(options.topic.name), held.offset);
 }
 
 /**
@@ -148,12 +169,18 @@ const lostByLog = ({ ordersOnlyHeld, eventsOnlyHeld }: Compared, how: string | u
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 /** A note on why the holder does not go on now, although what it has can be compared. */
-const standingOf = ({ url }: OrderServiceClient, { state, reason, halted }: HeldPartition): string[] => {
+const standingOf = (url: string, { state, reason, halted }: HeldPartition): string[] => {
   const why = reason ?? halted;
   return why === undefined ? [] : [`it is ${state} at ${url}: ${why}`];
 };
 
-type Holder = { readonly service: OrderServiceClient; readonly held: HeldPartition };
+interface Holder {
+  /** The service that told of it, which passes on what it is asked. */
+  readonly service: OrderServiceClient;
+  readonly held: HeldPartition;
+  /** The URL of the service that holds it. */
+  readonly url: string;
+}
 
 /**
  * Finds the one service that holds the partition and can be compared; resolves with a sentence where there is none.
@@ -168,20 +195,23 @@ async function findHolder(
 ): Promise<Holder | string> {
   let why = "";
   for (let tries = 0; tries < HOLDER_TRIES_MAX; tries++) {
-    const holders: Holder[] = [];
+    const found = new Map<string, Holder>();
     for (const service of services) {
       const { topicName, partitions } = await service.partitions();
       if (topicName !== topic.name) return `${service.url} consumes ${topicName}, not ${topic.name}`;
-      const held = partitions.find((one) => one.partition === partition);
-      if (held) holders.push({ service, held });
+      for (const held of partitions.filter((one) => one.partition === partition)) {
+        const url = held.owner ?? service.url;
+        // Who holds it tells it best.
+        if (!found.has(url) || url === service.url) found.set(url, { service, held, url });
+      }
     }
-    const [only, ...others] = holders;
-    if (only?.held.halted !== undefined) return `it is halted at ${only.service.url}: ${only.held.halted}`;
+    const [only, ...others] = found.values();
+    if (only?.held.halted !== undefined) return `it is halted at ${only.url}: ${only.held.halted}`;
     if (only && others.length === 0 && only.held.digest !== undefined) return only;
     why = only
       ? others.length > 0
-        ? `it is held by ${holders.map(({ service }) => service.url).join(" and ")}`
-        : `it is ${only.held.state} at ${only.service.url} and has no digest yet${only.held.reason === undefined ? "" : `: ${only.held.reason}`}`
+        ? `it is held by ${[...found.keys()].join(" and ")}`
+        : `it is ${only.held.state} at ${only.url} and has no digest yet${only.held.reason === undefined ? "" : `: ${only.held.reason}`}`
       : "no service that was asked holds it";
     await clock.sleep(HOLDER_WAIT_MS);
   }

@@ -1,24 +1,31 @@
+import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { systemClock } from "../../system/clock.ts";
 import { localUrl } from "../../config/addresses.ts";
-import { readConfig } from "../../config/config.ts";
+import { type Config, readConfig } from "../../config/config.ts";
 import { AppError } from "../../errors.ts";
 import { isAbsent, logFiles } from "../../log/log-kinds.ts";
 import { openLog } from "../../log/open-log.ts";
+import type { Log } from "../../log/port.ts";
+import { zstd } from "../../runtime/snapshots/compression.ts";
+import { Snapshots } from "../../runtime/snapshots/snapshots.ts";
+import { openStorage } from "../../storage/open-storage.ts";
 import { checkDataDir, checkOpenFiles, startFailure, writeForThisUserAlone } from "../../system/startup-checks.ts";
 import { isTerminal, writeToStdout } from "../../telemetry/logger.ts";
 import { progressBar, StatusLine } from "../../telemetry/status-line.ts";
 import { absentTopic } from "./absent-topic.ts";
 import { audit, auditPartition, type AuditOptions, type Finding } from "./audit.ts";
 import { orderServiceClient } from "./order-service-client.ts";
+import { type FindStart, startsFromSnapshots } from "./snapshot-start.ts";
 import { table } from "./table.ts";
 
 const USAGE = `Usage: bun run audit [options]
 
 Folds the orders topic again and compares the result with what each running order service holds: the digest of every partition,
-and every row where the digests differ. It only reads. It takes the services' settings (KAFKA_BROKERS, ORDERS_TOPIC, DATA_DIR, …).
+and every row where the digests differ. Where the log has lost its first records, it begins with the newest snapshot at SNAPSHOT_URL. It only reads. It takes the services' settings (KAFKA_BROKERS, ORDERS_TOPIC, DATA_DIR, …).
 
-  --services URL,…   all order services of the group (default http://<HOST>:<ORDER_PORT>)
+  --services URL,…   an order service of the group, which tells of the others (default http://<HOST>:<ORDER_PORT>); all of them, if
+                     they are of earlier versions
   --rows             compares row by row even where the digests agree
   --rate N           records read a second, at most (default 100000; 0: no bound)
   --fix              sets each partition that differs aside and has it rebuilt from the log; needs the services' OPERATOR_TOKEN. A partition
@@ -101,6 +108,7 @@ async function main(args: string[]): Promise<number> {
     topic: config.orders_topic,
     services: urls.map((url) => orderServiceClient(url, config.operator_token, PAGE_ROWS)),
     allRows: rows,
+    findStart: await findStart(config, log),
     acceptsLateStart: config.log_start === "accept",
     records_per_s_max: rate,
     clock,
@@ -118,6 +126,15 @@ async function main(args: string[]): Promise<number> {
     status?.show("");
     await log.close();
   }
+}
+
+/** Where snapshots are kept, what the log has lost since is taken from them. */
+async function findStart(config: Config, log: Log): Promise<FindStart | undefined> {
+  const { snapshot_storage, snapshots_kept: kept, orders_topic } = config;
+  if (snapshot_storage === undefined) return undefined;
+  const storage = openStorage(snapshot_storage, { clock, newUuid: () => crypto.randomUUID() });
+  const snapshots = new Snapshots({ storage, compression: zstd, clock, random: Math.random, kept });
+  return startsFromSnapshots(snapshots, await log.id(), orders_topic, tmpdir());
 }
 
 /** Has a partition that differs rebuilt, and then audits it again. */

@@ -1,8 +1,10 @@
 import { AppError } from "../../errors.ts";
 
-/** What an order service says about a partition that it holds. */
+/** What an order service says about a partition that it or another one of its fleet holds. */
 export interface HeldPartition {
   readonly partition: number;
+  /** The URL of the order service that holds it; absent if that is the one that was asked, or of an earlier version. */
+  readonly owner?: string;
   readonly state: string;
   readonly offset: number;
   /** Missing while the partition's store is not open. */
@@ -43,8 +45,13 @@ export interface OrderServiceClient {
 }
 
 const ANSWER_MS_MAX = 30_000;
+const WHERE = "If the order service is elsewhere, set ORDER_PORT to its port, or --services to its URL.";
+const NOT_FOUND = 404;
 
-/** Asks an order service over HTTP. A call rejects with SERVICE_UNAVAILABLE where the answer is missing or not 2xx. */
+/**
+ * Asks an order service over HTTP. A call rejects with SERVICE_UNAVAILABLE where the answer is missing, not 2xx, or not an
+ * order service's.
+ */
 export function orderServiceClient(url: string, operator_token: string | undefined, page_rows: number): OrderServiceClient {
   const ask = async <T>(method: string, path: string): Promise<T> => {
     let response: Response;
@@ -55,11 +62,19 @@ export function orderServiceClient(url: string, operator_token: string | undefin
         signal: AbortSignal.timeout(ANSWER_MS_MAX),
       });
     } catch (e) {
-      throw new AppError("SERVICE_UNAVAILABLE", `${url} does not answer: ${e instanceof Error ? e.message : String(e)}`, {}, e);
+      const why = e instanceof Error ? e.message : String(e);
+      throw new AppError("SERVICE_UNAVAILABLE", `${url} does not answer: ${why} ${WHERE}`, {}, e);
     }
     const text = await response.text();
-    if (!response.ok) throw new AppError("SERVICE_UNAVAILABLE", `${url}${path} answers ${response.status}: ${detailOf(text)}`);
-    return JSON.parse(text) as T;
+    if (!response.ok) {
+      const hint = response.status === NOT_FOUND ? ` ${WHERE}` : "";
+      throw new AppError("SERVICE_UNAVAILABLE", `${url}${path} answers ${response.status}: ${detailOf(text)}${hint}`);
+    }
+    try {
+      return JSON.parse(text) as T;
+    } catch (e) {
+      throw new AppError("SERVICE_UNAVAILABLE", `${url}${path} answers what is not JSON. ${WHERE}`, {}, e);
+    }
   };
   return {
     url,

@@ -1,29 +1,29 @@
 import { type Order, orderFields } from "../../orders/order.ts";
-import { readSnapshot, scanSnapshots } from "../../runtime/store/snapshots/read-snapshots.ts";
-import type { Snapshot } from "../../runtime/store/snapshots/snapshot.ts";
+import { readView, scanViews } from "../../runtime/store/read-views/reading-views.ts";
+import type { ReadView } from "../../runtime/store/read-views/read-view.ts";
 import type { Clock } from "../../system/clock.ts";
 import { invalid } from "../arguments.ts";
 import { kindOf, type ShownRow } from "./store-kinds.ts";
 import type { Store } from "./stores.ts";
 
-/** How much text of rows is collected before it is written, while no snapshot is open. */
+/** How much text of rows is collected before it is written, while no read view is open. */
 const TEXT_CHARS_MAX = 2 << 20;
 
 type ScanClock = Pick<Clock, "now_ms">;
 
 /** The row of that order, with the store's path; undefined if the store has none. */
 export const rowLine = ({ path }: Store, orderId: string): string | undefined =>
-  readSnapshot(path, (snapshot) => {
-    const row = kindOf(snapshot).open(snapshot.files).row(orderId);
-    return row && `{"store":${JSON.stringify(path)},${lineMembers(row, snapshot)}}\n`;
+  readView(path, (view) => {
+    const row = kindOf(view).open(view.files).row(orderId);
+    return row && `{"store":${JSON.stringify(path)},${lineMembers(row, view)}}\n`;
   });
 
 /** All rows of the store as lines, ascending by id, in texts of some megabytes. */
 export function* rowTexts({ path }: Store, clock: ScanClock): Generator<string> {
   let lines: string[] = [];
   let chars = 0;
-  const scan = scanSnapshots(path, clock, rowsAfter, (row, snapshot) => {
-    const line = `{${lineMembers(row, snapshot)}}\n`;
+  const scan = scanViews(path, clock, rowsAfter, (row, view) => {
+    const line = `{${lineMembers(row, view)}}\n`;
     lines.push(line);
     chars += line.length;
     return chars >= TEXT_CHARS_MAX;
@@ -41,11 +41,10 @@ export function* rowTexts({ path }: Store, clock: ScanClock): Generator<string> 
   }
 }
 
-const rowsAfter = (snapshot: Snapshot, after: string): Iterable<ShownRow> =>
-  kindOf(snapshot).open(snapshot.files).rowsAfter(after);
+const rowsAfter = (view: ReadView, after: string): Iterable<ShownRow> => kindOf(view).open(view.files).rowsAfter(after);
 
 /** An order's row says how far its partition was when it was saved; an index has rows of all partitions. */
-function lineMembers(row: ShownRow, { positions: [position, ...others] }: Snapshot): string {
+function lineMembers(row: ShownRow, { positions: [position, ...others] }: ReadView): string {
   const isOfOne = "order" in row && position !== undefined && others.length === 0;
   return `${isOfOne ? `"partition":${position.partition},"offset":${position.nextOffset},` : ""}${row.members()}`;
 }
@@ -71,7 +70,7 @@ export class OrdersByValue {
     const counts = new Map<string, number>();
     let first: number | undefined;
     let last = 0;
-    const scan = scanSnapshots(path, clock, rowsAfter, ({ order }, { positions }) => {
+    const scan = scanViews(path, clock, rowsAfter, ({ order }, { positions }) => {
       last = positions[0]?.nextOffset ?? 0;
       first ??= last;
       const value = order ? this.#json(order) : "null";

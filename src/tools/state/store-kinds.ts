@@ -3,7 +3,7 @@ import type { Order } from "../../orders/order.ts";
 import { requireChecksum } from "../../runtime/store/position/position-table.ts";
 import type { StoreFiles } from "../../runtime/store/store-files.ts";
 import type { StoreKind } from "../../runtime/projections.ts";
-import type { Snapshot } from "../../runtime/store/snapshots/snapshot.ts";
+import type { ReadView } from "../../runtime/store/read-views/read-view.ts";
 import { INDEX_KIND, IndexRows } from "../../services/cart/index/index-rows.ts";
 import { orderProjection } from "../../services/orders/state/order-projection.ts";
 import { rowMembers } from "../../services/orders/state/order-row-json.ts";
@@ -31,7 +31,7 @@ export interface Figures {
   readonly segments: number;
 }
 
-/** The rows of a snapshot. */
+/** The rows of a read view. */
 export interface SavedRows {
   figures(): Figures;
   row(orderId: string): ShownRow | undefined;
@@ -99,7 +99,7 @@ const indexKind: ShownKind = {
 const KINDS = [ordersKind, indexKind];
 
 /** The kind of the store's rows. Throws STORE_FAILED if this program does not know it, or not in that version. */
-export function kindOf({ path, projections }: Pick<Snapshot, "path" | "projections">): ShownKind {
+export function kindOf({ path, projections }: Pick<ReadView, "path" | "projections">): ShownKind {
   const found = KINDS.find(({ kind }) => projections.some(({ name, version }) => name === kind.name && version === kind.version));
   if (found) return found;
   const held = projections.map(({ name, version }) => `${name} in version ${version}`).join(" and ");

@@ -1,9 +1,8 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../../errors.ts";
-import { readSnapshot } from "../../runtime/store/snapshots/read-snapshots.ts";
-import type { SavedPosition } from "../../runtime/store/snapshots/snapshot.ts";
-import { isHeldAlone } from "../../runtime/store/snapshots/snapshot-failures.ts";
+import { readView } from "../../runtime/store/read-views/reading-views.ts";
+import type { SavedPosition } from "../../runtime/store/read-views/read-view.ts";
 import { withFile } from "../files/file-failures.ts";
 import { invalid } from "../arguments.ts";
 import { kindOf, type ShownKind } from "./store-kinds.ts";
@@ -22,8 +21,6 @@ export interface Store {
 export interface Failure {
   readonly path: string;
   readonly error: AppError;
-  /** Whether that is as it should be: a cart runs, which lets nobody else read its index. */
-  readonly isHeldAlone: boolean;
 }
 
 export interface Found {
@@ -55,9 +52,9 @@ export function findStores(paths: readonly string[]): Found {
   for (const path of paths) {
     try {
       stores.push(
-        readSnapshot(path, (snapshot) => {
-          const { logId, topic, positions } = snapshot;
-          return { path, shown: kindOf(snapshot), logId, topic, positions };
+        readView(path, (view) => {
+          const { logId, topic, positions } = view;
+          return { path, shown: kindOf(view), logId, topic, positions };
         }),
       );
     } catch (e) {
@@ -70,7 +67,7 @@ export function findStores(paths: readonly string[]): Found {
 /** The failure as it is told; throws what is a defect. */
 export function failureOf(path: string, e: unknown): Failure {
   if (!(e instanceof AppError)) throw e;
-  return { path, error: e, isHeldAlone: isHeldAlone(e) };
+  return { path, error: e };
 }
 
 /** The stores that have each row once. */
@@ -91,16 +88,14 @@ export function storesOfOneTopic({ stores, failures }: Found): Meant {
   if (topics.length > 1) throw invalid(`The rows are those of ${topics.join(" and ")}: name a directory that has one of them.`);
   const notes: string[] = [];
   const meant: Store[] = [];
-  const partitions = Map.groupBy(ofKind, ({ shown, positions }) => (shown.what === "index" ? "index" : positions[0]?.partition));
+  const partitions = Map.groupBy(ofKind, ({ positions }) => positions[0]?.partition);
   for (const [partition, same] of partitions) {
     if (partition === undefined) continue;
     const [furthest, ...others] = same.toSorted((a, b) => offsets(b) - offsets(a)) as [Store, ...Store[]];
     meant.push(furthest);
     for (const { path } of others) notes.push(`${path} is left out: ${furthest.path} is the same, and further.`);
   }
-  // A cart's index is not looked at where there are orders.
-  const failed = orders.length > 0 ? failures.filter(({ isHeldAlone: isCarts }) => !isCarts) : failures;
-  return { stores: ofKind.filter((store) => meant.includes(store)), failures: failed, notes };
+  return { stores: ofKind.filter((store) => meant.includes(store)), failures, notes };
 }
 
 const offsets = ({ positions }: Store): number => positions.reduce((sum, { nextOffset }) => sum + nextOffset, 0);

@@ -8,7 +8,7 @@ import { type Peer, runPeer } from "../peer.ts";
 import type { BenchTopic, Target } from "../target.ts";
 
 /** What one turn of a program gave. */
-interface Turn {
+export interface Turn {
   readonly events_per_s: number;
   readonly cpu_us_per_event: number;
   readonly cpu_us_per_event_going?: number;
@@ -99,7 +99,8 @@ function figuresOf(log: string, load: Load, { name, turns }: Runner, peers: read
   ];
 }
 
-async function applyOnce(topic: BenchTopic, load: Load, count: number): Promise<Turn> {
+/** One run of so many consumers from an empty state. */
+export async function applyOnce(topic: BenchTopic, load: Load, count: number): Promise<Turn> {
   await rm(join(topic.dataDir, "state"), { recursive: true, force: true });
   await using members = await startMembers(topic, "consumer", count);
   const { events_per_s, cpu_us_per_event, cpu_us_per_event_going, peaks_mib } = await allApplied(

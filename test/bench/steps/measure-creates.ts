@@ -86,7 +86,7 @@ interface Step {
   readonly produce_ms: readonly number[] | undefined;
 }
 
-const rateOf = (result: LoadResult) => (result.requests - result.not_ok) / result.seconds;
+export const rateOf = (result: LoadResult) => (result.requests - result.not_ok) / result.seconds;
 
 function figuresOf(log: string, { connections, ours, cpu_us, theirs, bare, produce_ms }: Step): Figure[] {
   const bareRates = bare.map(rateOf);
@@ -142,7 +142,7 @@ async function producedOneByOne(target: Target, partitions: number): Promise<rea
   return all_ms.slice(produced_warm_up);
 }
 
-async function runLoad(url: string, connections: number, seconds: number, prefix: string): Promise<LoadResult> {
+export async function runLoad(url: string, connections: number, seconds: number, prefix: string): Promise<LoadResult> {
   const command =
     loadGenerator === "wrk"
       ? ["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "-s", createLua, url, "--", prefix]

@@ -109,7 +109,8 @@ await clusterSuite("groups", (cluster) => {
       await using stays = await startProgram({ role: "consumer", env: { ...orders.env, SESSION_TIMEOUT_MS: "12000" } });
       await stays.ready();
       for (const after_ms of [300, 450, 600, 800, 1_000, 1_300]) {
-        await using leaves = await startProgram({ role: "consumer", env: { ...orders.env, SESSION_TIMEOUT_MS: "12000" } });
+        const env = { ...orders.env, SESSION_TIMEOUT_MS: "12000", GROUP_LEAVE: "always" };
+        await using leaves = await startProgram({ role: "consumer", env });
         await Bun.sleep(after_ms);
         leaves.kill("SIGTERM");
         await leaves.exited();

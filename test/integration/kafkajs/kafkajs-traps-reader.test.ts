@@ -126,9 +126,9 @@ function consume(log: Log, topic: string, group: string, stored: Map<number, num
   const membership = log.joinGroup({
     group,
     topic,
-    localPartitions: () => [],
+    localPositions: () => new Map(),
     listener: {
-      onAssigned: (partitions) => {
+      onAssigned: ({ partitions }) => {
         positions = new Map(partitions.map((p) => [p, Math.max(0, (stored.get(p) as number) - FALL_BACK_RECORDS)]));
         assignments++;
       },

@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { type AddressInfo, createServer } from "node:net";
 import { type Clock, systemClock, within } from "../../../src/system/clock.ts";
 import { Backoff } from "../../../src/log/backoff.ts";
-import type { Log, MembershipState } from "../../../src/log/port.ts";
+import type { MembershipState } from "../../../src/log/membership.ts";
+import type { Log } from "../../../src/log/port.ts";
 import { newRecord, values } from "../../log/contract/harness.ts";
 import { broker_start_ms_max, brokerSuite } from "../../support/brokers/broker.ts";
 import { BACKOFF, kafkaLogs, openKafkaLog, SESSION_MS } from "../../support/brokers/kafka-log.ts";
@@ -36,9 +37,9 @@ function join(log: Log, topic: string, group: string, onAssigned: (partitions: r
   const membership = log.joinGroup({
     group,
     topic,
-    localPartitions: () => [],
+    localPositions: () => new Map(),
     listener: {
-      onAssigned: (partitions) => {
+      onAssigned: ({ partitions }) => {
         held = partitions;
         told.push("assigned");
         onAssigned(partitions);

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import type { Log, Membership } from "../../../src/log/port.ts";
+import type { Assignment, GroupOptions, Membership } from "../../../src/log/membership.ts";
+import type { Log } from "../../../src/log/port.ts";
 import { eventually, TEST_TIMEOUT_MS } from "./harness.ts";
 import type { ContractContext } from "./log-contract.ts";
 
@@ -7,20 +8,25 @@ interface Member {
   readonly membership: Membership;
   /** The partitions it was last assigned; none once they are lost. */
   readonly held: () => readonly number[];
+  /** What it was last told of the whole group. */
+  readonly told: () => Assignment | undefined;
   /** Every call of its listener. */
   readonly calls: string[];
 }
 
-function join(log: Log, group: string, topic: string, local: readonly number[] = []): Member {
+function join(log: Log, group: string, topic: string, more: Partial<GroupOptions> = {}): Member {
   let held: readonly number[] = [];
+  let told: Assignment | undefined;
   const calls: string[] = [];
   const membership = log.joinGroup({
     group,
     topic,
-    localPartitions: () => local,
+    localPositions: () => new Map(),
+    ...more,
     listener: {
-      onAssigned: (partitions) => {
-        held = partitions.toSorted((a, b) => a - b);
+      onAssigned: (assignment) => {
+        told = assignment;
+        held = assignment.partitions;
         calls.push(`assigned ${held.join(",")}`);
       },
       onLost: (reason) => {
@@ -30,11 +36,14 @@ function join(log: Log, group: string, topic: string, local: readonly number[] =
       onWaiting: (holder) => calls.push(`waiting ${holder}`),
     },
   });
-  return { membership, held: () => held, calls };
+  return { membership, held: () => held, told: () => told, calls };
 }
 
 /** The partitions the member may act for: none unless it is the owner now. */
 const owned = ({ membership, held }: Member): readonly number[] => (membership.isOwner() ? held() : []);
+
+/** The members in the order of their ids. */
+const sorted = (assignment: Assignment | undefined) => assignment?.members.toSorted((a, b) => (a.id < b.id ? -1 : 1));
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, partition) => partition);
 const allOwnedOnce = (members: readonly Member[], count: number): boolean =>
@@ -61,8 +70,14 @@ export function groupContract({ harness, open }: ContractContext): void {
       expect(member.membership.state).toBe("stable");
       await member.membership.commit(
         new Map([
-          [0, 3],
-          [3, 1],
+          [0, { nextOffset: 3 }],
+          [3, { nextOffset: 1, metadata: '{"é":1}' }],
+        ]),
+      );
+      expect(await member.membership.committed([0, 1, 3])).toEqual(
+        new Map([
+          [0, { nextOffset: 3, metadata: undefined }],
+          [3, { nextOffset: 1, metadata: '{"é":1}' }],
         ]),
       );
       await member.membership.leave();
@@ -76,7 +91,7 @@ export function groupContract({ harness, open }: ContractContext): void {
 
   for (const where of ["another handle", "the same handle"] as const) {
     test(
-      `a second member, through ${where}, waits or shares: each partition has one owner; when one leaves the other has all`,
+      `a second member, through ${where}, shares: each partition has one owner; when one leaves the other has all`,
       async () => {
         const log = await open();
         const topic = await topicOf(log, 5);
@@ -84,17 +99,10 @@ export function groupContract({ harness, open }: ContractContext): void {
         const first = join(log, group, topic);
         await eventually("all partitions for the first", () => allOwnedOnce([first], 5));
         const second = join(where === "another handle" ? await open() : log, group, topic);
-        const settled = () => second.membership.state === "waiting" || second.held().length > 0;
-        await eventually("the second to wait or share", () => settled() && allOwnedOnce([first, second], 5));
+        await eventually("both to share", () => second.held().length > 0 && allOwnedOnce([first, second], 5));
         await Bun.sleep(600);
         expect(allOwnedOnce([first, second], 5)).toBe(true);
-        if (harness.capabilities.sharesGroups) {
-          expect([first.held().length, second.held().length].toSorted((a, b) => a - b)).toEqual([2, 3]);
-        } else {
-          expect(second.calls).toEqual([`waiting ${HOLDER}`]);
-          expect(second.membership.state).toBe("waiting");
-          expect(second.membership.isOwner()).toBe(false);
-        }
+        expect([first.held().length, second.held().length].toSorted((a, b) => a - b)).toEqual([2, 3]);
         await first.membership.leave();
         await eventually("all partitions for the second", () => allOwnedOnce([second], 5));
         expect(first.membership.isOwner()).toBe(false);
@@ -103,6 +111,58 @@ export function groupContract({ harness, open }: ContractContext): void {
       TEST_TIMEOUT_MS,
     );
   }
+
+  test(
+    "each member is told of all: who they are, where they can be asked, what they own",
+    async () => {
+      const log = await open();
+      const topic = await topicOf(log, 5);
+      const group = harness.uniqueName("group");
+      const first = join(log, group, topic, { endpoint: "http://first:1" });
+      const only = () => ({ id: first.told()?.memberId, endpoint: "http://first:1", partitions: range(5), standbys: [] });
+      await eventually("the first to be told", () => Bun.deepEquals(first.told()?.members, [only()]));
+      const second = join(log, group, topic);
+      await eventually("both to be told the same of both", () => {
+        const [told, other] = [first.told(), second.told()];
+        if (told?.members.length !== 2 || !Bun.deepEquals(sorted(told), sorted(other))) return false;
+        const entry = (id: string | undefined) => told.members.find((member) => member.id === id);
+        return (
+          Bun.deepEquals(entry(told.memberId), { ...only(), partitions: told.partitions }) &&
+          Bun.deepEquals(entry(other?.memberId), {
+            ...only(),
+            id: other?.memberId,
+            endpoint: undefined,
+            partitions: second.held(),
+          })
+        );
+      });
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
+    "where a member asks for a standby, each partition is followed by a member that does not own it",
+    async () => {
+      const log = await open();
+      const topic = await topicOf(log, 5);
+      const group = harness.uniqueName("group");
+      const first = join(log, group, topic);
+      const second = join(log, group, topic, { standbysPerPartition: 1 });
+      await eventually("each to follow what the other owns", () => {
+        const [one, other] = [first.told(), second.told()];
+        if (!allOwnedOnce([first, second], 5) || one?.members.length !== 2 || other?.members.length !== 2) return false;
+        return Bun.deepEquals(one.standbys, other.partitions) && Bun.deepEquals(other.standbys, one.partitions);
+      });
+      for (const { memberId, standbys, members } of [first.told()!, second.told()!])
+        expect(members.find(({ id }) => id === memberId)?.standbys).toEqual(standbys);
+      await first.membership.leave();
+      await eventually("nobody to follow what the only member owns", () => {
+        const { partitions, standbys } = second.told()!;
+        return partitions.length === 5 && standbys.length === 0;
+      });
+    },
+    TEST_TIMEOUT_MS,
+  );
 
   test(
     "closing a handle leaves its groups",
@@ -161,6 +221,3 @@ export function groupContract({ harness, open }: ContractContext): void {
     TEST_TIMEOUT_MS,
   );
 }
-
-/** How the embedded log's harness names the holder of its handles. */
-export const HOLDER = "pid of the test";

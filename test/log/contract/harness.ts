@@ -4,8 +4,6 @@ import type { Batch, FetchResult, Log, LogRecord, NewRecord, Reader } from "../.
 interface Capabilities {
   /** Whether a topic has a largest batch, which `record_bytes_max` sets and `max.message.bytes` tells. */
   readonly boundsBatches: boolean;
-  /** Whether the members of a group share the partitions; otherwise one holds them all, and the others wait. */
-  readonly sharesGroups: boolean;
 }
 
 /** What an adapter of the `Log` port brings to the contract suite. */

@@ -23,7 +23,7 @@ const uniqueName = (prefix: string) => `${prefix}-${crypto.randomUUID()}`;
 
 await brokerSuite("the log contract on a broker", (broker) => {
   logContract("the broker's log", () => ({
-    capabilities: { boundsBatches: true, sharesGroups: true },
+    capabilities: { boundsBatches: true },
     open: async () => openKafka(broker.brokers),
     uniqueName,
     dispose: async () => undefined,

@@ -6,7 +6,6 @@ import { systemClock } from "../../../src/system/clock.ts";
 import type { Log } from "../../../src/log/port.ts";
 import { MemoryBroker, noFaults } from "../memory/memory-log.ts";
 import { openSqliteLog } from "../../../src/log/sqlite/sqlite-log.ts";
-import { HOLDER } from "./group-contract.ts";
 import { type LogHarness, newRecord } from "./harness.ts";
 import { logContract } from "./log-contract.ts";
 
@@ -19,9 +18,9 @@ const counted = () => {
 logContract("the embedded log", (): LogHarness => {
   const directory = mkdtempSync(join(tmpdir(), "log-contract-"));
   const open = async (): Promise<Log> =>
-    openSqliteLog({ path: join(directory, "log.sqlite"), clock: systemClock, newUuid, owner: HOLDER });
+    openSqliteLog({ path: join(directory, "log.sqlite"), clock: systemClock, newUuid, owner: "the test" });
   return {
-    capabilities: { boundsBatches: false, sharesGroups: false },
+    capabilities: { boundsBatches: false },
     open,
     uniqueName: counted(),
     // The file is all that is stored, so closing all handles, as is done before, is all there is to a restart.
@@ -58,7 +57,7 @@ logContract("the in-memory log", (): LogHarness => {
   const names = new Map<Log, string>();
   const uniqueName = counted();
   return {
-    capabilities: { boundsBatches: true, sharesGroups: true },
+    capabilities: { boundsBatches: true },
     open: async () => {
       const name = uniqueName("process");
       const log = broker.connect(name);

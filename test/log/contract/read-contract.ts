@@ -41,6 +41,25 @@ export function readContract({ harness, open }: ContractContext): void {
   );
 
   test(
+    "the ends of the partitions that are wanted are told as among all",
+    async () => {
+      const log = await open();
+      const topic = harness.uniqueName("ends");
+      await log.createTopic(topic, 3);
+      await log.producer().append(topic, newRecords("a", 2, { partition: 1 }));
+      const { topicId, partitions } = await log.ends(topic);
+      expect(partitions).toMatchObject([{ endOffset: 0 }, { endOffset: 2 }, { endOffset: 0 }]);
+      const wanted = await log.ends(topic, new Set([1, 2]));
+      expect([wanted.topicId, wanted.partitions.length, ...wanted.partitions.slice(1)]).toEqual([
+        topicId,
+        3,
+        ...partitions.slice(1),
+      ]);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
     "several partitions are read by one reader, each from its own offset; one not asked for stays out",
     async () => {
       const log = await open();

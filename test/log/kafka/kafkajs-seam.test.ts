@@ -35,7 +35,7 @@ function without(prototype: Record<string, unknown>, part: string, act: () => vo
 test.each([
   ["connection", connectionOf, "send"],
   ["connection pool", connectionPoolOf, "getConnection"],
-  ["broker", brokerOf, "syncGroup"],
+  ["broker", brokerOf, "offsetCommit"],
   ["broker", brokerOf, "initProducerId"],
 ] as const)("a kafkajs whose private %s has changed is refused at once, by the part's name", (what, prototype, part) => {
   without(prototype, part, () => expect(openLog).toThrow(`its ${what} has no ${part}`));

@@ -38,9 +38,9 @@ const join = (log: ReturnType<MemoryBroker["connect"]>) => {
   const membership = log.joinGroup({
     group: "readers",
     topic: "orders",
-    localPartitions: () => [],
+    localPositions: () => new Map(),
     listener: {
-      onAssigned: (partitions) => calls.push(`assigned ${partitions.join(",")}`),
+      onAssigned: ({ partitions }) => calls.push(`assigned ${partitions.join(",")}`),
       onLost: (reason) => calls.push(`lost: ${reason}`),
       onWaiting: () => calls.push("waiting"),
     },

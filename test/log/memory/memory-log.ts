@@ -1,13 +1,12 @@
 import type { Clock } from "../../../src/system/clock.ts";
 import { AppError } from "../../../src/errors.ts";
 import type { NewUuid } from "../../../src/system/random.ts";
+import type { GroupOptions, Membership } from "../../../src/log/membership.ts";
 import type {
   CreatedTopic,
-  GroupOptions,
   IdempotentProducer,
   Isolation,
   Log,
-  Membership,
   NewRecord,
   PartitionEnds,
   Producer,

@@ -32,6 +32,11 @@ export interface MemoryPartition {
   /** The offsets at which transactions are open. */
   readonly openAt: Set<number>;
   startOffset: number;
+  /**
+   * What lies before this offset is deleted for everybody who uses the log. The entries stay for whoever looks on, such
+   * as a simulation.
+   */
+  hiddenBefore: number;
   /** The entry at index i has the offset `startOffset + i`. */
   entries: (LogRecord | typeof CONTROL)[];
 }
@@ -207,6 +212,7 @@ export class MemoryTopics {
     { bytes_max, lag_records, isolation }: ReadOptions,
   ): FetchResult | undefined {
     const found = this.partition(topic, partition);
+    const { startOffset: first } = found;
     const { startOffset, endOffset: heldEnd } = ends(found);
     if (position < startOffset || position > heldEnd) return { partition, outOfRange: { startOffset, endOffset: heldEnd } };
     const endOffset = Math.max(startOffset, heldEnd - lag_records);
@@ -217,7 +223,7 @@ export class MemoryTopics {
     let bytes = 0;
     let nextOffset = position;
     for (; nextOffset < visibleEnd; nextOffset++) {
-      const entry = found.entries[nextOffset - startOffset];
+      const entry = found.entries[nextOffset - first];
       if (entry === undefined || entry === CONTROL) continue;
       // Replicas have a whole batch or none of it.
       if (entry.undecodable && entry.undecodable.lastOffset >= visibleEnd) break;
@@ -231,8 +237,8 @@ export class MemoryTopics {
   }
 }
 
-export const ends = ({ startOffset, entries }: MemoryPartition): Watermarks => ({
-  startOffset,
+export const ends = ({ startOffset, hiddenBefore, entries }: MemoryPartition): Watermarks => ({
+  startOffset: Math.max(startOffset, hiddenBefore),
   endOffset: startOffset + entries.length,
 });
 
@@ -246,7 +252,14 @@ function batchAround({ startOffset, entries }: MemoryPartition, offset: number):
 
 export const stableOffset = (partition: MemoryPartition): number => Math.min(ends(partition).endOffset, ...partition.openAt);
 
-const newPartition = (): MemoryPartition => ({ leaderEpoch: 0, term: 0, openAt: new Set(), startOffset: 0, entries: [] });
+const newPartition = (): MemoryPartition => ({
+  leaderEpoch: 0,
+  term: 0,
+  openAt: new Set(),
+  startOffset: 0,
+  hiddenBefore: 0,
+  entries: [],
+});
 
 /** Keeps what lies before `endOffset`, and no part of a batch. */
 function cut(partition: MemoryPartition, endOffset: number): void {

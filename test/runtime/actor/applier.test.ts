@@ -64,7 +64,9 @@ class Partition {
       now_s: () => 0,
       applied: (_, outcomes) => void this.outcomes.push(outcomes),
       committed: () => undefined,
+      opened: () => undefined,
       storeFailed: () => undefined,
+      storeSetAside: () => undefined,
     };
     this.actor.open(new PartitionStore(this.files, [orderProjection], 0, () => undefined, meter));
     const ends = { startOffset: 0, endOffset: 0, stableOffset: 0, leaderEpoch: 0 };
@@ -149,7 +151,7 @@ describe("a batch with dead letters", () => {
     const applying = partition.apply(RECORDS);
     partition.deliveries[0]?.arrive();
     await applying;
-    await partition.actor.saving;
+    await partition.actor.saver?.running;
     expect(partition.savedOffset).toBe(3);
   });
 
@@ -195,6 +197,24 @@ describe("a batch with dead letters", () => {
     void partition.apply(RECORDS);
     await partition.actor.close();
     expect(partition.savedOffset).toBe(0);
+  });
+
+  test("stays as it was, and halts nothing, if there is no memory to fold it in: the process ends by that", async () => {
+    const before = new Partition();
+    void before.apply(RECORDS.slice(0, 1));
+    await before.actor.close();
+    const { files } = before;
+    const partition = new Partition({}, files);
+    files.bytes("records").fault = () => {
+      throw new RangeError("Out of memory");
+    };
+    expect(() => partition.apply(RECORDS)).toThrow("Out of memory");
+    expect([partition.actor.halted, partition.actor.nextOffset]).toEqual([undefined, 1]);
+    files.bytes("records").fault = undefined;
+    const applying = partition.actor.apply();
+    partition.deliveries[0]?.arrive();
+    await applying;
+    expect([partition.status, partition.actor.nextOffset]).toEqual(["shipped", 3]);
   });
 
   test("is folded once the store can be read again, if it could not be: the partition is suspended until then", async () => {

@@ -31,6 +31,16 @@ describe("a new leader", () => {
     expect(set.get(0)).toMatchObject({ state: "running", leaderEpoch: 1, doubt: undefined, hindered: undefined });
   });
 
+  test("is followed also where the record to be compared with was deleted meanwhile", async () => {
+    await using log = await applied();
+    const { rig, set } = log;
+    rig.broker.topics.elect(TOPIC, 0);
+    await rig.log.deleteRecords(TOPIC, 0, 2);
+    await rig.append(statusUpdated({ orderId: "ORD-2", eventId: "d", status: "shipped" }));
+    await eventually(() => answerFor(set, "ORD-2") === "shipped");
+    expect(set.get(0)).toMatchObject({ state: "running", leaderEpoch: 1, doubt: undefined, hindered: undefined });
+  });
+
   test("that lacks the last record applied and has another there halts the partition alone, and nothing is told from it (I7)", async () => {
     await using log = await applied();
     const { rig, set } = log;

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { STORE_RETRY_WAIT_MS } from "../../../src/runtime/actor/applier.ts";
 import { Hindrance } from "../../../src/runtime/actor/hindrance.ts";
 import { SAVE_WAIT_MS, Saver } from "../../../src/runtime/actor/saver.ts";
+import { Duty } from "../../../src/runtime/standby/duty.ts";
 import type { PartitionStore, StoreSaving } from "../../../src/runtime/store/store.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { damage, diskFull } from "../../support/stores/store-faults.ts";
@@ -55,7 +56,8 @@ function setUp() {
   const saver = new Saver({
     store: store as unknown as PartitionStore,
     hindrance,
-    environment: { clock, isOwner: () => owner.is },
+    duty: new Duty("owner", clock, () => owner.is),
+    environment: { clock },
     ending: ending.signal,
     onDamaged: (reason) => void told.push(`damaged: ${reason}`),
     onStoreFailed: (e) => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../../src/system/clock.ts";
 import { readiness } from "../../../src/http/health.ts";
 import type { Log, Reader } from "../../../src/log/port.ts";
-import { findOrder } from "../../../src/services/orders/query/queries.ts";
+import { findOrder } from "../../support/find-order.ts";
 import { orderCreated, recordOf } from "../../support/events/orders.ts";
 import { eventually, Rig } from "../rig.ts";
 

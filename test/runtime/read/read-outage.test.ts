@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readiness } from "../../../src/http/health.ts";
 import { type FetchFault, noFaults } from "../../log/memory/memory-log.ts";
-import { findOrder } from "../../../src/services/orders/query/queries.ts";
+import { findOrder } from "../../support/find-order.ts";
 import type { HeldPartitions } from "../../../src/runtime/held-partitions.ts";
 import { orderCreated, statusUpdated } from "../../support/events/orders.ts";
 import { answerFor, eventually, Rig } from "../rig.ts";
@@ -11,7 +11,7 @@ const long_ms = 2_000;
 /** Time for several attempts, with the rig's back-off of at most 20 ms. */
 const attempts_ms = 150;
 
-const lookUp = (set: HeldPartitions, orderId: string) => findOrder(set, () => 0, orderId).created.orderId;
+const lookUp = (set: HeldPartitions, orderId: string) => findOrder(set, () => 0, orderId).orderId;
 
 /** A rig caught up on partition 0 with ORD-1 in it; the faults of fetches and of all calls can be changed. */
 async function caughtUp() {

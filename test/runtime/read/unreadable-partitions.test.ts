@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { readiness } from "../../../src/http/health.ts";
 import { type FetchFault, type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
 import { LogScans } from "../../../src/services/orders/query/log-scan.ts";
-import { findOrder, requireAllTrusted } from "../../../src/services/orders/query/queries.ts";
+import { requireAllTrusted } from "../../../src/services/orders/query/trust.ts";
+import { findOrder } from "../../support/find-order.ts";
 import { UnreadRecords } from "../../../src/services/orders/query/unread-records.ts";
 import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { answerFor, eventually, Rig, TOPIC } from "../rig.ts";
@@ -30,7 +31,7 @@ describe("partitions without a leader", () => {
     expect(answerFor(set, "ORD-7", 0)).toBe("ORDER_NOT_FOUND");
     expect(answerFor(set, "ORD-7", 1)).toBe("LOG_UNAVAILABLE");
     expect(answerFor(set, "ORD-9", 1)).toBe("new");
-    expect(() => requireAllTrusted(set)).not.toThrow();
+    expect(() => requireAllTrusted(set, [...set.held()])).not.toThrow();
     rig.passed_ms = 10_000;
     const why = expect.stringContaining("has no leader");
     expect(readiness(set)).toMatchObject({
@@ -66,7 +67,7 @@ describe("partitions without a leader", () => {
     const anew = rig.start("anew", [0, 1, 2]);
     await eventually(() => anew.get(0)?.state === "running" && anew.get(1)?.hindered !== undefined);
     expect(answerFor(anew, "ORD-7", 0)).toBe("LOG_UNAVAILABLE");
-    expect(() => requireAllTrusted(anew)).toThrow(expect.objectContaining({ code: "LOG_UNAVAILABLE" }));
+    expect(() => requireAllTrusted(anew, [...anew.held()])).toThrow(expect.objectContaining({ code: "LOG_UNAVAILABLE" }));
   });
 
   test("that are all there are make the service unready once that has lasted", async () => {

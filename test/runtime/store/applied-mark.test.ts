@@ -77,9 +77,9 @@ describe("the mark", () => {
   test("of each partition is read as it was written, also without a record or an epoch", () => {
     const file = new MemoryFile();
     const marks = [
-      { nextOffset: 2 ** 50, last },
-      { nextOffset: 1, last: { ...last, leaderEpoch: undefined } },
-      { nextOffset: 9, last: undefined },
+      { nextOffset: 2 ** 50, last, isRestored: true },
+      { nextOffset: 1, last: { ...last, leaderEpoch: undefined }, isRestored: false },
+      { nextOffset: 9, last: undefined, isRestored: true },
     ];
     for (const [partition, mark] of marks.entries()) new AppliedMark(file, partition).write(mark);
     for (const [partition, mark] of marks.entries()) expect(new AppliedMark(file, partition).read()).toEqual(mark);
@@ -88,7 +88,7 @@ describe("the mark", () => {
   test("that is not whole counts for nothing", () => {
     const file = new MemoryFile();
     expect(new AppliedMark(file, 0).read()).toBeUndefined();
-    new AppliedMark(file, 0).write({ nextOffset: 8, last });
+    new AppliedMark(file, 0).write({ nextOffset: 8, last, isRestored: false });
     const bytes = file.toBuffer();
     bytes[3]! ^= 1;
     file.write(bytes, 0, bytes.length, 0);
@@ -98,7 +98,7 @@ describe("the mark", () => {
   test.each([true, false])("is compared with the batch that comes to its record (as blocks: %p)", (hasBlocks) => {
     const records = [recordOf(orderCreated()), recordOf(statusUpdated()), recordOf(statusUpdated({ eventId: "c" }))];
     const batch = batchOf(records, 5, hasBlocks);
-    const mark = { nextOffset: 7, last: lastRecordOf(recordEndingAt(batch, 6)!) };
+    const mark = { last: lastRecordOf(recordEndingAt(batch, 6)!) };
     expect(lostOffset(mark, batch)).toBeUndefined();
     expect(lostOffset(mark, batchOf(records.slice(0, 1), 5, hasBlocks))).toBeUndefined();
     expect(lostOffset(mark, batchOf([records[0]!, records[2]!], 5, hasBlocks))).toBe(6);

@@ -6,12 +6,14 @@ import { OwnCreates } from "../../../src/services/cart/index/own-creates.ts";
 import { type Config, readConfig } from "../../../src/config/config.ts";
 import { ORDER_SERVICE_PROJECTIONS } from "../../../src/services/orders/slices.ts";
 import { stateIn } from "../../../src/runtime/store/lost-logs.ts";
-import { appliedState, StateDir, storeName } from "../../../src/runtime/store/state-dir.ts";
+import { appliedState, StateDir } from "../../../src/runtime/store/state-dir.ts";
+import { unversionedName } from "../../../src/runtime/store/store-names.ts";
 import { PartitionStore } from "../../../src/runtime/store/store.ts";
 import { saveAt } from "../../support/stores/save-at.ts";
 import { openedFiles } from "../../support/stores/opened-files.ts";
 import { tempDir } from "../../support/stores/temp-dir.ts";
 import { cartProjections } from "../../../src/services/cart/projections.ts";
+import { placingIn } from "../../support/events/placing.ts";
 
 const TOPIC = "orders.events";
 const identity = { logId: "log", topic: TOPIC };
@@ -20,8 +22,8 @@ const found = (dir: string, topic = TOPIC, logId = "log") => appliedState(dir, t
 test("state of a topic is a store that something was applied to, of any role, and not one that was moved away", async () => {
   await using dir = await tempDir();
   expect(found(dir.path)).toBeUndefined();
-  const state = StateDir.claim(dir.path, "log", "order-service");
-  const files = openedFiles(state.open(storeName(TOPIC, 3), ORDER_SERVICE_PROJECTIONS, identity));
+  const state = StateDir.claim(dir.path, "log", "order-service", { newUuid: () => crypto.randomUUID() });
+  const files = openedFiles(state.open(unversionedName(TOPIC, 3), ORDER_SERVICE_PROJECTIONS, identity));
   const store = new PartitionStore(files, ORDER_SERVICE_PROJECTIONS, 3, () => files.close());
   expect(found(dir.path)).toBeUndefined();
   await saveAt(store, 0);
@@ -40,7 +42,7 @@ test("state of a topic is a store that something was applied to, of any role, an
   const elsewhere = (counts: (logId: string) => boolean) => appliedState(dir.path, TOPIC, "other", counts);
   expect(elsewhere((logId) => logId === "log")).toEqual({ path, logId: "log" });
   expect(elsewhere((logId) => logId !== "log")).toBeUndefined();
-  state.setAside(storeName(TOPIC, 3), 1);
+  state.setAside(unversionedName(TOPIC, 3), 1);
   expect(found(dir.path)).toBeUndefined();
   state.release();
 });
@@ -52,8 +54,8 @@ test("on an embedded log that of an embedded one comes first, then that of a clu
   const onBrokers = readConfig({ DATA_DIR: dir.path, KAFKA_BROKERS: "127.0.0.1:9092" });
   const foundIn = (config: Config, logId: string) => stateIn(config)(logId)?.logId;
   const apply = async (logId: string) => {
-    const state = StateDir.claim(dir.path, logId, "order-service");
-    const files = openedFiles(state.open(storeName(TOPIC, 0), ORDER_SERVICE_PROJECTIONS, { logId, topic: TOPIC }));
+    const state = StateDir.claim(dir.path, logId, "order-service", { newUuid: () => crypto.randomUUID() });
+    const files = openedFiles(state.open(unversionedName(TOPIC, 0), ORDER_SERVICE_PROJECTIONS, { logId, topic: TOPIC }));
     await saveAt(new PartitionStore(files, ORDER_SERVICE_PROJECTIONS, 0, () => undefined), 1);
     files.close();
     state.release();
@@ -70,9 +72,10 @@ test("on an embedded log that of an embedded one comes first, then that of a clu
 
 test("so is one that cannot be looked into, since another program holds it", async () => {
   await using dir = await tempDir();
-  const state = StateDir.claim(dir.path, "log", "cart");
-  const projections = cartProjections(indexProjection(new OwnCreates()));
-  const files = openedFiles(state.open(`${TOPIC}.sqlite`, projections, identity, "exclusive"));
+  const state = StateDir.claim(dir.path, "log", "cart", { newUuid: () => crypto.randomUUID() });
+  const projections = cartProjections(indexProjection(new OwnCreates(), placingIn(3)));
+  const files = openedFiles(state.open(`${TOPIC}.sqlite`, projections, identity));
+  files.db.run("PRAGMA locking_mode = EXCLUSIVE");
   await saveAt(new PartitionStore(files, projections, 0, () => undefined), 1);
   expect(found(dir.path)).toBe(join(dir.path, "state/log/cart-0", `${TOPIC}.sqlite`));
   files.close();

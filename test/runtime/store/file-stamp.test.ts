@@ -11,6 +11,7 @@ const AT = 64;
 class Stamped {
   readonly db = new Database(":memory:", { strict: true });
   file = new MemoryFile();
+  identity: number | undefined = 1;
 
   constructor() {
     this.db.run("CREATE TABLE position (partition INTEGER PRIMARY KEY, next_offset INTEGER)");
@@ -18,7 +19,7 @@ class Stamped {
   }
 
   open(): FileStamp {
-    return new FileStamp(this.db, this.file, "records", (at) => at ?? AT);
+    return new FileStamp({ db: this.db, identity: this.identity }, this.file, "records", (at) => at ?? AT);
   }
 
   stamp(): void {
@@ -91,6 +92,18 @@ describe("a file's stamp", () => {
           expect(store.isDamaged).toBe(false);
         }
       }
+  });
+
+  test("is another store's where its identity is, unless one of them is not known", () => {
+    const isTaken = (written: number | undefined, opened: number | undefined): boolean => {
+      const store = new Stamped();
+      store.identity = written;
+      store.save(3);
+      store.identity = opened;
+      return !store.isDamaged;
+    };
+    expect([isTaken(7, 7), isTaken(undefined, 7), isTaken(7, undefined)]).toEqual([true, true, true]);
+    expect([isTaken(7, 8), isTaken(2 ** 32 - 1, 1)]).toEqual([false, false]);
   });
 
   test("is damage where it is gone, or where the database does not say where it is", () => {

@@ -14,6 +14,7 @@ import { SavedOrders } from "../../../src/services/orders/state/saved-orders.ts"
 import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 import { logRecordOf, orderCreated, statusUpdated } from "../../support/events/orders.ts";
 import { MemoryFiles } from "../../support/stores/memory-files.ts";
+import { placingIn } from "../../support/events/placing.ts";
 
 const IDENTITY = { logId: "log", topic: "orders" };
 const SAVES = 9;
@@ -47,7 +48,8 @@ async function filled(projections: Projections, partitions: readonly number[]): 
 /** Everything that the stores of these partitions say. */
 function told(files: Files, projections: () => Projections, partitions: readonly number[], rows: (files: StoreFiles) => unknown) {
   const { db, bytes } = files;
-  const opened = { db, bytes, syncDatabase: async () => undefined, close: () => undefined, memory: new StoreMemory() };
+  const [memory, nothing] = [new StoreMemory(), () => undefined];
+  const opened = { db, bytes, syncDatabase: async () => undefined, pin: () => files.pin(), close: nothing, memory };
   const list = projections();
   const positions = partitions.map((partition) => {
     const { nextOffset, last, topicId, firstOffset, isLastOfAll } = new PartitionStore(opened, list, partition, () => undefined);
@@ -83,8 +85,8 @@ test.each([
   ],
   [
     "an index",
-    (): Projections => [indexProjection(new OwnCreates())],
-    [0, 1, 2],
+    (): Projections => [indexProjection(new OwnCreates(), placingIn(3))],
+    [0],
     (files: StoreFiles) => {
       const rows = new IndexRows(files);
       return [rows.counts(), [...rows.entriesAfter("")]];

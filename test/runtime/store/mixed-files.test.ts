@@ -17,6 +17,7 @@ import { throwsDamage } from "../../support/stores/throws-damage.ts";
 import { withoutGenerations } from "../../support/stores/without-generations.ts";
 import { saveEvents } from "../../tools/state/rig.ts";
 import { answerFor, eventually, Rig } from "../rig.ts";
+import { placingIn } from "../../support/events/placing.ts";
 
 const ENDS = ["", ...BYTE_FILE_NAMES.map((name) => `-${name}`)];
 
@@ -99,12 +100,8 @@ describe("a backup that was put back in part", () => {
     await using dir = await tempDir();
     const [path, backup] = [join(dir.path, "orders.sqlite"), join(dir.path, "backup")];
     const open = () => {
-      const projections = cartProjections(indexProjection(new OwnCreates()));
-      return PartitionStore.open(
-        openedFiles(openDatabase(path, projections, { logId: "log", topic: "orders" }, { locking: "exclusive" })),
-        projections,
-        0,
-      );
+      const projections = cartProjections(indexProjection(new OwnCreates(), placingIn(3)));
+      return PartitionStore.open(openedFiles(openDatabase(path, projections, { logId: "log", topic: "orders" })), projections, 0);
     };
     const save = async (n: number) => {
       const store = open();
@@ -120,6 +117,27 @@ describe("a backup that was put back in part", () => {
     open().close();
   });
 });
+
+test.each(["records", "creates"] as const)(
+  "the %s of another partition, as often saved, are noticed at the opening",
+  async (name) => {
+    await using dir = await tempDir();
+    const pathOf = (partition: number) => join(dir.path, `orders.${partition}.sqlite`);
+    const open = (partition: number) => {
+      const identity = { logId: "log", topic: "orders", partition };
+      const files = openedFiles(openDatabase(pathOf(partition), ORDER_SERVICE_PROJECTIONS, identity));
+      return PartitionStore.open(files, ORDER_SERVICE_PROJECTIONS, partition);
+    };
+    for (const partition of [0, 1]) {
+      const store = open(partition);
+      await saveEvents(store, orderCreated({ orderId: `ORD-${partition}` }));
+      store.close();
+    }
+    copyFileSync(`${pathOf(1)}-${name}`, `${pathOf(0)}-${name}`);
+    expect(throwsDamage(() => open(0))).toBe(true);
+    open(1).close();
+  },
+);
 
 test("a store that was killed between the sync and the commit of a save is used", async () => {
   await using dir = await tempDir();

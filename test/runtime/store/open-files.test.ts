@@ -9,7 +9,7 @@ async function storeOpenedIn(limit_files: number, taken: number): Promise<string
     import { mkdtempSync, openSync } from "node:fs";
     import { StateDir } from ${JSON.stringify(SOURCE)};
     const dir = mkdtempSync("/tmp/open-files-");
-    const state = StateDir.claim(dir, "log", "test");
+    const state = StateDir.claim(dir, "log", "test", { newUuid: () => crypto.randomUUID() });
     for (let n = 0; n < ${taken}; n++) openSync("/dev/null", "r");
     const projections = [{ name: "p", version: 1, schema: "CREATE TABLE t (x INTEGER)", open: () => ({}) }];
     try {

@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { readiness } from "../../../src/http/health.ts";
-import { findOrder } from "../../../src/services/orders/query/queries.ts";
+import { findOrder } from "../../support/find-order.ts";
 import type { PartitionSet } from "../../../src/runtime/partition-set.ts";
 import { type ByteFile, openByteFile } from "../../../src/runtime/store/byte-file.ts";
 import type { ByteFileName, OpenBytes } from "../../../src/runtime/store/store-files.ts";

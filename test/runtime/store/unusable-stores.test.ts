@@ -1,7 +1,6 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, renameSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { readiness } from "../../../src/http/health.ts";
 import { type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
 import { damage, filesWithFaults, isPositionWrite, type StatementFault } from "../../support/stores/store-faults.ts";
@@ -51,19 +50,57 @@ test("a store whose schema is damaged is rebuilt from the log", async () => {
   expect(readdirSync(rig.dir).filter((name) => name.includes(".set-aside-"))).not.toEqual([]);
 });
 
-test("files whose database was moved away are not written over", async () => {
-  await using rig = new Rig();
-  await rig.prepare(1);
-  await rig.append(orderCreated());
-  const before = rig.start("x", [0]);
-  await eventually(() => before.get(0)?.nextOffset === 1);
-  await before.close();
-  const [path, kept] = [rig.storePath("x", 0), join(rig.dir, "kept")];
-  const bytes = readFileSync(`${path}-creates`);
-  renameSync(path, kept);
-  const set = rig.start("x", [0]);
-  await eventually(() => answerFor(set, "ORD-1") === "new");
-  expect(readFileSync(`${path}-creates.left-behind-1`)).toEqual(bytes);
+describe("files whose database", () => {
+  const away: [how: string, what: string, (path: string) => void][] = [
+    ["was moved away", "missing", (path) => rmSync(path)],
+    ["was emptied", "empty", (path) => truncateSync(path)],
+    [
+      "was made anew, and has no table",
+      "empty",
+      (path) => {
+        rmSync(path);
+        const db = new Database(path);
+        db.run("PRAGMA user_version = 1");
+        db.close();
+      },
+    ],
+  ];
+
+  async function withoutDatabase(take: (path: string) => void) {
+    const rig = new Rig();
+    await rig.prepare(1);
+    await rig.append(orderCreated(), orderCreated({ orderId: "ORD-2" }));
+    const before = rig.start("x", [0]);
+    await eventually(() => before.get(0)?.nextOffset === 2);
+    await before.close();
+    const path = rig.storePath("x", 0);
+    const creates = readFileSync(`${path}-creates`);
+    take(path);
+    return { rig, path, creates, [Symbol.asyncDispose]: () => rig[Symbol.asyncDispose]() };
+  }
+
+  test.each(away)("%s are named, set aside and rebuilt from the log", async (_, what, take) => {
+    await using store = await withoutDatabase(take);
+    const { rig, path, creates } = store;
+    const set = rig.start("x", [0]);
+    await eventually(() => answerFor(set, "ORD-1") === "new");
+    expect(readFileSync(`${path}.set-aside-0-creates`)).toEqual(creates);
+    const file = "x.0.sqlite";
+    expect(rig.setAsideFor).toEqual([
+      `its database is ${what}, and files beside it are not empty: ${file}-records, ${file}-creates, ${file}-applied`,
+    ]);
+  });
+
+  test.each(away)("%s are left where they are where the log cannot rebuild them", async (_, what, take) => {
+    await using store = await withoutDatabase(take);
+    const { rig, path, creates } = store;
+    await rig.log.deleteRecords(TOPIC, 0, 1);
+    const set = rig.start("x", [0]);
+    await eventually(() => set.get(0)?.state === "halted");
+    expect(set.get(0)?.halted).toContain(`The store ${path} cannot be used (its database is ${what}, and files`);
+    expect(readFileSync(`${path}-creates`)).toEqual(creates);
+    expect(readdirSync(rig.dir).filter((name) => name.includes("set-aside"))).toEqual([]);
+  });
 });
 
 describe("a store of another version", () => {

@@ -13,6 +13,15 @@ test("a head is lost where the log begins after the state, and not where the sta
   ]);
 });
 
+test("a head is not lost where a snapshot has it", () => {
+  const log = [ends(4), ends(4)];
+  const state = [
+    { ...held(0), snapshot: { offset: 4 } },
+    { ...held(1), snapshot: { offset: 3 } },
+  ];
+  expect(lostHeads(state, log)).toEqual([{ partition: 1, startOffset: 4 }]);
+});
+
 test("of many partitions three are named", () => {
   const heads = Array.from({ length: 12 }, (_, partition) => ({ partition, startOffset: 7 }));
   expect(lostHeadConcern("t", heads)?.what).toContain("partition 2 begins at offset 7, and 9 more)");

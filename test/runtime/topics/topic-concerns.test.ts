@@ -28,9 +28,10 @@ interface Set {
   readonly settings?: Readonly<Record<string, string>>;
   readonly replicas?: number | undefined;
   readonly brokers?: number | undefined;
+  readonly snapshot_wait_ms?: number;
 }
 
-const concerns = ({ role = "orders", settings = {}, ...rest }: Set) => {
+const concerns = ({ role = "orders", settings = {}, snapshot_wait_ms, ...rest }: Set) => {
   const description: TopicDescription = {
     topicId: undefined,
     partitions: 12,
@@ -39,7 +40,7 @@ const concerns = ({ role = "orders", settings = {}, ...rest }: Set) => {
     settings: { ...wellSetUp, ...settings },
     ...rest,
   };
-  return topicConcerns({ topic: "t", role, record_bytes_max: 2 * MIB }, description);
+  return topicConcerns({ topic: "t", role, record_bytes_max: 2 * MIB, snapshot_wait_ms }, description);
 };
 const codes = (set: Set) => concerns(set).map(({ code }) => code);
 
@@ -93,6 +94,17 @@ test("what is harmless gives none: retention where nothing is deleted, letters w
   const redpanda = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "", "write.caching": "false" };
   const description = { topicId: undefined, partitions: 1, replicas: 3, brokers: 3, settings: redpanda };
   expect(topicConcerns({ topic: "t", role: "orders", record_bytes_max: MIB }, description)).toEqual([]);
+});
+
+test("a retention by time is harmless where ten intervals of snapshots fit into it, for the orders alone", () => {
+  const settings = { "retention.ms": "604800000" };
+  expect(codes({ settings, snapshot_wait_ms: 60_480_000 })).toEqual([]);
+  expect(codes({ settings, snapshot_wait_ms: 60_480_001 })).toEqual(["retention"]);
+  expect(codes({ settings: { ...settings, "retention.bytes": "1000000" }, snapshot_wait_ms: 1_000 })).toEqual(["retention"]);
+  expect(codes({ role: "dead-letters", settings, snapshot_wait_ms: 1_000 })).toEqual(["retention"]);
+  const [{ message } = { message: "" }] = concerns({ settings: { "retention.ms": "5000" }, snapshot_wait_ms: 900_000 });
+  expect(message).toContain("unless a snapshot has them");
+  expect(message).toContain("by time alone, and 9000000 ms or longer");
 });
 
 test("the advice is a command that sets just what is wrong", () => {

@@ -19,6 +19,7 @@ import { encodeEvent } from "../../../src/orders/events/encode.ts";
 import { isPoison } from "../../../src/orders/events/poison.ts";
 import { isEventId, isName, NAME_PATTERN, PLAIN_NAME_PATTERN } from "../../../src/orders/names.ts";
 import { STATUSES } from "../../../src/orders/order.ts";
+import { nowhere } from "../../../src/services/cart/sharing/elsewhere.ts";
 import { statusUpdated } from "../../support/events/orders.ts";
 
 /**
@@ -41,7 +42,8 @@ function cart(isKnown: boolean) {
     appender: {
       append: (record: NewRecord) => Promise.resolve({ offset: appended.push(record) - 1, leaderEpoch: 0 }),
     } as unknown as Appender,
-    placement: { place: () => 0 } as unknown as Placement,
+    placement: { place: () => 0, homes: () => [0] } as unknown as Placement,
+    elsewhere: nowhere,
     append_wait_ms_max: 1_000,
     clock: systemClock,
     random: Math.random,

@@ -1,7 +1,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
-import { readdirSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { INDEX_KIND } from "../../../src/services/cart/index/index-rows.ts";
 import { CartService } from "../../../src/services/cart/service.ts";
 import { systemClock } from "../../../src/system/clock.ts";
 import { readConfig } from "../../../src/config/config.ts";
@@ -10,6 +11,7 @@ import { readiness } from "../../../src/http/health.ts";
 import { type LeaderFault, MemoryBroker, noFaults } from "../../log/memory/memory-log.ts";
 import { StateDir } from "../../../src/runtime/store/state-dir.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
+import { Metrics } from "../../../src/telemetry/metrics.ts";
 import { orderIn } from "../../support/carts.ts";
 import { removeAllTempDirs, tempDir } from "../../support/stores/temp-dir.ts";
 import { waitUntil } from "../../support/wait-until.ts";
@@ -18,6 +20,7 @@ import { orderCreated, recordOf } from "../../support/events/orders.ts";
 afterAll(() => removeAllTempDirs());
 
 const PARTITIONS = 3;
+const storeOf = (partition: number) => `orders.events.${partition}.v${INDEX_KIND.version}.sqlite`;
 
 /** A topic in memory, with carts that are started on it one after the other and share a state directory. */
 async function rig() {
@@ -28,10 +31,11 @@ async function rig() {
   const env = { DATA_DIR: dir, TOPIC_PARTITIONS: `${PARTITIONS}`, APPEND_WAIT_MS_MAX: "1000", PARTITIONS_SETTLE_MS: "60000" };
   let config = readConfig(env);
   const logged: string[] = [];
-  let claims = (id: string) => StateDir.claim(dir, id, "cart");
-  const start = (damage?: string) => {
+  let claims = (id: string) => StateDir.claim(dir, id, "cart", { newUuid: () => crypto.randomUUID() });
+  const metrics = new Metrics("cart", () => 0);
+  const start = () => {
     const cart = new CartService({
-      damage,
+      meter: metrics,
       config,
       log: broker.connect("cart"),
       claimState: (id) => claims(id),
@@ -39,7 +43,6 @@ async function rig() {
       clock: systemClock,
       random: Math.random,
       newUuid: () => crypto.randomUUID(),
-      onIndexDamaged: () => undefined,
     });
     cart.start();
     return cart;
@@ -53,6 +56,7 @@ async function rig() {
     shortenSettling,
     leaders,
     logged,
+    metrics,
     start,
     refuseState: (refuse: typeof claims) => void (claims = refuse),
     claims,
@@ -60,13 +64,16 @@ async function rig() {
 }
 
 const order = (partition: number, n = 0) => orderIn(partition, PARTITIONS, n);
-const create = (cart: CartService, orderId: string, customerId = "C"): Promise<string> =>
-  cart.commands
-    .create({ orderId, cart: { customerId, currency: "USD", items: [{ itemId: "I", quantity: 1, price_hundredths: 100 }] } }, {})
-    .then(
-      () => "ok",
-      (e: unknown) => (e instanceof AppError ? e.code : String(e)),
-    );
+const append = (cart: CartService, orderId: string, customerId = "C") =>
+  cart.commands.create(
+    { orderId, cart: { customerId, currency: "USD", items: [{ itemId: "I", quantity: 1, price_hundredths: 100 }] } },
+    {},
+  );
+const create = (cart: CartService, orderId: string, customerId?: string): Promise<string> =>
+  append(cart, orderId, customerId).then(
+    () => "ok",
+    (e: unknown) => (e instanceof AppError ? e.code : String(e)),
+  );
 const ready = (cart: CartService) =>
   waitUntil(
     () => JSON.stringify(readiness(cart.partitions)),
@@ -123,7 +130,7 @@ describe("another program's transaction that is open in a partition", () => {
     await again.stop();
   });
 
-  test("is waited for by a cart that is new to the topic, as it may hide what others placed by another count", async () => {
+  test("is waited for by a cart whose index is new, as it may hide what others placed by another count", async () => {
     const { broker, start, shortenSettling } = await rig();
     await broker.connect("operator").createTopic("orders.events", PARTITIONS);
     const transaction = broker.topics.openTransaction("orders.events", [event(0, order(0))]);
@@ -142,7 +149,7 @@ test("a topic of which a partition cannot be asked is not taken for new: carts m
   const { leaders, logged, start } = await rig();
   leaders.set(2, "none");
   const cart = start();
-  await waitUntil("the cart waits", () => logged.some((line) => line.includes("This cart is new to the topic")));
+  await waitUntil("the cart waits", () => logged.some((line) => line.includes("This cart's index is new")));
   expect(await create(cart, order(0))).toBe("LOG_UNAVAILABLE");
   await cart.stop();
 });
@@ -182,69 +189,56 @@ describe("an index of another version", () => {
     for (let n = 0; n < 2 * PARTITIONS; n++) expect(await create(cart, order(n % PARTITIONS, n))).toBe("ok");
     await cart.stop();
     const directory = join(dir, "state", broker.id, "cart-0");
-    const path = join(directory, "orders.events.sqlite");
-    const db = new Database(path);
-    db.run("UPDATE store SET version = 99");
-    db.close();
-    const files = () => readdirSync(directory).filter((name) => /sqlite(\.set-aside-\d+)?$/.test(name));
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      const db = new Database(join(directory, storeOf(partition)));
+      db.run("UPDATE store SET version = 99");
+      db.close();
+    }
+    const path = join(directory, storeOf(1));
+    const setAside = () => readdirSync(directory).filter((name) => /sqlite\.set-aside-\d+$/.test(name)).length;
     const loseFirst = (partition: number) => broker.connect("operator").deleteRecords("orders.events", partition, 1);
-    return { ...given, path, files, loseFirst };
+    return { ...given, path, setAside, loseFirst };
   }
   const standing = (cart: CartService) => readiness(cart.partitions).partitions.map(({ state, halted }) => ({ state, halted }));
 
-  test("is left where it is while the log can rebuild nothing of it, and set aside where that is accepted", async () => {
-    const { leaders, start, acceptLateStart, path, files, loseFirst } = await ofAnotherVersion();
-    for (let partition = 0; partition < PARTITIONS; partition++) {
-      await loseFirst(partition);
-      leaders.set(partition, "none");
-    }
+  test("is left where it is if the log cannot rebuild it, and set aside where that is accepted; others are rebuilt", async () => {
+    const { start, acceptLateStart, path, setAside, loseFirst } = await ofAnotherVersion();
+    await loseFirst(1);
     const second = start();
-    await waitUntil("it is said that it waits", () => readiness(second.partitions).reason !== undefined);
-    expect(readiness(second.partitions).reason).toMatch(/^Asking where orders\.events begins fails: .*has no leader/);
-    leaders.clear();
-    await waitUntil("it halts", () => readiness(second.partitions).status === "halted");
-    const why = standing(second).map(({ halted }) => halted);
-    expect(why).toEqual(Array(PARTITIONS).fill(expect.stringContaining(`${path} cannot be used (its version is 99, not `)));
-    expect(why[0]).toMatch(/begins at the offsets 1, 1, 1: .*left where it is/);
+    await waitUntil("partition 1 halts", () => second.partitions.get(1)?.state === "halted");
+    await waitUntil("the others run", () => [0, 2].every((n) => second.partitions.get(n)?.nextOffset === 2));
+    expect(standing(second)[1]?.halted).toContain(`${path} cannot be used (its version is 99, not `);
     expect(await create(second, order(1))).toBe("PARTITION_HALTED");
+    expect(await create(second, order(0, 0))).toBe("ORDER_EXISTS");
     await second.stop();
-    expect(files()).toEqual(["orders.events.sqlite"]);
+    expect(setAside()).toBe(2);
     acceptLateStart();
     const third = start();
     await waitUntil("it is rebuilt", () => third.partitions.get(1)?.nextOffset === 2);
     expect(third.partitions.get(1)?.startedAt).toBe(1);
     await third.stop();
-    expect(files()).toHaveLength(2);
-  });
-
-  test("is set aside where the log can rebuild some partitions: the others alone halt, and say where it is", async () => {
-    const { leaders, start, path, files, loseFirst } = await ofAnotherVersion();
-    await loseFirst(1);
-    leaders.set(2, "none");
-    const second = start();
-    await waitUntil("partition 0 is rebuilt", () => second.partitions.get(0)?.state === "running");
-    await waitUntil("partition 1 halts", () => second.partitions.get(1)?.state === "halted");
-    expect(standing(second)[1]?.halted).toContain(`${path}.set-aside-`);
-    leaders.clear();
-    await waitUntil("partition 2 is rebuilt", () => second.partitions.get(2)?.nextOffset === 2);
-    expect(await create(second, order(0, 0))).toBe("ORDER_EXISTS");
-    await second.stop();
-    expect(files()).toHaveLength(2);
+    expect(setAside()).toBe(3);
   });
 });
 
-test("an index that was found damaged is not opened again, though it can be", async () => {
-  const { start, logged } = await rig();
+test("a cart whose index is damaged reads it anew, and need not wait to place creates, as it knows by which count it did", async () => {
+  const { start, logged, metrics, broker, dir } = await rig();
   const first = start();
+  metrics.watch(() => first.partitions);
   await ready(first);
-  expect(await create(first, order(0))).toBe("ok");
+  for (let partition = 0; partition < PARTITIONS; partition++) expect(await create(first, order(partition))).toBe("ok");
   await first.stop();
-  const again = start("a row of it cannot be read");
-  await waitUntil("it is rebuilt", () => again.partitions.get(0)?.nextOffset === 1);
+  const path = join(dir, "state", broker.id, "cart-0", storeOf(1));
+  writeFileSync(path, "not a database");
+  const again = start();
+  await waitUntil("it creates", async () => (await create(again, order(1, 1))) === "ok");
+  expect(await create(again, order(1))).toBe("ORDER_EXISTS");
   await again.stop();
-  expect(logged.filter((line) => line.includes("was set aside"))).toEqual([
-    expect.stringContaining("a row of it cannot be read"),
-  ]);
+  expect(logged.filter((line) => line.includes("was set aside"))).toEqual([expect.stringContaining(path)]);
+  expect(logged.filter((line) => line.includes("creates wait"))).toEqual([]);
+  expect([...(await metrics.text()).matchAll(/^orders_stores_set_aside_total.*$/gm)].map(([line]) => line)).toEqual(
+    [0, 1, 0].map((times, partition) => `orders_stores_set_aside_total{partition="${partition}",component="cart"} ${times}`),
+  );
 });
 
 test("what the log refuses is told to people, and health shows it", async () => {

@@ -4,11 +4,16 @@ import { InFlight } from "../../../src/http/in-flight.ts";
 import { serve } from "../../../src/http/serve.ts";
 import { orderServiceApp } from "../../../src/services/orders/app.ts";
 import type { Live } from "../../../src/services/orders/live/live.ts";
+import { NewestRecords } from "../../../src/services/orders/query/newest-records.ts";
+import type { PartitionEnds, TopicEnds } from "../../../src/log/port.ts";
+import { SharedEnds } from "../../../src/runtime/read/shared-ends.ts";
+import { OrderSearch } from "../../../src/services/orders/query/order-search.ts";
 import type { LogScans } from "../../../src/services/orders/query/log-scan.ts";
 import type { OrderRow, OrdersView } from "../../../src/services/orders/state/orders-view.ts";
 import type { Order } from "../../../src/orders/order.ts";
 import type { HeldPartitions, PartitionView } from "../../../src/runtime/held-partitions.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
+import { loneFleet } from "../../support/fleets/lone-fleet.ts";
 import { ApiDocument } from "../../support/http/api-document.ts";
 import { onlyView } from "../../support/stores/only-view.ts";
 import { statusChange } from "../../support/events/orders.ts";
@@ -80,6 +85,7 @@ export const partition = (
   hindered: undefined,
   isComplete: (more.state ?? "running") === "running",
   hasBeenComplete: true,
+  hasReachedEnd: true,
   isLagging: false,
   doubt: undefined,
   leaderEpoch: 0,
@@ -109,19 +115,39 @@ export async function fakeOrderService() {
   };
   const hold = (list: FakePartition[], partitionCount = list.length, membership = "stable") =>
     Object.assign(fake, { list, partitionCount, membership, readFailure: undefined, standstill: undefined, restore: undefined });
+  /** What the log tells of its ends: by default what each partition was last heard to hold. */
+  const log = {
+    ends: (): Promise<TopicEnds> => {
+      const partitions = Array.from({ length: fake.partitionCount }, (_, number): PartitionEnds => {
+        const endOffset = fake.get(number)?.endOffset ?? 0;
+        return { startOffset: 0, endOffset, stableOffset: endOffset, leaderEpoch: 0 };
+      });
+      return Promise.resolve({ topicId: undefined, partitions });
+    },
+  };
   const logged: string[] = [];
   const inFlight = new InFlight(100);
+  const fleet = loneFleet();
+  const search = new OrderSearch({
+    partitions: fake,
+    // The order's number modulo the partition count, so that a test can choose where an order belongs.
+    partitionOf: (orderId, partitionCount) => Number(orderId.slice(4)) % partitionCount,
+    fleet,
+    newest: new NewestRecords(fake, new SharedEnds(() => log.ends()), systemClock),
+    read_wait_ms_max: 1_234,
+    inFlight,
+    clock: systemClock,
+  });
   const service = serve(
     orderServiceApp({
       partitions: fake,
-      // The order's number modulo the partition count, so that a test can choose where an order belongs.
-      partitionOf: (orderId, partitionCount) => Number(orderId.slice(4)) % partitionCount,
+      fleet,
+      search,
       log_name: "in memory",
       orders_topic: "orders.events",
       dead_letter_topic: "orders.events.dlq",
       operator_token: undefined,
       rebuild: () => undefined,
-      read_wait_ms_max: 1_234,
       // These are never called here.
       scans: {} as LogScans,
       live: {} as Live,
@@ -142,6 +168,8 @@ export async function fakeOrderService() {
     stop: () => service.stop(),
     fake,
     hold,
+    fleet,
+    log,
     logged,
     inFlight,
     ask,

@@ -5,8 +5,11 @@ import { systemClock } from "../../../src/system/clock.ts";
 import { readConfig } from "../../../src/config/config.ts";
 import { readiness } from "../../../src/http/health.ts";
 import { MemoryBroker, type MemoryFaults, noFaults } from "../../log/memory/memory-log.ts";
-import type { GroupListener, Log, Membership } from "../../../src/log/port.ts";
-import { type OrderService, REBUILD_ASKED } from "../../../src/services/orders/service.ts";
+import type { GroupListener, Membership } from "../../../src/log/membership.ts";
+import type { Log } from "../../../src/log/port.ts";
+import { REBUILD_ASKED } from "../../../src/runtime/partition-stores.ts";
+import { LOG_WENT_ON } from "../../../src/runtime/store/store-opening.ts";
+import type { OrderService } from "../../../src/services/orders/service.ts";
 import { Disk } from "../../simulation/memory-state.ts";
 import { answerFor, eventually, poison } from "../../runtime/rig.ts";
 
@@ -49,13 +52,13 @@ function started(faults: MemoryFaults = noFaults, change: (log: Log) => void = (
     return disk.claim();
   };
   const logger = pino({ level: "warn" }, { write });
-  const role = orderServiceRole({ config, log, claimState, logger, clock, random: () => 0.5 });
+  const role = orderServiceRole({ config, log, claimState, logger, clock, random: () => 0.5, now_s: () => 0 });
   role.start();
   const stop = async () => {
     await role.stop();
     await log.close();
   };
-  return { broker, log, set: role.service.partitions, warnings, pass, [Symbol.asyncDispose]: stop };
+  return { broker, log, role, set: role.service.partitions, warnings, pass, [Symbol.asyncDispose]: stop };
 }
 
 describe("what keeps an order service from its work is said", () => {
@@ -75,7 +78,13 @@ describe("what keeps an order service from its work is said", () => {
     const membership = { state: "joining", reason: "The group refuses: grant READ on it." } as {
       -readonly [K in keyof Membership]: Membership[K];
     };
-    Object.assign(membership, { isOwner: () => true, commit: async () => undefined, leave: async () => undefined });
+    Object.assign(membership, {
+      isOwner: () => true,
+      commit: async () => undefined,
+      committed: async () => new Map(),
+      rejoin: () => undefined,
+      leave: async () => undefined,
+    });
     await using rig = started(noFaults, (log) => {
       log.joinGroup = (options) => {
         ({ listener } = options);
@@ -93,7 +102,7 @@ describe("what keeps an order service from its work is said", () => {
     await eventually(() => told().length === 2);
     membership.state = "stable";
     membership.reason = undefined;
-    listener?.onAssigned([0, 1]);
+    listener?.onAssigned({ partitions: [0, 1], standbys: [], memberId: "a", members: [] });
     rig.pass(1_000);
     await eventually(() => readiness(rig.set).status === "ready");
   });
@@ -204,4 +213,19 @@ test("a rebuild that an operator asked for is told as that, and appends the lett
   expect(rig.warnings.filter((warning) => warning.includes("set aside"))).toEqual([
     "The store was set aside, as an operator asked for its rebuild; it is rebuilt from the log.",
   ]);
+});
+
+test("stores that were set aside are counted from 0 on, but for a rebuild that an operator asked for", async () => {
+  await using rig = started();
+  const counted = async () =>
+    (await rig.role.metrics?.text())?.match(/^orders_stores_set_aside_total.*$/gm)?.map((line) => line.slice(-1));
+  const isRunning = () => rig.set.get(1)?.state === "running";
+  await eventually(() => readiness(rig.set).status === "ready");
+  expect(await counted()).toEqual(["0", "0"]);
+  for (const reason of [REBUILD_ASKED, LOG_WENT_ON, "it is damaged"]) {
+    expect(await counted()).toEqual(["0", "0"]);
+    rig.set.rebuild(1, reason);
+    await eventually(isRunning);
+  }
+  expect(await counted()).toEqual(["0", "1"]);
 });

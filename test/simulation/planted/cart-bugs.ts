@@ -32,12 +32,6 @@ export const CART_BUGS: PlantedBugs = {
     find: "const isDue = ",
     replace: "const isDue = true || ",
   },
-  "the wait for added partitions is measured by a clock that may run ahead": {
-    breaks: "I8",
-    file: "src/services/cart/placement/placement.ts",
-    find: "const isDue = this.#stood === partitionCount;",
-    replace: "const isDue = this.options.clock.now_ms() - this.#latestSince_ms >= this.options.settle_ms;",
-  },
   "an unknown outcome is answered as success": {
     breaks: "I1",
     file: "src/log/append/appender.ts",
@@ -52,7 +46,7 @@ export const CART_BUGS: PlantedBugs = {
   },
   "a key answers whatever is asked under it": {
     breaks: "I9",
-    file: "src/services/cart/commands/cart-commands.ts",
+    file: "src/services/cart/commands/first-event.ts",
     find: "if (first.fingerprint === fingerprint) return first;",
     replace: "return first;",
   },

@@ -1,4 +1,4 @@
-import type { PlantedBugs } from "./planted-bug.ts";
+import { type PlantedBugs, WITHOUT_THE_LOGS_END } from "./planted-bug.ts";
 
 /** Mistakes in reading the log, and in what is answered while it changes. */
 export const LOG_BUGS: PlantedBugs = {
@@ -23,21 +23,28 @@ export const LOG_BUGS: PlantedBugs = {
   "an end that goes back halts the partition": {
     breaks: "I7",
     file: "src/runtime/actor/reading.ts",
-    find: "    this.#noteEnd(batch.endOffset);\n",
-    replace: `    if (batch.endOffset < this.#endOffset) return this.options.onHalt(errors.disagrees(batch.endOffset));
-    this.#noteEnd(batch.endOffset);\n`,
+    find: "    this.#knownEnd.note(batch, this.nextOffset);\n",
+    replace: `    if (batch.endOffset < this.#knownEnd.endOffset) return this.options.onHalt(errors.disagrees(batch.endOffset));
+    this.#knownEnd.note(batch, this.nextOffset);\n`,
   },
   "a 404 while the partition waits": {
     breaks: "I7",
-    file: "src/services/orders/query/queries.ts",
-    find: "if (atHome !== undefined && !isCaughtUp(atHome)) throw causeOf(atHome);\n  requireComplete(partitions, searched);",
-    replace: "",
+    file: "src/services/orders/query/trust.ts",
+    find: "return isWhole && (!isHome || isCaughtUp(held)) ? undefined : causeOf(held);",
+    replace: "return undefined;",
+    also: [WITHOUT_THE_LOGS_END],
   },
   "the last record applied is not compared after a change of leader": {
     breaks: "I7",
     file: "src/runtime/actor/reading.ts",
     find: "if (wrong) this.options.onHalt(wrong);\n    return wrong === undefined && this.#hasExpected(batch);",
     replace: "this.#continuity.verified(batch.leaderEpoch);\n    return true;",
+  },
+  "what a killed process had answered from is not compared": {
+    breaks: "I7",
+    file: "src/runtime/actor/reading.ts",
+    find: "    if (lost !== undefined) this.options.onHalt(errors.disagrees(lost, this.options.position.path));\n    return lost === undefined;",
+    replace: "    return lost === undefined || true;",
   },
   "what lies between the last record applied and the position is not looked at": {
     breaks: "I7",
@@ -71,9 +78,13 @@ export const LOG_BUGS: PlantedBugs = {
   },
   "rows are answered that the log has lost": {
     breaks: "I7",
-    file: "src/services/orders/query/queries.ts",
-    find: 'if (held.state === "halted" || held.doubt !== undefined || !held.hasBeenComplete) throw causeOf(held);',
-    replace: "",
+    file: "src/services/orders/query/trust.ts",
+    find: 'state !== "halted" && doubt === undefined && hasBeenComplete',
+    replace: "true",
+  },
+  "a 404 rests on an end of the log that was heard before the request": {
+    breaks: "I8",
+    ...WITHOUT_THE_LOGS_END,
   },
   "one partition without a leader holds up the others' start": {
     breaks: "I7",
@@ -83,9 +94,9 @@ export const LOG_BUGS: PlantedBugs = {
   },
   "another program's open transaction is taken for a standstill": {
     breaks: "I7",
-    file: "src/runtime/actor/standstill.ts",
+    file: "src/runtime/read/standstill.ts",
     find: "told.stableOffset : 0",
     replace: "told.endOffset : 0",
-    also: [{ file: "src/runtime/actor/standstill.ts", find: " && hindered === undefined;", replace: ";" }],
+    also: [{ file: "src/runtime/read/standstill.ts", find: " && hindered === undefined;", replace: ";" }],
   },
 };

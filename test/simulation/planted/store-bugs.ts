@@ -11,32 +11,26 @@ export const STORE_BUGS: PlantedBugs = {
   "the position is saved ahead of its rows": {
     breaks: "I2",
     file: "src/runtime/store/store.ts",
-    find: "this.#commitTogether(rows, { nextOffset, last, isLastOfAll }),",
-    replace: "this.#commitTogether(rows, { nextOffset: this.nextOffset ?? 0, last: this.last, isLastOfAll }),",
+    find: "this.#commitTogether(rows, { nextOffset, last, isLastOfAll, digest }),",
+    replace: "this.#commitTogether(rows, { nextOffset: this.nextOffset ?? 0, last: this.last, isLastOfAll, digest }),",
   },
   "ownership is not checked before a batch is kept": {
     breaks: "I2",
     file: "src/runtime/actor/applier.ts",
-    find: "if (ending.aborted || !environment.isOwner() || reading",
+    find: "if (ending.aborted || !duty.mayApply() || reading",
     replace: "if (ending.aborted || reading",
   },
   "answers come from rows that a lost ownership threw away": {
     breaks: "I2",
     file: "src/runtime/actor/applier.ts",
-    find: "reading.accepted !== batch) return this.#forget();\n    const record",
+    find: "reading.accepted !== batch) return void this.#forget();\n    const record",
     replace: "reading.accepted !== batch) return void (store.projections.keep(), this.#forget());\n    const record",
   },
   "rows are answered before the log has told what came after them": {
     breaks: "I7",
-    file: "src/services/orders/query/queries.ts",
-    find: " || !held.hasBeenComplete",
+    file: "src/services/orders/query/trust.ts",
+    find: " && hasBeenComplete",
     replace: "",
-  },
-  "blocks are used again before the commit that freed them is on the disk": {
-    breaks: "I2",
-    file: "src/runtime/store/runs/sorted-runs.ts",
-    find: "for (const block of this.#freed) this.#space.give(block);\n        this.#freed = new Set(after.freed);",
-    replace: "for (const block of after.freed) this.#space.give(block);",
   },
   "the database is never synced": {
     breaks: "I2",
@@ -53,8 +47,8 @@ export const STORE_BUGS: PlantedBugs = {
   "nothing is saved by time": {
     breaks: "I2",
     file: "src/runtime/checkpoints.ts",
-    find: "if (!actor.isSaveDue(clock.now_ms())) continue;",
-    replace: "if (clock.now_ms() >= 0) continue;",
+    find: "if (saver?.isDue(clock.now_ms()) !== true) continue;",
+    replace: "if (saver === undefined || clock.now_ms() >= 0) continue;",
   },
   "a saving that failed is never given up": {
     breaks: "I2",
@@ -132,7 +126,13 @@ export const STORE_BUGS: PlantedBugs = {
     file: "src/services/orders/state/order-rows.ts",
     find: "#writeRecord(out: ByteWriter, { kept, spilled }: CachedOrder)",
     replace: "#writeRecord(out: ByteWriter, { state: kept, spilled }: CachedOrder)",
-    also: [{ file: "src/runtime/actor/applier.ts", find: "    store.projections.reset();\n    try {", replace: "    try {" }],
+    also: [
+      {
+        file: "src/runtime/actor/applier.ts",
+        find: "    store.projections.reset();\n    const { term } = duty;\n",
+        replace: "    const { term } = duty;\n",
+      },
+    ],
   },
   "an abandoned saving is forgotten": {
     breaks: "I2",
@@ -211,7 +211,7 @@ export const STORE_BUGS: PlantedBugs = {
   },
   "event ids that leave the row are forgotten": {
     breaks: "I4",
-    file: "src/services/orders/state/order-projection.ts",
+    file: "src/services/orders/state/spill-event-ids.ts",
     find: "(order.newlySpilled ??= new SpilledIds()).add(eventIds);",
     replace: "(order.newlySpilled ??= new SpilledIds()).add(eventIds.map((id) => id + '?'));",
   },

@@ -31,6 +31,8 @@ export interface TcpProxy {
   refuse(): void;
   /** Cuts all connections; the clients may come back. */
   cut(): void;
+  /** From now on, each new connection is cut once it has carried that many bytes to its client. */
+  cutEachAfter(bytes_max: number): void;
   /**
    * The next request of this API does not reach the broker: its connection is cut instead. Resolves when that has
    * happened.
@@ -57,6 +59,7 @@ interface Trap {
 
 export async function startTcpProxy(options: { readonly listenPort: number; readonly targetPort: number }): Promise<TcpProxy> {
   let mode: "pass" | "pause" | "refuse" = "pass";
+  let bytes_max = Number.POSITIVE_INFINITY;
   const traps: Trap[] = [];
   const pairs = new Set<{ readonly client: Socket; readonly broker: Socket }>();
 
@@ -105,7 +108,13 @@ export async function startTcpProxy(options: { readonly listenPort: number; read
       return "stop";
     };
     client.on("data", frameReader(request_header_bytes, onRequest, writeTo(broker, client)));
-    broker.on("data", frameReader(response_header_bytes, onResponse, writeTo(client, broker)));
+    const toClient = frameReader(response_header_bytes, onResponse, writeTo(client, broker));
+    let bytes_left = bytes_max;
+    broker.on("data", (chunk: Buffer) => {
+      toClient(chunk.subarray(0, bytes_left));
+      bytes_left -= chunk.length;
+      if (bytes_left <= 0) cutPair();
+    });
     if (mode === "pause") pausePair(pair);
   });
 
@@ -156,6 +165,9 @@ export async function startTcpProxy(options: { readonly listenPort: number; read
       cut();
     },
     cut,
+    cutEachAfter: (bytes) => {
+      bytes_max = bytes;
+    },
     loseNextRequest: (apiKey) => lose(apiKey, "request"),
     loseNextAnswer: (apiKey) => lose(apiKey, "answer"),
     hangNextAnswer: (apiKey) => lose(apiKey, "answer, silently"),

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { readSnapshot } from "../../../src/runtime/store/snapshots/read-snapshots.ts";
+import { readView } from "../../../src/runtime/store/read-views/reading-views.ts";
 import { rowMembers } from "../../../src/services/orders/state/order-row-json.ts";
 import { SavedOrders } from "../../../src/services/orders/state/saved-orders.ts";
 import { type Exit, spawnTied, type TiedProcess } from "./tied-process.ts";
@@ -51,7 +51,7 @@ export async function orderRows(dataDir: string, topic: string): Promise<Record<
   const rows: Record<string, unknown[]> = {};
   for await (const path of new Bun.Glob(`state/*/order-service-0/${topic}.*.sqlite`).scan(dataDir)) {
     const name = path.slice(path.lastIndexOf(`${topic}.`) + topic.length);
-    rows[name] = readSnapshot(join(dataDir, path), ({ files }) =>
+    rows[name] = readView(join(dataDir, path), ({ files }) =>
       Array.from(new SavedOrders(files).rowsAfter(""), (row) => JSON.parse(`{${rowMembers(row)}}`) as unknown),
     );
   }

@@ -19,6 +19,10 @@ export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A directory that is kept at the end; without it the program gets one of its own, which is removed with it. */
   readonly dataDir?: string;
+  /** The directory of another version of the program. */
+  readonly source?: string;
+  /** A file that Bun loads before the program. */
+  readonly preload?: string;
 }
 
 /**
@@ -49,7 +53,7 @@ export const bunSettings: Readonly<Record<string, string>> = Object.fromEntries(
   ]),
 );
 
-export async function startProgram({ role = "both", env = {}, dataDir }: ProgramOptions = {}): Promise<Program> {
+export async function startProgram({ role = "both", env = {}, dataDir, ...version }: ProgramOptions = {}): Promise<Program> {
   const [cartPort, orderPort] = (await freePorts(2)) as [number, number];
   const ownDir = dataDir === undefined ? await tempDir() : undefined;
   const dir = dataDir ?? ownDir!.path;
@@ -62,8 +66,9 @@ export async function startProgram({ role = "both", env = {}, dataDir }: Program
     ...env,
   };
   const { PATH, HOME, TMPDIR } = process.env;
-  const tied = spawnTied([process.execPath, "src/main.ts", role], {
-    cwd: repository,
+  const preload = version.preload === undefined ? [] : ["--preload", version.preload];
+  const tied = spawnTied([process.execPath, ...preload, "src/main.ts", role], {
+    cwd: version.source ?? repository,
     env: { PATH, HOME, TMPDIR, ...bunSettings, ...settings },
     ...(ownDir && { onOrphaned: 'rm -rf "$1"', onOrphanedArgs: [dir] }),
   });

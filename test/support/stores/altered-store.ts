@@ -31,7 +31,8 @@ export interface Alteration {
 export async function alterStore({ path, topic, partition, logPath, alter, keepsDigest = false }: Alteration): Promise<void> {
   const directory = dirname(path);
   const logId = basename(dirname(directory));
-  const state = StateDir.claim(dirname(dirname(dirname(directory))), logId, "order-service");
+  const newUuid = () => crypto.randomUUID();
+  const state = StateDir.claim(dirname(dirname(dirname(directory))), logId, "order-service", { newUuid });
   const identity = { logId, topic, partition };
   const open = () => {
     const files = openedFiles(state.open(basename(path), ORDER_SERVICE_PROJECTIONS, identity));

@@ -6,7 +6,9 @@ import type { StoreDatabase } from "../../../src/runtime/store/store-database.ts
 import type { ByteFileName, StoreFiles } from "../../../src/runtime/store/store-files.ts";
 import { StoreMemory } from "../../../src/runtime/store/store-memory.ts";
 import type { Random } from "../../../src/system/random.ts";
+import type { PinnedDatabase } from "../../../src/runtime/store/copy/pinned-database.ts";
 import { MemoryFile } from "./memory-file.ts";
+import { pinnedRows } from "./pinned-rows.ts";
 
 /** A store's files in memory, with its tables. They outlive whoever opens them, as files on a disk do. */
 export class MemoryFiles implements StoreFiles {
@@ -28,6 +30,8 @@ export class MemoryFiles implements StoreFiles {
   };
 
   async syncDatabase(): Promise<void> {}
+
+  readonly pin = (): PinnedDatabase => pinnedRows(this.#db);
 
   close(): void {}
 

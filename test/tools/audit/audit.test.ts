@@ -75,6 +75,14 @@ const events = [
 ];
 
 describe("an audit", () => {
+  test("is told of all partitions by one service, and names who holds each", async () => {
+    const { append, run, digest } = await opened(1);
+    await append(...events);
+    const [finding] = await run([{ offset: 3, digest: await digest(), owner: "http://another" }]);
+    expect(finding).toMatchObject({ holder: "http://another", differences: [] });
+    expect(table([finding!])).toContain("http://another");
+  });
+
   test("agrees where all of the log was folded", async () => {
     const { append, run, digest } = await opened(1);
     await append(...events);
@@ -183,6 +191,33 @@ describe("an audit", () => {
       { differences: ["it is suspended at http://orders and has no digest yet: Its store is locked."] },
       { differences: ["it is halted at http://orders: The log is another one."] },
     ]);
+  });
+
+  test("says which partitions differ and which could not be compared, such as one that is being rebuilt", async () => {
+    const { append, run, digest } = await opened(3);
+    await append(...events);
+    const held = [
+      { offset: 3, digest: await digest() },
+      { state: "catching-up", reason: "It is rebuilt from the log." },
+      { digest: "0123456789abc" },
+    ];
+    const compared = (text: string) => [
+      ...text
+        .split("\n")
+        .slice(1, 1 + held.length)
+        .map((line) => line.split(/ {2,}/))
+        .map((cells) => [cells[3], cells.at(-1)]),
+      text.split("\n").at(-1),
+    ];
+    const orders = "3 partitions, 2 orders:";
+    expect(compared(table(await run(held)))).toEqual([
+      ["2", "agrees"],
+      ["-", "not compared, see below"],
+      ["0", "DIFFERS, see below"],
+      `${orders} 1 differs, 1 could not be compared.`,
+    ]);
+    expect(compared(table(await run([held[0]!, held[2]!, held[2]!]))).at(-1)).toBe(`${orders} 2 differ.`);
+    expect(compared(table(await run([held[0]!, held[1]!, held[1]!]))).at(-1)).toBe(`${orders} 2 could not be compared.`);
   });
 
   test.each([

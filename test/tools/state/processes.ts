@@ -11,6 +11,9 @@ interface StoreProcess extends AsyncDisposable {
 /** A process that has the index open as a running cart does. Resolves when it has saved. */
 export const runningCart = (path: string): Promise<StoreProcess> => started([path, "cart"]);
 
+/** A process that lets no other one read the store. */
+export const holderOf = (path: string): Promise<StoreProcess> => started([path, "alone"]);
+
 /** A process that has the store open as an order service does that nothing happens in. Resolves when it has saved. */
 export const idleService = (path: string): Promise<StoreProcess> => started([path, "service"]);
 

@@ -14,6 +14,7 @@ import { runState } from "../../../src/tools/state/state-command.ts";
 import { logRecordOf } from "../../support/events/orders.ts";
 import { openedFiles } from "../../support/stores/opened-files.ts";
 import { saveAt } from "../../support/stores/save-at.ts";
+import { placingIn } from "../../support/events/placing.ts";
 
 export const TOPIC = "orders.events";
 export const LOG = "log-1";
@@ -65,7 +66,7 @@ export interface StoreOptions {
 /** Opens the order service's store at the path, or makes it. */
 export function openOrders(path: string, options: StoreOptions = {}): PartitionStore {
   const { topic = TOPIC, logId = LOG, partition = 0, projections = ORDER_SERVICE_PROJECTIONS } = options;
-  const files = openedFiles(openDatabase(path, projections, { logId, topic }));
+  const files = openedFiles(openDatabase(path, projections, { logId, topic, partition }));
   return new PartitionStore(files, projections, partition, () => files.close());
 }
 
@@ -89,9 +90,9 @@ export async function ordersStore(path: string, events: readonly OrderEvent[], o
   store.close();
 }
 
-/** Opens the cart's index at the path as a cart does, or makes it; partition 0 of it. */
-export function openIndex(path: string): PartitionStore {
-  const projections = cartProjections(indexProjection(new OwnCreates()));
-  const files = openedFiles(openDatabase(path, projections, { logId: LOG, topic: TOPIC }, { locking: "exclusive" }));
-  return new PartitionStore(files, projections, 0, () => files.close());
+/** Opens a partition's index at the path as a cart does, or makes it. */
+export function openIndex(path: string, partition = 0): PartitionStore {
+  const projections = cartProjections(indexProjection(new OwnCreates(), placingIn(3)));
+  const files = openedFiles(openDatabase(path, projections, { logId: LOG, topic: TOPIC, partition }));
+  return new PartitionStore(files, projections, partition, () => files.close());
 }

@@ -101,7 +101,7 @@ describe("a store of the order service", () => {
     expect(ids).toEqual(["ORD-10", "ORD-2", "ORD-3", LONG, "ORD-8"]);
   });
 
-  test("gives all rows, each once, though every snapshot is given up after its first row", () => {
+  test("gives all rows, each once, though every read view is given up after its first row", () => {
     let now_ms = 0;
     const impatient = { ...systemClock, now_ms: () => (now_ms += 1_000_000) };
     const texts = [...rowTexts(findStores([path]).stores[0]!, impatient)].filter((text) => text !== "");

@@ -25,20 +25,18 @@ export interface Broker {
   }): Promise<{ producerId: string; producerEpoch: number }>;
   addPartitionsToTxn(options: Transaction & { topics: { topic: string; partitions: number[] }[] }): Promise<unknown>;
   endTxn(options: Transaction & { transactionResult: boolean }): Promise<unknown>;
-  syncGroup(options: {
-    groupId: string;
-    generationId: number;
-    memberId: string;
-    groupAssignment: { memberId: string; memberAssignment: Buffer }[];
-  }): Promise<{ memberAssignment: Buffer }>;
-  heartbeat(options: { groupId: string; groupGenerationId: number; memberId: string }): Promise<unknown>;
-  leaveGroup(options: { groupId: string; memberId: string }): Promise<unknown>;
   offsetCommit(options: {
     groupId: string;
     groupGenerationId: number;
     memberId: string;
-    topics: { topic: string; partitions: { partition: number; offset: string }[] }[];
+    topics: { topic: string; partitions: { partition: number; offset: string; metadata: string | null }[] }[];
   }): Promise<unknown>;
+  offsetFetch(options: { groupId: string; topics: { topic: string; partitions: { partition: number }[] }[] }): Promise<{
+    readonly responses: readonly {
+      readonly topic: string;
+      readonly partitions: readonly { partition: number; offset: string; metadata: string | null }[];
+    }[];
+  }>;
 }
 
 /** Two connections to one broker. Fetches have one to themselves, so that nothing waits behind a long poll. */
@@ -103,10 +101,8 @@ const BROKER_PARTS = {
   initProducerId: "function",
   addPartitionsToTxn: "function",
   endTxn: "function",
-  syncGroup: "function",
-  heartbeat: "function",
-  leaveGroup: "function",
   offsetCommit: "function",
+  offsetFetch: "function",
 } satisfies Record<Exclude<keyof Broker, "connectionPool" | "versions">, string>;
 
 const CONNECTION_POOL_PARTS = { getConnection: "function" };
@@ -204,28 +200,16 @@ function endAtNonsense(connection: Connection): void {
 }
 
 /**
- * kafkajs' own encoding of a JoinGroup request, but without its second attempt under the member id that the first one
- * gave (KIP-394).
+ * A request of the group protocol as kafkajs encodes it, in a version of our choice and with the instance id that its
+ * own methods leave out. A JoinGroup is not sent again under the member id that the first one gave (KIP-394).
  */
-export function joinGroupExchange(options: {
-  readonly groupId: string;
-  readonly sessionTimeout: number;
-  readonly rebalanceTimeout: number;
-  readonly memberId: string;
-  readonly groupProtocols: readonly { readonly name: string; readonly metadata: Buffer }[];
-}): Exchange<JoinedGroup> {
-  const { protocol } = requireOf("kafkajs/src/protocol/requests/joinGroup") as {
-    protocol: (of: { version: number }) => (options: object) => Exchange<JoinedGroup>;
+export function groupExchange<T>(
+  request: "joinGroup" | "syncGroup" | "heartbeat" | "leaveGroup",
+  version: number,
+  options: object,
+): Exchange<T> {
+  const { protocol } = requireOf(`kafkajs/src/protocol/requests/${request}`) as {
+    protocol: (of: { version: number }) => (options: object) => Exchange<T>;
   };
-  return protocol({ version: JOIN_GROUP_VERSION })({ ...options, protocolType: "consumer" });
-}
-
-/** The first version that gives a member its id before it joins. */
-const JOIN_GROUP_VERSION = 4;
-
-export interface JoinedGroup {
-  readonly generationId: number;
-  readonly leaderId: string;
-  readonly memberId: string;
-  readonly members: readonly { memberId: string; memberMetadata: Buffer }[];
+  return protocol({ version })(options);
 }

@@ -11,9 +11,13 @@ const SETTLING = [
   "GROUP_COORDINATOR_NOT_AVAILABLE",
   "NOT_COORDINATOR_FOR_GROUP",
 ];
+/** Another process joined under the same instance id. */
+export const FENCED = "FENCED_INSTANCE_ID";
 export const SETTLING_MS_MAX = 5_000;
 /** What a person can do about a refusal. */
 const ADVICE: Readonly<Record<string, string>> = {
+  [FENCED]:
+    "another process joined under the instance id of this one, so the state of one is a copy of the other's. This process takes another id and goes on. Whoever copies a state leaves out the file `instance`, which has the id",
   GROUP_AUTHORIZATION_FAILED: "grant this user READ on the group",
   TOPIC_AUTHORIZATION_FAILED: "grant this user READ on the topic",
   INCONSISTENT_GROUP_PROTOCOL:

@@ -1,28 +1,34 @@
-import { AssignerProtocol } from "kafkajs";
 import { type Clock, within } from "../../../system/clock.ts";
 import type { Random } from "../../../system/random.ts";
-import { assign, type AssignmentMember } from "../../group/assignment.ts";
+import { handsOver, leavesAtStop } from "../../group/leaving.ts";
 import { Backoff, type BackoffLimits } from "../../backoff.ts";
-import type { GroupOptions, Membership, MembershipState } from "../../port.ts";
-import { type Broker, type JoinedGroup, joinGroupExchange } from "../connection/cluster.ts";
+import type { Assignment, CommittedOffset, GroupOptions, Membership, MembershipState } from "../../membership.ts";
 import type { Connections, Node } from "../connection/connections.ts";
 import { findCoordinator } from "../connection/coordinator.ts";
-import { isSettling, SETTLING_MS_MAX, whyNotJoined } from "./join-failures.ts";
-import { kafkaErrorType } from "../protocol/errors.ts";
+import { kafkaErrorType, unavailable } from "../protocol/errors.ts";
+import { commitOffsets, committedOffsets } from "./committed-offsets.ts";
+import { Absences } from "./absences.ts";
+import { dealOut, hasGrown, idOf } from "./dealing.ts";
+import { decodeAssignment } from "./group-protocol.ts";
+import { type JoinedGroup, knowsInstances, type MemberName, sendHeartbeat, sendJoin, sendSync } from "./group-requests.ts";
+import { FENCED, isSettling, SETTLING_MS_MAX, whyNotJoined } from "./join-failures.ts";
+import { leaveGroup } from "./leave.ts";
+import { isToWait, underOldLeader } from "./old-leaders.ts";
+import { ownMetadata } from "./own-metadata.ts";
 
 /**
  * The name under which our members agree on an assignment. A member with another protocol cannot join the same group.
  */
 const PROTOCOL = "orders-sticky";
-export const HEARTBEATS_PER_SESSION = 10;
-/** How often the leader checks whether a topic has grown. */
-const PARTITIONS_WAIT_MS = 3_000;
+export const HEARTBEATS_PER_SESSION = 20;
 /**
- * About as long as it takes for another coordinator to replace one that ends. If a member did not leave, the new one
- * would wait a whole session for it.
+ * While the group deals out anew, it waits this part of a session for a member that is away, such as one that restarts.
+ * The others have to be done before half a session is over, since they could no longer act then. Members without an
+ * instance id would be removed, so they have a whole session.
  */
-const LEAVE_WAIT_MS_MAX = 3_000;
-const LEAVE_AGAIN_WAIT_MS = 250;
+const REBALANCE_SESSIONS = 0.4;
+/** How often a member checks whether its topic has grown. */
+const PARTITIONS_WAIT_MS = 3_000;
 const END_WAIT_MS_MAX = 1_000;
 export interface MembershipSettings extends BackoffLimits {
   readonly session_timeout_ms: number;
@@ -41,28 +47,42 @@ export interface MembershipSettings extends BackoffLimits {
  *    │ ▲                                                         │  │
  *    │ └── heartbeat: rebalance, unknown member, connection lost ┘  │
  *    └── leave() ───────────────────────────────────────────────────┴──▶ left
- *                                     (LeaveGroup, as soon as there is a member id)
+ *                                     (LeaveGroup, as soon as there is a member id, unless it is to stay)
+ *
+ *  fenced: another process joined under the same instance id ──▶ joining, under a new one
  * ```
+ *
+ * A member with an instance id is the same one after a restart (KIP-345): the coordinator takes it back without a
+ * rebalance, and gives it what it had. So the others are not told what is new about it, unless it asks for that. Nor is
+ * a leader that restarts told to deal out again: so each member watches the topic, and asks for a rebalance (KIP-814
+ * would need a version of JoinGroup that Redpanda does not have).
  */
 export class KafkaMembership implements Membership {
   #state: MembershipState = "joining";
   #memberId = "";
+  /** The id that names this member across restarts; undefined where there is none, or the brokers do not take one. */
+  #instanceId: string | undefined;
   #generation = -1;
-  #owned: readonly number[] = [];
+  #assignment: Assignment | undefined;
+  #asked = 0;
+  /** Whether it has asked for one so that the others learn what is new about it. */
+  #hasAskedToBeTold = false;
   /** Since when it has tried in vain to be in the group. */
   #outSince_ms: number | undefined;
   #toldLost = false;
   /** When the last heartbeat or join was sent that the coordinator answered well. */
   #confirmedAt_ms = Number.NEGATIVE_INFINITY;
-  #coordinator: Broker | undefined;
+  #coordinator: Node | undefined;
   /** Settles when the member's id is known, or when it is certain that there will be none. */
   #naming: Promise<unknown> | undefined;
   #reason: string | undefined;
-  /**
-   * For each topic that members read, how many partitions the last assignment covered; empty unless this member made
-   * it.
-   */
-  #assignedCounts = new Map<string, number>();
+  /** How many partitions the topic had when it last joined, and whether it waits to be ready for them (old-leaders.ts). */
+  #waiting = { partitionCount: 0, isWaiting: false };
+  /** Whether this member has something to tell for which the partitions are to be shared out anew. */
+  #isToRejoin = false;
+  /** Set once this member gives its partitions away; resolved once the group has dealt out knowing that. */
+  #retiring: PromiseWithResolvers<void> | undefined;
+  readonly #absences: Absences;
   readonly #ending = new AbortController();
   #running: Promise<void> | undefined;
 
@@ -73,7 +93,9 @@ export class KafkaMembership implements Membership {
     private readonly clock: Clock,
     private readonly random: Random,
     private readonly partitionCount: (topic: string) => Promise<number>,
-  ) {}
+  ) {
+    this.#absences = new Absences(settings.session_timeout_ms, clock);
+  }
 
   start(): void {
     this.#running = this.#run();
@@ -91,57 +113,44 @@ export class KafkaMembership implements Membership {
     return this.#generation >= 0 && this.clock.now_ms() - this.#confirmedAt_ms < this.settings.session_timeout_ms / 2;
   }
 
-  async commit(offsets: ReadonlyMap<number, number>): Promise<void> {
+  async commit(offsets: ReadonlyMap<number, CommittedOffset>): Promise<void> {
     const coordinator = this.#coordinator;
     if (this.#state !== "stable" || !coordinator || offsets.size === 0) return;
-    const partitions = [...offsets].map(([partition, offset]) => ({ partition, offset: String(offset) }));
-    await coordinator
-      .offsetCommit({
-        groupId: this.options.group,
-        groupGenerationId: this.#generation,
-        memberId: this.#memberId,
-        topics: [{ topic: this.options.topic, partitions }],
-      })
-      .catch(() => undefined);
+    const by = { ...this.options, generation: this.#generation, memberId: this.#memberId };
+    const committed = coordinator.broker().then((broker) => commitOffsets(broker, by, offsets));
+    await committed.catch(() => undefined);
+  }
+
+  async committed(partitions: readonly number[]): Promise<ReadonlyMap<number, CommittedOffset>> {
+    const coordinator = this.#coordinator;
+    // A broker that holds a JoinGroup back answers nothing else on that connection.
+    if (this.#state !== "stable" || !coordinator) throw unavailable("this member is not in its group now");
+    const committed = coordinator.broker().then((broker) => committedOffsets(broker, this.options, partitions));
+    return committed.catch((e: unknown) => Promise.reject(unavailable(e)));
+  }
+
+  async handOver(wait_ms_max: number): Promise<void> {
+    if (this.#state !== "stable" || !handsOver(this.options.leaving, this.#assignment)) return;
+    this.#retiring = Promise.withResolvers();
+    this.rejoin();
+    await within(this.clock, wait_ms_max, this.#retiring.promise);
   }
 
   async leave(): Promise<void> {
     if (this.#state === "left") return;
+    const isJoining = this.#state === "joining";
     this.#state = "left";
     this.#ending.abort();
-    const deadline_ms = this.clock.now_ms() + LEAVE_WAIT_MS_MAX;
-    await within(
-      this.clock,
-      LEAVE_WAIT_MS_MAX,
-      Promise.resolve(this.#naming).then(() => this.#leaveInTime(deadline_ms)),
-    );
+    if (this.#instanceId === undefined || leavesAtStop(this.options.leaving ?? "always", this.#assignment)) {
+      const { connect, clock } = this;
+      await leaveGroup({ connect, clock, named: this.#naming, name: () => this.#name, isJoining });
+    }
     this.#generation = -1;
     if (this.#running) await within(this.clock, END_WAIT_MS_MAX, this.#running);
   }
 
-  /** A member that the group has not let go by then loses its partitions when its session ends. */
-  async #leaveInTime(deadline_ms: number): Promise<void> {
-    if (this.#memberId === "") return;
-    while (!(await this.#tryLeave()) && this.clock.now_ms() + LEAVE_AGAIN_WAIT_MS < deadline_ms)
-      await this.clock.sleep(LEAVE_AGAIN_WAIT_MS);
-  }
-
-  /**
-   * Leaves on a connection of its own: while a broker holds a JoinGroup back, it answers nothing else on that
-   * connection.
-   */
-  async #tryLeave(): Promise<boolean> {
-    const { group: groupId } = this.options;
-    const connections = this.connect();
-    try {
-      const broker = await (await findCoordinator(connections, groupId, "group")).broker();
-      await broker.leaveGroup({ groupId, memberId: this.#memberId });
-      return true;
-    } catch (e) {
-      return kafkaErrorType(e) === "UNKNOWN_MEMBER_ID";
-    } finally {
-      connections.close();
-    }
+  get #name(): MemberName {
+    return { groupId: this.options.group, memberId: this.#memberId, groupInstanceId: this.#instanceId };
   }
 
   async #run(): Promise<void> {
@@ -176,52 +185,46 @@ export class KafkaMembership implements Membership {
   async #join(connections: Connections): Promise<void> {
     const { group, topic } = this.options;
     const node = await findCoordinator(connections, group, "group");
-    const coordinator = await node.broker();
-    this.#coordinator = coordinator;
+    this.#coordinator = node;
+    const retiring = this.#retiring;
     const joined = await this.#joinGroup(node);
     this.#memberId = joined.memberId;
     const syncSentAt_ms = this.clock.now_ms();
-    const { memberAssignment } = await coordinator.syncGroup({
-      groupId: group,
-      generationId: joined.generationId,
-      memberId: joined.memberId,
-      groupAssignment: joined.leaderId === joined.memberId ? await this.#assignments(joined) : [],
-    });
+    const absent = this.#absences.note(joined, this.#generation, this.#assignment);
+    const dealt = joined.leaderId === joined.memberId ? await dealOut(joined, absent, this.partitionCount) : [];
+    const { memberAssignment } = await sendSync(node, this.#name, joined.generationId, dealt);
     if (this.#hasLeft()) return;
-    const assignment = AssignerProtocol.MemberAssignment.decode(memberAssignment)?.assignment[topic] ?? [];
+    const id = idOf({ memberId: joined.memberId, groupInstanceId: this.#instanceId });
+    const { assignment: dealtOut, told } = decodeAssignment(memberAssignment, topic, id);
+    const { partitionCount, isWaiting } = this.#waiting;
+    const isOldLeader = dealtOut.members.length === 0 && this.options.ready !== undefined;
+    const assignment = isOldLeader ? underOldLeader(dealtOut, partitionCount, isWaiting) : dealtOut;
+    const wasAway = !this.isOwner();
     this.#generation = joined.generationId;
     this.#confirmedAt_ms = syncSentAt_ms;
-    this.#owned = assignment.toSorted((a, b) => a - b);
+    this.#assignment = assignment;
     this.#state = "stable";
     this.#reason = undefined;
     this.#outSince_ms = undefined;
     this.#toldLost = false;
-    this.options.listener.onAssigned(this.#owned);
+    this.options.listener.onAssigned({ ...assignment, wasAway });
+    retiring?.resolve();
+    const { endpoint, standbysPerPartition = 0 } = this.options;
+    const isKnown = told?.endpoint === endpoint && told?.standbysPerPartition === standbysPerPartition;
+    // A leader of an earlier version tells of nobody, however often it is asked.
+    if (isKnown || this.#hasAskedToBeTold || assignment.members.length === 0) return;
+    this.#hasAskedToBeTold = true;
+    this.#askForRebalance();
   }
 
   /**
-   * A new member is given its id first and joins under it (KIP-394), so that it can leave even before the group has
-   * admitted it.
+   * A new member without an instance id is given its member id first and joins under it (KIP-394), so that it can leave
+   * even before the group has admitted it.
    */
   async #joinGroup(node: Node): Promise<JoinedGroup> {
-    const { group, topic } = this.options;
-    const metadata = AssignerProtocol.MemberMetadata.encode({
-      version: 1,
-      topics: [topic],
-      userData: Buffer.from(JSON.stringify({ owned: this.#owned, local: this.options.localPartitions() })),
-    });
-    const request = () =>
-      node.send(
-        joinGroupExchange({
-          groupId: group,
-          sessionTimeout: this.settings.session_timeout_ms,
-          rebalanceTimeout: this.settings.session_timeout_ms,
-          memberId: this.#memberId,
-          groupProtocols: [{ name: PROTOCOL, metadata }],
-        }),
-      );
-    if (this.#memberId !== "") return request();
-    const first = request();
+    if (this.#memberId === "") this.#instanceId = (await knowsInstances(node)) ? this.options.instance?.id() : undefined;
+    const first = this.#sendJoin(node);
+    if (this.#memberId !== "" || this.#instanceId !== undefined) return first;
     this.#naming = first.catch((e: unknown) => {
       const { memberId } = e as { memberId?: unknown };
       if (typeof memberId === "string") this.#memberId = memberId;
@@ -229,73 +232,86 @@ export class KafkaMembership implements Membership {
     await this.#naming;
     if (this.#hasLeft()) throw new Error("left while joining");
     // A broker that gives no id beforehand has answered the join itself, or refused it.
-    return this.#memberId === "" ? first : request();
+    return this.#memberId === "" ? first : this.#sendJoin(node);
   }
 
-  /** Shares each topic that members of the group read among those who read it. */
-  async #assignments(joined: JoinedGroup): Promise<{ memberId: string; memberAssignment: Buffer }[]> {
-    const members = joined.members.map(({ memberId, memberMetadata }) => ({ id: memberId, ...decodeMetadata(memberMetadata) }));
-    this.#assignedCounts = new Map();
-    const shares = new Map(members.map(({ id }) => [id, {}]));
-    for (const topic of new Set(members.flatMap(({ topics }) => topics))) {
-      const count = await this.partitionCount(topic);
-      this.#assignedCounts.set(topic, count);
-      const readers = members.filter(({ topics }) => topics.includes(topic));
-      for (const [id, partitions] of assign(readers, count)) (shares.get(id) as Record<string, number[]>)[topic] = partitions;
-    }
-    return [...shares].map(([memberId, assignment]) => ({
-      memberId,
-      memberAssignment: AssignerProtocol.MemberAssignment.encode({ version: 1, assignment, userData: Buffer.alloc(0) }),
-    }));
+  async #lookWhetherToWait(): Promise<void> {
+    const { ready, topic } = this.options;
+    const { partitions = [], members = [] } = this.#assignment ?? {};
+    const partitionCount = await this.partitionCount(topic);
+    const mayWait = ready !== undefined && partitions.length === 0 && members.length === 0;
+    this.#waiting = { partitionCount, isWaiting: mayWait && isToWait(partitionCount, ready()) };
   }
 
-  /** Returns when the group asks its members to join again. Throws if the membership or the connection is lost. */
+  async #sendJoin(node: Node): Promise<JoinedGroup> {
+    await this.#lookWhetherToWait();
+    const { session_timeout_ms } = this.settings;
+    const metadata = ownMetadata(this.options, this.#assignment, {
+      isWaiting: this.#waiting.isWaiting,
+      isRetiring: this.#retiring !== undefined,
+      asked: this.#asked,
+      generation: this.#generation,
+    });
+    return sendJoin(node, this.#name, {
+      sessionTimeout: session_timeout_ms,
+      rebalanceTimeout: session_timeout_ms * (this.#instanceId === undefined ? 1 : REBALANCE_SESSIONS),
+      groupProtocols: [{ name: PROTOCOL, metadata }],
+    });
+  }
+
+  /** Returns when the member has to join again. Throws if the membership or the connection is lost. */
   async #heartbeatWhileStable(): Promise<void> {
     let lookedAt_ms = this.clock.now_ms();
-    while (!this.#hasLeft()) {
+    while (this.#state === "stable") {
       await this.clock.sleep(this.settings.session_timeout_ms / HEARTBEATS_PER_SESSION, this.#ending.signal);
       if (this.#hasLeft() || !this.#coordinator) return;
+      if (await this.#isReadyForMore()) return this.#askForRebalance();
       const sentAt_ms = this.clock.now_ms();
       try {
-        await this.#coordinator.heartbeat({
-          groupId: this.options.group,
-          groupGenerationId: this.#generation,
-          memberId: this.#memberId,
-        });
+        await sendHeartbeat(this.#coordinator, this.#name, this.#generation);
         this.#confirmedAt_ms = sentAt_ms;
       } catch (e) {
         if (kafkaErrorType(e) !== "REBALANCE_IN_PROGRESS") throw e;
         this.#confirmedAt_ms = sentAt_ms;
         return this.#rejoin();
       }
-      if (this.#assignedCounts.size === 0 || sentAt_ms - lookedAt_ms < PARTITIONS_WAIT_MS) continue;
+      if (sentAt_ms - lookedAt_ms < PARTITIONS_WAIT_MS) continue;
       lookedAt_ms = sentAt_ms;
-      if (await this.#hasGrown()) return this.#rejoin();
+      if (await hasGrown(this.#assignment, () => this.partitionCount(this.options.topic))) this.#askForRebalance();
     }
   }
 
-  async #hasGrown(): Promise<boolean> {
-    for (const [topic, count] of this.#assignedCounts) {
-      // Metadata that are unavailable now are no reason to leave the group.
-      const now = await this.partitionCount(topic).catch(() => count);
-      if (now > count) return true;
-    }
-    return false;
+  #askForRebalance(): void {
+    this.#asked++;
+    this.#rejoin();
+  }
+
+  /** Whether there is something to tell the group. A leader of an earlier version heeds only a member that is ready for all. */
+  async #isReadyForMore(): Promise<boolean> {
+    if (!this.#isToRejoin) return false;
+    this.#isToRejoin = false;
+    if (this.#waiting.isWaiting) await this.#lookWhetherToWait().catch(() => undefined);
+    return !this.#waiting.isWaiting || (this.#assignment?.members.length ?? 0) > 0;
+  }
+
+  rejoin(): void {
+    this.#isToRejoin = true;
   }
 
   #rejoin(): void {
-    if (this.#hasLeft()) return;
-    this.#state = "joining";
-    this.#assignedCounts = new Map();
+    this.#isToRejoin = false;
+    if (!this.#hasLeft()) this.#state = "joining";
   }
 
   async #fallOut(e: unknown, { reach }: Connections): Promise<void> {
     const type = kafkaErrorType(e);
-    const forgotten = type === "UNKNOWN_MEMBER_ID" || type === "ILLEGAL_GENERATION" || type === "FENCED_INSTANCE_ID";
-    if (forgotten) {
+    const isFenced = type === FENCED;
+    if (isFenced || type === "UNKNOWN_MEMBER_ID" || type === "ILLEGAL_GENERATION") {
       this.#memberId = "";
       this.#generation = -1;
     }
+    // To join under the same id again would shut the other process out, which would then do the same.
+    if (isFenced) this.options.instance?.renew();
     const wasStable = this.#state === "stable";
     this.#rejoin();
     const now_ms = this.clock.now_ms();
@@ -312,17 +328,3 @@ export class KafkaMembership implements Membership {
     this.options.listener.onLost(this.#reason);
   }
 }
-
-type MemberMetadata = Omit<AssignmentMember, "id"> & { readonly topics: readonly string[] };
-
-function decodeMetadata(memberMetadata: Buffer): MemberMetadata {
-  try {
-    const metadata = AssignerProtocol.MemberMetadata.decode(memberMetadata);
-    const { owned, local } = JSON.parse(String(metadata?.userData)) as Partial<AssignmentMember>;
-    return { topics: metadata?.topics ?? [], owned: numbers(owned), local: numbers(local) };
-  } catch {
-    return { topics: [], owned: [], local: [] };
-  }
-}
-
-const numbers = (list: unknown): number[] => (Array.isArray(list) ? list.filter((n) => Number.isInteger(n)) : []);

@@ -49,11 +49,15 @@ export async function listOffsets(
   return new Map((await node.send(exchange)).map((listed) => [listed.partition, listed]));
 }
 
-/** Groups the topic's partitions by their leader; `leaderless` has those without one. */
-export function byLeader(leaders: TopicLeaders): { led: Map<number, PartitionAt[]>; leaderless: number[] } {
+/** Groups the topic's partitions, or those that are wanted, by their leader; `leaderless` has those without one. */
+export function byLeader(
+  leaders: TopicLeaders,
+  wanted?: ReadonlySet<number>,
+): { led: Map<number, PartitionAt[]>; leaderless: number[] } {
   const led = new Map<number, PartitionAt[]>();
   const leaderless: number[] = [];
   for (const { partition } of leaders.partitions) {
+    if (wanted?.has(partition) === false) continue;
     const leader = leaders.leaderOf(partition);
     if (!leader) leaderless.push(partition);
     else led.set(leader.nodeId, [...(led.get(leader.nodeId) ?? []), { partition, leaderEpoch: leader.leaderEpoch }]);
@@ -61,20 +65,30 @@ export function byLeader(leaders: TopicLeaders): { led: Map<number, PartitionAt[
   return { led, leaderless };
 }
 
-/** The ends of all partitions, each asked of its leader and told separately. `leaders` must be fresh. */
-export async function topicEnds(connections: Connections, topic: string, leaders: TopicLeaders): Promise<TopicEnds> {
+/**
+ * The ends of all partitions, or of those that are wanted, each asked of its leader and told separately. `leaders` must be
+ * fresh.
+ */
+export async function topicEnds(
+  connections: Connections,
+  topic: string,
+  leaders: TopicLeaders,
+  wanted?: ReadonlySet<number>,
+): Promise<TopicEnds> {
   const partitions: PartitionEnds[] = [];
-  const { led, leaderless } = byLeader(leaders);
+  const { led, leaderless } = byLeader(leaders, wanted);
+  if (wanted !== undefined)
+    for (const { partition } of leaders.partitions) partitions[partition] = { unavailable: "Nobody asked for it." };
   for (const partition of leaderless)
     partitions[partition] = {
       unavailable: connections.reach.withUnreachable(`Partition ${partition} of ${topic} has no leader now.`),
     };
-  const asks = [...led].map(async ([nodeId, wanted]) => {
+  const asks = [...led].map(async ([nodeId, own]) => {
     let node: Node | undefined;
     try {
       node = await connections.node(nodeId);
-      const ends = await listEnds(node, topic, wanted);
-      for (const { partition, leaderEpoch } of wanted) {
+      const ends = await listEnds(node, topic, own);
+      for (const { partition, leaderEpoch } of own) {
         const found = ends.get(partition) ?? { errorCode: -1 };
         partitions[partition] =
           "errorCode" in found
@@ -88,7 +102,7 @@ export async function topicEnds(connections: Connections, topic: string, leaders
     } catch (e) {
       if (node) connections.discard(node);
       const why = connections.reach.withUnreachable(node ? describeFailure(node.name, e) : causeOf(e));
-      for (const { partition } of wanted)
+      for (const { partition } of own)
         partitions[partition] = { unavailable: `The leader of partition ${partition} of ${topic} cannot be asked: ${why}.` };
     }
   });

@@ -15,6 +15,8 @@ export interface AnswerContext {
   readonly isFirst: boolean;
   /** Whether the answer is to be told even if it brings nothing. */
   readonly isOwed: boolean;
+  /** When the leader was asked, on the process's clock. */
+  readonly asked_ms?: number | undefined;
   /** How much the answer may still unpack to. */
   readonly budget: UnpackBudget;
   readonly memory: AnswerMemory;
@@ -24,7 +26,7 @@ export interface AnswerContext {
 export function readAnswer(
   { offset, leaderEpoch }: WantedPartition,
   { partition, bytes, highWatermark, stableOffset, aborted }: PartitionAnswer,
-  { isFirst, isOwed, budget, memory }: AnswerContext,
+  { isFirst, isOwed, asked_ms, budget, memory }: AnswerContext,
 ): FetchResult | undefined {
   const isNews = isOwed || (bytes.length === 0 && highWatermark > offset);
   if (bytes.length === 0 && !isNews) return undefined;
@@ -36,7 +38,7 @@ export function readAnswer(
     if (nextOffset === offset && !isNews) return undefined;
     const stable = stableOffset < 0 ? highWatermark : stableOffset;
     const epoch = Math.max(0, leaderEpoch);
-    const batch = new BlockBatch(partition, offset, nextOffset, highWatermark, stable, epoch, blocks, memory.held());
+    const batch = new BlockBatch(partition, offset, nextOffset, highWatermark, asked_ms, stable, epoch, blocks, memory.held());
     return { partition, batch };
   } catch (e) {
     return { partition, unreadable: e instanceof Error ? e.message : String(e) };
@@ -52,6 +54,7 @@ class BlockBatch implements Batch {
     readonly baseOffset: number,
     readonly nextOffset: number,
     readonly endOffset: number,
+    readonly asked_ms: number | undefined,
     readonly stableOffset: number,
     readonly leaderEpoch: number,
     readonly blocks: readonly RecordBlock[],

@@ -127,8 +127,8 @@ export class KafkaReader implements Reader {
     const late_ms = now_ms - limits.wait_ms_max - PATIENCE_MS;
     const isLate =
       age_ms > LATE_WAIT_MS && !this.isThrottled && session.outstanding.values().some((since_ms) => since_ms < late_ms);
-    const isOld = isLate || age_ms > REFRESH_WAIT_MS_MAX;
-    if (!isOld && !(this.#isStale && now_ms >= this.#refreshAt_ms)) return session;
+    const isDue = this.#isStale && now_ms >= this.#refreshAt_ms;
+    if (!isLate && !isDue && age_ms <= REFRESH_WAIT_MS_MAX) return session;
     try {
       await session.leaders.refresh();
     } catch (e) {
@@ -273,7 +273,7 @@ export class KafkaReader implements Reader {
         throw new AppError("LOG_UNAVAILABLE", `The broker does not allow reading ${this.topic}; grant READ on it to this user.`);
       else if (answer.errorCode !== 0) this.#noteRefusal(session, answer.partition, answer.errorCode);
       else {
-        this.#takeRecords(session, one, answer, { budget, memory, isFirst });
+        this.#takeRecords(session, one, answer, { budget, memory, isFirst, asked_ms: session.outstanding.get(node.nodeId) });
         if (answer.bytes.length > 0) isFirst = false;
       }
     }
@@ -300,7 +300,7 @@ export class KafkaReader implements Reader {
 
   /** Asks for the range, which the refusal does not give. A partition that is in range after all is fetched again. */
   async #takeOutOfRange(session: Session, node: Node, wanted: readonly WantedPartition[]): Promise<void> {
-    const ends = await listEnds(node, this.topic, wanted);
+    const [asked_ms, ends] = [this.clock.now_ms(), await listEnds(node, this.topic, wanted)];
     for (const { partition, offset, leaderEpoch } of wanted) {
       const watermarks = ends.get(partition);
       if (watermarks === undefined || "errorCode" in watermarks) {
@@ -311,7 +311,7 @@ export class KafkaReader implements Reader {
         this.#news.tell({ partition, outOfRange: { startOffset, endOffset } satisfies Watermarks });
       } else if (this.#news.takeOwed(partition)) {
         const { endOffset, stableOffset } = watermarks;
-        const nothing = { baseOffset: offset, nextOffset: offset, endOffset, stableOffset, records: [] };
+        const nothing = { baseOffset: offset, nextOffset: offset, endOffset, stableOffset, asked_ms, records: [] };
         this.#news.tell({ partition, batch: { partition, ...nothing, leaderEpoch: Math.max(0, leaderEpoch) } });
       }
     }

@@ -1,4 +1,4 @@
-import type { LogRecord } from "../../../log/port.ts";
+import type { LogRecord, NewRecord } from "../../../log/port.ts";
 
 /**
  * The last record applied. It is kept so that a log that holds another record there is noticed. A batch that cannot be
@@ -7,13 +7,13 @@ import type { LogRecord } from "../../../log/port.ts";
 export interface LastRecord {
   readonly offset: number;
   readonly checksum: number;
-  /** Undefined in a store from before the epoch was kept. */
+  /** Undefined where it is not known, as in a store from before it was kept. */
   readonly leaderEpoch: number | undefined;
 }
 
 export const lastRecordOf = (record: LogRecord): LastRecord => ({
   offset: lastOffsetOf(record),
-  checksum: checksum(record),
+  checksum: recordChecksum(record.key, record.value),
   leaderEpoch: record.leaderEpoch,
 });
 
@@ -24,11 +24,10 @@ export const lastRecordOf = (record: LogRecord): LastRecord => ({
 export const isSameRecord = (last: LastRecord, record: LogRecord): boolean =>
   lastOffsetOf(record) === last.offset &&
   (last.leaderEpoch === undefined || record.leaderEpoch === last.leaderEpoch) &&
-  checksum(record) === last.checksum;
+  recordChecksum(record.key, record.value) === last.checksum;
 
 export const lastOffsetOf = ({ offset, undecodable }: LogRecord): number => undecodable?.lastOffset ?? offset;
 
 /** CRC-32 of key and value. */
-function checksum(record: LogRecord): number {
-  return Bun.hash.crc32(record.value ?? "", Bun.hash.crc32(record.key ?? ""));
-}
+export const recordChecksum = (key: NewRecord["key"], value: NewRecord["value"]): number =>
+  Bun.hash.crc32(value ?? "", Bun.hash.crc32(key ?? ""));

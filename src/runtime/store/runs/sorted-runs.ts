@@ -8,6 +8,7 @@ import { Manifest, manifestSchema } from "./manifest.ts";
 import type { Slot } from "./run.ts";
 import { RunsChange } from "./runs-change.ts";
 import { RunsCursor } from "./runs-cursor.ts";
+import { RunsHold } from "../copy/runs-hold.ts";
 import { RunsMemory } from "./runs-memory.ts";
 
 export interface SortedRunsOptions {
@@ -48,6 +49,7 @@ export class SortedRuns {
    * still take its transaction back. After an opening it may be any free block, since the process before was perhaps killed.
    */
   #freed: Set<number>;
+  #hold: RunsHold | undefined;
 
   /** The tables that runs of this name need. The name is a part of theirs. */
   static schema(name: string): string {
@@ -128,6 +130,24 @@ export class SortedRuns {
     return new RunsCursor(this.file, this.#memory, () => this.#slots, after);
   }
 
+  /**
+   * Holds the records as the last committed transaction left them: no block of them is written over until the hold is
+   * released. There may be one.
+   */
+  hold(): RunsHold {
+    if (this.#hold !== undefined) throw new Error("The runs are held already");
+    this.#hold = new RunsHold(this.file, this.#slots, (blocks) => {
+      this.#hold = undefined;
+      this.#give(blocks);
+    });
+    return this.#hold;
+  }
+
+  /** Lets the blocks be written over, at once or when nobody holds them any more. */
+  #give(blocks: Iterable<number>): void {
+    for (const block of blocks) if (this.#hold?.keep(block) !== true) this.#space.give(block);
+  }
+
   /** Begins the one change that may be under way. */
   change(): RunsChange {
     if (this.#isChanging) throw new Error("Another change of the runs is under way");
@@ -143,7 +163,7 @@ export class SortedRuns {
         this.#isChanging = false;
         if (after === undefined) return;
         this.#slots = after.slots;
-        for (const block of this.#freed) this.#space.give(block);
+        this.#give(this.#freed);
         this.#freed = new Set(after.freed);
       },
     });

@@ -12,12 +12,15 @@ import { sumOfLines } from "../../../orders/money.ts";
 import type { NewUuid, Random } from "../../../system/random.ts";
 import type { SendingSpan } from "../../../telemetry/tracer.ts";
 import type { CartCommands, CreateOrder, RequestContext } from "./commands.ts";
-import { eventHeaders } from "./event-headers.ts";
+import { eventHeaders, newTraceparent } from "./event-headers.ts";
+import { firstOr409, orderExists, requireSameRequest, throwUnread } from "./first-event.ts";
 import { eventIdOfKey, type IndexedOrder, type KeyedEvent } from "../index/index-projection.ts";
 import type { IndexProgress } from "../index/index-progress.ts";
 import type { Landing, OrderIndex } from "../index/order-index.ts";
 import type { OwnCreates } from "../index/own-creates.ts";
 import type { Placement } from "../placement/placement.ts";
+import type { Elsewhere } from "../sharing/elsewhere.ts";
+import { indexElsewhere } from "../sharing/holders.ts";
 
 export interface CartCommandsOptions {
   readonly index: OrderIndex;
@@ -25,6 +28,8 @@ export interface CartCommandsOptions {
   readonly ownCreates: OwnCreates;
   readonly appender: Appender;
   readonly placement: Placement;
+  /** The indexes that other carts hold. */
+  readonly elsewhere: Elsewhere;
   readonly append_wait_ms_max: number;
   readonly clock: Clock;
   readonly random: Random;
@@ -44,6 +49,9 @@ interface Sending {
  * The cart's commands, on the log and the index. A create is appended first; only then does the cart ask whether its
  * event is the order's first create, so the log decides between any number of carts (I8). A request with an
  * idempotency key always reads its event back, so the log also decides between requests under one key (decision 18).
+ *
+ * What this cart's index does not have, other carts are asked for. A command that needs the index of another cart's
+ * partition is rejected with PARTITION_ELSEWHERE, and is to be carried out there; nothing was appended then.
  *
  * ```
  *  create ─▶ known? ─yes─▶ 409
@@ -66,17 +74,28 @@ export class LogCartCommands implements CartCommands {
   constructor(private readonly options: CartCommandsOptions) {}
 
   create(command: CreateOrder, context: RequestContext): Promise<LogPosition> {
-    const { index, progress, placement } = this.options;
+    const { index, progress, placement, elsewhere } = this.options;
     const { orderId } = command;
     const answerEarlier = (_: LogPosition, eventId: string) => firstOr409(orderId, eventId, index.find(orderId));
     return this.#runOnce(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
-      if (!progress.isComplete) await progress.untilComplete(deadline_ms);
+      let askedBy: number | undefined;
       for (let partition: number | undefined; ;) {
+        if (!progress.isComplete) await progress.untilComplete(deadline_ms);
         // I8: nothing is awaited from this look-up to `begin`, or a create that is read in between would be overlooked.
         if (index.find(orderId)) {
           const existing = await this.#findSound(orderId, deadline_ms);
-          if (existing) return firstOr409(orderId, eventId, existing);
+          if (existing) return this.#answerExisting(orderId, existing, eventId, context);
           continue;
+        }
+        // What carts placed by another partition count may be anywhere.
+        if (askedBy !== placement.settledCount) {
+          askedBy = placement.settledCount;
+          const others = elsewhere.mayHave(orderId);
+          if (others.length > 0) {
+            const { order } = await elsewhere.find({ orderId, eventId: undefined, toEnd: [] }, others, deadline_ms);
+            if (order) throw context.idempotency ? indexElsewhere(order.partition) : orderExists(orderId);
+            continue;
+          }
         }
         partition ??= this.#placeNow(orderId);
         if (partition !== undefined) {
@@ -85,9 +104,17 @@ export class LogCartCommands implements CartCommands {
           return this.#appendCreate(partition, event, context, deadline_ms);
         }
         partition = await placement.placeInTime(orderId, deadline_ms);
+        if (elsewhere.isElsewhere(partition)) throw indexElsewhere(partition);
         await progress.untilCurrent(partition, deadline_ms);
       }
     });
+  }
+
+  /** Another request may have created the order since this one's key was looked for, under the same key or not. */
+  #answerExisting(orderId: string, existing: IndexedOrder, eventId: string, { idempotency }: RequestContext): LogPosition {
+    const keyed = idempotency && existing.eventId === eventId ? this.options.index.findKeyed(eventId, orderId) : undefined;
+    if (keyed?.orderId === orderId) requireSameRequest(keyed, idempotency?.fingerprint);
+    return firstOr409(orderId, eventId, existing);
   }
 
   /** The partition for the order's create; undefined if the create has to wait for the count or for the index. */
@@ -125,12 +152,12 @@ export class LogCartCommands implements CartCommands {
   }
 
   change(orderId: string, change: Change, context: RequestContext): Promise<LogPosition> {
-    const { index, progress, placement } = this.options;
     const answerEarlier = ({ partition, offset }: LogPosition) => ({ partition, offset });
     return this.#runOnce(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
+      const { index, progress, placement } = this.options;
       if (!index.find(orderId))
         await progress.untilEnd(placement.homes(orderId), (partition) => index.knownEnd(partition), deadline_ms);
-      const order = await this.#findSound(orderId, deadline_ms);
+      const order = (await this.#findSound(orderId, deadline_ms)) ?? (await this.#findElsewhere(orderId, deadline_ms));
       if (!order) throw new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}; create it first.`, { orderId });
       const { partition } = order;
       const event: OrderEvent = { ...change, eventId, timestamp: this.#timestamp(), orderId };
@@ -152,12 +179,12 @@ export class LogCartCommands implements CartCommands {
    */
   #runOnce(
     orderId: string,
-    { idempotency }: RequestContext,
+    { idempotency, wait_ms_max = Number.POSITIVE_INFINITY }: RequestContext,
     answerEarlier: (position: LogPosition, eventId: string) => LogPosition,
     work: (eventId: string, deadline_ms: number) => Promise<LogPosition>,
   ): Promise<LogPosition> {
     const { clock, newUuid, append_wait_ms_max } = this.options;
-    const deadline_ms = clock.now_ms() + append_wait_ms_max;
+    const deadline_ms = clock.now_ms() + Math.min(append_wait_ms_max, wait_ms_max);
     if (!idempotency) return work(newUuid(), deadline_ms);
     return this.#runOnceForKey(orderId, idempotency, deadline_ms, answerEarlier, work);
   }
@@ -169,7 +196,7 @@ export class LogCartCommands implements CartCommands {
     answerEarlier: (position: LogPosition, eventId: string) => LogPosition,
     work: (eventId: string, deadline_ms: number) => Promise<LogPosition>,
   ): Promise<LogPosition> {
-    const { index, progress, placement } = this.options;
+    const { index, progress, placement, elsewhere } = this.options;
     if (this.#keysInUse.has(key)) {
       throw new AppError(
         "IDEMPOTENCY_KEY_IN_USE",
@@ -183,7 +210,16 @@ export class LogCartCommands implements CartCommands {
       const found = progress.isComplete ? index.find(orderId) : undefined;
       const homes = found ? [found.partition] : placement.homes(orderId);
       await progress.untilEnd(homes, (partition) => index.readEnd(partition), deadline_ms);
-      const earlier = index.findKeyed(eventId, orderId);
+      let earlier = index.findKeyed(eventId, orderId);
+      const others = earlier?.orderId === orderId ? [] : elsewhere.all();
+      if (others.length > 0) {
+        const told = await elsewhere.find({ orderId, eventId, toEnd: homes ?? others }, others, deadline_ms);
+        if (told.keyed?.orderId === orderId) throw indexElsewhere(told.keyed.partition);
+        if (told.order && !index.find(orderId)) throw indexElsewhere(told.order.partition);
+        const other = earlier ?? told.keyed;
+        if (other) requireSameRequest(other, fingerprint);
+        earlier = undefined;
+      }
       if (!earlier) return await work(eventId, deadline_ms);
       await progress.untilSound(earlier.partition, deadline_ms);
       return answerEarlier(requireSameRequest(earlier, fingerprint), eventId);
@@ -215,6 +251,18 @@ export class LogCartCommands implements CartCommands {
       if (!order || progress.isSound(order.partition)) return order;
       await progress.untilSound(order.partition, deadline_ms);
     }
+  }
+
+  /** The order's create, if it is in the index of another cart. Rejects with PARTITION_ELSEWHERE if it is. */
+  async #findElsewhere(orderId: string, deadline_ms: number): Promise<undefined> {
+    const { placement, elsewhere } = this.options;
+    const homes = placement.homes(orderId);
+    const others = elsewhere.all().filter((partition) => homes?.includes(partition) !== false);
+    const asked = new Set([...others, ...elsewhere.mayHave(orderId)]);
+    if (asked.size === 0) return undefined;
+    const { order } = await elsewhere.find({ orderId, eventId: undefined, toEnd: others }, [...asked], deadline_ms);
+    if (order) throw indexElsewhere(order.partition);
+    return undefined;
   }
 
   async #append(record: NewRecord, send: SendingSpan | undefined, deadline_ms: number): Promise<Landing> {
@@ -274,36 +322,3 @@ function totalOf(items: CreatedOrder["items"]): number {
   if (total === undefined) throw new AppError("INVALID_FIELD", "The cart's total is too large.");
   return total;
 }
-
-/** Returns `first` if the request with this fingerprint made it; throws otherwise. */
-function requireSameRequest(first: KeyedEvent, fingerprint: string | undefined): KeyedEvent {
-  if (first.fingerprint === fingerprint) return first;
-  throw new AppError(
-    "IDEMPOTENCY_KEY_REUSED",
-    "This Idempotency-Key was used for another request; take a new key for a new request.",
-  );
-}
-
-function throwUnread({ orderId }: OrderEvent): never {
-  throw new AppError(
-    "APPEND_OUTCOME_UNKNOWN",
-    `The event of ${orderId} was appended, but whether it counts could not be read in time. Try again with the same Idempotency-Key; without one, look before you retry.`,
-  );
-}
-
-function firstOr409(orderId: string, eventId: string, first: IndexedOrder | undefined): LogPosition {
-  if (first?.eventId !== eventId) throw orderExists(orderId);
-  return { partition: first.partition, offset: first.offset };
-}
-
-const orderExists = (orderId: string) => new AppError("ORDER_EXISTS", `The order ${orderId} exists already.`, { orderId });
-
-/** Starts a new W3C trace, not sampled. The event is its first span, so both ids come from the event's, a UUID. */
-const newTraceparent = (eventId: string): string => {
-  const digits = hex(eventId);
-  return `00-${digits}-${digits.slice(0, 16)}-00`;
-};
-
-/** A UUID's 32 hex digits. Slicing takes half as long as replacing the hyphens. */
-const hex = (uuid: string): string =>
-  uuid.slice(0, 8) + uuid.slice(9, 13) + uuid.slice(14, 18) + uuid.slice(19, 23) + uuid.slice(24);

@@ -1,6 +1,6 @@
 import type { AppError } from "../../../errors.ts";
 import { Appender, type AppenderOptions } from "../../../log/append/appender.ts";
-import type { Log } from "../../../log/port.ts";
+import type { Log, TopicEnds } from "../../../log/port.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 import type { Projection } from "../../../runtime/projection.ts";
 import type { IndexView } from "../index/index-projection.ts";
@@ -12,7 +12,7 @@ import type { CartCommands } from "./commands.ts";
 
 export interface CommandPartsOptions extends Pick<
   CartCommandsOptions,
-  "ownCreates" | "append_wait_ms_max" | "clock" | "random" | "newUuid"
+  "ownCreates" | "elsewhere" | "append_wait_ms_max" | "clock" | "random" | "newUuid"
 > {
   readonly log: Pick<Log, "producer" | "ends">;
   readonly topic: string;
@@ -22,11 +22,14 @@ export interface CommandPartsOptions extends Pick<
   readonly onDisagreement: (partition: number, error: AppError) => void;
   readonly append: Omit<AppenderOptions, "producer" | "topic" | "clock">;
   readonly place: Omit<PlacementOptions, "catchUp" | "hindrance" | "clock">;
+  /** Called with where the log ends before creates are placed by another partition count. */
+  readonly onCatchUp?: (ends: TopicEnds) => void;
 }
 
 /** The commands, and those of their parts that outlive a single request. None of them starts anything by itself. */
 export interface CommandParts {
   readonly index: OrderIndex;
+  readonly progress: IndexProgress;
   readonly appender: Appender;
   readonly placement: Placement;
   readonly commands: CartCommands;
@@ -34,15 +37,37 @@ export interface CommandParts {
 
 /** Builds what a cart does with its requests, on an index, whatever it is that reads the log into that index. */
 export function commandParts(options: CommandPartsOptions): CommandParts {
-  const { log, topic, partitions, projection, ownCreates, onDisagreement, clock } = options;
-  const index = new OrderIndex({ partitions, projection, ownCreates, onDisagreement });
-  const progress = new IndexProgress({ partitions, ends: () => log.ends(topic), clock });
+  const { log, topic, partitions, projection, ownCreates, elsewhere, onCatchUp, onDisagreement, clock } = options;
+  const homes = (orderId: string) => placement.homes(orderId);
+  const index = new OrderIndex({
+    partitions,
+    projection,
+    ownCreates,
+    partitioner: options.place.partitioner,
+    homes,
+    onDisagreement,
+  });
+  const progress = new IndexProgress({
+    partitions,
+    ends: () => log.ends(topic),
+    isElsewhere: (partition) => elsewhere.isElsewhere(partition),
+    clock,
+  });
   const appender = new Appender({ ...options.append, producer: log.producer(), topic, clock });
-  const placement = new Placement({
+  const placement: Placement = new Placement({
     ...options.place,
-    catchUp: (deadline_ms) => progress.untilEnd(undefined, (partition) => index.knownEnd(partition), deadline_ms),
+    catchUp: async (deadline_ms) => {
+      if (onCatchUp) onCatchUp(await log.ends(topic));
+      await progress.untilEnd(undefined, (partition) => index.knownEnd(partition), deadline_ms);
+    },
     hindrance: () => progress.hindrance(),
     clock,
   });
-  return { index, appender, placement, commands: new LogCartCommands({ ...options, index, progress, appender, placement }) };
+  return {
+    index,
+    progress,
+    appender,
+    placement,
+    commands: new LogCartCommands({ ...options, index, progress, appender, placement }),
+  };
 }

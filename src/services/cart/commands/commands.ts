@@ -24,12 +24,14 @@ export interface RequestContext {
   readonly tracestate?: string;
   /** The request's own span, used instead of `traceparent` if this process records traces. */
   readonly span?: RequestSpan;
+  /** How long the answer is waited for, if that is less than `append_wait_ms_max`. */
+  readonly wait_ms_max?: number;
 }
 
 /**
- * The cart service's commands: the create, and any change. They resolve with the position where the event was appended, which is answered as
- * `Log-Position`. They reject with an `AppError` of the catalogue and never hang: `append_wait_ms_max` bounds each of
- * them.
+ * The cart service's commands: the create, and any change. They resolve with the position where the event was appended,
+ * which is answered as `Log-Position`. They reject with an `AppError` of the catalogue and never hang:
+ * `append_wait_ms_max` bounds each of them.
  */
 export interface CartCommands {
   create(command: CreateOrder, context: RequestContext): Promise<LogPosition>;

@@ -38,4 +38,5 @@ export const commandErrors: readonly ErrorCode[] = [
   "CATCHING_UP",
   "PARTITION_HALTED",
   "PARTITION_BLOCKED",
+  "OWNER_UNREACHABLE",
 ];

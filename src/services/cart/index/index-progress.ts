@@ -4,11 +4,13 @@ import type { LogPosition } from "../../../log/log-position.ts";
 import type { PartitionEnds, TopicEnds } from "../../../log/port.ts";
 import type { HeldPartitions, PartitionView } from "../../../runtime/held-partitions.ts";
 import { isCurrent, isSound, unavailableError } from "./soundness.ts";
-import { SharedEnds } from "./shared-ends.ts";
+import { SharedEnds } from "../../../runtime/read/shared-ends.ts";
 
 export interface IndexProgressOptions {
   readonly partitions: HeldPartitions;
   readonly ends: () => Promise<TopicEnds>;
+  /** Whether another cart's index counts for the partition, so that this one's is not waited for. */
+  readonly isElsewhere: (partition: number) => boolean;
   readonly clock: Clock;
 }
 
@@ -45,7 +47,7 @@ export class IndexProgress {
   }
 
   /**
-   * Whether every partition has been read to its end once. Until then, an order may lie unread in a partition other
+   * Whether every partition that no other cart answers for has been read to its end once. Until then, an order may lie unread in a partition other
    * than the one the partitioner gives: another program may have created it, or partitions may have been added since.
    * A halted partition does not hold up the others, because no create is placed by a new partition count until all of
    * them are read (decision 7).
@@ -116,9 +118,41 @@ export class IndexProgress {
   /**
    * Resolves once the index knows everything that the partitions in `homes` held when this was called. Of the other
    * partitions it needs only what they held when they were last heard of. If `homes` is undefined, every partition
-   * counts as one of them.
+   * counts as one of them. Those whose index another cart has are left out.
    */
   async untilEnd(homes: readonly number[] | undefined, known: KnownEnd, deadline_ms: number): Promise<void> {
+    const { partitions: all } = await this.#currentEnds(deadline_ms);
+    await Promise.all(
+      all.map(async (end, partition) => {
+        const { isElsewhere } = this.options;
+        if (isElsewhere(partition)) return;
+        const isHome = !homes || homes.includes(partition);
+        const read = isHome
+          ? this.#readToEnd(partition, end, known, deadline_ms)
+          : this.#readSome(partition, end, known, deadline_ms);
+        await read.catch((e: unknown) => {
+          // It may have become another cart's meanwhile.
+          if (!isElsewhere(partition)) throw e;
+        });
+      }),
+    );
+  }
+
+  /** Resolves once the index knows everything that one partition held when this was called. */
+  async untilEndOf(partition: number, known: KnownEnd, deadline_ms: number): Promise<void> {
+    const end = (await this.#currentEnds(deadline_ms)).partitions[partition];
+    if (end === undefined) throw unavailableError(this.options.partitions, partition);
+    await this.#readToEnd(partition, end, known, deadline_ms);
+  }
+
+  /** Like `untilEndOf`, but of what the partition held when it was last heard of all, and of its newest records briefly. */
+  async untilNewestOf(partition: number, known: KnownEnd, deadline_ms: number): Promise<void> {
+    const end = (await this.#currentEnds(deadline_ms)).partitions[partition];
+    if (end === undefined) throw unavailableError(this.options.partitions, partition);
+    await this.#readSome(partition, end, known, deadline_ms);
+  }
+
+  async #currentEnds(deadline_ms: number): Promise<TopicEnds> {
     const { clock, partitions } = this.options;
     if (partitions.partitionCount === 0 && partitions.readFailure !== undefined) throw unavailableError(partitions, 0);
     const ends = await within(clock, deadline_ms - clock.now_ms(), this.#ends.ask());
@@ -129,20 +163,20 @@ export class IndexProgress {
       throw (
         this.hindrance() ?? new AppError("LOG_UNAVAILABLE", "The topic was made anew; what the index has read is of another one.")
       );
-    await Promise.all(
-      ends.partitions.map((end, partition) =>
-        !homes || homes.includes(partition)
-          ? this.#readToEnd(partition, end, known, deadline_ms)
-          : this.#readSome(partition, end, known, deadline_ms),
-      ),
-    );
+    return ends;
+  }
+
+  /** Resolves once every record before the offset was read. Rejects with what hinders it. */
+  async untilReached(partition: number, offset: number, deadline_ms: number): Promise<void> {
+    if (!(await this.#reached(partition, offset, deadline_ms))) throw unavailableError(this.options.partitions, partition);
   }
 
   /** Why the first partition that the index does not follow is not followed. */
   hindrance(): AppError | undefined {
     const { partitions } = this.options;
     for (let partition = 0; partition < partitions.partitionCount; partition++)
-      if (!isCurrent(this.#held(partition))) return unavailableError(partitions, partition);
+      if (!isCurrent(this.#held(partition)) && !this.options.isElsewhere(partition))
+        return unavailableError(partitions, partition);
     return undefined;
   }
 
@@ -152,8 +186,9 @@ export class IndexProgress {
       throw new AppError("LOG_UNAVAILABLE", message, { partition });
     }
     await this.#untilFollowed(partition, end.leaderEpoch, deadline_ms);
+    if (this.options.isElsewhere(partition)) return;
     if (known(partition) >= end.endOffset || (await this.#reached(partition, end.endOffset, deadline_ms)))
-      return this.untilSound(partition, deadline_ms);
+      return this.#untilSoundOrElsewhere(partition, deadline_ms);
     const error = unavailableError(this.options.partitions, partition);
     if (error.code !== "CATCHING_UP" || end.stableOffset >= end.endOffset) throw error;
     const message = `Partition ${partition} has records from offset ${end.stableOffset} on that cannot be read yet: another program's transaction is open there. Try again.`;
@@ -165,10 +200,11 @@ export class IndexProgress {
    */
   async #untilFollowed(partition: number, leaderEpoch: number, deadline_ms: number): Promise<void> {
     const { clock } = this.options;
+    const { isElsewhere } = this.options;
     for (;;) {
-      await this.untilSound(partition, deadline_ms);
+      await this.#untilSoundOrElsewhere(partition, deadline_ms);
       const held = this.#held(partition);
-      if (!held || held.nextOffset === 0 || held.leaderEpoch >= leaderEpoch) return;
+      if (!held || isElsewhere(partition) || held.nextOffset === 0 || held.leaderEpoch >= leaderEpoch) return;
       if (clock.now_ms() >= deadline_ms) {
         const message = `Partition ${partition} has a new leader, with which the index is being compared; try again.`;
         throw new AppError("LOG_UNAVAILABLE", message, { partition });
@@ -177,12 +213,21 @@ export class IndexProgress {
     }
   }
 
+  /** The partition may become another cart's at any time. */
+  #untilSoundOrElsewhere(partition: number, deadline_ms: number): Promise<void> {
+    return this.#until(
+      () => this.isSound(partition) || this.options.isElsewhere(partition),
+      () => partition,
+      deadline_ms,
+    );
+  }
+
   /**
    * Waits only briefly for the newest records; what is required is what the partition held when it was last heard of.
    */
   async #readSome(partition: number, end: PartitionEnds, known: KnownEnd, deadline_ms: number): Promise<void> {
     await this.#until(
-      () => this.#held(partition)?.isComplete === true,
+      () => this.#held(partition)?.isComplete === true || this.options.isElsewhere(partition),
       () => partition,
       deadline_ms,
     );
@@ -205,7 +250,8 @@ export class IndexProgress {
     const { partitionCount } = this.options.partitions;
     for (let partition = 0; partition < partitionCount; partition++) {
       const held = this.#held(partition);
-      if (!held || !(held.isComplete || held.state === "halted")) return partition;
+      const isRead = held !== undefined && (held.isComplete || held.state === "halted");
+      if (!isRead && !this.options.isElsewhere(partition)) return partition;
     }
     return undefined;
   }

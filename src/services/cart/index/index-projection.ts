@@ -1,4 +1,3 @@
-import type { StoreDatabase } from "../../../runtime/store/store-database.ts";
 import type { LogPosition } from "../../../log/log-position.ts";
 import type { LogRecord } from "../../../log/port.ts";
 import { KEY_FROM, KEY_TO, offsetIn, PLACE_NUMBERS, type RecordBlock, VALUE_FROM, VALUE_TO } from "../../../log/record-block.ts";
@@ -10,10 +9,11 @@ import { EventScanner } from "../../../orders/events/scan/scanner.ts";
 import type { ScannedEvent } from "../../../orders/events/scan/scanned-event.ts";
 import { nameOf, type OrderName } from "../../../orders/order-key.ts";
 import type { DeadLetterReason, OnRefused, Projection, ProjectionStore, Saving } from "../../../runtime/projection.ts";
-import type { StoreFiles } from "../../../runtime/store/store-files.ts";
+import type { HeldBytes } from "../../../runtime/store/copy/held-store.ts";
 import { IndexEntry, isBefore } from "./index-record.ts";
 import { INDEX_KIND, INDEX_SCHEMA, IndexRows, type KeyedRow } from "./index-rows.ts";
 import type { OwnCreates } from "./own-creates.ts";
+import type { PlacedBy, Placing } from "./strays.ts";
 
 /**
  * The same key gives the same event id in every cart: a version 8 UUID (RFC 9562) made from the key's SHA-256.
@@ -43,26 +43,19 @@ export interface IndexView {
   order(orderId: string): IndexedOrder | undefined;
   /** The order's first event under that id, or otherwise an event of another order under it, if there is one. */
   keyedEvent(eventId: string, orderId: string): KeyedEvent | undefined;
+  /** By which partition counts the orders here were put here. */
+  readonly placedBy: PlacedBy;
 }
 
 /**
- * The cart service's index of the whole topic: which orders exist, where they were created, and what was appended for
- * which idempotency key. All partitions share the files of one store, so a single query answers.
- *
- * If two programs that disagree about the partitioner have created one order in two partitions, the lower partition
- * counts.
+ * The cart service's index of a partition: which orders were created there, and what was appended for which idempotency
+ * key. `placing` says where creates are put, by which it knows of orders that others put elsewhere.
  */
-export const indexProjection = (ownCreates: OwnCreates): Projection<IndexView> => {
-  let shared: { readonly files: StoreFiles; readonly rows: IndexRows } | undefined;
-  return {
-    ...INDEX_KIND,
-    schema: INDEX_SCHEMA,
-    open: (files, partition) => {
-      if (shared?.files !== files) shared = { files, rows: new IndexRows(files) };
-      return new IndexStore(shared.rows, partition, ownCreates);
-    },
-  };
-};
+export const indexProjection = (ownCreates: OwnCreates, placing: Placing): Projection<IndexView> => ({
+  ...INDEX_KIND,
+  schema: INDEX_SCHEMA,
+  open: (files, partition) => new IndexStore(new IndexRows(files), partition, ownCreates, placing),
+});
 
 class IndexStore implements ProjectionStore<IndexView> {
   readonly view: IndexView;
@@ -78,6 +71,7 @@ class IndexStore implements ProjectionStore<IndexView> {
     private readonly rows: IndexRows,
     private readonly partition: number,
     private readonly ownCreates: OwnCreates,
+    private readonly placing: Placing,
   ) {
     this.view = {
       order: (orderId) => {
@@ -85,6 +79,9 @@ class IndexStore implements ProjectionStore<IndexView> {
         return entry && { partition: entry.partition, offset: entry.offset, eventId: entry.eventId };
       },
       keyedEvent: (eventId, orderId) => rows.keyedEvent(eventId, orderId),
+      get placedBy() {
+        return rows.strays.placedBy;
+      },
     };
   }
 
@@ -174,6 +171,10 @@ class IndexStore implements ProjectionStore<IndexView> {
     };
   }
 
+  hold(): HeldBytes {
+    return this.rows.hold();
+  }
+
   #noteScanned(event: ScannedEvent, offset: number): void {
     const { uuid, orderKey } = event;
     const { partition } = this;
@@ -185,6 +186,7 @@ class IndexStore implements ProjectionStore<IndexView> {
 
   #noteCreate(name: OrderName, entry: IndexEntry): void {
     this.ownCreates.noteRead(name, entry);
+    this.rows.strays.note(name, this.partition, this.placing);
     this.#created.push(name);
     this.#entries.push(entry);
   }
@@ -206,15 +208,3 @@ const kinds: readonly EventKind[] = EVENT_KINDS;
 
 /** Whether the event's id may be that of an idempotency key: a UUID of version 8. */
 const isKeyed = ({ isUuid, eventUuid }: ScannedEvent): boolean => isUuid && ((eventUuid.b >>> 12) & 15) === 8;
-
-/**
- * The partition count by which the cart that owns this file placed creates; undefined if it never did. It says nothing
- * about the log.
- */
-export function readPlacement(db: StoreDatabase): number | undefined {
-  return db.query<{ partition_count: number }, []>("SELECT partition_count FROM placement").get()?.partition_count;
-}
-
-export function writePlacement(db: StoreDatabase, partitionCount: number): void {
-  db.run("INSERT INTO placement VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET partition_count = ?1", [partitionCount]);
-}

@@ -1,7 +1,7 @@
 import { readUuid, type UuidBits, uuidText } from "../../../orders/event-ids.ts";
 import { ByteReader } from "../../../runtime/store/bytes/byte-reader.ts";
 import type { ByteWriter } from "../../../runtime/store/bytes/byte-writer.ts";
-import { damagedRow } from "../../../runtime/store/store-failures.ts";
+import { damagedRow, isMisread } from "../../../runtime/store/store-failures.ts";
 
 /** Where an order's first create is, as the index knows it. It is one object, as a cart makes one for each create it reads. */
 export class IndexEntry {
@@ -75,6 +75,6 @@ export function readEntry(bytes: Buffer, start: number, end: number): IndexEntry
     if (from.u8() === TEXT) return IndexEntry.of(partition, offset, from.text());
     return IndexEntry.ofUuid(partition, offset, { a: from.i32(), b: from.i32(), c: from.i32(), d: from.i32() });
   } catch (e) {
-    throw e instanceof RangeError ? damagedRow("an entry of the index", e) : e;
+    throw isMisread(e) ? damagedRow("an entry of the index", e) : e;
   }
 }

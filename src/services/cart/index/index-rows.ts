@@ -2,11 +2,13 @@ import { keyAtOrBefore, nameOf, orderIdOfKey, type OrderName } from "../../../or
 import { ByteWriter } from "../../../runtime/store/bytes/byte-writer.ts";
 import { FileStamp } from "../../../runtime/store/file-stamp.ts";
 import { SortedRuns } from "../../../runtime/store/runs/sorted-runs.ts";
-import { merged } from "../../../runtime/store/snapshots/merged.ts";
+import { merged } from "../../../runtime/store/read-views/merged.ts";
 import type { Saving } from "../../../runtime/projection.ts";
+import type { HeldBytes } from "../../../runtime/store/copy/held-store.ts";
 import type { StoreFiles } from "../../../runtime/store/store-files.ts";
 import { IndexEntry, isBefore, readEntry, writeEntry } from "./index-record.ts";
 import type { KeyedEvent } from "./index-projection.ts";
+import { Strays, STRAYS_SCHEMA } from "./strays.ts";
 
 /** An event that was appended for an idempotency key. An event counts once per order, so one id on two orders is two. */
 export interface KeyedRow extends KeyedEvent {
@@ -25,7 +27,7 @@ const RUNS_NAME = "order_index";
 const RECORDS_FILE = "records";
 
 /** What the file of an index says it holds. The version is raised with every change of the rows or of their meaning. */
-export const INDEX_KIND = { name: "order-index", version: 4 };
+export const INDEX_KIND = { name: "order-index", version: 6 };
 
 export const INDEX_SCHEMA = `
     ${SortedRuns.schema(RUNS_NAME)}
@@ -36,11 +38,11 @@ export const INDEX_SCHEMA = `
       event_id TEXT NOT NULL, order_id TEXT NOT NULL, fingerprint TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
       PRIMARY KEY (event_id, order_id)
     ) STRICT, WITHOUT ROWID;
-    CREATE TABLE placement (one INTEGER PRIMARY KEY CHECK (one = 1), partition_count INTEGER NOT NULL) STRICT;`;
+    ${STRAYS_SCHEMA}`;
 
 /**
- * The index's rows, which all partitions share: the entries that are saved, in sorted runs, and over them those that
- * are kept in memory until they are. One partition is saved at a time; the others wait for it.
+ * The rows of a partition's index: the entries that are saved, in sorted runs, and over them those that are kept in
+ * memory until they are. One saving is under way at a time.
  */
 export class IndexRows {
   readonly #unsaved = new Map<OrderName, IndexEntry>();
@@ -49,8 +51,7 @@ export class IndexRows {
   readonly #syncDatabase;
   readonly #file;
   readonly #stamp: FileStamp;
-  /** Resolves when the saving that is under way, and those that wait behind it, are over. */
-  #busy: Promise<void> = Promise.resolve();
+  readonly strays: Strays;
   readonly #findLong;
   readonly #writeLong;
   readonly #nextLong;
@@ -59,11 +60,13 @@ export class IndexRows {
   readonly #keyedOfOrder;
   readonly #keyedOfAny;
 
-  constructor({ db, bytes, memory, syncDatabase }: StoreFiles) {
+  constructor(files: StoreFiles) {
+    const { db, bytes, memory, syncDatabase } = files;
     this.#syncDatabase = syncDatabase;
+    this.strays = new Strays(db);
     this.#file = bytes(RECORDS_FILE);
     this.#runs = new SortedRuns(db, this.#file, RUNS_NAME, { memory: memory.runs });
-    this.#stamp = new FileStamp(db, this.#file, RECORDS_FILE, (at) => this.#runs.reserve(at));
+    this.#stamp = new FileStamp(files, this.#file, RECORDS_FILE, (at) => this.#runs.reserve(at));
     this.#findLong = db.query(`SELECT partition, "offset", event_id FROM long_orders WHERE order_id = ?`);
     this.#writeLong = db.query("INSERT OR REPLACE INTO long_orders VALUES (?, ?, ?, ?)");
     this.#nextLong = db.query("SELECT order_id FROM long_orders WHERE order_id > ? ORDER BY order_id LIMIT 1");
@@ -76,7 +79,7 @@ export class IndexRows {
 
   /** A checksum of which records count, as they are saved. */
   get checksum(): number {
-    return this.#runs.checksum;
+    return (this.#runs.checksum + this.strays.checksum) % 2 ** 32;
   }
 
   /** The order's create that counts, saved or not. */
@@ -141,49 +144,56 @@ export class IndexRows {
     else if (!rows.some(({ orderId }) => orderId === row.orderId)) rows.push(row);
   }
 
-  /** Begins to save what a partition has kept, once no other saving is under way. */
-  save(entries: ReadonlyMap<OrderName, IndexEntry>, keyed: readonly KeyedRow[]): Saving {
-    const over = Promise.withResolvers<void>();
-    const before = this.#busy;
-    this.#busy = before.then(() => over.promise);
-    let change: ReturnType<SortedRuns["change"]> | undefined;
-    const long: [string, IndexEntry][] = [];
-    let isOver = false;
-    const end = (): void => {
-      isOver = true;
-      over.resolve();
+  /** Holds what is saved of the entries; see `Fold.hold`. */
+  hold(): HeldBytes {
+    const records = this.#runs.hold();
+    const stamp = this.#stamp.piece();
+    return {
+      files: new Map([[RECORDS_FILE, () => [records.pieces(), [stamp]].values().flatMap((pieces) => pieces)]]),
+      bytes: records.bytes,
+      get isBroken() {
+        return records.isBroken;
+      },
+      release: () => records.release(),
     };
-    const synced = before.then(async () => {
-      if (isOver) return;
-      change = this.#runs.change();
+  }
+
+  /** Begins to save what was kept. */
+  save(entries: ReadonlyMap<OrderName, IndexEntry>, keyed: readonly KeyedRow[]): Saving {
+    const change = this.#runs.change();
+    const long: [string, IndexEntry][] = [];
+    try {
       this.#add(change, entries, long);
       // What is added for an order that has an entry is rare: the first create stays.
       change.replaced = 0;
       change.mergeShare();
       change.write();
       this.#stamp.write();
-      await Promise.all([this.#file.sync(), this.#syncDatabase()]);
-    });
+    } catch (e) {
+      change.drop();
+      throw e;
+    }
+    const synced = Promise.all([this.#file.sync(), this.#syncDatabase()]).then(() => undefined);
+    // A failure is told to whoever awaits it, which may be nobody.
     synced.catch(() => undefined);
     return {
       synced,
       write: () => {
-        change?.record();
+        change.record();
+        this.strays.write();
         for (const [orderId, entry] of long) this.#writeLong.run(orderId, entry.partition, entry.offset, entry.eventId);
         for (const { eventId, orderId, fingerprint, partition, offset } of keyed)
           this.#insertKeyed.run(eventId, orderId, fingerprint, partition, offset);
         this.#stamp.record();
       },
-      checksum: () => change?.checksum ?? this.checksum,
+      checksum: () => (change.checksum + this.strays.checksum) % 2 ** 32,
       committed: () => {
-        change?.adopt();
+        change.adopt();
         for (const [name, entry] of entries) if (this.#unsaved.get(name) === entry) this.#unsaved.delete(name);
         for (const row of keyed) this.#forgetKeyed(row);
-        end();
       },
       abandoned: () => {
-        change?.drop();
-        end();
+        change.drop();
       },
     };
   }

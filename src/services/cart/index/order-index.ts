@@ -1,15 +1,20 @@
 import { AppError } from "../../../errors.ts";
 import type { LogPosition } from "../../../log/log-position.ts";
-import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
+import { type Partitioner, partitionsOf } from "../../../log/partitioner.ts";
+import type { HeldPartitions, PartitionView } from "../../../runtime/held-partitions.ts";
 import type { Projection } from "../../../runtime/projection.ts";
 import type { IndexedOrder, IndexView, KeyedEvent } from "./index-projection.ts";
 import type { OwnCreate, OwnCreates } from "./own-creates.ts";
-import { isSound, unavailableError } from "./soundness.ts";
+import { isSound } from "./soundness.ts";
+import { mayHave } from "./strays.ts";
 
 export interface OrderIndexOptions {
   readonly partitions: HeldPartitions;
   readonly projection: Projection<IndexView>;
   readonly ownCreates: OwnCreates;
+  readonly partitioner: Partitioner;
+  /** The partitions where carts create the order; undefined while that is not known. */
+  readonly homes: (orderId: string) => readonly number[] | undefined;
   /** Called when the log is not the one that the index has read: the partition is to be halted. */
   readonly onDisagreement: (partition: number, error: AppError) => void;
 }
@@ -31,12 +36,12 @@ const OWN_CREATES_MAX = 20_000;
  * ```
  *  a partition's known prefix:
  *  as far as read ──noteOwn() at its end──▶ farther than read
- *     ▲                                          │
- *     └── another leader, reading interrupted ───┘
+ *     ▲                                                         │
+ *     └── another leader, reading interrupted, index made anew ─┘
  * ```
  */
 export class OrderIndex {
-  readonly #known = new Map<number, { end: number; leaderEpoch: number }>();
+  readonly #known = new Map<number, { readonly held: PartitionView | undefined; end: number; leaderEpoch: number }>();
 
   constructor(private readonly options: OrderIndexOptions) {}
 
@@ -44,14 +49,38 @@ export class OrderIndex {
     const own = this.options.ownCreates.find(orderId);
     // Under another leader the create may be lost, so the log decides.
     if (own && this.#readsFromLeader(own)) return own;
-    return this.#query((view) => view.order(orderId));
+    return this.#findRead(orderId);
   }
 
   /**
    * The first event of the order under the id of an idempotency key, or otherwise an event of another order under it.
    */
   findKeyed(eventId: string, orderId: string): KeyedEvent | undefined {
-    return this.#query((view) => view.keyedEvent(eventId, orderId));
+    let ofOther: KeyedEvent | undefined;
+    for (const [held, view] of this.#views()) {
+      const event = queried(held, () => view.keyedEvent(eventId, orderId));
+      if (event?.orderId === orderId) return event;
+      ofOther ??= event;
+    }
+    return ofOther;
+  }
+
+  /** What one partition has of an order, and of the events under the id of an idempotency key if one is given. */
+  lookUp(
+    partition: number,
+    orderId: string,
+    eventId: string | undefined,
+  ): { readonly order: IndexedOrder | undefined; readonly keyed: KeyedEvent | undefined } {
+    const own = this.options.ownCreates.find(orderId);
+    if (own?.partition === partition && eventId === undefined && this.#readsFromLeader(own))
+      return { order: { partition, offset: own.offset, eventId: own.eventId }, keyed: undefined };
+    const held = this.options.partitions.get(partition);
+    const view = held?.view(this.options.projection);
+    if (held === undefined || view === undefined) return { order: undefined, keyed: undefined };
+    return queried(held, () => ({
+      order: view.order(orderId),
+      keyed: eventId === undefined ? undefined : view.keyedEvent(eventId, orderId),
+    }));
   }
 
   /** The offset before which every record was read. Nothing new can be appended before it. */
@@ -61,10 +90,13 @@ export class OrderIndex {
 
   /** The offset before which every record was read or is this cart's own. Nothing new can be appended before it. */
   knownEnd(partition: number): number {
-    const readEnd = this.readEnd(partition);
+    const held = this.options.partitions.get(partition);
+    const readEnd = held?.nextOffset ?? 0;
     const known = this.#known.get(partition);
     if (!known) return readEnd;
-    if (this.#readsFromLeader({ partition, leaderEpoch: known.leaderEpoch })) return Math.max(known.end, readEnd);
+    // An index that was made anew has not read what the one before it had.
+    if (known.held === held && this.#readsFromLeader({ partition, leaderEpoch: known.leaderEpoch }))
+      return Math.max(known.end, readEnd);
     this.#known.delete(partition);
     return readEnd;
   }
@@ -84,7 +116,7 @@ export class OrderIndex {
     if (!this.#readsFromLeader({ partition, leaderEpoch }) || this.knownEnd(partition) !== offset) return;
     const known = this.#known.get(partition);
     if (known) known.end = offset + 1;
-    else this.#known.set(partition, { end: offset + 1, leaderEpoch });
+    else this.#known.set(partition, { held: this.options.partitions.get(partition), end: offset + 1, leaderEpoch });
   }
 
   /**
@@ -98,7 +130,7 @@ export class OrderIndex {
     if (this.knownEnd(partition) < offset || this.#ownCreatesLeft() >= OWN_CREATES_MAX) return undefined;
     this.noteOwn(landing);
     // Unless it is contended, no other create of the order was read since `begin`, before which it was looked up.
-    const first = own.contended ? this.#query((view) => view.order(own.orderId)) : undefined;
+    const first = own.contended ? this.#findRead(own.orderId) : undefined;
     if (first) return first;
     this.options.ownCreates.noteAcknowledged(own, landing);
     return { partition, offset, eventId: own.eventId };
@@ -114,22 +146,38 @@ export class OrderIndex {
     return this.options.ownCreates.forgetRead((partition) => this.readEnd(partition));
   }
 
-  /** All partitions share one file, so the first partition that is open answers for all of them. */
-  #query<T>(query: (view: IndexView) => T): T {
+  /**
+   * The order's create in the partitions that are read here. If programs that disagree about the partitioner have created
+   * it in two of them, the lower one counts.
+   */
+  #findRead(orderId: string): IndexedOrder | undefined {
+    const { homes, partitioner } = this.options;
+    const expected = homes(orderId);
+    const partitionOf = partitionsOf(partitioner, orderId);
+    for (const [held, view] of this.#views()) {
+      if (expected?.includes(held.partition) === false && !mayHave(view.placedBy, held.partition, partitionOf)) continue;
+      const order = queried(held, () => view.order(orderId));
+      if (order) return order;
+    }
+    return undefined;
+  }
+
+  /** The indexes that are open, by partition. Whether what they lack is elsewhere, `IndexProgress` tells. */
+  *#views(): Generator<readonly [PartitionView, IndexView], void> {
     const { partitions, projection } = this.options;
+    // In ascending order, without sorting what is held for each create.
     for (let partition = 0; partition < partitions.partitionCount; partition++) {
       const held = partitions.get(partition);
       const view = held?.view(projection);
-      if (held === undefined || view === undefined) continue;
-      try {
-        return query(view);
-      } catch (e) {
-        throw held.queryError(e);
-      }
+      if (held !== undefined && view !== undefined) yield [held, view];
     }
-    const first = partitions.get(0);
-    if (partitions.readFailure !== undefined || first?.state === "halted" || first?.hindered !== undefined)
-      throw unavailableError(partitions, 0);
-    throw new AppError("CATCHING_UP", "The index of orders is not open yet; try again.");
+  }
+}
+
+function queried<T>(held: PartitionView, query: () => T): T {
+  try {
+    return query();
+  } catch (e) {
+    throw held.queryError(e);
   }
 }

@@ -41,6 +41,7 @@ const CATCH_UP_WAIT_MS = 10_000;
  * ```
  *  unknown ──confirm()──▶ settling ── settle_ms passed, index at log's end ──▶ settled ──confirm(larger)──▶ settling
  *                            └── placed by this count before, or topic is new ──▲
+ *                            └── another cart places by it, index at log's end ─┘
  * ```
  */
 export class Placement {
@@ -49,6 +50,8 @@ export class Placement {
   #latestSince_ms = 0;
   /** The newest partition count that has stood for `settle_ms`. */
   #stood = 0;
+  /** The partition count by which another cart places. */
+  #heard = 0;
   #announced = 0;
   #askedAt_ms = Number.NEGATIVE_INFINITY;
   #settling = false;
@@ -57,11 +60,16 @@ export class Placement {
   constructor(private readonly options: PlacementOptions) {}
 
   /**
-   * Whether there is a partition count by which creates are placed. On a topic that is new to this cart there is none
-   * for `settle_ms`.
+   * Whether there is a partition count by which creates are placed. While the cart's index is new there is none for
+   * `settle_ms`.
    */
   get isSettled(): boolean {
     return this.#settled !== undefined;
+  }
+
+  /** The partition count by which creates are placed now; undefined while there is none. */
+  get settledCount(): number | undefined {
+    return this.#settled;
   }
 
   /** Notes that the topic had `partitionCount` partitions when it was asked. */
@@ -80,6 +88,15 @@ export class Placement {
     this.#wake();
   }
 
+  /**
+   * Notes that another cart places creates by this count. It has made sure that none can place by a smaller one, so that
+   * this cart need not wait for that any more.
+   */
+  hear(partitionCount: number): void {
+    this.#heard = partitionCount;
+    if (partitionCount === this.#latest && this.#settled !== partitionCount && !this.#settling) void this.#settle(partitionCount);
+  }
+
   /** The partition in which to create the order now; undefined while that is undecided. */
   place(orderId: string): number | undefined {
     const { clock, partitioner } = this.options;
@@ -96,9 +113,10 @@ export class Placement {
    */
   homes(orderId: string): number[] | undefined {
     const settled = this.#settled;
-    return settled === undefined
-      ? undefined
-      : [settled, this.#latest].map((count) => partitionFor(this.options.partitioner, orderId, count));
+    if (settled === undefined) return undefined;
+    const { partitioner } = this.options;
+    const home = partitionFor(partitioner, orderId, settled);
+    return settled === this.#latest ? [home] : [home, partitionFor(partitioner, orderId, this.#latest)];
   }
 
   /**
@@ -123,7 +141,7 @@ export class Placement {
     const hindrance = this.options.hindrance();
     if (hindrance) return hindrance;
     const left_s = Math.max(1, Math.ceil((this.#latestSince_ms + settle_ms - now_ms) / 1_000));
-    const why = this.#settled === undefined ? "This cart is new to the topic" : "Partitions were added to the topic";
+    const why = this.#settled === undefined ? "This cart's index is new" : "Partitions were added to the topic";
     return new AppError("CATCHING_UP", `${why}; orders like this one can be created in about ${left_s} s.`);
   }
 
@@ -141,7 +159,7 @@ export class Placement {
     const { clock, catchUp, isTopicNew, remember } = this.options;
     this.#settling = true;
     try {
-      const isDue = this.#stood === partitionCount;
+      const isDue = this.#stood === partitionCount || this.#heard === partitionCount;
       if (!isDue && !(this.#settled === undefined && (await isTopicNew(partitionCount))))
         return this.#announceOnce(partitionCount);
       await catchUp(clock.now_ms() + CATCH_UP_WAIT_MS);
@@ -161,8 +179,8 @@ export class Placement {
     this.#announced = partitionCount;
     const why =
       this.#settled === undefined
-        ? `This cart is new to the topic, which has ${partitionCount} partitions: creates wait`
-        : `The topic has ${partitionCount} partitions in place of ${this.#settled}: creates of orders that move wait`;
+        ? `This cart's index is new, and the topic has ${counted(partitionCount)}: creates wait`
+        : `The topic has ${counted(partitionCount)} in place of ${this.#settled}: creates of orders that move wait`;
     this.options.onMessage(`${why} up to ${this.options.settle_ms} ms, until no other cart can place them otherwise.`);
   }
 
@@ -171,3 +189,5 @@ export class Placement {
     this.#changed = Promise.withResolvers();
   }
 }
+
+const counted = (partitions: number): string => (partitions === 1 ? "1 partition" : `${partitions} partitions`);

@@ -87,9 +87,10 @@ export async function deadLetterPage(
     const wanted = (letter: DeadLetterShown) => reason === undefined || letter.reason === reason;
     const tails = ends.flatMap((each, partition) => {
       if ("unavailable" in each) return [];
-      const { startOffset, endOffset } = each;
-      const before = cursor === undefined ? endOffset : Math.min(endOffset, cursor.get(partition) ?? 0);
-      return new Tail(topic, partition, startOffset, before, window_records, wanted);
+      // Letters of a transaction that is still open cannot be seen yet; they are left to a later listing.
+      const { startOffset, stableOffset } = each;
+      const before = cursor === undefined ? stableOffset : Math.min(stableOffset, cursor.get(partition) ?? 0);
+      return new Tail(topic, deadLetterTopic, partition, startOffset, before, window_records, wanted);
     });
     const letters: DeadLetterShown[] = [];
     while (letters.length < limit) {
@@ -123,6 +124,7 @@ class Tail {
 
   constructor(
     private readonly topic: string,
+    private readonly deadLetterTopic: string,
     readonly partition: number,
     private readonly startOffset: number,
     /** Everything from this offset on was read. */
@@ -151,18 +153,19 @@ class Tail {
 
   async readBack(scan: LogScan): Promise<void> {
     const from = Math.max(this.startOffset, this.before - this.window_records);
-    // Letters of a transaction that is still open cannot be seen yet; they are left to a later listing.
-    await scan.read(
-      this.partition,
-      from,
-      this.before,
-      (record) => {
-        const letter = showLetter(record, this.partition, this.topic);
-        if (this.wanted(letter)) this.#letters.push({ letter, timestamp_ms: record.timestamp_ms });
-        return true;
-      },
-      true,
-    );
+    const letters: Read[] = [];
+    const take = (record: LogRecord): boolean => {
+      const letter = showLetter(record, this.partition, this.topic);
+      if (this.wanted(letter)) letters.push({ letter, timestamp_ms: record.timestamp_ms });
+      return true;
+    };
+    const to = await scan.read(this.partition, from, this.before, take, true);
+    if (to < this.before)
+      throw new AppError(
+        "LOG_UNAVAILABLE",
+        `${this.deadLetterTopic}-${this.partition} gives nothing at offset ${to} now; ask again.`,
+      );
+    this.#letters = letters;
     this.before = from;
   }
 }

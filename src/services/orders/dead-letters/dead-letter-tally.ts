@@ -74,6 +74,8 @@ export class DeadLetterTally {
       const origin = headers.count(DEAD_LETTER_HEADERS.partition);
       if (origin !== undefined && headers.text(DEAD_LETTER_HEADERS.topic) === this.topic) add(this.#ofPartition, origin);
       this.#letters++;
+      // It is counted, whether or not the next one can be read.
+      this.#positions.set(partition, record.offset + 1);
       return ++records < records_max;
     });
     this.#positions.set(partition, position);

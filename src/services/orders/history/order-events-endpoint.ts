@@ -5,16 +5,17 @@ import { invalidParameter, optionalQueryParameter, pathParameter } from "../../.
 import { requestedPosition } from "../../../http/endpoint/request-headers.ts";
 import { EVENT_KINDS, EVENT_TYPES } from "../../../orders/events/kinds.ts";
 import { OUTCOMES } from "../../../orders/outcomes.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 import type { LogScans } from "../query/log-scan.ts";
 import { orderIdParameter } from "../query/order-parameter.ts";
 import { after, limitParameter, nextSchema, timeSchema } from "../query/pages.ts";
-import { type PartitionOf, partitionsOf } from "../query/queries.ts";
-import { type PositionWaits, waitForRequested } from "../query/requested-position.ts";
+import type { OrderSearch } from "../query/order-search.ts";
 import { type TimelineEvent, timelinePage } from "./timeline.ts";
 import { parseCursor, type TimelineCursor } from "./timeline-cursor.ts";
 
-export interface OrderEventsOptions extends PositionWaits {
-  readonly partitionOf: PartitionOf;
+export interface OrderEventsOptions {
+  readonly search: OrderSearch;
+  readonly partitions: HeldPartitions;
   readonly scans: LogScans;
   readonly orders_topic: string;
 }
@@ -87,6 +88,7 @@ export const orderEvents = (options: OrderEventsOptions): Endpoint =>
         "CATCHING_UP",
         "PARTITION_HALTED",
         "PARTITION_BLOCKED",
+        "OWNER_UNREACHABLE",
       ],
     },
     parameters: [
@@ -95,13 +97,13 @@ export const orderEvents = (options: OrderEventsOptions): Endpoint =>
       limitParameter(EVENTS_DEFAULT, EVENTS_MAX),
       requestedPosition,
     ],
-    handle: async ({ client }, parameters) => {
-      const { partitions, partitionOf, scans, orders_topic } = options;
+    handle: async ({ client, span }, parameters) => {
+      const { partitions, search, scans, orders_topic } = options;
       const { orderId, limit, after: given } = parameters;
       const cursor = given === undefined ? undefined : cursorOf(orderId, given);
-      await waitForRequested(parameters["Log-Position"], client, options);
-      const known = partitionsOf(partitions, partitionOf, orderId);
-      const page = await timelinePage(scans.of(client), orders_topic, orderId, known, cursor, limit);
+      const places = await search.places(orderId, parameters["Log-Position"], client, span);
+      const doubtOf = (partition: number) => partitions.get(partition)?.doubt;
+      const page = await timelinePage(scans.of(client), orders_topic, orderId, { places, doubtOf }, cursor, limit);
       const { events, next = null, isCut, ...scanned } = page;
       return jsonAnswer(JSON.stringify({ orderId, ...scanned, events: events.map(eventBody), next, isCut }));
     },

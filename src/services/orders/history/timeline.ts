@@ -7,9 +7,8 @@ import { kindOf } from "../../../orders/events/kinds.ts";
 import { isPoison } from "../../../orders/events/poison.ts";
 import { evolve, initialState, type OrderState } from "../../../orders/fold.ts";
 import { factsOf, type Outcome } from "../../../orders/outcomes.ts";
-import type { PartitionView } from "../../../runtime/held-partitions.ts";
+import type { OrderRowPlace } from "../query/known-order.ts";
 import type { LogScan, Scans } from "../query/log-scan.ts";
-import { orderProjection } from "../state/order-projection.ts";
 import { HeaderTexts } from "./header-texts.ts";
 import { eventIdHash, formatCursor, TIMELINE_EVENTS_MAX, type TimelineCursor } from "./timeline-cursor.ts";
 
@@ -62,36 +61,45 @@ export interface TimelinePage {
   readonly isCut: boolean;
 }
 
+/** Where an order's events are, and whether that is still so. */
+export interface TimelinePlaces {
+  /** The partitions that have a row of the order. */
+  readonly places: readonly OrderRowPlace[];
+  /** Why what a partition that is held here has applied may not be what the log has; undefined if nothing is known. */
+  readonly doubtOf: (partition: number) => string | undefined;
+}
+
 /**
  * One order's events in log order, each with its outcome: it reads through the order's partitions and folds the events
  * with its key, as the actor does. Nothing is stored for it; see docs/decisions/0013-the-page.md.
  *
- * `known` are the held partitions that have a row of the order. Rejects with PARTITION_ELSEWHERE if the cursor's
- * partition is no longer one of them, or with CATCHING_UP, LOG_UNAVAILABLE or OVERLOADED.
+ * The log is read here, whoever holds the partitions. Rejects with PARTITION_ELSEWHERE if the cursor's partition is not
+ * one of the places, or with LOG_UNAVAILABLE or OVERLOADED.
  */
 export async function timelinePage(
   scans: Scans,
   topic: string,
   orderId: string,
-  known: readonly PartitionView[],
+  { places, doubtOf }: TimelinePlaces,
   cursor: TimelineCursor | undefined,
   limit: number,
 ): Promise<TimelinePage> {
-  const index = cursor === undefined ? 0 : known.findIndex(({ partition }) => partition === cursor.partition);
-  const held = known[index];
-  if (!held)
+  const index = cursor === undefined ? 0 : places.findIndex(({ partition }) => partition === cursor.partition);
+  const place = places[index];
+  if (!place)
     throw new AppError(
       "PARTITION_ELSEWHERE",
-      `Partition ${cursor?.partition} is not held here any more, or has nothing of ${orderId}.`,
+      `Partition ${cursor?.partition} has nothing of ${orderId}, or it is not known who holds it now.`,
     );
-  const { partition, nextOffset: endOffset } = held;
+  const { partition, endOffset, isCreated } = place;
   return scans.run(topic, async (scan) => {
     const { startOffset } = await scans.endsOf(topic, partition);
     const from = Math.max(startOffset, cursor?.offset ?? 0);
-    const fold = new TimelineFold(orderId, partition, limit, cursor, held.view(orderProjection)?.order(orderId) === undefined);
+    const fold = new TimelineFold(orderId, partition, limit, cursor, !isCreated);
     const to = await readFor(scan, fold, partition, from, endOffset, topic);
-    if (held.doubt !== undefined) throw new AppError("LOG_UNAVAILABLE", `${held.doubt} Ask again.`);
-    const following = to < endOffset ? held.partition : known[index + 1]?.partition;
+    const doubt = doubtOf(partition);
+    if (doubt !== undefined) throw new AppError("LOG_UNAVAILABLE", `${doubt} Ask again.`);
+    const following = to < endOffset ? partition : places[index + 1]?.partition;
     const isCut = following !== undefined && fold.counted.size > TIMELINE_EVENTS_MAX;
     const isSame = following === partition;
     const next: TimelineCursor | undefined =

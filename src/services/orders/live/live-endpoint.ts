@@ -11,7 +11,8 @@ export const liveFigures = (live: Live): Endpoint =>
       id: "liveFigures",
       tag: "Operating",
       summary: "What the page shows, as server-sent events",
-      description: "about, history and figures at once, then figures each second, until the client leaves.",
+      description:
+        "about, history and figures at once, then figures each second, until the client leaves. They are those of all order services that share the topic; isWhole is false while one of them does not answer, which members says.",
       answers: {
         200: {
           description: "It does not end.",

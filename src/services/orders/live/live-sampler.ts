@@ -1,11 +1,11 @@
 import type { Clock } from "../../../system/clock.ts";
 import type { LogRecord } from "../../../log/port.ts";
-import type { LiveHistory, ReadableLatency } from "./live-figures.ts";
+import type { MemberHistory, ReadableLatency } from "./live-figures.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 
 /** 15 minutes of one row per second. */
 export const HISTORY_ROWS = 900;
-const COLUMNS = 5;
+const COLUMNS = 7;
 /** How many latencies of one second the percentiles are taken from, at most. */
 const LATENCIES_MAX = 512;
 
@@ -69,10 +69,10 @@ export class LiveSampler {
     this.#seen = seen;
     this.#seenAt_ms = now_ms;
     this.rates = { appended_per_s, applied_per_s, lag, readable: this.#percentiles(), applied };
-    this.#keep();
+    this.#keep(seen.size, partitions.partitionCount);
   }
 
-  history(): LiveHistory {
+  history(): MemberHistory {
     const first = Math.max(0, this.#rows - HISTORY_ROWS);
     const column = (c: number) =>
       Array.from({ length: this.#rows - first }, (_, row) => {
@@ -80,11 +80,14 @@ export class LiveSampler {
         return Number.isNaN(value) ? null : value;
       });
     return {
+      told_ms: this.clock.wall_ms(),
       at_ms: column(0) as number[],
       applied_per_s: column(1),
       lag: column(2),
       p50_ms: column(3),
       p99_ms: column(4),
+      partitions: column(5) as number[],
+      partitionCount: column(6) as number[],
     };
   }
 
@@ -96,9 +99,10 @@ export class LiveSampler {
     return { p50_ms: at(0.5), p99_ms: at(0.99) };
   }
 
-  #keep(): void {
+  #keep(held: number, partitionCount: number): void {
     const { applied_per_s, lag, readable } = this.rates;
-    const row = [this.clock.wall_ms(), Math.round(applied_per_s), lag, readable?.p50_ms ?? NaN, readable?.p99_ms ?? NaN];
+    const latencies = [readable?.p50_ms ?? NaN, readable?.p99_ms ?? NaN];
+    const row = [this.clock.wall_ms(), Math.round(applied_per_s), lag, ...latencies, held, partitionCount];
     this.#ring.set(row, (this.#rows++ % HISTORY_ROWS) * COLUMNS);
   }
 }

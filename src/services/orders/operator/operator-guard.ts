@@ -1,5 +1,5 @@
-import { timingSafeEqual } from "node:crypto";
 import type { Clock } from "../../../system/clock.ts";
+import { isSameSecret } from "../../../system/secrets.ts";
 import { AppError } from "../../../errors.ts";
 import type { HttpRequest } from "../../../http/http-request.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
@@ -44,11 +44,7 @@ export class OperatorGuard {
   /** Throws OPERATOR_ONLY, OPERATOR_TOKEN_NEEDED or OPERATOR_TOKEN_GUESSED. */
   require({ headers, client }: HttpRequest): void {
     const { operator_token, clock } = this.options;
-    if (operator_token === undefined)
-      throw new AppError(
-        "OPERATOR_ONLY",
-        "This service takes no operator's requests; start it with OPERATOR_TOKEN set to take them.",
-      );
+    if (operator_token === undefined) throw new AppError("OPERATOR_ONLY", TAKES_NONE);
     const now_ms = clock.now_ms();
     const guesses = this.#guesses.get(client);
     if (guesses && guesses.until_ms > now_ms && guesses.count >= GUESSES_MAX) {
@@ -59,7 +55,7 @@ export class OperatorGuard {
       });
     }
     const header = headers.get("authorization");
-    if (header !== null && isSame(operator_token, TOKEN.exec(header)?.[1] ?? "")) return;
+    if (header !== null && isSameSecret(operator_token, TOKEN.exec(header)?.[1] ?? "")) return;
     if (header !== null) this.#countGuess(client, now_ms);
     this.#warn(client, now_ms, REFUSED);
     throw new AppError(
@@ -91,15 +87,11 @@ export class OperatorGuard {
   }
 }
 
+export const TAKES_NONE = "This service takes no operator's requests; start it with OPERATOR_TOKEN set to take them.";
+
 /** Each of the two is logged at most once per GUESS_WINDOW_MS. */
 const REFUSED = "An operator's request was refused: it came without the token, or with a wrong one. This is told once a minute.";
 const LOCKED_OUT = "Too many wrong operator's tokens came from one address, which is told to wait. This is told once a minute.";
 
 /** RFC 6750. */
 const CHALLENGE = 'Bearer realm="operator"';
-
-/** Compares in a time that reveals nothing about either token. */
-function isSame(expected: string, given: string): boolean {
-  const [a, b] = [expected, given].map((text) => new Bun.CryptoHasher("sha256").update(text).digest());
-  return a !== undefined && b !== undefined && timingSafeEqual(a, b);
-}

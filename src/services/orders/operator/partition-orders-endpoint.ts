@@ -7,20 +7,17 @@ import { Permits } from "../../../http/permits.ts";
 import { orderIdSchema } from "../../../orders/events/fields.ts";
 import { heldWordSchema } from "../../../orders/events/kinds.ts";
 import { HELD_UPDATES_MAX } from "../../../orders/outcomes.ts";
-import type { Clock } from "../../../system/clock.ts";
 import { orderExample, orderSchema } from "../query/order-schema.ts";
-import { Turns } from "../query/order-listing.ts";
+import { Turns } from "../listing/order-listing.ts";
 import { limitParameter } from "../query/pages.ts";
-import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 import { orderProjection } from "../state/order-projection.ts";
 import { rowMembers } from "../state/order-row-json.ts";
 import type { OrderRow } from "../state/orders-view.ts";
+import { hopEndpoint } from "../../../fleet/hop-endpoint.ts";
+import { answeredByOwner, PASSED_ON, type PassingOnOptions } from "../hops/passed-on.ts";
 import { heldPartition, partitionParameter } from "./held-partition.ts";
 
-export interface PartitionOrdersOptions {
-  readonly partitions: HeldPartitions;
-  readonly clock: Clock;
-}
+export type PartitionOrdersOptions = PassingOnOptions;
 
 /** The number of rows in one answer. */
 const ROWS_DEFAULT = 200;
@@ -47,13 +44,26 @@ const rowSchema = Type.Object(
   { title: "OrderRow" },
 );
 
-/** A partition's rows, for operators and `bun run audit`. */
-export const partitionOrders = ({ partitions, clock }: PartitionOrdersOptions): Endpoint => {
+/** A partition's rows, for operators and `bun run audit`; and the same, asked by another member of the fleet. */
+export const partitionOrders = (options: PartitionOrdersOptions): Endpoint[] => {
   const permits = new Permits(ROW_PAGES_MAX, "pages of rows");
-  const turns = new Turns(clock);
-  return endpoint({
+  const rows = rowsHeld(options);
+  const parameters = [
+    partitionParameter,
+    afterParameter,
+    limitParameter(ROWS_DEFAULT, ROWS_MAX, "Rows of the page.", 100),
+  ] as const;
+  const permitted = async (client: string, answer: () => Promise<Response>): Promise<Response> => {
+    const release = permits.acquire(client);
+    try {
+      return await answer();
+    } finally {
+      release();
+    }
+  };
+  const ofClients = endpoint({
     method: "GET",
-    path: "/partitions/:partition/orders",
+    path: PATH,
     documentation: {
       id: "partitionOrders",
       tag: "Operating",
@@ -81,31 +91,45 @@ export const partitionOrders = ({ partitions, clock }: PartitionOrdersOptions): 
           headers: ["Cache-Control"],
         },
       },
-      errors: ["NOT_FOUND", "PARTITION_ELSEWHERE", "INVALID_FIELD", "CATCHING_UP"],
+      errors: ["NOT_FOUND", "PARTITION_ELSEWHERE", "INVALID_FIELD", "CATCHING_UP", "OWNER_UNREACHABLE"],
     },
-    parameters: [partitionParameter, afterParameter, limitParameter(ROWS_DEFAULT, ROWS_MAX, "Rows of the page.", 100)],
-    handle: async ({ client }, parameters) => {
-      const release = permits.acquire(client);
-      try {
-        await turns.next();
-        const held = heldPartition(partitions, parameters.partition);
-        const { after = "", limit } = parameters;
-        // Rows and offset belong together: both are read in one turn, with nothing awaited in between.
-        const { partition, nextOffset } = held;
-        const view = held.view(orderProjection);
-        if (!view) throw new AppError("CATCHING_UP", `Partition ${partition} is being opened; ask again.`, { partition });
-        let rows: readonly OrderRow[];
-        try {
-          rows = view.rowsAfter(after, limit);
-        } catch (e) {
-          throw held.queryError(e);
-        }
-        return jsonAnswer(
-          `{"partition":${partition},"offset":${nextOffset},"orders":[${rows.map((row) => `{${rowMembers(row)}}`).join(",")}]}`,
-        );
-      } finally {
-        release();
-      }
-    },
+    parameters,
+    handle: ({ client, span }, { partition, after = "", limit }) =>
+      permitted(client, () => {
+        const query = new URLSearchParams({ after, limit: String(limit) }).toString();
+        const request = { path: `${PATH.replace(":partition", String(partition))}?${query}`, span };
+        return answeredByOwner(partition, request, () => rows(partition, after, limit), options);
+      }),
   });
+  const ofPeers = hopEndpoint(options.fleet, {
+    method: "GET",
+    path: PASSED_ON + PATH,
+    parameters,
+    handle: ({ client }, { partition, after = "", limit }) => permitted(client, () => rows(partition, after, limit)),
+  });
+  return [ofClients, ofPeers];
 };
+
+const PATH = "/partitions/:partition/orders";
+
+/** A page of the rows of a partition that is held here. */
+function rowsHeld({ partitions, clock }: PartitionOrdersOptions) {
+  const turns = new Turns(clock);
+  return async (asked: number, after: string, limit: number): Promise<Response> => {
+    await turns.next();
+    const held = heldPartition(partitions, asked);
+    // Rows and offset belong together: both are read in one turn, with nothing awaited in between.
+    const { partition, nextOffset } = held;
+    const view = held.view(orderProjection);
+    if (!view) throw new AppError("CATCHING_UP", `Partition ${partition} is being opened; ask again.`, { partition });
+    let rows: readonly OrderRow[];
+    try {
+      rows = view.rowsAfter(after, limit);
+    } catch (e) {
+      throw held.queryError(e);
+    }
+    return jsonAnswer(
+      `{"partition":${partition},"offset":${nextOffset},"orders":[${rows.map((row) => `{${rowMembers(row)}}`).join(",")}]}`,
+    );
+  };
+}

@@ -77,7 +77,7 @@ export class FindOrder {
     this.#result.setAttribute("aria-busy", "true");
     try {
       const details = ask(`order-details?${new URLSearchParams({ orderId }).toString()}`, init).then(
-        ({ body }) => state.replaceChildren(shownOrder(body as OrderDetails)),
+        ({ body, headers }) => state.replaceChildren(shownOrder(body as OrderDetails, headers.get("age"))),
         (e: unknown) => state.replaceChildren(problem(e)),
       );
       await details;
@@ -94,7 +94,8 @@ export class FindOrder {
   }
 }
 
-function shownOrder({ order, shippingCost }: OrderDetails): HTMLElement {
+/** `age` is that of an answer whose order may have changed since, in seconds. */
+function shownOrder({ order, shippingCost }: OrderDetails, age: string | null): HTMLElement {
   const money = (amount: number) => `${amount.toLocaleString("en-US", { minimumFractionDigits: 2 })} ${order.currency}`;
   const term = (name: string, value: string) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
   const head = ["Item", "Quantity", "Price"].map((name) => h("th", { scope: "col" }, name));
@@ -105,6 +106,10 @@ function shownOrder({ order, shippingCost }: OrderDetails): HTMLElement {
     "div",
     { class: "order" },
     h("h3", {}, h("span", {}, order.orderId), h("span", { class: "chip", "data-status": order.status }, order.status)),
+    // A span of time would be wrong a moment later if it were told as from now.
+    age === null
+      ? undefined
+      : h("p", { class: "stale" }, `As it was up to ${age} s before it was looked up: its owner could not be asked.`),
     h(
       "dl",
       { class: "terms" },

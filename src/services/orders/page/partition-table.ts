@@ -1,33 +1,58 @@
-import type { LiveFigures } from "../live/live-figures.ts";
+import type { LiveFigures, PartitionFigures, ShownMember } from "../live/live-figures.ts";
 import { byId, h } from "./elements.ts";
-import { count, countOr } from "./format.ts";
+import { count, countOr, seconds } from "./format.ts";
+
+const COLUMNS: readonly (readonly [name: string, text: (one: PartitionFigures) => string])[] = [
+  ["State", ({ state }) => state],
+  ["Applied up to", ({ offset }) => count(offset)],
+  ["End", ({ end }) => count(end)],
+  ["Lag", ({ lag }) => count(lag)],
+  ["Applied/s", (one) => count(one.applied_per_s)],
+  ["Orders", ({ orders }) => countOr(orders)],
+  ["Held", ({ held }) => countOr(held)],
+  ["Dead letters", ({ deadLetters }) => count(deadLetters)],
+  ["Owner", ({ owner }) => owner ?? "–"],
+  ["Standbys", ({ standbys = [] }) => standbys.map(standbyText).join(", ") || "–"],
+  ["Snapshot", ({ snapshot }) => (snapshot ? `${seconds(snapshot.age_s)} old` : "–")],
+];
+
+const standbyText = ({ url, lag, isReady }: NonNullable<PartitionFigures["standbys"]>[number]): string =>
+  `${url ?? "one without a URL"}${isReady ? "" : `, ${count(lag)} behind`}`;
 
 /**
- * Shows the picture's figures as a table, for a screen reader and for copying; it is written only while it is open.
+ * Shows the picture's figures as a table, and who holds what as another one where there are several, for a screen reader
+ * and for copying; they are written only while they are open.
  */
-export function showTable({ partitions }: LiveFigures): void {
+export function showTable({ partitions, members }: LiveFigures): void {
   const details = byId("table") as HTMLDetailsElement;
   if (!details.open) return;
-  const names = ["Partition", "State", "Applied up to", "End", "Lag", "Applied/s", "Orders", "Held", "Dead letters"];
-  const rows = partitions.map((one) =>
+  const rows = partitions.map((one) => [String(one.partition), ...COLUMNS.map(([, text]) => text(one))]);
+  const tables = [table("Partitions", ["Partition", ...COLUMNS.map(([name]) => name)], rows)];
+  if (members.length > 1)
+    tables.push(table("Order services", ["Order service", "Status", "Holds", "Follows", "Why"], members.map(memberRow)));
+  details.querySelector(".scroll")?.replaceChildren(...tables);
+}
+
+const memberRow = ({ url, status, partitions, standbys, reason }: ShownMember): string[] => [
+  url ?? "–",
+  status,
+  partitions.join(", ") || "–",
+  standbys.join(", ") || "–",
+  reason ?? "",
+];
+
+/** The first cell of a row is its name. */
+const table = (caption: string, names: readonly string[], rows: readonly (readonly string[])[]): HTMLElement =>
+  h(
+    "table",
+    {},
+    h("caption", {}, caption),
+    h("thead", {}, h("tr", {}, ...names.map((name) => h("th", { scope: "col" }, name)))),
     h(
-      "tr",
+      "tbody",
       {},
-      h("th", { scope: "row" }, String(one.partition)),
-      ...[
-        one.state,
-        count(one.offset),
-        count(one.end),
-        count(one.lag),
-        count(one.applied_per_s),
-        countOr(one.orders),
-        countOr(one.held),
-        count(one.deadLetters),
-      ].map((text) => h("td", {}, text)),
+      ...rows.map(([name = "", ...texts]) =>
+        h("tr", {}, h("th", { scope: "row" }, name), ...texts.map((text) => h("td", {}, text))),
+      ),
     ),
   );
-  const head = h("thead", {}, h("tr", {}, ...names.map((name) => h("th", { scope: "col" }, name))));
-  details
-    .querySelector(".scroll")
-    ?.replaceChildren(h("table", {}, h("caption", {}, "Partitions held here"), head, h("tbody", {}, ...rows)));
-}

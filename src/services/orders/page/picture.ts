@@ -123,7 +123,7 @@ export class Picture {
     row.flow.classList.toggle("flowing", one.applied_per_s > 0);
     setText(
       row.title,
-      `Partition ${one.partition}: ${one.state}, next offset ${count(one.offset)}, log's end ${count(one.end)}, ${countOr(one.orders)} orders. ${one.reason ?? ""}`,
+      `Partition ${one.partition}: ${one.state}, next offset ${count(one.offset)}, log's end ${count(one.end)}, ${countOr(one.orders)} orders.${one.owner === undefined ? "" : ` Held by ${one.owner}.`} ${one.reason ?? ""}`,
     );
   }
 }
@@ -225,9 +225,9 @@ function drawRow(layout: Layout, partition: number, y: number, middle: number, i
     svg("title", {}, "The lag, on a logarithmic scale"),
   );
   const dot = svg("circle", { class: "dot", cx: actor - (isNarrow ? 10 : 0), cy: y, r: 4.5 });
-  const title = svg("title", {}, isHeld ? "" : `Partition ${partition} is held by another instance.`);
+  const title = svg("title", {}, isHeld ? "" : `No order service that answers holds partition ${partition}.`);
   const track = svg("rect", {
-    class: isHeld ? "track" : "track elsewhere",
+    class: isHeld ? "track" : "track untold",
     x: from,
     y: y - 5,
     width: to - from,
@@ -252,7 +252,7 @@ function drawRow(layout: Layout, partition: number, y: number, middle: number, i
         texts.held,
         texts.dead,
       ]
-    : [flow, number, track, svg("text", { x: at.state, y: y + 4, class: "quiet" }, "elsewhere")];
+    : [flow, number, track, svg("text", { x: at.state, y: y + 4, class: "quiet" }, "not told")];
   const band = svg("rect", {
     class: "band",
     x: from - 28,

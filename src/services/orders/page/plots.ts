@@ -55,8 +55,9 @@ export class Plots {
     this.#make();
   }
 
-  add({ at_ms, applied_per_s, lag, readable }: LiveFigures): void {
-    this.#add(at_ms, [applied_per_s, lag, readable?.p50_ms, readable?.p99_ms]);
+  /** A second of which a part of the fleet has not told its figures is left open. */
+  add({ at_ms, isWhole, applied_per_s, lag, readable }: LiveFigures): void {
+    this.#add(at_ms, isWhole ? [applied_per_s, lag, readable?.p50_ms, readable?.p99_ms] : []);
     for (const plot of this.#plots) {
       plot.chart?.setData(this.#data(plot), false);
       plot.chart?.setScale("x", this.#range());
@@ -100,8 +101,10 @@ export class Plots {
     const index = chart?.cursor.idx ?? this.#at_s.length - 1;
     const isNow = typeof chart?.cursor.idx !== "number";
     // Latency has a value only for seconds in which something was applied.
+    const rows_max = lines.length > 1 ? 60 : 1;
     const valueOf = ({ values }: Line) => {
-      for (let at = index; at >= 0 && at > index - 60; at--) if (typeof values[at] === "number") return values[at] as number;
+      for (let at = index; at >= 0 && at > index - rows_max; at--)
+        if (typeof values[at] === "number") return values[at] as number;
       return undefined;
     };
     const texts = lines.map((each) => {

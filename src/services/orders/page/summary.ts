@@ -1,4 +1,4 @@
-import type { LiveFigures, PartitionFigures } from "../live/live-figures.ts";
+import type { LiveFigures, PartitionFigures, ShownMember } from "../live/live-figures.ts";
 import { byId, setText } from "./elements.ts";
 import { count, countOr, milliseconds, plural, seconds, timeOfDay } from "./format.ts";
 import { h } from "./elements.ts";
@@ -15,15 +15,15 @@ export class Summary {
 
   constructor() {
     const figures = [
-      ["appended", "events in", "What carts and other programs append to the partitions held here."],
+      ["appended", "events in", "What carts and other programs append to the partitions."],
       ["applied", "applied", "What the actors apply."],
       ["lag", "lag", "Events in the log that are not applied yet."],
       [
         "readable",
         "written → readable",
-        "From an event's time to when a query sees it: the median and the 99th percentile of the last second.",
+        "From an event's time to when a query sees it: the median and the 99th percentile of the last second, at the slowest order service.",
       ],
-      ["orders", "orders", "Orders in the partitions held here."],
+      ["orders", "orders", "Orders in the partitions."],
       ["held", "held updates", "Updates that came before their order's create, and wait for it."],
       ["dead", "dead letters", "Records in the dead-letter topic."],
     ] as const;
@@ -38,13 +38,15 @@ export class Summary {
     this.#lastAt_ms = figures.at_ms;
     document.body.classList.remove("stale");
     this.#say(figures.status, sentence(figures));
-    this.#set("appended", `${count(figures.appended_per_s)}/s`);
-    this.#set("applied", `${count(figures.applied_per_s)}/s`);
-    this.#set("lag", count(figures.lag));
+    // A part of the fleet is not told as the whole.
+    const atLeast = (text: string) => (figures.isWhole || text === "–" ? text : `≥ ${text}`);
+    this.#set("appended", atLeast(`${count(figures.appended_per_s)}/s`));
+    this.#set("applied", atLeast(`${count(figures.applied_per_s)}/s`));
+    this.#set("lag", atLeast(count(figures.lag)));
     const { readable } = figures;
     this.#set("readable", readable ? `${milliseconds(readable.p50_ms)} · ${milliseconds(readable.p99_ms)}` : "–");
-    this.#set("orders", countOr(figures.orders));
-    this.#set("held", countOr(figures.held));
+    this.#set("orders", atLeast(countOr(figures.orders)));
+    this.#set("held", atLeast(countOr(figures.held)));
     const { letters, isComplete } = figures.deadLetters;
     this.#set("dead", `${count(letters)}${isComplete ? "" : "…"}`);
     showRestore(figures);
@@ -68,18 +70,19 @@ export class Summary {
   }
 }
 
-function sentence({ status, reason, since_ms, partitions, partitionCount }: LiveFigures): string {
+function sentence({ status, reason, since_ms, members, partitions, partitionCount }: LiveFigures): string {
   const held =
     partitions.length === partitionCount
       ? `all ${plural(partitionCount, "partition", "partitions")}`
       : `${partitions.length} of ${plural(partitionCount, "partition", "partitions")}`;
+  const where = members.length === 1 ? "here" : `on ${members.length} order services`;
   const since = since_ms === undefined ? "" : ` Since ${timeOfDay(since_ms)}.`;
   const why = reason === undefined ? "" : ` ${reason}${since}`;
   switch (status) {
     case "ready":
-      return partitions.length === 0 ? "Ready; other instances hold all partitions." : `Up to date: ${held} running here.${why}`;
+      return partitions.length === 0 ? "Ready; no partition is held here." : `Up to date: ${held} running ${where}.${why}`;
     case "catching-up":
-      return partitionCount === 0 ? `Waiting for the topic.${why}` : `Catching up with the log: ${held} here.${why}`;
+      return partitionCount === 0 ? `Waiting for the topic.${why}` : `Catching up with the log: ${held} ${where}.${why}`;
     case "halted":
     case "blocked":
     case "suspended":
@@ -88,6 +91,8 @@ function sentence({ status, reason, since_ms, partitions, partitionCount }: Live
       return `The log cannot be read.${why}`;
     case "standing-still":
       return `Nothing is applied although the log goes on.${why}`;
+    case "unreachable":
+      return `Not all order services answer: ${silentUrls(members)}.`;
     case "waiting":
       return `Waiting: another process holds the group.${why}`;
     default:
@@ -100,13 +105,25 @@ function partitionsIn(state: PartitionFigures["state"], partitions: readonly Par
   return `${numbers.length === 1 ? "Partition" : "Partitions"} ${numbers.join(", ")}`;
 }
 
+const silentUrls = (members: readonly ShownMember[]): string =>
+  members.flatMap(({ status, url }) => (status === "unreachable" ? [url ?? "one without a URL"] : [])).join(", ");
+
+/** Without its reason, which changes while it is tried again and again: a screen reader would read that each time. */
+const silence = ({ url, partitions }: ShownMember): string =>
+  `The order service ${url === undefined ? "that does not say its URL" : `at ${url}`} does not answer. ${
+    partitions.length === 0
+      ? "It holds no partitions."
+      : `What it holds is not in the figures: ${partitions.length === 1 ? "partition" : "partitions"} ${partitions.join(", ")}.`
+  }`;
+
 /**
  * Shows the banner below the bar. It is replaced only when its text changes, so that a screen reader reads it once.
  */
-function showWarnings({ warnings = [] }: LiveFigures): void {
+function showWarnings({ warnings = [], members }: LiveFigures): void {
   const list = byId("warnings");
-  list.hidden = warnings.length === 0;
-  const details = warnings.map(({ detail }) => detail);
+  const silent = members.filter(({ status }) => status === "unreachable");
+  const details = [...silent.map(silence), ...warnings.map(({ detail }) => detail)];
+  list.hidden = details.length === 0;
   if (details.join("\n") === [...list.children].map(({ textContent }) => textContent).join("\n")) return;
   list.replaceChildren(...details.map((detail) => h("p", {}, detail)));
 }

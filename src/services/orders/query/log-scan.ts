@@ -1,7 +1,8 @@
 import type { Clock } from "../../../system/clock.ts";
-import { AppError } from "../../../errors.ts";
+import { AppError, isAppError } from "../../../errors.ts";
 import { Permits } from "../../../http/permits.ts";
-import type { Batch, FetchResult, Isolation, Log, LogRecord, PartitionEnds, Reader, Watermarks } from "../../../log/port.ts";
+import type { Batch, Isolation, Log, LogRecord, PartitionEnds, Reader, Watermarks } from "../../../log/port.ts";
+import { ComparingReader } from "../../../log/read/comparing-reader.ts";
 
 /** How many records one request may read; the next request continues from its cursor. */
 const SCAN_RECORDS_MAX = 500_000;
@@ -66,13 +67,8 @@ export class LogScans implements Scans {
     return this.#run({ topic, client: "" }, body);
   }
 
-  async #run<T>(asked: Asked & { readonly client: string }, body: (scan: LogScan) => Promise<T>): Promise<T> {
-    const release = this.#permits.acquire(asked.client);
-    try {
-      return await this.#inTurn(asked, body);
-    } finally {
-      release();
-    }
+  #run<T>(asked: Asked & { readonly client: string }, body: (scan: LogScan) => Promise<T>): Promise<T> {
+    return this.#permits.run(asked.client, () => this.#inTurn(asked, body));
   }
 
   async #inTurn<T>({ topic, isolation = "committed" }: Asked, body: (scan: LogScan) => Promise<T>): Promise<T> {
@@ -82,7 +78,7 @@ export class LogScans implements Scans {
     this.#idle.set(kind, idle);
     const reader = idle.pop() ?? this.log.reader(topic, isolation);
     try {
-      return await body(new LogScan(topic, reader, this.clock));
+      return await body(new LogScan(this.log, topic, reader, this.clock));
     } finally {
       idle.push(reader);
       this.#leave();
@@ -122,6 +118,7 @@ export class LogScan {
   readonly #began_ms: number;
 
   constructor(
+    private readonly log: Log,
     private readonly topic: string,
     private readonly reader: Reader,
     private readonly clock: Clock,
@@ -136,8 +133,8 @@ export class LogScan {
   /**
    * Passes each record of [from, to) to `visit`, until that returns false or, unless `isWhole`, the scan is over.
    * Resolves with the offset from which to continue: `to`, or less if it stopped earlier or the log has nothing there
-   * now. Rejects with LOG_UNAVAILABLE if the log cannot be read there now, or if it may have changed after some of its
-   * records were passed on.
+   * now. It goes on over connections that are lost. Rejects with LOG_UNAVAILABLE if the log cannot be read there now,
+   * or if it may have changed after some of its records were passed on.
    */
   async read(
     partition: number,
@@ -146,23 +143,16 @@ export class LogScan {
     visit: (record: LogRecord) => boolean,
     isWhole = false,
   ): Promise<number> {
+    const reader = new ComparingReader(this.log, { name: this.topic, topicId: undefined }, this.reader);
     let at = from;
-    const goesOn = () => isWhole || !this.isOver;
-    let isBegun = false;
+    const goesOn = () => isWhole || !this.isOver || reader.isInDoubt(partition);
     for (let empty = 0; at < to && empty < EMPTY_ANSWERS_MAX && goesOn();) {
-      const result = await this.#fetch(partition, at);
-      if (isBegun && result && "interrupted" in result)
-        throw new AppError(
-          "LOG_UNAVAILABLE",
-          `${this.topic}-${partition} changed while it was read; ask again. ${result.interrupted}`,
-        );
-      const batch = result && this.#batchOf(result, at);
+      const batch = await this.#fetch(reader, partition, at);
       if (!batch || batch.nextOffset === at) {
         empty++;
         continue;
       }
       empty = 0;
-      isBegun = true;
       this.#records += batch.records.length;
       for (const record of batch.records)
         if (record.offset >= to) break;
@@ -170,26 +160,28 @@ export class LogScan {
       at = Math.min(batch.nextOffset, to);
       await this.clock.yield();
     }
+    if (at > from && reader.isInDoubt(partition))
+      throw new AppError("LOG_UNAVAILABLE", `${this.topic}-${partition} may have changed while it was read; ask again.`);
     return at;
   }
 
-  async #fetch(partition: number, at: number): Promise<FetchResult | undefined> {
-    const positions = new Map([[partition, at]]);
+  /** Undefined if nothing came, which may be because what was read is compared first. */
+  async #fetch(reader: ComparingReader, partition: number, at: number): Promise<Batch | undefined> {
+    const fetch = () => reader.fetch(new Map([[partition, at]]), FETCH);
+    const again = (e: unknown) => {
+      if (isAppError(e, "LOG_DISAGREES")) throw new AppError("LOG_UNAVAILABLE", e.message, {}, e);
+      return fetch();
+    };
     // The other end may have closed a connection that was idle.
-    const [result] = await this.reader.fetch(positions, FETCH).catch(() => this.reader.fetch(positions, FETCH));
-    return result;
-  }
-
-  /** Undefined if it must be read again: a reader that was idle first reports any interruption since then. */
-  #batchOf(result: FetchResult, at: number): Batch | undefined {
+    const [result] = await fetch().catch(again);
+    if (!result) return undefined;
     if ("batch" in result) return result.batch;
-    if ("interrupted" in result) return undefined;
     const why =
       "unreadable" in result
         ? result.unreadable
         : "unavailable" in result
           ? result.unavailable
           : `it has ${result.outOfRange.startOffset} to ${result.outOfRange.endOffset}`;
-    throw new AppError("LOG_UNAVAILABLE", `${this.topic}-${result.partition} cannot be read at offset ${at}: ${why}`);
+    throw new AppError("LOG_UNAVAILABLE", `${this.topic}-${partition} cannot be read at offset ${at}: ${why}`);
   }
 }

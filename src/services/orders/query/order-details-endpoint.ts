@@ -1,23 +1,26 @@
 import { Type } from "@sinclair/typebox";
-import { isAppError } from "../../../errors.ts";
 import { type Endpoint, endpoint } from "../../../http/endpoint/endpoint.ts";
 import { jsonAnswer } from "../../../http/endpoint/json-answer.ts";
 import { queryParameter } from "../../../http/endpoint/parameter.ts";
 import { requestedPosition } from "../../../http/endpoint/request-headers.ts";
-import { formatMoney, shippingCost } from "../../../orders/money.ts";
-import { type Order, orderJson } from "../../../orders/order.ts";
+import { formatLogPosition } from "../../../log/log-position.ts";
+import type { StaleMeter } from "../../../telemetry/meters.ts";
 import { moneySchema, orderExample, orderSchema } from "./order-schema.ts";
 import { orderIdParameter } from "./order-parameter.ts";
-import { findOrder, type PartitionOf, unreadOf } from "./queries.ts";
-import { type PositionWaits, waitForRequested } from "./requested-position.ts";
-import type { UnreadRecords } from "./unread-records.ts";
+import type { OrderSearch, StaleAnswer } from "./order-search.ts";
 
-export interface OrderDetailsOptions extends PositionWaits {
-  readonly partitionOf: PartitionOf;
-  readonly unread?: UnreadRecords;
+/** Age is in whole seconds (RFC 9111), and never 0: that would say that the order is as it is now. */
+const staleHeaders = ({ age_ms, position }: StaleAnswer): Readonly<Record<string, string>> => ({
+  age: String(Math.max(1, Math.ceil(age_ms / 1_000))),
+  "log-position": formatLogPosition(position),
+});
+
+export interface OrderDetailsOptions {
+  readonly search: OrderSearch;
+  readonly staleMeter?: StaleMeter | undefined;
 }
 
-export const orderDetails = (options: OrderDetailsOptions): Endpoint =>
+export const orderDetails = ({ search, staleMeter }: OrderDetailsOptions): Endpoint =>
   endpoint({
     method: "GET",
     path: "/order-details",
@@ -25,7 +28,8 @@ export const orderDetails = (options: OrderDetailsOptions): Endpoint =>
       id: "orderDetails",
       tag: "Orders",
       summary: "One order and what its shipping costs",
-      description: "404 only if every partition is held here and has caught up.",
+      description:
+        "Whichever order service is asked. 404 only if all partitions were looked at and have caught up. With Age in the answer, nobody could be asked who owns the order's partition: it is as it was then, or later. With Log-Position in the request there is no such answer.",
       answers: {
         200: {
           description: "The order.",
@@ -35,6 +39,7 @@ export const orderDetails = (options: OrderDetailsOptions): Endpoint =>
           ),
           example: { order: orderExample, shippingCost: 3 },
           headers: ["Cache-Control"],
+          optionalHeaders: ["Age", "Log-Position"],
         },
       },
       errors: [
@@ -47,25 +52,14 @@ export const orderDetails = (options: OrderDetailsOptions): Endpoint =>
         "PARTITION_HALTED",
         "PARTITION_BLOCKED",
         "POSITION_NOT_REACHED",
+        "OWNER_UNREACHABLE",
       ],
     },
     parameters: [queryParameter("orderId", orderIdParameter), requestedPosition],
-    handle: async ({ client }, parameters) => {
+    handle: async ({ client, span }, parameters) => {
       const { orderId } = parameters;
-      await waitForRequested(parameters["Log-Position"], client, options);
-      const order = await find(options, orderId, client);
-      const shipping = formatMoney(shippingCost(order.created.total_hundredths));
-      return jsonAnswer(`{"order":${orderJson(order)},"shippingCost":${shipping}}`);
+      const { details, stale } = await search.details(orderId, parameters["Log-Position"], client, span);
+      if (stale) staleMeter?.toldStale();
+      return jsonAnswer(details, 200, stale && staleHeaders(stale));
     },
   });
-
-/** If no partition knows the order, it is also looked for among the records that partitions have not applied. */
-async function find({ partitions, partitionOf, unread }: OrderDetailsOptions, orderId: string, client: string): Promise<Order> {
-  try {
-    return findOrder(partitions, partitionOf, orderId);
-  } catch (e) {
-    const behind = unreadOf(partitions, partitionOf, orderId);
-    if (!isAppError(e) || e.code === "ORDER_NOT_FOUND" || behind.length === 0 || !unread) throw e;
-    return findOrder(partitions, partitionOf, orderId, await unread.without(orderId, behind, client));
-  }
-}

@@ -21,10 +21,5 @@ export async function waitForRequested(
   if (position === undefined) return;
   const held = partitions.get(position.partition);
   if (held && held.nextOffset > position.offset) return;
-  const release = inFlight.waiting.acquire(client);
-  try {
-    await waitForPosition(partitions, position, read_wait_ms_max);
-  } finally {
-    release();
-  }
+  await inFlight.waiting.run(client, () => waitForPosition(partitions, position, read_wait_ms_max));
 }

@@ -2,7 +2,8 @@ import { createdFact } from "../../../orders/digest.ts";
 import type { ScannedEvent } from "../../../orders/events/scan/scanned-event.ts";
 import type { Created, Item } from "../../../orders/order.ts";
 import type { ByteFile } from "../../../runtime/store/byte-file.ts";
-import { damagedRow } from "../../../runtime/store/store-failures.ts";
+import type { Piece } from "../../../runtime/store/copy/held-store.ts";
+import { damagedRow, isMisread } from "../../../runtime/store/store-failures.ts";
 import { ByteReader } from "../../../runtime/store/bytes/byte-reader.ts";
 import { ByteWriter, VARINT_BYTES_MAX } from "../../../runtime/store/bytes/byte-writer.ts";
 
@@ -10,6 +11,9 @@ import { ByteWriter, VARINT_BYTES_MAX } from "../../../runtime/store/bytes/byte-
 const READ_BYTES_FIRST = 512;
 /** No create is longer: an event has at most 1 MiB. */
 const READ_BYTES_MAX = 4 * 1_048_576;
+
+/** How much is read at once where all is read. */
+const PIECE_BYTES = 262_144;
 
 /** A date is its milliseconds since 1970 if that gives the same text again, otherwise the text. */
 const DATE_TEXT = 0;
@@ -125,6 +129,16 @@ export class Creates {
     this.savedTo = to;
   }
 
+  /** The first `length` saved bytes, which do not change. The stamp among them does. */
+  *pieces(length: number): Generator<Piece> {
+    const buffer = Buffer.allocUnsafe(Math.min(length, PIECE_BYTES));
+    for (let at = 0; at < length; at += buffer.length) {
+      const bytes = buffer.subarray(0, Math.min(buffer.length, length - at));
+      if (this.file.read(bytes, 0, bytes.length, at) < bytes.length) throw damagedRow("The creates", "The file ends too early.");
+      yield { at, bytes };
+    }
+  }
+
   /** Reads what the create of the order said. Throws an error for damage if it is not at the place. */
   read(orderId: string, place: number): Created {
     try {
@@ -135,7 +149,7 @@ export class Creates {
       const fact = createdFact(created);
       if (fact >>> 0 === created.guard) return { ...created, fact };
     } catch (e) {
-      if (!(e instanceof RangeError)) throw e;
+      if (!isMisread(e)) throw e;
     }
     throw damagedRow(`the create of ${orderId}`, `what is at offset ${place} of the creates is not it`);
   }
@@ -147,7 +161,7 @@ export class Creates {
       try {
         return readCreated(orderId, new ByteReader().begin(bytes, 0, read));
       } catch (e) {
-        if (!(e instanceof RangeError) || read < length || length > READ_BYTES_MAX) throw e;
+        if (!isMisread(e) || read < length || length > READ_BYTES_MAX) throw e;
       }
     }
   }

@@ -6,11 +6,12 @@ import { decodeEvent } from "../../../orders/events/decode.ts";
 import { EVENT_KINDS, type EventKind, type OrderEvent } from "../../../orders/events/kinds.ts";
 import { isPoison } from "../../../orders/events/poison.ts";
 import { EventScanner } from "../../../orders/events/scan/scanner.ts";
-import { evolve, evolveChange, evolveCreate, initialState, type OrderState } from "../../../orders/fold.ts";
+import { evolve, evolveChange, evolveCreate, type OrderState } from "../../../orders/fold.ts";
 import { nameOf, orderIdOf, orderKeyAt, type OrderName } from "../../../orders/order-key.ts";
 import { scannedCreatedFact, scannedEventFact } from "../../../orders/scanned-facts.ts";
 import { factsOf, type Outcome, RECORD_COUNTS, type RecordCount } from "../../../orders/outcomes.ts";
 import type { DeadLetterReason, OnRefused, Projection, ProjectionStore, Saving } from "../../../runtime/projection.ts";
+import type { HeldBytes } from "../../../runtime/store/copy/held-store.ts";
 import type { StoreFiles } from "../../../runtime/store/store-files.ts";
 import type { Outcomes } from "../../../telemetry/meters.ts";
 import { CachedOrder, CachedOrders } from "./cached-orders.ts";
@@ -19,7 +20,7 @@ import { News } from "./news.ts";
 import { OrderRows } from "./order-rows.ts";
 import { ORDERS_SCHEMA } from "./orders-schema.ts";
 import { makeView, type OrdersView } from "./orders-view.ts";
-import { SpilledIds } from "./spilled-ids.ts";
+import { spillEventIds } from "./spill-event-ids.ts";
 import { StoredCreated } from "./stored-created.ts";
 
 /**
@@ -190,6 +191,10 @@ class OrderStore implements ProjectionStore<OrdersView> {
     };
   }
 
+  hold(): HeldBytes {
+    return this.#rows.hold();
+  }
+
   close(): void {
     this.#cached.clear();
   }
@@ -319,11 +324,4 @@ function changeOf(name: OrderName, before: OrderState, after: OrderState): numbe
   if (before.held === after.held) return change;
   const orderId = orderIdOf(name);
   return digestSum(digestSum(change, heldFact(orderId, after.held)), -heldFact(orderId, before.held));
-}
-
-function spillEventIds(order: CachedOrder): void {
-  const eventIds = order.state.eventIds.toArray();
-  (order.newlySpilled ??= new SpilledIds()).add(eventIds);
-  order.spilled += eventIds.length;
-  order.state = { ...order.state, eventIds: initialState.eventIds };
 }

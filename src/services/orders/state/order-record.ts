@@ -3,7 +3,7 @@ import { readChange, writeChange } from "../../../orders/events/kinds.ts";
 import { initialState, type OrderState } from "../../../orders/fold.ts";
 import { orderIdOf, type OrderName } from "../../../orders/order-key.ts";
 import { type Order, STATUSES, type Status } from "../../../orders/order.ts";
-import { damagedRow } from "../../../runtime/store/store-failures.ts";
+import { damagedRow, isMisread } from "../../../runtime/store/store-failures.ts";
 import { ByteReader } from "../../../runtime/store/bytes/byte-reader.ts";
 import { type ByteWriter, VARINT_BYTES_MAX } from "../../../runtime/store/bytes/byte-writer.ts";
 import type { CachedOrder } from "./cached-orders.ts";
@@ -80,7 +80,7 @@ export function readRecord(creates: Creates, order: CachedOrder, bytes: Buffer, 
     reader.begin(bytes, from, to);
     read(creates, order, reader);
   } catch (e) {
-    throw e instanceof RangeError ? damagedRow(`the record of ${orderIdOf(order.name)}`, e) : e;
+    throw isMisread(e) ? damagedRow(`the record of ${orderIdOf(order.name)}`, e) : e;
   }
 }
 

@@ -1,10 +1,11 @@
 import { keyAtOrBefore, orderIdOf, orderIdOfKey } from "../../../orders/order-key.ts";
 import type { Saving } from "../../../runtime/projection.ts";
+import type { HeldBytes, Piece } from "../../../runtime/store/copy/held-store.ts";
 import type { ByteFile } from "../../../runtime/store/byte-file.ts";
 import { FileStamp, STAMP_BYTES } from "../../../runtime/store/file-stamp.ts";
 import { damagedRow } from "../../../runtime/store/store-failures.ts";
 import { SortedRuns } from "../../../runtime/store/runs/sorted-runs.ts";
-import { merged } from "../../../runtime/store/snapshots/merged.ts";
+import { merged } from "../../../runtime/store/read-views/merged.ts";
 import type { StoreFiles } from "../../../runtime/store/store-files.ts";
 import { ByteWriter } from "../../../runtime/store/bytes/byte-writer.ts";
 import { CachedOrder, type CachedOrders } from "./cached-orders.ts";
@@ -37,7 +38,8 @@ export class OrderRows {
   readonly #readTotals;
   readonly #writeTotals;
 
-  constructor({ db, bytes, memory, syncDatabase }: StoreFiles) {
+  constructor(files: StoreFiles) {
+    const { db, bytes, memory, syncDatabase } = files;
     this.#syncDatabase = syncDatabase;
     this.#readTotals = db.query<[number, number, number, number], []>("SELECT digest, orders, held, creates_bytes FROM totals");
     this.#writeTotals = db.query("UPDATE totals SET digest = ?, orders = ?, held = ?, creates_bytes = ?");
@@ -55,8 +57,8 @@ export class OrderRows {
     this.creates = new Creates(creates, this.#savedTotals().creates_bytes);
     this.#runs = new SortedRuns(db, records, RUNS_NAME, { memory: memory.runs });
     this.#stamps = [
-      new FileStamp(db, records, RECORDS_FILE, (at) => this.#runs.reserve(at)),
-      new FileStamp(db, creates, CREATES_FILE, (at) => at ?? this.creates.leaveRoom(STAMP_BYTES)),
+      new FileStamp(files, records, RECORDS_FILE, (at) => this.#runs.reserve(at)),
+      new FileStamp(files, creates, CREATES_FILE, (at) => at ?? this.creates.leaveRoom(STAMP_BYTES)),
     ];
   }
 
@@ -158,6 +160,25 @@ export class OrderRows {
 
   spilledIds(orderId: string): string[] {
     return (this.#spilled.values(orderId) as [string][]).map(([eventId]) => eventId);
+  }
+
+  /** Holds what is saved of the records and the creates; see `Fold.hold`. */
+  hold(): HeldBytes {
+    const records = this.#runs.hold();
+    const [recordsStamp, createsStamp] = this.#stamps.map((stamp) => stamp.piece()) as [Piece, Piece];
+    const { creates_bytes } = this.#savedTotals();
+    const { creates } = this;
+    return {
+      files: new Map([
+        [RECORDS_FILE, () => [records.pieces(), [recordsStamp]].values().flatMap((pieces) => pieces)],
+        [CREATES_FILE, () => [creates.pieces(creates_bytes), [createsStamp]].values().flatMap((pieces) => pieces)],
+      ]),
+      bytes: records.bytes + creates_bytes,
+      get isBroken() {
+        return records.isBroken;
+      },
+      release: () => records.release(),
+    };
   }
 
   /** Begins to save the orders; `totals` are those with all of them. Throws if the files fail, and has done nothing then. */

@@ -5,6 +5,7 @@ import { OwnCreates } from "../../../../src/services/cart/index/own-creates.ts";
 import { AppError } from "../../../../src/errors.ts";
 import type { HeldPartitions, PartitionView } from "../../../../src/runtime/held-partitions.ts";
 import { onlyView } from "../../../support/stores/only-view.ts";
+import { placingIn } from "../../../support/events/placing.ts";
 
 const rebuilt = new AppError("CATCHING_UP", "The index is damaged and is rebuilt; ask again.");
 
@@ -24,8 +25,10 @@ function indexOver(held: Partial<PartitionView>): { index: OrderIndex; failures:
   const ownCreates = new OwnCreates();
   const index = new OrderIndex({
     partitions,
-    projection: indexProjection(ownCreates),
+    projection: indexProjection(ownCreates, placingIn(3)),
     ownCreates,
+    partitioner: "murmur2",
+    homes: () => undefined,
     onDisagreement: () => undefined,
   });
   return { index, failures };

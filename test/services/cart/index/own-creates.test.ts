@@ -5,6 +5,7 @@ import { aLogRecord } from "../../../support/events/records.ts";
 import { encodeEvent } from "../../../../src/orders/events/encode.ts";
 import { logRecordOf, orderCreated } from "../../../support/events/orders.ts";
 import { MemoryFiles } from "../../../support/stores/memory-files.ts";
+import { placingIn } from "../../../support/events/placing.ts";
 
 const idOf = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
 const OWN = orderCreated({ eventId: idOf(1) });
@@ -14,7 +15,7 @@ const ownOf = (itemId: string) =>
   orderCreated({ eventId: idOf(1), order: { items: [{ itemId, quantity: 1, price_hundredths: 1_000 }] } });
 
 function openIndex(ownCreates: OwnCreates) {
-  const projection = indexProjection(ownCreates);
+  const projection = indexProjection(ownCreates, placingIn(3));
   return projection.open(new MemoryFiles([projection]), 3);
 }
 

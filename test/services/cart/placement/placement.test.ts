@@ -85,7 +85,7 @@ describe("placement", () => {
     expect(ids.map((id) => placement.homes(id))).toEqual(ids.map((id) => [home(id, 4), home(id, 6)]));
     await clock.pass(SETTLE_MS);
     await confirm(6);
-    expect(ids.map((id) => placement.homes(id))).toEqual(ids.map((id) => [home(id, 6), home(id, 6)]));
+    expect(ids.map((id) => placement.homes(id))).toEqual(ids.map((id) => [home(id, 6)]));
   });
 
   test("waits anew when partitions are added again meanwhile", async () => {

@@ -13,6 +13,10 @@ import { formatCursor } from "../../../../src/services/orders/history/timeline-c
 import type { TimelineEvent } from "../../../../src/services/orders/history/timeline.ts";
 import { STATUSES } from "../../../../src/orders/order.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
+import { NewestRecords } from "../../../../src/services/orders/query/newest-records.ts";
+import { SharedEnds } from "../../../../src/runtime/read/shared-ends.ts";
+import { OrderSearch } from "../../../../src/services/orders/query/order-search.ts";
+import { loneFleet } from "../../../support/fleets/lone-fleet.ts";
 import { orderCreated, recordOf, statusUpdated } from "../../../support/events/orders.ts";
 import { DEAD_LETTER_TOPIC, eventually, poison, Rig, TOPIC } from "../../../runtime/rig.ts";
 
@@ -97,14 +101,21 @@ beforeAll(async () => {
   await rig.append({ ...poison(1, ""), value: Buffer.from([0xfe, 0x80, 1]) });
   await eventually(() => set.get(2)?.nextOffset === 1_152 && set.get(1)?.nextOffset === 4 && set.get(0)?.nextOffset === 11);
   const inFlight = new InFlight(100);
-  const options = {
+  const search = new OrderSearch({
     partitions: set,
     partitionOf: () => 0,
+    fleet: loneFleet(),
+    newest: new NewestRecords(set, new SharedEnds(() => rig.log.ends(TOPIC)), systemClock),
+    read_wait_ms_max: 100,
+    inFlight,
+    clock: systemClock,
+  });
+  const options = {
+    partitions: set,
+    search,
     scans,
     orders_topic: TOPIC,
     dead_letter_topic: DEAD_LETTER_TOPIC,
-    read_wait_ms_max: 100,
-    inFlight,
   };
   const endpoints = [orderEvents(options), deadLetters(options)];
   service = serve(httpApp(endpoints, inFlight, createLogger({ level: "silent", format: "json" }), { clock: systemClock }), {

@@ -13,6 +13,8 @@ import type { LiveFigures, LiveHistory } from "../../../../src/services/orders/l
 import { HISTORY_ROWS, LiveSampler } from "../../../../src/services/orders/live/live-sampler.ts";
 import type { HeldPartitions } from "../../../../src/runtime/held-partitions.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
+import { eventStream } from "../../../support/http/event-stream.ts";
+import { loneFleet } from "../../../support/fleets/lone-fleet.ts";
 import { waitUntil } from "../../../support/wait-until.ts";
 import { onlyView } from "../../../support/stores/only-view.ts";
 import { aLogRecord } from "../../../support/events/records.ts";
@@ -29,7 +31,7 @@ function twoPartitions() {
     queryError: () => new AppError("STORE_FAILED", "damaged"),
   });
   const list = [at(0), at(1)] as const;
-  const partitions = { partitionCount: 4, membership: "stable", held: () => list } as unknown as HeldPartitions;
+  const partitions = { partitionCount: 2, membership: "stable", held: () => list } as unknown as HeldPartitions;
   return { list, partitions };
 }
 
@@ -70,7 +72,7 @@ function start(topicName = "orders.events") {
   } as unknown as DeadLetterTally;
   const sampler = new LiveSampler(clock);
   const about = { log: "in memory", topicName, deadLetterTopic: `${topicName}.dlq`, isCartHere: true, cartPort: 8_000 };
-  const live = new Live({ partitions, sampler, tally, about, clock });
+  const live = new Live({ partitions, fleet: loneFleet(), sampler, tally, about, clock });
   live.start();
   const inFlight = new InFlight(10);
   const service: HttpServer = serve(
@@ -94,21 +96,7 @@ function start(topicName = "orders.events") {
 /** The events of a stream, as they come. */
 async function listen(url: string) {
   const response = await fetch(`${url}/live`);
-  const reader = response.body!.getReader();
-  let text = "";
-  const next = async <Data>(name: string): Promise<Data> => {
-    for (;;) {
-      const found = new RegExp(`event: ${name}\ndata: (.*)\n\n`).exec(text);
-      if (found) {
-        text = text.slice(found.index + found[0].length);
-        return JSON.parse(found[1]!) as Data;
-      }
-      const { done, value } = await reader.read();
-      if (done) throw new Error(`the stream ended before ${name}`);
-      text += Buffer.from(value).toString();
-    }
-  };
-  return { status: response.status, headers: response.headers, next, leave: () => reader.cancel(), ended: reader.closed };
+  return { headers: response.headers, ...eventStream(response) };
 }
 
 test("a page gets the history and the figures at once, then the figures each second, with rates from differences", async () => {

@@ -12,6 +12,7 @@ import { rebuildPartition } from "../../../../src/services/orders/operator/rebui
 import type { HeldPartitions } from "../../../../src/runtime/held-partitions.ts";
 import type { OrderRow } from "../../../../src/services/orders/state/orders-view.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
+import { loneFleet } from "../../../support/fleets/lone-fleet.ts";
 import { onlyView } from "../../../support/stores/only-view.ts";
 import { anOrder, statusChange } from "../../../support/events/orders.ts";
 
@@ -58,12 +59,13 @@ function service(operator_token: string | undefined = TOKEN) {
     clock,
     logger,
     partitions,
+    fleet: loneFleet(),
     log_name: "in memory",
     orders_topic: "orders.events",
     operator_token,
     rebuild: (partition: number) => rebuilt.push(partition),
   };
-  const endpoints = [partitionsHeld(options), partitionOrders(options), rebuildPartition(options)];
+  const endpoints = [...partitionsHeld(options), ...partitionOrders(options), ...rebuildPartition(options)];
   const inFlight = new InFlight(100);
   const server = serve(httpApp(endpoints, inFlight, logger, { clock: systemClock }), {
     host: "127.0.0.1",
@@ -89,13 +91,14 @@ function service(operator_token: string | undefined = TOKEN) {
   return { ask, held, rebuilt, asked, now, logged };
 }
 
-test("the partitions held here are told with offset and digest", async () => {
+test("the partitions are told with offset and digest", async () => {
   expect((await service().ask("GET", "/partitions")).body).toEqual({
     log: "in memory",
     topicName: "orders.events",
     partitionCount: 12,
     status: "ready",
     partitions: [{ partition: 3, state: "running", offset: 42, end: 50, lag: 8, digest: "00000000000aa" }],
+    members: [{ status: "ready", partitions: [3] }],
   });
 });
 
@@ -163,15 +166,16 @@ test("a rebuild is taken with the operator's token alone, and of a partition hel
   expect((await ask("POST", "/partitions/4/rebuild", headers)).status).toBe(421);
   expect((await ask("POST", "/partitions/3/rebuild", headers)).status).toBe(202);
   expect(rebuilt).toEqual([3]);
-  const unset = rebuildPartition({
+  const [unset] = rebuildPartition({
     partitions: {} as HeldPartitions,
+    fleet: loneFleet(),
     operator_token: undefined,
     rebuild: () => undefined,
     clock: systemClock,
     logger: createLogger({ level: "silent", format: "json" }),
   });
   const request = HttpRequest.of(new Request("http://x/partitions/3/rebuild"));
-  expect(() => unset.handle(request)).toThrow(/OPERATOR_TOKEN set/);
+  expect(() => unset?.handle(request)).toThrow(/OPERATOR_TOKEN set/);
 });
 
 describe("guessing the operator's token", () => {

@@ -1,10 +1,13 @@
-import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import type { ErrorCode } from "../../../../src/errors.ts";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { AppError, type ErrorCode } from "../../../../src/errors.ts";
+import type { StableEnd, TopicEnds } from "../../../../src/log/port.ts";
+import { orderJson } from "../../../../src/orders/order.ts";
+import type { KnownOrder } from "../../../../src/services/orders/query/known-order.ts";
 import { anOrder } from "../../../support/events/orders.ts";
 import { expectProblem } from "../../../support/http/problems.ts";
-import { type FakePartition, fakeOrderService, partition } from "../fake-order-service.ts";
+import { type FakePartition, fakeOrderService, partition, viewOf } from "../fake-order-service.ts";
 
-const { ask, details, fake, hold, stop, url } = await fakeOrderService();
+const { ask, details, fake, fleet, hold, log, stop, url } = await fakeOrderService();
 afterAll(stop);
 beforeEach(() => void hold([partition(0), partition(1)]));
 
@@ -94,6 +97,64 @@ describe("GET /order-details", () => {
     },
   );
 
+  describe("before a 404 the log is asked where it ends", () => {
+    const told = log.ends;
+    const ends = (endOffset: number, more: Partial<StableEnd> = {}) => {
+      log.ends = () =>
+        Promise.resolve({
+          topicId: undefined,
+          partitions: [0, 1].map(() => ({ startOffset: 0, endOffset, stableOffset: endOffset, leaderEpoch: 0, ...more })),
+        });
+    };
+    afterEach(() => void (log.ends = told));
+
+    test.each([0, 1])("what it has more in partition %d is applied first", async (home) => {
+      ends(12);
+      const reached: FakePartition["reached"] = function (this: FakePartition, offset) {
+        return Promise.resolve(
+          Object.assign(this, { nextOffset: offset, view: viewOf(this.partition === home ? [anOrder()] : []) }),
+        ).then(() => true);
+      };
+      hold([partition(0, [], { reached }), partition(1, [], { reached })]);
+      expect((await details("1")).status).toBe(200);
+    });
+
+    test("503 where that is not applied in time", async () => {
+      ends(12);
+      expect(await expectProblem(await details("1"), "CATCHING_UP")).toMatchObject({
+        detail: expect.stringContaining("the next offset that it applies is 10"),
+      });
+    });
+
+    test("503 where another program's open transaction hides it", async () => {
+      ends(12, { stableOffset: 10 });
+      expect(await expectProblem(await details("1"), "LOG_UNAVAILABLE")).toMatchObject({
+        detail: expect.stringContaining("from offset 10 on that cannot be read yet"),
+      });
+    });
+
+    test("503 where a newer leader tells the end than the one whose records are applied", async () => {
+      ends(10, { leaderEpoch: 1 });
+      await expectProblem(await details("1"), "CATCHING_UP");
+    });
+
+    test("503 where it does not tell", async () => {
+      const asked = Promise.withResolvers<TopicEnds>();
+      log.ends = () => asked.promise;
+      expect(await expectProblem(await details("1"), "LOG_UNAVAILABLE")).toMatchObject({
+        detail: expect.stringContaining("The log did not tell its end in time"),
+      });
+      asked.reject(new AppError("LOG_UNAVAILABLE", "No broker answers."));
+    });
+
+    test("503 where it refuses", async () => {
+      log.ends = () => Promise.reject(new AppError("LOG_UNAVAILABLE", "No broker answers."));
+      expect(await expectProblem(await details("1"), "LOG_UNAVAILABLE")).toMatchObject({
+        detail: expect.stringContaining("No broker answers."),
+      });
+    });
+  });
+
   test("503 with the reason while the log cannot be read, never 404", async () => {
     fake.readFailure = "Reading fails: grant READ.";
     expect((await expectProblem(await details("2"), "LOG_UNAVAILABLE")).detail).toEndWith(fake.readFailure);
@@ -111,6 +172,46 @@ describe("GET /order-details", () => {
       partition(1, [anOrder()], { state: "catching-up" }),
     ]);
     expect((await details("1")).status).toBe(200);
+  });
+
+  describe("while the owner has not caught up since it began", () => {
+    // The fleet's own is its class's.
+    afterEach(() => void Reflect.deleteProperty(fleet, "askFollowers"));
+    const begun = { state: "catching-up", hasBeenComplete: false } as const;
+    const told: KnownOrder = {
+      nextOffset: 9,
+      startedAt: 0,
+      hasRow: true,
+      details: `{"order":${orderJson(anOrder())},"shippingCost":0.00}`,
+      doubt: undefined,
+      stale: { age_ms: 1_500, mayBeElsewhere: true },
+    };
+
+    test.each([
+      ["has the order from its store", [anOrder()]],
+      ["does not have it", []],
+    ])("and %s, its standby tells the order, with its age", async (_, orders) => {
+      fleet.askFollowers = (asked) => Promise.resolve(new Map(asked.map((number) => [number, told as never])));
+      hold([partition(0), partition(1, orders, begun)]);
+      const response = await details("1");
+      expect([response.status, response.headers.get("age"), response.headers.get("log-position")]).toEqual([200, "2", "1:8"]);
+      await expectProblem(await details("1", "1:9"), "CATCHING_UP");
+    });
+
+    test("it is waited for, as it may be able to tell in a moment", async () => {
+      const owner = partition(1, [anOrder()], { doubt: "It was just taken over." });
+      hold([partition(0), owner]);
+      const asked = details("1");
+      await Bun.sleep(50);
+      expect(Bun.peek.status(asked)).toBe("pending");
+      owner.doubt = undefined;
+      expect((await asked).status).toBe(200);
+    });
+
+    test("it is 503 without a standby", async () => {
+      hold([partition(0), partition(1, [anOrder()], begun)]);
+      await expectProblem(await details("1"), "CATCHING_UP");
+    });
   });
 
   test("503 where a partition is halted, with the reason", async () => {

@@ -157,6 +157,15 @@ describe("the end of the creates", () => {
     OrderCreated,
   ];
 
+  test("is not taken for another where there is no memory to read it into", () => {
+    const create = orderCreated();
+    const { file, creates } = saved(create);
+    file.fault = () => {
+      throw new RangeError("Out of memory");
+    };
+    expect(() => creates.read(create.orderId, 0)).toThrow(new RangeError("Out of memory"));
+  });
+
   test("goes back to what was kept, when what was appended since is folded again", () => {
     const creates = new Creates(new MemoryFile(), 0);
     append(creates, first);

@@ -1,0 +1,41 @@
+import type { PartitionActor } from "./actor/actor.ts";
+import type { DutyKind } from "./standby/duty.ts";
+import type { OwnerCommit } from "./standby/owner-commit.ts";
+
+/** The actors of a process, by partition: of those that it owns, and of those that it follows. */
+export class Actors extends Map<number, PartitionActor> {
+  /** Those with this duty, by partition in ascending order. */
+  *of(duty: DutyKind): Generator<PartitionActor> {
+    for (const partition of [...this.keys()].toSorted((a, b) => a - b)) {
+      const actor = this.one(partition, duty);
+      if (actor !== undefined) yield actor;
+    }
+  }
+
+  one(partition: number, duty: DutyKind): PartitionActor | undefined {
+    const actor = this.get(partition);
+    return actor?.duty === duty ? actor : undefined;
+  }
+
+  /** How far the partitions are applied of which a store is open here. A halted standby is of no use to the group. */
+  positions(): Map<number, number> {
+    const isOfUse = ({ hasStore, duty, state }: PartitionActor) => hasStore && !(duty === "standby" && state === "halted");
+    return new Map([...this].filter(([, actor]) => isOfUse(actor)).map(([partition, { nextOffset }]) => [partition, nextOffset]));
+  }
+
+  /**
+   * The partitions for which this process could answer at once. Where an owner has halted, a person decides; the
+   * partition stays where it is.
+   */
+  ready(): number[] {
+    const isReady = ({ duty, state, hasBeenComplete, isLagging }: PartitionActor) =>
+      duty === "owner" ? hasBeenComplete || state === "halted" : hasBeenComplete && !isLagging;
+    return [...this.values()].filter(isReady).map(({ partition }) => partition);
+  }
+
+  /** What the owned partitions' actors tell those who follow. */
+  commits(): Map<number, OwnerCommit> {
+    const opened = [...this.of("owner")].filter(({ hasStore }) => hasStore);
+    return new Map(opened.map(({ partition, commit }) => [partition, commit]));
+  }
+}

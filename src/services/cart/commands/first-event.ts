@@ -1,0 +1,27 @@
+import { AppError } from "../../../errors.ts";
+import type { LogPosition } from "../../../log/log-position.ts";
+import type { OrderEvent } from "../../../orders/events/kinds.ts";
+import type { IndexedOrder, KeyedEvent } from "../index/index-projection.ts";
+
+/** Returns `first` if the request with this fingerprint made it; throws otherwise. */
+export function requireSameRequest(first: KeyedEvent, fingerprint: string | undefined): KeyedEvent {
+  if (first.fingerprint === fingerprint) return first;
+  throw new AppError(
+    "IDEMPOTENCY_KEY_REUSED",
+    "This Idempotency-Key was used for another request; take a new key for a new request.",
+  );
+}
+
+export function throwUnread({ orderId }: OrderEvent): never {
+  throw new AppError(
+    "APPEND_OUTCOME_UNKNOWN",
+    `The event of ${orderId} was appended, but whether it counts could not be read in time. Try again with the same Idempotency-Key; without one, look before you retry.`,
+  );
+}
+
+export function firstOr409(orderId: string, eventId: string, first: IndexedOrder | undefined): LogPosition {
+  if (first?.eventId !== eventId) throw orderExists(orderId);
+  return { partition: first.partition, offset: first.offset };
+}
+
+export const orderExists = (orderId: string) => new AppError("ORDER_EXISTS", `The order ${orderId} exists already.`, { orderId });

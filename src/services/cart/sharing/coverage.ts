@@ -1,0 +1,85 @@
+import { type CommittedOffset, committedWith, toldWith } from "../../../log/membership.ts";
+import { AppError } from "../../../errors.ts";
+import type { PartitionsOf } from "../../../log/partitioner.ts";
+import { mayHave, type PlacedBy } from "../index/strays.ts";
+import type { TopicEnds } from "../../../log/port.ts";
+
+/** What the owner of a partition's index tells the other carts, with the offset that it commits to the group. */
+export interface IndexCommit {
+  /** Everything before it is in the index. */
+  readonly nextOffset: number;
+  readonly topicId: string | undefined;
+  readonly placedBy: PlacedBy;
+}
+
+export const indexCommitted = ({ nextOffset, ...told }: IndexCommit): CommittedOffset => committedWith(nextOffset, told);
+
+/** Undefined if the owner did not say by which counts, which it may not know. */
+function indexCommit(committed: CommittedOffset): IndexCommit | undefined {
+  const { topicId, placedBy } = toldWith(committed);
+  if (!Array.isArray(placedBy) || !placedBy.every(Number.isSafeInteger)) return undefined;
+  return { nextOffset: committed.nextOffset, topicId: typeof topicId === "string" ? topicId : undefined, placedBy };
+}
+
+/**
+ * What is known here of partitions whose index other carts hold: whether an order that does not belong there must be
+ * looked for there all the same.
+ *
+ * ```
+ *  nothing known: every partition is asked ──begin(), hear()──▶ of those read far enough, only where an order may be
+ *                                                                └── settle() ──▶ read farther than that
+ * ```
+ */
+export class Coverage {
+  #topicId: string | undefined;
+  /** By partition, how far its index must have been read to be of use to this cart. */
+  #required: readonly number[] | undefined;
+  #commits: ReadonlyMap<number, IndexCommit> = new Map();
+
+  /** Takes where the log ended when this cart began. A partition that cannot be asked now holds nobody up. */
+  begin({ topicId, partitions }: TopicEnds): void {
+    this.#topicId = topicId;
+    this.#required = partitions.map((ends) => ("unavailable" in ends ? 0 : ends.stableOffset));
+  }
+
+  /**
+   * Takes where the log ended when this cart was about to place creates by another partition count: before that, others
+   * may have placed by the one before. Throws LOG_UNAVAILABLE if that is not known, or cannot be read yet.
+   */
+  settle({ topicId, partitions }: TopicEnds): void {
+    const required = partitions.map((ends, partition) => {
+      if (!("unavailable" in ends) && ends.stableOffset >= ends.endOffset) return ends.endOffset;
+      throw new AppError("LOG_UNAVAILABLE", `What partition ${partition} holds cannot be known now.`, { partition });
+    });
+    this.#topicId = topicId;
+    this.#required = required;
+  }
+
+  /** Whether it was told where the log ended. */
+  get isBegun(): boolean {
+    return this.#required !== undefined;
+  }
+
+  /** Takes what the owners have committed. */
+  hear(committed: ReadonlyMap<number, CommittedOffset>): void {
+    this.#commits = new Map(
+      [...committed].flatMap(([partition, offset]) => {
+        const commit = indexCommit(offset);
+        return commit === undefined ? [] : [[partition, commit] as const];
+      }),
+    );
+  }
+
+  /** How far the partition's index must have been read to answer; 0 if that is not known. */
+  requiredOf(partition: number): number {
+    return this.#required?.[partition] ?? 0;
+  }
+
+  /** Whether the partition may have an order that carts create elsewhere. */
+  mayHave(partition: number, partitionOf: PartitionsOf): boolean {
+    const commit = this.#commits.get(partition);
+    const required = this.#required?.[partition];
+    if (commit === undefined || required === undefined || commit.topicId !== this.#topicId) return true;
+    return commit.nextOffset < required || mayHave(commit.placedBy, partition, partitionOf);
+  }
+}

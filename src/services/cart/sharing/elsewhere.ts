@@ -1,0 +1,163 @@
+import { AppError, isAppError } from "../../../errors.ts";
+import { ByPeer, type Fleet, FRESH_WAIT_MS_MAX } from "../../../fleet/fleet.ts";
+import type { Peer } from "../../../fleet/members.ts";
+import { type Partitioner, partitionsOf } from "../../../log/partitioner.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
+import type { Clock } from "../../../system/clock.ts";
+import type { Coverage } from "./coverage.ts";
+import type { Holders } from "./holders.ts";
+import { shareOf } from "./share-of.ts";
+import { type FoundInIndex, type IndexQuestion, indexQuestionRequest, readToldIndex, type ToldIndex } from "./index-question.ts";
+
+/** What other carts know of an order whose home this cart has. */
+export interface Elsewhere {
+  /** Whether other carts are to be asked about the partition. */
+  isElsewhere(partition: number): boolean;
+  /** The partitions of other carts that may have the order, besides those where carts create it. */
+  mayHave(orderId: string): readonly number[];
+  /** All partitions of other carts. */
+  all(): readonly number[];
+  /**
+   * What the indexes of these partitions have of an order; of several the lowest one's order counts. Rejects if one of
+   * them is not told, with why that is so.
+   */
+  find(question: IndexQuestion, partitions: readonly number[], deadline_ms: number): Promise<FoundInIndex>;
+}
+
+/** A cart that has the indexes of all partitions asks nobody. */
+export const nowhere: Elsewhere = {
+  isElsewhere: () => false,
+  mayHave: () => [],
+  all: () => [],
+  find: () => Promise.resolve({}),
+};
+
+/** Each holder of an index is asked at most once, and once more after a newer assignment. */
+const ROUNDS_MAX = 4;
+
+export interface IndexesElsewhereOptions {
+  readonly partitions: Pick<HeldPartitions, "partitionCount">;
+  readonly holders: Holders;
+  readonly coverage: Coverage;
+  readonly fleet: Fleet;
+  /** The partitions where carts create the order; undefined while that is not known. */
+  readonly homes: (orderId: string) => readonly number[] | undefined;
+  readonly partitioner: Partitioner;
+  readonly clock: Clock;
+}
+
+/** The indexes that other carts hold, asked by one hop to each of these carts. */
+export class IndexesElsewhere implements Elsewhere {
+  constructor(private readonly options: IndexesElsewhereOptions) {}
+
+  isElsewhere(partition: number): boolean {
+    return this.options.holders.isElsewhere(partition);
+  }
+
+  mayHave(orderId: string): readonly number[] {
+    const { coverage, homes: homesOf, partitioner } = this.options;
+    const partitionOf = partitionsOf(partitioner, orderId);
+    let homes: readonly number[] | undefined;
+    return this.#those((partition) => {
+      if (!coverage.mayHave(partition, partitionOf)) return false;
+      homes ??= homesOf(orderId) ?? [];
+      return !homes.includes(partition);
+    });
+  }
+
+  all(): readonly number[] {
+    return this.#those(() => true);
+  }
+
+  async find(question: IndexQuestion, asked: readonly number[], deadline_ms: number): Promise<FoundInIndex> {
+    const { fleet, clock, holders } = this.options;
+    const told = new Map<number, FoundInIndex | AppError>();
+    const failures = new Map<number, string>();
+    const tried = new Map<number, Set<string>>(asked.map((partition) => [partition, new Set()]));
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const left = asked.filter((partition) => !told.has(partition));
+      if (left.length === 0) break;
+      const byPeer = new ByPeer();
+      let others = 0;
+      for (const partition of left) {
+        const peer = holders.peersOf(partition).find(({ url }) => tried.get(partition)?.has(url) !== true);
+        if (peer === undefined) continue;
+        tried.get(partition)?.add(peer.url);
+        others = Math.max(others, holders.peersOf(partition).length - (tried.get(partition)?.size ?? 0));
+        byPeer.add(peer, partition);
+      }
+      if (byPeer.size === 0) {
+        const { version } = fleet.members;
+        if (!(await fleet.members.newerThan(version, Math.min(FRESH_WAIT_MS_MAX, deadline_ms - clock.now_ms())))) break;
+        for (const peers of tried.values()) peers.clear();
+        continue;
+      }
+      const until_ms = shareOf(deadline_ms, others, clock);
+      await Promise.all(
+        [...byPeer.values()].map(({ peer, partitions }) => this.#ask(peer, question, partitions, until_ms, told, failures)),
+      );
+    }
+    return foundIn(question, asked, told, failures);
+  }
+
+  async #ask(
+    peer: Peer,
+    question: IndexQuestion,
+    partitions: readonly number[],
+    deadline_ms: number,
+    told: Map<number, FoundInIndex | AppError>,
+    failures: Map<number, string>,
+  ): Promise<void> {
+    const { fleet, coverage, clock } = this.options;
+    const request = indexQuestionRequest(question, partitions, (partition) => coverage.requiredOf(partition));
+    const answer = await fleet.send(peer, request, deadline_ms - clock.now_ms());
+    let answers: ToldIndex = new Map();
+    let failure = `${peer.url} does not hold it.`;
+    if ("failure" in answer) failure = answer.detail;
+    else {
+      try {
+        answers = readToldIndex(answer);
+      } catch (e) {
+        failure = `${peer.url} answers what cannot be used: ${(e as Error).message}`;
+      }
+    }
+    for (const partition of partitions) {
+      const found = answers.get(partition);
+      if (found === undefined || isAppError(found, "PARTITION_ELSEWHERE")) failures.set(partition, failure);
+      else told.set(partition, found);
+    }
+  }
+
+  #those(isWanted: (partition: number) => boolean): number[] {
+    const { partitions, holders } = this.options;
+    const those: number[] = [];
+    for (let partition = 0; partition < partitions.partitionCount; partition++)
+      if (holders.isElsewhere(partition) && isWanted(partition)) those.push(partition);
+    return those;
+  }
+}
+
+function foundIn(
+  { orderId }: IndexQuestion,
+  asked: readonly number[],
+  told: ToldIndex,
+  failures: ReadonlyMap<number, string>,
+): FoundInIndex {
+  let order: FoundInIndex["order"];
+  let keyed: FoundInIndex["keyed"];
+  let doubt: AppError | undefined;
+  for (const partition of asked.toSorted((a, b) => a - b)) {
+    const found = told.get(partition) ?? unreachable(partition, failures.get(partition));
+    if (isAppError(found)) doubt ??= found;
+    else {
+      order ??= found.order;
+      if (keyed === undefined || (keyed.orderId !== orderId && found.keyed?.orderId === orderId)) keyed = found.keyed ?? keyed;
+    }
+  }
+  if (doubt !== undefined && order === undefined) throw doubt;
+  return { order, keyed };
+}
+
+/** No cart told what the index of the partition has. */
+export const unreachable = (partition: number, why = "No cart holds it now."): AppError =>
+  new AppError("OWNER_UNREACHABLE", `The index of partition ${partition} cannot be asked now; try again. ${why}`, { partition });

@@ -1,0 +1,58 @@
+import { AppError } from "../../../errors.ts";
+import type { HopRequest } from "../../../fleet/hops.ts";
+import { errorOf, goodJson, type ToldError } from "../../../fleet/peer-problem.ts";
+import type { PeerAnswer } from "../../../fleet/peer-transport.ts";
+import type { IndexedOrder, KeyedEvent } from "../index/index-projection.ts";
+
+/** What carts ask each other about an order. */
+export interface IndexQuestion {
+  readonly orderId: string;
+  /** The event id of the request's idempotency key, if it has one. */
+  readonly eventId: string | undefined;
+  /** The partitions that must be read to the log's end before the answer. */
+  readonly toEnd: readonly number[];
+}
+
+/** What the index of one partition has of it. */
+export interface FoundInIndex {
+  readonly order?: IndexedOrder | undefined;
+  /** See `IndexView.keyedEvent`. */
+  readonly keyed?: KeyedEvent | undefined;
+}
+
+export type ToldIndex = ReadonlyMap<number, FoundInIndex | AppError>;
+
+export const INDEX_QUESTION_PATH = "/fleet/index";
+
+/** `from` says how far each of the partitions must have been read. */
+export function indexQuestionRequest(
+  { orderId, eventId, toEnd }: IndexQuestion,
+  partitions: readonly number[],
+  from: (partition: number) => number,
+): HopRequest {
+  const query = new URLSearchParams({ partitions: partitions.join(","), from: partitions.map(from).join(",") });
+  const ends = partitions.filter((partition) => toEnd.includes(partition));
+  if (ends.length > 0) query.set("ends", ends.join(","));
+  if (eventId !== undefined) query.set("event", eventId);
+  return { path: `${INDEX_QUESTION_PATH}/${orderId}?${query.toString()}` };
+}
+
+/** One partition in the answer. JSON leaves out what is undefined. */
+type ToldPartition = { readonly partition: number } & (FoundInIndex | { readonly error: ToldError });
+
+export const writeToldIndex = (told: ToldIndex): string =>
+  JSON.stringify({
+    told: [...told].map(([partition, found]): ToldPartition => {
+      if (!(found instanceof AppError)) return { partition, ...found };
+      const { code, message: detail, extra } = found;
+      return { partition, error: { code, detail, extra } };
+    }),
+  });
+
+/** Throws if the answer is a problem or no such answer. */
+export function readToldIndex(answer: PeerAnswer): ToldIndex {
+  const { told } = goodJson(answer) as { readonly told: readonly ToldPartition[] };
+  return new Map(
+    told.map((one) => [one.partition, "error" in one ? errorOf(one.error) : { order: one.order, keyed: one.keyed }]),
+  );
+}

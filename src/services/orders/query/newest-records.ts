@@ -1,0 +1,91 @@
+import { AppError, isAppError } from "../../../errors.ts";
+import type { TopicEnds } from "../../../log/port.ts";
+import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
+import type { SharedEnds } from "../../../runtime/read/shared-ends.ts";
+import { type Clock, within } from "../../../system/clock.ts";
+import { causeOf, hasUnread } from "./trust.ts";
+
+/** How long a 404 waits for the log's word and for its records; after that it is a 503. Less than a hop takes at most. */
+export const NEWEST_WAIT_MS_MAX = 800;
+/** How long the newest records are waited for where only another program would have put the order. */
+const OTHERS_WAIT_MS_MAX = 250;
+const NOT_IN_TIME = "The log did not tell its end in time; ask again.";
+/** How often to look whether the leader that told the end is the one whose records are applied. */
+const LOOK_WAIT_MS = 20;
+
+/**
+ * Waits for the records that the log has as of a request, before the request is told that an order does not exist: what
+ * a partition was last heard to hold may lack an order that was acknowledged since.
+ */
+export class NewestRecords {
+  constructor(
+    private readonly partitions: HeldPartitions,
+    private readonly ends: SharedEnds,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Resolves once `home` and the `others` have applied all that the log had of them when this was called, or after
+   * `wait_ms_max`: with why not, of those that have not. The others are waited for more briefly, and not at all where
+   * that is known to be in vain, or what they hold is not known.
+   */
+  async applied(home: number | undefined, others: readonly number[], wait_ms_max: number): Promise<Map<number, AppError>> {
+    const { clock } = this;
+    const deadline_ms = clock.now_ms() + wait_ms_max;
+    const ends = (await within(clock, wait_ms_max, this.ends.ask()).catch(failureOf)) ?? unknownEnd(NOT_IN_TIME);
+    const late = new Map<number, AppError>();
+    const note = (partition: number, why: AppError | undefined): void => {
+      if (why !== undefined) late.set(partition, why);
+    };
+    const asked = isAppError(ends) ? [] : others;
+    await Promise.all([
+      home === undefined ? undefined : this.#homeApplied(home, ends, deadline_ms).then((why) => note(home, why)),
+      ...asked.map((partition) =>
+        this.#otherApplied(partition, ends as TopicEnds, deadline_ms).then((why) => note(partition, why)),
+      ),
+    ]);
+    return late;
+  }
+
+  async #otherApplied(partition: number, { partitions: ends }: TopicEnds, deadline_ms: number): Promise<AppError | undefined> {
+    const end = ends[partition];
+    const held = this.partitions.get(partition);
+    if (end === undefined || "unavailable" in end || held?.state !== "running" || hasUnread(held)) return undefined;
+    if (held.nextOffset >= end.stableOffset) return undefined;
+    const wait_ms = Math.min(OTHERS_WAIT_MS_MAX, deadline_ms - this.clock.now_ms());
+    const isApplied = (await held.reached(end.stableOffset, wait_ms)) || this.partitions.get(partition) !== held;
+    return isApplied ? undefined : causeOf(held);
+  }
+
+  async #homeApplied(home: number, ends: TopicEnds | AppError, deadline_ms: number): Promise<AppError | undefined> {
+    if (isAppError(ends)) return ends;
+    const end = ends.partitions[home] ?? { unavailable: "The log does not know it." };
+    if ("unavailable" in end) return unknownEnd(`What partition ${home} holds is not known now: ${end.unavailable}`, home);
+    const behind = this.partitions.get(home);
+    if (behind !== undefined && behind.nextOffset < end.endOffset)
+      await behind.reached(end.endOffset, deadline_ms - this.clock.now_ms());
+    for (;;) {
+      const held = this.partitions.get(home);
+      // Whoever has it now is asked.
+      if (held === undefined) return undefined;
+      // What was applied from one leader says nothing about what the next one has at the same offsets.
+      const isOfLeader = held.nextOffset === 0 || held.leaderEpoch >= end.leaderEpoch;
+      if (held.nextOffset >= end.endOffset && isOfLeader) return undefined;
+      if (held.nextOffset < end.endOffset || this.clock.now_ms() >= deadline_ms) {
+        const isHidden = held.hindered === undefined && held.state === "running" && held.nextOffset >= end.stableOffset;
+        if (!isHidden || end.stableOffset >= end.endOffset) return causeOf(held);
+        const from = `records from offset ${end.stableOffset} on that cannot be read yet`;
+        return unknownEnd(`Partition ${home} has ${from}: another program's transaction is open there. Ask again.`, home);
+      }
+      await this.clock.sleep(LOOK_WAIT_MS);
+    }
+  }
+}
+
+const unknownEnd = (message: string, partition?: number): AppError =>
+  new AppError("LOG_UNAVAILABLE", message, partition === undefined ? {} : { partition });
+
+const failureOf = (e: unknown): AppError => {
+  if (isAppError(e)) return e;
+  throw e;
+};

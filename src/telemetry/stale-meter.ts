@@ -1,0 +1,14 @@
+import type { StaleMeter } from "./meters.ts";
+import type { ScrapedRegistry } from "./scraped-registry.ts";
+
+/** Counts the orders that clients are told as stale. */
+export function staleMeter(registry: ScrapedRegistry): StaleMeter {
+  let answers = 0;
+  registry.counter(
+    "orders_stale_answers_total",
+    "Orders that clients were told with an Age, as nobody could be asked who owns their partition.",
+    [],
+    (counter) => counter.inc(answers),
+  );
+  return { toldStale: () => void answers++ };
+}

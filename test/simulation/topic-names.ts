@@ -1,0 +1,2 @@
+export const TOPIC = "orders";
+export const DEAD_LETTERS = "orders.dlq";
