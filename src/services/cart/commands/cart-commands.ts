@@ -4,13 +4,11 @@ import type { Appender } from "../../../log/append/appender.ts";
 import type { LogPosition } from "../../../log/log-position.ts";
 import type { NewRecord } from "../../../log/port.ts";
 import { EVENT_HEADERS } from "../../../log/record-headers.ts";
-import { demoCart } from "../../../orders/demo-cart.ts";
 import { encodeEvent } from "../../../orders/events/encode.ts";
 import type { Change, OrderEvent } from "../../../orders/events/kinds.ts";
-import type { CreatedOrder } from "../../../orders/order.ts";
-import { sumOfLines } from "../../../orders/money.ts";
 import type { NewUuid, Random } from "../../../system/random.ts";
 import type { SendingSpan } from "../../../telemetry/tracer.ts";
+import { createdOrder } from "./created-order.ts";
 import type { CartCommands, CreateOrder, RequestContext } from "./commands.ts";
 import { eventHeaders, newTraceparent } from "./event-headers.ts";
 import { firstOr409, orderExists, requireSameRequest, throwUnread } from "./first-event.ts";
@@ -21,6 +19,7 @@ import type { OwnCreates } from "../index/own-creates.ts";
 import type { Placement } from "../placement/placement.ts";
 import type { Elsewhere } from "../sharing/elsewhere.ts";
 import { indexElsewhere } from "../sharing/holders.ts";
+import type { FoundInIndex, IndexQuestion } from "../sharing/index-question.ts";
 
 export interface CartCommandsOptions {
   readonly index: OrderIndex;
@@ -133,8 +132,8 @@ export class LogCartCommands implements CartCommands {
       const landing = await this.#append(record, send, deadline_ms);
       const first = index.firstKnown(own, landing);
       if (first) return firstOr409(orderId, eventId, first);
-      await this.#readBack(landing, event, deadline_ms);
-      return firstOr409(orderId, eventId, index.find(orderId) ?? throwUnread(event));
+      const { order } = await this.#readBack(landing, { orderId, eventId: undefined }, deadline_ms);
+      return firstOr409(orderId, eventId, order ?? throwUnread(orderId));
     } finally {
       if (own) ownCreates.end(own);
     }
@@ -147,8 +146,8 @@ export class LogCartCommands implements CartCommands {
     context: RequestContext,
     deadline_ms: number,
   ): Promise<LogPosition> {
-    await this.#firstOfKey(partition, event, context, deadline_ms);
-    return firstOr409(event.orderId, event.eventId, this.options.index.find(event.orderId) ?? throwUnread(event));
+    const { order } = await this.#appendKeyed(partition, event, context, deadline_ms);
+    return firstOr409(event.orderId, event.eventId, order ?? throwUnread(event.orderId));
   }
 
   change(orderId: string, change: Change, context: RequestContext): Promise<LogPosition> {
@@ -162,8 +161,8 @@ export class LogCartCommands implements CartCommands {
       const { partition } = order;
       const event: OrderEvent = { ...change, eventId, timestamp: this.#timestamp(), orderId };
       if (context.idempotency) {
-        const first = await this.#firstOfKey(partition, event, context, deadline_ms);
-        return answerEarlier(first);
+        const { keyed } = await this.#appendKeyed(partition, event, context, deadline_ms);
+        return answerEarlier(keyed);
       }
       const { record, send } = this.#makeRecord(partition, event, context);
       const landing = await this.#append(record, send, deadline_ms);
@@ -232,15 +231,31 @@ export class LogCartCommands implements CartCommands {
    * Appends the event of a keyed request and reads the log back up to it. Only the first of an order's events under
    * one key counts. Rejects if that first event belongs to another request.
    */
-  async #firstOfKey(partition: number, event: OrderEvent, context: RequestContext, deadline_ms: number): Promise<KeyedEvent> {
+  async #appendKeyed(
+    partition: number,
+    event: OrderEvent,
+    context: RequestContext,
+    deadline_ms: number,
+  ): Promise<{ readonly order: IndexedOrder | undefined; readonly keyed: KeyedEvent }> {
     const { record, send } = this.#makeRecord(partition, event, context);
-    await this.#readBack(await this.#append(record, send, deadline_ms), event, deadline_ms);
-    const first = this.options.index.findKeyed(event.eventId, event.orderId);
-    return requireSameRequest(first ?? throwUnread(event), context.idempotency?.fingerprint);
+    const landing = await this.#append(record, send, deadline_ms);
+    const { order, keyed } = await this.#readBack(landing, event, deadline_ms);
+    return { order, keyed: requireSameRequest(keyed ?? throwUnread(event.orderId), context.idempotency?.fingerprint) };
   }
 
-  async #readBack(landing: Landing, event: OrderEvent, deadline_ms: number): Promise<void> {
-    if (!(await this.options.progress.hasPassed(landing, deadline_ms))) throwUnread(event);
+  /** What the log decided about the event, from the index or, where that has moved away since, from its holder. */
+  async #readBack(
+    landing: Landing,
+    { orderId, eventId }: Omit<IndexQuestion, "toEnd">,
+    deadline_ms: number,
+  ): Promise<FoundInIndex> {
+    const { index, progress, elsewhere } = this.options;
+    const { partition } = landing;
+    if (await progress.hasPassed(landing, deadline_ms))
+      return { order: index.find(orderId), keyed: eventId === undefined ? undefined : index.findKeyed(eventId, orderId) };
+    if (!elsewhere.isElsewhere(partition)) throwUnread(orderId);
+    const question = { orderId, eventId, toEnd: [partition] };
+    return elsewhere.find(question, [partition], deadline_ms).catch(() => throwUnread(orderId));
   }
 
   /** Resolves with the order, if there is one, once the index is sound for its partition. */
@@ -290,20 +305,10 @@ export class LogCartCommands implements CartCommands {
     return { send, record: { partition, key: orderId, value, headers, timestamp_ms: clock.wall_ms() } };
   }
 
-  #makeCreate({ orderId, cart }: CreateOrder, eventId: string): OrderEvent {
-    const { random } = this.options;
-    const demo = "demoItems" in cart ? { ...demoCart(cart.demoItems, random), ...cart } : cart;
+  #makeCreate(command: CreateOrder, eventId: string): OrderEvent {
     const timestamp = this.#timestamp();
-    const order: CreatedOrder = {
-      orderId,
-      customerId: demo.customerId ?? demoCart(1, random).customerId,
-      orderDate: timestamp,
-      items: demo.items,
-      total_hundredths: totalOf(demo.items),
-      currency: demo.currency,
-      status: "new",
-    };
-    return { type: "ORDER_CREATED", eventId, timestamp, orderId, order };
+    const order = createdOrder(command, timestamp, this.options.random);
+    return { type: "ORDER_CREATED", eventId, timestamp, orderId: command.orderId, order };
   }
 
   /** Formatted at most once a millisecond, which many creates share. */
@@ -315,10 +320,4 @@ export class LogCartCommands implements CartCommands {
     }
     return this.#timestampText;
   }
-}
-
-function totalOf(items: CreatedOrder["items"]): number {
-  const total = sumOfLines(items);
-  if (total === undefined) throw new AppError("INVALID_FIELD", "The cart's total is too large.");
-  return total;
 }

@@ -1,6 +1,5 @@
 import { AppError } from "../../../errors.ts";
 import type { LogPosition } from "../../../log/log-position.ts";
-import type { OrderEvent } from "../../../orders/events/kinds.ts";
 import type { IndexedOrder, KeyedEvent } from "../index/index-projection.ts";
 
 /** Returns `first` if the request with this fingerprint made it; throws otherwise. */
@@ -12,7 +11,7 @@ export function requireSameRequest(first: KeyedEvent, fingerprint: string | unde
   );
 }
 
-export function throwUnread({ orderId }: OrderEvent): never {
+export function throwUnread(orderId: string): never {
   throw new AppError(
     "APPEND_OUTCOME_UNKNOWN",
     `The event of ${orderId} was appended, but whether it counts could not be read in time. Try again with the same Idempotency-Key; without one, look before you retry.`,
