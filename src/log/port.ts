@@ -33,11 +33,13 @@ export interface Log {
    * is unavailable.
    */
   watermarks(topic: string): Promise<Watermarks[]>;
+  /** Start and end of each partition, told separately: one that cannot be asked says so and does not affect the others. */
+  ends(topic: string): Promise<TopicEnds>;
   /**
-   * Start and end of each partition, told separately: one that cannot be asked says so and does not affect the others.
-   * Where only some are `wanted`, the others may be told as unavailable.
+   * How far a reader gets in the `wanted` partitions, or in all, told separately; others may be told as unavailable. It
+   * costs one question to each of their leaders, and one to any broker about who they are.
    */
-  ends(topic: string, wanted?: ReadonlySet<number>): Promise<TopicEnds>;
+  endOffsets(topic: string, wanted: ReadonlySet<number> | undefined, isolation: Isolation): Promise<EndOffsets>;
   /**
    * For each partition, the first offset whose record has a timestamp of at least `timestamp_ms`, or the partition's
    * end if there is none (Kafka's ListOffsets, KIP-79). Later records may be older: each producer sets its own
@@ -118,6 +120,15 @@ export interface TopicEnds {
   readonly topicId: string | undefined;
   /** By partition number; empty if the topic does not exist. */
   readonly partitions: readonly PartitionEnds[];
+}
+
+/** The end of one partition for readers of one isolation, or a sentence that says why it is unavailable now. */
+export type EndOffset = { readonly endOffset: number; readonly leaderEpoch: number } | { readonly unavailable: string };
+
+export interface EndOffsets {
+  readonly topicId: string | undefined;
+  /** By partition number; empty if the topic does not exist. */
+  readonly partitions: readonly EndOffset[];
 }
 
 export interface Watermarks {

@@ -31,6 +31,7 @@ export class OwnedLog implements Log {
   partitionCount = (topic: string): Promise<number> => this.owner.receive(this.log.partitionCount(topic));
   describe: Log["describe"] = (topic) => this.owner.receive(this.log.describe(topic));
   ends: Log["ends"] = (topic) => this.owner.receive(this.log.ends(topic));
+  endOffsets: Log["endOffsets"] = (topic, wanted, isolation) => this.owner.receive(this.log.endOffsets(topic, wanted, isolation));
   watermarks: Log["watermarks"] = (topic) => this.owner.receive(this.log.watermarks(topic));
   offsetsAt: Log["offsetsAt"] = (topic, timestamp_ms) => this.owner.receive(this.log.offsetsAt(topic, timestamp_ms));
   deleteRecords: Log["deleteRecords"] = (topic, partition, before) =>

@@ -218,8 +218,9 @@ class Run {
         isAll &&
         ends().length > 0 &&
         followed.every((one) => isAtEnd(one) || isWithoutOwner(one)) &&
-        // Where a standby has halted, the partition that it was to have stays where it is, and it follows.
-        (followed.length === standbys() || followed.some(({ state }) => state === "halted"))
+        // Where a standby has halted, or waits for an owner that has, the partition that it was to have stays where it is,
+        // and it follows.
+        (followed.length === standbys() || followed.some((one) => one.state === "halted" || isWithoutOwner(one)))
       );
     };
     this.#runUntil(world.scheduler.now_ms + LANDED_MS);

@@ -9,6 +9,7 @@ import { AppError } from "../../src/errors.ts";
 import { formatLogPosition, type LogPosition } from "../../src/log/log-position.ts";
 import type { IdempotentProducer, LogRecord, NewRecord, PartitionEnds, SendOutcome } from "../../src/log/port.ts";
 import { partitionFor } from "../../src/log/partitioner.ts";
+import { endOffsetsIn } from "../../src/log/read/end-offsets.ts";
 import type { ActorState, HeldPartitions, PartitionView } from "../../src/runtime/held-partitions.ts";
 import type { ProjectionStore } from "../../src/runtime/projection.ts";
 import { MemoryFiles } from "./stores/memory-files.ts";
@@ -141,10 +142,12 @@ export class ListCart {
       restore: undefined,
     };
     const clock = systemClock;
+    const ends = async () => ({ topicId: log.topicId, partitions: log.partitions.map((_, p) => log.endsOf(p)) });
     const parts = commandParts({
       log: {
         producer: () => this.#producer(),
-        ends: async () => ({ topicId: log.topicId, partitions: log.partitions.map((_, p) => log.endsOf(p)) }),
+        ends,
+        endOffsets: async (_topic, _wanted, isolation) => endOffsetsIn(await ends(), isolation),
       },
       topic: "orders",
       partitions: this.set,

@@ -6,6 +6,7 @@ import type { BackoffLimits } from "../backoff.ts";
 import type { GroupOptions, Membership } from "../membership.ts";
 import type {
   CreatedTopic,
+  EndOffsets,
   IdempotentProducer,
   Isolation,
   Log,
@@ -22,7 +23,7 @@ import { Connections } from "./connection/connections.ts";
 import { KafkaFencedProducer } from "./append/fenced-producer.ts";
 import { TopicLeaders } from "./connection/leaders.ts";
 import { KafkaMembership } from "./group/membership.ts";
-import { byLeader, listOffsets, topicEnds } from "./read/partition-ends.ts";
+import { byLeader, endOffsets, listOffsets, topicEnds } from "./read/partition-ends.ts";
 import { KafkaProducer } from "./append/producer.ts";
 import { describeError, unavailable } from "./protocol/errors.ts";
 import { KafkaReader } from "./read/reader.ts";
@@ -133,11 +134,15 @@ export class KafkaLog implements Log {
     });
   }
 
-  ends(topic: string, wanted?: ReadonlySet<number>): Promise<TopicEnds> {
+  ends(topic: string): Promise<TopicEnds> {
     return this.#onTopic(topic, async ({ connections, leaders }) => {
       await leaders.refresh();
-      return topicEnds(connections, topic, leaders, wanted);
+      return topicEnds({ connections, leaders, topic });
     });
+  }
+
+  endOffsets(topic: string, wanted: ReadonlySet<number> | undefined, isolation: Isolation): Promise<EndOffsets> {
+    return this.#onTopic(topic, ({ connections, leaders }) => endOffsets({ connections, leaders, topic }, wanted, isolation));
   }
 
   async offsetsAt(topic: string, timestamp_ms: number): Promise<number[]> {

@@ -4,7 +4,9 @@ import type { NewUuid } from "../../system/random.ts";
 import type { GroupOptions, Membership } from "../membership.ts";
 import type {
   CreatedTopic,
+  EndOffsets,
   IdempotentProducer,
+  Isolation,
   Log,
   Producer,
   Reader,
@@ -12,6 +14,7 @@ import type {
   TopicEnds,
   Watermarks,
 } from "../port.ts";
+import { endOffsetsIn } from "../read/end-offsets.ts";
 import { LogFile, offsetOf, recordId } from "./sqlite-file.ts";
 import { partitionCount } from "./group-table.ts";
 import { SqliteMembership } from "./sqlite-group.ts";
@@ -108,6 +111,10 @@ class SqliteLog implements Log {
     const watermarks = await this.watermarks(topic);
     const partitions = watermarks.map((each) => ({ ...each, stableOffset: each.endOffset, leaderEpoch: 0 }));
     return { topicId: undefined, partitions };
+  }
+
+  async endOffsets(topic: string, _wanted: ReadonlySet<number> | undefined, isolation: Isolation): Promise<EndOffsets> {
+    return endOffsetsIn(await this.ends(topic), isolation);
   }
 
   /** Scans the records one by one: an index would burden every append. */

@@ -15,7 +15,7 @@ import { NewestRecords } from "./query/newest-records.ts";
 import { OrderSearch } from "./query/order-search.ts";
 import { totalOf } from "./query/queries.ts";
 import type { HeldPartitions } from "../../runtime/held-partitions.ts";
-import { SharedEnds } from "../../runtime/read/shared-ends.ts";
+import { NewestEnds } from "../../runtime/read/newest-ends.ts";
 import { UnreadRecords } from "./query/unread-records.ts";
 
 export interface QuerySideOptions {
@@ -33,6 +33,7 @@ export interface QuerySideOptions {
 /** What the endpoints need besides the partitions' views: searches of the log, and live figures. */
 export function querySide({ config, log, partitions, fleet, inFlight, sampler, cart, clock }: QuerySideOptions): {
   readonly scans: LogScans;
+  readonly newest: NewestRecords;
   readonly search: OrderSearch;
   readonly live: Live;
   readonly orderFigures: () => OrderFigures;
@@ -40,7 +41,6 @@ export function querySide({ config, log, partitions, fleet, inFlight, sampler, c
   close(): void;
 } {
   const scans = new LogScans(log, clock);
-  const held = () => new Set(Array.from(partitions.held(), ({ partition }) => partition));
   const about = {
     log: logName(config.log),
     topicName: config.orders_topic,
@@ -50,15 +50,17 @@ export function querySide({ config, log, partitions, fleet, inFlight, sampler, c
   };
   // The tally has its own scans, so that counting never takes a request's turn.
   const tally = new DeadLetterTally(new LogScans(log, clock), config.orders_topic, config.dead_letter_topic);
+  const newest = new NewestRecords(partitions, new NewestEnds(log, config.orders_topic), clock);
   const live = new Live({ partitions, fleet, sampler, tally, about, clock });
   return {
     scans,
+    newest,
     live,
     search: new OrderSearch({
       partitions,
       partitionOf: (orderId, partitionCount) => partitionFor(config.partitioner, orderId, partitionCount),
       fleet,
-      newest: new NewestRecords(partitions, new SharedEnds(() => log.ends(config.orders_topic, held())), clock),
+      newest,
       unread: new UnreadRecords(scans, config.orders_topic),
       read_wait_ms_max: config.read_wait_ms_max,
       inFlight,

@@ -49,12 +49,14 @@ export function readContract({ harness, open }: ContractContext): void {
       await log.producer().append(topic, newRecords("a", 2, { partition: 1 }));
       const { topicId, partitions } = await log.ends(topic);
       expect(partitions).toMatchObject([{ endOffset: 0 }, { endOffset: 2 }, { endOffset: 0 }]);
-      const wanted = await log.ends(topic, new Set([1, 2]));
-      expect([wanted.topicId, wanted.partitions.length, ...wanted.partitions.slice(1)]).toEqual([
-        topicId,
-        3,
-        ...partitions.slice(1),
-      ]);
+      for (const isolation of ["committed", "uncommitted"] as const) {
+        const all = await log.endOffsets(topic, undefined, isolation);
+        expect(all.topicId).toBe(topicId);
+        expect(all.partitions).toMatchObject([{ endOffset: 0 }, { endOffset: 2 }, { endOffset: 0 }]);
+        const wanted = await log.endOffsets(topic, new Set([1, 2]), isolation);
+        expect([wanted.topicId, ...wanted.partitions.slice(1)]).toEqual([topicId, ...all.partitions.slice(1)]);
+      }
+      expect((await log.endOffsets(harness.uniqueName("none"), undefined, "committed")).partitions).toEqual([]);
     },
     TEST_TIMEOUT_MS,
   );

@@ -4,6 +4,7 @@ import type { NewUuid } from "../../../src/system/random.ts";
 import type { GroupOptions, Membership } from "../../../src/log/membership.ts";
 import type {
   CreatedTopic,
+  EndOffsets,
   IdempotentProducer,
   Isolation,
   Log,
@@ -16,6 +17,7 @@ import type {
   TopicOptions,
   Watermarks,
 } from "../../../src/log/port.ts";
+import { endOffsetsIn } from "../../../src/log/read/end-offsets.ts";
 import { MemoryGroup, MemoryMembership } from "./memory-group.ts";
 import { denied, MemoryProducer } from "./memory-producer.ts";
 import { MemoryReader } from "./memory-reader.ts";
@@ -222,6 +224,12 @@ export class MemoryLog implements Log {
         return { startOffset, endOffset, stableOffset: stableOffset(found), leaderEpoch: found.leaderEpoch };
       }),
     }));
+  }
+
+  async endOffsets(topic: string, wanted: ReadonlySet<number> | undefined, isolation: Isolation): Promise<EndOffsets> {
+    const { topicId, partitions } = endOffsetsIn(await this.ends(topic), isolation);
+    const nobody = { unavailable: "Nobody asked for it." };
+    return { topicId, partitions: partitions.map((end, partition) => (wanted?.has(partition) === false ? nobody : end)) };
   }
 
   offsetsAt(topic: string, timestamp_ms: number): Promise<number[]> {

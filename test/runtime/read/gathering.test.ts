@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { SharedEnds } from "../../../src/runtime/read/shared-ends.ts";
+import { NewestEnds } from "../../../src/runtime/read/newest-ends.ts";
 import { NewestRecords } from "../../../src/services/orders/query/newest-records.ts";
 import { systemClock } from "../../../src/system/clock.ts";
 import { findOrder } from "../../support/find-order.ts";
@@ -28,7 +28,7 @@ test("records gather between two fetches, unless somebody asks for a position or
   expect(applied()).toBe(2);
 
   expect(() => statusOf("ORD-2")).toThrow("There is no order ORD-2.");
-  const newest = new NewestRecords(set, new SharedEnds(() => rig.log.ends(TOPIC)), systemClock);
+  const newest = new NewestRecords(set, new NewestEnds(rig.log, TOPIC), systemClock);
   expect((await newest.applied(0, [], 10_000)).size).toBe(0);
   expect(applied()).toBe(3);
   expect(statusOf("ORD-2")).toBe("new");

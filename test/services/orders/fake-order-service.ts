@@ -6,7 +6,8 @@ import { orderServiceApp } from "../../../src/services/orders/app.ts";
 import type { Live } from "../../../src/services/orders/live/live.ts";
 import { NewestRecords } from "../../../src/services/orders/query/newest-records.ts";
 import type { PartitionEnds, TopicEnds } from "../../../src/log/port.ts";
-import { SharedEnds } from "../../../src/runtime/read/shared-ends.ts";
+import { endOffsetsIn } from "../../../src/log/read/end-offsets.ts";
+import { NewestEnds } from "../../../src/runtime/read/newest-ends.ts";
 import { OrderSearch } from "../../../src/services/orders/query/order-search.ts";
 import type { LogScans } from "../../../src/services/orders/query/log-scan.ts";
 import type { OrderRow, OrdersView } from "../../../src/services/orders/state/orders-view.ts";
@@ -128,12 +129,17 @@ export async function fakeOrderService() {
   const logged: string[] = [];
   const inFlight = new InFlight(100);
   const fleet = loneFleet();
+  const newest = new NewestRecords(
+    fake,
+    new NewestEnds({ endOffsets: async (_topic, _wanted, isolation) => endOffsetsIn(await log.ends(), isolation) }, "orders"),
+    systemClock,
+  );
   const search = new OrderSearch({
     partitions: fake,
     // The order's number modulo the partition count, so that a test can choose where an order belongs.
     partitionOf: (orderId, partitionCount) => Number(orderId.slice(4)) % partitionCount,
     fleet,
-    newest: new NewestRecords(fake, new SharedEnds(() => log.ends()), systemClock),
+    newest,
     read_wait_ms_max: 1_234,
     inFlight,
     clock: systemClock,
@@ -142,6 +148,7 @@ export async function fakeOrderService() {
     orderServiceApp({
       partitions: fake,
       fleet,
+      newest,
       search,
       log_name: "in memory",
       orders_topic: "orders.events",

@@ -60,7 +60,7 @@ export const LOG_BUGS: PlantedBugs = {
     also: [
       {
         file: "src/services/cart/index/index-progress.ts",
-        find: "if (ends.topicId !== this.#topicId)",
+        find: "if (newest.topicId !== this.#topicId)",
         replace: "if (false as boolean)",
       },
       {

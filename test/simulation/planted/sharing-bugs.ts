@@ -34,6 +34,18 @@ export const SHARING_BUGS: PlantedBugs = {
       },
     ],
   },
+  "an index that was another cart's for a moment is not asked for": {
+    breaks: "I8",
+    file: "src/services/cart/sharing/elsewhere.ts",
+    find: "(holders.isElsewhere(partition) || left.includes(partition)) &&",
+    replace: "holders.isElsewhere(partition) &&",
+  },
+  "an index that moves away before an event is read back is not asked about it": {
+    breaks: "I9",
+    file: "src/services/cart/commands/cart-commands.ts",
+    find: "if (!elsewhere.isElsewhere(partition)) throwUnread(orderId);",
+    replace: "throwUnread(orderId);",
+  },
   "a command that another cart may have carried out is answered as refused": {
     breaks: "I9",
     file: "src/fleet/hops.ts",

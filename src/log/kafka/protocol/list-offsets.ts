@@ -1,11 +1,9 @@
 import type { Exchange } from "../connection/cluster.ts";
+import type { Isolation } from "../../port.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
 export const TIMESTAMP_EARLIEST = -2;
 export const TIMESTAMP_LATEST = -1;
-
-/** Which records an end includes: all, or only those that no open transaction holds back. */
-export type Isolation = "uncommitted" | "committed";
 
 export interface ListedOffset {
   readonly partition: number;

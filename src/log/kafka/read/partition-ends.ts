@@ -1,14 +1,8 @@
-import type { PartitionEnds, TopicEnds } from "../../port.ts";
+import type { EndOffsets, Isolation, TopicEnds } from "../../port.ts";
 import type { Connections, Node } from "../connection/connections.ts";
 import type { TopicLeaders } from "../connection/leaders.ts";
 import { causeOf, describeError, describeFailure } from "../protocol/errors.ts";
-import {
-  type Isolation,
-  listOffsetsExchange,
-  type PartitionAt,
-  TIMESTAMP_EARLIEST,
-  TIMESTAMP_LATEST,
-} from "../protocol/list-offsets.ts";
+import { listOffsetsExchange, type PartitionAt, TIMESTAMP_EARLIEST, TIMESTAMP_LATEST } from "../protocol/list-offsets.ts";
 
 const API_LIST_OFFSETS = 2;
 const OFFSETS_MS_MAX = 2_000;
@@ -65,47 +59,96 @@ export function byLeader(
   return { led, leaderless };
 }
 
-/**
- * The ends of all partitions, or of those that are wanted, each asked of its leader and told separately. `leaders` must be
- * fresh.
- */
-export async function topicEnds(
-  connections: Connections,
-  topic: string,
-  leaders: TopicLeaders,
-  wanted?: ReadonlySet<number>,
-): Promise<TopicEnds> {
-  const partitions: PartitionEnds[] = [];
+type Told<T> = (T & { readonly leaderEpoch: number }) | { readonly unavailable: string };
+
+/** Asks the leader of each partition, or of those that are wanted. Each answer comes separately, and none rejects. */
+function askLeaders<T extends object>(
+  { connections, leaders, topic }: EndsContext,
+  wanted: ReadonlySet<number> | undefined,
+  ask: (node: Node, partitions: readonly PartitionAt[]) => Promise<Map<number, T | { readonly errorCode: number }>>,
+): Map<number, Promise<Told<T>>> {
+  const told = new Map<number, Promise<Told<T>>>();
   const { led, leaderless } = byLeader(leaders, wanted);
-  if (wanted !== undefined)
-    for (const { partition } of leaders.partitions) partitions[partition] = { unavailable: "Nobody asked for it." };
-  for (const partition of leaderless)
-    partitions[partition] = {
-      unavailable: connections.reach.withUnreachable(`Partition ${partition} of ${topic} has no leader now.`),
-    };
-  const asks = [...led].map(async ([nodeId, own]) => {
-    let node: Node | undefined;
-    try {
-      node = await connections.node(nodeId);
-      const ends = await listEnds(node, topic, own);
-      for (const { partition, leaderEpoch } of own) {
-        const found = ends.get(partition) ?? { errorCode: -1 };
-        partitions[partition] =
-          "errorCode" in found
-            ? {
-                unavailable: connections.reach.withUnreachable(
-                  `The leader of partition ${partition} of ${topic} cannot tell its end: ${describeError(found.errorCode, "DESCRIBE")}.`,
-                ),
-              }
-            : { ...found, leaderEpoch: Math.max(0, leaderEpoch) };
-      }
-    } catch (e) {
-      if (node) connections.discard(node);
-      const why = connections.reach.withUnreachable(node ? describeFailure(node.name, e) : causeOf(e));
-      for (const { partition } of own)
-        partitions[partition] = { unavailable: `The leader of partition ${partition} of ${topic} cannot be asked: ${why}.` };
-    }
-  });
-  await Promise.all(asks);
-  return { topicId: leaders.topicId, partitions };
+  const { reach } = connections;
+  for (const partition of leaderless) {
+    const unavailable = reach.withUnreachable(`Partition ${partition} of ${topic} has no leader now.`);
+    told.set(partition, Promise.resolve({ unavailable }));
+  }
+  for (const [nodeId, own] of led) {
+    const answered = askOne(connections, nodeId, (node) => ask(node, own));
+    for (const { partition, leaderEpoch } of own)
+      told.set(
+        partition,
+        answered.then((answer): Told<T> => {
+          if (typeof answer === "string")
+            return { unavailable: `The leader of partition ${partition} of ${topic} cannot be asked: ${answer}.` };
+          const found = answer.get(partition) ?? { errorCode: -1 };
+          if (!("errorCode" in found)) return { ...found, leaderEpoch: Math.max(0, leaderEpoch) };
+          const why = describeError(found.errorCode, "DESCRIBE");
+          const refusal = `The leader of partition ${partition} of ${topic} cannot tell its end: ${why}.`;
+          return { unavailable: reach.withUnreachable(refusal) };
+        }),
+      );
+  }
+  return told;
+}
+
+/** Resolves with the answer, or with why there is none. */
+async function askOne<T>(connections: Connections, nodeId: number, ask: (node: Node) => Promise<T>): Promise<T | string> {
+  let node: Node | undefined;
+  try {
+    node = await connections.node(nodeId);
+    return await ask(node);
+  } catch (e) {
+    if (node) connections.discard(node);
+    return connections.reach.withUnreachable(node ? describeFailure(node.name, e) : causeOf(e));
+  }
+}
+
+export interface EndsContext {
+  readonly connections: Connections;
+  readonly leaders: TopicLeaders;
+  readonly topic: string;
+}
+
+/** The ends of all partitions, each asked of its leader. `leaders` must be fresh. */
+export async function topicEnds(context: EndsContext): Promise<TopicEnds> {
+  const told = askLeaders(context, undefined, (node, own) => listEnds(node, context.topic, own));
+  return { topicId: context.leaders.topicId, partitions: await inOrder(told, context.leaders) };
+}
+
+/**
+ * See `Log.endOffsets`. The leaders that are known are asked while a broker is asked who they are. Only the answer of one
+ * that still leads in the same epoch counts; where another one does, that one is asked.
+ */
+export async function endOffsets(
+  context: EndsContext,
+  wanted: ReadonlySet<number> | undefined,
+  isolation: Isolation,
+): Promise<EndOffsets> {
+  const { leaders, topic } = context;
+  const ask = (partitions: ReadonlySet<number> | undefined) =>
+    askLeaders(context, partitions, async (node, own) => {
+      const listed = await listOffsets(node, topic, own, TIMESTAMP_LATEST, isolation);
+      const found = [...listed.values()].map(({ partition, errorCode, offset }) => {
+        return [partition, errorCode === 0 ? { endOffset: offset } : { errorCode }] as const;
+      });
+      return new Map<number, { readonly endOffset: number } | { readonly errorCode: number }>(found);
+    });
+  const told = ask(wanted);
+  const askedOf = new Map([...told.keys()].map((partition) => [partition, leaders.leaderOf(partition)]));
+  await leaders.refresh();
+  const again = new Set<number>();
+  for (const { partition } of leaders.partitions) {
+    const [before, now] = [askedOf.get(partition), leaders.leaderOf(partition)];
+    const isSame = before?.nodeId === now?.nodeId && before?.leaderEpoch === now?.leaderEpoch;
+    if (!isSame && wanted?.has(partition) !== false) again.add(partition);
+  }
+  if (again.size > 0) for (const [partition, answer] of ask(again)) told.set(partition, answer);
+  return { topicId: leaders.topicId, partitions: await inOrder(told, leaders) };
+}
+
+function inOrder<T>(told: ReadonlyMap<number, Promise<Told<T>>>, { partitions }: TopicLeaders): Promise<Told<T>[]> {
+  const nobody: Promise<Told<T>> = Promise.resolve({ unavailable: "Nobody asked for it." });
+  return Promise.all(partitions.map(({ partition }) => told.get(partition) ?? nobody));
 }

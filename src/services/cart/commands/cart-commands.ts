@@ -154,9 +154,10 @@ export class LogCartCommands implements CartCommands {
     const answerEarlier = ({ partition, offset }: LogPosition) => ({ partition, offset });
     return this.#runOnce(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
       const { index, progress, placement } = this.options;
-      if (!index.find(orderId))
-        await progress.untilEnd(placement.homes(orderId), (partition) => index.knownEnd(partition), deadline_ms);
-      const order = (await this.#findSound(orderId, deadline_ms)) ?? (await this.#findElsewhere(orderId, deadline_ms));
+      const left = index.find(orderId)
+        ? []
+        : await progress.untilEnd(placement.homes(orderId), (partition) => index.knownEnd(partition), deadline_ms);
+      const order = (await this.#findSound(orderId, deadline_ms)) ?? (await this.#findElsewhere(orderId, left, deadline_ms));
       if (!order) throw new AppError("ORDER_NOT_FOUND", `There is no order ${orderId}; create it first.`, { orderId });
       const { partition } = order;
       const event: OrderEvent = { ...change, eventId, timestamp: this.#timestamp(), orderId };
@@ -208,9 +209,9 @@ export class LogCartCommands implements CartCommands {
       // All events of an order are in the partition where it was created.
       const found = progress.isComplete ? index.find(orderId) : undefined;
       const homes = found ? [found.partition] : placement.homes(orderId);
-      await progress.untilEnd(homes, (partition) => index.readEnd(partition), deadline_ms);
+      const left = await progress.untilEnd(homes, (partition) => index.readEnd(partition), deadline_ms);
       let earlier = index.findKeyed(eventId, orderId);
-      const others = earlier?.orderId === orderId ? [] : elsewhere.all();
+      const others = earlier?.orderId === orderId ? [] : elsewhere.all(left);
       if (others.length > 0) {
         const told = await elsewhere.find({ orderId, eventId, toEnd: homes ?? others }, others, deadline_ms);
         if (told.keyed?.orderId === orderId) throw indexElsewhere(told.keyed.partition);
@@ -252,7 +253,7 @@ export class LogCartCommands implements CartCommands {
     const { index, progress, elsewhere } = this.options;
     const { partition } = landing;
     if (await progress.hasPassed(landing, deadline_ms))
-      return { order: index.find(orderId), keyed: eventId === undefined ? undefined : index.findKeyed(eventId, orderId) };
+      return { ...index.lookUp(partition, orderId, eventId), order: index.find(orderId) };
     if (!elsewhere.isElsewhere(partition)) throwUnread(orderId);
     const question = { orderId, eventId, toEnd: [partition] };
     return elsewhere.find(question, [partition], deadline_ms).catch(() => throwUnread(orderId));
@@ -268,12 +269,15 @@ export class LogCartCommands implements CartCommands {
     }
   }
 
-  /** The order's create, if it is in the index of another cart. Rejects with PARTITION_ELSEWHERE if it is. */
-  async #findElsewhere(orderId: string, deadline_ms: number): Promise<undefined> {
+  /**
+   * Rejects with PARTITION_ELSEWHERE if the order's create is in the index of another cart. The partitions that were `left`
+   * to others are asked of them, also if they are this cart's again.
+   */
+  async #findElsewhere(orderId: string, left: readonly number[], deadline_ms: number): Promise<undefined> {
     const { placement, elsewhere } = this.options;
     const homes = placement.homes(orderId);
-    const others = elsewhere.all().filter((partition) => homes?.includes(partition) !== false);
-    const asked = new Set([...others, ...elsewhere.mayHave(orderId)]);
+    const others = elsewhere.all(left).filter((partition) => homes?.includes(partition) !== false);
+    const asked = new Set([...others, ...elsewhere.mayHave(orderId, left)]);
     if (asked.size === 0) return undefined;
     const { order } = await elsewhere.find({ orderId, eventId: undefined, toEnd: others }, [...asked], deadline_ms);
     if (order) throw indexElsewhere(order.partition);

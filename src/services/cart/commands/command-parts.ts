@@ -14,7 +14,7 @@ export interface CommandPartsOptions extends Pick<
   CartCommandsOptions,
   "ownCreates" | "elsewhere" | "append_wait_ms_max" | "clock" | "random" | "newUuid"
 > {
-  readonly log: Pick<Log, "producer" | "ends">;
+  readonly log: Pick<Log, "producer" | "ends" | "endOffsets">;
   readonly topic: string;
   /** The partitions whose actors fill the index. */
   readonly partitions: HeldPartitions;
@@ -49,7 +49,8 @@ export function commandParts(options: CommandPartsOptions): CommandParts {
   });
   const progress = new IndexProgress({
     partitions,
-    ends: () => log.ends(topic),
+    log,
+    topic,
     isElsewhere: (partition) => elsewhere.isElsewhere(partition),
     clock,
   });

@@ -1,14 +1,15 @@
 import { type Clock, within } from "../../../system/clock.ts";
 import { AppError } from "../../../errors.ts";
 import type { LogPosition } from "../../../log/log-position.ts";
-import type { PartitionEnds, TopicEnds } from "../../../log/port.ts";
+import type { Log } from "../../../log/port.ts";
 import type { HeldPartitions, PartitionView } from "../../../runtime/held-partitions.ts";
 import { isCurrent, isSound, unavailableError } from "./soundness.ts";
-import { SharedEnds } from "../../../runtime/read/shared-ends.ts";
+import { type Newest, NewestEnds } from "../../../runtime/read/newest-ends.ts";
 
 export interface IndexProgressOptions {
   readonly partitions: HeldPartitions;
-  readonly ends: () => Promise<TopicEnds>;
+  readonly log: Pick<Log, "endOffsets">;
+  readonly topic: string;
   /** Whether another cart's index counts for the partition, so that this one's is not waited for. */
   readonly isElsewhere: (partition: number) => boolean;
   readonly clock: Clock;
@@ -32,7 +33,7 @@ export type KnownEnd = (partition: number) => number;
  * waits here rejects with what hinders the partition: at its deadline, or at once if waiting is hopeless.
  */
 export class IndexProgress {
-  readonly #ends: SharedEnds;
+  readonly #ends: NewestEnds;
   /**
    * For each partition, the last own record that could not be read back in time. Until it has been read, reading is
    * known to be too slow for another one.
@@ -43,7 +44,7 @@ export class IndexProgress {
   #looking: Promise<void> | undefined;
 
   constructor(private readonly options: IndexProgressOptions) {
-    this.#ends = new SharedEnds(options.ends);
+    this.#ends = new NewestEnds(options.log, options.topic);
   }
 
   /**
@@ -118,52 +119,51 @@ export class IndexProgress {
   /**
    * Resolves once the index knows everything that the partitions in `homes` held when this was called. Of the other
    * partitions it needs only what they held when they were last heard of. If `homes` is undefined, every partition
-   * counts as one of them. Those whose index another cart has are left out.
+   * counts as one of them. Those whose index another cart had meanwhile, be it for a moment, are left out, and returned.
    */
-  async untilEnd(homes: readonly number[] | undefined, known: KnownEnd, deadline_ms: number): Promise<void> {
-    const { partitions: all } = await this.#currentEnds(deadline_ms);
-    await Promise.all(
-      all.map(async (end, partition) => {
-        const { isElsewhere } = this.options;
-        if (isElsewhere(partition)) return;
-        const isHome = !homes || homes.includes(partition);
-        const read = isHome
-          ? this.#readToEnd(partition, end, known, deadline_ms)
-          : this.#readSome(partition, end, known, deadline_ms);
-        await read.catch((e: unknown) => {
-          // It may have become another cart's meanwhile.
-          if (!isElsewhere(partition)) throw e;
-        });
-      }),
-    );
+  async untilEnd(homes: readonly number[] | undefined, known: KnownEnd, deadline_ms: number): Promise<readonly number[]> {
+    const { isElsewhere, partitions } = this.options;
+    const isHere = (partition: number): boolean => !isElsewhere(partition);
+    const here = Array.from({ length: partitions.partitionCount }, (_, partition) => partition).filter(isHere);
+    const newest = await this.#newest(homes?.filter(isHere), here, deadline_ms);
+    const isRead = (partition: number): Promise<boolean> => {
+      if (!isHere(partition)) return Promise.resolve(false);
+      const isHome = !homes || homes.includes(partition);
+      const read = isHome
+        ? this.#readToEnd(partition, newest, known, deadline_ms)
+        : this.#readSome(partition, newest, known, deadline_ms);
+      return read.catch((e: unknown) => {
+        // It may have become another cart's meanwhile.
+        if (isHere(partition)) throw e;
+        return false;
+      });
+    };
+    const areRead = await Promise.all(newest.stable.map((_, partition) => isRead(partition)));
+    return [...areRead.keys()].filter((partition) => areRead[partition] === false);
   }
 
   /** Resolves once the index knows everything that one partition held when this was called. */
   async untilEndOf(partition: number, known: KnownEnd, deadline_ms: number): Promise<void> {
-    const end = (await this.#currentEnds(deadline_ms)).partitions[partition];
-    if (end === undefined) throw unavailableError(this.options.partitions, partition);
-    await this.#readToEnd(partition, end, known, deadline_ms);
+    await this.#readToEnd(partition, await this.#newest([partition], [], deadline_ms), known, deadline_ms);
   }
 
   /** Like `untilEndOf`, but of what the partition held when it was last heard of all, and of its newest records briefly. */
   async untilNewestOf(partition: number, known: KnownEnd, deadline_ms: number): Promise<void> {
-    const end = (await this.#currentEnds(deadline_ms)).partitions[partition];
-    if (end === undefined) throw unavailableError(this.options.partitions, partition);
-    await this.#readSome(partition, end, known, deadline_ms);
+    await this.#readSome(partition, await this.#newest([], [partition], deadline_ms), known, deadline_ms);
   }
 
-  async #currentEnds(deadline_ms: number): Promise<TopicEnds> {
+  async #newest(homes: readonly number[] | undefined, others: readonly number[], deadline_ms: number): Promise<Newest> {
     const { clock, partitions } = this.options;
     if (partitions.partitionCount === 0 && partitions.readFailure !== undefined) throw unavailableError(partitions, 0);
-    const ends = await within(clock, deadline_ms - clock.now_ms(), this.#ends.ask());
-    if (!ends) throw new AppError("LOG_UNAVAILABLE", "The log did not tell its end in time; try again.");
-    if (ends.partitions.length === 0) throw new AppError("CATCHING_UP", "The topic is not there yet; try again.");
-    this.#topicId ??= ends.topicId;
-    if (ends.topicId !== this.#topicId)
+    const newest = await within(clock, deadline_ms - clock.now_ms(), this.#ends.ask(homes, others));
+    if (!newest) throw new AppError("LOG_UNAVAILABLE", "The log did not tell its end in time; try again.");
+    if (newest.stable.length === 0) throw new AppError("CATCHING_UP", "The topic is not there yet; try again.");
+    this.#topicId ??= newest.topicId;
+    if (newest.topicId !== this.#topicId)
       throw (
         this.hindrance() ?? new AppError("LOG_UNAVAILABLE", "The topic was made anew; what the index has read is of another one.")
       );
-    return ends;
+    return newest;
   }
 
   /** Resolves once every record before the offset was read. Rejects with what hinders it. */
@@ -180,18 +180,25 @@ export class IndexProgress {
     return undefined;
   }
 
-  async #readToEnd(partition: number, end: PartitionEnds, known: KnownEnd, deadline_ms: number): Promise<void> {
+  /** Resolves with false if another cart's index came to count for the partition meanwhile. */
+  async #readToEnd(partition: number, newest: Newest, known: KnownEnd, deadline_ms: number): Promise<boolean> {
+    const end = newest.ends[partition];
+    if (end === undefined) throw unavailableError(this.options.partitions, partition);
     if ("unavailable" in end) {
       const message = `What partition ${partition} holds is not known now: ${end.unavailable}`;
       throw new AppError("LOG_UNAVAILABLE", message, { partition });
     }
     await this.#untilFollowed(partition, end.leaderEpoch, deadline_ms);
-    if (this.options.isElsewhere(partition)) return;
-    if (known(partition) >= end.endOffset || (await this.#reached(partition, end.endOffset, deadline_ms)))
-      return this.#untilSoundOrElsewhere(partition, deadline_ms);
+    const { isElsewhere } = this.options;
+    if (isElsewhere(partition)) return false;
+    if (known(partition) >= end.endOffset || (await this.#reached(partition, end.endOffset, deadline_ms))) {
+      await this.#untilSoundOrElsewhere(partition, deadline_ms);
+      return !isElsewhere(partition);
+    }
     const error = unavailableError(this.options.partitions, partition);
-    if (error.code !== "CATCHING_UP" || end.stableOffset >= end.endOffset) throw error;
-    const message = `Partition ${partition} has records from offset ${end.stableOffset} on that cannot be read yet: another program's transaction is open there. Try again.`;
+    const stable = newest.stable[partition];
+    if (error.code !== "CATCHING_UP" || !stable || "unavailable" in stable || stable.endOffset >= end.endOffset) throw error;
+    const message = `Partition ${partition} has records from offset ${stable.endOffset} on that cannot be read yet: another program's transaction is open there. Try again.`;
     throw new AppError("LOG_UNAVAILABLE", message, { partition });
   }
 
@@ -223,17 +230,21 @@ export class IndexProgress {
   }
 
   /**
-   * Waits only briefly for the newest records; what is required is what the partition held when it was last heard of.
+   * Like `#readToEnd`, but waits only briefly for the newest records; what is required is what the partition held when it
+   * was last heard of.
    */
-  async #readSome(partition: number, end: PartitionEnds, known: KnownEnd, deadline_ms: number): Promise<void> {
+  async #readSome(partition: number, { stable }: Newest, known: KnownEnd, deadline_ms: number): Promise<boolean> {
+    const { isElsewhere, clock } = this.options;
+    const end = stable[partition];
+    if (end === undefined) throw unavailableError(this.options.partitions, partition);
     await this.#until(
-      () => this.#held(partition)?.isComplete === true || this.options.isElsewhere(partition),
+      () => this.#held(partition)?.isComplete === true || isElsewhere(partition),
       () => partition,
       deadline_ms,
     );
-    if ("unavailable" in end || known(partition) >= end.stableOffset) return;
-    const soon_ms = this.options.clock.now_ms() + OTHERS_WAIT_MS_MAX;
-    await this.#reached(partition, end.stableOffset, Math.min(deadline_ms, soon_ms));
+    if (!("unavailable" in end) && known(partition) < end.endOffset && !isElsewhere(partition))
+      await this.#reached(partition, end.endOffset, Math.min(deadline_ms, clock.now_ms() + OTHERS_WAIT_MS_MAX));
+    return !isElsewhere(partition);
   }
 
   async #until(holds: () => boolean, partition: () => number, deadline_ms: number): Promise<void> {

@@ -13,10 +13,12 @@ import { type FoundInIndex, type IndexQuestion, indexQuestionRequest, readToldIn
 export interface Elsewhere {
   /** Whether other carts are to be asked about the partition. */
   isElsewhere(partition: number): boolean;
-  /** The partitions of other carts that may have the order, besides those where carts create it. */
-  mayHave(orderId: string): readonly number[];
-  /** All partitions of other carts. */
-  all(): readonly number[];
+  /**
+   * The partitions of other carts, and those of `left`, that may have the order, besides those where carts create it.
+   */
+  mayHave(orderId: string, left?: readonly number[]): readonly number[];
+  /** All partitions of other carts, and those of `left`. */
+  all(left: readonly number[]): readonly number[];
   /**
    * What the indexes of these partitions have of an order; of several the lowest one's order counts. Rejects if one of
    * them is not told, with why that is so.
@@ -54,19 +56,19 @@ export class IndexesElsewhere implements Elsewhere {
     return this.options.holders.isElsewhere(partition);
   }
 
-  mayHave(orderId: string): readonly number[] {
+  mayHave(orderId: string, left: readonly number[] = []): readonly number[] {
     const { coverage, homes: homesOf, partitioner } = this.options;
     const partitionOf = partitionsOf(partitioner, orderId);
     let homes: readonly number[] | undefined;
-    return this.#those((partition) => {
+    return this.#those(left, (partition) => {
       if (!coverage.mayHave(partition, partitionOf)) return false;
       homes ??= homesOf(orderId) ?? [];
       return !homes.includes(partition);
     });
   }
 
-  all(): readonly number[] {
-    return this.#those(() => true);
+  all(left: readonly number[]): readonly number[] {
+    return this.#those(left, () => true);
   }
 
   async find(question: IndexQuestion, asked: readonly number[], deadline_ms: number): Promise<FoundInIndex> {
@@ -128,11 +130,11 @@ export class IndexesElsewhere implements Elsewhere {
     }
   }
 
-  #those(isWanted: (partition: number) => boolean): number[] {
+  #those(left: readonly number[], isWanted: (partition: number) => boolean): number[] {
     const { partitions, holders } = this.options;
     const those: number[] = [];
     for (let partition = 0; partition < partitions.partitionCount; partition++)
-      if (holders.isElsewhere(partition) && isWanted(partition)) those.push(partition);
+      if ((holders.isElsewhere(partition) || left.includes(partition)) && isWanted(partition)) those.push(partition);
     return those;
   }
 }

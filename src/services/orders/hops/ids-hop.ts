@@ -8,17 +8,19 @@ import type { Clock } from "../../../system/clock.ts";
 import { IDS_QUESTION_PATH } from "../listing/fleet-order-ids.ts";
 import { MERGE_IDS_MAX, orderIdsPage } from "../listing/merged-order-ids.ts";
 import { Turns } from "../listing/order-listing.ts";
+import type { NewestRecords } from "../query/newest-records.ts";
 import { limitParameter } from "../query/pages.ts";
 import { hopEndpoint, partitionsParameter } from "../../../fleet/hop-endpoint.ts";
 
 export interface IdsHopOptions {
   readonly fleet: Fleet;
   readonly partitions: HeldPartitions;
+  readonly newest: Pick<NewestRecords, "requireApplied">;
   readonly clock: Clock;
 }
 
 /** A page of the ids of partitions that are held here; 421 if one of them is not. */
-export const idsHop = ({ fleet, partitions, clock }: IdsHopOptions): Endpoint => {
+export const idsHop = ({ fleet, partitions, newest, clock }: IdsHopOptions): Endpoint => {
   const turns = new Turns(clock);
   return hopEndpoint(fleet, {
     method: "GET",
@@ -30,7 +32,7 @@ export const idsHop = ({ fleet, partitions, clock }: IdsHopOptions): Endpoint =>
     ],
     handle: async (_, { partitions: asked, after, limit }) => {
       await turns.next();
-      return jsonAnswer(JSON.stringify({ orderIds: orderIdsPage(partitions, asked, after, limit) }));
+      return jsonAnswer(JSON.stringify({ orderIds: await orderIdsPage(partitions, newest, asked, after, limit) }));
     },
   });
 };

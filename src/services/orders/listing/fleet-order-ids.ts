@@ -4,19 +4,23 @@ import { goodJson } from "../../../fleet/peer-problem.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 import type { Clock } from "../../../system/clock.ts";
 import type { RequestSpan } from "../../../telemetry/tracer.ts";
+import type { NewestRecords } from "../query/newest-records.ts";
 import { orderIdsPage, pageIds } from "./merged-order-ids.ts";
 import type { OrderIds } from "./order-listing.ts";
 
 export const IDS_QUESTION_PATH = "/fleet/order-ids";
 
-/** How long a listing that has begun waits for partitions that have moved; the new owner reads on first. */
+/** How long a listing waits for partitions that have moved; the new owner reads on first. */
 const MOVE_WAIT_MS_MAX = 10_000;
+/** The same before a listing has begun, so that its client can still be told to ask again. */
+const BEGIN_WAIT_MS_MAX = 400;
 const MOVE_RETRY_MS = 100;
 /** What passes by itself while partitions move. */
 const PASSING = ["CATCHING_UP", "OWNER_UNREACHABLE", "OVERLOADED"];
 
 export interface FleetOrderIdsOptions {
   readonly partitions: HeldPartitions;
+  readonly newest: Pick<NewestRecords, "requireApplied">;
   readonly fleet: Fleet;
   readonly clock: Clock;
   /** How many ids a page has at most; without it, what is best. A simulation draws a lower number. */
@@ -80,7 +84,7 @@ export class FleetOrderIds implements OrderIds {
 
   async load(): Promise<void> {
     const { clock } = this.#options;
-    const until_ms = clock.now_ms() + (this.#isBegun ? MOVE_WAIT_MS_MAX : 0);
+    const until_ms = clock.now_ms() + (this.#isBegun ? MOVE_WAIT_MS_MAX : BEGIN_WAIT_MS_MAX);
     while (this.#unread.length > 0) {
       const failure = await this.#ask();
       if (failure === undefined) continue;
@@ -92,12 +96,12 @@ export class FleetOrderIds implements OrderIds {
 
   /** Takes the pages that come, and resolves with why another one does not. */
   async #ask(): Promise<AppError | undefined> {
-    const { fleet, partitions, clock, span, page_ids_max = Number.POSITIVE_INFINITY } = this.#options;
+    const { fleet, partitions, newest, clock, span, page_ids_max = Number.POSITIVE_INFINITY } = this.#options;
     const after = this.#last;
     const limit = Math.min(page_ids_max, pageIds(this.#shares.length + 1 + fleet.members.peers.length));
     const question: Question<Page> = {
       isHere: (partition) => partitions.get(partition) !== undefined,
-      here: async (asked) => pageHere(partitions, asked, after, limit),
+      here: (asked) => pageHere(partitions, newest, asked, after, limit),
       request: (asked) => ({
         span,
         path: `${IDS_QUESTION_PATH}?${new URLSearchParams({ partitions: asked.join(","), after, limit: String(limit) }).toString()}`,
@@ -117,14 +121,15 @@ export class FleetOrderIds implements OrderIds {
   }
 }
 
-function pageHere(
+async function pageHere(
   partitions: HeldPartitions,
+  newest: Pick<NewestRecords, "requireApplied">,
   asked: readonly number[],
   after: string,
   limit: number,
-): ReadonlyMap<number, Page | AppError> {
+): Promise<ReadonlyMap<number, Page | AppError>> {
   try {
-    return pageOf(asked, orderIdsPage(partitions, asked, after, limit), limit);
+    return pageOf(asked, await orderIdsPage(partitions, newest, asked, after, limit), limit);
   } catch (e) {
     if (isAppError(e)) return new Map(asked.map((partition) => [partition, e]));
     throw e;

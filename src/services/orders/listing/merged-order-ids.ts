@@ -1,6 +1,7 @@
 import { AppError } from "../../../errors.ts";
 import { orderProjection } from "../state/order-projection.ts";
 import type { HeldPartitions, PartitionView } from "../../../runtime/held-partitions.ts";
+import type { NewestRecords } from "../query/newest-records.ts";
 import { requireAllTrusted, requireAssignment, requireTrusted } from "../query/trust.ts";
 
 /** How many ids of all partitions a listing holds in memory at once; the next two bound how many of one partition. */
@@ -40,10 +41,20 @@ export function* mergedOrderIds(
   }
 }
 
-/** Throws unless everything is known of these partitions, and they are held here. */
-export function requireListable(partitions: HeldPartitions, numbers: readonly number[]): void {
-  requireAssignment(partitions);
-  requireAllTrusted(partitions, heldOf(partitions, numbers));
+/** Rejects unless everything that the log has of these partitions as of this call is known, and they are held here. */
+export async function requireListable(
+  partitions: HeldPartitions,
+  newest: Pick<NewestRecords, "requireApplied">,
+  numbers: readonly number[],
+): Promise<void> {
+  const requireWhole = (): void => {
+    requireAssignment(partitions);
+    requireAllTrusted(partitions, heldOf(partitions, numbers));
+  };
+  // What cannot be told anyway is not waited for.
+  requireWhole();
+  await newest.requireApplied(numbers);
+  requireWhole();
 }
 
 /**
@@ -51,8 +62,14 @@ export function requireListable(partitions: HeldPartitions, numbers: readonly nu
  * everything is known of the partitions. Those that follow may lack what arrives meanwhile, as the listing may, so it is
  * enough that the rows have been complete since the partition was opened: what hinders it now breaks no listing off.
  */
-export function orderIdsPage(partitions: HeldPartitions, numbers: readonly number[], after: string, limit: number): string[] {
-  if (after === "") requireListable(partitions, numbers);
+export async function orderIdsPage(
+  partitions: HeldPartitions,
+  newest: Pick<NewestRecords, "requireApplied">,
+  numbers: readonly number[],
+  after: string,
+  limit: number,
+): Promise<string[]> {
+  if (after === "") await requireListable(partitions, newest, numbers);
   else for (const held of heldOf(partitions, numbers)) requireTrusted(held);
   const page: string[] = [];
   for (const id of mergedOrderIds(partitions, numbers, after, pageIds(numbers.length, limit))) if (page.push(id) === limit) break;

@@ -6,6 +6,7 @@ import { Permits } from "../../../http/permits.ts";
 import { orderIdSchema } from "../../../orders/events/fields.ts";
 import type { Clock } from "../../../system/clock.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
+import type { NewestRecords } from "../query/newest-records.ts";
 import { FleetOrderIds } from "./fleet-order-ids.ts";
 import { mergedOrderIds, requireListable } from "./merged-order-ids.ts";
 import { emptyListing, type OrderIds, orderListing, Turns } from "./order-listing.ts";
@@ -14,6 +15,7 @@ import type { Fleet } from "../../../fleet/fleet.ts";
 
 export interface OrderIdsOptions {
   readonly partitions: HeldPartitions;
+  readonly newest: Pick<NewestRecords, "requireApplied">;
   readonly fleet: Fleet;
   /** As FleetOrderIds takes it. */
   readonly page_ids_max?: number | undefined;
@@ -29,7 +31,7 @@ export const LISTINGS_MAX = 32;
 const listingHeaders = { "content-type": "application/json", ...STREAM_HEADERS };
 
 export const orderIds = (options: OrderIdsOptions): Endpoint => {
-  const { partitions, fleet, orders_topic, clock, logger } = options;
+  const { partitions, newest, fleet, orders_topic, clock, logger } = options;
   const permits = new Permits(LISTINGS_MAX, "listings");
   const turns = new Turns(clock);
   const topicParameter = queryParameter("topicName", {
@@ -73,7 +75,7 @@ export const orderIds = (options: OrderIdsOptions): Endpoint => {
       try {
         if (elsewhere.length === 0 || fleet.members.peers.length === 0) {
           const held = Array.from(partitions.held(), ({ partition }) => partition);
-          requireListable(partitions, held);
+          await requireListable(partitions, newest, held);
           const missing = elsewhere.length === 0 ? {} : { "partitions-elsewhere": elsewhere.join(",") };
           const body = orderListing(topicName, heldOrderIds(mergedOrderIds(partitions, held)), turns, release, logger);
           return new Response(body, { headers: { ...listingHeaders, ...missing } });

@@ -1,7 +1,6 @@
 import { AppError, isAppError } from "../../../errors.ts";
-import type { TopicEnds } from "../../../log/port.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
-import type { SharedEnds } from "../../../runtime/read/shared-ends.ts";
+import type { Newest, NewestEnds } from "../../../runtime/read/newest-ends.ts";
 import { type Clock, within } from "../../../system/clock.ts";
 import { causeOf, hasUnread } from "./trust.ts";
 
@@ -20,7 +19,7 @@ const LOOK_WAIT_MS = 20;
 export class NewestRecords {
   constructor(
     private readonly partitions: HeldPartitions,
-    private readonly ends: SharedEnds,
+    private readonly ends: NewestEnds,
     private readonly clock: Clock,
   ) {}
 
@@ -32,34 +31,53 @@ export class NewestRecords {
   async applied(home: number | undefined, others: readonly number[], wait_ms_max: number): Promise<Map<number, AppError>> {
     const { clock } = this;
     const deadline_ms = clock.now_ms() + wait_ms_max;
-    const ends = (await within(clock, wait_ms_max, this.ends.ask()).catch(failureOf)) ?? unknownEnd(NOT_IN_TIME);
+    const asking = this.ends.ask(home === undefined ? [] : [home], others);
+    const newest = (await within(clock, wait_ms_max, asking).catch(failureOf)) ?? unknownEnd(NOT_IN_TIME);
     const late = new Map<number, AppError>();
     const note = (partition: number, why: AppError | undefined): void => {
       if (why !== undefined) late.set(partition, why);
     };
-    const asked = isAppError(ends) ? [] : others;
+    const asked = isAppError(newest) ? [] : others;
     await Promise.all([
-      home === undefined ? undefined : this.#homeApplied(home, ends, deadline_ms).then((why) => note(home, why)),
+      home === undefined ? undefined : this.#homeApplied(home, newest, deadline_ms).then((why) => note(home, why)),
       ...asked.map((partition) =>
-        this.#otherApplied(partition, ends as TopicEnds, deadline_ms).then((why) => note(partition, why)),
+        this.#otherApplied(partition, newest as Newest, deadline_ms).then((why) => note(partition, why)),
       ),
     ]);
     return late;
   }
 
-  async #otherApplied(partition: number, { partitions: ends }: TopicEnds, deadline_ms: number): Promise<AppError | undefined> {
-    const end = ends[partition];
+  /**
+   * Resolves once these partitions have applied all that a reader got of them when this was called, but for those of which
+   * the log does not tell that, or that wait for a person. Rejects with why one has not after NEWEST_WAIT_MS_MAX.
+   */
+  async requireApplied(numbers: readonly number[]): Promise<void> {
+    if (numbers.length === 0) return;
+    const deadline_ms = this.clock.now_ms() + NEWEST_WAIT_MS_MAX;
+    const newest = await within(this.clock, NEWEST_WAIT_MS_MAX, this.ends.ask([], numbers));
+    if (newest === undefined) throw unknownEnd(NOT_IN_TIME);
+    const applying = numbers.map((partition) => this.#otherApplied(partition, newest, deadline_ms, NEWEST_WAIT_MS_MAX));
+    for (const why of await Promise.all(applying)) if (why !== undefined) throw why;
+  }
+
+  async #otherApplied(
+    partition: number,
+    { stable }: Newest,
+    deadline_ms: number,
+    wait_ms_max = OTHERS_WAIT_MS_MAX,
+  ): Promise<AppError | undefined> {
+    const end = stable[partition];
     const held = this.partitions.get(partition);
     if (end === undefined || "unavailable" in end || held?.state !== "running" || hasUnread(held)) return undefined;
-    if (held.nextOffset >= end.stableOffset) return undefined;
-    const wait_ms = Math.min(OTHERS_WAIT_MS_MAX, deadline_ms - this.clock.now_ms());
-    const isApplied = (await held.reached(end.stableOffset, wait_ms)) || this.partitions.get(partition) !== held;
+    if (held.nextOffset >= end.endOffset) return undefined;
+    const wait_ms = Math.min(wait_ms_max, deadline_ms - this.clock.now_ms());
+    const isApplied = (await held.reached(end.endOffset, wait_ms)) || this.partitions.get(partition) !== held;
     return isApplied ? undefined : causeOf(held);
   }
 
-  async #homeApplied(home: number, ends: TopicEnds | AppError, deadline_ms: number): Promise<AppError | undefined> {
-    if (isAppError(ends)) return ends;
-    const end = ends.partitions[home] ?? { unavailable: "The log does not know it." };
+  async #homeApplied(home: number, newest: Newest | AppError, deadline_ms: number): Promise<AppError | undefined> {
+    if (isAppError(newest)) return newest;
+    const end = newest.ends[home] ?? { unavailable: "The log does not know it." };
     if ("unavailable" in end) return unknownEnd(`What partition ${home} holds is not known now: ${end.unavailable}`, home);
     const behind = this.partitions.get(home);
     if (behind !== undefined && behind.nextOffset < end.endOffset)
@@ -72,10 +90,14 @@ export class NewestRecords {
       const isOfLeader = held.nextOffset === 0 || held.leaderEpoch >= end.leaderEpoch;
       if (held.nextOffset >= end.endOffset && isOfLeader) return undefined;
       if (held.nextOffset < end.endOffset || this.clock.now_ms() >= deadline_ms) {
-        const isHidden = held.hindered === undefined && held.state === "running" && held.nextOffset >= end.stableOffset;
-        if (!isHidden || end.stableOffset >= end.endOffset) return causeOf(held);
-        const from = `records from offset ${end.stableOffset} on that cannot be read yet`;
-        return unknownEnd(`Partition ${home} has ${from}: another program's transaction is open there. Ask again.`, home);
+        const stable = newest.stable[home];
+        const from = stable !== undefined && "endOffset" in stable ? stable.endOffset : end.endOffset;
+        const isHidden = held.hindered === undefined && held.state === "running" && held.nextOffset >= from;
+        if (!isHidden || from >= end.endOffset) return causeOf(held);
+        return unknownEnd(
+          `Partition ${home} has records from offset ${from} on that cannot be read yet: another program's transaction is open there. Ask again.`,
+          home,
+        );
       }
       await this.clock.sleep(LOOK_WAIT_MS);
     }

@@ -14,7 +14,7 @@ import type { TimelineEvent } from "../../../../src/services/orders/history/time
 import { STATUSES } from "../../../../src/orders/order.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import { NewestRecords } from "../../../../src/services/orders/query/newest-records.ts";
-import { SharedEnds } from "../../../../src/runtime/read/shared-ends.ts";
+import { NewestEnds } from "../../../../src/runtime/read/newest-ends.ts";
 import { OrderSearch } from "../../../../src/services/orders/query/order-search.ts";
 import { loneFleet } from "../../../support/fleets/lone-fleet.ts";
 import { orderCreated, recordOf, statusUpdated } from "../../../support/events/orders.ts";
@@ -105,7 +105,7 @@ beforeAll(async () => {
     partitions: set,
     partitionOf: () => 0,
     fleet: loneFleet(),
-    newest: new NewestRecords(set, new SharedEnds(() => rig.log.ends(TOPIC)), systemClock),
+    newest: new NewestRecords(set, new NewestEnds(rig.log, TOPIC), systemClock),
     read_wait_ms_max: 100,
     inFlight,
     clock: systemClock,

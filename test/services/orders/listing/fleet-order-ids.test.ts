@@ -35,19 +35,26 @@ function listing(first: Shares) {
     transport: async ({ url }) => {
       const { hostname, searchParams } = new URL(url);
       now.asked.push(`${hostname} ${searchParams.get("partitions")} after ${searchParams.get("after")}`);
-      const response = answerOf(hostname, searchParams);
+      const response = await answerOf(hostname, searchParams);
       return { status: response.status, headers: response.headers, text: await response.text() };
     },
     clock: systemClock,
     logger,
   });
-  const answerOf = (member: string, query: URLSearchParams): Response => {
+  const newest = { requireApplied: () => Promise.resolve() };
+  const answerOf = async (member: string, query: URLSearchParams): Promise<Response> => {
     const failing = now.failing.get(member);
     if (failing) return problemResponse(failing, logger);
     try {
       const numbers = query.get("partitions")!.split(",").map(Number);
       return Response.json({
-        orderIds: orderIdsPage(heldBy(now.shares[member] ?? []), numbers, query.get("after")!, Number(query.get("limit"))),
+        orderIds: await orderIdsPage(
+          heldBy(now.shares[member] ?? []),
+          newest,
+          numbers,
+          query.get("after")!,
+          Number(query.get("limit")),
+        ),
       });
     } catch (e) {
       return problemResponse(e, logger);
@@ -70,7 +77,13 @@ function listing(first: Shares) {
     held: () => now.shares["me"] ?? [],
     get: (number) => now.shares["me"]?.find((one) => one.partition === number),
   };
-  const listed = new FleetOrderIds(4, { partitions: mine, fleet, clock: systemClock, page_ids_max: 2 });
+  const listed = new FleetOrderIds(4, {
+    partitions: mine,
+    newest,
+    fleet,
+    clock: systemClock,
+    page_ids_max: 2,
+  });
   const read = async (count = Number.POSITIVE_INFINITY): Promise<string[]> => {
     const all: string[] = [];
     while (all.length < count) {
