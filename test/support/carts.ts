@@ -3,7 +3,7 @@ import type { CartCommands } from "../../src/services/cart/commands/commands.ts"
 import { indexProjection, type IndexView } from "../../src/services/cart/index/index-projection.ts";
 import type { OrderIndex } from "../../src/services/cart/index/order-index.ts";
 import { OwnCreates } from "../../src/services/cart/index/own-creates.ts";
-import { nowhere } from "../../src/services/cart/sharing/elsewhere.ts";
+import { type Elsewhere, nowhere } from "../../src/services/cart/sharing/elsewhere.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { AppError } from "../../src/errors.ts";
 import { formatLogPosition, type LogPosition } from "../../src/log/log-position.ts";
@@ -128,6 +128,7 @@ export class ListCart {
   constructor(
     readonly log: ListLog,
     append_wait_ms_max = 200,
+    elsewhere: Elsewhere = nowhere,
   ) {
     const partitionCount = log.partitions.length;
     const projection = indexProjection(this.ownCreates, placingIn(partitionCount));
@@ -164,7 +165,7 @@ export class ListCart {
         onMessage: () => undefined,
         ending: new AbortController().signal,
       },
-      elsewhere: nowhere,
+      elsewhere,
       append_wait_ms_max,
       clock,
       random: Math.random,

@@ -40,12 +40,6 @@ export const SHARING_BUGS: PlantedBugs = {
     find: "(holders.isElsewhere(partition) || left.includes(partition)) &&",
     replace: "holders.isElsewhere(partition) &&",
   },
-  "an index that moves away before an event is read back is not asked about it": {
-    breaks: "I9",
-    file: "src/services/cart/commands/cart-commands.ts",
-    find: "if (!elsewhere.isElsewhere(partition)) throwUnread(orderId);",
-    replace: "throwUnread(orderId);",
-  },
   "a command that another cart may have carried out is answered as refused": {
     breaks: "I9",
     file: "src/fleet/hops.ts",
