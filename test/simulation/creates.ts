@@ -19,8 +19,20 @@ export class Creates {
     this.#seen = [];
   }
 
+  /** The orders whose create every reader can see, as no transaction is open in its partition. */
+  readable(): string[] {
+    this.#look();
+    const partitions = this.topics.topic(this.topic);
+    return [...this.#partitions].flatMap(([orderId, partition]) => (partitions[partition]?.openAt.size === 0 ? [orderId] : []));
+  }
+
   /** The lowest partition that has a create of the order. */
   partitionOf(orderId: string): number | undefined {
+    this.#look();
+    return this.#partitions.get(orderId);
+  }
+
+  #look(): void {
     for (const [partition, { entries }] of this.topics.topic(this.topic).entries()) {
       for (let at = this.#seen[partition] ?? 0; at < entries.length; at++) {
         const entry = entries[at];
@@ -31,7 +43,6 @@ export class Creates {
       }
       this.#seen[partition] = entries.length;
     }
-    return this.#partitions.get(orderId);
   }
 
   /** For how long, at least, the log has had a create of the order. */

@@ -58,7 +58,7 @@ export class QueryClients {
   async list(): Promise<void> {
     const running = this.#anyService();
     if (!running) return;
-    const known = [...this.#found];
+    const known = new Set([...this.#found, ...this.world.creates.readable()]);
     const told = await this.#asked(running, `/getAllOrderIdsFromTopic?topicName=${TOPIC}`);
     this.world.trace(`list at ${running.owner.name}: ${"code" in told ? told.code : JSON.stringify(told.json)}`);
     if ("code" in told) return;
@@ -68,7 +68,10 @@ export class QueryClients {
       this.#noteViolation("lists-are-whole", `the list has ids twice or in no order: ${orderIds.join()}`);
     for (const orderId of known)
       if (!listed.has(orderId) && !this.world.losses.orders.has(orderId))
-        this.#noteViolation("lists-are-whole", `${running.owner.name} leaves out ${orderId}, of which a client was told before`);
+        this.#noteViolation(
+          "lists-are-whole",
+          `${running.owner.name} leaves out ${orderId}, which was created before the request`,
+        );
   }
 
   /** Asks any order service for the order's events. */

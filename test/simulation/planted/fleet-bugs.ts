@@ -63,8 +63,14 @@ export const FLEET_BUGS: PlantedBugs = {
   "a listing takes a page of partitions that are not all known": {
     breaks: "I7",
     file: "src/services/orders/listing/merged-order-ids.ts",
-    find: 'if (after === "") requireListable(partitions, numbers);\n  else for',
+    find: 'if (after === "") await requireListable(partitions, newest, numbers);\n  else for',
     replace: "for",
+  },
+  "a list is told without what the log has by now": {
+    breaks: "I7",
+    file: "src/services/orders/listing/merged-order-ids.ts",
+    find: "await newest.requireApplied(numbers);",
+    replace: "await Promise.resolve();",
   },
   "a hop is passed on": {
     breaks: "I10",

@@ -1,4 +1,5 @@
 import { AppError, isAppError } from "../../../errors.ts";
+import type { EndOffset } from "../../../log/port.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 import type { Newest, NewestEnds } from "../../../runtime/read/newest-ends.ts";
 import { type Clock, within } from "../../../system/clock.ts";
@@ -48,55 +49,61 @@ export class NewestRecords {
   }
 
   /**
-   * Resolves once these partitions have applied all that a reader got of them when this was called, but for those of which
-   * the log does not tell that, or that wait for a person. Rejects with why one has not after NEWEST_WAIT_MS_MAX.
+   * Resolves once these partitions have applied all that a reader got of them when this was called. Rejects with why one
+   * has not after NEWEST_WAIT_MS_MAX.
    */
   async requireApplied(numbers: readonly number[]): Promise<void> {
     if (numbers.length === 0) return;
     const deadline_ms = this.clock.now_ms() + NEWEST_WAIT_MS_MAX;
     const newest = await within(this.clock, NEWEST_WAIT_MS_MAX, this.ends.ask([], numbers));
     if (newest === undefined) throw unknownEnd(NOT_IN_TIME);
-    const applying = numbers.map((partition) => this.#otherApplied(partition, newest, deadline_ms, NEWEST_WAIT_MS_MAX));
+    const { stable } = newest;
+    const applying = numbers.map((partition) => this.#allApplied(partition, stable[partition], undefined, deadline_ms));
     for (const why of await Promise.all(applying)) if (why !== undefined) throw why;
   }
 
-  async #otherApplied(
-    partition: number,
-    { stable }: Newest,
-    deadline_ms: number,
-    wait_ms_max = OTHERS_WAIT_MS_MAX,
-  ): Promise<AppError | undefined> {
+  async #otherApplied(partition: number, { stable }: Newest, deadline_ms: number): Promise<AppError | undefined> {
     const end = stable[partition];
     const held = this.partitions.get(partition);
     if (end === undefined || "unavailable" in end || held?.state !== "running" || hasUnread(held)) return undefined;
     if (held.nextOffset >= end.endOffset) return undefined;
-    const wait_ms = Math.min(wait_ms_max, deadline_ms - this.clock.now_ms());
+    const wait_ms = Math.min(OTHERS_WAIT_MS_MAX, deadline_ms - this.clock.now_ms());
     const isApplied = (await held.reached(end.endOffset, wait_ms)) || this.partitions.get(partition) !== held;
     return isApplied ? undefined : causeOf(held);
   }
 
   async #homeApplied(home: number, newest: Newest | AppError, deadline_ms: number): Promise<AppError | undefined> {
-    if (isAppError(newest)) return newest;
-    const end = newest.ends[home] ?? { unavailable: "The log does not know it." };
-    if ("unavailable" in end) return unknownEnd(`What partition ${home} holds is not known now: ${end.unavailable}`, home);
-    const behind = this.partitions.get(home);
+    return isAppError(newest) ? newest : this.#allApplied(home, newest.ends[home], newest.stable[home], deadline_ms);
+  }
+
+  /** Where a reader gets to is told as `stable`, if that may be less than the `end` that is to be applied. */
+  async #allApplied(
+    partition: number,
+    end: EndOffset | undefined,
+    stable: EndOffset | undefined,
+    deadline_ms: number,
+  ): Promise<AppError | undefined> {
+    if (end === undefined || "unavailable" in end) {
+      const why = end?.unavailable ?? "The log does not know it.";
+      return unknownEnd(`What partition ${partition} holds is not known now: ${why}`, partition);
+    }
+    const behind = this.partitions.get(partition);
     if (behind !== undefined && behind.nextOffset < end.endOffset)
       await behind.reached(end.endOffset, deadline_ms - this.clock.now_ms());
     for (;;) {
-      const held = this.partitions.get(home);
+      const held = this.partitions.get(partition);
       // Whoever has it now is asked.
       if (held === undefined) return undefined;
       // What was applied from one leader says nothing about what the next one has at the same offsets.
       const isOfLeader = held.nextOffset === 0 || held.leaderEpoch >= end.leaderEpoch;
       if (held.nextOffset >= end.endOffset && isOfLeader) return undefined;
       if (held.nextOffset < end.endOffset || this.clock.now_ms() >= deadline_ms) {
-        const stable = newest.stable[home];
         const from = stable !== undefined && "endOffset" in stable ? stable.endOffset : end.endOffset;
         const isHidden = held.hindered === undefined && held.state === "running" && held.nextOffset >= from;
         if (!isHidden || from >= end.endOffset) return causeOf(held);
         return unknownEnd(
-          `Partition ${home} has records from offset ${from} on that cannot be read yet: another program's transaction is open there. Ask again.`,
-          home,
+          `Partition ${partition} has records from offset ${from} on that cannot be read yet: another program's transaction is open there. Ask again.`,
+          partition,
         );
       }
       await this.clock.sleep(LOOK_WAIT_MS);
