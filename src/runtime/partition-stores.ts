@@ -1,5 +1,5 @@
 import type { Config } from "../config/config.ts";
-import type { CommittedOffset, GroupInstance } from "../log/membership.ts";
+import type { GroupInstance } from "../log/membership.ts";
 import type { ObjectStorage } from "../storage/object-storage.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Random } from "../system/random.ts";
@@ -21,9 +21,6 @@ import { PartitionStore } from "./store/store.ts";
 export const REBUILD_ASKED = "an operator asked for it";
 /** The reasons that tell of no damage. */
 const SOUND: readonly string[] = [REBUILD_ASKED, LOG_WENT_ON];
-
-/** A store that was closed a moment ago is not deleted, whatever is set. */
-const MOVED_KEPT_MS_MIN = 60_000;
 
 export interface PartitionStoresOptions {
   /** Comes before each message, to tell whose store it is about: empty, or text that ends with ": ". */
@@ -131,35 +128,6 @@ export class PartitionStores {
         for (const path of paths) logger.info({ partition, path }, `${prefix}A store of another version was deleted.`);
       } catch (e) {
         logger.warn({ partition, err: e }, `${prefix}A store of another version could not be deleted.`);
-      }
-    }
-  }
-
-  /**
-   * A partition that is held here no more leaves its store, so that it may come back without being rebuilt. It is deleted
-   * once another member is known to be further: this one's own commits never are further than its store.
-   */
-  async removeMoved(
-    actors: Actors,
-    committed: (partitions: readonly number[]) => Promise<ReadonlyMap<number, CommittedOffset>>,
-  ): Promise<void> {
-    const { config, clock, logger, projections, prefix } = this.#options;
-    const before_ms = clock.wall_ms() - Math.max(config.old_stores_kept_ms, MOVED_KEPT_MS_MIN);
-    const positions = this.localPositions(actors);
-    const unheld = [...positions.keys()].filter((partition) => !actors.has(partition));
-    if (unheld.length === 0 || this.#positions === undefined) return;
-    // Without the group's word they are kept until the next look.
-    const told = await committed(unheld).catch(() => new Map<number, CommittedOffset>());
-    for (const partition of unheld) {
-      const [saved, elsewhere] = [positions.get(partition), told.get(partition)?.nextOffset];
-      if (saved === undefined || elsewhere === undefined || elsewhere <= saved || actors.has(partition)) continue;
-      try {
-        const path = this.claimed().removeUnused(config.orders_topic, partition, projections, before_ms);
-        if (path === undefined) continue;
-        this.#positions.delete(partition);
-        logger.info({ partition, path }, `${prefix}The store of a partition that another member has was deleted.`);
-      } catch (e) {
-        logger.warn({ partition, err: e }, `${prefix}The store of a partition that another member has could not be deleted.`);
       }
     }
   }

@@ -113,7 +113,6 @@ export class Disk {
       open: (name, projections, identity) => ({ files: this.#open(name, projections, identity, process) }),
       storeName: (topic, partition, projections) => versionedName(topic, partition, projections),
       removeOutdated: () => [],
-      removeUnused: () => undefined,
       restore: (name, projections, identity) => this.#restore(name, projections, identity, process),
       path: (name) => name,
       setAside: (name) => this.#setAside(name),

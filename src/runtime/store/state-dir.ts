@@ -33,11 +33,6 @@ export interface State {
   storeName(topic: string, partition: number, projections: Projections): string;
   /** Deletes the partition's stores of other versions that nobody has written since then. Returns their paths. */
   removeOutdated(topic: string, partition: number, projections: Projections, before_wall_ms: number): string[];
-  /**
-   * Deletes the store that has these projections of the partition and that is not open, if nobody has written it since
-   * then. Returns its path; undefined if it was kept.
-   */
-  removeUnused(topic: string, partition: number, projections: Projections, before_wall_ms: number): string | undefined;
   /** Begins to make the store of a snapshot, beside its place. */
   restore(name: string, projections: Projections, identity: StoreIdentity): RestoredStore;
   /** The path of the store, whether or not it exists. */
@@ -225,13 +220,6 @@ export class StateDir implements State {
       .filter((path) => writtenAt_ms(path) < before_wall_ms);
     for (const path of outdated) removeStore(path);
     return outdated;
-  }
-
-  removeUnused(topic: string, partition: number, projections: Projections, before_wall_ms: number): string | undefined {
-    const path = this.path(this.storeName(topic, partition, projections));
-    if (!existsSync(path) || writtenAt_ms(path) >= before_wall_ms) return undefined;
-    removeStore(path);
-    return path;
   }
 
   instanceId(): string {

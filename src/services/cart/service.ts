@@ -207,7 +207,6 @@ export class CartService {
         if (clock.now_ms() - tidiedAt_ms >= OUTDATED_WAIT_MS) {
           tidiedAt_ms = clock.now_ms();
           this.#stores.removeOutdated(this.partitions.actors);
-          await this.#group?.tidy();
         }
         backoff.reset();
         await clock.sleep(this.#lookWait_ms, this.#ending.signal);

@@ -183,8 +183,6 @@ export class OrderService {
       if (clock.now_ms() - tidiedAt_ms >= OUTDATED_WAIT_MS) {
         tidiedAt_ms = clock.now_ms();
         this.#stores.removeOutdated(this.partitions.actors);
-        const membership = this.#membership;
-        await this.#stores.removeMoved(this.partitions.actors, (partitions) => membership.committed(partitions));
       }
       await this.#commit();
     }

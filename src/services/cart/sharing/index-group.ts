@@ -117,13 +117,6 @@ export class IndexGroup {
     }
   }
 
-  /** Deletes the stores of partitions that other carts have by now. */
-  async tidy(): Promise<void> {
-    const { stores, partitions } = this.#options;
-    const membership = this.#membership;
-    if (membership !== undefined) await stores.removeMoved(partitions.actors, (asked) => membership.committed(asked));
-  }
-
   async leave(): Promise<void> {
     await this.#membership?.leave();
   }
