@@ -34,12 +34,6 @@ export const SHARING_BUGS: PlantedBugs = {
       },
     ],
   },
-  "an index that was another cart's for a moment is not asked for": {
-    breaks: "I8",
-    file: "src/services/cart/sharing/elsewhere.ts",
-    find: "(holders.isElsewhere(partition) || left.includes(partition)) &&",
-    replace: "holders.isElsewhere(partition) &&",
-  },
   "a command that another cart may have carried out is answered as refused": {
     breaks: "I9",
     file: "src/fleet/hops.ts",

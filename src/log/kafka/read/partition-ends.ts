@@ -137,12 +137,13 @@ export async function endOffsets(
     });
   const told = ask(wanted);
   const askedOf = new Map([...told.keys()].map((partition) => [partition, leaders.leaderOf(partition)]));
+  const { topicId } = leaders;
   await leaders.refresh();
   const again = new Set<number>();
   for (const { partition } of leaders.partitions) {
     const [before, now] = [askedOf.get(partition), leaders.leaderOf(partition)];
-    const isSame = before?.nodeId === now?.nodeId && before?.leaderEpoch === now?.leaderEpoch;
-    if (!isSame && wanted?.has(partition) !== false) again.add(partition);
+    const isLed = told.has(partition) && before?.nodeId === now?.nodeId && before?.leaderEpoch === now?.leaderEpoch;
+    if (!(isLed && topicId === leaders.topicId) && wanted?.has(partition) !== false) again.add(partition);
   }
   if (again.size > 0) for (const [partition, answer] of ask(again)) told.set(partition, answer);
   return { topicId: leaders.topicId, partitions: await inOrder(told, leaders) };

@@ -252,8 +252,10 @@ export class LogCartCommands implements CartCommands {
   ): Promise<FoundInIndex> {
     const { index, progress, elsewhere } = this.options;
     const { partition } = landing;
-    if (await progress.hasPassed(landing, deadline_ms))
-      return { ...index.lookUp(partition, orderId, eventId), order: index.find(orderId) };
+    if (await progress.hasPassed(landing, deadline_ms)) {
+      const keyed = eventId === undefined ? undefined : index.lookUp(partition, orderId, eventId).keyed;
+      return { order: index.find(orderId), keyed };
+    }
     if (!elsewhere.isElsewhere(partition)) throwUnread(orderId);
     const question = { orderId, eventId, toEnd: [partition] };
     return elsewhere.find(question, [partition], deadline_ms).catch(() => throwUnread(orderId));

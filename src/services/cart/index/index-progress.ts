@@ -104,14 +104,17 @@ export class IndexProgress {
     );
   }
 
-  /** Resolves with whether the record at `position` was read before `deadline_ms` and the partition is sound. */
+  /**
+   * Resolves with whether the record at `position` was read before `deadline_ms` and the partition is sound; at once with
+   * false if another cart's index came to count for it.
+   */
   async hasPassed({ partition, offset }: LogPosition, deadline_ms: number): Promise<boolean> {
     if (!(await this.#reached(partition, offset + 1, deadline_ms))) {
       this.#unread.set(partition, offset);
       return false;
     }
-    return this.untilSound(partition, deadline_ms).then(
-      () => true,
+    return this.#untilSoundOrElsewhere(partition, deadline_ms).then(
+      () => !this.options.isElsewhere(partition),
       () => false,
     );
   }
@@ -125,18 +128,23 @@ export class IndexProgress {
     const { isElsewhere, partitions } = this.options;
     const isHere = (partition: number): boolean => !isElsewhere(partition);
     const here = Array.from({ length: partitions.partitionCount }, (_, partition) => partition).filter(isHere);
+    const asked = new Set(here);
     const newest = await this.#newest(homes?.filter(isHere), here, deadline_ms);
-    const isRead = (partition: number): Promise<boolean> => {
-      if (!isHere(partition)) return Promise.resolve(false);
+    const read = async (partition: number): Promise<boolean> => {
       const isHome = !homes || homes.includes(partition);
-      const read = isHome
-        ? this.#readToEnd(partition, newest, known, deadline_ms)
-        : this.#readSome(partition, newest, known, deadline_ms);
-      return read.catch((e: unknown) => {
+      // It may have become this cart's only now.
+      const told = asked.has(partition) ? newest : await this.#newest(isHome ? [partition] : [], [partition], deadline_ms);
+      return isHome ? this.#readToEnd(partition, told, known, deadline_ms) : this.#readSome(partition, told, known, deadline_ms);
+    };
+    const isRead = async (partition: number): Promise<boolean> => {
+      if (!isHere(partition)) return false;
+      try {
+        return await read(partition);
+      } catch (e) {
         // It may have become another cart's meanwhile.
         if (isHere(partition)) throw e;
         return false;
-      });
+      }
     };
     const areRead = await Promise.all(newest.stable.map((_, partition) => isRead(partition)));
     return [...areRead.keys()].filter((partition) => areRead[partition] === false);

@@ -1,4 +1,5 @@
 import { Type } from "@sinclair/typebox";
+import { isAppError } from "../../../errors.ts";
 import { type Endpoint, endpoint } from "../../../http/endpoint/endpoint.ts";
 import { queryParameter } from "../../../http/endpoint/parameter.ts";
 import { STREAM_HEADERS } from "../../../http/headers.ts";
@@ -73,9 +74,9 @@ export const orderIds = (options: OrderIdsOptions): Endpoint => {
       const elsewhere = partitionsElsewhere(partitions, fleet);
       const release = permits.acquire(client);
       try {
-        if (elsewhere.length === 0 || fleet.members.peers.length === 0) {
-          const held = Array.from(partitions.held(), ({ partition }) => partition);
-          await requireListable(partitions, newest, held);
+        const held = Array.from(partitions.held(), ({ partition }) => partition);
+        const isAlone = fleet.members.peers.length === 0;
+        if ((elsewhere.length === 0 || isAlone) && (await areListable(partitions, newest, held, isAlone))) {
           const missing = elsewhere.length === 0 ? {} : { "partitions-elsewhere": elsewhere.join(",") };
           const body = orderListing(topicName, heldOrderIds(mergedOrderIds(partitions, held)), turns, release, logger);
           return new Response(body, { headers: { ...listingHeaders, ...missing } });
@@ -90,6 +91,22 @@ export const orderIds = (options: OrderIdsOptions): Endpoint => {
       }
     },
   });
+};
+
+/** Whether they can be listed here; false if one has moved to a peer meanwhile. Rejects with why else they cannot be. */
+const areListable = async (
+  partitions: HeldPartitions,
+  newest: Pick<NewestRecords, "requireApplied">,
+  held: readonly number[],
+  isAlone: boolean,
+): Promise<boolean> => {
+  try {
+    await requireListable(partitions, newest, held);
+    return true;
+  } catch (e) {
+    if (isAlone || !isAppError(e, "PARTITION_ELSEWHERE")) throw e;
+    return false;
+  }
 };
 
 /** The partitions that other instances hold, in ascending order. */

@@ -42,3 +42,22 @@ test.each([
   expect(answer).toBe("0:1");
   expect(await ask(second)).toBe("0:1");
 });
+
+test("an index that was another cart's while it was to be read is asked for there, though it is here again", async () => {
+  const log = new ListLog(1);
+  const second = new ListCart(log);
+  let isAway = true;
+  const first = new ListCart(log, 200, {
+    ...nowhere,
+    isElsewhere: () => isAway,
+    all: (left) => {
+      isAway = false;
+      return left;
+    },
+    find: async ({ orderId, eventId }, partitions) => second.index.lookUp(partitions[0]!, orderId, eventId),
+  });
+  first.held[0]!.isHeld = true;
+  expect(codeOf(await second.create("ORD-1"))).toBe("ok");
+  second.held[0]!.read();
+  expect(codeOf(await first.update("ORD-1", "shipped"))).toBe("PARTITION_ELSEWHERE");
+});
