@@ -29,7 +29,10 @@ export async function answeredByOwner(
   { partitions, fleet, clock }: PassingOnOptions,
 ): Promise<Response> {
   const isHere = () => partitions.get(partition) !== undefined;
-  if (isHere()) return here();
+  if (isHere()) {
+    const own = await orGone(here);
+    if (own instanceof Response) return own;
+  }
   const owner = fleet.members.ownerOf(partition);
   if (owner === undefined || (owner === "nobody" && partition >= partitions.partitionCount)) heldPartition(partitions, partition);
   const told = await fleet.ask<Response>(
