@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { open, readdir, stat, truncate } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BYTE_FILE_NAMES } from "../../src/runtime/store/store-files.ts";
@@ -26,10 +26,13 @@ export async function damageStore(dataDir: string, what: "header" | "deep", rand
     // The store is damaged already.
   }
   const beside = what === "header" ? [] : BYTE_FILE_NAMES.map((name) => `${database}-${name}`).filter(existsSync);
-  const path = [database, ...beside][Math.floor(random() * (1 + beside.length))] ?? database;
-  const pages = Math.floor((await stat(path)).size / PAGE_BYTES);
-  const first = path === database ? 1 : 0;
-  if (pages <= first) return undefined;
+  const firstOf = (path: string): number => (path === database && what === "deep" ? 1 : 0);
+  const pagesOf = (path: string): number => Math.floor(statSync(path).size / PAGE_BYTES);
+  // A file beside it may have less than a page.
+  const large = [database, ...beside].filter((path) => pagesOf(path) > firstOf(path));
+  const path = large[Math.floor(random() * large.length)];
+  if (path === undefined) return undefined;
+  const [first, pages] = [firstOf(path), pagesOf(path)];
   const chosen =
     what === "header"
       ? [0]
