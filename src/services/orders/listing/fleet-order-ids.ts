@@ -16,7 +16,9 @@ const MOVE_WAIT_MS_MAX = 10_000;
 const BEGIN_WAIT_MS_MAX = 400;
 const MOVE_RETRY_MS = 100;
 /** What passes by itself while partitions move. */
-const PASSING = ["CATCHING_UP", "OWNER_UNREACHABLE", "OVERLOADED"];
+const MOVING = ["CATCHING_UP", "OWNER_UNREACHABLE"];
+/** What a listing waits for once it has begun. Before that, who is overloaded is not asked again at once. */
+const PASSING = [...MOVING, "OVERLOADED"];
 
 export interface FleetOrderIdsOptions {
   readonly partitions: HeldPartitions;
@@ -84,11 +86,12 @@ export class FleetOrderIds implements OrderIds {
 
   async load(): Promise<void> {
     const { clock } = this.#options;
-    const until_ms = clock.now_ms() + (this.#isBegun ? MOVE_WAIT_MS_MAX : BEGIN_WAIT_MS_MAX);
+    const [wait_ms_max, passing] = this.#isBegun ? [MOVE_WAIT_MS_MAX, PASSING] : [BEGIN_WAIT_MS_MAX, MOVING];
+    const until_ms = clock.now_ms() + wait_ms_max;
     while (this.#unread.length > 0) {
       const failure = await this.#ask();
       if (failure === undefined) continue;
-      if (!PASSING.includes(failure.code) || clock.now_ms() >= until_ms) throw failure;
+      if (!passing.includes(failure.code) || clock.now_ms() >= until_ms) throw failure;
       await clock.sleep(MOVE_RETRY_MS);
     }
     this.#isBegun = true;

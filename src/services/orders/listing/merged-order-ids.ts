@@ -41,7 +41,7 @@ export function* mergedOrderIds(
   }
 }
 
-/** Rejects unless everything that the log has of these partitions as of this call is known, and they are held here. */
+/** Rejects unless all that could be read of these partitions as of this call is known, and they are held here. */
 export async function requireListable(
   partitions: HeldPartitions,
   newest: Pick<NewestRecords, "requireApplied">,

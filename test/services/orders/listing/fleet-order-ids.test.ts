@@ -3,8 +3,11 @@ import pino from "pino";
 import { AppError } from "../../../../src/errors.ts";
 import { Fleet } from "../../../../src/fleet/fleet.ts";
 import type { HeldPartitions } from "../../../../src/runtime/held-partitions.ts";
+import { httpApp } from "../../../../src/http/app.ts";
+import { InFlight } from "../../../../src/http/in-flight.ts";
 import { problemResponse } from "../../../../src/http/problem.ts";
 import { FleetOrderIds } from "../../../../src/services/orders/listing/fleet-order-ids.ts";
+import { orderIds } from "../../../../src/services/orders/listing/order-ids-endpoint.ts";
 import { orderIdsPage } from "../../../../src/services/orders/listing/merged-order-ids.ts";
 import { systemClock } from "../../../../src/system/clock.ts";
 import { type FakePartition, partition } from "../fake-order-service.ts";
@@ -94,7 +97,7 @@ function listing(first: Shares) {
     }
     return all;
   };
-  return { now, assign, read };
+  return { now, assign, read, fleet, mine };
 }
 
 const zero = partition(0, ids(1, 4, 7));
@@ -125,6 +128,28 @@ describe("a listing of all ids", () => {
     assign({ me: [zero], b: [two], c: [late, three] });
     setTimeout(() => assign({ me: [zero], b: [two], c: [one, three] }), 300);
     expect([...told, ...(await read())]).toEqual(ids(1, 2, 3, 4, 5, 6, 7, 8, 9));
+  });
+
+  test("is of the new owners if partitions move while a member that held them all looks where the log ends", async () => {
+    const { assign, fleet, mine } = listing({ me: [zero, one, two, three], b: [] });
+    const move = () => Promise.resolve(assign({ me: [zero], b: [one, two, three] }));
+    const options = { partitions: mine, newest: { requireApplied: move }, fleet, orders_topic: "orders" };
+    const endpoint = orderIds({ ...options, clock: systemClock, logger });
+    const app = httpApp([endpoint], new InFlight(10), logger, { clock: systemClock });
+    const answer = await app.handle(new Request("http://localhost/getAllOrderIdsFromTopic?topicName=orders"));
+    const told = { topicName: "orders", orderIds: ids(1, 2, 3, 4, 5, 6, 7, 8, 9) };
+    expect([answer.status, await answer.json()]).toEqual([200, told]);
+  });
+
+  test.each([
+    ["CATCHING_UP", true],
+    ["OVERLOADED", false],
+  ] as const)("that is %s at its beginning is asked for again: %p", async (code, isAgain) => {
+    const { read, now } = listing({ me: [zero], b: [one, two], c: [three] });
+    now.failing.set("b", new AppError(code, "Not now."));
+    setTimeout(() => now.failing.clear(), 150);
+    const told = await read().catch((e: unknown) => (e as AppError).code);
+    expect(told).toEqual(isAgain ? ids(1, 2, 3, 4, 5, 6, 7, 8, 9) : code);
   });
 
   test("is broken off by a partition that a person must look at", async () => {
