@@ -77,6 +77,8 @@ export interface PartitionSetOptions
   readonly onWarning: (partition: number | undefined, message: string, level?: "info" | "warn" | "error") => void;
   /** How snapshots are taken of the stores, and stores are made of them; absent if there is no storage of any. */
   readonly snapshots?: SetSnapshotsOptions | undefined;
+  /** See `SnapshotScheduleOptions.takesSnapshots`. */
+  readonly takesSnapshots?: (partition: number) => boolean;
   readonly backoff: BackoffLimits;
   readonly clock: Clock;
   readonly random: Random;

@@ -1,6 +1,7 @@
 import { commandParts } from "../../src/services/cart/commands/command-parts.ts";
 import type { CartCommands } from "../../src/services/cart/commands/commands.ts";
 import { indexProjection, type IndexView } from "../../src/services/cart/index/index-projection.ts";
+import type { IndexProgress } from "../../src/services/cart/index/index-progress.ts";
 import type { OrderIndex } from "../../src/services/cart/index/order-index.ts";
 import { OwnCreates } from "../../src/services/cart/index/own-creates.ts";
 import { type Elsewhere, nowhere } from "../../src/services/cart/sharing/elsewhere.ts";
@@ -122,6 +123,7 @@ export class ListCart {
   readonly held: ListPartition[];
   readonly commands: CartCommands;
   readonly index: OrderIndex;
+  readonly progress: IndexProgress;
   readonly ownCreates = new OwnCreates();
   readonly set: HeldPartitions & { readFailure: string | undefined; partitionCount: number };
 
@@ -173,6 +175,7 @@ export class ListCart {
     });
     parts.placement.confirm(partitionCount, clock.now_ms());
     this.index = parts.index;
+    this.progress = parts.progress;
     this.commands = parts.commands;
   }
 

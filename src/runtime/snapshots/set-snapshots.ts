@@ -1,4 +1,4 @@
-import { type Clock, within } from "../../system/clock.ts";
+import { within } from "../../system/clock.ts";
 import type { PartitionActor } from "../actor/actor.ts";
 import { SNAPSHOTS_FAIL, type TopicWarning } from "../held-partitions.ts";
 import type { Failure } from "../read/outage.ts";
@@ -7,12 +7,12 @@ import type { Stores } from "../store/store-opening.ts";
 import type { Restorer } from "./restorer.ts";
 import { type ShownSnapshot, SnapshotSchedule, type SnapshotScheduleOptions, type SnapshotSource } from "./snapshot-schedule.ts";
 
-export interface SetSnapshotsOptions extends Omit<SnapshotScheduleOptions, "sources" | "isOwner" | "clock"> {
+export interface SetSnapshotsOptions extends Omit<SnapshotScheduleOptions, "sources" | "isOwner" | "takesSnapshots" | "clock"> {
   /** Makes stores of snapshots. */
   readonly restorer: Restorer;
 }
 
-type Surroundings = SetSnapshotsOptions & { readonly clock: Clock; readonly isOwner: () => boolean };
+type Surroundings = SetSnapshotsOptions & Pick<SnapshotScheduleOptions, "isOwner" | "takesSnapshots" | "clock">;
 
 /**
  * The snapshots of a set of partitions: those that are taken of its stores, and those that its stores are made of.

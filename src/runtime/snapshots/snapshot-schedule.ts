@@ -28,6 +28,11 @@ export interface SnapshotScheduleOptions {
   readonly sources: () => Iterable<SnapshotSource>;
   /** Whether this process may act for the partitions. */
   readonly isOwner: () => boolean;
+  /**
+   * Whether this process takes the partition's, where others have the same store. If not, it looks for what they have
+   * taken. Absent: it takes those of all.
+   */
+  readonly takesSnapshots?: ((partition: number) => boolean) | undefined;
   /** How old the newest snapshot of a store may be before another one is taken, if the store has moved on. */
   readonly wait_ms: number;
   readonly clock: Clock;
@@ -74,7 +79,8 @@ interface Known {
 
 /**
  * Takes snapshots of the stores that this process owns, one after the other: of each that has moved on, once its newest
- * snapshot is as old as the interval, whoever took that; and a last one when the process stops.
+ * snapshot is as old as the interval, whoever took that; and a last one when the process stops. Of a store of which
+ * somebody else takes them it looks for that one's.
  *
  * ```
  *  made ──run()──▶ the storage is tried ──▶ looking ──a store is due──▶ taking ──▶ older ones deleted ──▶ looking
@@ -162,7 +168,7 @@ export class SnapshotSchedule {
     const until_ms = clock.now_ms() + this.beginLast();
     while (this.#lastUnderWay >= LAST_AT_ONCE_MAX && clock.now_ms() < until_ms) await clock.sleep(LAST_WAIT_MS);
     const hasMoved = (source.reach() ?? 0) !== (this.newest(source.partition)?.reach ?? 0);
-    if (clock.now_ms() >= until_ms || !hasMoved) return;
+    if (clock.now_ms() >= until_ms || !hasMoved || !this.#takes(source.partition)) return;
     this.#lastUnderWay++;
     try {
       const taking = this.#take(source, () => clock.now_ms() >= until_ms, true);
@@ -186,7 +192,8 @@ export class SnapshotSchedule {
     const began_ms = clock.now_ms();
     try {
       const isKnown = this.#known.has(partition) && partition !== undefined;
-      if (!isKnown) await this.#lookForOthers(source);
+      if (!isKnown || !this.#takes(partition)) await this.#lookForOthers(source);
+      if (!this.#takes(partition)) return this.#lookAgainLater(partition);
       const newest = this.newest(partition);
       if (newest !== undefined && (isLast ? newest.reach === source.reach() : !this.#isDue(source))) return;
       const held = isOver() ? undefined : source.hold();
@@ -203,6 +210,17 @@ export class SnapshotSchedule {
     } catch (e) {
       this.#failed(source, e, isLast || isOver());
     }
+  }
+
+  #takes(partition: number): boolean {
+    return this.options.takesSnapshots?.(partition) ?? true;
+  }
+
+  #lookAgainLater(partition: number): void {
+    const { clock, wait_ms } = this.options;
+    const known = this.#known.get(partition);
+    const due_ms = Math.max(known?.due_ms ?? 0, clock.now_ms() + Math.min(wait_ms, RETRY_WAIT_MS));
+    this.#known.set(partition, { newest: known?.newest, due_ms });
   }
 
   /** Looks for the newest one that somebody else has taken: the owner before, or another cart, whose index is the same. */

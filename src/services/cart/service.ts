@@ -8,7 +8,7 @@ import { PartitionStores } from "../../runtime/partition-stores.ts";
 import { Topics } from "../../runtime/topics/topics.ts";
 import type { NewUuid } from "../../system/random.ts";
 import type { AppendMeter, PartitionMeter, SnapshotMeter } from "../../telemetry/meters.ts";
-import { commandParts } from "./commands/command-parts.ts";
+import { type CommandParts, commandParts } from "./commands/command-parts.ts";
 import type { CartCommands } from "./commands/commands.ts";
 import { indexProjection } from "./index/index-projection.ts";
 import { OwnCreates } from "./index/own-creates.ts";
@@ -94,6 +94,7 @@ export class CartService {
       topic,
       ...this.#stores.ofSet(),
       isOwner: () => true,
+      takesSnapshots: (partition) => this.#group?.takesSnapshots(partition) ?? true,
       mayBeginLate: config.log_start === "accept",
       membership: () => this.#state(),
       obstacle: () => this.#topics.waiting ?? this.#group?.failure,
@@ -111,12 +112,14 @@ export class CartService {
     this.#refusals = new Refusals(clock, (message) => logger.warn({ topic }, `The log does not take events. ${message}`));
     const { partitions } = this;
     const coverage = this.#coverage;
-    const holders = new Holders(partitions, sharing?.fleet.members);
+    const holders = new Holders(partitions, coverage, sharing?.fleet.members);
     const homes = (orderId: string) => this.#placement.homes(orderId);
+    const haltedMayHave = (partition: number, orderId: string) => parts.index.mayHave(partition, orderId);
+    const { partitioner } = config;
     const elsewhere = sharing
-      ? new IndexesElsewhere({ ...sharing, partitions, holders, coverage, homes, partitioner: config.partitioner, clock })
+      ? new IndexesElsewhere({ ...sharing, partitions, holders, coverage, homes, haltedMayHave, partitioner, clock })
       : nowhere;
-    const parts = commandParts({
+    const parts: CommandParts = commandParts({
       log,
       topic,
       partitions,
@@ -131,7 +134,7 @@ export class CartService {
         meter: appendMeter,
       },
       place: {
-        partitioner: config.partitioner,
+        partitioner,
         settle_ms: config.partitions_settle_ms,
         isTopicNew: async (count) => count === config.topic_partitions && isEmpty(await log.ends(topic), count),
         recall: () => Number(this.#stores.claimed().kept(PLACEMENT) ?? Number.NaN) || undefined,
@@ -157,7 +160,16 @@ export class CartService {
     const hearPlacing = (count: number) => placement.hear(count);
     this.shared = { commands, hearPlacing, find: findHere({ ...parts, partitions, holders }) };
     const isPlacing = () => placement.isSettled;
-    this.#group = new IndexGroup({ ...options, ...sharing, partitions, stores: this.#stores, projection, isPlacing, coverage });
+    this.#group = new IndexGroup({
+      ...options,
+      ...sharing,
+      partitions,
+      stores: this.#stores,
+      projection,
+      isPlacing,
+      coverage,
+      holders,
+    });
   }
 
   start(): void {

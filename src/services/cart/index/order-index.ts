@@ -83,6 +83,16 @@ export class OrderIndex {
     }));
   }
 
+  /**
+   * Whether the partition may have the order, by the counts by which the orders were put there that were read. It may not
+   * if nothing was read: a halted partition is to hold up as few creates as possible.
+   */
+  mayHave(partition: number, orderId: string): boolean {
+    const { partitions, partitioner, projection } = this.options;
+    const view = partitions.get(partition)?.view(projection);
+    return view !== undefined && mayHave(view.placedBy, partition, partitionsOf(partitioner, orderId));
+  }
+
   /** The offset before which every record was read. Nothing new can be appended before it. */
   readEnd(partition: number): number {
     return this.options.partitions.get(partition)?.nextOffset ?? 0;

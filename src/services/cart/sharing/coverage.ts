@@ -3,6 +3,7 @@ import { AppError } from "../../../errors.ts";
 import type { PartitionsOf } from "../../../log/partitioner.ts";
 import { mayHave, type PlacedBy } from "../index/strays.ts";
 import type { TopicEnds } from "../../../log/port.ts";
+import type { PartitionView } from "../../../runtime/held-partitions.ts";
 
 /** What the owner of a partition's index tells the other carts, with the offset that it commits to the group. */
 export interface IndexCommit {
@@ -21,9 +22,19 @@ function indexCommit(committed: CommittedOffset): IndexCommit | undefined {
   return { nextOffset: committed.nextOffset, topicId: typeof topicId === "string" ? topicId : undefined, placedBy };
 }
 
+/** What tells how far an index was read. */
+type Reader = Pick<PartitionView, "partition" | "nextOffset" | "state" | "leaderEpoch">;
+
+interface Required {
+  readonly offset: number;
+  readonly leaderEpoch: number;
+}
+
+const NOTHING: Required = { offset: 0, leaderEpoch: 0 };
+
 /**
- * What is known here of partitions whose index other carts hold: whether an order that does not belong there must be
- * looked for there all the same.
+ * How far each partition's index must have been read for this cart to place creates, whoever holds it; and whether an
+ * order that does not belong in a partition of other carts must be looked for there all the same.
  *
  * ```
  *  nothing known: every partition is asked ──begin(), hear()──▶ of those read far enough, only where an order may be
@@ -33,13 +44,15 @@ function indexCommit(committed: CommittedOffset): IndexCommit | undefined {
 export class Coverage {
   #topicId: string | undefined;
   /** By partition, how far its index must have been read to be of use to this cart. */
-  #required: readonly number[] | undefined;
+  #required: readonly Required[] | undefined;
   #commits: ReadonlyMap<number, IndexCommit> = new Map();
 
   /** Takes where the log ended when this cart began. A partition that cannot be asked now holds nobody up. */
   begin({ topicId, partitions }: TopicEnds): void {
     this.#topicId = topicId;
-    this.#required = partitions.map((ends) => ("unavailable" in ends ? 0 : ends.stableOffset));
+    this.#required = partitions.map((ends) =>
+      "unavailable" in ends ? NOTHING : { offset: ends.stableOffset, leaderEpoch: ends.leaderEpoch },
+    );
   }
 
   /**
@@ -48,7 +61,8 @@ export class Coverage {
    */
   settle({ topicId, partitions }: TopicEnds): void {
     const required = partitions.map((ends, partition) => {
-      if (!("unavailable" in ends) && ends.stableOffset >= ends.endOffset) return ends.endOffset;
+      if (!("unavailable" in ends) && ends.stableOffset >= ends.endOffset)
+        return { offset: ends.endOffset, leaderEpoch: ends.leaderEpoch };
       throw new AppError("LOG_UNAVAILABLE", `What partition ${partition} holds cannot be known now.`, { partition });
     });
     this.#topicId = topicId;
@@ -72,7 +86,15 @@ export class Coverage {
 
   /** How far the partition's index must have been read to answer; 0 if that is not known. */
   requiredOf(partition: number): number {
-    return this.#required?.[partition] ?? 0;
+    return this.#required?.[partition]?.offset ?? 0;
+  }
+
+  /**
+   * Whether an index was read that far, or to the end of a later leader, which may have lost what the one before it had.
+   */
+  isReachedBy({ partition, nextOffset, state, leaderEpoch }: Reader): boolean {
+    const required = this.#required?.[partition] ?? NOTHING;
+    return nextOffset >= required.offset || (state === "running" && leaderEpoch > required.leaderEpoch);
   }
 
   /** Whether the partition may have an order that carts create elsewhere. */
@@ -80,6 +102,6 @@ export class Coverage {
     const commit = this.#commits.get(partition);
     const required = this.#required?.[partition];
     if (commit === undefined || required === undefined || commit.topicId !== this.#topicId) return true;
-    return commit.nextOffset < required || mayHave(commit.placedBy, partition, partitionOf);
+    return commit.nextOffset < required.offset || mayHave(commit.placedBy, partition, partitionOf);
   }
 }

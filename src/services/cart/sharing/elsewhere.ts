@@ -14,7 +14,8 @@ export interface Elsewhere {
   /** Whether other carts are to be asked about the partition. */
   isElsewhere(partition: number): boolean;
   /**
-   * The partitions of other carts, and those of `left`, that may have the order, besides those where carts create it.
+   * The partitions of other carts, those of `left`, and those that are halted here too early to tell, that may have the
+   * order, besides those where carts create it.
    */
   mayHave(orderId: string, left?: readonly number[]): readonly number[];
   /** All partitions of other carts, and those of `left`. */
@@ -44,6 +45,8 @@ export interface IndexesElsewhereOptions {
   readonly fleet: Fleet;
   /** The partitions where carts create the order; undefined while that is not known. */
   readonly homes: (orderId: string) => readonly number[] | undefined;
+  /** Whether a partition that is halted here may have the order, by what its index had read. */
+  readonly haltedMayHave: (partition: number, orderId: string) => boolean;
   readonly partitioner: Partitioner;
   readonly clock: Clock;
 }
@@ -57,18 +60,22 @@ export class IndexesElsewhere implements Elsewhere {
   }
 
   mayHave(orderId: string, left: readonly number[] = []): readonly number[] {
-    const { coverage, homes: homesOf, partitioner } = this.options;
+    const { coverage, holders, homes: homesOf, haltedMayHave, partitioner } = this.options;
     const partitionOf = partitionsOf(partitioner, orderId);
+    const mayHave = (partition: number): boolean =>
+      holders.isHaltedShort(partition)
+        ? haltedMayHave(partition, orderId)
+        : this.#isAsked(partition, left) && coverage.mayHave(partition, partitionOf);
     let homes: readonly number[] | undefined;
-    return this.#those(left, (partition) => {
-      if (!coverage.mayHave(partition, partitionOf)) return false;
+    return this.#those((partition) => {
+      if (!mayHave(partition)) return false;
       homes ??= homesOf(orderId) ?? [];
       return !homes.includes(partition);
     });
   }
 
   all(left: readonly number[]): readonly number[] {
-    return this.#those(left, () => true);
+    return this.#those((partition) => this.#isAsked(partition, left));
   }
 
   async find(question: IndexQuestion, asked: readonly number[], deadline_ms: number): Promise<FoundInIndex> {
@@ -130,11 +137,14 @@ export class IndexesElsewhere implements Elsewhere {
     }
   }
 
-  #those(left: readonly number[], isWanted: (partition: number) => boolean): number[] {
-    const { partitions, holders } = this.options;
+  #isAsked(partition: number, left: readonly number[]): boolean {
+    return this.options.holders.isElsewhere(partition) || left.includes(partition);
+  }
+
+  #those(isWanted: (partition: number) => boolean): number[] {
     const those: number[] = [];
-    for (let partition = 0; partition < partitions.partitionCount; partition++)
-      if ((holders.isElsewhere(partition) || left.includes(partition)) && isWanted(partition)) those.push(partition);
+    for (let partition = 0; partition < this.options.partitions.partitionCount; partition++)
+      if (isWanted(partition)) those.push(partition);
     return those;
   }
 }

@@ -1,11 +1,12 @@
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
+import { unavailableError } from "../index/soundness.ts";
 import type { IndexProgress } from "../index/index-progress.ts";
 import type { OrderIndex } from "../index/order-index.ts";
 import { type Holders, indexElsewhere } from "./holders.ts";
 import type { SharedWithPeers } from "./index-hops.ts";
 
 export interface FindHereOptions {
-  readonly partitions: Pick<HeldPartitions, "get">;
+  readonly partitions: HeldPartitions;
   readonly holders: Holders;
   readonly index: OrderIndex;
   readonly progress: IndexProgress;
@@ -17,7 +18,7 @@ export const findHere =
   async ({ orderId, eventId, toEnd }, partition, from, deadline_ms) => {
     if (!holders.isHere(partition)) throw indexElsewhere(partition);
     const known = eventId === undefined ? () => index.knownEnd(partition) : () => index.readEnd(partition);
-    // One that is halted holds up nobody who only asks whether an order strayed there, or a key was used.
+    // One that is halted holds up nobody who only asks whether a key was used, or an order strayed there that cannot have.
     const isHalted = () => partitions.get(partition)?.state === "halted";
     if (toEnd.includes(partition)) await progress.untilEndOf(partition, known, deadline_ms);
     else if (!isHalted()) {
@@ -28,6 +29,8 @@ export const findHere =
       // It may have been given away meanwhile.
       if (!holders.isHere(partition)) throw indexElsewhere(partition);
       const found = index.lookUp(partition, orderId, eventId);
+      if (found.order === undefined && isHalted() && known() < from && index.mayHave(partition, orderId))
+        throw unavailableError(partitions, partition);
       const isNothing = found.order === undefined && found.keyed === undefined;
       if (isNothing || progress.isSound(partition)) return found;
       await progress.untilSound(partition, deadline_ms);

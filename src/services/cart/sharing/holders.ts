@@ -1,11 +1,13 @@
 import { AppError } from "../../../errors.ts";
 import type { Members, Peer } from "../../../fleet/members.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
+import type { Coverage } from "./coverage.ts";
 
 /** Which carts have the index of a partition, as this one sees it. */
 export class Holders {
   constructor(
     private readonly partitions: Pick<HeldPartitions, "get">,
+    private readonly coverage: Pick<Coverage, "isReachedBy">,
     /** Absent if this cart has the indexes of all partitions, whoever else does. */
     private readonly members: Members | undefined,
   ) {}
@@ -15,10 +17,20 @@ export class Holders {
     return this.members?.holdersOf(partition) ?? [];
   }
 
-  /** Whether this cart has read the partition, so that it may be asked about it. */
+  /**
+   * Whether this cart has read the partition, so that it may be asked about it. One that is complete may all the same
+   * lack what others placed there before this cart began to place by more partitions, which is later than it was opened.
+   */
   isHere(partition: number): boolean {
     const held = this.partitions.get(partition);
-    return held !== undefined && (held.isComplete || held.state === "halted");
+    if (held === undefined) return false;
+    return held.state === "halted" || (held.isComplete && this.coverage.isReachedBy(held));
+  }
+
+  /** Whether the partition was halted here before all that this cart must know of it was read. */
+  isHaltedShort(partition: number): boolean {
+    const held = this.partitions.get(partition);
+    return held?.state === "halted" && !this.coverage.isReachedBy(held);
   }
 
   /**

@@ -12,6 +12,7 @@ import type { Logger } from "../../../telemetry/logger.ts";
 import type { IndexView } from "../index/index-projection.ts";
 import { isSound } from "../index/soundness.ts";
 import { type Coverage, indexCommitted } from "./coverage.ts";
+import type { Holders } from "./holders.ts";
 
 /** How long the group's word is waited for at the start. A group that has lost a member takes a session to deal out. */
 const JOIN_WAIT_MS_MAX = 30_000;
@@ -33,6 +34,7 @@ export interface IndexGroupOptions {
   /** Whether this cart places creates. Until then whoever has a partition's index keeps it, if somebody has. */
   readonly isPlacing: () => boolean;
   readonly coverage: Coverage;
+  readonly holders: Holders;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -100,14 +102,14 @@ export class IndexGroup {
   async look(): Promise<void> {
     const membership = this.#membership;
     if (membership === undefined) return;
-    const { partitions, coverage, logger } = this.#options;
+    const { partitions, coverage, holders, logger } = this.#options;
     const { state, reason } = membership;
     if (state === "stable") this.#outage.worked();
     else if (state === "joining" && reason !== undefined) this.#outage.failed(reason);
     this.#goAloneIfDue();
     if (this.#warmUps.isDue(this.#ready())) membership.rejoin();
     const others = Array.from({ length: partitions.partitionCount }, (_, partition) => partition).filter(
-      (partition) => partitions.get(partition) === undefined,
+      (partition) => !holders.isHere(partition),
     );
     try {
       await membership.commit(new Map(this.#commits()));
@@ -115,6 +117,11 @@ export class IndexGroup {
     } catch (e) {
       logger.debug({ err: e }, "the group's commits failed");
     }
+  }
+
+  /** Whoever has a partition's index has the same, so that the snapshots of one are enough. */
+  takesSnapshots(partition: number): boolean {
+    return this.#isAlone || this.#assignment?.partitions.includes(partition) === true;
   }
 
   async leave(): Promise<void> {

@@ -27,7 +27,7 @@ export class NewestRecords {
   /**
    * Resolves once `home` and the `others` have applied all that the log had of them when this was called, or after
    * `wait_ms_max`: with why not, of those that have not. The others are waited for more briefly, and not at all where
-   * that is known to be in vain, or what they hold is not known.
+   * that is in vain. What is known of them to be unapplied, or cannot be known, is left out.
    */
   async applied(home: number | undefined, others: readonly number[], wait_ms_max: number): Promise<Map<number, AppError>> {
     const { clock } = this;
@@ -65,8 +65,9 @@ export class NewestRecords {
   async #otherApplied(partition: number, { stable }: Newest, deadline_ms: number): Promise<AppError | undefined> {
     const end = stable[partition];
     const held = this.partitions.get(partition);
-    if (end === undefined || "unavailable" in end || held?.state !== "running" || hasUnread(held)) return undefined;
+    if (end === undefined || "unavailable" in end || held === undefined || hasUnread(held)) return undefined;
     if (held.nextOffset >= end.endOffset) return undefined;
+    if (held.state !== "running") return causeOf(held);
     const wait_ms = Math.min(OTHERS_WAIT_MS_MAX, deadline_ms - this.clock.now_ms());
     const isApplied = (await held.reached(end.endOffset, wait_ms)) || this.partitions.get(partition) !== held;
     return isApplied ? undefined : causeOf(held);

@@ -126,6 +126,16 @@ describe("GET /order-details", () => {
       });
     });
 
+    test.each(["suspended", "blocked"] as const)("503 where it has more in another partition, which is %s", async (state) => {
+      ends(12);
+      const applies: FakePartition["reached"] = function (this: FakePartition, offset) {
+        return Promise.resolve(Object.assign(this, { nextOffset: offset })).then(() => true);
+      };
+      const waits = partition(0, [], { state, hindered: "It waits.", isComplete: true });
+      hold([waits, partition(1, [], { reached: applies })]);
+      await expectProblem(await details("1"), "PARTITION_BLOCKED");
+    });
+
     test("503 where another program's open transaction hides it", async () => {
       ends(12, { stableOffset: 10 });
       expect(await expectProblem(await details("1"), "LOG_UNAVAILABLE")).toMatchObject({
