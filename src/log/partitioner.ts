@@ -20,8 +20,32 @@ export function partitionsOf(partitioner: Partitioner, key: string): PartitionsO
   return (partitionCount) => (hash ??= hashOf(partitioner, key)) % partitionCount;
 }
 
-const hashOf = (partitioner: Partitioner, key: string): number =>
-  partitioner === "crc32" ? crc32(key) : murmur2(Buffer.from(key)) & 0x7fffffff;
+/** A request asks for its order's partition several times in a row. */
+let last: { readonly partitioner: Partitioner; readonly key: string; readonly hash: number } | undefined;
+
+function hashOf(partitioner: Partitioner, key: string): number {
+  if (last?.key === key && last.partitioner === partitioner) return last.hash;
+  const hash = partitioner === "crc32" ? crc32(key) : murmur2(asciiOf(key) ?? Buffer.from(key)) & 0x7fffffff;
+  last = { partitioner, key, hash };
+  return hash;
+}
+
+/** A key of at most so many ASCII characters is hashed in bytes that are used again. */
+const SHORT_BYTES_MAX = 64;
+const short = new ArrayBuffer(SHORT_BYTES_MAX);
+const shortViews = Array.from({ length: SHORT_BYTES_MAX + 1 }, (_, length) => new Uint8Array(short, 0, length));
+
+/** The bytes of a short key of ASCII, good until the next call; undefined for any other. */
+function asciiOf(key: string): Uint8Array | undefined {
+  const bytes = shortViews[key.length];
+  if (bytes === undefined) return undefined;
+  for (let i = 0; i < key.length; i++) {
+    const code = key.charCodeAt(i);
+    if (code > 0x7f) return undefined;
+    bytes[i] = code;
+  }
+  return bytes;
+}
 
 const M = 0x5bd1e995;
 

@@ -16,4 +16,4 @@ export function demoCart(items: number, random: Random): Required<Cart> {
 
 const between = (least: number, most: number, random: Random): number => least + Math.floor(random() * (most - least + 1));
 
-const digits = (count: number, random: Random): string => String(between(0, 10 ** count - 1, random)).padStart(count, "0");
+const digits = (count: number, random: Random): string => String(10 ** count + between(0, 10 ** count - 1, random)).slice(1);

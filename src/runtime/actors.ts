@@ -4,12 +4,23 @@ import type { OwnerCommit } from "./standby/owner-commit.ts";
 
 /** The actors of a process, by partition: of those that it owns, and of those that it follows. */
 export class Actors extends Map<number, PartitionActor> {
+  /** All of them by partition in ascending order, as every create asks for them; undefined once there are others. */
+  #ascending: readonly PartitionActor[] | undefined;
+
+  override set(partition: number, actor: PartitionActor): this {
+    this.#ascending = undefined;
+    return super.set(partition, actor);
+  }
+
+  override delete(partition: number): boolean {
+    this.#ascending = undefined;
+    return super.delete(partition);
+  }
+
   /** Those with this duty, by partition in ascending order. */
-  *of(duty: DutyKind): Generator<PartitionActor> {
-    for (const partition of [...this.keys()].toSorted((a, b) => a - b)) {
-      const actor = this.one(partition, duty);
-      if (actor !== undefined) yield actor;
-    }
+  of(duty: DutyKind): PartitionActor[] {
+    this.#ascending ??= [...this.values()].toSorted((a, b) => a.partition - b.partition);
+    return this.#ascending.filter((actor) => actor.duty === duty);
   }
 
   one(partition: number, duty: DutyKind): PartitionActor | undefined {
@@ -35,7 +46,7 @@ export class Actors extends Map<number, PartitionActor> {
 
   /** What the owned partitions' actors tell those who follow. */
   commits(): Map<number, OwnerCommit> {
-    const opened = [...this.of("owner")].filter(({ hasStore }) => hasStore);
+    const opened = this.of("owner").filter(({ hasStore }) => hasStore);
     return new Map(opened.map(({ partition, commit }) => [partition, commit]));
   }
 }

@@ -158,7 +158,7 @@ export class PartitionSet implements HeldPartitions {
   start(): void {
     const ending = this.#ending.signal;
     const { committed, clock } = this.options;
-    const watch = committed && new OwnerWatch({ standbys: () => [...this.standbys()], committed, clock });
+    const watch = committed && new OwnerWatch({ standbys: () => this.standbys(), committed, clock });
     const loops = [this.#readLoop, this.#checkpoints, this.#look, ...(watch ? [watch] : [])];
     this.#running = Promise.all(loops.map((loop) => loop.run(ending)));
     this.#snapshots?.start(ending);
@@ -197,7 +197,7 @@ export class PartitionSet implements HeldPartitions {
 
   get #failure(): Failure | undefined {
     const obstacle = this.options.obstacle?.();
-    const held = [...this.held()];
+    const held = this.held();
     return obstacle ?? (held.length === 0 ? undefined : this.#failures.readFailure(held));
   }
 
@@ -209,10 +209,10 @@ export class PartitionSet implements HeldPartitions {
     return this.#restoreMeter.progress;
   }
 
-  held(): Iterable<PartitionActor> {
+  held(): PartitionActor[] {
     return this.actors.of("owner");
   }
-  standbys(): Iterable<PartitionActor> {
+  standbys(): PartitionActor[] {
     return this.actors.of("standby");
   }
 

@@ -111,9 +111,10 @@ describe("a standby that becomes the owner", () => {
     rig.broker.topics.partition(TOPIC, 0).entries.pop();
     await rig.append(statusUpdated({ eventId: "other", status: "cancelled" }));
     set.assign([0]);
-    expect(answerFor(set, "ORD-1")).toBe("CATCHING_UP");
+    expect(["CATCHING_UP", "PARTITION_HALTED"]).toContain(answerFor(set, "ORD-1"));
     await eventually(() => set.get(0)?.state === "halted");
-    expect(set.get(0)?.halted).toContain("another record than the one applied");
+    // It may have looked while the log was short of the record.
+    expect(set.get(0)?.halted).toMatch(/another record than the one applied|the log lost its end/);
   });
 
   test("gives answers again only at the end that the log has by then, whatever it had reached before", async () => {

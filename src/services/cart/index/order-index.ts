@@ -57,7 +57,10 @@ export class OrderIndex {
    */
   findKeyed(eventId: string, orderId: string): KeyedEvent | undefined {
     let ofOther: KeyedEvent | undefined;
-    for (const [held, view] of this.#views()) {
+    const { partitions, projection } = this.options;
+    for (const held of partitions.held()) {
+      const view = held.view(projection);
+      if (view === undefined) continue;
       const event = queried(held, () => view.keyedEvent(eventId, orderId));
       if (event?.orderId === orderId) return event;
       ofOther ??= event;
@@ -158,29 +161,21 @@ export class OrderIndex {
 
   /**
    * The order's create in the partitions that are read here. If programs that disagree about the partitioner have created
-   * it in two of them, the lower one counts.
+   * it in two of them, the lower one counts. Whether what they lack is elsewhere, `IndexProgress` tells.
    */
   #findRead(orderId: string): IndexedOrder | undefined {
-    const { homes, partitioner } = this.options;
+    const { homes, partitioner, partitions, projection } = this.options;
     const expected = homes(orderId);
     const partitionOf = partitionsOf(partitioner, orderId);
-    for (const [held, view] of this.#views()) {
-      if (expected?.includes(held.partition) === false && !mayHave(view.placedBy, held.partition, partitionOf)) continue;
+    for (let partition = 0; partition < partitions.partitionCount; partition++) {
+      const held = partitions.get(partition);
+      const view = held?.view(projection);
+      if (held === undefined || view === undefined) continue;
+      if (expected?.includes(partition) === false && !mayHave(view.placedBy, partition, partitionOf)) continue;
       const order = queried(held, () => view.order(orderId));
       if (order) return order;
     }
     return undefined;
-  }
-
-  /** The indexes that are open, by partition. Whether what they lack is elsewhere, `IndexProgress` tells. */
-  *#views(): Generator<readonly [PartitionView, IndexView], void> {
-    const { partitions, projection } = this.options;
-    // In ascending order, without sorting what is held for each create.
-    for (let partition = 0; partition < partitions.partitionCount; partition++) {
-      const held = partitions.get(partition);
-      const view = held?.view(projection);
-      if (held !== undefined && view !== undefined) yield [held, view];
-    }
   }
 }
 

@@ -21,8 +21,11 @@ export interface Placing {
 export type PlacedBy = readonly number[] | undefined;
 
 /** Whether the partition may have an order, if its orders were put there by these counts. */
-export const mayHave = (placedBy: PlacedBy, partition: number, partitionOf: PartitionsOf): boolean =>
-  placedBy === undefined || placedBy.some((count) => partitionOf(count) === partition);
+export function mayHave(placedBy: PlacedBy, partition: number, partitionOf: PartitionsOf): boolean {
+  if (placedBy === undefined) return true;
+  for (const count of placedBy) if (partitionOf(count) === partition) return true;
+  return false;
+}
 
 interface Told {
   readonly counts: readonly number[] | null;

@@ -38,7 +38,8 @@ export class Holders {
    * person can set going again is not asked for elsewhere: the others see the same log.
    */
   isElsewhere(partition: number): boolean {
-    return this.members !== undefined && !this.isHere(partition) && this.peersOf(partition).length > 0;
+    // The cheaper question first, as each create asks it of all partitions.
+    return this.peersOf(partition).length > 0 && !this.isHere(partition);
   }
 }
 
