@@ -41,7 +41,10 @@ export class Checkpoints {
     }
   }
 
-  /** Has the partition saved that has most in memory, if all together have too much. Waits for it if it is being saved. */
+  /**
+   * Has the partition saved that has most in memory, if all together have too much, which takes a turn. Waits for it if it
+   * is being saved.
+   */
   makeRoom(): Promise<void> | undefined {
     const { actors, unsaved_rows_max = UNSAVED_ROWS_MAX } = this.options;
     let rows = 0;
@@ -56,6 +59,6 @@ export class Checkpoints {
     if (rows < unsaved_rows_max || most === undefined) return undefined;
     if (most.running !== undefined) return most.running;
     most.save();
-    return undefined;
+    return this.options.clock.yield();
   }
 }

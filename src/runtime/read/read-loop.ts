@@ -10,13 +10,11 @@ import type { Checkpoints } from "../checkpoints.ts";
 import type { LogFailures } from "./log-failures.ts";
 import type { RestoreMeter } from "./restore-meter.ts";
 
-/** How long a fetch waits for records. A partition that is assigned meanwhile is first read after it. */
-export const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
 /**
- * For partitions far from the end: larger answers make larger transactions, in which an order is read and written once
- * for more of its events.
+ * How long a fetch waits for records. A partition that is assigned meanwhile is first read after it. A batch is applied
+ * in one turn, so that its bytes bound how long others wait: 1 MiB of new orders takes 20 to 40 ms.
  */
-const RESTORE_FETCH = { ...FETCH, partition_bytes_max: 4 * 1024 * 1024 };
+export const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
 /** About three milliseconds of work. A turn for each batch let so much else in between that answers came late. */
 const TURN_RECORDS_MAX = 2_000;
 /** How long to wait when there is nothing to read at all. */
@@ -89,12 +87,13 @@ export class ReadLoop {
           const batch = actor.accepted;
           if (!batch) continue;
           if (this.#apply(actor, batch)) batch.release?.();
+          turnRecords += batch.nextOffset - batch.baseOffset;
+          if (turnRecords >= turn_records_max) {
+            turnRecords = 0;
+            await clock.yield();
+          }
           const saving = checkpoints.makeRoom();
           if (saving) await saving;
-          turnRecords += batch.nextOffset - batch.baseOffset;
-          if (turnRecords < turn_records_max) continue;
-          turnRecords = 0;
-          await clock.yield();
         }
         if (!fetching) await this.#gather();
       } catch (e) {
@@ -169,7 +168,7 @@ export class ReadLoop {
     if (positions.size === 0) return undefined;
     const { promise, resolve, reject } = Promise.withResolvers<FetchResult[]>();
     this.#abandonFetch = reject;
-    this.#reader.fetch(positions, this.options.restoreMeter.progress ? RESTORE_FETCH : FETCH).then(resolve, reject);
+    this.#reader.fetch(positions, FETCH).then(resolve, reject);
     return promise;
   }
 }

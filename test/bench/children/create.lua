@@ -1,4 +1,5 @@
--- A wrk script: POST /create-order, each request with an id of its own (the argument, the thread, a counter). Prints one JSON line.
+-- A wrk script: POST /create-order, each request with an id of its own (the argument, the thread, a counter), and with an
+-- idempotency key if a second argument says "keyed". Prints one JSON line.
 local threads = 0
 function setup(thread)
   threads = threads + 1
@@ -7,10 +8,15 @@ end
 
 local prefix, n = "", 0
 local headers = { ["Content-Type"] = "application/json" }
-function init(args) prefix = args[1] .. thread_number end
+local keyed = false
+function init(args)
+  prefix = args[1] .. thread_number
+  keyed = args[2] == "keyed"
+end
 
 function request()
   n = n + 1
+  if keyed then headers["Idempotency-Key"] = string.format('"%s%08d"', prefix, n) end
   return wrk.format("POST", "/create-order", headers, string.format('{"order_id":"%s%08d","number_of_items":3}', prefix, n))
 end
 

@@ -1,10 +1,10 @@
 import { percentile } from "../figures.ts";
 
 /**
- * `bun fetch-load.ts <url> <connections> <seconds> <id prefix>`: does what create.lua does, where there is no wrk, and
- * prints the same JSON line.
+ * `bun fetch-load.ts <url> <connections> <seconds> <id prefix> [keyed]`: does what create.lua does, where there is no wrk,
+ * and prints the same JSON line.
  */
-const [url, connections, seconds, prefix] = process.argv.slice(2) as [string, string, string, string];
+const [url, connections, seconds, prefix, keyed] = process.argv.slice(2) as [string, string, string, string, string?];
 const latencies_ms: number[] = [];
 let n = 0;
 let notOk = 0;
@@ -15,11 +15,12 @@ const end_ms = started_ms + Number(seconds) * 1_000;
 async function connection(): Promise<void> {
   while (performance.now() < end_ms) {
     const sent_ms = performance.now();
-    const body = `{"order_id":"${prefix}${String(++n).padStart(8, "0")}","number_of_items":3}`;
+    const id = prefix + String(++n).padStart(8, "0");
+    const body = `{"order_id":"${id}","number_of_items":3}`;
     try {
       const response = await fetch(`${url}/create-order`, {
         method: "POST",
-        headers: { "content-type": "application/json" },
+        headers: { "content-type": "application/json", ...(keyed && { "idempotency-key": `"${id}"` }) },
         body,
       });
       await response.arrayBuffer();

@@ -25,7 +25,7 @@ const createLua = fileURLToPath(new URL("../children/create.lua", import.meta.ur
 
 export const loadGenerator = Bun.which("wrk") === null ? "fetch in a Bun process" : "wrk";
 
-interface LoadResult {
+export interface LoadResult {
   readonly requests: number;
   readonly seconds: number;
   readonly p50_ms: number;
@@ -142,11 +142,19 @@ async function producedOneByOne(target: Target, partitions: number): Promise<rea
   return all_ms.slice(produced_warm_up);
 }
 
-export async function runLoad(url: string, connections: number, seconds: number, prefix: string): Promise<LoadResult> {
+/** Each create has an idempotency key of its own if they are `keyed`. */
+export async function runLoad(
+  url: string,
+  connections: number,
+  seconds: number,
+  prefix: string,
+  keyed: "keyed" | undefined = undefined,
+): Promise<LoadResult> {
+  const given = keyed === undefined ? [prefix] : [prefix, keyed];
   const command =
     loadGenerator === "wrk"
-      ? ["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "-s", createLua, url, "--", prefix]
-      : [process.execPath, fetchLoad, url, String(connections), String(seconds), prefix];
+      ? ["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "-s", createLua, url, "--", ...given]
+      : [process.execPath, fetchLoad, url, String(connections), String(seconds), ...given];
   const { ok, output } = await runBounded(command, seconds * 1_000 + load_grace_ms);
   const line = output.split("\n").find((text) => text.startsWith("{"));
   if (!ok || line === undefined) throw new Error(`The load generator failed: ${command.join(" ")}\n${output}`);

@@ -11,6 +11,7 @@ import { damage as damageFile, type DamagedFile } from "../../support/stores/dam
 import { damage, filesWithFaults, isPositionWrite } from "../../support/stores/store-faults.ts";
 import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { eventually, Rig } from "../rig.ts";
+import { waitUntil } from "../../support/wait-until.ts";
 import { orderProjection } from "../../../src/services/orders/state/order-projection.ts";
 
 const ORDERS = 400;
@@ -252,7 +253,9 @@ describe("a store that turns out damaged while it is used", () => {
       filesWithFaults((sql) => (isPositionWrite(sql) ? fail : undefined)),
     );
     await rig.append(...manyOrders(0));
-    await eventually(() => rig.warnings.some((warning) => /x\.0\.sqlite is damaged again, after 3 new ones/.test(warning)));
+    const isLeftAlone = () => rig.warnings.some((warning) => /x\.0\.sqlite is damaged again, after 3 new ones/.test(warning));
+    // Each of the four stores is saved after a second.
+    await waitUntil("it to be left alone", isLeftAlone, { wait_ms_max: 20_000 });
     expect(set.get(0)).toMatchObject({ state: "halted" });
   });
 
