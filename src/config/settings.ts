@@ -76,8 +76,9 @@ const placeSettings = {
     default: 604_800_000,
     min: 0,
     max: 31_536_000_000,
-    words: "how long an order service keeps a store of another version beside its own, for going back to that version",
-    note: "It counts from when the store was last written. A store is never deleted before this version's own has caught up.",
+    words:
+      "how long a service keeps a store of another version beside its own, for going back to that version, and a store of a partition that has moved to another member",
+    note: "It counts from when the store was last written. The first is never deleted before this version's own has caught up; the second never before another member was seen to go on beyond it for hours, so it is kept for some hours even with 0. A store whose partition has halted is never deleted.",
   }),
   DATA_DIR: path({
     default: "./data",

@@ -6,6 +6,7 @@ import type { Random } from "../system/random.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { PartitionMeter, SnapshotMeter } from "../telemetry/meters.ts";
 import type { Actors } from "./actors.ts";
+import { MovedStores, type Others } from "./moved-stores.ts";
 import type { PartitionSetOptions } from "./partition-set.ts";
 import { kindWord, type Projections, storeKindOf } from "./projections.ts";
 import type { Compression } from "./snapshots/compression.ts";
@@ -52,9 +53,13 @@ export class PartitionStores {
   #state: State | undefined;
   /** How far each store is, by partition, as last known; undefined until the state is claimed. */
   #positions: Map<number, number> | undefined;
+  readonly #moved: MovedStores;
+  /** Why partitions have halted whose stores could not be marked. */
+  readonly #unmarked = new Map<number, string>();
 
   constructor(options: PartitionStoresOptions) {
     this.#options = options;
+    this.#moved = new MovedStores({ ...options, isUnmarked: (partition) => this.#unmarked.has(partition) });
   }
 
   begin(logId: string): void {
@@ -71,11 +76,12 @@ export class PartitionStores {
   }
 
   /** What a partition set needs to know of its stores. */
-  ofSet(): Pick<PartitionSetOptions, "openStore" | "storePath" | "setStoreAside" | "storeKind" | "snapshots"> {
+  ofSet(): Pick<PartitionSetOptions, "openStore" | "storePath" | "setStoreAside" | "onHalted" | "storeKind" | "snapshots"> {
     return {
       openStore: (partition) => this.#open(partition),
       storePath: (partition) => this.#path(partition),
       setStoreAside: (partition, reason) => this.#setAside(partition, reason),
+      onHalted: (partition, why) => this.#markHalted(partition, why),
       storeKind: kindWord(storeKindOf(this.#options.projections)),
       snapshots: this.#snapshots(),
     };
@@ -132,6 +138,36 @@ export class PartitionStores {
     }
   }
 
+  /**
+   * Deletes the stores of partitions that have moved to another member; see MovedStores. To be called often: it looks only
+   * now and then. A member that waits for another one has claimed nothing, and does not for this.
+   */
+  async removeMoved(actors: Actors, others: Others): Promise<void> {
+    const { logger, prefix } = this.#options;
+    if (this.#state === undefined || !this.#moved.isDue) return;
+    for (const [partition, why] of this.#unmarked) {
+      if (actors.get(partition)?.state === "running") this.#unmarked.delete(partition);
+      else this.#markHalted(partition, why);
+    }
+    try {
+      for (const partition of await this.#moved.look(this.#state, actors, others)) this.#positions?.delete(partition);
+    } catch (e) {
+      logger.debug({ err: e }, `${prefix}What others have of the partitions that have moved to them is not known now.`);
+    }
+  }
+
+  /** A disk that is full does not keep a partition from halting; its store is marked as soon as that can be done. */
+  #markHalted(partition: number, why: string): void {
+    const { logger, prefix } = this.#options;
+    this.#unmarked.set(partition, why);
+    try {
+      this.#state?.noteHalt(this.#name(this.#state, partition), why);
+      this.#unmarked.delete(partition);
+    } catch (e) {
+      logger.warn({ partition, err: e }, `${prefix}Why the partition has halted could not be kept beside its store.`);
+    }
+  }
+
   #path(partition: number): string {
     if (this.#state === undefined) return statePath(this.#options.config.data_dir, this.#logId);
     return this.#state.path(this.#name(this.#state, partition));
@@ -140,6 +176,7 @@ export class PartitionStores {
   #open(partition: number): PartitionStore | Unusable {
     const { projections, meter } = this.#options;
     const state = this.claimed();
+    this.#moved.held(partition);
     const opened = state.open(this.#name(state, partition), projections, this.#identityOf(partition));
     if ("unusable" in opened) return opened;
     return PartitionStore.open(opened.files, projections, partition, meter);
@@ -166,6 +203,7 @@ export class PartitionStores {
     const state = this.claimed();
     const path = state.setAside(this.#name(state, partition), clock.wall_ms());
     this.#positions?.delete(partition);
+    this.#unmarked.delete(partition);
     if (!SOUND.includes(reason)) meter?.storeSetAside(partition);
     onSetAside?.(partition);
     const why = reason === REBUILD_ASKED ? "as an operator asked for its rebuild" : "as it was not usable";

@@ -45,6 +45,8 @@ export interface ActorEnvironment {
   readonly onEndWanted?: () => void;
   /** Called when the rows of a standby are not those that the owner has at the same offset. */
   readonly onDisagreement?: (commit: OwnerCommit) => void;
+  /** Called when the partition halts, with why: a sentence. It must not throw. */
+  readonly onHalted?: (partition: number, why: string) => void;
   /** Called once if the store turns out to be damaged. The actor applies nothing more and must be replaced. */
   readonly onDamaged: (reason: string) => void;
   /**

@@ -272,9 +272,9 @@ export class PartitionActor implements PartitionView {
 
   halt(error: AppError): void {
     if (this.#isEnded) return;
-    const halt = { error, since_ms: this.environment.clock.wall_ms() };
-    this.#state = { is: "halted", opened: this.#state.opened, halt };
+    this.#state = { is: "halted", opened: this.#state.opened, halt: { error, since_ms: this.environment.clock.wall_ms() } };
     this.#end();
+    this.environment.onHalted?.(this.partition, error.message);
     // What was applied is evidence: a log that lost it is found out after a restart, too (I7).
     void this.#state.opened?.saver.end();
     this.environment.onWarning(this.partition, `${error.code}: ${error.message}`, "error");

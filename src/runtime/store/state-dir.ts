@@ -9,7 +9,8 @@ import { openFilesShortage } from "./open-files.ts";
 import type { NewUuid } from "../../system/random.ts";
 import { type OpenFile, openSqliteFile } from "./store-database.ts";
 import { cannotBeOpened } from "./store-failures.ts";
-import { removeStore, writtenAt_ms } from "./store-files.ts";
+import { hasHaltMark, writeHaltMark } from "./halt-mark.ts";
+import { hasFiles, removeStore, writtenAt_ms } from "./store-files.ts";
 import { StoreMemory } from "./store-memory.ts";
 import { isNamedFor, nameOfAll, partitionIn, unversionedName, versionedName } from "./store-names.ts";
 import {
@@ -21,6 +22,7 @@ import {
   savedPosition,
   type StoreIdentity,
 } from "./store-file.ts";
+import { isUnneeded, type Unneeded } from "./unneeded-store.ts";
 
 /** Where a process keeps its stores: on disk, or in memory for a simulation, which runs many processes. */
 export interface State {
@@ -31,8 +33,20 @@ export interface State {
    * it is left as it is.
    */
   storeName(topic: string, partition: number, projections: Projections): string;
-  /** Deletes the partition's stores of other versions that nobody has written since then. Returns their paths. */
+  /**
+   * Deletes the partition's stores of other versions that nobody has written since then, but for those whose partition
+   * halted. Returns their paths.
+   */
   removeOutdated(topic: string, partition: number, projections: Projections, before_wall_ms: number): string[];
+  /** Keeps beside the store why its partition halted, until it runs again. Throws if that cannot be kept. */
+  noteHalt(name: string, why: string): void;
+  /** The partitions of the topic that have a store here, of whatever version. */
+  partitions(topic: string): number[];
+  /**
+   * Deletes the partition's stores that are not open and that nobody needs; those of other versions only if there is
+   * none left with these projections. Returns their paths.
+   */
+  removeMoved(topic: string, partition: number, projections: Projections, unneeded: Unneeded): string[];
   /** Begins to make the store of a snapshot, beside its place. */
   restore(name: string, projections: Projections, identity: StoreIdentity): RestoredStore;
   /** The path of the store, whether or not it exists. */
@@ -201,8 +215,7 @@ export class StateDir implements State {
 
   positions(topic: string, projections: Projections): Map<number, number> {
     const positions = new Map<number, number>();
-    for (const partition of new Set(readdirSync(this.directory).map((name) => partitionIn(name, topic)))) {
-      if (partition === undefined) continue;
+    for (const partition of this.partitions(topic)) {
       const path = this.path(this.storeName(topic, partition, projections));
       const saved = savedPosition(path, projections, { logId: this.options.logId, topic, partition });
       if (saved !== undefined) positions.set(partition, saved);
@@ -217,9 +230,32 @@ export class StateDir implements State {
     const outdated = readdirSync(this.directory)
       .filter((name) => name !== used && (partitionIn(name, topic) === partition || name === nameOfAll(topic)))
       .map((name) => this.path(name))
-      .filter((path) => writtenAt_ms(path) < before_wall_ms);
+      .filter((path) => writtenAt_ms(path) < before_wall_ms && !hasHaltMark(path));
     for (const path of outdated) removeStore(path);
     return outdated;
+  }
+
+  noteHalt(name: string, why: string): void {
+    writeHaltMark(this.path(name), why);
+  }
+
+  partitions(topic: string): number[] {
+    const found = readdirSync(this.directory).flatMap((name) => partitionIn(name, topic) ?? []);
+    return [...new Set(found)];
+  }
+
+  removeMoved(topic: string, partition: number, projections: Projections, unneeded: Unneeded): string[] {
+    const used = this.storeName(topic, partition, projections);
+    const identity = { logId: this.options.logId, topic, partition };
+    const removed = (names: readonly string[]): string[] => {
+      const paths = names.map((name) => this.path(name)).filter((path) => isUnneeded(path, identity, unneeded));
+      for (const path of paths) removeStore(path);
+      return paths;
+    };
+    const own = removed([used]);
+    // While there is a store of its own version, the process may have to go back to another one.
+    if (hasFiles(this.path(used))) return own;
+    return [...own, ...removed(readdirSync(this.directory).filter((name) => partitionIn(name, topic) === partition))];
   }
 
   instanceId(): string {

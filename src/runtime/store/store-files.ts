@@ -2,6 +2,7 @@ import { existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { type ByteFile, openByteFile, openByteFileToRead } from "./byte-file.ts";
 import { type PinnedDatabase, pinDatabase } from "./copy/pinned-database.ts";
+import { HALT_MARK_END, removeHaltMark } from "./halt-mark.ts";
 import type { StoreDatabase } from "./store-database.ts";
 import type { StoreMemory } from "./store-memory.ts";
 
@@ -18,6 +19,8 @@ export interface StoreFiles {
   readonly memory: StoreMemory;
   /** A number for the log, the topic and the partition that the store is of; undefined if these are not known. */
   readonly identity?: number | undefined;
+  /** Notes that the partition runs, whatever it once halted for. Absent where halts leave no mark. */
+  readonly forgetHalt?: () => void;
   close(): void;
 }
 
@@ -44,6 +47,7 @@ export function storeFiles(
 ): StoreFiles {
   const open = new Map<string, ByteFile>();
   let log: ByteFile | undefined;
+  let mayBeMarked = true;
   return {
     db,
     memory,
@@ -58,6 +62,9 @@ export function storeFiles(
       open.set(name, file);
       return file;
     },
+    forgetHalt: () => {
+      if (mayBeMarked) mayBeMarked = !removeHaltMark(path);
+    },
     close: () => {
       db.close();
       for (const file of open.values()) file.close();
@@ -71,8 +78,8 @@ function openIfThere(path: string): ByteFile | undefined {
   return existsSync(path) ? openByteFileToRead(path) : undefined;
 }
 
-/** What the names of all files of a store end with: the database itself, those of SQLite beside it, and those of bytes. */
-const FILE_ENDS = ["", "-wal", "-shm", ...BYTE_FILE_NAMES.map((name) => `-${name}`)];
+/** What the names of all files of a store end with: the database itself, those of SQLite beside it, those of bytes, and the mark. */
+const FILE_ENDS = ["", "-wal", "-shm", ...BYTE_FILE_NAMES.map((name) => `-${name}`), HALT_MARK_END];
 
 /** The names of the files of bytes beside the database that have something in them. */
 export const fullByteFiles = (path: string): string[] =>
@@ -90,9 +97,17 @@ export function removeStore(path: string): void {
   for (const end of FILE_ENDS) rmSync(path + end, { force: true });
 }
 
-/** When one of the store's files was last written, on the wall clock. */
-export const writtenAt_ms = (path: string): number =>
-  Math.max(...FILE_ENDS.map((end) => statSync(path + end, { throwIfNoEntry: false })?.mtimeMs ?? 0));
+/** Whether there is any of the store's files. */
+export const hasFiles = (path: string): boolean =>
+  FILE_ENDS.some((end) => statSync(path + end, { throwIfNoEntry: false }) !== undefined);
+
+/** When the store was last written, on the wall clock. Who only looks into it has SQLite make its two files, without content. */
+export function writtenAt_ms(path: string): number {
+  const written = FILE_ENDS.map((end) => ({ end, file: statSync(path + end, { throwIfNoEntry: false }) })).filter(
+    ({ end, file }) => end !== "-shm" && !(end === "-wal" && file?.size === 0),
+  );
+  return Math.max(...written.map(({ file }) => file?.mtimeMs ?? 0));
+}
 
 /** How many bytes all files of the store have. */
 export const storeBytes = (path: string): number =>

@@ -152,6 +152,7 @@ export class PartitionStore {
 
   /** Notes that the log's end was reached. */
   reachedEnd(): void {
+    this.#files.forgetHalt?.();
     if (!this.#isRestored) return;
     this.#isRestored = false;
     this.#writeMark();

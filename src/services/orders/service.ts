@@ -184,6 +184,7 @@ export class OrderService {
         tidiedAt_ms = clock.now_ms();
         this.#stores.removeOutdated(this.partitions.actors);
       }
+      await this.#removeMoved();
       await this.#commit();
     }
     await watching;
@@ -197,6 +198,16 @@ export class OrderService {
     this.#warmUps.take(warmUps);
     this.partitions.assign(partitions, standbys, wasAway);
     this.#options.fleet.assigned(assignment);
+  }
+
+  async #removeMoved(): Promise<void> {
+    const membership = this.#membership;
+    const { log, config } = this.#options;
+    if (membership === undefined) return;
+    await this.#stores.removeMoved(this.partitions.actors, {
+      committed: (partitions) => membership.committed(partitions),
+      ends: () => log.ends(config.orders_topic),
+    });
   }
 
   #lookAtGroup(): void {

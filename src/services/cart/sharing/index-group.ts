@@ -21,7 +21,7 @@ const REFUSED_WAIT_MS_MAX = 10_000;
 
 export interface IndexGroupOptions {
   readonly config: Config;
-  readonly log: Pick<Log, "joinGroup">;
+  readonly log: Pick<Log, "joinGroup" | "ends">;
   readonly partitions: PartitionSet;
   readonly stores: PartitionStores;
   readonly projection: Projection<IndexView>;
@@ -46,7 +46,7 @@ export interface IndexGroupOptions {
  *
  * ```
  *  made ──join()──▶ joining ──assigned──▶ reading its share ⇄ assigned ──leave()──▶ left
- *                      │                       ▲  └── look(), once a second: commits, and hears of the others' commits
+ *                      │                       ▲  └── look(), once a second: commits, hears of the others' commits, and tidies
  *                      └─ no word for long ─▶ reading all ──assigned──┘
  * ```
  */
@@ -98,7 +98,10 @@ export class IndexGroup {
     });
   }
 
-  /** Tells the others how far the owned partitions are, and hears it of those that are not read here. */
+  /**
+   * Tells the others how far the owned partitions are, and hears it of those that are not read here, whose stores go once
+   * others are known to have them.
+   */
   async look(): Promise<void> {
     const membership = this.#membership;
     if (membership === undefined) return;
@@ -117,6 +120,15 @@ export class IndexGroup {
     } catch (e) {
       logger.debug({ err: e }, "the group's commits failed");
     }
+    await this.#removeMoved(membership);
+  }
+
+  async #removeMoved(membership: Membership): Promise<void> {
+    const { partitions, stores, log, config } = this.#options;
+    await stores.removeMoved(partitions.actors, {
+      committed: (asked) => membership.committed(asked),
+      ends: () => log.ends(config.orders_topic),
+    });
   }
 
   /** Whoever has a partition's index has the same, so that the snapshots of one are enough. */
