@@ -148,7 +148,7 @@ export async function runLoad(
   connections: number,
   seconds: number,
   prefix: string,
-  keyed: "keyed" | undefined = undefined,
+  keyed?: "keyed",
 ): Promise<LoadResult> {
   const given = keyed === undefined ? [prefix] : [prefix, keyed];
   const command =
