@@ -68,6 +68,8 @@ const TAKE_MS_MAX = 1_800_000;
 const RETRY_WAIT_MS = 30_000;
 /** How long the last snapshots may keep a process that stops. */
 const LAST_MS_MAX = 5_000;
+/** A store of which somebody else takes the snapshots has none for so many intervals: then it is taken all the same. */
+const OVERDUE_WAITS = 3;
 /** How many are taken at the same time while a process stops. */
 const LAST_AT_ONCE_MAX = 2;
 
@@ -80,7 +82,7 @@ interface Known {
 /**
  * Takes snapshots of the stores that this process owns, one after the other: of each that has moved on, once its newest
  * snapshot is as old as the interval, whoever took that; and a last one when the process stops. Of a store of which
- * somebody else takes them it looks for that one's.
+ * somebody else takes them it looks for that one's, and takes one itself if there is none for long.
  *
  * ```
  *  made ──run()──▶ the storage is tried ──▶ looking ──a store is due──▶ taking ──▶ older ones deleted ──▶ looking
@@ -90,6 +92,8 @@ interface Known {
 export class SnapshotSchedule {
   readonly #known = new Map<number, Known>();
   readonly #outages = new Map<number, Outage>();
+  /** Since when snapshots of a store are looked for that others take, on the process's clock. */
+  readonly #lookedSince_ms = new Map<number, number>();
   #lastUntil_ms: number | undefined;
   #lastUnderWay = 0;
   readonly #trial: StorageTrial;
@@ -147,6 +151,7 @@ export class SnapshotSchedule {
   forget(partition: number): void {
     this.#known.delete(partition);
     this.#outages.delete(partition);
+    this.#lookedSince_ms.delete(partition);
   }
 
   /** Notes a snapshot that a store was restored from. */
@@ -193,7 +198,7 @@ export class SnapshotSchedule {
     try {
       const isKnown = this.#known.has(partition) && partition !== undefined;
       if (!isKnown || !this.#takes(partition)) await this.#lookForOthers(source);
-      if (!this.#takes(partition)) return this.#lookAgainLater(partition);
+      if (!this.#takes(partition) && !this.#isOverdue(partition)) return this.#lookAgainLater(partition);
       const newest = this.newest(partition);
       if (newest !== undefined && (isLast ? newest.reach === source.reach() : !this.#isDue(source))) return;
       const held = isOver() ? undefined : source.hold();
@@ -216,11 +221,22 @@ export class SnapshotSchedule {
     return this.options.takesSnapshots?.(partition) ?? true;
   }
 
+  /** Whoever takes them may be unable to, for example as its store is halted. */
+  #isOverdue(partition: number): boolean {
+    const { clock, wait_ms } = this.options;
+    const since_ms = this.#lookedSince_ms.get(partition) ?? clock.now_ms();
+    this.#lookedSince_ms.set(partition, since_ms);
+    const newest = this.newest(partition);
+    const age_ms = newest === undefined ? Number.POSITIVE_INFINITY : clock.wall_ms() - newest.taken_ms;
+    return Math.min(age_ms, clock.now_ms() - since_ms) > wait_ms * OVERDUE_WAITS;
+  }
+
   #lookAgainLater(partition: number): void {
     const { clock, wait_ms } = this.options;
     const known = this.#known.get(partition);
     const due_ms = Math.max(known?.due_ms ?? 0, clock.now_ms() + Math.min(wait_ms, RETRY_WAIT_MS));
     this.#known.set(partition, { newest: known?.newest, due_ms });
+    this.#outages.get(partition)?.worked();
   }
 
   /** Looks for the newest one that somebody else has taken: the owner before, or another cart, whose index is the same. */

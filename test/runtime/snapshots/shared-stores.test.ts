@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { AppError } from "../../../src/errors.ts";
 import { zstd } from "../../../src/runtime/snapshots/compression.ts";
 import { SnapshotSchedule } from "../../../src/runtime/snapshots/snapshot-schedule.ts";
 import { Snapshots } from "../../../src/runtime/snapshots/snapshots.ts";
@@ -47,7 +48,7 @@ test("of two who have the same store one takes snapshots, and the other knows of
   const saveBoth = (offset: number) => Promise.all([first.save(offset), second.save(offset)]);
   const passUntil = (what: string, isSo: () => Promise<boolean> | boolean) =>
     waitUntil(what, async () => {
-      await clock.pass(1_000);
+      await clock.pass(2_000);
       return isSo();
     });
 
@@ -65,5 +66,20 @@ test("of two who have the same store one takes snapshots, and the other knows of
   await passUntil("the second one's", () => second.schedule.newest(0)?.reach === 7);
   await passUntil("the first one to hear of it", () => first.schedule.newest(0)?.reach === 7);
   expect(await reaches()).toEqual([7, 5, 3]);
+
+  // Whoever is to take them may be unable to.
+  taker = "nobody";
+  await saveBoth(9);
+  const since_ms = clock.now_ms();
+  await passUntil("one of them to take it all the same", async () => (await reaches())[0] === 9);
+  expect(clock.now_ms() - since_ms).toBeGreaterThan(2 * WAIT_MS);
+
+  storage.list = () => Promise.reject(new AppError("STORAGE_FAILED", "It is away."));
+  taker = "first";
+  await second.save(11);
+  await passUntil("the other one to notice", () => second.schedule.failure !== undefined);
+  Reflect.deleteProperty(storage, "list");
+  await passUntil("its outage to be over", () => second.schedule.failure === undefined);
+  expect((await reaches())[0]).toBe(9);
   ending.abort();
 });

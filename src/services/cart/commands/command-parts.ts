@@ -22,8 +22,8 @@ export interface CommandPartsOptions extends Pick<
   readonly onDisagreement: (partition: number, error: AppError) => void;
   readonly append: Omit<AppenderOptions, "producer" | "topic" | "clock">;
   readonly place: Omit<PlacementOptions, "catchUp" | "hindrance" | "clock">;
-  /** Called with where the log ends before creates are placed by another partition count. */
-  readonly onCatchUp?: (ends: TopicEnds) => void;
+  /** Called with where the log ended, once that is read here, before creates are placed by another partition count. */
+  readonly onCaughtUp?: (ends: TopicEnds) => void;
 }
 
 /** The commands, and those of their parts that outlive a single request. None of them starts anything by itself. */
@@ -37,7 +37,7 @@ export interface CommandParts {
 
 /** Builds what a cart does with its requests, on an index, whatever it is that reads the log into that index. */
 export function commandParts(options: CommandPartsOptions): CommandParts {
-  const { log, topic, partitions, projection, ownCreates, elsewhere, onCatchUp, onDisagreement, clock } = options;
+  const { log, topic, partitions, projection, ownCreates, elsewhere, onCaughtUp, onDisagreement, clock } = options;
   const homes = (orderId: string) => placement.homes(orderId);
   const index = new OrderIndex({
     partitions,
@@ -52,14 +52,16 @@ export function commandParts(options: CommandPartsOptions): CommandParts {
     log,
     topic,
     isElsewhere: (partition) => elsewhere.isElsewhere(partition),
+    isShort: (partition) => elsewhere.isShort(partition),
     clock,
   });
   const appender = new Appender({ ...options.append, producer: log.producer(), topic, clock });
   const placement: Placement = new Placement({
     ...options.place,
     catchUp: async (deadline_ms) => {
-      if (onCatchUp) onCatchUp(await log.ends(topic));
+      const ends = onCaughtUp && (await log.ends(topic));
       await progress.untilEnd(undefined, (partition) => index.knownEnd(partition), deadline_ms);
+      if (ends) onCaughtUp(ends);
     },
     hindrance: () => progress.hindrance(),
     clock,

@@ -12,6 +12,8 @@ export interface IndexProgressOptions {
   readonly topic: string;
   /** Whether another cart's index counts for the partition, so that this one's is not waited for. */
   readonly isElsewhere: (partition: number) => boolean;
+  /** Whether the partition's index lacks what it must have before it counts as read, although it is complete. */
+  readonly isShort: (partition: number) => boolean;
   readonly clock: Clock;
 }
 
@@ -50,8 +52,8 @@ export class IndexProgress {
   /**
    * Whether every partition that no other cart answers for has been read to its end once. Until then, an order may lie unread in a partition other
    * than the one the partitioner gives: another program may have created it, or partitions may have been added since.
-   * A halted partition does not hold up the others, because no create is placed by a new partition count until all of
-   * them are read (decision 7).
+   * A halted partition does not hold up the others: no create is placed by a new partition count until all are read that
+   * no other cart answers for (decision 7), and one that others answered for then is asked of them (decision 38).
    */
   get isComplete(): boolean {
     return this.options.partitions.partitionCount > 0 && this.#firstUnread() === undefined;
@@ -106,7 +108,7 @@ export class IndexProgress {
 
   /**
    * Resolves with whether the record at `position` was read before `deadline_ms` and the partition is sound; at once with
-   * false if another cart's index came to count for it.
+   * false if it is not and another cart's index came to count for it.
    */
   async hasPassed({ partition, offset }: LogPosition, deadline_ms: number): Promise<boolean> {
     if (!(await this.#reached(partition, offset + 1, deadline_ms))) {
@@ -114,7 +116,7 @@ export class IndexProgress {
       return false;
     }
     return this.#untilSoundOrElsewhere(partition, deadline_ms).then(
-      () => !this.options.isElsewhere(partition),
+      () => this.isSound(partition),
       () => false,
     );
   }
@@ -246,7 +248,7 @@ export class IndexProgress {
     const end = stable[partition];
     if (end === undefined) throw unavailableError(this.options.partitions, partition);
     await this.#until(
-      () => this.#held(partition)?.isComplete === true || isElsewhere(partition),
+      () => this.#isComplete(partition) || isElsewhere(partition),
       () => partition,
       deadline_ms,
     );
@@ -269,10 +271,14 @@ export class IndexProgress {
     const { partitionCount } = this.options.partitions;
     for (let partition = 0; partition < partitionCount; partition++) {
       const held = this.#held(partition);
-      const isRead = held !== undefined && (held.isComplete || held.state === "halted");
+      const isRead = held?.state === "halted" || this.#isComplete(partition);
       if (!isRead && !this.options.isElsewhere(partition)) return partition;
     }
     return undefined;
+  }
+
+  #isComplete(partition: number): boolean {
+    return this.#held(partition)?.isComplete === true && !this.options.isShort(partition);
   }
 
   #held(partition: number): PartitionView | undefined {

@@ -22,15 +22,21 @@ function indexCommit(committed: CommittedOffset): IndexCommit | undefined {
   return { nextOffset: committed.nextOffset, topicId: typeof topicId === "string" ? topicId : undefined, placedBy };
 }
 
-/** What tells how far an index was read. */
-type Reader = Pick<PartitionView, "partition" | "nextOffset" | "state" | "leaderEpoch">;
-
-interface Required {
+/** How far an index must have been read: all that this leader had before the offset. */
+export interface ReadUpTo {
   readonly offset: number;
   readonly leaderEpoch: number;
 }
 
-const NOTHING: Required = { offset: 0, leaderEpoch: 0 };
+const NOTHING: ReadUpTo = { offset: 0, leaderEpoch: 0 };
+
+type Reader = Pick<PartitionView, "nextOffset" | "endOffset" | "state" | "leaderEpoch">;
+
+/**
+ * Whether an index was read that far, or to the end of a later leader, which may have lost what the one before it had.
+ */
+export const hasRead = ({ nextOffset, endOffset, state, leaderEpoch }: Reader, upTo: ReadUpTo): boolean =>
+  nextOffset >= upTo.offset || (state === "running" && leaderEpoch > upTo.leaderEpoch && nextOffset >= endOffset);
 
 /**
  * How far each partition's index must have been read for this cart to place creates, whoever holds it; and whether an
@@ -44,7 +50,9 @@ const NOTHING: Required = { offset: 0, leaderEpoch: 0 };
 export class Coverage {
   #topicId: string | undefined;
   /** By partition, how far its index must have been read to be of use to this cart. */
-  #required: readonly Required[] | undefined;
+  #required: readonly ReadUpTo[] | undefined;
+  /** The same of this cart's own indexes, which are read to the log's end when they are opened. */
+  #requiredHere: readonly ReadUpTo[] = [];
   #commits: ReadonlyMap<number, IndexCommit> = new Map();
 
   /** Takes where the log ended when this cart began. A partition that cannot be asked now holds nobody up. */
@@ -57,7 +65,8 @@ export class Coverage {
 
   /**
    * Takes where the log ended when this cart was about to place creates by another partition count: before that, others
-   * may have placed by the one before. Throws LOG_UNAVAILABLE if that is not known, or cannot be read yet.
+   * may have placed by the one before. It is called once this cart's own indexes are read to there, but for those that
+   * others had meanwhile. Throws LOG_UNAVAILABLE if that is not known, or cannot be read yet.
    */
   settle({ topicId, partitions }: TopicEnds): void {
     const required = partitions.map((ends, partition) => {
@@ -67,6 +76,7 @@ export class Coverage {
     });
     this.#topicId = topicId;
     this.#required = required;
+    this.#requiredHere = required;
   }
 
   /** Whether it was told where the log ended. */
@@ -84,17 +94,14 @@ export class Coverage {
     );
   }
 
-  /** How far the partition's index must have been read to answer; 0 if that is not known. */
-  requiredOf(partition: number): number {
-    return this.#required?.[partition]?.offset ?? 0;
+  /** How far another cart's index of the partition must have been read to answer. */
+  requiredOf(partition: number): ReadUpTo {
+    return this.#required?.[partition] ?? NOTHING;
   }
 
-  /**
-   * Whether an index was read that far, or to the end of a later leader, which may have lost what the one before it had.
-   */
-  isReachedBy({ partition, nextOffset, state, leaderEpoch }: Reader): boolean {
-    const required = this.#required?.[partition] ?? NOTHING;
-    return nextOffset >= required.offset || (state === "running" && leaderEpoch > required.leaderEpoch);
+  /** Whether this cart's own index has what others placed there before this cart began to place by more partitions. */
+  isReachedBy(held: PartitionView): boolean {
+    return hasRead(held, this.#requiredHere[held.partition] ?? NOTHING);
   }
 
   /** Whether the partition may have an order that carts create elsewhere. */

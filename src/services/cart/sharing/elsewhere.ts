@@ -13,6 +13,8 @@ import { type FoundInIndex, type IndexQuestion, indexQuestionRequest, readToldIn
 export interface Elsewhere {
   /** Whether other carts are to be asked about the partition. */
   isElsewhere(partition: number): boolean;
+  /** Whether this cart's own index of the partition lacks what others placed there by fewer partitions. */
+  isShort(partition: number): boolean;
   /**
    * The partitions of other carts, those of `left`, and those that are halted here too early to tell, that may have the
    * order, besides those where carts create it.
@@ -30,6 +32,7 @@ export interface Elsewhere {
 /** A cart that has the indexes of all partitions asks nobody. */
 export const nowhere: Elsewhere = {
   isElsewhere: () => false,
+  isShort: () => false,
   mayHave: () => [],
   all: () => [],
   find: () => Promise.resolve({}),
@@ -59,13 +62,19 @@ export class IndexesElsewhere implements Elsewhere {
     return this.options.holders.isElsewhere(partition);
   }
 
+  isShort(partition: number): boolean {
+    return this.options.holders.isShort(partition);
+  }
+
   mayHave(orderId: string, left: readonly number[] = []): readonly number[] {
     const { coverage, holders, homes: homesOf, haltedMayHave, partitioner } = this.options;
     const partitionOf = partitionsOf(partitioner, orderId);
-    const mayHave = (partition: number): boolean =>
-      holders.isHaltedShort(partition)
-        ? haltedMayHave(partition, orderId)
-        : this.#isAsked(partition, left) && coverage.mayHave(partition, partitionOf);
+    const mayHave = (partition: number): boolean => {
+      const isHaltedShort = holders.isHaltedShort(partition);
+      // Without another cart, only what its own index had read tells where an order may be.
+      if (isHaltedShort && holders.peersOf(partition).length === 0) return haltedMayHave(partition, orderId);
+      return (isHaltedShort || this.#isAsked(partition, left)) && coverage.mayHave(partition, partitionOf);
+    };
     let homes: readonly number[] | undefined;
     return this.#those((partition) => {
       if (!mayHave(partition)) return false;
@@ -84,7 +93,8 @@ export class IndexesElsewhere implements Elsewhere {
     const failures = new Map<number, string>();
     const tried = new Map<number, Set<string>>(asked.map((partition) => [partition, new Set()]));
     for (let round = 0; round < ROUNDS_MAX; round++) {
-      const left = asked.filter((partition) => !told.has(partition));
+      // Where one index is halted, another one may have what it lacks.
+      const left = asked.filter((partition) => !told.has(partition) || isAppError(told.get(partition), "PARTITION_HALTED"));
       if (left.length === 0) break;
       const byPeer = new ByPeer();
       let others = 0;
@@ -96,6 +106,7 @@ export class IndexesElsewhere implements Elsewhere {
         byPeer.add(peer, partition);
       }
       if (byPeer.size === 0) {
+        if (left.every((partition) => told.has(partition))) break;
         const { version } = fleet.members;
         if (!(await fleet.members.newerThan(version, Math.min(FRESH_WAIT_MS_MAX, deadline_ms - clock.now_ms())))) break;
         for (const peers of tried.values()) peers.clear();

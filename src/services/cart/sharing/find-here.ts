@@ -2,6 +2,7 @@ import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 import { unavailableError } from "../index/soundness.ts";
 import type { IndexProgress } from "../index/index-progress.ts";
 import type { OrderIndex } from "../index/order-index.ts";
+import { hasRead } from "./coverage.ts";
 import { type Holders, indexElsewhere } from "./holders.ts";
 import type { SharedWithPeers } from "./index-hops.ts";
 
@@ -20,16 +21,20 @@ export const findHere =
     const known = eventId === undefined ? () => index.knownEnd(partition) : () => index.readEnd(partition);
     // One that is halted holds up nobody who only asks whether a key was used, or an order strayed there that cannot have.
     const isHalted = () => partitions.get(partition)?.state === "halted";
+    const isShort = () => {
+      const held = partitions.get(partition);
+      return known() < from.offset && !(held && hasRead(held, from));
+    };
     if (toEnd.includes(partition)) await progress.untilEndOf(partition, known, deadline_ms);
     else if (!isHalted()) {
       if (eventId !== undefined) await progress.untilNewestOf(partition, known, deadline_ms);
-      if (known() < from && !isHalted()) await progress.untilReached(partition, from, deadline_ms);
+      if (isShort() && !isHalted()) await progress.untilReached(partition, from.offset, deadline_ms);
     }
     for (;;) {
       // It may have been given away meanwhile.
       if (!holders.isHere(partition)) throw indexElsewhere(partition);
       const found = index.lookUp(partition, orderId, eventId);
-      if (found.order === undefined && isHalted() && known() < from && index.mayHave(partition, orderId))
+      if (found.order === undefined && isHalted() && isShort() && index.mayHave(partition, orderId))
         throw unavailableError(partitions, partition);
       const isNothing = found.order === undefined && found.keyed === undefined;
       if (isNothing || progress.isSound(partition)) return found;

@@ -27,10 +27,14 @@ export class Holders {
     return held.state === "halted" || (held.isComplete && this.coverage.isReachedBy(held));
   }
 
-  /** Whether the partition was halted here before all that this cart must know of it was read. */
-  isHaltedShort(partition: number): boolean {
+  /** Whether the partition's index here lacks something that this cart must know. */
+  isShort(partition: number): boolean {
     const held = this.partitions.get(partition);
-    return held?.state === "halted" && !this.coverage.isReachedBy(held);
+    return held !== undefined && !this.coverage.isReachedBy(held);
+  }
+
+  isHaltedShort(partition: number): boolean {
+    return this.partitions.get(partition)?.state === "halted" && this.isShort(partition);
   }
 
   /**

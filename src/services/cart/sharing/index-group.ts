@@ -112,7 +112,7 @@ export class IndexGroup {
     this.#goAloneIfDue();
     if (this.#warmUps.isDue(this.#ready())) membership.rejoin();
     const others = Array.from({ length: partitions.partitionCount }, (_, partition) => partition).filter(
-      (partition) => !holders.isHere(partition),
+      (partition) => !holders.isHere(partition) || holders.isHaltedShort(partition),
     );
     try {
       await membership.commit(new Map(this.#commits()));

@@ -9,6 +9,7 @@ import { isOrderId } from "../../../orders/order-id.ts";
 import type { Clock } from "../../../system/clock.ts";
 import type { CartCommands } from "../commands/commands.ts";
 import { carryOut, COMMAND_PATH, commandSchema, readCommand, writePosition } from "./command-message.ts";
+import type { ReadUpTo } from "./coverage.ts";
 import { type FoundInIndex, INDEX_QUESTION_PATH, type IndexQuestion, writeToldIndex } from "./index-question.ts";
 
 /** What a cart tells its peers. */
@@ -18,7 +19,7 @@ export interface SharedWithPeers {
   /** See `Placement.hear`. */
   readonly hearPlacing: (partitionCount: number) => void;
   /** What the index of a partition has, once it was read as far as `from`. Rejects with why it is not told. */
-  find(question: IndexQuestion, partition: number, from: number, deadline_ms: number): Promise<FoundInIndex>;
+  find(question: IndexQuestion, partition: number, from: ReadUpTo, deadline_ms: number): Promise<FoundInIndex>;
 }
 
 export interface IndexHopsOptions {
@@ -73,6 +74,7 @@ export const indexHops = ({ fleet, shared, body_bytes_max, clock }: IndexHopsOpt
       }),
       partitionsParameter,
       numbers("from", "How far each of the partitions must have been read."),
+      numbers("epochs", "Of which leader each of them must have been read as far as that, or to the end of a later one."),
       numbers("ends", "Those of the partitions that must be read to the log's end."),
       optionalQueryParameter("event", {
         description: "The event id of an idempotency key.",
@@ -80,11 +82,15 @@ export const indexHops = ({ fleet, shared, body_bytes_max, clock }: IndexHopsOpt
         example: "e",
       }),
     ],
-    handle: async (_, { orderId, partitions, from = [], ends = [], event }, deadline_ms) => {
+    handle: async (_, { orderId, partitions, from = [], epochs = [], ends = [], event }, deadline_ms) => {
       if (!isOrderId(orderId)) throw new AppError("INVALID_FIELD", `${orderId} is no order id.`);
       const question = { orderId, eventId: event, toEnd: ends };
       const told = await Promise.all(
-        partitions.map((partition, n) => shared.find(question, partition, from[n] ?? 0, deadline_ms).catch(appErrorOf)),
+        partitions.map((partition, n) => {
+          // A cart of an earlier version does not say which leader's records it must have.
+          const upTo = { offset: from[n] ?? 0, leaderEpoch: epochs[n] ?? Number.MAX_SAFE_INTEGER };
+          return shared.find(question, partition, upTo, deadline_ms).catch(appErrorOf);
+        }),
       );
       return jsonAnswer(writeToldIndex(new Map(partitions.map((partition, n) => [partition, told[n] as (typeof told)[number]]))));
     },

@@ -2,6 +2,7 @@ import { AppError } from "../../../errors.ts";
 import type { HopRequest } from "../../../fleet/hops.ts";
 import { errorOf, goodJson, type ToldError } from "../../../fleet/peer-problem.ts";
 import type { PeerAnswer } from "../../../fleet/peer-transport.ts";
+import type { ReadUpTo } from "./coverage.ts";
 import type { IndexedOrder, KeyedEvent } from "../index/index-projection.ts";
 
 /** What carts ask each other about an order. */
@@ -24,13 +25,18 @@ export type ToldIndex = ReadonlyMap<number, FoundInIndex | AppError>;
 
 export const INDEX_QUESTION_PATH = "/fleet/index";
 
-/** `from` says how far each of the partitions must have been read. */
+/** `from` says how far each of the partitions must have been read, and of which leader. */
 export function indexQuestionRequest(
   { orderId, eventId, toEnd }: IndexQuestion,
   partitions: readonly number[],
-  from: (partition: number) => number,
+  from: (partition: number) => ReadUpTo,
 ): HopRequest {
-  const query = new URLSearchParams({ partitions: partitions.join(","), from: partitions.map(from).join(",") });
+  const upTo = partitions.map(from);
+  const query = new URLSearchParams({
+    partitions: partitions.join(","),
+    from: upTo.map(({ offset }) => offset).join(","),
+    epochs: upTo.map(({ leaderEpoch }) => leaderEpoch).join(","),
+  });
   const ends = partitions.filter((partition) => toEnd.includes(partition));
   if (ends.length > 0) query.set("ends", ends.join(","));
   if (eventId !== undefined) query.set("event", eventId);

@@ -1,13 +1,14 @@
 import { expect, test } from "bun:test";
 import { AppError } from "../../../../src/errors.ts";
-import { Members } from "../../../../src/fleet/members.ts";
+import { Members, type Peer } from "../../../../src/fleet/members.ts";
 import { partitionFor } from "../../../../src/log/partitioner.ts";
-import { Coverage } from "../../../../src/services/cart/sharing/coverage.ts";
+import { Coverage, indexCommitted } from "../../../../src/services/cart/sharing/coverage.ts";
 import { IndexesElsewhere } from "../../../../src/services/cart/sharing/elsewhere.ts";
 import { findHere } from "../../../../src/services/cart/sharing/find-here.ts";
 import { Holders } from "../../../../src/services/cart/sharing/holders.ts";
+import { type FoundInIndex, writeToldIndex } from "../../../../src/services/cart/sharing/index-question.ts";
 import { systemClock } from "../../../../src/system/clock.ts";
-import { ListCart, ListLog } from "../../../support/carts.ts";
+import { codeOf, ListCart, ListLog } from "../../../support/carts.ts";
 import { orderCreated, recordOf } from "../../../support/events/orders.ts";
 
 const [EARLIER, COUNT] = [2, 3];
@@ -30,38 +31,57 @@ const FOREIGN = Array.from({ length: 200 }, (_, n) => `ORD-${n}`).find(
  */
 function shortIndex() {
   const log = new ListLog(COUNT);
-  const cart = new ListCart(log);
+  const coverage = new Coverage();
+  const members = new Members(systemClock);
+  const holders: Holders = new Holders({ get: (partition) => cart.set.get(partition) }, coverage, members);
+  const asked: string[] = [];
+  const answers = new Map<string, FoundInIndex | AppError>();
+  const fleet = {
+    members,
+    send: ({ url }: Peer) => {
+      asked.push(url);
+      const text = writeToldIndex(new Map([[1, answers.get(url) ?? {}]]));
+      return Promise.resolve({ status: 200, text, headers: new Headers() });
+    },
+  };
+  const elsewhere = new IndexesElsewhere({
+    partitions: { partitionCount: COUNT },
+    holders,
+    coverage,
+    fleet: fleet as never,
+    homes: (orderId) => [homeOf(orderId)],
+    haltedMayHave: (partition, orderId) => cart.index.mayHave(partition, orderId),
+    partitioner: "murmur2",
+    clock: systemClock,
+  });
+  const cart: ListCart = new ListCart(log, 200, elsewhere);
   const { set: partitions, index, progress } = cart;
   const stray = cart.held[1]!;
   log.append(recordOf(orderCreated({ orderId: READ }), { partition: 1 }));
   stray.read();
   log.append(recordOf(orderCreated({ orderId: UNREAD }), { partition: 1 }));
-  const coverage = new Coverage();
   coverage.settle({ topicId: "T", partitions: log.partitions.map((_, p) => log.endsOf(p)) });
-  const members = new Members(systemClock);
-  const all = [
-    { id: "a", endpoint: "http://a", partitions: [0, 2], standbys: [1] },
-    { id: "b", endpoint: "http://b", partitions: [1], standbys: [] },
-  ];
-  members.assigned({ partitions: [0, 2], standbys: [1], memberId: "a", members: all });
-  const holders = new Holders(partitions, coverage, members);
-  const elsewhere = new IndexesElsewhere({
-    partitions,
-    holders,
-    coverage,
-    fleet: undefined as never,
-    homes: (orderId) => [homeOf(orderId)],
-    haltedMayHave: (partition, orderId) => index.mayHave(partition, orderId),
-    partitioner: "murmur2",
-    clock: systemClock,
-  });
+  const placedBy = [EARLIER, COUNT];
+  coverage.hear(new Map([[1, indexCommitted({ nextOffset: 2, topicId: "T", placedBy })]]));
+  const hold = (...others: readonly string[]) => {
+    const all = [
+      { id: "a", endpoint: "http://a", partitions: [0, 2], standbys: [1] },
+      ...others.map((id, n) => ({ id, endpoint: `http://${id}`, partitions: n === 0 ? [1] : [], standbys: n === 0 ? [] : [1] })),
+    ];
+    members.assigned({ partitions: [0, 2], standbys: [1], memberId: "a", members: all });
+  };
+  hold("b");
   const find = findHere({ partitions, holders, index, progress });
-  const ask = (orderId: string) =>
-    find({ orderId, eventId: undefined, toEnd: [] }, 1, coverage.requiredOf(1), systemClock.now_ms() + 50).catch(
-      (e: unknown) => (e as AppError).code,
-    );
-  return { log, stray, holders, elsewhere, ask };
+  const deadline_ms = () => systemClock.now_ms() + 50;
+  const ask = (orderId: string, from = coverage.requiredOf(1)) =>
+    find({ orderId, eventId: undefined, toEnd: [] }, 1, from, deadline_ms()).catch((e: unknown) => (e as AppError).code);
+  const askOthers = (orderId: string) =>
+    elsewhere.find({ orderId, eventId: undefined, toEnd: [] }, [1], deadline_ms()).catch((e: unknown) => (e as AppError).code);
+  return { log, cart, stray, holders, elsewhere, hold, ask, askOthers, answers, asked };
 }
+
+const halted = new AppError("PARTITION_HALTED", "It is halted.", { partition: 1 });
+const nothing = { order: undefined, keyed: undefined };
 
 test("an index that is complete, but not as far as others placed by fewer partitions, is asked for elsewhere until it is", async () => {
   const { stray, holders, elsewhere, ask } = shortIndex();
@@ -72,27 +92,59 @@ test("an index that is complete, but not as far as others placed by fewer partit
   expect(await ask(UNREAD)).toMatchObject({ order: { partition: 1, offset: 1 } });
 });
 
-test("a later leader's end is far enough, as it may have lost what the one before it had", () => {
-  const { stray, holders } = shortIndex();
+test("it is waited for where no other cart holds it any more", async () => {
+  const { cart, stray, hold } = shortIndex();
+  stray.isHeld = true;
+  hold();
+  expect(cart.progress.isComplete).toBe(false);
+  expect(codeOf(await cart.create(UNREAD))).toBe("CATCHING_UP");
+  expect(codeOf(await cart.update(UNREAD, "shipped"))).toBe("CATCHING_UP");
+  stray.read();
+  expect(codeOf(await cart.create(UNREAD))).toBe("ORDER_EXISTS");
+});
+
+test("a later leader's end is far enough, as it may have lost what the one before it had", async () => {
+  const { log, stray, holders, ask } = shortIndex();
+  log.partitions[1]!.pop();
+  expect(await ask(FOREIGN, { offset: 2, leaderEpoch: 0 })).toBe("PARTITION_ELSEWHERE");
   stray.leaderEpoch = 1;
   expect(holders.isHere(1)).toBe(true);
+  expect(await ask(FOREIGN, { offset: 2, leaderEpoch: 0 })).toEqual(nothing);
+  expect(await ask(FOREIGN, { offset: 2, leaderEpoch: 1 })).toBe("CATCHING_UP");
   stray.state = "catching-up";
+  expect(holders.isHere(1)).toBe(false);
+  log.append(recordOf(orderCreated({ orderId: UNREAD }), { partition: 1 }));
+  stray.state = "running";
   expect(holders.isHere(1)).toBe(false);
 });
 
 test("an index that was halted before that holds up the orders that may have strayed there, and no others", async () => {
-  const { stray, elsewhere, ask } = shortIndex();
-  stray.halt(new AppError("LOG_DISAGREES", "It is halted."));
-  expect(elsewhere.mayHave(NEVER_MADE)).toEqual([1]);
+  const { stray, elsewhere, hold, ask } = shortIndex();
+  stray.halt(halted);
   expect(await ask(NEVER_MADE)).toBe("PARTITION_HALTED");
-  expect(elsewhere.mayHave(FOREIGN)).toEqual([]);
-  expect(await ask(FOREIGN)).toEqual({ order: undefined, keyed: undefined });
+  expect(await ask(FOREIGN)).toEqual(nothing);
+  for (const others of [["b"], []]) {
+    hold(...others);
+    expect(elsewhere.mayHave(NEVER_MADE)).toEqual([1]);
+    expect(elsewhere.mayHave(FOREIGN)).toEqual([]);
+  }
+});
+
+test("where one holder's index is halted, the next one is asked", async () => {
+  const { hold, askOthers, answers, asked } = shortIndex();
+  hold("b", "c");
+  answers.set("http://b", halted);
+  answers.set("http://c", { order: { partition: 1, offset: 1, eventId: "e" } });
+  expect(await askOthers(UNREAD)).toMatchObject({ order: { offset: 1 } });
+  answers.set("http://c", halted);
+  expect(await askOthers(UNREAD)).toBe("PARTITION_HALTED");
+  expect(asked).toEqual(["http://b", "http://c", "http://b", "http://c"]);
 });
 
 test("an index that was halted after that tells what it has", async () => {
   const { stray, elsewhere, ask } = shortIndex();
   stray.read();
-  stray.halt(new AppError("LOG_DISAGREES", "It is halted."));
+  stray.halt(halted);
   expect(elsewhere.mayHave(NEVER_MADE)).toEqual([]);
-  expect(await ask(NEVER_MADE)).toEqual({ order: undefined, keyed: undefined });
+  expect(await ask(NEVER_MADE)).toEqual(nothing);
 });
