@@ -11,19 +11,11 @@ export type Partitioner = "murmur2" | "crc32";
 export const partitionFor = (partitioner: Partitioner, key: string, partitionCount: number): number =>
   hashOf(partitioner, key) % partitionCount;
 
-/** The partition of a key by any number of partitions. */
-export type PartitionsOf = (partitionCount: number) => number;
-
-/** The key is hashed once, when its partition is first asked for. */
-export function partitionsOf(partitioner: Partitioner, key: string): PartitionsOf {
-  let hash: number | undefined;
-  return (partitionCount) => (hash ??= hashOf(partitioner, key)) % partitionCount;
-}
-
 /** A request asks for its order's partition several times in a row. */
 let last: { readonly partitioner: Partitioner; readonly key: string; readonly hash: number } | undefined;
 
-function hashOf(partitioner: Partitioner, key: string): number {
+/** The hash of a key: its partition is what is left when it is divided by their number. */
+export function hashOf(partitioner: Partitioner, key: string): number {
   if (last?.key === key && last.partitioner === partitioner) return last.hash;
   const hash = partitioner === "crc32" ? crc32(key) : murmur2(asciiOf(key) ?? Buffer.from(key)) & 0x7fffffff;
   last = { partitioner, key, hash };

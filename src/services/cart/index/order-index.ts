@@ -1,6 +1,6 @@
 import { AppError } from "../../../errors.ts";
 import type { LogPosition } from "../../../log/log-position.ts";
-import { type Partitioner, partitionsOf } from "../../../log/partitioner.ts";
+import { hashOf, type Partitioner } from "../../../log/partitioner.ts";
 import type { HeldPartitions, PartitionView } from "../../../runtime/held-partitions.ts";
 import type { Projection } from "../../../runtime/projection.ts";
 import type { IndexedOrder, IndexView, KeyedEvent } from "./index-projection.ts";
@@ -93,7 +93,7 @@ export class OrderIndex {
   mayHave(partition: number, orderId: string): boolean {
     const { partitions, partitioner, projection } = this.options;
     const view = partitions.get(partition)?.view(projection);
-    return view !== undefined && mayHave(view.placedBy, partition, partitionsOf(partitioner, orderId));
+    return view !== undefined && mayHave(view.placedBy, partition, hashOf(partitioner, orderId));
   }
 
   /** The offset before which every record was read. Nothing new can be appended before it. */
@@ -166,12 +166,12 @@ export class OrderIndex {
   #findRead(orderId: string): IndexedOrder | undefined {
     const { homes, partitioner, partitions, projection } = this.options;
     const expected = homes(orderId);
-    const partitionOf = partitionsOf(partitioner, orderId);
+    const hash = hashOf(partitioner, orderId);
     for (let partition = 0; partition < partitions.partitionCount; partition++) {
       const held = partitions.get(partition);
       const view = held?.view(projection);
       if (held === undefined || view === undefined) continue;
-      if (expected?.includes(partition) === false && !mayHave(view.placedBy, partition, partitionOf)) continue;
+      if (expected?.includes(partition) === false && !mayHave(view.placedBy, partition, hash)) continue;
       const order = queried(held, () => view.order(orderId));
       if (order) return order;
     }

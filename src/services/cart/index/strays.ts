@@ -1,4 +1,4 @@
-import { type Partitioner, partitionFor, type PartitionsOf, partitionsOf } from "../../../log/partitioner.ts";
+import { hashOf, type Partitioner } from "../../../log/partitioner.ts";
 import { orderIdOf, type OrderName } from "../../../orders/order-key.ts";
 import type { StoreDatabase } from "../../../runtime/store/store-database.ts";
 import { damagedRow } from "../../../runtime/store/store-failures.ts";
@@ -20,10 +20,10 @@ export interface Placing {
  */
 export type PlacedBy = readonly number[] | undefined;
 
-/** Whether the partition may have an order, if its orders were put there by these counts. */
-export function mayHave(placedBy: PlacedBy, partition: number, partitionOf: PartitionsOf): boolean {
+/** Whether the partition may have an order, whose id has that hash, if its orders were put there by these counts. */
+export function mayHave(placedBy: PlacedBy, partition: number, hash: number): boolean {
   if (placedBy === undefined) return true;
-  for (const count of placedBy) if (partitionOf(count) === partition) return true;
+  for (const count of placedBy) if (hash % count === partition) return true;
   return false;
 }
 
@@ -80,12 +80,12 @@ export class Strays {
   note(name: OrderName, partition: number, { partitioner, partitionCount }: Placing): void {
     const counts = this.#counts;
     if (counts === undefined) return;
+    const hash = hashOf(partitioner, orderIdOf(name));
     const usual = counts[0];
-    if (usual !== undefined && partitionFor(partitioner, orderIdOf(name), usual) === partition) return;
+    if (usual !== undefined && hash % usual === partition) return;
     const newest = partitionCount();
     if (newest === 0) return this.#set(undefined, []);
-    const partitionOf = partitionsOf(partitioner, orderIdOf(name));
-    const belongsBy = (count: number): boolean => partitionOf(count) === partition;
+    const belongsBy = (count: number): boolean => hash % count === partition;
     if (counts.some(belongsBy)) return;
     if (belongsBy(newest)) return this.#add(newest, this.#candidates);
     const candidates = this.#candidates.filter(belongsBy);

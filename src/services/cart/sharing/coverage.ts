@@ -1,6 +1,5 @@
 import { type CommittedOffset, committedWith, toldWith } from "../../../log/membership.ts";
 import { AppError } from "../../../errors.ts";
-import type { PartitionsOf } from "../../../log/partitioner.ts";
 import { mayHave, type PlacedBy } from "../index/strays.ts";
 import type { TopicEnds } from "../../../log/port.ts";
 import type { PartitionView } from "../../../runtime/held-partitions.ts";
@@ -105,10 +104,10 @@ export class Coverage {
   }
 
   /** Whether the partition may have an order that carts create elsewhere. */
-  mayHave(partition: number, partitionOf: PartitionsOf): boolean {
+  mayHave(partition: number, hash: number): boolean {
     const commit = this.#commits.get(partition);
     const required = this.#required?.[partition];
     if (commit === undefined || required === undefined || commit.topicId !== this.#topicId) return true;
-    return commit.nextOffset < required.offset || mayHave(commit.placedBy, partition, partitionOf);
+    return commit.nextOffset < required.offset || mayHave(commit.placedBy, partition, hash);
   }
 }

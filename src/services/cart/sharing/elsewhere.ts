@@ -1,7 +1,7 @@
 import { AppError, isAppError } from "../../../errors.ts";
 import { ByPeer, type Fleet, FRESH_WAIT_MS_MAX } from "../../../fleet/fleet.ts";
 import type { Peer } from "../../../fleet/members.ts";
-import { type Partitioner, partitionsOf } from "../../../log/partitioner.ts";
+import { hashOf, type Partitioner } from "../../../log/partitioner.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 import type { Clock } from "../../../system/clock.ts";
 import type { Coverage } from "./coverage.ts";
@@ -68,12 +68,12 @@ export class IndexesElsewhere implements Elsewhere {
 
   mayHave(orderId: string, left: readonly number[] = []): readonly number[] {
     const { coverage, holders, homes: homesOf, haltedMayHave, partitioner } = this.options;
-    const partitionOf = partitionsOf(partitioner, orderId);
+    const hash = hashOf(partitioner, orderId);
     const mayHave = (partition: number): boolean => {
       const isHaltedShort = holders.isHaltedShort(partition);
       // Without another cart, only what its own index had read tells where an order may be.
       if (isHaltedShort && holders.peersOf(partition).length === 0) return haltedMayHave(partition, orderId);
-      return (isHaltedShort || this.#isAsked(partition, left)) && coverage.mayHave(partition, partitionOf);
+      return (isHaltedShort || this.#isAsked(partition, left)) && coverage.mayHave(partition, hash);
     };
     let homes: readonly number[] | undefined;
     return this.#those((partition) => {

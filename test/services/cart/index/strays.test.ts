@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { type Partitioner, partitionFor, partitionsOf } from "../../../../src/log/partitioner.ts";
+import { hashOf, type Partitioner, partitionFor } from "../../../../src/log/partitioner.ts";
 import { nameOf } from "../../../../src/orders/order-key.ts";
 import { mayHave, Strays, STRAYS_SCHEMA } from "../../../../src/services/cart/index/strays.ts";
 
@@ -37,7 +37,7 @@ function readBy(all: readonly Era[], partition: number, isAnew: boolean, partiti
 }
 
 const mayHaveOrder = (strays: Strays, partition: number, n: number): boolean =>
-  mayHave(strays.placedBy, partition, partitionsOf("murmur2", idOf(n)));
+  mayHave(strays.placedBy, partition, hashOf("murmur2", idOf(n)));
 
 test("an order is looked for wherever some count has put it, also by an index that was made anew", () => {
   fc.assert(
