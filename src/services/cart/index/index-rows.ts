@@ -23,6 +23,8 @@ export interface IndexCounts {
   readonly segments: number;
 }
 
+/** Mostly an event id has one row or none, and then one question is enough. */
+const KEYED_ROWS_MAX = 2;
 const RUNS_NAME = "order_index";
 const RECORDS_FILE = "records";
 
@@ -74,7 +76,7 @@ export class IndexRows {
     this.#insertKeyed = db.query("INSERT INTO keyed_events VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING");
     const keyed = `SELECT fingerprint, order_id, partition, "offset" FROM keyed_events WHERE event_id = ?`;
     this.#keyedOfOrder = db.query(`${keyed} AND order_id = ?`);
-    this.#keyedOfAny = db.query(`${keyed} LIMIT 1`);
+    this.#keyedOfAny = db.query(`${keyed} LIMIT ${KEYED_ROWS_MAX}`);
   }
 
   /** A checksum of which records count, as they are saved. */
@@ -126,9 +128,11 @@ export class IndexRows {
 
   keyedEvent(eventId: string, orderId: string): KeyedEvent | undefined {
     const unsaved = this.#unsavedKeyed.get(eventId) ?? [];
-    const [saved] = this.#keyedOfOrder.values(eventId, orderId);
-    const ofOrder = keyedOf(saved) ?? unsaved.find((row) => row.orderId === orderId);
-    const found: KeyedEvent | undefined = ofOrder ?? keyedOf(this.#keyedOfAny.values(eventId)[0]) ?? unsaved[0];
+    const saved = this.#keyedOfAny.values(eventId).map(keyedOf);
+    const isOfOrder = (row: KeyedEvent | undefined): boolean => row?.orderId === orderId;
+    const isTold = saved.length < KEYED_ROWS_MAX || saved.some(isOfOrder);
+    const ofOrder = isTold ? saved.find(isOfOrder) : keyedOf(this.#keyedOfOrder.values(eventId, orderId)[0]);
+    const found: KeyedEvent | undefined = ofOrder ?? unsaved.find(isOfOrder) ?? saved[0] ?? unsaved[0];
     return found && { fingerprint: found.fingerprint, orderId: found.orderId, partition: found.partition, offset: found.offset };
   }
 
