@@ -5,7 +5,7 @@ export const SHARING_BUGS: PlantedBugs = {
   "orders that strayed into another cart's index are not looked for": {
     breaks: "I8",
     file: "src/services/cart/sharing/coverage.ts",
-    find: "return commit.nextOffset < required || mayHave(commit.placedBy, partition, partitionOf);",
+    find: "return commit.nextOffset < required.offset || mayHave(commit.placedBy, partition, hash);",
     replace: "return false;",
   },
   "what was placed by fewer partitions is where it belongs by more": {
