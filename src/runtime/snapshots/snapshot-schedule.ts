@@ -92,8 +92,8 @@ interface Known {
 export class SnapshotSchedule {
   readonly #known = new Map<number, Known>();
   readonly #outages = new Map<number, Outage>();
-  /** Since when snapshots of a store are looked for that others take, on the process's clock. */
-  readonly #lookedSince_ms = new Map<number, number>();
+  /** Since when a store has moved on and whoever takes its snapshots has taken none, on the process's clock. */
+  readonly #missingSince_ms = new Map<number, number>();
   #lastUntil_ms: number | undefined;
   #lastUnderWay = 0;
   readonly #trial: StorageTrial;
@@ -151,7 +151,7 @@ export class SnapshotSchedule {
   forget(partition: number): void {
     this.#known.delete(partition);
     this.#outages.delete(partition);
-    this.#lookedSince_ms.delete(partition);
+    this.#missingSince_ms.delete(partition);
   }
 
   /** Notes a snapshot that a store was restored from. */
@@ -198,7 +198,8 @@ export class SnapshotSchedule {
     try {
       const isKnown = this.#known.has(partition) && partition !== undefined;
       if (!isKnown || !this.#takes(partition)) await this.#lookForOthers(source);
-      if (!this.#takes(partition) && !this.#isOverdue(partition)) return this.#lookAgainLater(partition);
+      if (this.#takes(partition)) this.#missingSince_ms.delete(partition);
+      else if (!this.#isOverdue(source)) return this.#lookAgainLater(partition);
       const newest = this.newest(partition);
       if (newest !== undefined && (isLast ? newest.reach === source.reach() : !this.#isDue(source))) return;
       const held = isOver() ? undefined : source.hold();
@@ -222,13 +223,13 @@ export class SnapshotSchedule {
   }
 
   /** Whoever takes them may be unable to, for example as its store is halted. */
-  #isOverdue(partition: number): boolean {
+  #isOverdue(source: SnapshotSource): boolean {
     const { clock, wait_ms } = this.options;
-    const since_ms = this.#lookedSince_ms.get(partition) ?? clock.now_ms();
-    this.#lookedSince_ms.set(partition, since_ms);
-    const newest = this.newest(partition);
-    const age_ms = newest === undefined ? Number.POSITIVE_INFINITY : clock.wall_ms() - newest.taken_ms;
-    return Math.min(age_ms, clock.now_ms() - since_ms) > wait_ms * OVERDUE_WAITS;
+    const { partition } = source;
+    if (this.newest(partition)?.reach === source.reach()) return false;
+    const since_ms = this.#missingSince_ms.get(partition) ?? clock.now_ms();
+    this.#missingSince_ms.set(partition, since_ms);
+    return clock.now_ms() - since_ms > wait_ms * OVERDUE_WAITS;
   }
 
   #lookAgainLater(partition: number): void {
@@ -256,6 +257,7 @@ export class SnapshotSchedule {
 
   #note(partition: number, newest: NewestSnapshot): void {
     const { clock, wait_ms } = this.options;
+    if (newest.name !== this.newest(partition)?.name) this.#missingSince_ms.delete(partition);
     // Whoever took it may have another time than this machine.
     const age_ms = Math.min(Math.max(clock.wall_ms() - newest.taken_ms, 0), wait_ms);
     this.#known.set(partition, { newest, due_ms: clock.now_ms() + wait_ms - age_ms });

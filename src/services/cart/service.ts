@@ -142,7 +142,7 @@ export class CartService {
         onMessage: (message) => logger.info({ topic }, message),
         ending: this.#ending.signal,
       },
-      ...(sharing && { onCaughtUp: (ends: TopicEnds) => coverage.settle(ends) }),
+      ...(sharing && { onCaughtUp: (ends: TopicEnds, now: TopicEnds) => coverage.settle(ends, now) }),
       elsewhere,
       append_wait_ms_max: config.append_wait_ms_max,
       clock,

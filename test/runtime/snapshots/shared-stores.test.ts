@@ -67,6 +67,13 @@ test("of two who have the same store one takes snapshots, and the other knows of
   await passUntil("the first one to hear of it", () => first.schedule.newest(0)?.reach === 7);
   expect(await reaches()).toEqual([7, 5, 3]);
 
+  const idleSince_ms = clock.now_ms();
+  await passUntil("them to have been idle for long", () => clock.now_ms() - idleSince_ms > 4 * WAIT_MS);
+  await saveBoth(8);
+  await passUntil("one of them to take it", async () => (await reaches())[0] === 8);
+  await passUntil("both to know of it", () => [first, second].every(({ schedule }) => schedule.newest(0)?.reach === 8));
+  expect(await reaches()).toEqual([8, 7, 5, 3]);
+
   // Whoever is to take them may be unable to.
   taker = "nobody";
   await saveBoth(9);

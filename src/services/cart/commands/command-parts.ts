@@ -22,8 +22,11 @@ export interface CommandPartsOptions extends Pick<
   readonly onDisagreement: (partition: number, error: AppError) => void;
   readonly append: Omit<AppenderOptions, "producer" | "topic" | "clock">;
   readonly place: Omit<PlacementOptions, "catchUp" | "hindrance" | "clock">;
-  /** Called with where the log ended, once that is read here, before creates are placed by another partition count. */
-  readonly onCaughtUp?: (ends: TopicEnds) => void;
+  /**
+   * Called with where the log ended, once that is read here, and where it ends now, before creates are placed by another
+   * partition count.
+   */
+  readonly onCaughtUp?: (ends: TopicEnds, now: TopicEnds) => void;
 }
 
 /** The commands, and those of their parts that outlive a single request. None of them starts anything by itself. */
@@ -61,7 +64,7 @@ export function commandParts(options: CommandPartsOptions): CommandParts {
     catchUp: async (deadline_ms) => {
       const ends = onCaughtUp && (await log.ends(topic));
       await progress.untilEnd(undefined, (partition) => index.knownEnd(partition), deadline_ms);
-      if (ends) onCaughtUp(ends);
+      if (ends) onCaughtUp(ends, await log.ends(topic));
     },
     hindrance: () => progress.hindrance(),
     clock,

@@ -176,9 +176,9 @@ export class IndexProgress {
     return newest;
   }
 
-  /** Resolves once every record before the offset was read. Rejects with what hinders it. */
-  async untilReached(partition: number, offset: number, deadline_ms: number): Promise<void> {
-    if (!(await this.#reached(partition, offset, deadline_ms))) throw unavailableError(this.options.partitions, partition);
+  /** Resolves once that is so of the partition. Rejects with what hinders it. */
+  until(partition: number, holds: () => boolean, deadline_ms: number): Promise<void> {
+    return this.#until(holds, () => partition, deadline_ms);
   }
 
   /** Why the first partition that the index does not follow is not followed. */

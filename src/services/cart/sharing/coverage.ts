@@ -50,8 +50,6 @@ export class Coverage {
   #topicId: string | undefined;
   /** By partition, how far its index must have been read to be of use to this cart. */
   #required: readonly ReadUpTo[] | undefined;
-  /** The same of this cart's own indexes, which are read to the log's end when they are opened. */
-  #requiredHere: readonly ReadUpTo[] = [];
   #commits: ReadonlyMap<number, IndexCommit> = new Map();
 
   /** Takes where the log ended when this cart began. A partition that cannot be asked now holds nobody up. */
@@ -65,17 +63,21 @@ export class Coverage {
   /**
    * Takes where the log ended when this cart was about to place creates by another partition count: before that, others
    * may have placed by the one before. It is called once this cart's own indexes are read to there, but for those that
-   * others had meanwhile. Throws LOG_UNAVAILABLE if that is not known, or cannot be read yet.
+   * others had meanwhile, and given what the log holds `now`. Throws LOG_UNAVAILABLE if where it ended is not known, or
+   * not all before that can be read yet.
    */
-  settle({ topicId, partitions }: TopicEnds): void {
+  settle({ topicId, partitions }: TopicEnds, now: TopicEnds): void {
     const required = partitions.map((ends, partition) => {
-      if (!("unavailable" in ends) && ends.stableOffset >= ends.endOffset)
-        return { offset: ends.endOffset, leaderEpoch: ends.leaderEpoch };
+      const later = now.partitions[partition];
+      // A transaction that was open has ended by now, unless it is a long one.
+      const isReadable =
+        !("unavailable" in ends) &&
+        [ends, later].some((one) => one && "stableOffset" in one && one.stableOffset >= ends.endOffset);
+      if (isReadable) return { offset: ends.endOffset, leaderEpoch: ends.leaderEpoch };
       throw new AppError("LOG_UNAVAILABLE", `What partition ${partition} holds cannot be known now.`, { partition });
     });
     this.#topicId = topicId;
     this.#required = required;
-    this.#requiredHere = required;
   }
 
   /** Whether it was told where the log ended. */
@@ -93,14 +95,14 @@ export class Coverage {
     );
   }
 
-  /** How far another cart's index of the partition must have been read to answer. */
+  /** How far the partition's index must have been read to answer, whoever holds it. */
   requiredOf(partition: number): ReadUpTo {
     return this.#required?.[partition] ?? NOTHING;
   }
 
   /** Whether this cart's own index has what others placed there before this cart began to place by more partitions. */
   isReachedBy(held: PartitionView): boolean {
-    return hasRead(held, this.#requiredHere[held.partition] ?? NOTHING);
+    return hasRead(held, this.requiredOf(held.partition));
   }
 
   /** Whether the partition may have an order that carts create elsewhere. */

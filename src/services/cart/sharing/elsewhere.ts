@@ -94,7 +94,7 @@ export class IndexesElsewhere implements Elsewhere {
     const tried = new Map<number, Set<string>>(asked.map((partition) => [partition, new Set()]));
     for (let round = 0; round < ROUNDS_MAX; round++) {
       // Where one index is halted, another one may have what it lacks.
-      const left = asked.filter((partition) => !told.has(partition) || isAppError(told.get(partition), "PARTITION_HALTED"));
+      const left = asked.filter((partition) => isUnsettled(told.get(partition)));
       if (left.length === 0) break;
       const byPeer = new ByPeer();
       let others = 0;
@@ -144,7 +144,8 @@ export class IndexesElsewhere implements Elsewhere {
     for (const partition of partitions) {
       const found = answers.get(partition);
       if (found === undefined || isAppError(found, "PARTITION_ELSEWHERE")) failures.set(partition, failure);
-      else told.set(partition, found);
+      // That one which is halted may lack something says less than that another one lacks it for certain.
+      else if (!told.has(partition) || !isUnsettled(found) || isAppError(found)) told.set(partition, found);
     }
   }
 
@@ -159,6 +160,9 @@ export class IndexesElsewhere implements Elsewhere {
     return those;
   }
 }
+
+const isUnsettled = (told: FoundInIndex | AppError | undefined): boolean =>
+  told === undefined || (isAppError(told) ? isAppError(told, "PARTITION_HALTED") : told.mayLack === true);
 
 function foundIn(
   { orderId }: IndexQuestion,

@@ -28,15 +28,17 @@ export const findHere =
     if (toEnd.includes(partition)) await progress.untilEndOf(partition, known, deadline_ms);
     else if (!isHalted()) {
       if (eventId !== undefined) await progress.untilNewestOf(partition, known, deadline_ms);
-      if (isShort() && !isHalted()) await progress.untilReached(partition, from.offset, deadline_ms);
+      await progress.until(partition, () => !isShort() || isHalted() || !holders.isHere(partition), deadline_ms);
     }
     for (;;) {
       // It may have been given away meanwhile.
       if (!holders.isHere(partition)) throw indexElsewhere(partition);
       const found = index.lookUp(partition, orderId, eventId);
-      if (found.order === undefined && isHalted() && isShort() && index.mayHave(partition, orderId))
-        throw unavailableError(partitions, partition);
       const isNothing = found.order === undefined && found.keyed === undefined;
+      if (isNothing && isHalted()) {
+        if (isShort() && index.mayHave(partition, orderId)) throw unavailableError(partitions, partition);
+        return { ...found, mayLack: isShort() || eventId !== undefined };
+      }
       if (isNothing || progress.isSound(partition)) return found;
       await progress.untilSound(partition, deadline_ms);
     }

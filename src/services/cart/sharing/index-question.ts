@@ -19,6 +19,8 @@ export interface FoundInIndex {
   readonly order?: IndexedOrder | undefined;
   /** See `IndexView.keyedEvent`. */
   readonly keyed?: KeyedEvent | undefined;
+  /** Whether the index is halted, and another one of the partition may have what it lacks. */
+  readonly mayLack?: boolean | undefined;
 }
 
 export type ToldIndex = ReadonlyMap<number, FoundInIndex | AppError>;
@@ -59,6 +61,10 @@ export const writeToldIndex = (told: ToldIndex): string =>
 export function readToldIndex(answer: PeerAnswer): ToldIndex {
   const { told } = goodJson(answer) as { readonly told: readonly ToldPartition[] };
   return new Map(
-    told.map((one) => [one.partition, "error" in one ? errorOf(one.error) : { order: one.order, keyed: one.keyed }]),
+    told.map((one): [number, FoundInIndex | AppError] => {
+      if ("error" in one) return [one.partition, errorOf(one.error)];
+      const { partition, order, keyed, mayLack } = one;
+      return [partition, { order, keyed, mayLack }];
+    }),
   );
 }

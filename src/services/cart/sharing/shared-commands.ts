@@ -46,7 +46,7 @@ interface NotThere {
  *               │  └───────────── the place is corrected ◀──────────────────────────┤
  *               └─no─▶ hop to a holder ──▶ answer, also an error                     │
  *                        ├─ it belongs elsewhere ────────────────────────────────────┘
- *                        ├─ it was not sent ─▶ the next holder, or a newer assignment
+ *                        ├─ it was not sent, or the index is halted there ─▶ the next holder, or a newer assignment
  *                        └─ no answer ─▶ unknown; under an idempotency key, the next holder
  * ```
  */
@@ -123,7 +123,10 @@ export class SharedCommands implements CartCommands {
     }
   }
 
-  /** Asks those who hold the partition's index, one after the other, until one of them answers. */
+  /**
+   * Asks those who hold the partition's index, one after the other, until one of them answers. What one of them has halted
+   * for may be its own, such as a store that is damaged.
+   */
   async #ask(
     message: CommandMessage,
     partition: number,
@@ -132,19 +135,27 @@ export class SharedCommands implements CartCommands {
   ): Promise<LogPosition | NotThere> {
     let notThere: NotThere = { partition: undefined, why: "No cart holds it now." };
     let maybeAppended = false;
+    let halted: AppError | undefined;
     const peers = this.options.holders.peersOf(partition);
     for (const [n, peer] of peers.entries()) {
       // What the first one may have done, the next one finds under the key alone, so only then is time kept for it.
       const others = message.idempotency === undefined ? 0 : peers.length - 1 - n;
       const until_ms = shareOf(deadline_ms, others, this.options.clock);
-      const told = await this.#askOne(peer, message, context, until_ms).catch((e: unknown) => {
-        throw maybeAppended ? afterUnknown(message, e) : e;
-      });
+      let told: LogPosition | NotThere;
+      try {
+        told = await this.#askOne(peer, message, context, until_ms);
+      } catch (e) {
+        if (maybeAppended) throw afterUnknown(message, e);
+        if (!isAppError(e, "PARTITION_HALTED")) throw e;
+        halted = e;
+        continue;
+      }
       if ("offset" in told) return told;
       notThere = told;
       maybeAppended ||= told.maybeAppended === true;
       if (told.partition !== undefined && told.partition !== partition) break;
     }
+    if (halted !== undefined && notThere.partition === undefined && !maybeAppended) throw halted;
     return { ...notThere, maybeAppended };
   }
 

@@ -60,7 +60,8 @@ function shortIndex() {
   log.append(recordOf(orderCreated({ orderId: READ }), { partition: 1 }));
   stray.read();
   log.append(recordOf(orderCreated({ orderId: UNREAD }), { partition: 1 }));
-  coverage.settle({ topicId: "T", partitions: log.partitions.map((_, p) => log.endsOf(p)) });
+  const ends = { topicId: "T", partitions: log.partitions.map((_, p) => log.endsOf(p)) };
+  coverage.settle(ends, ends);
   const placedBy = [EARLIER, COUNT];
   coverage.hear(new Map([[1, indexCommitted({ nextOffset: 2, topicId: "T", placedBy })]]));
   const hold = (...others: readonly string[]) => {
@@ -77,7 +78,7 @@ function shortIndex() {
     find({ orderId, eventId: undefined, toEnd: [] }, 1, from, deadline_ms()).catch((e: unknown) => (e as AppError).code);
   const askOthers = (orderId: string) =>
     elsewhere.find({ orderId, eventId: undefined, toEnd: [] }, [1], deadline_ms()).catch((e: unknown) => (e as AppError).code);
-  return { log, cart, stray, holders, elsewhere, hold, ask, askOthers, answers, asked };
+  return { log, cart, stray, coverage, holders, elsewhere, hold, ask, askOthers, answers, asked };
 }
 
 const halted = new AppError("PARTITION_HALTED", "It is halted.", { partition: 1 });
@@ -122,7 +123,7 @@ test("an index that was halted before that holds up the orders that may have str
   const { stray, elsewhere, hold, ask } = shortIndex();
   stray.halt(halted);
   expect(await ask(NEVER_MADE)).toBe("PARTITION_HALTED");
-  expect(await ask(FOREIGN)).toEqual(nothing);
+  expect(await ask(FOREIGN)).toEqual({ ...nothing, mayLack: true });
   for (const others of [["b"], []]) {
     hold(...others);
     expect(elsewhere.mayHave(NEVER_MADE)).toEqual([1]);
@@ -136,9 +137,16 @@ test("where one holder's index is halted, the next one is asked", async () => {
   answers.set("http://b", halted);
   answers.set("http://c", { order: { partition: 1, offset: 1, eventId: "e" } });
   expect(await askOthers(UNREAD)).toMatchObject({ order: { offset: 1 } });
+  answers.set("http://b", { mayLack: true });
+  expect(await askOthers(UNREAD)).toMatchObject({ order: { offset: 1 } });
   answers.set("http://c", halted);
   expect(await askOthers(UNREAD)).toBe("PARTITION_HALTED");
-  expect(asked).toEqual(["http://b", "http://c", "http://b", "http://c"]);
+  answers.set("http://b", halted);
+  answers.set("http://c", { mayLack: true });
+  expect(await askOthers(UNREAD)).toBe("PARTITION_HALTED");
+  answers.set("http://b", { mayLack: true });
+  expect(await askOthers(UNREAD)).toEqual(nothing);
+  expect(asked).toEqual(Array.from({ length: 5 }, () => ["http://b", "http://c"]).flat());
 });
 
 test("an index that was halted after that tells what it has", async () => {
@@ -146,5 +154,27 @@ test("an index that was halted after that tells what it has", async () => {
   stray.read();
   stray.halt(halted);
   expect(elsewhere.mayHave(NEVER_MADE)).toEqual([]);
-  expect(await ask(NEVER_MADE)).toEqual(nothing);
+  expect(await ask(NEVER_MADE)).toEqual({ ...nothing, mayLack: false });
+});
+
+test("what a cart must know of a partition it must know after a restart, too", async () => {
+  const { log, stray, elsewhere, coverage } = shortIndex();
+  const again = new Coverage();
+  again.begin({ topicId: "T", partitions: log.partitions.map((_, p) => log.endsOf(p)) });
+  expect([coverage.isReachedBy(stray), again.isReachedBy(stray)]).toEqual([false, false]);
+  stray.read();
+  expect([again.isReachedBy(stray), elsewhere.isShort(1)]).toEqual([true, false]);
+});
+
+test("a transaction that was open when the log was asked where it ends is waited for, and no other", () => {
+  const coverage = new Coverage();
+  const at = (endOffset: number, stableOffset: number) => ({
+    topicId: "T",
+    partitions: [{ startOffset: 0, endOffset, stableOffset, leaderEpoch: 0 }],
+  });
+  expect(() => coverage.settle(at(5, 3), at(9, 4))).toThrow("cannot be known now");
+  coverage.settle(at(5, 3), at(9, 5));
+  expect(coverage.requiredOf(0)).toEqual({ offset: 5, leaderEpoch: 0 });
+  const gone = { topicId: "T", partitions: [{ unavailable: "It has no leader." }] };
+  expect(() => coverage.settle(gone, at(9, 9))).toThrow("cannot be known now");
 });

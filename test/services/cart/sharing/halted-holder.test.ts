@@ -1,0 +1,56 @@
+import { expect, test } from "bun:test";
+import type { AppError } from "../../../../src/errors.ts";
+import { Members, type Peer } from "../../../../src/fleet/members.ts";
+import { SharedCommands } from "../../../../src/services/cart/sharing/shared-commands.ts";
+import { Coverage } from "../../../../src/services/cart/sharing/coverage.ts";
+import { Holders } from "../../../../src/services/cart/sharing/holders.ts";
+import { systemClock } from "../../../../src/system/clock.ts";
+
+const halted = { status: 503, text: JSON.stringify({ code: "PARTITION_HALTED", detail: "It is halted." }) };
+const done = { status: 200, text: JSON.stringify({ partition: 0, offset: 7 }) };
+const elsewhere = { status: 421, text: JSON.stringify({ code: "PARTITION_ELSEWHERE", detail: "Ask 1.", partition: 1 }) };
+
+/** A cart that holds no index; b owns that of partition 0, c has a copy. Each answers with what is given. */
+function cartWithoutIndex(answers: Readonly<Record<string, { readonly status: number; readonly text: string }>>) {
+  const members = new Members(systemClock);
+  const all = [
+    { id: "a", endpoint: "http://a", partitions: [], standbys: [] },
+    { id: "b", endpoint: "http://b", partitions: [0], standbys: [] },
+    { id: "c", endpoint: "http://c", partitions: [], standbys: [0] },
+  ];
+  members.assigned({ partitions: [], standbys: [], memberId: "a", members: all });
+  const asked: string[] = [];
+  const send = ({ url }: Peer) => {
+    asked.push(url);
+    return Promise.resolve({ ...answers[url]!, headers: new Headers() });
+  };
+  const commands = new SharedCommands({
+    here: { create: () => Promise.reject(new Error("Not here.")), change: () => Promise.reject(new Error("Not here.")) },
+    holders: new Holders({ get: () => undefined }, new Coverage(), members),
+    homes: () => [0],
+    placedBy: () => 1,
+    fleet: { members, send } as never,
+    append_wait_ms_max: 200,
+    clock: systemClock,
+  });
+  const update = () =>
+    commands.change("ORD-1", { type: "ORDER_STATUS_UPDATED", status: "shipped" }, {}).catch((e: unknown) => (e as AppError).code);
+  return { update, asked };
+}
+
+test("a command that one holder's halted index keeps from being carried out goes to the next one", async () => {
+  const { update, asked } = cartWithoutIndex({ "http://b": halted, "http://c": done });
+  expect(await update()).toEqual({ partition: 0, offset: 7 });
+  expect(asked).toEqual(["http://b", "http://c"]);
+});
+
+test("if none of them can, it says that it is halted", async () => {
+  const { update, asked } = cartWithoutIndex({ "http://b": halted, "http://c": halted });
+  expect(await update()).toBe("PARTITION_HALTED");
+  expect(asked).toEqual(["http://b", "http://c"]);
+});
+
+test("a holder that says where the command belongs counts for more than one that is halted", async () => {
+  const { update } = cartWithoutIndex({ "http://b": halted, "http://c": elsewhere });
+  expect(await update()).not.toBe("PARTITION_HALTED");
+});
