@@ -68,6 +68,16 @@ export class OrderIndex {
     return ofOther;
   }
 
+  /** The same of the partitions whose rows may be answered from and can be. */
+  findSoundKeyed(eventId: string, orderId: string): KeyedEvent | undefined {
+    try {
+      const found = this.findKeyed(eventId, orderId);
+      return found && isSound(this.options.partitions.get(found.partition)) ? found : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
   /** What one partition has of an order, and of the events under the id of an idempotency key if one is given. */
   lookUp(
     partition: number,

@@ -6,6 +6,8 @@ import type { Change } from "../../../orders/events/kinds.ts";
 import type { Clock } from "../../../system/clock.ts";
 import type { CartCommands, CreateOrder, RequestContext } from "../commands/commands.ts";
 import { carryOut, type CommandMessage, commandRequest, orderIdIn, readPosition } from "./command-message.ts";
+import { keyReused } from "../commands/first-event.ts";
+import type { KeyedEvent } from "../index/index-projection.ts";
 import { unreachable } from "./elsewhere.ts";
 import { elsewhereIn, type Holders } from "./holders.ts";
 import { shareOf } from "./share-of.ts";
@@ -17,6 +19,8 @@ export interface SharedCommandsOptions {
   readonly fleet: Fleet;
   /** The partitions in which carts create the order; undefined while that is not known. */
   readonly homes: (orderId: string) => readonly number[] | undefined;
+  /** The event that this cart's own indexes have under an idempotency key; see `OrderIndex.findKeyed`. */
+  readonly keyed: (key: string, orderId: string) => KeyedEvent | undefined;
   /** By how many partitions this cart places creates; undefined while it does not. */
   readonly placedBy: () => number | undefined;
   readonly append_wait_ms_max: number;
@@ -79,12 +83,23 @@ export class SharedCommands implements CartCommands {
         placedBy: placedBy(),
       };
     };
-    if (home !== undefined && holders.isElsewhere(home)) return this.#route(message(), home, context, deadline_ms);
+    if (home !== undefined && holders.isElsewhere(home)) {
+      const reused = this.#reused(orderId, context);
+      return reused ? Promise.reject(reused) : this.#route(message(), home, context, deadline_ms);
+    }
     return carryOut(here, command(), context).catch((e: unknown) => {
       const partition = elsewhereIn(e);
       if (partition === undefined) throw e;
       return this.#route(message(), partition, context, deadline_ms);
     });
+  }
+
+  /** Whoever has the order's index may not have read yet what another order's key was used for. */
+  #reused(orderId: string, { idempotency }: RequestContext): AppError | undefined {
+    const known = idempotency && this.options.keyed(idempotency.key, orderId);
+    return known === undefined || known.orderId === orderId || known.fingerprint === idempotency?.fingerprint
+      ? undefined
+      : keyReused();
   }
 
   /** Carries the command out where the index of that partition is. */

@@ -28,13 +28,20 @@ function cartWithoutIndex(answers: Readonly<Record<string, { readonly status: nu
     here: { create: () => Promise.reject(new Error("Not here.")), change: () => Promise.reject(new Error("Not here.")) },
     holders: new Holders({ get: () => undefined }, new Coverage(), members),
     homes: () => [0],
+    keyed: (key) => (key === "used" ? { orderId: "ORD-2", fingerprint: "f", partition: 1, offset: 3 } : undefined),
     placedBy: () => 1,
     fleet: { members, send } as never,
     append_wait_ms_max: 200,
     clock: systemClock,
   });
-  const update = () =>
-    commands.change("ORD-1", { type: "ORDER_STATUS_UPDATED", status: "shipped" }, {}).catch((e: unknown) => (e as AppError).code);
+  const update = (key?: string) =>
+    commands
+      .change(
+        "ORD-1",
+        { type: "ORDER_STATUS_UPDATED", status: "shipped" },
+        key === undefined ? {} : { idempotency: { key, fingerprint: "g" } },
+      )
+      .catch((e: unknown) => (e as AppError).code);
   return { update, asked };
 }
 
@@ -53,4 +60,11 @@ test("if none of them can, it says that it is halted", async () => {
 test("a holder that says where the command belongs counts for more than one that is halted", async () => {
   const { update } = cartWithoutIndex({ "http://b": halted, "http://c": elsewhere });
   expect(await update()).not.toBe("PARTITION_HALTED");
+});
+
+test("a key that this cart knows to be another order's is refused here, whoever has not read that yet", async () => {
+  const { update, asked } = cartWithoutIndex({ "http://b": done, "http://c": done });
+  expect(await update("used")).toBe("IDEMPOTENCY_KEY_REUSED");
+  expect(asked).toEqual([]);
+  expect(await update("new")).toEqual({ partition: 0, offset: 7 });
 });
