@@ -5,11 +5,11 @@ import type { IndexedOrder, KeyedEvent } from "../index/index-projection.ts";
 /** Returns `first` if the request with this fingerprint made it; throws otherwise. */
 export function requireSameRequest(first: KeyedEvent, fingerprint: string | undefined): KeyedEvent {
   if (first.fingerprint === fingerprint) return first;
-  throw keyReused();
+  throw new AppError(
+    "IDEMPOTENCY_KEY_REUSED",
+    "This Idempotency-Key was used for another request; take a new key for a new request.",
+  );
 }
-
-export const keyReused = () =>
-  new AppError("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used for another request; take a new key for a new request.");
 
 export function throwUnread(orderId: string): never {
   throw new AppError(

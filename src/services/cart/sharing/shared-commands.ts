@@ -6,7 +6,7 @@ import type { Change } from "../../../orders/events/kinds.ts";
 import type { Clock } from "../../../system/clock.ts";
 import type { CartCommands, CreateOrder, RequestContext } from "../commands/commands.ts";
 import { carryOut, type CommandMessage, commandRequest, orderIdIn, readPosition } from "./command-message.ts";
-import { keyReused } from "../commands/first-event.ts";
+import { requireSameRequest } from "../commands/first-event.ts";
 import type { KeyedEvent } from "../index/index-projection.ts";
 import { unreachable } from "./elsewhere.ts";
 import { elsewhereIn, type Holders } from "./holders.ts";
@@ -83,10 +83,7 @@ export class SharedCommands implements CartCommands {
         placedBy: placedBy(),
       };
     };
-    if (home !== undefined && holders.isElsewhere(home)) {
-      const reused = this.#reused(orderId, context);
-      return reused ? Promise.reject(reused) : this.#route(message(), home, context, deadline_ms);
-    }
+    if (home !== undefined && holders.isElsewhere(home)) return this.#route(message(), home, context, deadline_ms);
     return carryOut(here, command(), context).catch((e: unknown) => {
       const partition = elsewhereIn(e);
       if (partition === undefined) throw e;
@@ -94,17 +91,10 @@ export class SharedCommands implements CartCommands {
     });
   }
 
-  /** Whoever has the order's index may not have read yet what another order's key was used for. */
-  #reused(orderId: string, { idempotency }: RequestContext): AppError | undefined {
-    const known = idempotency && this.options.keyed(idempotency.key, orderId);
-    return known === undefined || known.orderId === orderId || known.fingerprint === idempotency?.fingerprint
-      ? undefined
-      : keyReused();
-  }
-
   /** Carries the command out where the index of that partition is. */
   async #route(message: CommandMessage, at: number, context: RequestContext, deadline_ms: number): Promise<LogPosition> {
     const { holders, fleet, clock } = this.options;
+    this.#requireUnused(message);
     let partition = at;
     let why: string | undefined;
     let maybeAppended = false;
@@ -125,6 +115,14 @@ export class SharedCommands implements CartCommands {
       else if (!(await fleet.members.newerThan(version, Math.min(FRESH_WAIT_MS_MAX, deadline_ms - clock.now_ms())))) break;
     }
     throw maybeAppended ? unknown(orderIdIn(message), why ?? "") : unreachable(partition, why);
+  }
+
+  /** Whoever has the order's index may not have read yet that the key was used for another order. */
+  #requireUnused(message: CommandMessage): void {
+    const { idempotency } = message;
+    const orderId = orderIdIn(message);
+    const known = idempotency && this.options.keyed(idempotency.key, orderId);
+    if (known && known.orderId !== orderId) requireSameRequest(known, idempotency.fingerprint);
   }
 
   async #here(message: CommandMessage, context: RequestContext, deadline_ms: number): Promise<LogPosition | NotThere> {

@@ -26,8 +26,9 @@ export class NewestRecords {
 
   /**
    * Resolves once `home` and the `others` have applied all that the log had of them when this was called, or after
-   * `wait_ms_max`: with why not, of those that have not. The others are waited for more briefly, and not at all where
-   * that is in vain. What is known of them to be unapplied, or cannot be known, is left out.
+   * `wait_ms_max`: with why not, of those that have not. The others are waited for more briefly, and not at all if they
+   * do not go on. Left out are those of which it was known before that something is not applied, and those whose end the
+   * log does not tell.
    */
   async applied(home: number | undefined, others: readonly number[], wait_ms_max: number): Promise<Map<number, AppError>> {
     const { clock } = this;
