@@ -54,7 +54,7 @@ export const httpApp = (
   const otherwise = observe(NO_ENDPOINT, unrouted(router, guards, logger));
   const countRefused = meter?.route(NO_ENDPOINT.method, NO_ENDPOINT.path);
   return {
-    handle: async (raw, origin) => {
+    handle: (raw, origin) => {
       let request: HttpRequest;
       try {
         hosts?.require(raw.headers.get("host"));
@@ -62,7 +62,7 @@ export const httpApp = (
       } catch (e) {
         const refused = problemResponse(e, logger);
         countRefused?.(refused.status, 0);
-        return refused;
+        return Promise.resolve(refused);
       }
       const found = router.find(request.segments)?.endpoints.get(request.method);
       return ((found && handles.get(found)) ?? otherwise)(request);

@@ -101,6 +101,8 @@ export interface HeldPartitions {
   /** The partitions held here, in ascending order. */
   held(): Iterable<PartitionView>;
   get(partition: number): PartitionView | undefined;
+  /** Has records read at once that gather while nobody waits for them; absent if none do. */
+  hurry?(): void;
   /** The partitions that this process follows without owning them, in ascending order; absent if it never does. */
   standbys?(): Iterable<PartitionView>;
   /**

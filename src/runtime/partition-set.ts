@@ -220,6 +220,10 @@ export class PartitionSet implements HeldPartitions {
     return this.actors.one(partition, "owner");
   }
 
+  hurry(): void {
+    this.#readLoop.hurry();
+  }
+
   /** Takes the whole new assignment. What was owned before and still is goes on undisturbed, unless this process `wasAway`. */
   assign(owned: readonly number[], followed: readonly number[] = [], wasAway = false): void {
     if (this.#ending.signal.aborted) return;
@@ -241,7 +245,7 @@ export class PartitionSet implements HeldPartitions {
       const environment: ActorEnvironment = {
         ...this.options,
         storePath: () => this.options.storePath(partition),
-        onAwaited: () => this.#readLoop.hurry(),
+        onAwaited: () => this.hurry(),
         onEndWanted: () => this.#inquiry.ask(actor),
         isThrottled: () => this.#readLoop.isThrottled,
         onDamaged: (reason) => this.#damaged(partition, reason),

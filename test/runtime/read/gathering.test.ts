@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { EndOffsets } from "../../../src/log/port.ts";
 import { NewestEnds } from "../../../src/runtime/read/newest-ends.ts";
 import { NewestRecords } from "../../../src/services/orders/query/newest-records.ts";
 import { systemClock } from "../../../src/system/clock.ts";
@@ -41,4 +42,23 @@ test("records gather between two fetches, unless somebody asks for a position or
   expect(applied()).toBe(4);
   expect(await set.get(0)?.reached(5, 10_000)).toBe(true);
   expect(statusOf("ORD-2")).toBe("shipped");
+});
+
+test("what gathers is read while the log is asked where it ends", async () => {
+  await using rig = new Rig();
+  rig.gather_ms = GATHER_MS;
+  await rig.prepare(1);
+  const set = rig.start("x", [0]);
+  const applied = () => set.get(0)?.nextOffset;
+  for (const orderId of ["ORD-0", "ORD-1"]) {
+    const [offset = -1] = await rig.append(recordOf(orderCreated({ orderId })));
+    await eventually(() => applied() === offset + 1);
+  }
+  await rig.append(recordOf(orderCreated({ orderId: "ORD-2" })));
+  const told = Promise.withResolvers<EndOffsets>();
+  const newest = new NewestRecords(set, new NewestEnds({ endOffsets: () => told.promise }, TOPIC), systemClock);
+  const applying = newest.applied(0, [], 10_000);
+  await eventually(() => applied() === 3);
+  told.resolve({ topicId: undefined, partitions: [{ endOffset: 3, leaderEpoch: 0 }] });
+  expect((await applying).size).toBe(0);
 });

@@ -36,8 +36,10 @@ export class SendCall {
     readonly output: BatchOutput,
   ) {
     for (const part of parts) this.#waiting.set(part.partition, [part]);
-    for (const [index, { timestamp_ms }] of records.entries())
+    for (let index = 0; index < records.length; index++) {
+      const { timestamp_ms } = records[index] as NewRecord;
       if (!isTimestamp(timestamp_ms)) this.outcomes[index] = { error: invalidTimestamp(timestamp_ms) };
+    }
   }
 
   get isDone(): boolean {
@@ -49,7 +51,8 @@ export class SendCall {
   }
 
   confirm(part: Part, baseOffset: number, leaderEpoch: number): void {
-    for (const [i, index] of part.indexes.entries()) this.outcomes[index] = { offset: baseOffset + i, leaderEpoch };
+    const { indexes } = part;
+    for (let i = 0; i < indexes.length; i++) this.outcomes[indexes[i] as number] = { offset: baseOffset + i, leaderEpoch };
     this.#finish(part);
   }
 
@@ -86,7 +89,8 @@ const newPart = (partition: number, indexes: readonly number[], cause = "the bro
 /** Makes one part for each partition, without the records that no log takes. */
 export function partsOf(records: readonly NewRecord[]): Part[] {
   const byPartition = new Map<number, number[]>();
-  for (const [index, { partition, timestamp_ms }] of records.entries()) {
+  for (let index = 0; index < records.length; index++) {
+    const { partition, timestamp_ms } = records[index] as NewRecord;
     if (!isTimestamp(timestamp_ms)) continue;
     const indexes = byPartition.get(partition);
     if (indexes) indexes.push(index);

@@ -79,7 +79,8 @@ export class LogCartCommands implements CartCommands {
     return this.#runOnce(orderId, context, answerEarlier, async (eventId, deadline_ms) => {
       let askedBy: number | undefined;
       for (let partition: number | undefined; ;) {
-        if (!progress.isComplete) await progress.untilComplete(deadline_ms);
+        const { isAllHere } = progress;
+        if (!isAllHere && !progress.isComplete) await progress.untilComplete(deadline_ms);
         // I8: nothing is awaited from this look-up to `begin`, or a create that is read in between would be overlooked.
         if (index.find(orderId)) {
           const existing = await this.#findSound(orderId, deadline_ms);
@@ -87,7 +88,7 @@ export class LogCartCommands implements CartCommands {
           continue;
         }
         // What carts placed by another partition count may be anywhere.
-        if (askedBy !== placement.settledCount) {
+        if (!isAllHere && askedBy !== placement.settledCount) {
           askedBy = placement.settledCount;
           const others = elsewhere.mayHave(orderId);
           if (others.length > 0) {

@@ -59,6 +59,13 @@ export class IndexProgress {
     return this.options.partitions.partitionCount > 0 && this.#firstUnread() === undefined;
   }
 
+  /** Whether this cart's own index has every partition, and lacks nothing of any. Then no other cart is asked. */
+  get isAllHere(): boolean {
+    const { partitionCount } = this.options.partitions;
+    for (let partition = 0; partition < partitionCount; partition++) if (!this.#isComplete(partition)) return false;
+    return partitionCount > 0;
+  }
+
   untilComplete(deadline_ms: number): Promise<void> {
     return this.#until(
       () => this.isComplete,

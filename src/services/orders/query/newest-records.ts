@@ -34,6 +34,8 @@ export class NewestRecords {
     const { clock } = this;
     const deadline_ms = clock.now_ms() + wait_ms_max;
     const asking = this.ends.ask(home === undefined ? [] : [home], others);
+    // What will have to be applied is read while the log is asked.
+    this.partitions.hurry?.();
     const newest = (await within(clock, wait_ms_max, asking).catch(failureOf)) ?? unknownEnd(NOT_IN_TIME);
     const late = new Map<number, AppError>();
     const note = (partition: number, why: AppError | undefined): void => {
@@ -56,6 +58,7 @@ export class NewestRecords {
   async requireApplied(numbers: readonly number[]): Promise<void> {
     if (numbers.length === 0) return;
     const deadline_ms = this.clock.now_ms() + NEWEST_WAIT_MS_MAX;
+    this.partitions.hurry?.();
     const newest = await within(this.clock, NEWEST_WAIT_MS_MAX, this.ends.ask([], numbers));
     if (newest === undefined) throw unknownEnd(NOT_IN_TIME);
     const { stable } = newest;
