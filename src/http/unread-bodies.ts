@@ -51,17 +51,10 @@ export class UnreadBodies {
       this.#makeRoom(sender);
       this.#all.add(unread);
       if (!this.#isWatching) void this.#watch();
-      reading.then(
-        (read) => {
-          this.#all.delete(unread);
-          resolve(read);
-        },
-        // It fails when the connection ends, which may be after the body was cut off.
-        (e: unknown) => {
-          this.#all.delete(unread);
-          reject(e);
-        },
-      );
+      const isOver = () => void this.#all.delete(unread);
+      reading.then(isOver, isOver);
+      // It fails when the connection ends, which may be after the body was cut off.
+      reading.then(resolve, reject);
     });
   }
 
