@@ -55,17 +55,16 @@ export const httpApp = (
   const countRefused = meter?.route(NO_ENDPOINT.method, NO_ENDPOINT.path);
   return {
     handle: (raw, origin) => {
-      let request: HttpRequest;
       try {
         hosts?.require(raw.headers.get("host"));
-        request = HttpRequest.of(raw, origin);
+        const request = HttpRequest.of(raw, origin);
+        const found = router.find(request.segments)?.endpoints.get(request.method);
+        return ((found && handles.get(found)) ?? otherwise)(request);
       } catch (e) {
         const refused = problemResponse(e, logger);
         countRefused?.(refused.status, 0);
         return Promise.resolve(refused);
       }
-      const found = router.find(request.segments)?.endpoints.get(request.method);
-      return ((found && handles.get(found)) ?? otherwise)(request);
     },
   };
 };

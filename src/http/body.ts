@@ -35,12 +35,7 @@ export const readJson = async (
   const expectation = headers.get("expect");
   const reading = readBytes(request.raw, headers.get("content-length"), body_bytes_max);
   const isHeeded = expectation === null || expectation === HEEDED_EXPECTATION;
-  let bytes: Uint8Array;
-  try {
-    bytes = await bodies.arrived(request, isHeeded ? reading : unlessExpecting(reading, clock));
-  } catch (e) {
-    throw e instanceof AppError ? e : new AppError("NOT_JSON", "The body ended before it was complete.", {}, e);
-  }
+  const bytes = await bodies.arrived(request, isHeeded ? reading : unlessExpecting(reading, clock));
   const value = parseJson(bytes);
   if (!isNestedWithin(value, JSON_DEPTH_MAX)) throw new AppError("INVALID_FIELD", tooDeep);
   return value;
@@ -77,9 +72,13 @@ const tooLarge = (body_bytes_max: number): AppError =>
 
 /** With a Content-Length, the server itself reads no more than that; a chunked body has no length. */
 const readBytes = (request: Request, contentLength: string | null, body_bytes_max: number): Promise<Uint8Array> => {
-  if (contentLength === null) return readChunks(request.body, body_bytes_max);
-  if (Number(contentLength) > body_bytes_max) throw tooLarge(body_bytes_max);
-  return request.bytes();
+  if (contentLength !== null && Number(contentLength) > body_bytes_max) throw tooLarge(body_bytes_max);
+  const reading = contentLength === null ? readChunks(request.body, body_bytes_max) : request.bytes();
+  return reading.catch(throwEnded);
+};
+
+const throwEnded = (e: unknown): never => {
+  throw e instanceof AppError ? e : new AppError("NOT_JSON", "The body ended before it was complete.", {}, e);
 };
 
 const readChunks = async (body: ReadableStream<Uint8Array> | null, body_bytes_max: number): Promise<Uint8Array> => {

@@ -59,7 +59,10 @@ export class IndexProgress {
     return this.options.partitions.partitionCount > 0 && this.#firstUnread() === undefined;
   }
 
-  /** Whether this cart's own index has every partition, and lacks nothing of any. Then no other cart is asked. */
+  /**
+   * Whether this cart's own index has every partition, none is halted, and none lacks anything. Then no other cart need be
+   * asked (I8): each partition is one that `Elsewhere.mayHave` leaves out.
+   */
   get isAllHere(): boolean {
     const { partitionCount } = this.options.partitions;
     for (let partition = 0; partition < partitionCount; partition++) if (!this.#isComplete(partition)) return false;

@@ -26,9 +26,9 @@ const ESCAPE = 0x5c;
 
 /**
  * This cart's creates that its index does not hold yet. They are known before they are read: whether an order exists
- * is answered from here, and a record that is read back is recognised by its order, event id and length in bytes
- * instead of being decoded again, where the log gives records one by one. Only those of as many bytes as characters and without
- * escapes are recognised: anything in a client's text that a decoder could refuse would be escaped or lie beyond ASCII.
+ * is answered from here. Where the log gives records one by one, one that is read back is recognised by its order, event
+ * id and length instead of being decoded again. Only those of as many bytes as characters and without escapes are
+ * recognised: anything in a client's text that a decoder could refuse would be escaped or lie beyond ASCII.
  *
  * ```
  *  begin() ─▶ in flight ─noteAcknowledged()─▶ acknowledged ─forgetRead()─▶ (none)

@@ -120,15 +120,21 @@ test("a later leader's end is far enough, as it may have lost what the one befor
 });
 
 test("an index that was halted before that holds up the orders that may have strayed there, and no others", async () => {
-  const { stray, elsewhere, hold, ask } = shortIndex();
+  const { cart, stray, elsewhere, hold, ask, answers } = shortIndex();
   stray.halt(halted);
+  answers.set("http://b", halted);
   expect(await ask(NEVER_MADE)).toBe("PARTITION_HALTED");
   expect(await ask(FOREIGN)).toEqual({ ...nothing, mayLack: true });
-  for (const others of [["b"], []]) {
+  for (const [others, code] of [
+    [["b"], "PARTITION_HALTED"],
+    [[], "OWNER_UNREACHABLE"],
+  ] as const) {
     hold(...others);
     expect(elsewhere.mayHave(NEVER_MADE)).toEqual([1]);
     expect(elsewhere.mayHave(FOREIGN)).toEqual([]);
+    expect(codeOf(await cart.create(NEVER_MADE))).toBe(code);
   }
+  expect(codeOf(await cart.create(FOREIGN))).toBe("ok");
 });
 
 test("where one holder's index is halted, the next one is asked", async () => {
