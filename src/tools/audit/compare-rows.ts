@@ -14,7 +14,7 @@ export function compareRow(orderId: string, row: ServiceRow | undefined, expecte
   };
   const wanted = expected.order && answerOf(expected.order);
   if (!row.order || !wanted) differ("order", row.order ?? null, wanted ?? null);
-  else for (const field of Object.keys(wanted)) differ(field, row.order[field], wanted[field]);
+  else for (const field of Object.keys({ ...wanted, ...row.order })) differ(field, row.order[field], wanted[field]);
   differ("held updates", row.held, expected.held.map(writeChange));
   differ("counted events", row.eventIds.toSorted(), [...expected.eventIds].toSorted());
   return differences;

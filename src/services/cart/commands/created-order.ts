@@ -24,5 +24,9 @@ export function createdOrder({ orderId, cart }: CreateOrder, orderDate: string, 
 function filled(cart: Cart | DemoCart, random: Random): Cart {
   if (!("demoItems" in cart)) return cart;
   const { customerId, currency, items } = demoCart(cart.demoItems, random);
-  return { customerId: cart.customerId ?? customerId, currency: cart.currency ?? currency, items };
+  return {
+    customerId: cart.customerId ?? customerId,
+    currency: cart.currency ?? currency,
+    items,
+  } satisfies Record<keyof Cart, unknown>;
 }

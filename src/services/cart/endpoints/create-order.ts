@@ -3,7 +3,7 @@ import { type Endpoint, endpoint } from "../../../http/endpoint/endpoint.ts";
 import { invalidField } from "../../../http/endpoint/invalid-field.ts";
 import { MONEY_HUNDREDTHS_MAX, formatMoney, parseMoney, sumOfLines } from "../../../orders/money.ts";
 import { ID_CHARS_MAX, PLAIN_NAME_PATTERN } from "../../../orders/names.ts";
-import { CURRENCIES, type Item, ITEMS_MAX, QUANTITY_MAX } from "../../../orders/order.ts";
+import { type Cart, CURRENCIES, type Item, ITEMS_MAX, QUANTITY_MAX } from "../../../orders/order.ts";
 import type { CartCommands, CreateOrder } from "../commands/commands.ts";
 import { checkerOf, either, type Fields, normalized, oneOf, orderIdField, requireObject } from "./body-fields.ts";
 import { commandErrors, publishedAnswer, publishedResponse } from "./command-answers.ts";
@@ -83,10 +83,14 @@ export const parseCreateOrder = (body: unknown): CreateOrder => {
   return { orderId, cart: { currency: currency ?? "USD", items: toItems(items), ...customer } };
 };
 
-/** The text of which the fingerprint is made; it is the same for every spelling of one request. */
+/** The text of which the fingerprint is made: the same for every spelling of one request, another for another request. */
 const canonical = ({ orderId, cart }: CreateOrder): string => {
-  const items = "demoItems" in cart ? cart.demoItems : cart.items.map((i) => [i.itemId, i.quantity, i.price_hundredths]);
-  return JSON.stringify([orderId, cart.customerId ?? null, cart.currency ?? null, items]);
+  const fields = {
+    customerId: cart.customerId ?? null,
+    currency: cart.currency ?? null,
+    items: "demoItems" in cart ? cart.demoItems : cart.items.map((i) => [i.itemId, i.quantity, i.price_hundredths]),
+  } satisfies Record<keyof Cart, unknown>;
+  return JSON.stringify([orderId, ...Object.values(fields)]);
 };
 
 /** The items with snake_case names. Anything that is not a list or an object is left for the schema to refuse. */

@@ -11,8 +11,8 @@ import type { Creates } from "./creates.ts";
 import { StoredCreated } from "./stored-created.ts";
 
 /**
- * The version of the rows. It is raised with every change of what they hold, or of what they mean: a store of another
- * version is set aside and rebuilt from the log.
+ * The version of the rows. It is raised with every change of what they hold, or of what they mean: beside a store of
+ * another version, a new one is built from the log. What a create said is written in creates.ts, and counts as well.
  */
 export const ROWS_VERSION = 4;
 
