@@ -11,7 +11,7 @@ import type { SendingSpan } from "../../../telemetry/tracer.ts";
 import { createdOrder } from "./created-order.ts";
 import type { CartCommands, CreateOrder, RequestContext } from "./commands.ts";
 import { eventHeaders, newTraceparent } from "./event-headers.ts";
-import { firstOr409, orderExists, requireSameRequest, throwUnread } from "./first-event.ts";
+import { firstOr409, orderExists, readAppended, requireSameRequest, throwUnread } from "./first-event.ts";
 import { eventIdOfKey, type IndexedOrder, type KeyedEvent } from "../index/index-projection.ts";
 import type { IndexProgress } from "../index/index-progress.ts";
 import type { Landing, OrderIndex } from "../index/order-index.ts";
@@ -131,7 +131,7 @@ export class LogCartCommands implements CartCommands {
     const own = ownCreates.begin(orderId, eventId, record.value);
     try {
       const landing = await this.#append(record, send, deadline_ms);
-      const first = index.firstKnown(own, landing);
+      const first = readAppended(orderId, () => index.firstKnown(own, landing));
       if (first) return firstOr409(orderId, eventId, first);
       const { order } = await this.#readBack(landing, { orderId, eventId: undefined }, deadline_ms);
       return firstOr409(orderId, eventId, order ?? throwUnread(orderId));
@@ -253,13 +253,13 @@ export class LogCartCommands implements CartCommands {
   ): Promise<FoundInIndex> {
     const { index, progress, elsewhere } = this.options;
     const { partition } = landing;
-    if (await progress.hasPassed(landing, deadline_ms)) {
-      const keyed = eventId === undefined ? undefined : index.lookUp(partition, orderId, eventId).keyed;
-      return { order: index.find(orderId), keyed };
-    }
+    if (await progress.hasPassed(landing, deadline_ms))
+      return readAppended(orderId, () => {
+        const { keyed } = eventId === undefined ? {} : index.lookUp(partition, orderId, eventId);
+        return { order: index.find(orderId), keyed };
+      });
     if (!elsewhere.isElsewhere(partition)) throwUnread(orderId);
-    const question = { orderId, eventId, toEnd: [partition] };
-    return elsewhere.find(question, [partition], deadline_ms).catch(() => throwUnread(orderId));
+    return elsewhere.find({ orderId, eventId, toEnd: [partition] }, [partition], deadline_ms).catch(() => throwUnread(orderId));
   }
 
   /** Resolves with the order, if there is one, once the index is sound for its partition. */

@@ -1,4 +1,4 @@
-import { AppError } from "../../../errors.ts";
+import { AppError, isAppError } from "../../../errors.ts";
 import type { LogPosition } from "../../../log/log-position.ts";
 import type { IndexedOrder, KeyedEvent } from "../index/index-projection.ts";
 
@@ -11,11 +11,16 @@ export function requireSameRequest(first: KeyedEvent, fingerprint: string | unde
   );
 }
 
-export function throwUnread(orderId: string): never {
-  throw new AppError(
+const unread = (orderId: string, cause?: unknown): AppError =>
+  new AppError(
     "APPEND_OUTCOME_UNKNOWN",
     `The event of ${orderId} was appended, but whether it counts could not be read in time. Try again with the same Idempotency-Key; without one, look before you retry.`,
+    {},
+    cause,
   );
+
+export function throwUnread(orderId: string): never {
+  throw unread(orderId);
 }
 
 export function firstOr409(orderId: string, eventId: string, first: IndexedOrder | undefined): LogPosition {
@@ -24,3 +29,12 @@ export function firstOr409(orderId: string, eventId: string, first: IndexedOrder
 }
 
 export const orderExists = (orderId: string) => new AppError("ORDER_EXISTS", `The order ${orderId} exists already.`, { orderId });
+
+/** Reads the index about an event that is appended. What keeps it from that leaves open whether the event counts (I9). */
+export function readAppended<T>(orderId: string, read: () => T): T {
+  try {
+    return read();
+  } catch (e) {
+    throw isAppError(e) ? unread(orderId, e) : e;
+  }
+}

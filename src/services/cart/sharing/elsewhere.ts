@@ -93,7 +93,7 @@ export class IndexesElsewhere implements Elsewhere {
     const failures = new Map<number, string>();
     const tried = new Map<number, Set<string>>(asked.map((partition) => [partition, new Set()]));
     for (let round = 0; round < ROUNDS_MAX; round++) {
-      // Where one index is halted, another one may have what it lacks.
+      // Where one index is halted or cannot answer, another one may have what it lacks.
       const left = asked.filter((partition) => isUnsettled(told.get(partition)));
       if (left.length === 0) break;
       const byPeer = new ByPeer();
@@ -161,8 +161,9 @@ export class IndexesElsewhere implements Elsewhere {
   }
 }
 
+/** Whatever keeps one holder from telling, such as a full disk or a store that is made anew, is its own. */
 const isUnsettled = (told: FoundInIndex | AppError | undefined): boolean =>
-  told === undefined || (isAppError(told) ? isAppError(told, "PARTITION_HALTED") : told.mayLack === true);
+  told === undefined || isAppError(told) || told.mayLack === true;
 
 function foundIn(
   { orderId }: IndexQuestion,

@@ -50,7 +50,7 @@ interface NotThere {
  *               │  └───────────── the place is corrected ◀──────────────────────────┤
  *               └─no─▶ hop to a holder ──▶ answer, also an error                     │
  *                        ├─ it belongs elsewhere ────────────────────────────────────┘
- *                        ├─ it was not sent, or the index is halted there ─▶ the next holder, or a newer assignment
+ *                        ├─ it was not sent, or its index is hindered ─▶ the next holder, or a newer assignment
  *                        └─ no answer ─▶ unknown; under an idempotency key, the next holder
  * ```
  */
@@ -137,8 +137,8 @@ export class SharedCommands implements CartCommands {
   }
 
   /**
-   * Asks those who hold the partition's index, one after the other, until one of them answers. What one of them has halted
-   * for may be its own, such as a store that is damaged.
+   * Asks those who hold the partition's index, one after the other, until one of them answers. What keeps one of them from
+   * it may be its own, such as a full disk or a store that is damaged; nothing was appended then.
    */
   async #ask(
     message: CommandMessage,
@@ -148,7 +148,7 @@ export class SharedCommands implements CartCommands {
   ): Promise<LogPosition | NotThere> {
     let notThere: NotThere = { partition: undefined, why: "No cart holds it now." };
     let maybeAppended = false;
-    let halted: AppError | undefined;
+    let hindrance: AppError | undefined;
     const peers = this.options.holders.peersOf(partition);
     for (const [n, peer] of peers.entries()) {
       // What the first one may have done, the next one finds under the key alone, so only then is time kept for it.
@@ -159,8 +159,8 @@ export class SharedCommands implements CartCommands {
         told = await this.#askOne(peer, message, context, until_ms);
       } catch (e) {
         if (maybeAppended) throw afterUnknown(message, e);
-        if (!isAppError(e, "PARTITION_HALTED")) throw e;
-        halted = e;
+        if (!isAppError(e) || !HINDRANCES.has(e.code)) throw e;
+        hindrance ??= e;
         continue;
       }
       if ("offset" in told) return told;
@@ -168,7 +168,7 @@ export class SharedCommands implements CartCommands {
       maybeAppended ||= told.maybeAppended === true;
       if (told.partition !== undefined && told.partition !== partition) break;
     }
-    if (halted !== undefined && notThere.partition === undefined && !maybeAppended) throw halted;
+    if (hindrance !== undefined && notThere.partition === undefined && !maybeAppended) throw hindrance;
     return { ...notThere, maybeAppended };
   }
 
@@ -197,6 +197,9 @@ export class SharedCommands implements CartCommands {
     }
   }
 }
+
+/** What may be a holder's own, as its index cannot tell what is to be known before anything is appended. */
+const HINDRANCES: ReadonlySet<ErrorCode> = new Set(["PARTITION_HALTED", "PARTITION_BLOCKED", "CATCHING_UP", "STORE_FAILED"]);
 
 /** What holds whatever another holder has done, or is still to do, of the same command. */
 const DECISIVE: ReadonlySet<ErrorCode> = new Set(["ORDER_EXISTS", "IDEMPOTENCY_KEY_REUSED"]);

@@ -164,6 +164,22 @@ describe("a create", () => {
     expect(codeOf(await cart.create(order(4)))).toBe("ok");
   });
 
+  test("is of unknown outcome if the index fails once it is appended: nothing says that it was not (I9)", async () => {
+    const { log, cart, home, order } = oneCart();
+    expect(codeOf(await cart.create(order(0)))).toBe("ok");
+    home.read();
+    const fail = () => {
+      throw new Error("disk I/O error");
+    };
+    const failing = { placedBy: [2], order: fail, keyedEvent: fail };
+    Object.assign(home, { view: () => (lengths(log)[0] === 1 ? home.store.view : failing) });
+    log.epochs[0] = 1;
+    expect(codeOf(await cart.create(order(1)))).toBe("APPEND_OUTCOME_UNKNOWN");
+    expect(lengths(log)).toEqual([2, 0]);
+    expect(codeOf(await cart.create(order(2)))).toBe("STORE_FAILED");
+    expect(lengths(log)).toEqual([2, 0]);
+  });
+
   test("is refused before it is appended while the one before could not be read back in time, whatever makes reading slow", async () => {
     const { log, cart, home, order } = oneCart();
     home.isHeld = true;

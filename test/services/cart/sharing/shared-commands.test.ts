@@ -6,7 +6,8 @@ import { Coverage } from "../../../../src/services/cart/sharing/coverage.ts";
 import { Holders } from "../../../../src/services/cart/sharing/holders.ts";
 import { systemClock } from "../../../../src/system/clock.ts";
 
-const halted = { status: 503, text: JSON.stringify({ code: "PARTITION_HALTED", detail: "It is halted." }) };
+const hindered = (code: string) => ({ status: 503, text: JSON.stringify({ code, detail: "It cannot." }) });
+const halted = hindered("PARTITION_HALTED");
 const done = { status: 200, text: JSON.stringify({ partition: 0, offset: 7 }) };
 const elsewhere = { status: 421, text: JSON.stringify({ code: "PARTITION_ELSEWHERE", detail: "Ask 1.", partition: 1 }) };
 
@@ -45,11 +46,23 @@ function cartWithoutIndex(answers: Readonly<Record<string, { readonly status: nu
   return { update, asked };
 }
 
-test("a command that one holder's halted index keeps from being carried out goes to the next one", async () => {
-  const { update, asked } = cartWithoutIndex({ "http://b": halted, "http://c": done });
-  expect(await update()).toEqual({ partition: 0, offset: 7 });
-  expect(asked).toEqual(["http://b", "http://c"]);
-});
+test.each(["PARTITION_HALTED", "PARTITION_BLOCKED", "CATCHING_UP", "STORE_FAILED"])(
+  "a command that one holder's index keeps from being carried out, by %s, goes to the next one",
+  async (code) => {
+    const { update, asked } = cartWithoutIndex({ "http://b": hindered(code), "http://c": done });
+    expect(await update()).toEqual({ partition: 0, offset: 7 });
+    expect(asked).toEqual(["http://b", "http://c"]);
+  },
+);
+
+test.each(["APPEND_OUTCOME_UNKNOWN", "ORDER_NOT_FOUND", "LOG_UNAVAILABLE"])(
+  "what a holder says of the command itself, such as %s, is the answer",
+  async (code) => {
+    const { update, asked } = cartWithoutIndex({ "http://b": hindered(code), "http://c": done });
+    expect(await update()).toBe(code);
+    expect(asked).toEqual(["http://b"]);
+  },
+);
 
 test("if none of them can, it says that it is halted", async () => {
   const { update, asked } = cartWithoutIndex({ "http://b": halted, "http://c": halted });

@@ -155,6 +155,22 @@ test("where one holder's index is halted, the next one is asked", async () => {
   expect(asked).toEqual(Array.from({ length: 5 }, () => ["http://b", "http://c"]).flat());
 });
 
+test.each(["PARTITION_BLOCKED", "CATCHING_UP", "LOG_UNAVAILABLE", "STORE_FAILED"] as const)(
+  "where one holder cannot answer, by %s, the next one is asked; if none can, why not is told",
+  async (code) => {
+    const { hold, askOthers, answers } = shortIndex();
+    hold("b", "c");
+    const hindered = new AppError(code, "It cannot.", { partition: 1 });
+    answers.set("http://b", hindered);
+    answers.set("http://c", { order: { partition: 1, offset: 1, eventId: "e" } });
+    expect(await askOthers(UNREAD)).toMatchObject({ order: { offset: 1 } });
+    answers.set("http://c", {});
+    expect(await askOthers(NEVER_MADE)).toEqual(nothing);
+    answers.set("http://c", hindered);
+    expect(await askOthers(UNREAD)).toBe(code);
+  },
+);
+
 test("an index that was halted after that tells what it has", async () => {
   const { stray, elsewhere, ask } = shortIndex();
   stray.read();
