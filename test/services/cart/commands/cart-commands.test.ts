@@ -7,7 +7,7 @@ const detail = (given: Answer): string => (typeof given === "string" ? given : g
 
 function twoCarts(partitionCount = 2) {
   const log = new ListLog(partitionCount);
-  return { log, a: new ListCart(log), b: new ListCart(log) };
+  return { log, a: new ListCart(log, 2_000), b: new ListCart(log, 2_000) };
 }
 
 function oneCart(partitionCount = 2) {
