@@ -54,17 +54,18 @@ export const httpApp = (
   const otherwise = observe(NO_ENDPOINT, unrouted(router, guards, logger));
   const countRefused = meter?.route(NO_ENDPOINT.method, NO_ENDPOINT.path);
   return {
-    handle: (raw, origin) => {
+    handle: async (raw, origin) => {
+      let request: HttpRequest;
       try {
         hosts?.require(raw.headers.get("host"));
-        const request = HttpRequest.of(raw, origin);
-        const found = router.find(request.segments)?.endpoints.get(request.method);
-        return ((found && handles.get(found)) ?? otherwise)(request);
+        request = HttpRequest.of(raw, origin);
       } catch (e) {
         const refused = problemResponse(e, logger);
         countRefused?.(refused.status, 0);
-        return Promise.resolve(refused);
+        return refused;
       }
+      const found = router.find(request.segments)?.endpoints.get(request.method);
+      return ((found && handles.get(found)) ?? otherwise)(request);
     },
   };
 };

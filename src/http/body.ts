@@ -33,9 +33,11 @@ export const readJson = async (
   requireJsonType(headers.get("content-type"));
   requireNoCoding(headers.get("content-encoding"));
   const expectation = headers.get("expect");
-  const reading = readBytes(request.raw, headers.get("content-length"), body_bytes_max);
-  const isHeeded = expectation === null || expectation === HEEDED_EXPECTATION;
-  const bytes = await bodies.arrived(request, isHeeded ? reading : unlessExpecting(reading, clock));
+  const reading = readBytes(request.raw, body_bytes_max);
+  const bytes = await bodies.arrived(
+    request,
+    expectation === null || expectation === HEEDED_EXPECTATION ? reading : unlessExpecting(reading, clock),
+  );
   const value = parseJson(bytes);
   if (!isNestedWithin(value, JSON_DEPTH_MAX)) throw new AppError("INVALID_FIELD", tooDeep);
   return value;
@@ -70,15 +72,17 @@ const requireJsonType = (contentType: string | null): void => {
 const tooLarge = (body_bytes_max: number): AppError =>
   new AppError("BODY_TOO_LARGE", `The body must not be longer than ${body_bytes_max} bytes.`, { body_bytes_max });
 
-/** With a Content-Length, the server itself reads no more than that; a chunked body has no length. */
-const readBytes = (request: Request, contentLength: string | null, body_bytes_max: number): Promise<Uint8Array> => {
-  if (contentLength !== null && Number(contentLength) > body_bytes_max) throw tooLarge(body_bytes_max);
-  const reading = contentLength === null ? readChunks(request.body, body_bytes_max) : request.bytes();
-  return reading.catch(throwEnded);
-};
-
-const throwEnded = (e: unknown): never => {
-  throw e instanceof AppError ? e : new AppError("NOT_JSON", "The body ended before it was complete.", {}, e);
+const readBytes = async (request: Request, body_bytes_max: number): Promise<Uint8Array> => {
+  const contentLength = request.headers.get("content-length");
+  try {
+    // With a Content-Length, the server itself reads no more than that; a chunked body has no length.
+    if (contentLength === null) return await readChunks(request.body, body_bytes_max);
+    if (Number(contentLength) > body_bytes_max) throw tooLarge(body_bytes_max);
+    return new Uint8Array(await request.arrayBuffer());
+  } catch (e) {
+    if (e instanceof AppError) throw e;
+    throw new AppError("NOT_JSON", "The body ended before it was complete.", {}, e);
+  }
 };
 
 const readChunks = async (body: ReadableStream<Uint8Array> | null, body_bytes_max: number): Promise<Uint8Array> => {

@@ -8,7 +8,7 @@ const RUN_MS_MAX = 90_000;
 const STOPS = 6;
 /**
  * A connection that the member has accepted, and whose request is still under way, is reset in any case: Bun cannot close
- * the listener alone. On a busy machine that is one in some runs; without the setting several are lost with each stop.
+ * the listener alone. On a busy machine that is one in some runs of six stops; without the setting it is 8 to 29 in each.
  */
 const RESET_MAX = 2;
 

@@ -10,18 +10,24 @@ import { eventually, Rig, TOPIC } from "../rig.ts";
 /** Longer than a test waits. */
 const GATHER_MS = 3_600_000;
 
-test("records gather between two fetches, unless somebody asks for a position or for an order that is not there", async () => {
-  await using rig = new Rig();
+/** A partition that has applied two records, and whose further ones gather. */
+async function gathering(rig: Rig) {
   rig.gather_ms = GATHER_MS;
   await rig.prepare(1);
   const set = rig.start("x", [0]);
   const applied = () => set.get(0)?.nextOffset;
-  const statusOf = (orderId: string): string => findOrder(set, () => 0, orderId).status;
   // The first is read while the partition catches up, the second by the fetch that is under way then.
   for (const orderId of ["ORD-0", "ORD-1"]) {
     const [offset = -1] = await rig.append(recordOf(orderCreated({ orderId })));
     await eventually(() => applied() === offset + 1);
   }
+  return { set, applied };
+}
+
+test("records gather between two fetches, unless somebody asks for a position or for an order that is not there", async () => {
+  await using rig = new Rig();
+  const { set, applied } = await gathering(rig);
+  const statusOf = (orderId: string): string => findOrder(set, () => 0, orderId).status;
 
   await rig.append(recordOf(orderCreated({ orderId: "ORD-2" })));
   expect(statusOf("ORD-1")).toBe("new");
@@ -46,14 +52,7 @@ test("records gather between two fetches, unless somebody asks for a position or
 
 test("what gathers is read while the log is asked where it ends", async () => {
   await using rig = new Rig();
-  rig.gather_ms = GATHER_MS;
-  await rig.prepare(1);
-  const set = rig.start("x", [0]);
-  const applied = () => set.get(0)?.nextOffset;
-  for (const orderId of ["ORD-0", "ORD-1"]) {
-    const [offset = -1] = await rig.append(recordOf(orderCreated({ orderId })));
-    await eventually(() => applied() === offset + 1);
-  }
+  const { set, applied } = await gathering(rig);
   await rig.append(recordOf(orderCreated({ orderId: "ORD-2" })));
   const told = Promise.withResolvers<EndOffsets>();
   const newest = new NewestRecords(set, new NewestEnds({ endOffsets: () => told.promise }, TOPIC), systemClock);

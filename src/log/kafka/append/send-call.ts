@@ -36,10 +36,8 @@ export class SendCall {
     readonly output: BatchOutput,
   ) {
     for (const part of parts) this.#waiting.set(part.partition, [part]);
-    for (let index = 0; index < records.length; index++) {
-      const { timestamp_ms } = records[index] as NewRecord;
+    for (const [index, { timestamp_ms }] of records.entries())
       if (!isTimestamp(timestamp_ms)) this.outcomes[index] = { error: invalidTimestamp(timestamp_ms) };
-    }
   }
 
   get isDone(): boolean {
@@ -51,8 +49,7 @@ export class SendCall {
   }
 
   confirm(part: Part, baseOffset: number, leaderEpoch: number): void {
-    const { indexes } = part;
-    for (let i = 0; i < indexes.length; i++) this.outcomes[indexes[i] as number] = { offset: baseOffset + i, leaderEpoch };
+    for (const [i, index] of part.indexes.entries()) this.outcomes[index] = { offset: baseOffset + i, leaderEpoch };
     this.#finish(part);
   }
 
@@ -89,8 +86,7 @@ const newPart = (partition: number, indexes: readonly number[], cause = "the bro
 /** Makes one part for each partition, without the records that no log takes. */
 export function partsOf(records: readonly NewRecord[]): Part[] {
   const byPartition = new Map<number, number[]>();
-  for (let index = 0; index < records.length; index++) {
-    const { partition, timestamp_ms } = records[index] as NewRecord;
+  for (const [index, { partition, timestamp_ms }] of records.entries()) {
     if (!isTimestamp(timestamp_ms)) continue;
     const indexes = byPartition.get(partition);
     if (indexes) indexes.push(index);

@@ -14,7 +14,7 @@ export function requireSameRequest(first: KeyedEvent, fingerprint: string | unde
 const unread = (orderId: string, cause?: unknown): AppError =>
   new AppError(
     "APPEND_OUTCOME_UNKNOWN",
-    `The event of ${orderId} was appended, but whether it counts could not be read in time. Try again with the same Idempotency-Key; without one, look before you retry.`,
+    `The event of ${orderId} was appended, but whether it counts could not be read. Try again with the same Idempotency-Key; without one, look before you retry.`,
     {},
     cause,
   );

@@ -83,7 +83,10 @@ export const parseCreateOrder = (body: unknown): CreateOrder => {
   return { orderId, cart: { currency: currency ?? "USD", items: toItems(items), ...customer } };
 };
 
-/** The text of which the fingerprint is made: the same for every spelling of one request, another for another request. */
+/**
+ * The text of which the fingerprint is made: the same for every spelling of one request, another for another request. The
+ * order of its fields stays, since a request may be sent again after an upgrade.
+ */
 const canonical = ({ orderId, cart }: CreateOrder): string => {
   const fields = {
     customerId: cart.customerId ?? null,

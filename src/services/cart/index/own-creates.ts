@@ -66,9 +66,7 @@ export class OwnCreates {
   /** The order's create, if it has been acknowledged. */
   find(orderId: string): (Acknowledged & { readonly eventId: string }) | undefined {
     const create = this.#byOrder.get(nameOf(orderId));
-    if (create?.position === undefined) return undefined;
-    const { partition, offset, leaderEpoch } = create.position;
-    return { partition, offset, leaderEpoch, eventId: create.eventId };
+    return create?.position && { ...create.position, eventId: create.eventId };
   }
 
   /** The own create that this record holds, if it holds one. */

@@ -42,7 +42,7 @@ export class Holders {
    * person can set going again is not asked for elsewhere: the others see the same log.
    */
   isElsewhere(partition: number): boolean {
-    // The cheaper question first, as each create asks it of all partitions.
+    // The cheaper question first, as a create may ask it of all partitions.
     return this.peersOf(partition).length > 0 && !this.isHere(partition);
   }
 }

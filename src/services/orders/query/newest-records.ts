@@ -33,9 +33,7 @@ export class NewestRecords {
   async applied(home: number | undefined, others: readonly number[], wait_ms_max: number): Promise<Map<number, AppError>> {
     const { clock } = this;
     const deadline_ms = clock.now_ms() + wait_ms_max;
-    const asking = this.ends.ask(home === undefined ? [] : [home], others);
-    // What will have to be applied is read while the log is asked.
-    this.partitions.hurry?.();
+    const asking = this.#ask(home === undefined ? [] : [home], others);
     const newest = (await within(clock, wait_ms_max, asking).catch(failureOf)) ?? unknownEnd(NOT_IN_TIME);
     const late = new Map<number, AppError>();
     const note = (partition: number, why: AppError | undefined): void => {
@@ -58,12 +56,17 @@ export class NewestRecords {
   async requireApplied(numbers: readonly number[]): Promise<void> {
     if (numbers.length === 0) return;
     const deadline_ms = this.clock.now_ms() + NEWEST_WAIT_MS_MAX;
-    this.partitions.hurry?.();
-    const newest = await within(this.clock, NEWEST_WAIT_MS_MAX, this.ends.ask([], numbers));
+    const newest = await within(this.clock, NEWEST_WAIT_MS_MAX, this.#ask([], numbers));
     if (newest === undefined) throw unknownEnd(NOT_IN_TIME);
     const { stable } = newest;
     const applying = numbers.map((partition) => this.#allApplied(partition, stable[partition], undefined, deadline_ms));
     for (const why of await Promise.all(applying)) if (why !== undefined) throw why;
+  }
+
+  /** What will have to be applied is read while the log is asked. */
+  #ask(homes: readonly number[], others: readonly number[]): Promise<Newest> {
+    this.partitions.hurry?.();
+    return this.ends.ask(homes, others);
   }
 
   async #otherApplied(partition: number, { stable }: Newest, deadline_ms: number): Promise<AppError | undefined> {
