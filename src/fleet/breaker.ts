@@ -2,14 +2,17 @@ import type { Clock } from "../system/clock.ts";
 
 /** So many hops in a row must have had no answer before the next ones are spared. */
 export const FAILURES_MAX = 5;
+/** That nothing came for less than this says nothing of a peer. */
+export const SILENCE_MS_MIN = 500;
 /** How long nobody is sent to a peer that does not answer, before one hop tries it again. */
 export const OPEN_MS = 1_000;
 
 export type BreakerState = "closed" | "open" | "trying";
 
 /**
- * Keeps requests from waiting for a peer that does not answer. It is our own since the libraries for it take the real
- * time, and a simulation has a time of its own.
+ * Keeps requests from waiting for a peer that does not answer. One that is slow and still answers others is not spared:
+ * what waits there would fail here as well, and the retries would keep it slow. It is our own since the libraries for it
+ * take the real time, and a simulation has a time of its own.
  *
  * ```
  *  closed ──FAILURES_MAX hops in a row had no answer──▶ open ──OPEN_MS──▶ trying, by one hop
@@ -21,6 +24,7 @@ export type BreakerState = "closed" | "open" | "trying";
 export class Breaker {
   #failures = 0;
   #openedAt_ms = 0;
+  #answeredAt_ms = Number.NEGATIVE_INFINITY;
   #state: BreakerState = "closed";
 
   constructor(private readonly clock: Clock) {}
@@ -29,7 +33,7 @@ export class Breaker {
     return this.#state;
   }
 
-  /** Whether a hop may be sent now; if so, `answered` or `failed` must be called for it. */
+  /** Whether a hop may be sent now; if so, `answered`, `silent` or `failed` must be called for it. */
   enter(): boolean {
     if (this.#state === "closed") return true;
     if (this.#state === "trying" || this.clock.now_ms() - this.#openedAt_ms < OPEN_MS) return false;
@@ -41,11 +45,24 @@ export class Breaker {
   answered(): boolean {
     const wasOpen = this.#state !== "closed";
     this.#failures = 0;
+    this.#answeredAt_ms = this.clock.now_ms();
     this.#state = "closed";
     return wasOpen;
   }
 
-  /** Returns whether the peer is given up by this. */
+  /**
+   * Nothing came for a hop that was sent at `sentAt_ms`. Returns whether the peer is given up by this: it counts only if
+   * the hop waited long enough and no other one was answered meanwhile.
+   */
+  silent(sentAt_ms: number): boolean {
+    const isSilent = this.clock.now_ms() - sentAt_ms >= SILENCE_MS_MIN && this.#answeredAt_ms < sentAt_ms;
+    if (isSilent) return this.failed();
+    // The next one tries it at once.
+    if (this.#state === "trying") this.#state = "open";
+    return false;
+  }
+
+  /** The peer cannot be reached. Returns whether it is given up by this. */
   failed(): boolean {
     const wasClosed = this.#state === "closed";
     // It was sent before the others gave up.

@@ -44,6 +44,8 @@ export interface FailedHop {
 interface NoAnswer {
   readonly why: string;
   readonly maybeSent: boolean;
+  /** Whether nothing came in time, be it that the peer is only slow. */
+  readonly isSilent?: boolean;
 }
 
 export interface HopsOptions {
@@ -95,7 +97,8 @@ export class Hops {
     line.open++;
     this.#open++;
     try {
-      const until_ms = clock.now_ms() + wait_ms_max;
+      const sentAt_ms = clock.now_ms();
+      const until_ms = sentAt_ms + wait_ms_max;
       let answer = await this.#attempt(peer, request, self, wait_ms_max, 0);
       // A connection that was idle may have been closed by the other end.
       const left_ms = until_ms - clock.now_ms();
@@ -106,7 +109,8 @@ export class Hops {
       }
       if ("why" in answer) {
         const wasGivenUp = line.breaker.state !== "closed";
-        this.#noAnswer(peer, line, answer.why);
+        const isGivenUp = answer.isSilent === true ? line.breaker.silent(sentAt_ms) : line.breaker.failed();
+        if (isGivenUp) this.#tellGivenUp(peer, answer.why);
         return this.#failed("no-answer", `${peer.url} does not answer: ${answer.why}.`, wasGivenUp, answer.maybeSent);
       }
       if (line.breaker.answered()) this.options.logger.info(`The member at ${peer.url} answers again.`);
@@ -156,13 +160,12 @@ export class Hops {
     }
     hop?.failed("timeout");
     leaving.abort();
-    return { why: `nothing came for ${Math.round(wait_ms)} ms`, maybeSent: true };
+    return { why: `nothing came for ${Math.round(wait_ms)} ms`, maybeSent: true, isSilent: true };
   }
 
-  #noAnswer(peer: Peer, { breaker }: Line, why: string): void {
-    if (!breaker.failed()) return;
+  #tellGivenUp({ url }: Peer, why: string): void {
     this.options.logger.warn(
-      `The member at ${peer.url} does not answer (${why}). Until it does, it is spared, and what nobody else answers for is 503 here.`,
+      `The member at ${url} does not answer (${why}). Until it does, it is spared, and what nobody else answers for is 503 here.`,
     );
   }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Breaker, FAILURES_MAX, OPEN_MS } from "../../src/fleet/breaker.ts";
+import { Breaker, FAILURES_MAX, OPEN_MS, SILENCE_MS_MIN } from "../../src/fleet/breaker.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 function opened(): { readonly breaker: Breaker; readonly clock: ManualClock } {
@@ -41,4 +41,51 @@ test("hops that were under way when it opened do not put it off", () => {
   expect(breaker.failed()).toBe(false);
   clock.leap(1);
   expect(breaker.enter()).toBe(true);
+});
+
+/** Has as many hops wait in vain, each as long, and returns whether the peer was given up. */
+function waitInVain(breaker: Breaker, clock: ManualClock, hops: number, wait_ms: number): boolean {
+  let isGivenUp = false;
+  for (let n = 0; n < hops; n++) {
+    const sentAt_ms = clock.now_ms();
+    clock.leap(wait_ms);
+    isGivenUp ||= breaker.silent(sentAt_ms);
+  }
+  return isGivenUp;
+}
+
+test("that nothing came counts like a failure once it was waited for long enough", () => {
+  const clock = new ManualClock();
+  const breaker = new Breaker(clock);
+  expect(waitInVain(breaker, clock, FAILURES_MAX - 1, SILENCE_MS_MIN)).toBe(false);
+  expect(waitInVain(breaker, clock, 1, SILENCE_MS_MIN)).toBe(true);
+  expect(breaker.enter()).toBe(false);
+});
+
+test("that nothing came in what little time a hop had left does not count", () => {
+  const clock = new ManualClock();
+  const breaker = new Breaker(clock);
+  expect(waitInVain(breaker, clock, 10 * FAILURES_MAX, SILENCE_MS_MIN - 1)).toBe(false);
+  expect(breaker.enter()).toBe(true);
+});
+
+test("a peer that answered another hop meanwhile is slow and not silent", () => {
+  const clock = new ManualClock();
+  const breaker = new Breaker(clock);
+  const sentAt_ms = clock.now_ms();
+  clock.leap(1);
+  breaker.answered();
+  clock.leap(SILENCE_MS_MIN);
+  for (let n = 0; n < 10 * FAILURES_MAX; n++) expect(breaker.silent(sentAt_ms)).toBe(false);
+  expect(breaker.enter()).toBe(true);
+});
+
+test("a try that had little time left is followed by another one at once", () => {
+  const { breaker, clock } = opened();
+  clock.leap(OPEN_MS);
+  expect([breaker.enter(), breaker.enter()]).toEqual([true, false]);
+  expect(waitInVain(breaker, clock, 1, SILENCE_MS_MIN - 1)).toBe(false);
+  expect([breaker.state, breaker.enter(), breaker.state]).toEqual(["open", true, "trying"]);
+  expect(waitInVain(breaker, clock, 1, SILENCE_MS_MIN)).toBe(false);
+  expect([breaker.state, breaker.enter()]).toEqual(["open", false]);
 });

@@ -104,6 +104,18 @@ describe("a peer that does not answer", () => {
     expect(logged[0]).toContain("http://b:8001 does not answer (connection refused)");
   });
 
+  test("is not spared while it answers others, however many wait in vain", async () => {
+    const { made, send, clock } = hops(({ url }) =>
+      url.endsWith("/slow") ? new Promise(() => undefined) : Promise.resolve(answer(200)),
+    );
+    const slow = Array.from({ length: 4 * FAILURES_MAX }, () => made.send(PEER, { path: "/slow" }, "a", 1_000));
+    await clock.pass(500);
+    expect(failureOf(await send())).toBe("200");
+    await clock.pass(500);
+    expect((await Promise.all(slow)).map(failureOf)).toEqual(slow.map(() => "no-answer"));
+    expect([made.breakerOf(PEER), failureOf(await send())]).toEqual(["closed", "200"]);
+  });
+
   test("costs no more retries than are allowed for", async () => {
     const peers = Array.from({ length: 10 }, (_, n) => ({ id: String(n), url: `http://${n}` }));
     const { made, requests } = hops(refused);

@@ -37,7 +37,7 @@ export const SHARING_BUGS: PlantedBugs = {
   "a command that another cart may have carried out is answered as refused": {
     breaks: "I9",
     file: "src/fleet/hops.ts",
-    find: "return { why: `nothing came for ${Math.round(wait_ms)} ms`, maybeSent: true };",
-    replace: "return { why: `nothing came for ${Math.round(wait_ms)} ms`, maybeSent: false };",
+    find: "return { why: `nothing came for ${Math.round(wait_ms)} ms`, maybeSent: true, isSilent: true };",
+    replace: "return { why: `nothing came for ${Math.round(wait_ms)} ms`, maybeSent: false, isSilent: true };",
   },
 };
