@@ -2,9 +2,9 @@ import { appendPaced, createPaced } from "../companions.ts";
 import { createOrder, orderDetails } from "../../support/http/http.ts";
 import { type Program, startProgram } from "../../support/programs/processes.ts";
 import { type Figure, percentile } from "../figures.ts";
-import { type Load, loadPartitions } from "../load.ts";
+import { type Load, loadPartitions, recordsIn } from "../load.ts";
 import type { Options } from "../options.ts";
-import type { Target } from "../target.ts";
+import type { BenchTopic, Target } from "../target.ts";
 
 const creates = 1_000;
 const warm_up_creates = 100;
@@ -17,6 +17,8 @@ const events_per_s = 20_000;
 const sample_pause_ms = 10;
 /** The samples begin when the load has come up and the programs are compiled for it, and end before it goes. */
 const margin_s = 8;
+const oneRecord: Load = { shape: "hot", orders: 1, updatesPerOrder: 0 };
+const readLimits = { wait_ms_max: 500, partition_bytes_max: 65_536 };
 
 interface Services {
   readonly producer: Program;
@@ -25,7 +27,8 @@ interface Services {
 
 /** The time from a create's answer until its order can be read from another process, one create after another. */
 export async function measureReadable(target: Target): Promise<Figure[]> {
-  return withServices(target, "readable", async (services) => {
+  await using bare = await BareRead.on(target);
+  return await withServices(target, "readable", async (services) => {
     let n = 0;
     const sample = async (read: (services: Services, orderId: string) => Promise<number>) => {
       const all_ms: number[] = [];
@@ -35,6 +38,7 @@ export async function measureReadable(target: Target): Promise<Figure[]> {
     return [
       ...figuresOf(target.name, "create's answer to readable, polling", await sample(pollDetails)),
       ...figuresOf(target.name, "one GET with Log-Position after a create", await sample(readOwnWrite)),
+      ...figuresOf(target.name, "bare append's answer to read", await sample(() => bare.sample())),
     ];
   });
 }
@@ -46,21 +50,25 @@ export async function measureReadable(target: Target): Promise<Figure[]> {
 export async function measureReadableUnderLoad(target: Target, { step_s }: Options): Promise<Figure[]> {
   const figures: Figure[] = [];
   const seconds = step_s + 2 * margin_s;
+  await using bare = await BareRead.on(target);
+  const figuresAt = (load: string, { readable_ms, bare_ms }: Samples, note: string): Figure[] => [
+    ...figuresOf(target.name, `create's answer to readable at ${load}`, readable_ms, note),
+    ...figuresOf(target.name, `bare append's answer to read at ${load}`, bare_ms, "on a topic of its own"),
+  ];
   await withServices(target, "creates-live", async (services) => {
     const load = createPaced(services.producer.cartUrl, creates_per_s, seconds, "8");
-    const all_ms = await sampleFor(services, step_s);
+    const samples = await sampleFor(services, bare, step_s);
     const { done, seconds: took_s } = await load;
-    const what = `create's answer to readable at ${creates_per_s.toLocaleString("en-US")} creates/s`;
-    figures.push(...figuresOf(target.name, what, all_ms, came(all_ms.length, done / took_s, "creates")));
+    figures.push(...figuresAt(`${perSecond(creates_per_s)} creates/s`, samples, came(samples, done / took_s, "creates")));
   });
   await withServices(target, "events-live", async (services, topic) => {
     const orders = (events_per_s * seconds) / 4;
     const load: Load = { shape: "hot", orders, updatesPerOrder: 3 };
     const events = appendPaced({ ...topic, load, from: 0, events_per_s, seconds });
-    const all_ms = await sampleFor(services, step_s);
+    const samples = await sampleFor(services, bare, step_s);
     const { done, seconds: took_s } = await events;
-    const what = `create's answer to readable at ${events_per_s.toLocaleString("en-US")} events/s`;
-    figures.push(...figuresOf(target.name, what, all_ms, came(all_ms.length, done / took_s, "events of another producer")));
+    const note = came(samples, done / took_s, "events of another producer");
+    figures.push(...figuresAt(`${perSecond(events_per_s)} events/s`, samples, note));
   });
   return figures;
 }
@@ -82,19 +90,70 @@ async function withServices<Result>(
 const figuresOf = (log: string, what: string, all_ms: readonly number[], note = ""): Figure[] =>
   [50, 99].map((p) => ({ log, what: `${what}, p${p}`, figure: percentile(all_ms, p), unit: "ms", note }));
 
-const came = (samples: number, rate: number, of: string): string =>
-  `${samples} samples; ${Math.round(rate).toLocaleString("en-US")} ${of} a second came`;
+const perSecond = (rate: number): string => Math.round(rate).toLocaleString("en-US");
 
-async function sampleFor(services: Services, seconds: number): Promise<number[]> {
+const came = ({ readable_ms }: Samples, rate: number, of: string): string =>
+  `${readable_ms.length} samples; ${perSecond(rate)} ${of} a second came`;
+
+interface Samples {
+  readonly readable_ms: readonly number[];
+  /** What the log alone takes in the same seconds. */
+  readonly bare_ms: readonly number[];
+}
+
+async function sampleFor(services: Services, bare: BareRead, seconds: number): Promise<Samples> {
   await Bun.sleep(margin_s * 1_000);
   const end_ms = performance.now() + seconds * 1_000;
-  const all_ms: number[] = [];
+  const [readable_ms, bare_ms]: [number[], number[]] = [[], []];
   for (let n = 0; performance.now() < end_ms; n++) {
     // Orders of the loads have ids that begin otherwise or are shorter.
-    all_ms.push(await pollDetails(services, `9${String(n).padStart(9, "0")}`));
+    readable_ms.push(await pollDetails(services, `9${String(n).padStart(9, "0")}`));
+    await Bun.sleep(sample_pause_ms);
+    bare_ms.push(await bare.sample());
     await Bun.sleep(sample_pause_ms);
   }
-  return all_ms;
+  return { readable_ms, bare_ms };
+}
+
+/** A topic on which one record after another is appended and read, as the log's own part in what a create takes. */
+class BareRead implements AsyncDisposable {
+  readonly #producer;
+  readonly #reader;
+  #offset = 0;
+
+  private constructor(private readonly topic: BenchTopic) {
+    this.#producer = topic.log.producer();
+    this.#reader = topic.log.reader(topic.topic);
+  }
+
+  static async on(target: Target): Promise<BareRead> {
+    const topic = await target.emptyTopic("bare-read");
+    await topic.log.createTopic(topic.topic, 1);
+    return new BareRead(topic);
+  }
+
+  /** How long it takes from the log's answer to the append until a reader that waited for the record has it. */
+  async sample(): Promise<number> {
+    const [record] = recordsIn(oneRecord, { from: 0, to: 1 });
+    const read = this.#read(this.#offset);
+    const [offset] = await this.#producer.append(this.topic.topic, [{ ...record!, partition: 0 }]);
+    const answered_ms = performance.now();
+    this.#offset = offset! + 1;
+    return Math.max(0, (await read) - answered_ms);
+  }
+
+  async #read(offset: number): Promise<number> {
+    while (true) {
+      const [result] = await this.#reader.fetch(new Map([[0, offset]]), readLimits);
+      if (result && "batch" in result && result.batch.nextOffset > offset) return performance.now();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#producer.close();
+    await this.#reader.close();
+    await this.topic[Symbol.asyncDispose]();
+  }
 }
 
 /** There is no pause between the polls: one takes about 0.2 ms, so a pause would only measure the sleep. */
