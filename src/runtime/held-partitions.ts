@@ -79,10 +79,10 @@ export interface PartitionView {
   /** The queries on that projection's committed rows; undefined while the store is not open. */
   view<View>(projection: Projection<View>): View | undefined;
   /**
-   * Resolves with true once everything before `offset` is applied, and with false after `wait_ms_max` or when the
-   * actor ends.
+   * Resolves with true once everything before `offset` is applied, and with false after `wait_ms_max`, when
+   * `leaving` aborts, or when the actor ends.
    */
-  reached(offset: number, wait_ms_max: number): Promise<boolean>;
+  reached(offset: number, wait_ms_max: number, leaving?: AbortSignal): Promise<boolean>;
   /**
    * Returns the error to answer with if a query on `view` threw `e`: STORE_FAILED, PARTITION_BLOCKED if another
    * program has locked the store, or CATCHING_UP if the store is damaged and is being rebuilt.

@@ -257,9 +257,9 @@ export class PartitionActor implements PartitionView {
     return this.#state.is === "open" ? this.#state.opened.saver : undefined;
   }
 
-  reached(offset: number, wait_ms_max: number): Promise<boolean> {
+  reached(offset: number, wait_ms_max: number, leaving?: AbortSignal): Promise<boolean> {
     if (this.nextOffset >= offset || this.#isEnded) return Promise.resolve(this.nextOffset >= offset);
-    const waiting = this.#waiters.wait(offset, wait_ms_max);
+    const waiting = this.#waiters.wait(offset, wait_ms_max, leaving);
     this.environment.onAwaited?.();
     return waiting;
   }

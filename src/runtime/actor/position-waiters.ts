@@ -33,13 +33,15 @@ export class PositionWaiters {
   }
 
   /**
-   * Resolves with true once `reached` is called with at least `offset`, and with false after `wait_ms_max`, at the
-   * end, or if too many wait already.
+   * Resolves with true once `reached` is called with at least `offset`, and with false after `wait_ms_max`, when
+   * `leaving` aborts, at the end, or if too many wait already.
    */
-  wait(offset: number, wait_ms_max: number): Promise<boolean> {
-    if (this.#waiters.length >= WAITERS_MAX) return Promise.resolve(false);
+  wait(offset: number, wait_ms_max: number, leaving?: AbortSignal): Promise<boolean> {
+    if (this.#waiters.length >= WAITERS_MAX || leaving?.aborted === true) return Promise.resolve(false);
     return new Promise((resolve) => {
-      this.#waiters.push({ offset, deadline_ms: this.clock.now_ms() + wait_ms_max, resolve });
+      const waiter: Waiter = { offset, deadline_ms: this.clock.now_ms() + wait_ms_max, resolve };
+      this.#waiters.push(waiter);
+      leaving?.addEventListener("abort", () => this.#settle((one) => one === waiter, false), { once: true });
       if (!this.#sweeping) void this.#sweep();
     });
   }

@@ -36,7 +36,7 @@ test("records gather between two fetches, unless somebody asks for a position or
 
   expect(() => statusOf("ORD-2")).toThrow("There is no order ORD-2.");
   const newest = new NewestRecords(set, new NewestEnds(rig.log, TOPIC), systemClock);
-  expect((await newest.applied(0, [], 10_000)).size).toBe(0);
+  expect((await newest.applied(0, [], 10_000, () => false)).size).toBe(0);
   expect(applied()).toBe(3);
   expect(statusOf("ORD-2")).toBe("new");
 
@@ -56,8 +56,23 @@ test("what gathers is read while the log is asked where it ends", async () => {
   await rig.append(recordOf(orderCreated({ orderId: "ORD-2" })));
   const told = Promise.withResolvers<EndOffsets>();
   const newest = new NewestRecords(set, new NewestEnds({ endOffsets: () => told.promise }, TOPIC), systemClock);
-  const applying = newest.applied(0, [], 10_000);
+  const applying = newest.applied(0, [], 10_000, () => false);
   await eventually(() => applied() === 3);
   told.resolve({ topicId: undefined, partitions: [{ endOffset: 3, leaderEpoch: 0 }] });
   expect((await applying).size).toBe(0);
+});
+
+test("an order that comes while the log is asked where it ends is told at once, and nothing hurries then", async () => {
+  await using rig = new Rig();
+  const { set, applied } = await gathering(rig);
+  await rig.append(recordOf(orderCreated({ orderId: "ORD-2" })));
+  const never = new Promise<EndOffsets>(() => undefined);
+  const newest = new NewestRecords(set, new NewestEnds({ endOffsets: () => never }, TOPIC), systemClock);
+  const isFound = () => applied() === 4;
+  const applying = newest.applied(0, [], 10_000, isFound);
+  await eventually(() => applied() === 3);
+  expect(await Promise.race([applying, Bun.sleep(100).then(() => "waits")])).toBe("waits");
+  await rig.append(recordOf(statusUpdated({ orderId: "ORD-2", status: "confirmed" })));
+  expect((await applying).size).toBe(0);
+  expect(set.get(0)?.isAwaited).toBe(false);
 });

@@ -29,12 +29,44 @@ export class NewestRecords {
    * `wait_ms_max`: with why not, of those that have not. The others are waited for more briefly, and not at all if they
    * do not go on. Left out are those of which it was known before that something is not applied, and those whose end the
    * log does not tell.
+   *
+   * It resolves at once when `isFound` says that `home` has applied what is looked for: what the log has beyond that
+   * does not matter then.
    */
-  async applied(home: number | undefined, others: readonly number[], wait_ms_max: number): Promise<Map<number, AppError>> {
-    const { clock } = this;
-    const deadline_ms = clock.now_ms() + wait_ms_max;
+  async applied(
+    home: number | undefined,
+    others: readonly number[],
+    wait_ms_max: number,
+    isFound: () => boolean,
+  ): Promise<Map<number, AppError>> {
+    const deadline_ms = this.clock.now_ms() + wait_ms_max;
+    const applying = this.#allOf(home, others, deadline_ms);
+    if (home === undefined) return applying;
+    const leaving = new AbortController();
+    const first = await Promise.race([applying, this.#untilFound(home, isFound, deadline_ms, leaving.signal)]);
+    leaving.abort();
+    return first ?? applying;
+  }
+
+  /** Resolves with what `applied` tells of an order that is found; undefined if it is not, or nobody waits any more. */
+  async #untilFound(
+    home: number,
+    isFound: () => boolean,
+    deadline_ms: number,
+    leaving: AbortSignal,
+  ): Promise<Map<number, AppError> | undefined> {
+    for (;;) {
+      const held = this.partitions.get(home);
+      if (!(await held?.reached(held.nextOffset + 1, deadline_ms - this.clock.now_ms(), leaving))) return undefined;
+      if (isFound()) return new Map();
+      await this.clock.yield();
+    }
+  }
+
+  async #allOf(home: number | undefined, others: readonly number[], deadline_ms: number): Promise<Map<number, AppError>> {
+    const wait_ms_max = deadline_ms - this.clock.now_ms();
     const asking = this.#ask(home === undefined ? [] : [home], others);
-    const newest = (await within(clock, wait_ms_max, asking).catch(failureOf)) ?? unknownEnd(NOT_IN_TIME);
+    const newest = (await within(this.clock, wait_ms_max, asking).catch(failureOf)) ?? unknownEnd(NOT_IN_TIME);
     const late = new Map<number, AppError>();
     const note = (partition: number, why: AppError | undefined): void => {
       if (why !== undefined) late.set(partition, why);

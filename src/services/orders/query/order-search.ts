@@ -170,7 +170,12 @@ export class OrderSearch {
     const isTold = () => [...told.values()].some((known) => isKnown(known) && known.details !== undefined);
     const absent = isTold() ? [] : asked.filter((partition) => isAbsent(told.get(partition)));
     // What was last heard of the log's end may be older than the request.
-    const unapplied = absent.length > 0 ? await this.#newest(home, absent, client, wait_ms_max) : new Map<number, AppError>();
+    const isFound = (): boolean => {
+      if (home !== undefined) look(home, false);
+      return isTold();
+    };
+    const unapplied =
+      absent.length > 0 ? await this.#newest(home, absent, client, wait_ms_max, isFound) : new Map<number, AppError>();
     for (const partition of absent) look(partition, false);
     for (const [partition, why] of unapplied) {
       const known = told.get(partition);
@@ -195,13 +200,14 @@ export class OrderSearch {
     absent: readonly number[],
     client: string,
     wait_ms_max: number,
+    isFound: () => boolean,
   ): Promise<ReadonlyMap<number, AppError>> {
     const { newest, inFlight } = this.options;
     const others = absent.filter((partition) => partition !== home);
     const absentHome = absent.find((partition) => partition === home);
     const wait_ms = Math.max(0, Math.min(NEWEST_WAIT_MS_MAX, wait_ms_max));
     try {
-      return await inFlight.waiting.run(client, () => newest.applied(absentHome, others, wait_ms));
+      return await inFlight.waiting.run(client, () => newest.applied(absentHome, others, wait_ms, isFound));
     } catch (e) {
       if (isAppError(e)) return new Map(absent.map((partition) => [partition, e]));
       throw e;

@@ -3,6 +3,7 @@ import { AppError, type ErrorCode } from "../../../../src/errors.ts";
 import type { StableEnd, TopicEnds } from "../../../../src/log/port.ts";
 import { orderJson } from "../../../../src/orders/order.ts";
 import type { KnownOrder } from "../../../../src/services/orders/query/known-order.ts";
+import { NEWEST_WAIT_MS_MAX } from "../../../../src/services/orders/query/newest-records.ts";
 import { anOrder } from "../../../support/events/orders.ts";
 import { expectProblem } from "../../../support/http/problems.ts";
 import { type FakePartition, fakeOrderService, partition, viewOf } from "../fake-order-service.ts";
@@ -117,6 +118,20 @@ describe("GET /order-details", () => {
       };
       hold([partition(0, [], { reached }), partition(1, [], { reached })]);
       expect((await details("1")).status).toBe(200);
+    });
+
+    test("what it applies meanwhile is answered at once, also while the log does not tell", async () => {
+      const late = Promise.withResolvers<TopicEnds>();
+      log.ends = () => late.promise;
+      const reached: FakePartition["reached"] = function (this: FakePartition, offset) {
+        Object.assign(this, { nextOffset: offset, view: viewOf(offset < 13 ? [] : [anOrder()]) });
+        return Promise.resolve(true);
+      };
+      hold([partition(0), partition(1, [], { reached })]);
+      const began_ms = performance.now();
+      expect((await details("1")).status).toBe(200);
+      expect(performance.now() - began_ms).toBeLessThan(NEWEST_WAIT_MS_MAX / 2);
+      late.resolve(await told());
     });
 
     test("503 where that is not applied in time", async () => {
