@@ -2,7 +2,7 @@ import type { Clock } from "../system/clock.ts";
 
 /** So many hops in a row must have had no answer before the next ones are spared. */
 export const FAILURES_MAX = 5;
-/** That nothing came for less than this says nothing of a peer. */
+/** A peer that answered nothing for less than this may only be slow. */
 export const SILENCE_MS_MIN = 500;
 /** How long nobody is sent to a peer that does not answer, before one hop tries it again. */
 export const OPEN_MS = 1_000;
@@ -10,9 +10,9 @@ export const OPEN_MS = 1_000;
 export type BreakerState = "closed" | "open" | "trying";
 
 /**
- * Keeps requests from waiting for a peer that does not answer. One that is slow and still answers others is not spared:
- * what waits there would fail here as well, and the retries would keep it slow. It is our own since the libraries for it
- * take the real time, and a simulation has a time of its own.
+ * Keeps requests from waiting for a peer that does not answer. One that is slow and still answers some is not spared:
+ * where nobody else can answer, what needs it would fail, and the retries would keep it slow. It is our own since the
+ * libraries for it take the real time, and a simulation has a time of its own.
  *
  * ```
  *  closed ──FAILURES_MAX hops in a row had no answer──▶ open ──OPEN_MS──▶ trying, by one hop
@@ -25,6 +25,8 @@ export class Breaker {
   #failures = 0;
   #openedAt_ms = 0;
   #answeredAt_ms = Number.NEGATIVE_INFINITY;
+  /** When the first hop was sent of those that waited in vain since the last answer. */
+  #silentSince_ms = Number.POSITIVE_INFINITY;
   #state: BreakerState = "closed";
 
   constructor(private readonly clock: Clock) {}
@@ -46,20 +48,26 @@ export class Breaker {
     const wasOpen = this.#state !== "closed";
     this.#failures = 0;
     this.#answeredAt_ms = this.clock.now_ms();
+    this.#silentSince_ms = Number.POSITIVE_INFINITY;
     this.#state = "closed";
     return wasOpen;
   }
 
   /**
    * Nothing came for a hop that was sent at `sentAt_ms`. Returns whether the peer is given up by this: it counts only if
-   * the hop waited long enough and no other one was answered meanwhile.
+   * the peer has answered nothing for SILENCE_MS_MIN.
    */
   silent(sentAt_ms: number): boolean {
-    const isSilent = this.clock.now_ms() - sentAt_ms >= SILENCE_MS_MIN && this.#answeredAt_ms < sentAt_ms;
-    if (isSilent) return this.failed();
-    // The next one tries it at once.
-    if (this.#state === "trying") this.#state = "open";
-    return false;
+    const now_ms = this.clock.now_ms();
+    // A hop from before the last answer, or from before the peer was given up, says nothing of the time since.
+    if (sentAt_ms <= this.#answeredAt_ms || (this.#state !== "closed" && sentAt_ms <= this.#openedAt_ms)) return false;
+    this.#silentSince_ms = Math.min(this.#silentSince_ms, sentAt_ms);
+    if (this.#state === "trying" && now_ms - sentAt_ms < SILENCE_MS_MIN) {
+      // The next one tries it at once.
+      this.#state = "open";
+      return false;
+    }
+    return now_ms - this.#silentSince_ms >= SILENCE_MS_MIN && this.failed();
   }
 
   /** The peer cannot be reached. Returns whether it is given up by this. */

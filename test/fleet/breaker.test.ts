@@ -54,18 +54,24 @@ function waitInVain(breaker: Breaker, clock: ManualClock, hops: number, wait_ms:
   return isGivenUp;
 }
 
-test("that nothing came counts like a failure once it was waited for long enough", () => {
-  const clock = new ManualClock();
-  const breaker = new Breaker(clock);
-  expect(waitInVain(breaker, clock, FAILURES_MAX - 1, SILENCE_MS_MIN)).toBe(false);
-  expect(waitInVain(breaker, clock, 1, SILENCE_MS_MIN)).toBe(true);
-  expect(breaker.enter()).toBe(false);
+test("that nothing came counts like a failure once the peer was silent for long enough, however short each hop was", () => {
+  for (const wait_ms of [SILENCE_MS_MIN / 10, SILENCE_MS_MIN]) {
+    const clock = new ManualClock();
+    const breaker = new Breaker(clock);
+    const needed = FAILURES_MAX + Math.max(0, SILENCE_MS_MIN / wait_ms - 1);
+    expect(waitInVain(breaker, clock, needed - 1, wait_ms)).toBe(false);
+    expect(waitInVain(breaker, clock, 1, wait_ms)).toBe(true);
+    expect(breaker.enter()).toBe(false);
+  }
 });
 
-test("that nothing came in what little time a hop had left does not count", () => {
+test("that nothing came in what little time hops had left does not count while the peer answers others", () => {
   const clock = new ManualClock();
   const breaker = new Breaker(clock);
-  expect(waitInVain(breaker, clock, 10 * FAILURES_MAX, SILENCE_MS_MIN - 1)).toBe(false);
+  for (let n = 0; n < 10 * FAILURES_MAX; n++) {
+    expect(waitInVain(breaker, clock, FAILURES_MAX, SILENCE_MS_MIN / FAILURES_MAX - 1)).toBe(false);
+    expect(breaker.answered()).toBe(false);
+  }
   expect(breaker.enter()).toBe(true);
 });
 
@@ -88,4 +94,13 @@ test("a try that had little time left is followed by another one at once", () =>
   expect([breaker.state, breaker.enter(), breaker.state]).toEqual(["open", true, "trying"]);
   expect(waitInVain(breaker, clock, 1, SILENCE_MS_MIN)).toBe(false);
   expect([breaker.state, breaker.enter()]).toEqual(["open", false]);
+});
+
+test("a hop from before it opened does not end the trial of another one", () => {
+  const clock = new ManualClock();
+  const breaker = new Breaker(clock);
+  const sentAt_ms = clock.now_ms();
+  for (let n = 0; n < FAILURES_MAX; n++) breaker.failed();
+  clock.leap(OPEN_MS);
+  expect([breaker.enter(), breaker.silent(sentAt_ms), breaker.state, breaker.enter()]).toEqual([true, false, "trying", false]);
 });

@@ -4,6 +4,8 @@ interface Waiter {
   readonly offset: number;
   readonly deadline_ms: number;
   readonly resolve: (reached: boolean) => void;
+  /** Stops listening for whoever waits to leave. */
+  readonly forget?: () => void;
 }
 
 /** At most this many requests wait for one partition's position. */
@@ -39,9 +41,11 @@ export class PositionWaiters {
   wait(offset: number, wait_ms_max: number, leaving?: AbortSignal): Promise<boolean> {
     if (this.#waiters.length >= WAITERS_MAX || leaving?.aborted === true) return Promise.resolve(false);
     return new Promise((resolve) => {
-      const waiter: Waiter = { offset, deadline_ms: this.clock.now_ms() + wait_ms_max, resolve };
+      const leave = () => this.#settle((one) => one === waiter, false);
+      const forget = leaving && (() => leaving.removeEventListener("abort", leave));
+      const waiter: Waiter = { offset, deadline_ms: this.clock.now_ms() + wait_ms_max, resolve, ...(forget && { forget }) };
+      leaving?.addEventListener("abort", leave);
       this.#waiters.push(waiter);
-      leaving?.addEventListener("abort", () => this.#settle((one) => one === waiter, false), { once: true });
       if (!this.#sweeping) void this.#sweep();
     });
   }
@@ -59,7 +63,10 @@ export class PositionWaiters {
     const settled = this.#waiters.filter(which);
     if (settled.length === 0) return;
     this.#waiters = this.#waiters.filter((waiter) => !which(waiter));
-    for (const { resolve } of settled) resolve(reached);
+    for (const { resolve, forget } of settled) {
+      forget?.();
+      resolve(reached);
+    }
   }
 
   async #sweep(): Promise<void> {

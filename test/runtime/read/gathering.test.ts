@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { EndOffsets } from "../../../src/log/port.ts";
+import type { HeldPartitions } from "../../../src/runtime/held-partitions.ts";
 import { NewestEnds } from "../../../src/runtime/read/newest-ends.ts";
 import { NewestRecords } from "../../../src/services/orders/query/newest-records.ts";
 import { systemClock } from "../../../src/system/clock.ts";
@@ -75,4 +76,28 @@ test("an order that comes while the log is asked where it ends is told at once, 
   await rig.append(recordOf(statusUpdated({ orderId: "ORD-2", status: "confirmed" })));
   expect((await applying).size).toBe(0);
   expect(set.get(0)?.isAwaited).toBe(false);
+});
+
+test("an order that is applied between two looks is not overlooked", async () => {
+  let isThere = false;
+  const held = {
+    nextOffset: 0,
+    reached: (offset: number) => {
+      if (offset > 1) return new Promise<boolean>(() => undefined);
+      held.nextOffset = 1;
+      return Promise.resolve(true);
+    },
+  };
+  const clock = {
+    ...systemClock,
+    yield: () => {
+      held.nextOffset = 2;
+      isThere = true;
+      return Promise.resolve();
+    },
+  };
+  const ends = new NewestEnds({ endOffsets: () => new Promise(() => undefined) }, TOPIC);
+  const newest = new NewestRecords({ get: () => held } as unknown as HeldPartitions, ends, clock);
+  const applying = newest.applied(0, [], 10_000, () => isThere);
+  expect(await Promise.race([applying, Bun.sleep(1_000)])).toEqual(new Map());
 });

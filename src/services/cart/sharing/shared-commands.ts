@@ -198,8 +198,17 @@ export class SharedCommands implements CartCommands {
   }
 }
 
-/** What may be a holder's own, as its index cannot tell what is to be known before anything is appended. */
-const HINDRANCES: ReadonlySet<ErrorCode> = new Set(["PARTITION_HALTED", "PARTITION_BLOCKED", "CATCHING_UP", "STORE_FAILED"]);
+/**
+ * What may be a holder's own, as it has too much to do, or its index cannot tell what is to be known before anything is
+ * appended.
+ */
+const HINDRANCES: ReadonlySet<ErrorCode> = new Set([
+  "OVERLOADED",
+  "PARTITION_HALTED",
+  "PARTITION_BLOCKED",
+  "CATCHING_UP",
+  "STORE_FAILED",
+]);
 
 /** What holds whatever another holder has done, or is still to do, of the same command. */
 const DECISIVE: ReadonlySet<ErrorCode> = new Set(["ORDER_EXISTS", "IDEMPOTENCY_KEY_REUSED"]);

@@ -57,8 +57,8 @@ export class NewestRecords {
   ): Promise<Map<number, AppError> | undefined> {
     for (;;) {
       const held = this.partitions.get(home);
+      if (held !== undefined && isFound()) return new Map();
       if (!(await held?.reached(held.nextOffset + 1, deadline_ms - this.clock.now_ms(), leaving))) return undefined;
-      if (isFound()) return new Map();
       await this.clock.yield();
     }
   }

@@ -171,6 +171,8 @@ export class OrderSearch {
     const absent = isTold() ? [] : asked.filter((partition) => isAbsent(told.get(partition)));
     // What was last heard of the log's end may be older than the request.
     const isFound = (): boolean => {
+      // Who asks for all there is waits for the rest as well.
+      if (isWhole) return false;
       if (home !== undefined) look(home, false);
       return isTold();
     };

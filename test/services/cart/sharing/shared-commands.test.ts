@@ -46,7 +46,7 @@ function cartWithoutIndex(answers: Readonly<Record<string, { readonly status: nu
   return { update, asked };
 }
 
-test.each(["PARTITION_HALTED", "PARTITION_BLOCKED", "CATCHING_UP", "STORE_FAILED"])(
+test.each(["OVERLOADED", "PARTITION_HALTED", "PARTITION_BLOCKED", "CATCHING_UP", "STORE_FAILED"])(
   "a command that one holder's index keeps from being carried out, by %s, goes to the next one",
   async (code) => {
     const { update, asked } = cartWithoutIndex({ "http://b": hindered(code), "http://c": done });
