@@ -25,8 +25,10 @@ export class Breaker {
   #failures = 0;
   #openedAt_ms = 0;
   #answeredAt_ms = Number.NEGATIVE_INFINITY;
-  /** When the first hop was sent of those that waited in vain since the last answer. */
+  /** When the first hop was sent of those that waited in vain, one soon after another, since the last answer. */
   #silentSince_ms = Number.POSITIVE_INFINITY;
+  /** When the last one of them was given up. */
+  #silentAt_ms = Number.NEGATIVE_INFINITY;
   #state: BreakerState = "closed";
 
   constructor(private readonly clock: Clock) {}
@@ -61,7 +63,10 @@ export class Breaker {
     const now_ms = this.clock.now_ms();
     // A hop from before the last answer, or from before the peer was given up, says nothing of the time since.
     if (sentAt_ms <= this.#answeredAt_ms || (this.#state !== "closed" && sentAt_ms <= this.#openedAt_ms)) return false;
-    this.#silentSince_ms = Math.min(this.#silentSince_ms, sentAt_ms);
+    // While nobody asks, nobody is silent.
+    const isAnew = sentAt_ms - this.#silentAt_ms >= OPEN_MS;
+    this.#silentSince_ms = isAnew ? sentAt_ms : Math.min(this.#silentSince_ms, sentAt_ms);
+    this.#silentAt_ms = now_ms;
     if (this.#state === "trying" && now_ms - sentAt_ms < SILENCE_MS_MIN) {
       // The next one tries it at once.
       this.#state = "open";

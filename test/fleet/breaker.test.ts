@@ -96,6 +96,17 @@ test("a try that had little time left is followed by another one at once", () =>
   expect([breaker.state, breaker.enter()]).toEqual(["open", false]);
 });
 
+test("a time in which nobody asked is no silence", () => {
+  const clock = new ManualClock();
+  const breaker = new Breaker(clock);
+  expect(waitInVain(breaker, clock, 1, 50)).toBe(false);
+  clock.leap(OPEN_MS);
+  const sentAt_ms = clock.now_ms();
+  clock.leap(50);
+  for (let n = 0; n < FAILURES_MAX; n++) expect(breaker.silent(sentAt_ms)).toBe(false);
+  expect(breaker.enter()).toBe(true);
+});
+
 test("a hop from before it opened does not end the trial of another one", () => {
   const clock = new ManualClock();
   const breaker = new Breaker(clock);

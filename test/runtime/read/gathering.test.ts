@@ -37,7 +37,7 @@ test("records gather between two fetches, unless somebody asks for a position or
 
   expect(() => statusOf("ORD-2")).toThrow("There is no order ORD-2.");
   const newest = new NewestRecords(set, new NewestEnds(rig.log, TOPIC), systemClock);
-  expect((await newest.applied(0, [], 10_000, () => false)).size).toBe(0);
+  expect((await newest.applied(0, [], 10_000)).size).toBe(0);
   expect(applied()).toBe(3);
   expect(statusOf("ORD-2")).toBe("new");
 
@@ -57,7 +57,7 @@ test("what gathers is read while the log is asked where it ends", async () => {
   await rig.append(recordOf(orderCreated({ orderId: "ORD-2" })));
   const told = Promise.withResolvers<EndOffsets>();
   const newest = new NewestRecords(set, new NewestEnds({ endOffsets: () => told.promise }, TOPIC), systemClock);
-  const applying = newest.applied(0, [], 10_000, () => false);
+  const applying = newest.applied(0, [], 10_000);
   await eventually(() => applied() === 3);
   told.resolve({ topicId: undefined, partitions: [{ endOffset: 3, leaderEpoch: 0 }] });
   expect((await applying).size).toBe(0);

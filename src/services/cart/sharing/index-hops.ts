@@ -60,7 +60,7 @@ export const indexHops = ({ fleet, shared, body_bytes_max, clock }: IndexHopsOpt
         ? { span }
         : { ...(traceparent !== undefined && { traceparent }), ...(tracestate !== undefined && { tracestate }) };
       const context = { ...traced, ...(idempotency && { idempotency }), wait_ms_max: deadline_ms - clock.now_ms() };
-      return jsonAnswer(writePosition(await carryOut(shared.commands, message, context)));
+      return jsonAnswer(writePosition(await carryOut(shared.commands, message, context).catch(tellStoreFailed)));
     },
   }),
   hopEndpoint(fleet, {
@@ -101,4 +101,9 @@ export const indexHops = ({ fleet, shared, body_bytes_max, clock }: IndexHopsOpt
 const appErrorOf = (e: unknown): AppError => {
   if (isAppError(e)) return e;
   throw e;
+};
+
+/** Nothing was appended then; as an error without a cause, which a 500 is, it would say that this is not known. */
+const tellStoreFailed = (e: unknown): never => {
+  throw isAppError(e, "STORE_FAILED") ? new AppError("PARTITION_BLOCKED", e.message, e.extra, e) : e;
 };

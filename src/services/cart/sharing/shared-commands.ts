@@ -50,7 +50,7 @@ interface NotThere {
  *               │  └───────────── the place is corrected ◀──────────────────────────┤
  *               └─no─▶ hop to a holder ──▶ answer, also an error                     │
  *                        ├─ it belongs elsewhere ────────────────────────────────────┘
- *                        ├─ it was not sent, or its index is hindered ─▶ the next holder, or a newer assignment
+ *                        ├─ it was not sent, or it is hindered ─▶ the next holder, or a newer assignment
  *                        └─ no answer ─▶ unknown; under an idempotency key, the next holder
  * ```
  */
@@ -159,7 +159,7 @@ export class SharedCommands implements CartCommands {
         told = await this.#askOne(peer, message, context, until_ms);
       } catch (e) {
         if (maybeAppended) throw afterUnknown(message, e);
-        if (!isAppError(e) || !HINDRANCES.has(e.code)) throw e;
+        if (!isAppError(e) || !isHindrance(e, message)) throw e;
         hindrance ??= e;
         continue;
       }
@@ -168,7 +168,8 @@ export class SharedCommands implements CartCommands {
       maybeAppended ||= told.maybeAppended === true;
       if (told.partition !== undefined && told.partition !== partition) break;
     }
-    if (hindrance !== undefined && notThere.partition === undefined && !maybeAppended) throw hindrance;
+    const isKnownElsewhere = notThere.partition !== undefined && notThere.partition !== partition;
+    if (hindrance !== undefined && !isKnownElsewhere && !maybeAppended) throw hindrance;
     return { ...notThere, maybeAppended };
   }
 
@@ -198,17 +199,15 @@ export class SharedCommands implements CartCommands {
   }
 }
 
+/** What may be a holder's own, as its index cannot tell what is to be known before anything is appended. */
+const HINDRANCES: ReadonlySet<ErrorCode> = new Set(["PARTITION_HALTED", "PARTITION_BLOCKED", "CATCHING_UP"]);
+
 /**
- * What may be a holder's own, as it has too much to do, or its index cannot tell what is to be known before anything is
- * appended.
+ * A holder that has too much to do is passed over under an idempotency key alone. Without one, its answer says that nothing
+ * was appended, which nobody would know any more once the next holder does not answer.
  */
-const HINDRANCES: ReadonlySet<ErrorCode> = new Set([
-  "OVERLOADED",
-  "PARTITION_HALTED",
-  "PARTITION_BLOCKED",
-  "CATCHING_UP",
-  "STORE_FAILED",
-]);
+const isHindrance = ({ code }: AppError, { idempotency }: CommandMessage): boolean =>
+  HINDRANCES.has(code) || (code === "OVERLOADED" && idempotency !== undefined);
 
 /** What holds whatever another holder has done, or is still to do, of the same command. */
 const DECISIVE: ReadonlySet<ErrorCode> = new Set(["ORDER_EXISTS", "IDEMPOTENCY_KEY_REUSED"]);

@@ -37,11 +37,11 @@ export class NewestRecords {
     home: number | undefined,
     others: readonly number[],
     wait_ms_max: number,
-    isFound: () => boolean,
+    isFound?: () => boolean,
   ): Promise<Map<number, AppError>> {
     const deadline_ms = this.clock.now_ms() + wait_ms_max;
     const applying = this.#allOf(home, others, deadline_ms);
-    if (home === undefined) return applying;
+    if (home === undefined || isFound === undefined) return applying;
     const leaving = new AbortController();
     const first = await Promise.race([applying, this.#untilFound(home, isFound, deadline_ms, leaving.signal)]);
     leaving.abort();

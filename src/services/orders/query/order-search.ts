@@ -170,12 +170,12 @@ export class OrderSearch {
     const isTold = () => [...told.values()].some((known) => isKnown(known) && known.details !== undefined);
     const absent = isTold() ? [] : asked.filter((partition) => isAbsent(told.get(partition)));
     // What was last heard of the log's end may be older than the request.
-    const isFound = (): boolean => {
-      // Who asks for all there is waits for the rest as well.
-      if (isWhole) return false;
+    const isHere = (): boolean => {
       if (home !== undefined) look(home, false);
       return isTold();
     };
+    // An order that comes meanwhile does not end the wait of who asks for all there is.
+    const isFound = isWhole ? undefined : isHere;
     const unapplied =
       absent.length > 0 ? await this.#newest(home, absent, client, wait_ms_max, isFound) : new Map<number, AppError>();
     for (const partition of absent) look(partition, false);
@@ -202,7 +202,7 @@ export class OrderSearch {
     absent: readonly number[],
     client: string,
     wait_ms_max: number,
-    isFound: () => boolean,
+    isFound: (() => boolean) | undefined,
   ): Promise<ReadonlyMap<number, AppError>> {
     const { newest, inFlight } = this.options;
     const others = absent.filter((partition) => partition !== home);

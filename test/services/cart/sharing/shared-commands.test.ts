@@ -46,7 +46,7 @@ function cartWithoutIndex(answers: Readonly<Record<string, { readonly status: nu
   return { update, asked };
 }
 
-test.each(["OVERLOADED", "PARTITION_HALTED", "PARTITION_BLOCKED", "CATCHING_UP", "STORE_FAILED"])(
+test.each(["PARTITION_HALTED", "PARTITION_BLOCKED", "CATCHING_UP"])(
   "a command that one holder's index keeps from being carried out, by %s, goes to the next one",
   async (code) => {
     const { update, asked } = cartWithoutIndex({ "http://b": hindered(code), "http://c": done });
@@ -63,6 +63,20 @@ test.each(["APPEND_OUTCOME_UNKNOWN", "ORDER_NOT_FOUND", "LOG_UNAVAILABLE"])(
     expect(asked).toEqual(["http://b"]);
   },
 );
+
+test("a holder that is overloaded is passed over under a key alone, as it says that nothing was appended", async () => {
+  const overloaded = { "http://b": hindered("OVERLOADED"), "http://c": done };
+  const keyed = cartWithoutIndex(overloaded);
+  expect([await keyed.update("k"), keyed.asked]).toEqual([{ partition: 0, offset: 7 }, ["http://b", "http://c"]]);
+  const plain = cartWithoutIndex(overloaded);
+  expect([await plain.update(), plain.asked]).toEqual(["OVERLOADED", ["http://b"]]);
+});
+
+test("what hinders one holder is told where the next one does not hold the partition any more", async () => {
+  const isNotHere = { status: 421, text: JSON.stringify({ code: "PARTITION_ELSEWHERE", detail: "Ask 0.", partition: 0 }) };
+  const { update, asked } = cartWithoutIndex({ "http://b": halted, "http://c": isNotHere });
+  expect([await update(), asked]).toEqual(["PARTITION_HALTED", ["http://b", "http://c"]]);
+});
 
 test("if none of them can, it says that it is halted", async () => {
   const { update, asked } = cartWithoutIndex({ "http://b": halted, "http://c": halted });
