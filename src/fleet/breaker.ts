@@ -63,7 +63,7 @@ export class Breaker {
     const now_ms = this.clock.now_ms();
     // A hop from before the last answer, or from before the peer was given up, says nothing of the time since.
     if (sentAt_ms <= this.#answeredAt_ms || (this.#state !== "closed" && sentAt_ms <= this.#openedAt_ms)) return false;
-    // While nobody asks, nobody is silent.
+    // A time in which nobody asked is no silence.
     const isAnew = sentAt_ms - this.#silentAt_ms >= OPEN_MS;
     this.#silentSince_ms = isAnew ? sentAt_ms : Math.min(this.#silentSince_ms, sentAt_ms);
     this.#silentAt_ms = now_ms;

@@ -22,7 +22,7 @@ export interface CartEndpointsOptions {
   /** Where several members share the port. */
   readonly members?: MemberSet | undefined;
   /** Where the index is shared with other carts. */
-  readonly sharing?: Pick<IndexHopsOptions, "fleet" | "shared"> | undefined;
+  readonly sharing?: Pick<IndexHopsOptions, "fleet" | "shared" | "logger"> | undefined;
   readonly clock: Clock;
 }
 

@@ -7,6 +7,7 @@ import { jsonAnswer } from "../../../http/endpoint/json-answer.ts";
 import { optionalQueryParameter, pathParameter } from "../../../http/endpoint/parameter.ts";
 import { isOrderId } from "../../../orders/order-id.ts";
 import type { Clock } from "../../../system/clock.ts";
+import type { Logger } from "../../../telemetry/logger.ts";
 import type { CartCommands } from "../commands/commands.ts";
 import { carryOut, COMMAND_PATH, commandSchema, readCommand, writePosition } from "./command-message.ts";
 import type { ReadUpTo } from "./coverage.ts";
@@ -27,6 +28,7 @@ export interface IndexHopsOptions {
   readonly shared: SharedWithPeers;
   readonly body_bytes_max: number;
   readonly clock: Clock;
+  readonly logger: Logger;
 }
 
 /** As the checked command, with an idempotency key, a fingerprint and trace headers. */
@@ -41,7 +43,7 @@ const numbers = (name: string, description: string) =>
   });
 
 /** The endpoints by which carts that share the index ask each other. */
-export const indexHops = ({ fleet, shared, body_bytes_max, clock }: IndexHopsOptions): Endpoint[] => [
+export const indexHops = ({ fleet, shared, body_bytes_max, clock, logger }: IndexHopsOptions): Endpoint[] => [
   hopEndpoint(fleet, {
     method: "POST",
     path: COMMAND_PATH,
@@ -60,7 +62,7 @@ export const indexHops = ({ fleet, shared, body_bytes_max, clock }: IndexHopsOpt
         ? { span }
         : { ...(traceparent !== undefined && { traceparent }), ...(tracestate !== undefined && { tracestate }) };
       const context = { ...traced, ...(idempotency && { idempotency }), wait_ms_max: deadline_ms - clock.now_ms() };
-      return jsonAnswer(writePosition(await carryOut(shared.commands, message, context).catch(tellStoreFailed)));
+      return jsonAnswer(writePosition(await carryOut(shared.commands, message, context).catch(toldBy(logger))));
     },
   }),
   hopEndpoint(fleet, {
@@ -103,7 +105,14 @@ const appErrorOf = (e: unknown): AppError => {
   throw e;
 };
 
-/** Nothing was appended then; as an error without a cause, which a 500 is, it would say that this is not known. */
-const tellStoreFailed = (e: unknown): never => {
-  throw isAppError(e, "STORE_FAILED") ? new AppError("PARTITION_BLOCKED", e.message, e.extra, e) : e;
-};
+/**
+ * A store that fails keeps a command from being appended. As an error without a cause, which a 500 is, it would say that
+ * this is not known.
+ */
+const toldBy =
+  (logger: Logger) =>
+  (e: unknown): never => {
+    if (!isAppError(e, "STORE_FAILED")) throw e;
+    logger.error({ err: e }, "a command of another cart failed");
+    throw new AppError("PARTITION_BLOCKED", e.message, e.extra, e);
+  };

@@ -37,6 +37,8 @@ interface NotThere {
   readonly why: string;
   /** Whether it may have appended the event all the same; only of a command under an idempotency key. */
   readonly maybeAppended?: boolean;
+  /** What hinders another one of the partition's holders, which is told if nobody else is found. */
+  readonly hindrance?: AppError | undefined;
 }
 
 /**
@@ -98,6 +100,7 @@ export class SharedCommands implements CartCommands {
     let partition = at;
     let why: string | undefined;
     let maybeAppended = false;
+    let hindrance: AppError | undefined;
     for (let places = 0; places < PLACES_MAX && clock.now_ms() < deadline_ms; places++) {
       const { version } = fleet.members;
       let told: LogPosition | NotThere;
@@ -109,12 +112,14 @@ export class SharedCommands implements CartCommands {
         throw maybeAppended ? afterUnknown(message, e) : e;
       }
       if ("offset" in told) return told;
-      ({ why } = told);
+      ({ why, hindrance } = told);
       maybeAppended ||= told.maybeAppended === true;
-      if (told.partition !== undefined && told.partition !== partition) partition = told.partition;
-      else if (!(await fleet.members.newerThan(version, Math.min(FRESH_WAIT_MS_MAX, deadline_ms - clock.now_ms())))) break;
+      if (told.partition !== undefined && told.partition !== partition) {
+        partition = told.partition;
+        hindrance = undefined;
+      } else if (!(await fleet.members.newerThan(version, Math.min(FRESH_WAIT_MS_MAX, deadline_ms - clock.now_ms())))) break;
     }
-    throw maybeAppended ? unknown(orderIdIn(message), why ?? "") : unreachable(partition, why);
+    throw maybeAppended ? unknown(orderIdIn(message), why ?? "") : (hindrance ?? unreachable(partition, why));
   }
 
   /** Whoever has the order's index may not have read yet that the key was used for another order. */
@@ -168,9 +173,8 @@ export class SharedCommands implements CartCommands {
       maybeAppended ||= told.maybeAppended === true;
       if (told.partition !== undefined && told.partition !== partition) break;
     }
-    const isKnownElsewhere = notThere.partition !== undefined && notThere.partition !== partition;
-    if (hindrance !== undefined && !isKnownElsewhere && !maybeAppended) throw hindrance;
-    return { ...notThere, maybeAppended };
+    if (hindrance !== undefined && notThere.partition === undefined && !maybeAppended) throw hindrance;
+    return { ...notThere, maybeAppended, hindrance };
   }
 
   async #askOne(

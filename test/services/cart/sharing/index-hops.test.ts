@@ -8,12 +8,12 @@ import { systemClock } from "../../../../src/system/clock.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 
 /** What another cart is told of a command that is rejected here with this code. */
-async function told(code: ErrorCode): Promise<[status: number, code: unknown]> {
+async function told(code: ErrorCode, logged: string[] = []): Promise<[status: number, code: unknown]> {
   const change = () => Promise.reject(new AppError(code, "It cannot."));
   const shared = { commands: { create: change, change }, hearPlacing: () => undefined, find: () => Promise.resolve({}) };
   const fleet = { admit: () => systemClock.now_ms() + 1_000 } as never;
-  const logger = createLogger({ level: "info", format: "json", write: () => undefined });
-  const endpoints = indexHops({ fleet, shared, body_bytes_max: 10_000, clock: systemClock });
+  const logger = createLogger({ level: "info", format: "json", write: (line) => logged.push(line) });
+  const endpoints = indexHops({ fleet, shared, body_bytes_max: 10_000, clock: systemClock, logger });
   const app = httpApp(endpoints, new InFlight(10), logger, { clock: systemClock });
   const { path, body, headers } = commandRequest(
     { orderId: "ORD-1", change: { type: "ORDER_STATUS_UPDATED", status: "shipped" }, placedBy: 1 },
@@ -24,7 +24,9 @@ async function told(code: ErrorCode): Promise<[status: number, code: unknown]> {
 }
 
 test("a store that fails here is told as what hinders the partition, so that the next holder is asked", async () => {
-  expect(await told("STORE_FAILED")).toEqual([503, "PARTITION_BLOCKED"]);
+  const logged: string[] = [];
+  expect(await told("STORE_FAILED", logged)).toEqual([503, "PARTITION_BLOCKED"]);
+  expect(logged).toEqual([expect.stringContaining("a command of another cart failed")]);
 });
 
 test("anything else is told as it is", async () => {

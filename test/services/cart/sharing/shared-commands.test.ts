@@ -43,7 +43,13 @@ function cartWithoutIndex(answers: Readonly<Record<string, { readonly status: nu
         key === undefined ? {} : { idempotency: { key, fingerprint: "g" } },
       )
       .catch((e: unknown) => (e as AppError).code);
-  return { update, asked };
+  /** D owns the partition from now on. */
+  const assignNewOwner = () => {
+    const [a, b, c] = all.map((one) => ({ ...one, partitions: [] }));
+    const d = { id: "d", endpoint: "http://d", partitions: [0], standbys: [] };
+    members.assigned({ partitions: [], standbys: [], memberId: "a", members: [a!, b!, c!, d] });
+  };
+  return { update, asked, assignNewOwner };
 }
 
 test.each(["PARTITION_HALTED", "PARTITION_BLOCKED", "CATCHING_UP"])(
@@ -72,8 +78,20 @@ test("a holder that is overloaded is passed over under a key alone, as it says t
   expect([await plain.update(), plain.asked]).toEqual(["OVERLOADED", ["http://b"]]);
 });
 
+const isNotHere = { status: 421, text: JSON.stringify({ code: "PARTITION_ELSEWHERE", detail: "Ask 0.", partition: 0 }) };
+
+test.each([
+  [isNotHere, halted],
+  [halted, isNotHere],
+])("where one holder is hindered and another one has let go of the partition, its new owner is asked", async (b, c) => {
+  const { update, asked, assignNewOwner } = cartWithoutIndex({ "http://b": b, "http://c": c, "http://d": done });
+  const updated = update();
+  setTimeout(assignNewOwner, 50);
+  expect(await updated).toEqual({ partition: 0, offset: 7 });
+  expect(asked).toEqual(["http://b", "http://c", "http://d"]);
+});
+
 test("what hinders one holder is told where the next one does not hold the partition any more", async () => {
-  const isNotHere = { status: 421, text: JSON.stringify({ code: "PARTITION_ELSEWHERE", detail: "Ask 0.", partition: 0 }) };
   const { update, asked } = cartWithoutIndex({ "http://b": halted, "http://c": isNotHere });
   expect([await update(), asked]).toEqual(["PARTITION_HALTED", ["http://b", "http://c"]]);
 });
