@@ -27,7 +27,7 @@ export class Breaker {
   #answeredAt_ms = Number.NEGATIVE_INFINITY;
   /** When the first hop was sent of those that waited in vain, one soon after another, since the last answer. */
   #silentSince_ms = Number.POSITIVE_INFINITY;
-  /** When the last one of them was given up. */
+  /** When the last of them stopped waiting. */
   #silentAt_ms = Number.NEGATIVE_INFINITY;
   #state: BreakerState = "closed";
 

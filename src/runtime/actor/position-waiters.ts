@@ -5,7 +5,7 @@ interface Waiter {
   readonly deadline_ms: number;
   readonly resolve: (reached: boolean) => void;
   /** Stops listening for whoever waits to leave. */
-  readonly forget?: () => void;
+  readonly forget: () => void;
 }
 
 /** At most this many requests wait for one partition's position. */
@@ -42,8 +42,8 @@ export class PositionWaiters {
     if (this.#waiters.length >= WAITERS_MAX || leaving?.aborted === true) return Promise.resolve(false);
     return new Promise((resolve) => {
       const leave = () => this.#settle((one) => one === waiter, false);
-      const forget = leaving && (() => leaving.removeEventListener("abort", leave));
-      const waiter: Waiter = { offset, deadline_ms: this.clock.now_ms() + wait_ms_max, resolve, ...(forget && { forget }) };
+      const forget = () => leaving?.removeEventListener("abort", leave);
+      const waiter: Waiter = { offset, deadline_ms: this.clock.now_ms() + wait_ms_max, resolve, forget };
       leaving?.addEventListener("abort", leave);
       this.#waiters.push(waiter);
       if (!this.#sweeping) void this.#sweep();
@@ -64,7 +64,7 @@ export class PositionWaiters {
     if (settled.length === 0) return;
     this.#waiters = this.#waiters.filter((waiter) => !which(waiter));
     for (const { resolve, forget } of settled) {
-      forget?.();
+      forget();
       resolve(reached);
     }
   }

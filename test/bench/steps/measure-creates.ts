@@ -10,7 +10,7 @@ import { costOf } from "../process-cost.ts";
 import type { Target } from "../target.ts";
 
 const connectionCounts = [1, 8, 64, 256];
-/** At so few connections a create is compared with one bare produce; beyond one of them, creates wait for each other. */
+/** At so few connections a create is compared with one bare produce. With more than one, creates wait for each other. */
 const few_connections_max = 8;
 const warm_up_s = 2;
 /** The creates that are produced one by one. */

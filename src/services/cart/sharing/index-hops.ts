@@ -106,8 +106,8 @@ const appErrorOf = (e: unknown): AppError => {
 };
 
 /**
- * A store that fails keeps a command from being appended. As an error without a cause, which a 500 is, it would say that
- * this is not known.
+ * A store that fails keeps a command from being appended. A 500, which tells no cause, would leave the asker unsure of
+ * that.
  */
 const toldBy =
   (logger: Logger) =>

@@ -169,13 +169,13 @@ export class OrderSearch {
     for (const partition of asked) look(partition, false);
     const isTold = () => [...told.values()].some((known) => isKnown(known) && known.details !== undefined);
     const absent = isTold() ? [] : asked.filter((partition) => isAbsent(told.get(partition)));
-    // What was last heard of the log's end may be older than the request.
-    const isHere = (): boolean => {
+    const hasCome = (): boolean => {
       if (home !== undefined) look(home, false);
       return isTold();
     };
     // An order that comes meanwhile does not end the wait of who asks for all there is.
-    const isFound = isWhole ? undefined : isHere;
+    const isFound = isWhole ? undefined : hasCome;
+    // What was last heard of the log's end may be older than the request.
     const unapplied =
       absent.length > 0 ? await this.#newest(home, absent, client, wait_ms_max, isFound) : new Map<number, AppError>();
     for (const partition of absent) look(partition, false);
