@@ -49,6 +49,8 @@ class Refused extends Error {
   }
 }
 
+const mayPass = ({ error }: Refused): boolean => error.meaning === "retry" || error.meaning === "unsure";
+
 /**
  * A transactional producer with one transaction per append. Opening it fences the earlier holder of the id and settles
  * what that holder left open. Its first failure breaks it: its owner then opens a new one and checks what the log
@@ -134,7 +136,7 @@ export class KafkaFencedProducer implements Producer {
 
   /**
    * Sends again what a leader does not take yet, for example because it has not heard that the partition is part of
-   * the transaction.
+   * the transaction, or that it leads it. What it may have taken all the same is known to it by its sequence (KIP-98).
    */
   async #produce(topic: string, batches: readonly PartitionBatch[]): Promise<Map<number, number>> {
     const baseOffsets = new Map<number, number>();
@@ -142,7 +144,7 @@ export class KafkaFencedProducer implements Producer {
       const left = batches.filter(({ partition }) => !baseOffsets.has(partition));
       const refused = await this.#produceOnce(topic, left, baseOffsets, attempt > 1);
       if (!refused) return baseOffsets;
-      if (refused.error.meaning !== "retry" || attempt >= SETTLING_ATTEMPTS_MAX) throw refused;
+      if (!mayPass(refused) || attempt >= SETTLING_ATTEMPTS_MAX) throw refused;
       await this.clock.sleep(SETTLING_WAIT_MS);
     }
   }
@@ -177,7 +179,7 @@ export class KafkaFencedProducer implements Producer {
     });
     await Promise.allSettled(sends);
     await Promise.all(sends);
-    return refusals.find(({ error }) => error.meaning !== "retry") ?? refusals[0];
+    return refusals.find((refused) => !mayPass(refused)) ?? refusals[0];
   }
 
   async #afterThrottle(node: Node): Promise<void> {
