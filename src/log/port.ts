@@ -302,4 +302,6 @@ export interface Reader {
 export interface FetchLimits {
   readonly wait_ms_max: number;
   readonly partition_bytes_max: number;
+  /** The partitions to read now; of the others only what else there is to tell is told. Left out, all are read. */
+  readonly only?: ReadonlySet<number>;
 }

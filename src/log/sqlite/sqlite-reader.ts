@@ -115,7 +115,7 @@ export class SqliteReader implements Reader {
       // all I/O waiting.
       await this.clock.yield();
       if (this.#closed) throw new AppError("LOG_UNAVAILABLE", "The reader was closed by this process.");
-      const results = this.file.read(() => this.#readNow(positions, limits.partition_bytes_max));
+      const results = this.file.read(() => this.#readNow(positions, limits));
       const left_ms = deadline_ms - this.clock.now_ms();
       if (results.length > 0 || left_ms <= 0) return results;
       await this.arrivals.wait(left_ms);
@@ -127,7 +127,7 @@ export class SqliteReader implements Reader {
     this.arrivals.notify();
   }
 
-  #readNow(positions: ReadonlyMap<number, number>, bytes_max: number): FetchResult[] {
+  #readNow(positions: ReadonlyMap<number, number>, limits: FetchLimits): FetchResult[] {
     const results: FetchResult[] = [];
     const partitions = this.file.db
       .query<PartitionRow, [string]>("SELECT row, partition, start_offset, next_offset FROM partitions WHERE topic = ?")
@@ -140,8 +140,8 @@ export class SqliteReader implements Reader {
       }
       if (position < row.start_offset || position > row.next_offset) {
         results.push({ partition, outOfRange: { startOffset: row.start_offset, endOffset: row.next_offset } });
-      } else if (position < row.next_offset) {
-        results.push(this.#readBatch(row, position, bytes_max));
+      } else if (position < row.next_offset && limits.only?.has(partition) !== false) {
+        results.push(this.#readBatch(row, position, limits.partition_bytes_max));
       }
     }
     return results;

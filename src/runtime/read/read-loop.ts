@@ -1,6 +1,6 @@
 import { AppError } from "../../errors.ts";
 import { Backoff, type BackoffLimits } from "../../log/backoff.ts";
-import type { Batch, FetchResult, Log, Reader } from "../../log/port.ts";
+import type { Batch, FetchLimits, FetchResult, Log, Reader } from "../../log/port.ts";
 import type { Clock } from "../../system/clock.ts";
 import { isOutOfMemory } from "../../system/out-of-memory.ts";
 import type { Random } from "../../system/random.ts";
@@ -15,6 +15,11 @@ import type { RestoreMeter } from "./restore-meter.ts";
  * in one turn, so that its bytes bound how long others wait: 1 MiB of new orders takes 20 to 40 ms.
  */
 export const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
+/**
+ * How long the fetch of what is waited for may wait. Its records are in the log already, as a rule; where they are not,
+ * all partitions are read next.
+ */
+const AWAITED_WAIT_MS_MAX = 5;
 /** About three milliseconds of work. A turn for each batch let so much else in between that answers came late. */
 const TURN_RECORDS_MAX = 2_000;
 /** How long to wait when there is nothing to read at all. */
@@ -40,7 +45,8 @@ export interface ReadLoopOptions {
 
 /**
  * Reads for all actors of a process. While they apply what was read, the next fetch is already under way; at most two
- * answers are in memory.
+ * answers are in memory. Where somebody begins to wait while records gather, the partition that is waited for is read
+ * before all the others.
  *
  * ```
  *  fetch at every actor's `wanted` ──▶ accept ──▶ apply ──▶ (gather) ──▶ fetch
@@ -50,6 +56,10 @@ export interface ReadLoopOptions {
 export class ReadLoop {
   #reader: Reader;
   #gathering: AbortController | undefined;
+  /** Whether somebody began to wait while records gathered. */
+  #isHurried = false;
+  /** Whether the latest fetch leaves out what nobody waits for. */
+  #isPartial = false;
   /** Rejects the fetch under way, which may never be answered. */
   #abandonFetch: (reason: AppError) => void = () => undefined;
 
@@ -109,7 +119,9 @@ export class ReadLoop {
 
   /** Stops gathering records, because somebody waits for them. */
   hurry(): void {
-    this.#gathering?.abort();
+    if (this.#gathering === undefined) return;
+    this.#gathering.abort();
+    this.#isHurried = true;
   }
 
   reconnect(): void {
@@ -147,9 +159,10 @@ export class ReadLoop {
     return applying === undefined;
   }
 
-  /** How long records may gather now: not at all while somebody waits for them, or a partition is far behind. */
+  /** Not at all while somebody waits for records, a partition is far behind, or the last fetch left some out. */
   #gatherTime_ms(): number {
     const { actors, gather_ms = 0 } = this.options;
+    if (this.#isPartial) return 0;
     if (gather_ms > 0) for (const actor of actors.values()) if (actor.isAwaited || actor.state === "catching-up") return 0;
     return gather_ms;
   }
@@ -168,7 +181,16 @@ export class ReadLoop {
     if (positions.size === 0) return undefined;
     const { promise, resolve, reject } = Promise.withResolvers<FetchResult[]>();
     this.#abandonFetch = reject;
-    this.#reader.fetch(positions, FETCH).then(resolve, reject);
+    this.#reader.fetch(positions, this.#limits()).then(resolve, reject);
     return promise;
+  }
+
+  /** What is waited for is read first of all that gathered, and all of it with the fetch after. */
+  #limits(): FetchLimits {
+    const only = new Set<number>();
+    if (this.#isHurried) for (const actor of this.options.actors.values()) if (actor.isAwaited) only.add(actor.partition);
+    this.#isHurried = false;
+    this.#isPartial = only.size > 0;
+    return this.#isPartial ? { ...FETCH, wait_ms_max: AWAITED_WAIT_MS_MAX, only } : FETCH;
   }
 }

@@ -90,6 +90,32 @@ export function readContract({ harness, open }: ContractContext): void {
   );
 
   test(
+    "where only some partitions are to be read now, the others' records come with a later fetch",
+    async () => {
+      const log = await open();
+      const topic = harness.uniqueName("only");
+      await log.createTopic(topic, 3);
+      const producer = log.producer();
+      for (const partition of [0, 1, 2]) await producer.append(topic, newRecords(`p${partition}`, 2, { partition }));
+      const reader = log.reader(topic);
+      const positions = new Map([0, 1, 2].map((partition) => [partition, 0]));
+      const read = async (only?: ReadonlySet<number>): Promise<string[]> => {
+        const results = await reader.fetch(positions, { ...LIMITS, ...(only && { only }) });
+        for (const result of results) positions.set(result.partition, batchOf(result).nextOffset);
+        return values(recordsOf(results));
+      };
+      const first: string[] = [];
+      await eventually("the one partition", async () => first.push(...(await read(new Set([1])))) >= 2);
+      expect(first).toEqual(["p1-0", "p1-1"]);
+      const rest: string[] = [];
+      await eventually("the others", async () => rest.push(...(await read())) >= 4);
+      expect(rest.toSorted()).toEqual(["p0-0", "p0-1", "p2-0", "p2-1"]);
+      await reader.close();
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
     "a batch is bounded in bytes, yet has at least one record, and nothing is left out between batches",
     async () => {
       const log = await open();

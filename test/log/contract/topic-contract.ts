@@ -128,6 +128,28 @@ export function topicContract({ harness, open, closeAll }: ContractContext): voi
     test.skip("topics made anew: skipped, this harness cannot delete a topic", () => {});
   } else {
     test(
+      "that a topic is gone is told of all partitions, also where only one is to be read now",
+      async () => {
+        const log = await open();
+        const topic = harness.uniqueName("gone");
+        await log.createTopic(topic, 2);
+        const reader = log.reader(topic);
+        const positions = new Map([0, 1].map((partition) => [partition, 0]));
+        const limits = { wait_ms_max: 100, partition_bytes_max: 1_000, only: new Set([1]) };
+        await reader.fetch(positions, limits);
+        await deleteTopic(topic);
+        await eventually("the topic to be gone", async () => (await log.describe(topic)) === undefined);
+        const told = new Set<number>();
+        await eventually("what both have to tell", async () => {
+          for (const result of await reader.fetch(positions, limits)) if ("interrupted" in result) told.add(result.partition);
+          return told.size === 2;
+        });
+        await reader.close();
+      },
+      TEST_TIMEOUT_MS,
+    );
+
+    test(
       "a topic made anew under its name has another id, and a reader of the old one is told before it gets anything of the new one",
       async () => {
         const log = await open();

@@ -40,7 +40,8 @@ export class MemoryReader implements Reader {
       const bytes_max = fault === "partial" ? 1 : limits.partition_bytes_max;
       const results: FetchResult[] = [];
       for (const [partition, position] of positions) {
-        const result = this.#interrupted(partition) ?? (isEmpty ? undefined : this.#read(partition, position, bytes_max));
+        const isRead = !isEmpty && limits.only?.has(partition) !== false;
+        const result = this.#interrupted(partition) ?? (isRead ? this.#read(partition, position, bytes_max) : undefined);
         if (result) results.push(result);
       }
       const left_ms = deadline_ms - broker.clock.now_ms();

@@ -11,11 +11,11 @@ import { eventually, Rig, TOPIC } from "../rig.ts";
 /** Longer than a test waits. */
 const GATHER_MS = 3_600_000;
 
-/** A partition that has applied two records, and whose further ones gather. */
-async function gathering(rig: Rig) {
+/** Partitions of which the first has applied two records; further ones gather. */
+async function gathering(rig: Rig, partitions = [0]) {
   rig.gather_ms = GATHER_MS;
-  await rig.prepare(1);
-  const set = rig.start("x", [0]);
+  await rig.prepare(partitions.length);
+  const set = rig.start("x", partitions);
   const applied = () => set.get(0)?.nextOffset;
   // The first is read while the partition catches up, the second by the fetch that is under way then.
   for (const orderId of ["ORD-0", "ORD-1"]) {
@@ -51,6 +51,33 @@ test("records gather between two fetches, unless somebody asks for a position or
   expect(statusOf("ORD-2")).toBe("shipped");
 });
 
+test("what is waited for is read first of all that gathered, and the others right after it", async () => {
+  await using rig = new Rig();
+  const { set } = await gathering(rig, [0, 1]);
+  await rig.append(recordOf(orderCreated({ orderId: "ORD-2" })), {
+    ...recordOf(orderCreated({ orderId: "ORD-3" })),
+    partition: 1,
+  });
+  const otherWhenReached = set
+    .get(0)
+    ?.reached(3, 10_000)
+    .then((isReached) => [isReached, set.get(1)?.nextOffset]);
+  expect(await otherWhenReached).toEqual([true, 0]);
+  await eventually(() => set.get(1)?.nextOffset === 1);
+});
+
+test("what gathered is read also when whoever hurried it has given up and got nothing", async () => {
+  await using rig = new Rig();
+  const { set } = await gathering(rig, [0, 1]);
+  await rig.append({ ...recordOf(orderCreated({ orderId: "ORD-3" })), partition: 1 });
+  const leaving = new AbortController();
+  const waiting = set.get(0)?.reached(3, 10_000, leaving.signal);
+  await Bun.sleep(1);
+  leaving.abort();
+  expect(await waiting).toBe(false);
+  await eventually(() => set.get(1)?.nextOffset === 1);
+});
+
 test("what gathers is read while the log is asked where it ends", async () => {
   await using rig = new Rig();
   const { set, applied } = await gathering(rig);
@@ -83,8 +110,8 @@ test("an order that is applied between two looks is not overlooked", async () =>
   const held = {
     nextOffset: 0,
     reached: (offset: number) => {
-      if (offset > 1) return new Promise<boolean>(() => undefined);
-      held.nextOffset = 1;
+      if (offset > 2) return new Promise<boolean>(() => undefined);
+      held.nextOffset = Math.max(offset, held.nextOffset);
       return Promise.resolve(true);
     },
   };

@@ -188,7 +188,7 @@ export class KafkaReader implements Reader {
       }
       const { nodeId, leaderEpoch } = leader;
       if (told.has(partition) || this.#noteLeader(session, partition, leader)) later.add(nodeId);
-      if (later.has(nodeId)) continue;
+      if (later.has(nodeId) || limits.only?.has(partition) === false) continue;
       const wanted = byLeader.get(nodeId);
       if (wanted) wanted.push({ partition, offset, leaderEpoch });
       else byLeader.set(nodeId, [{ partition, offset, leaderEpoch }]);
