@@ -1,4 +1,5 @@
-import type { Load } from "../load.ts";
+import type { NewRecord } from "../../../src/log/port.ts";
+import type { Load, Range } from "../load.ts";
 import { recordsIn } from "../load.ts";
 import { openLog } from "../target.ts";
 
@@ -32,7 +33,7 @@ async function append({ place, topic, load, from, events_per_s, seconds }: Paced
   while (done < total && performance.now() - started_ms < seconds * 2_000) {
     const due = Math.min(total, Math.floor(((performance.now() - started_ms) / 1_000) * events_per_s));
     const to = Math.min(due, done + batch_records_max);
-    if (to > done) await producer.append(topic, recordsIn(load, { from: from + done, to: from + to }));
+    if (to > done) await producer.append(topic, recordsOfNow(load, { from: from + done, to: from + to }));
     done = Math.max(done, to);
     const next_ms = started_ms + Math.ceil((performance.now() - started_ms) / tick_ms) * tick_ms;
     if (done === due) await Bun.sleep(Math.max(1, next_ms - performance.now()));
@@ -41,6 +42,15 @@ async function append({ place, topic, load, from, events_per_s, seconds }: Paced
   await producer.close();
   await log.close();
   return paced;
+}
+
+/**
+ * Records as carts append them: of this moment. With those of the load's own day a broker begins a new segment where a
+ * cart's record comes between them (`segment.ms`), and no fetch goes over that boundary.
+ */
+function recordsOfNow(load: Load, range: Range): NewRecord[] {
+  const timestamp_ms = Date.now();
+  return recordsIn(load, range).map((record) => ({ ...record, timestamp_ms }));
 }
 
 console.log(JSON.stringify(await append(JSON.parse(process.argv[2]!) as PacedEvents)));
