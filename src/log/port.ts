@@ -302,6 +302,9 @@ export interface Reader {
 export interface FetchLimits {
   readonly wait_ms_max: number;
   readonly partition_bytes_max: number;
-  /** The partitions to read now; of the others only what else there is to tell is told. Left out, all are read. */
+  /**
+   * The partitions whose records are wanted now; all, where it is left out. Records of others may be given, and are
+   * after a fetch that left them out: nobody who asks for some only can keep the others from being read.
+   */
   readonly only?: ReadonlySet<number>;
 }

@@ -15,10 +15,7 @@ import type { RestoreMeter } from "./restore-meter.ts";
  * in one turn, so that its bytes bound how long others wait: 1 MiB of new orders takes 20 to 40 ms.
  */
 export const FETCH = { wait_ms_max: 250, partition_bytes_max: 1024 * 1024 };
-/**
- * How long the fetch of what is waited for may wait. Its records are in the log already, as a rule; where they are not,
- * all partitions are read next.
- */
+/** How long the fetch of what is waited for may wait. Its records are in the log already, as a rule. */
 const AWAITED_WAIT_MS_MAX = 5;
 /** About three milliseconds of work. A turn for each batch let so much else in between that answers came late. */
 const TURN_RECORDS_MAX = 2_000;
@@ -181,14 +178,16 @@ export class ReadLoop {
     if (positions.size === 0) return undefined;
     const { promise, resolve, reject } = Promise.withResolvers<FetchResult[]>();
     this.#abandonFetch = reject;
-    this.#reader.fetch(positions, this.#limits()).then(resolve, reject);
+    this.#reader.fetch(positions, this.#limits(positions)).then(resolve, reject);
     return promise;
   }
 
-  /** What is waited for is read first of all that gathered, and all of it with the fetch after. */
-  #limits(): FetchLimits {
+  /** Of all that gathered, what is waited for is read first; the fetch after that reads all partitions. */
+  #limits(positions: ReadonlyMap<number, number>): FetchLimits {
     const only = new Set<number>();
-    if (this.#isHurried) for (const actor of this.options.actors.values()) if (actor.isAwaited) only.add(actor.partition);
+    if (this.#isHurried)
+      for (const { partition, isAwaited } of this.options.actors.values())
+        if (isAwaited && positions.has(partition)) only.add(partition);
     this.#isHurried = false;
     this.#isPartial = only.size > 0;
     return this.#isPartial ? { ...FETCH, wait_ms_max: AWAITED_WAIT_MS_MAX, only } : FETCH;

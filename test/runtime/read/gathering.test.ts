@@ -78,6 +78,17 @@ test("what gathered is read also when whoever hurried it has given up and got no
   await eventually(() => set.get(1)?.nextOffset === 1);
 });
 
+test("what gathered is read also while somebody waits for what does not come", async () => {
+  await using rig = new Rig();
+  const { set } = await gathering(rig, [0, 1]);
+  await rig.append({ ...recordOf(orderCreated({ orderId: "ORD-3" })), partition: 1 });
+  const waiting = set.get(0)?.reached(1_000, 10_000);
+  await eventually(() => set.get(1)?.nextOffset === 1);
+  await rig.append({ ...recordOf(orderCreated({ orderId: "ORD-4" })), partition: 1 });
+  await eventually(() => set.get(1)?.nextOffset === 2);
+  expect(await Promise.race([waiting, "waits"])).toBe("waits");
+});
+
 test("what gathers is read while the log is asked where it ends", async () => {
   await using rig = new Rig();
   const { set, applied } = await gathering(rig);
@@ -127,4 +138,29 @@ test("an order that is applied between two looks is not overlooked", async () =>
   const newest = new NewestRecords({ get: () => held } as unknown as HeldPartitions, ends, clock);
   const applying = newest.applied(0, [], 10_000, () => isThere);
   expect(await Promise.race([applying, Bun.sleep(1_000)])).toEqual(new Map());
+});
+
+test("an order is not looked for any more once all is applied without it", async () => {
+  let looks = 0;
+  const held = {
+    nextOffset: 0,
+    leaderEpoch: 0,
+    // Something is applied in each turn.
+    reached: async () => {
+      held.nextOffset++;
+      return true;
+    },
+  };
+  const ends = new NewestEnds(
+    { endOffsets: async () => ({ topicId: undefined, partitions: [{ endOffset: 0, leaderEpoch: 0 }] }) },
+    TOPIC,
+  );
+  const newest = new NewestRecords({ get: () => held } as unknown as HeldPartitions, ends, systemClock);
+  await newest.applied(0, [], 10_000, () => {
+    looks++;
+    return false;
+  });
+  const looked = looks;
+  await Bun.sleep(20);
+  expect(looks).toBeLessThanOrEqual(looked + 1);
 });

@@ -26,6 +26,8 @@ export const ABORT_MS_MAX = 2_000;
  */
 const SETTLING_ATTEMPTS_MAX = 50;
 const SETTLING_WAIT_MS = 100;
+/** How long a batch is offered to leaders that do not take it yet. After twice that the coordinator ends the transaction. */
+const SETTLING_MS_MAX = TRANSACTION_TIMEOUT_MS / 2;
 const SETTLING_ERRORS = [
   "CONCURRENT_TRANSACTIONS",
   "GROUP_LOAD_IN_PROGRESS",
@@ -49,7 +51,12 @@ class Refused extends Error {
   }
 }
 
-const mayPass = ({ error }: Refused): boolean => error.meaning === "retry" || error.meaning === "unsure";
+/**
+ * A leader that does not know yet that it leads says NOT_LEADER_OR_FOLLOWER at once. If it has taken the batch all the
+ * same, it knows it again by its sequence (KIP-98). Other refusals after which a batch may be in the log come late, and
+ * tries of them would outlast the transaction.
+ */
+const mayPass = ({ error }: Refused): boolean => error.meaning === "retry" || error.type === "NOT_LEADER_OR_FOLLOWER";
 
 /**
  * A transactional producer with one transaction per append. Opening it fences the earlier holder of the id and settles
@@ -129,22 +136,23 @@ export class KafkaFencedProducer implements Producer {
       return { partition, bytes: encodeBatch(ofPartition, { ...this.id, sequence, transactional: true }, output) };
     });
     if (this.clock.now_ms() >= deadline_ms) throw new Refused(protocolError(7), "its time was over before it was sent");
-    const baseOffsets = await this.#produce(topic, batches);
+    const until_ms = Math.min(deadline_ms, this.clock.now_ms() + SETTLING_MS_MAX);
+    const baseOffsets = await this.#produce(topic, batches, until_ms);
     await retryWhileSettling(this.clock, () => coordinator.endTxn({ ...transaction, transactionResult: true }));
     return baseOffsets;
   }
 
   /**
    * Sends again what a leader does not take yet, for example because it has not heard that the partition is part of
-   * the transaction, or that it leads it. What it may have taken all the same is known to it by its sequence (KIP-98).
+   * the transaction, or that it leads it.
    */
-  async #produce(topic: string, batches: readonly PartitionBatch[]): Promise<Map<number, number>> {
+  async #produce(topic: string, batches: readonly PartitionBatch[], until_ms: number): Promise<Map<number, number>> {
     const baseOffsets = new Map<number, number>();
     for (let attempt = 1; ; attempt++) {
       const left = batches.filter(({ partition }) => !baseOffsets.has(partition));
       const refused = await this.#produceOnce(topic, left, baseOffsets, attempt > 1);
       if (!refused) return baseOffsets;
-      if (!mayPass(refused) || attempt >= SETTLING_ATTEMPTS_MAX) throw refused;
+      if (!mayPass(refused) || this.clock.now_ms() + SETTLING_WAIT_MS >= until_ms) throw refused;
       await this.clock.sleep(SETTLING_WAIT_MS);
     }
   }

@@ -38,6 +38,8 @@ interface Session {
   readonly leaders: TopicLeaders;
   /** Since when each broker has had a request under way. */
   readonly outstanding: Map<number, number>;
+  /** The brokers whose latest request left partitions out. Their next one has all. */
+  readonly partial: Set<number>;
   /** The leader that each partition was last asked of. */
   readonly asked: Map<number, Leader>;
   readonly refusals: Map<number, number>;
@@ -118,6 +120,7 @@ export class KafkaReader implements Reader {
       connections,
       leaders: new TopicLeaders(connections, this.topic, this.clock),
       outstanding: new Map(),
+      partial: new Set(),
       asked: new Map(),
       refusals: new Map(),
     });
@@ -176,7 +179,7 @@ export class KafkaReader implements Reader {
    * of its partitions: a request without that partition would keep it waiting for as long as the request waits.
    */
   #request(session: Session, positions: ReadonlyMap<number, number>, told: ReadonlySet<number>, limits: FetchLimits): void {
-    const { leaders, outstanding } = session;
+    const { leaders, outstanding, partial } = session;
     const byLeader = new Map<number, WantedPartition[]>();
     const later = new Set<number>(outstanding.keys());
     for (const [partition, offset] of positions) {
@@ -188,7 +191,7 @@ export class KafkaReader implements Reader {
       }
       const { nodeId, leaderEpoch } = leader;
       if (told.has(partition) || this.#noteLeader(session, partition, leader)) later.add(nodeId);
-      if (later.has(nodeId) || limits.only?.has(partition) === false) continue;
+      if (later.has(nodeId) || (limits.only?.has(partition) === false && !partial.has(nodeId))) continue;
       const wanted = byLeader.get(nodeId);
       if (wanted) wanted.push({ partition, offset, leaderEpoch });
       else byLeader.set(nodeId, [{ partition, offset, leaderEpoch }]);
@@ -198,6 +201,8 @@ export class KafkaReader implements Reader {
       // The broker fills an answer in the order asked (KIP-74). A new first partition each time lets none starve.
       wanted.push(...wanted.splice(0, this.#requests++ % wanted.length));
       outstanding.set(nodeId, this.clock.now_ms());
+      if (limits.only !== undefined && !partial.has(nodeId)) partial.add(nodeId);
+      else partial.delete(nodeId);
       void this.#ask(session, nodeId, wanted, limits);
     }
   }

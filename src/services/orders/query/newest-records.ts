@@ -62,6 +62,7 @@ export class NewestRecords {
       const { nextOffset } = held;
       // Whoever waits looks once in a turn, also where many batches are applied in it.
       if (looks > 0) await this.clock.yield();
+      if (leaving.aborted) return undefined;
       if (!(await held.reached(nextOffset + 1, deadline_ms - this.clock.now_ms(), leaving))) return undefined;
     }
   }
