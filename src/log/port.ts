@@ -303,8 +303,8 @@ export interface FetchLimits {
   readonly wait_ms_max: number;
   readonly partition_bytes_max: number;
   /**
-   * The partitions whose records are wanted now; all, where it is left out. Records of others may be given, and are
-   * after a fetch that left them out: nobody who asks for some only can keep the others from being read.
+   * The partitions whose records are wanted now; all, where it is left out. Records of others may be given all the same,
+   * and what else there is to tell of them is.
    */
   readonly only?: ReadonlySet<number>;
 }

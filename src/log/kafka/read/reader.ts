@@ -38,7 +38,7 @@ interface Session {
   readonly leaders: TopicLeaders;
   /** Since when each broker has had a request under way. */
   readonly outstanding: Map<number, number>;
-  /** The brokers whose latest request left partitions out. Their next one has all. */
+  /** The brokers whose latest request left partitions out. Their next one has all, so that none of these starves. */
   readonly partial: Set<number>;
   /** The leader that each partition was last asked of. */
   readonly asked: Map<number, Leader>;
