@@ -6,6 +6,7 @@ import { AnswerMemory } from "../connection/answer-buffers.ts";
 import type { Connections, Node } from "../connection/connections.ts";
 import { type Leader, TopicLeaders } from "../connection/leaders.ts";
 import { Alarm } from "./alarm.ts";
+import { BrokerRequests } from "./broker-requests.ts";
 import { listEnds } from "./partition-ends.ts";
 import { PartitionNews } from "./partition-news.ts";
 import {
@@ -36,10 +37,7 @@ const NONE: ReadonlySet<number> = new Set();
 interface Session {
   readonly connections: Connections;
   readonly leaders: TopicLeaders;
-  /** Since when each broker has had a request under way. */
-  readonly outstanding: Map<number, number>;
-  /** The brokers whose latest request left partitions out. Their next one has all, so that none of these starves. */
-  readonly partial: Set<number>;
+  readonly requests: BrokerRequests;
   /** The leader that each partition was last asked of. */
   readonly asked: Map<number, Leader>;
   readonly refusals: Map<number, number>;
@@ -100,7 +98,7 @@ export class KafkaReader implements Reader {
       // Where no answer comes, metadata may be due again, or a quota's wait may be over.
       this.#alarm.setBy(deadline_ms);
       if (this.#isStale) this.#alarm.setBy(this.#refreshAt_ms);
-      if (session.outstanding.size === 0) this.#alarm.setBy(this.clock.now_ms() + REFRESH_BACKOFF.backoff_ms_min);
+      if (session.requests.isIdle) this.#alarm.setBy(this.clock.now_ms() + REFRESH_BACKOFF.backoff_ms_min);
       await this.#wake.promise;
     } while (this.clock.now_ms() < deadline_ms);
     return this.#news.take(positions);
@@ -119,8 +117,7 @@ export class KafkaReader implements Reader {
     const session = (this.#session ??= {
       connections,
       leaders: new TopicLeaders(connections, this.topic, this.clock),
-      outstanding: new Map(),
-      partial: new Set(),
+      requests: new BrokerRequests(),
       asked: new Map(),
       refusals: new Map(),
     });
@@ -128,8 +125,7 @@ export class KafkaReader implements Reader {
     const age_ms = now_ms - session.leaders.refreshedAt_ms;
     // A stalled broker keeps its connections, while the cluster may have given its partitions to another one.
     const late_ms = now_ms - limits.wait_ms_max - PATIENCE_MS;
-    const isLate =
-      age_ms > LATE_WAIT_MS && !this.isThrottled && session.outstanding.values().some((since_ms) => since_ms < late_ms);
+    const isLate = age_ms > LATE_WAIT_MS && !this.isThrottled && session.requests.isLate(late_ms);
     const isDue = this.#isStale && now_ms >= this.#refreshAt_ms;
     if (!isLate && !isDue && age_ms <= REFRESH_WAIT_MS_MAX) return session;
     try {
@@ -179,9 +175,9 @@ export class KafkaReader implements Reader {
    * of its partitions: a request without that partition would keep it waiting for as long as the request waits.
    */
   #request(session: Session, positions: ReadonlyMap<number, number>, told: ReadonlySet<number>, limits: FetchLimits): void {
-    const { leaders, outstanding, partial } = session;
+    const { leaders, requests } = session;
     const byLeader = new Map<number, WantedPartition[]>();
-    const later = new Set<number>(outstanding.keys());
+    const later = new Set<number>(requests.busy());
     for (const [partition, offset] of positions) {
       const leader = leaders.leaderOf(partition);
       if (leader === undefined) {
@@ -191,7 +187,7 @@ export class KafkaReader implements Reader {
       }
       const { nodeId, leaderEpoch } = leader;
       if (told.has(partition) || this.#noteLeader(session, partition, leader)) later.add(nodeId);
-      if (later.has(nodeId) || (limits.only?.has(partition) === false && !partial.has(nodeId))) continue;
+      if (later.has(nodeId) || !requests.hasPlaceFor(nodeId, partition, limits.only)) continue;
       const wanted = byLeader.get(nodeId);
       if (wanted) wanted.push({ partition, offset, leaderEpoch });
       else byLeader.set(nodeId, [{ partition, offset, leaderEpoch }]);
@@ -200,9 +196,7 @@ export class KafkaReader implements Reader {
       if (later.has(nodeId)) continue;
       // The broker fills an answer in the order asked (KIP-74). A new first partition each time lets none starve.
       wanted.push(...wanted.splice(0, this.#requests++ % wanted.length));
-      outstanding.set(nodeId, this.clock.now_ms());
-      if (limits.only !== undefined && !partial.has(nodeId)) partial.add(nodeId);
-      else partial.delete(nodeId);
+      requests.begin(nodeId, this.clock.now_ms(), limits.only);
       void this.#ask(session, nodeId, wanted, limits);
     }
   }
@@ -235,7 +229,7 @@ export class KafkaReader implements Reader {
     } catch (e) {
       this.#nodeFailed(session, node, nodeId, e);
     } finally {
-      session.outstanding.delete(nodeId);
+      session.requests.end(nodeId);
       this.#wake.resolve();
     }
   }
@@ -278,7 +272,7 @@ export class KafkaReader implements Reader {
         throw new AppError("LOG_UNAVAILABLE", `The broker does not allow reading ${this.topic}; grant READ on it to this user.`);
       else if (answer.errorCode !== 0) this.#noteRefusal(session, answer.partition, answer.errorCode);
       else {
-        this.#takeRecords(session, one, answer, { budget, memory, isFirst, asked_ms: session.outstanding.get(node.nodeId) });
+        this.#takeRecords(session, one, answer, { budget, memory, isFirst, asked_ms: session.requests.asked_ms(node.nodeId) });
         if (answer.bytes.length > 0) isFirst = false;
       }
     }

@@ -11,7 +11,7 @@ const POSITIONS = new Map([0, 1, 2].map((partition) => [partition, 0]));
 
 /** The partitions that a Fetch request (version 11) asks for. */
 async function partitionsOf({ request }: Exchange<unknown>): Promise<number[]> {
-  const wire = new WireReader(Buffer.concat((await request.encode()).chunks as Buffer[]));
+  const wire = new WireReader(Buffer.concat((await request.encode()).chunks));
   // Replica, longest wait, bytes, isolation, session.
   wire.at += 4 + 4 + 4 + 4 + 1 + 4 + 4;
   const asked = wire.array(() => {
@@ -22,7 +22,7 @@ async function partitionsOf({ request }: Exchange<unknown>): Promise<number[]> {
       return partition;
     });
   });
-  return asked.flat().toSorted();
+  return asked.flat().toSorted((a, b) => a - b);
 }
 
 test("a broker that was asked for some of its partitions is asked for all next, also if its answer comes late", async () => {
