@@ -55,7 +55,7 @@ export class ReadLoop {
   #gathering: AbortController | undefined;
   /** Whether somebody began to wait while records gathered. */
   #isHurried = false;
-  /** Whether the latest fetch leaves out what nobody waits for. */
+  /** Whether the latest fetch left records behind that could have been read. */
   #isPartial = false;
   /** Rejects the fetch under way, which may never be answered. */
   #abandonFetch: (reason: AppError) => void = () => undefined;
@@ -87,6 +87,7 @@ export class ReadLoop {
         // After an outage the actors are behind by an unknown number of records.
         if (failures.noteRead()) for (const actor of actors.values()) actor.forgetEnd();
         for (const result of results) actors.get(result.partition)?.accept(result);
+        if (results.some(leavesRecords)) this.#isPartial = true;
         fetching = this.#gatherTime_ms() === 0 && isOwner() ? this.#fetch() : undefined;
         fetching?.catch(() => undefined);
         let turnRecords = 0;
@@ -193,3 +194,7 @@ export class ReadLoop {
     return this.#isPartial ? { ...FETCH, wait_ms_max: AWAITED_WAIT_MS_MAX, only } : FETCH;
   }
 }
+
+/** A broker gives at most one segment at a time, and no more bytes than it is asked for. */
+const leavesRecords = (result: FetchResult): boolean =>
+  "batch" in result && result.batch.baseOffset < result.batch.nextOffset && result.batch.nextOffset < result.batch.stableOffset;

@@ -6,6 +6,7 @@ import { NewestRecords } from "../../../src/services/orders/query/newest-records
 import { systemClock } from "../../../src/system/clock.ts";
 import { findOrder } from "../../support/find-order.ts";
 import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
+import { noFaults } from "../../log/memory/memory-log.ts";
 import { eventually, Rig, TOPIC } from "../rig.ts";
 
 /** Longer than a test waits. */
@@ -87,6 +88,16 @@ test("what gathered is read also while somebody waits for what does not come", a
   await rig.append({ ...recordOf(orderCreated({ orderId: "ORD-4" })), partition: 1 });
   await eventually(() => set.get(1)?.nextOffset === 2);
   expect(await Promise.race([waiting, "waits"])).toBe("waits");
+});
+
+test("nothing gathers while a fetch leaves records behind: a broker gives at most one segment at a time", async () => {
+  let isPartial = false;
+  await using rig = new Rig({ ...noFaults, onFetch: () => (isPartial ? "partial" : "ok") });
+  const { set, applied } = await gathering(rig);
+  isPartial = true;
+  for (const orderId of ["ORD-2", "ORD-3", "ORD-4", "ORD-5", "ORD-6"]) await rig.append(recordOf(orderCreated({ orderId })));
+  expect(await set.get(0)?.reached(3, 10_000)).toBe(true);
+  await eventually(() => applied() === 7);
 });
 
 test("what gathers is read while the log is asked where it ends", async () => {
