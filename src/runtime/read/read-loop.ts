@@ -56,7 +56,7 @@ export class ReadLoop {
   /** Whether somebody began to wait while records gathered. */
   #isHurried = false;
   /** Whether the latest fetch left records behind that could have been read. */
-  #isPartial = false;
+  #isIncomplete = false;
   /** Rejects the fetch under way, which may never be answered. */
   #abandonFetch: (reason: AppError) => void = () => undefined;
 
@@ -87,7 +87,7 @@ export class ReadLoop {
         // After an outage the actors are behind by an unknown number of records.
         if (failures.noteRead()) for (const actor of actors.values()) actor.forgetEnd();
         for (const result of results) actors.get(result.partition)?.accept(result);
-        if (results.some(leavesRecords)) this.#isPartial = true;
+        if (results.some(leavesRecords)) this.#isIncomplete = true;
         fetching = this.#gatherTime_ms() === 0 && isOwner() ? this.#fetch() : undefined;
         fetching?.catch(() => undefined);
         let turnRecords = 0;
@@ -160,7 +160,7 @@ export class ReadLoop {
   /** Not at all while somebody waits for records, a partition is far behind, or the last fetch left some out. */
   #gatherTime_ms(): number {
     const { actors, gather_ms = 0 } = this.options;
-    if (this.#isPartial) return 0;
+    if (this.#isIncomplete) return 0;
     if (gather_ms > 0) for (const actor of actors.values()) if (actor.isAwaited || actor.state === "catching-up") return 0;
     return gather_ms;
   }
@@ -179,19 +179,19 @@ export class ReadLoop {
     if (positions.size === 0) return undefined;
     const { promise, resolve, reject } = Promise.withResolvers<FetchResult[]>();
     this.#abandonFetch = reject;
-    this.#reader.fetch(positions, this.#limits(positions)).then(resolve, reject);
+    this.#reader.fetch(positions, this.#chooseLimits(positions)).then(resolve, reject);
     return promise;
   }
 
   /** Of all that gathered, what is waited for is read first; the fetch after that reads all partitions. */
-  #limits(positions: ReadonlyMap<number, number>): FetchLimits {
+  #chooseLimits(positions: ReadonlyMap<number, number>): FetchLimits {
     const only = new Set<number>();
     if (this.#isHurried)
       for (const { partition, isAwaited } of this.options.actors.values())
         if (isAwaited && positions.has(partition)) only.add(partition);
     this.#isHurried = false;
-    this.#isPartial = only.size > 0;
-    return this.#isPartial ? { ...FETCH, wait_ms_max: AWAITED_WAIT_MS_MAX, only } : FETCH;
+    this.#isIncomplete = only.size > 0;
+    return this.#isIncomplete ? { ...FETCH, wait_ms_max: AWAITED_WAIT_MS_MAX, only } : FETCH;
   }
 }
 

@@ -27,7 +27,7 @@ export const ABORT_MS_MAX = 2_000;
 const SETTLING_ATTEMPTS_MAX = 50;
 const SETTLING_WAIT_MS = 100;
 /** How long a batch is offered to leaders that do not take it yet. After twice that the coordinator ends the transaction. */
-const SETTLING_MS_MAX = TRANSACTION_TIMEOUT_MS / 2;
+const OFFER_MS_MAX = TRANSACTION_TIMEOUT_MS / 2;
 const SETTLING_ERRORS = [
   "CONCURRENT_TRANSACTIONS",
   "GROUP_LOAD_IN_PROGRESS",
@@ -136,7 +136,7 @@ export class KafkaFencedProducer implements Producer {
       return { partition, bytes: encodeBatch(ofPartition, { ...this.id, sequence, transactional: true }, output) };
     });
     if (this.clock.now_ms() >= deadline_ms) throw new Refused(protocolError(7), "its time was over before it was sent");
-    const until_ms = Math.min(deadline_ms, this.clock.now_ms() + SETTLING_MS_MAX);
+    const until_ms = Math.min(deadline_ms, this.clock.now_ms() + OFFER_MS_MAX);
     const baseOffsets = await this.#produce(topic, batches, until_ms);
     await retryWhileSettling(this.clock, () => coordinator.endTxn({ ...transaction, transactionResult: true }));
     return baseOffsets;

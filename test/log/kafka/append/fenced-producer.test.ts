@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { KafkaFencedProducer } from "../../../../src/log/kafka/append/fenced-producer.ts";
 import { systemClock } from "../../../../src/system/clock.ts";
 import { newRecord } from "../../contract/harness.ts";
-import { fakeLeaders } from "../read/fake-leaders.ts";
+import { fakeLeaders } from "../fake-leaders.ts";
 
 const NOT_LEADER_OR_FOLLOWER = 6;
 const REQUEST_TIMED_OUT = 7;
@@ -32,7 +32,7 @@ test("a leader that does not know yet that it leads is sent the batch again", as
   expect(requests()).toBe(3);
 });
 
-test("that ends before the coordinator would end the transaction, and before the append's deadline", async () => {
+test("sending again ends before the coordinator would end the transaction, and before the append's deadline", async () => {
   const unavailable = { code: "LOG_UNAVAILABLE" };
   const endless = await producerThatGets([NOT_LEADER_OR_FOLLOWER]);
   await expect(endless.producer.append("t", [newRecord("a")])).rejects.toMatchObject(unavailable);

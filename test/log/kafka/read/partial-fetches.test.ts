@@ -3,7 +3,7 @@ import type { Exchange } from "../../../../src/log/kafka/connection/cluster.ts";
 import { WireReader } from "../../../../src/log/kafka/protocol/wire.ts";
 import { KafkaReader } from "../../../../src/log/kafka/read/reader.ts";
 import { systemClock } from "../../../../src/system/clock.ts";
-import { fakeLeaders } from "./fake-leaders.ts";
+import { fakeLeaders } from "../fake-leaders.ts";
 
 const ALL = { wait_ms_max: 50, partition_bytes_max: 1_000 };
 const ONLY_0 = { ...ALL, wait_ms_max: 1, only: new Set([0]) };

@@ -1,6 +1,6 @@
-import { AnswerBuffers } from "../../../../src/log/kafka/connection/answer-buffers.ts";
-import type { Exchange } from "../../../../src/log/kafka/connection/cluster.ts";
-import type { Connections } from "../../../../src/log/kafka/connection/connections.ts";
+import { AnswerBuffers } from "../../../src/log/kafka/connection/answer-buffers.ts";
+import type { Exchange } from "../../../src/log/kafka/connection/cluster.ts";
+import type { Connections } from "../../../src/log/kafka/connection/connections.ts";
 
 /** Answers a request that is sent to this broker. */
 export type Answer = (nodeId: number, exchange: Exchange<unknown>) => Promise<unknown>;
