@@ -37,7 +37,8 @@ export interface Log {
   ends(topic: string): Promise<TopicEnds>;
   /**
    * How far a reader gets in the `wanted` partitions, or in all, told separately; others may be told as unavailable. It
-   * costs one question to each of their leaders, and one to any broker about who they are.
+   * costs one question to each of their leaders, and one to any broker about who they are. It resolves once that one is
+   * answered.
    */
   endOffsets(topic: string, wanted: ReadonlySet<number> | undefined, isolation: Isolation): Promise<EndOffsets>;
   /**
@@ -127,8 +128,8 @@ export type EndOffset = { readonly endOffset: number; readonly leaderEpoch: numb
 
 export interface EndOffsets {
   readonly topicId: string | undefined;
-  /** By partition number; empty if the topic does not exist. */
-  readonly partitions: readonly EndOffset[];
+  /** By partition number, each as its leader tells it; none rejects. Empty if the topic does not exist. */
+  readonly partitions: readonly Promise<EndOffset>[];
 }
 
 export interface Watermarks {

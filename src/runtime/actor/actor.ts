@@ -145,7 +145,7 @@ export class PartitionActor implements PartitionView {
     if (duty === this.#duty.kind && !(wasAway && duty === "owner")) return;
     this.#duty.take(duty);
     // Who waits for a position is answered by the owner.
-    this.#waiters.end();
+    if (duty !== "owner") this.#waiters.end();
     if (duty === "owner") this.#reading?.beginAnew(true);
     else this.#reading?.forget();
   }

@@ -1,20 +1,40 @@
 import { AppError } from "../../errors.ts";
-import type { EndOffset, Log } from "../../log/port.ts";
+import type { EndOffset, EndOffsets, Log } from "../../log/port.ts";
+import { type Clock, within } from "../../system/clock.ts";
+
+/** How long a question waits for its slowest leader before it is answered without it, and the next question is sent. */
+export const SLOW_LEADER_MS = 100;
+
+/** An end that its leader has not told yet. */
+interface PendingEnd {
+  readonly unavailable: string;
+  readonly later: Promise<EndOffset>;
+}
 
 export interface Newest {
   readonly topicId: string | undefined;
   /** Where a reader gets to, by partition number; empty if the topic does not exist. */
-  readonly stable: readonly EndOffset[];
+  readonly stable: readonly (EndOffset | PendingEnd)[];
   /** The same with what open transactions hold back, of those that were asked about as homes. */
-  readonly ends: readonly EndOffset[];
+  readonly ends: readonly (EndOffset | PendingEnd)[];
+}
+
+/** The end as its leader tells it within `wait_ms_max`; unavailable if it does not. */
+export async function toldEnd(
+  clock: Clock,
+  end: EndOffset | PendingEnd | undefined,
+  wait_ms_max: number,
+): Promise<EndOffset | undefined> {
+  return end !== undefined && "later" in end ? ((await within(clock, wait_ms_max, end.later)) ?? end) : end;
 }
 
 /**
  * Asks where the log ends, for requests that must know all it has. An answer is good for every request made before the
- * question was sent, so all requests made while one question is under way share the next one.
+ * question was sent, so all requests made while one question is under way share the next one. A leader that does not
+ * answer holds up neither what the others tell nor the next question.
  *
  * ```
- *  idle ──ask()──▶ collecting ──no question is under way──▶ under way ──▶ answered
+ *  idle ──ask()──▶ collecting ──no question is under way──▶ under way ──▶ answered, or slow
  *                  (further asks join it)           (ask() collects for the next one)
  * ```
  */
@@ -25,6 +45,7 @@ export class NewestEnds {
   constructor(
     private readonly log: Pick<Log, "endOffsets">,
     private readonly topic: string,
+    private readonly clock: Clock,
   ) {}
 
   /**
@@ -42,12 +63,14 @@ export class NewestEnds {
 
   #collect() {
     const [homes, all] = [new Wanted(), new Wanted()];
-    const told = this.#underWay.then(() => {
+    const sent = this.#underWay.then(() => {
       this.#next = undefined;
-      return this.#send(homes, all);
+      const told = this.#send(homes, all);
+      // Nor does a broker hold it up that does not tell who leads.
+      this.#underWay = within(this.clock, 2 * SLOW_LEADER_MS, told).catch(() => undefined);
+      return { told };
     });
-    this.#underWay = told.catch(() => undefined);
-    return { homes, all, told };
+    return { homes, all, told: sent.then(({ told }) => told) };
   }
 
   async #send(homes: Wanted, all: Wanted): Promise<Newest> {
@@ -58,7 +81,15 @@ export class NewestEnds {
     ]);
     if (ends !== undefined && ends.topicId !== stable.topicId)
       throw new AppError("LOG_UNAVAILABLE", `The topic ${topic} was made anew a moment ago; try again.`);
-    return { topicId: stable.topicId, stable: stable.partitions, ends: ends?.partitions ?? [] };
+    const [toldStable, toldEnds] = await Promise.all([this.#told(stable), ends && this.#told(ends)]);
+    return { topicId: stable.topicId, stable: toldStable, ends: toldEnds ?? [] };
+  }
+
+  async #told({ partitions }: EndOffsets): Promise<(EndOffset | PendingEnd)[]> {
+    const told: EndOffset[] = [];
+    const telling = partitions.map((end, partition) => end.then((value) => void (told[partition] = value)));
+    await within(this.clock, SLOW_LEADER_MS, Promise.all(telling));
+    return partitions.map((later, partition) => told[partition] ?? { unavailable: "Its leader has not answered yet.", later });
   }
 }
 

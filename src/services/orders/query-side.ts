@@ -50,7 +50,7 @@ export function querySide({ config, log, partitions, fleet, inFlight, sampler, c
   };
   // The tally has its own scans, so that counting never takes a request's turn.
   const tally = new DeadLetterTally(new LogScans(log, clock), config.orders_topic, config.dead_letter_topic);
-  const newest = new NewestRecords(partitions, new NewestEnds(log, config.orders_topic), clock);
+  const newest = new NewestRecords(partitions, new NewestEnds(log, config.orders_topic, clock), clock);
   const live = new Live({ partitions, fleet, sampler, tally, about, clock });
   return {
     scans,

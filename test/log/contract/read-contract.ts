@@ -52,9 +52,11 @@ export function readContract({ harness, open }: ContractContext): void {
       for (const isolation of ["committed", "uncommitted"] as const) {
         const all = await log.endOffsets(topic, undefined, isolation);
         expect(all.topicId).toBe(topicId);
-        expect(all.partitions).toMatchObject([{ endOffset: 0 }, { endOffset: 2 }, { endOffset: 0 }]);
+        const told = await Promise.all(all.partitions);
+        expect(told).toMatchObject([{ endOffset: 0 }, { endOffset: 2 }, { endOffset: 0 }]);
         const wanted = await log.endOffsets(topic, new Set([1, 2]), isolation);
-        expect([wanted.topicId, ...wanted.partitions.slice(1)]).toEqual([topicId, ...all.partitions.slice(1)]);
+        expect(wanted.topicId).toBe(topicId);
+        expect(await Promise.all(wanted.partitions.slice(1))).toEqual(told.slice(1));
       }
       expect((await log.endOffsets(harness.uniqueName("none"), undefined, "committed")).partitions).toEqual([]);
     },

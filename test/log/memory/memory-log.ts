@@ -228,7 +228,7 @@ export class MemoryLog implements Log {
 
   async endOffsets(topic: string, wanted: ReadonlySet<number> | undefined, isolation: Isolation): Promise<EndOffsets> {
     const { topicId, partitions } = endOffsetsIn(await this.ends(topic), isolation);
-    const nobody = { unavailable: "Nobody asked for it." };
+    const nobody = Promise.resolve({ unavailable: "Nobody asked for it." });
     return { topicId, partitions: partitions.map((end, partition) => (wanted?.has(partition) === false ? nobody : end)) };
   }
 

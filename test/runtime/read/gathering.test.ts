@@ -37,7 +37,7 @@ test("records gather between two fetches, unless somebody asks for a position or
   expect(applied()).toBe(2);
 
   expect(() => statusOf("ORD-2")).toThrow("There is no order ORD-2.");
-  const newest = new NewestRecords(set, new NewestEnds(rig.log, TOPIC), systemClock);
+  const newest = new NewestRecords(set, new NewestEnds(rig.log, TOPIC, systemClock), systemClock);
   expect((await newest.applied(0, [], 10_000)).size).toBe(0);
   expect(applied()).toBe(3);
   expect(statusOf("ORD-2")).toBe("new");
@@ -105,10 +105,10 @@ test("what gathers is read while the log is asked where it ends", async () => {
   const { set, applied } = await gathering(rig);
   await rig.append(recordOf(orderCreated({ orderId: "ORD-2" })));
   const told = Promise.withResolvers<EndOffsets>();
-  const newest = new NewestRecords(set, new NewestEnds({ endOffsets: () => told.promise }, TOPIC), systemClock);
+  const newest = new NewestRecords(set, new NewestEnds({ endOffsets: () => told.promise }, TOPIC, systemClock), systemClock);
   const applying = newest.applied(0, [], 10_000);
   await eventually(() => applied() === 3);
-  told.resolve({ topicId: undefined, partitions: [{ endOffset: 3, leaderEpoch: 0 }] });
+  told.resolve({ topicId: undefined, partitions: [Promise.resolve({ endOffset: 3, leaderEpoch: 0 })] });
   expect((await applying).size).toBe(0);
 });
 
@@ -117,7 +117,7 @@ test("an order that comes while the log is asked where it ends is told at once, 
   const { set, applied } = await gathering(rig);
   await rig.append(recordOf(orderCreated({ orderId: "ORD-2" })));
   const never = new Promise<EndOffsets>(() => undefined);
-  const newest = new NewestRecords(set, new NewestEnds({ endOffsets: () => never }, TOPIC), systemClock);
+  const newest = new NewestRecords(set, new NewestEnds({ endOffsets: () => never }, TOPIC, systemClock), systemClock);
   const isFound = () => applied() === 4;
   const applying = newest.applied(0, [], 10_000, isFound);
   await eventually(() => applied() === 3);
@@ -145,7 +145,7 @@ test("an order that is applied between two looks is not overlooked", async () =>
       return Promise.resolve();
     },
   };
-  const ends = new NewestEnds({ endOffsets: () => new Promise(() => undefined) }, TOPIC);
+  const ends = new NewestEnds({ endOffsets: () => new Promise(() => undefined) }, TOPIC, systemClock);
   const newest = new NewestRecords({ get: () => held } as unknown as HeldPartitions, ends, clock);
   const applying = newest.applied(0, [], 10_000, () => isThere);
   expect(await Promise.race([applying, Bun.sleep(1_000)])).toEqual(new Map());
@@ -163,8 +163,9 @@ test("an order is not looked for any more once all is applied without it", async
     },
   };
   const ends = new NewestEnds(
-    { endOffsets: async () => ({ topicId: undefined, partitions: [{ endOffset: 0, leaderEpoch: 0 }] }) },
+    { endOffsets: async () => ({ topicId: undefined, partitions: [Promise.resolve({ endOffset: 0, leaderEpoch: 0 })] }) },
     TOPIC,
+    systemClock,
   );
   const newest = new NewestRecords({ get: () => held } as unknown as HeldPartitions, ends, systemClock);
   await newest.applied(0, [], 10_000, () => {

@@ -131,7 +131,11 @@ export async function fakeOrderService() {
   const fleet = loneFleet();
   const newest = new NewestRecords(
     fake,
-    new NewestEnds({ endOffsets: async (_topic, _wanted, isolation) => endOffsetsIn(await log.ends(), isolation) }, "orders"),
+    new NewestEnds(
+      { endOffsets: async (_topic, _wanted, isolation) => endOffsetsIn(await log.ends(), isolation) },
+      "orders",
+      systemClock,
+    ),
     systemClock,
   );
   const search = new OrderSearch({

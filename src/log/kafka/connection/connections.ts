@@ -17,7 +17,7 @@ export interface ConnectionsOptions {
 export const METADATA_MS_MAX = 2_000;
 /** How long to wait for a broker's answer before the next broker is asked too. */
 export const HEDGE_MS = 400;
-/** A broker that failed this recently is tried last, unless it is needed in particular. */
+/** A broker that failed, or did not answer, this recently is tried last, unless it is needed in particular. */
 const AVOIDED_MS = 1_000;
 const API_METADATA = 3;
 
@@ -152,7 +152,7 @@ export class Node {
 export class Connections {
   readonly #nodes = new Map<number, Node>();
   readonly #seeds: Node[];
-  readonly #failedAt_ms = new Map<string, number>();
+  readonly #avoidedFrom_ms = new Map<string, number>();
   #addresses = new Map<number, NodeAddress>();
   #isClosed = false;
 
@@ -201,7 +201,7 @@ export class Connections {
 
   /** Gives up a node whose connections failed or are of no use. Whoever needs the broker next connects anew. */
   discard(node: Node): void {
-    this.#failedAt_ms.set(node.name, this.options.clock.now_ms());
+    this.#avoidedFrom_ms.set(node.name, this.options.clock.now_ms());
     if (node.nodeId !== null && this.#nodes.get(node.nodeId) === node) this.#nodes.delete(node.nodeId);
     const seed = this.#seeds.indexOf(node);
     if (seed >= 0) this.#seeds[seed] = new Node(node.address, null, this.options);
@@ -246,6 +246,8 @@ export class Connections {
       asked.push(answer);
       const first = await within(this.options.clock, HEDGE_MS, Promise.race([firstSettled(answer), firstSuccess(asked)]));
       if (first && "value" in first) return first.value;
+      // What is asked next asks the others first, too.
+      if (first === undefined) this.#avoidedFrom_ms.set(node.name, this.options.clock.now_ms());
     }
     try {
       return await Promise.any(asked);
@@ -266,15 +268,15 @@ export class Connections {
     }
   }
 
-  /** Brokers that neither failed lately nor hold us back come first, and among equals the seeds come last. */
+  /** Brokers that neither failed nor were silent lately, nor hold us back, come first, and among equals the seeds come last. */
   #candidates(): Node[] {
     const { clock } = this.options;
     const now_ms = clock.now_ms();
     for (const [nodeId, address] of this.#addresses)
       if (!this.#nodes.has(nodeId)) this.#nodes.set(nodeId, new Node(address, nodeId, this.options));
     const rank = (node: Node): number => {
-      const failedAt_ms = this.#failedAt_ms.get(node.name) ?? Number.NEGATIVE_INFINITY;
-      return (now_ms - failedAt_ms < AVOIDED_MS ? 2 : 0) + (node.heldBackUntil_ms > now_ms ? 1 : 0);
+      const avoidedFrom_ms = this.#avoidedFrom_ms.get(node.name) ?? Number.NEGATIVE_INFINITY;
+      return (now_ms - avoidedFrom_ms < AVOIDED_MS ? 2 : 0) + (node.heldBackUntil_ms > now_ms ? 1 : 0);
     };
     return [...this.#nodes.values(), ...this.#seeds].toSorted((a, b) => rank(a) - rank(b));
   }

@@ -114,7 +114,7 @@ export interface EndsContext {
 /** The ends of all partitions, each asked of its leader. `leaders` must be fresh. */
 export async function topicEnds(context: EndsContext): Promise<TopicEnds> {
   const told = askLeaders(context, undefined, (node, own) => listEnds(node, context.topic, own));
-  return { topicId: context.leaders.topicId, partitions: await inOrder(told, context.leaders) };
+  return { topicId: context.leaders.topicId, partitions: await Promise.all(inOrder(told, context.leaders)) };
 }
 
 /**
@@ -146,10 +146,10 @@ export async function endOffsets(
     if (!(isLed && topicId === leaders.topicId) && wanted?.has(partition) !== false) again.add(partition);
   }
   if (again.size > 0) for (const [partition, answer] of ask(again)) told.set(partition, answer);
-  return { topicId: leaders.topicId, partitions: await inOrder(told, leaders) };
+  return { topicId: leaders.topicId, partitions: inOrder(told, leaders) };
 }
 
-function inOrder<T>(told: ReadonlyMap<number, Promise<Told<T>>>, { partitions }: TopicLeaders): Promise<Told<T>[]> {
+function inOrder<T>(told: ReadonlyMap<number, Promise<Told<T>>>, { partitions }: TopicLeaders): Promise<Told<T>>[] {
   const nobody: Promise<Told<T>> = Promise.resolve({ unavailable: "Nobody asked for it." });
-  return Promise.all(partitions.map(({ partition }) => told.get(partition) ?? nobody));
+  return partitions.map(({ partition }) => told.get(partition) ?? nobody);
 }

@@ -4,7 +4,7 @@ import type { LogPosition } from "../../../log/log-position.ts";
 import type { Log } from "../../../log/port.ts";
 import type { HeldPartitions, PartitionView } from "../../../runtime/held-partitions.ts";
 import { isCurrent, isSound, unavailableError } from "./soundness.ts";
-import { type Newest, NewestEnds } from "../../../runtime/read/newest-ends.ts";
+import { type Newest, NewestEnds, toldEnd } from "../../../runtime/read/newest-ends.ts";
 
 export interface IndexProgressOptions {
   readonly partitions: HeldPartitions;
@@ -46,7 +46,7 @@ export class IndexProgress {
   #looking: Promise<void> | undefined;
 
   constructor(private readonly options: IndexProgressOptions) {
-    this.#ends = new NewestEnds(options.log, options.topic);
+    this.#ends = new NewestEnds(options.log, options.topic, options.clock);
   }
 
   /**
@@ -202,7 +202,8 @@ export class IndexProgress {
 
   /** Resolves with false if another cart's index came to count for the partition meanwhile. */
   async #readToEnd(partition: number, newest: Newest, known: KnownEnd, deadline_ms: number): Promise<boolean> {
-    const end = newest.ends[partition];
+    const { clock } = this.options;
+    const end = await toldEnd(clock, newest.ends[partition], deadline_ms - clock.now_ms());
     if (end === undefined) throw unavailableError(this.options.partitions, partition);
     if ("unavailable" in end) {
       const message = `What partition ${partition} holds is not known now: ${end.unavailable}`;
@@ -255,15 +256,16 @@ export class IndexProgress {
    */
   async #readSome(partition: number, { stable }: Newest, known: KnownEnd, deadline_ms: number): Promise<boolean> {
     const { isElsewhere, clock } = this.options;
-    const end = stable[partition];
-    if (end === undefined) throw unavailableError(this.options.partitions, partition);
+    if (stable[partition] === undefined) throw unavailableError(this.options.partitions, partition);
     await this.#until(
       () => this.#isComplete(partition) || isElsewhere(partition),
       () => partition,
       deadline_ms,
     );
-    if (!("unavailable" in end) && known(partition) < end.endOffset && !isElsewhere(partition))
-      await this.#reached(partition, end.endOffset, Math.min(deadline_ms, clock.now_ms() + OTHERS_WAIT_MS_MAX));
+    const until_ms = Math.min(deadline_ms, clock.now_ms() + OTHERS_WAIT_MS_MAX);
+    const end = await toldEnd(clock, stable[partition], until_ms - clock.now_ms());
+    if (end !== undefined && !("unavailable" in end) && known(partition) < end.endOffset && !isElsewhere(partition))
+      await this.#reached(partition, end.endOffset, until_ms);
     return !isElsewhere(partition);
   }
 

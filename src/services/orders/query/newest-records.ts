@@ -1,7 +1,7 @@
 import { AppError, isAppError } from "../../../errors.ts";
 import type { EndOffset } from "../../../log/port.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
-import type { Newest, NewestEnds } from "../../../runtime/read/newest-ends.ts";
+import { type Newest, type NewestEnds, toldEnd } from "../../../runtime/read/newest-ends.ts";
 import { type Clock, within } from "../../../system/clock.ts";
 import { causeOf, hasUnread } from "./trust.ts";
 
@@ -39,7 +39,8 @@ export class NewestRecords {
     wait_ms_max: number,
     isFound?: () => boolean,
   ): Promise<Map<number, AppError>> {
-    const deadline_ms = this.clock.now_ms() + wait_ms_max;
+    const longest_ms = home === undefined ? Math.min(OTHERS_WAIT_MS_MAX, wait_ms_max) : wait_ms_max;
+    const deadline_ms = this.clock.now_ms() + longest_ms;
     const applying = this.#allOf(home, others, deadline_ms);
     if (home === undefined || isFound === undefined) return applying;
     const leaving = new AbortController();
@@ -95,7 +96,10 @@ export class NewestRecords {
     const newest = await within(this.clock, NEWEST_WAIT_MS_MAX, this.#ask([], numbers));
     if (newest === undefined) throw unknownEnd(NOT_IN_TIME);
     const { stable } = newest;
-    const applying = numbers.map((partition) => this.#allApplied(partition, stable[partition], undefined, deadline_ms));
+    const applying = numbers.map(async (partition) => {
+      const end = await toldEnd(this.clock, stable[partition], deadline_ms - this.clock.now_ms());
+      return this.#allApplied(partition, end, undefined, deadline_ms);
+    });
     for (const why of await Promise.all(applying)) if (why !== undefined) throw why;
   }
 
@@ -106,18 +110,21 @@ export class NewestRecords {
   }
 
   async #otherApplied(partition: number, { stable }: Newest, deadline_ms: number): Promise<AppError | undefined> {
-    const end = stable[partition];
+    const until_ms = Math.min(deadline_ms, this.clock.now_ms() + OTHERS_WAIT_MS_MAX);
+    const end = await toldEnd(this.clock, stable[partition], until_ms - this.clock.now_ms());
     const held = this.partitions.get(partition);
     if (end === undefined || "unavailable" in end || held === undefined || hasUnread(held)) return undefined;
     if (held.nextOffset >= end.endOffset) return undefined;
     if (held.state !== "running") return causeOf(held);
-    const wait_ms = Math.min(OTHERS_WAIT_MS_MAX, deadline_ms - this.clock.now_ms());
-    const isApplied = (await held.reached(end.endOffset, wait_ms)) || this.partitions.get(partition) !== held;
+    const isApplied =
+      (await held.reached(end.endOffset, until_ms - this.clock.now_ms())) || this.partitions.get(partition) !== held;
     return isApplied ? undefined : causeOf(held);
   }
 
   async #homeApplied(home: number, newest: Newest | AppError, deadline_ms: number): Promise<AppError | undefined> {
-    return isAppError(newest) ? newest : this.#allApplied(home, newest.ends[home], newest.stable[home], deadline_ms);
+    if (isAppError(newest)) return newest;
+    const end = await toldEnd(this.clock, newest.ends[home], deadline_ms - this.clock.now_ms());
+    return this.#allApplied(home, end, newest.stable[home], deadline_ms);
   }
 
   /** Where a reader gets to is told as `stable`, if that may be less than the `end` that is to be applied. */

@@ -1,3 +1,4 @@
+import type { Clock } from "../../../system/clock.ts";
 import { AppError } from "../../../errors.ts";
 import type { LogPosition } from "../../../log/log-position.ts";
 import type { HeldPartitions, PartitionView } from "../../../runtime/held-partitions.ts";
@@ -12,12 +13,23 @@ export const heldUpdatesOf = (held: PartitionView): number | undefined => counts
  * Resolves once the record at `position` is applied here. Rejects with PARTITION_ELSEWHERE, PARTITION_HALTED,
  * PARTITION_BLOCKED, with CATCHING_UP if nothing is assigned yet, or with POSITION_NOT_REACHED after `wait_ms_max`.
  */
-export const waitForPosition = async (partitions: HeldPartitions, position: LogPosition, wait_ms_max: number): Promise<void> => {
+export const waitForPosition = async (
+  partitions: HeldPartitions,
+  position: LogPosition,
+  wait_ms_max: number,
+  clock: Clock,
+): Promise<void> => {
   const { partition, offset } = position;
-  const held = heldOrThrow(partitions, partition);
-  if (held.nextOffset > offset || (held.state !== "halted" && (await held.reached(offset + 1, wait_ms_max)))) return;
-  // The wait also ends when the partition is taken away or halts.
-  const now = heldOrThrow(partitions, partition);
+  const deadline_ms = clock.now_ms() + wait_ms_max;
+  let now = heldOrThrow(partitions, partition);
+  let waited: PartitionView | undefined;
+  do {
+    waited = now;
+    const wait_ms = deadline_ms - clock.now_ms();
+    if (now.nextOffset > offset || (now.state !== "halted" && (await now.reached(offset + 1, wait_ms)))) return;
+    // The wait also ends when the partition is taken away, halts, or gets another store, which is waited for, too.
+    now = heldOrThrow(partitions, partition);
+  } while (now !== waited && clock.now_ms() < deadline_ms);
   if (now.state === "halted" || now.state === "suspended" || now.state === "blocked") throw causeOf(now);
   const { nextOffset, endOffset, hindered } = now;
   const why =

@@ -1,4 +1,5 @@
 import type { LogPosition } from "../../../log/log-position.ts";
+import type { Clock } from "../../../system/clock.ts";
 import type { InFlight } from "../../../http/in-flight.ts";
 import { waitForPosition } from "./queries.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
@@ -7,6 +8,7 @@ export interface PositionWaits {
   readonly partitions: HeldPartitions;
   readonly read_wait_ms_max: number;
   readonly inFlight: InFlight;
+  readonly clock: Clock;
 }
 
 /**
@@ -16,10 +18,10 @@ export interface PositionWaits {
 export async function waitForRequested(
   position: LogPosition | undefined,
   client: string,
-  { partitions, read_wait_ms_max, inFlight }: PositionWaits,
+  { partitions, read_wait_ms_max, inFlight, clock }: PositionWaits,
 ): Promise<void> {
   if (position === undefined) return;
   const held = partitions.get(position.partition);
   if (held && held.nextOffset > position.offset) return;
-  await inFlight.waiting.run(client, () => waitForPosition(partitions, position, read_wait_ms_max));
+  await inFlight.waiting.run(client, () => waitForPosition(partitions, position, read_wait_ms_max, clock));
 }

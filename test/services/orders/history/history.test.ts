@@ -105,7 +105,7 @@ beforeAll(async () => {
     partitions: set,
     partitionOf: () => 0,
     fleet: loneFleet(),
-    newest: new NewestRecords(set, new NewestEnds(rig.log, TOPIC), systemClock),
+    newest: new NewestRecords(set, new NewestEnds(rig.log, TOPIC, systemClock), systemClock),
     read_wait_ms_max: 100,
     inFlight,
     clock: systemClock,

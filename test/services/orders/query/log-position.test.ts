@@ -30,6 +30,22 @@ describe("Log-Position", () => {
     expect((await response).status).toBe(200);
   });
 
+  test("goes on waiting where the partition gets another store meanwhile", async () => {
+    const restored = partition(1, [], {
+      reached: () => Promise.resolve(true),
+      nextOffset: 4,
+      view: viewOf([anOrder()]),
+    });
+    const damaged = partition(1, [], {
+      reached() {
+        hold([partition(0), restored]);
+        return Promise.resolve(false);
+      },
+    });
+    hold([partition(0), damaged]);
+    expect((await details("1", "1:10")).status).toBe(200);
+  });
+
   test("does not wait for what is applied", async () => {
     const held = partition(1, [anOrder()]);
     hold([partition(0), held]);
