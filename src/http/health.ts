@@ -56,10 +56,8 @@ export interface Readiness {
 export const readiness = (partitions: HeldPartitions, refusal?: string): Readiness => {
   const held = [...partitions.held()];
   const standbys = [...(partitions.standbys?.() ?? [])];
-  const { restore, standstill, deadLetterFailure, readFailure, readFailingSince_ms } = partitions;
-  const first = held.find(({ halted, hindered }) => halted !== undefined || hindered !== undefined);
-  const reason = readFailure ?? first?.halted ?? first?.hindered;
-  const since_ms = readFailure === undefined ? first?.since_ms : readFailingSince_ms;
+  const { restore, standstill, deadLetterFailure } = partitions;
+  const { reason, since_ms } = obstacle(partitions);
   const warnings = [partitions.topics?.warnings ?? [], partitions.snapshotWarning ?? [], partitions.fleetConcerns ?? []].flat();
   return {
     status: status(partitions, held),
@@ -73,6 +71,20 @@ export const readiness = (partitions: HeldPartitions, refusal?: string): Readine
     partitions: held.map(healthOf),
     ...(standbys.length === 0 ? {} : { standbys: standbys.map(healthOf) }),
   };
+};
+
+/** What a person must mend comes before what goes on by itself. */
+const HINDERED_STATES = ["halted", "blocked", "suspended"] as const;
+
+/** Why the log cannot be read, or what the gravest is that keeps a partition from going on; and since when, on the wall clock. */
+export const obstacle = (partitions: HeldPartitions): { readonly reason?: string; readonly since_ms?: number } => {
+  const { readFailure, readFailingSince_ms } = partitions;
+  const stay = [...partitions.held()].filter(({ halted, hindered }) => halted !== undefined || hindered !== undefined);
+  const first = HINDERED_STATES.map((state) => stay.find((one) => one.state === state)).find(Boolean) ?? stay[0];
+  const ofFirst = first?.halted ?? first?.hindered;
+  const reason = readFailure ?? (ofFirst && `Partition ${first?.partition}: ${ofFirst}`);
+  const since_ms = readFailure === undefined ? first?.since_ms : readFailingSince_ms;
+  return { ...(reason === undefined ? {} : { reason }), ...(since_ms === undefined ? {} : { since_ms }) };
 };
 
 const sinceOf = (wall_ms: number | undefined): { readonly since?: string } =>
@@ -114,9 +126,6 @@ const digestOf = (held: PartitionView): string | undefined => {
     return undefined;
   }
 };
-
-/** What a person must mend comes before what goes on by itself. */
-const HINDERED_STATES = ["halted", "blocked", "suspended"] as const;
 
 const status = (partitions: HeldPartitions, held: readonly PartitionView[]): string => {
   const hindered = HINDERED_STATES.find((state) => held.some((one) => one.state === state));

@@ -73,7 +73,11 @@ export class PartitionActor implements PartitionView {
     return this.#state.halt?.error.message;
   }
   get since_ms(): number | undefined {
-    return this.#isEnded ? this.#state.halt?.since_ms : this.#hindrance.since_ms;
+    if (this.#isEnded) return this.#state.halt?.since_ms;
+    const { hiddenSince_ms } = this;
+    if (this.#hindrance.since_ms !== undefined || hiddenSince_ms === undefined) return this.#hindrance.since_ms;
+    const { clock } = this.environment;
+    return clock.wall_ms() - (clock.now_ms() - hiddenSince_ms);
   }
   get hindered(): string | undefined {
     if (this.#isEnded) return undefined;
@@ -85,6 +89,14 @@ export class PartitionActor implements PartitionView {
   /** Since when the log has not given the partition, on the process's clock. */
   get unreadableSince_ms(): number | undefined {
     return this.#isEnded ? undefined : this.#hindrance.unreadableSince_ms;
+  }
+
+  get hiddenFrom(): number | undefined {
+    return this.#reading?.hiddenFrom;
+  }
+  /** Since when another program's transaction hinders the partition, on the process's clock. */
+  get hiddenSince_ms(): number | undefined {
+    return this.#reading?.hiddenSince_ms;
   }
 
   get isComplete(): boolean {

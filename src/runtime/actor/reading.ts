@@ -80,7 +80,18 @@ export class Reading {
 
   /** Why the log does not give the partition now. */
   get hindered(): string | undefined {
-    return this.options.hindrance.unavailable ?? this.#continuity.interruption ?? this.#knownEnd.hindrance(this.nextOffset);
+    const { unavailable } = this.options.hindrance;
+    return unavailable ?? this.#continuity.interruption ?? this.#knownEnd.hidden.lasting(this.nextOffset)?.sentence;
+  }
+
+  /** Where another program's transaction is open that hides the next record. */
+  get hiddenFrom(): number | undefined {
+    return this.#knownEnd.hidden.from(this.nextOffset);
+  }
+
+  /** Since when it has hindered the partition, on the process's clock. */
+  get hiddenSince_ms(): number | undefined {
+    return this.#knownEnd.hidden.lasting(this.nextOffset)?.since_ms;
   }
 
   /** Whether the partition was complete at some time since it was opened. */

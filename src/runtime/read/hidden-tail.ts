@@ -3,6 +3,11 @@ import type { Clock } from "../../system/clock.ts";
 /** Transactions that are over sooner are not worth mentioning. */
 export const OPEN_TRANSACTION_MS_MIN = 3_000;
 
+interface Hidden {
+  readonly sentence: string;
+  readonly since_ms: number;
+}
+
 /**
  * What another program's open transaction hides of a partition (KIP-98): its own records, and everything that was
  * acknowledged after the first of them. Nobody can read that before the transaction ends, so nobody waits for it; but
@@ -28,10 +33,16 @@ export class HiddenTail {
     return this.#tail !== undefined && this.#tail.from <= nextOffset && nextOffset < this.#tail.to;
   }
 
-  /** Why nothing can be read at `nextOffset`: a sentence, once that has lasted. */
-  reason(nextOffset: number): string | undefined {
+  /** Where the transaction begins, if the record at `nextOffset` is hidden. */
+  from(nextOffset: number): number | undefined {
+    return this.isNext(nextOffset) ? this.#tail?.from : undefined;
+  }
+
+  /** Why nothing can be read at `nextOffset`, and since when on the process's clock; undefined until that has lasted. */
+  lasting(nextOffset: number): Hidden | undefined {
     const tail = this.isNext(nextOffset) ? this.#tail : undefined;
     if (tail === undefined || this.clock.now_ms() - tail.since_ms < OPEN_TRANSACTION_MS_MIN) return undefined;
-    return `Another program's transaction is open at offset ${tail.from}; what the log has from there to ${tail.to} can be read once it ends.`;
+    const sentence = `Another program's transaction is open at offset ${tail.from}; what the log has from there to ${tail.to} can be read once it ends.`;
+    return { sentence, since_ms: tail.since_ms };
   }
 }

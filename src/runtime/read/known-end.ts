@@ -37,10 +37,11 @@ export class KnownEnd {
   #appliedAt_ms: number | undefined;
   /** The same, as it was known before the taking over. */
   #takenOver_ms: number | undefined;
-  readonly #hidden: HiddenTail;
+  /** What another program's open transaction hides. */
+  readonly hidden: HiddenTail;
 
   constructor(private readonly clock: Clock) {
-    this.#hidden = new HiddenTail(clock);
+    this.hidden = new HiddenTail(clock);
   }
 
   /** The end counts as no lower than `endOffset_min`. */
@@ -51,7 +52,7 @@ export class KnownEnd {
     this.endOffset = heard.offset;
     this.#newest = heard;
     if (this.#goal === undefined || nextOffset >= this.#goal.offset || heard.offset < this.#goal.offset) this.#goal = heard;
-    this.#hidden.note(told);
+    this.hidden.note(told);
   }
 
   /** Forgets what was told. What is applied is `age_ms` old until more is known of it; undefined: nothing is known. */
@@ -70,14 +71,9 @@ export class KnownEnd {
   /** Whether records that the log was known to have have not been applied for some time, or cannot be now. */
   isLagging(nextOffset: number, isThrottled: boolean): boolean {
     const goal = this.#goal;
-    if (this.#hidden.isNext(nextOffset)) return true;
+    if (this.hidden.isNext(nextOffset)) return true;
     if (goal === undefined || nextOffset >= goal.offset) return false;
     return isThrottled || this.clock.now_ms() - goal.heard_ms >= LAG_MS_MIN;
-  }
-
-  /** Why nothing can be read at `nextOffset` although the log has something there; see `HiddenTail`. */
-  hindrance(nextOffset: number): string | undefined {
-    return this.#hidden.reason(nextOffset);
   }
 
   /**

@@ -11,6 +11,8 @@ interface Held {
   readonly hindered: string | undefined;
   /** Since when the partition cannot be read, on the process's clock. */
   readonly unreadableSince_ms: number | undefined;
+  /** Since when another program's transaction hinders it, on the process's clock. */
+  readonly hiddenSince_ms: number | undefined;
 }
 
 /**
@@ -21,6 +23,7 @@ export class LogFailures {
   readonly records: Outage;
   readonly ends: Outage;
   readonly #some: Outage;
+  readonly #hidden: Outage;
   #hasRead = false;
 
   constructor(
@@ -31,6 +34,7 @@ export class LogFailures {
     this.records = new Outage(`Reading the records of ${topic}`, clock, onMessage);
     this.ends = new Outage(`Asking for the ends of ${topic}`, clock, onMessage);
     this.#some = new Outage(`Reading some partitions of ${topic}`, clock, onMessage);
+    this.#hidden = new Outage(`Reading ${topic} behind other programs' transactions`, clock, onMessage);
   }
 
   /** Notes that reading worked. Returns true if it had failed for so long that the log may have grown. */
@@ -50,18 +54,17 @@ export class LogFailures {
 
   tellOfSome(held: Iterable<Held>): void {
     const all = [...held];
-    const unreadable = all.filter(({ unreadableSince_ms }) => unreadableSince_ms !== undefined);
-    if (unreadable.length === 0) {
-      // A partition that was halted for it has not become well.
-      if (all.some(({ state }) => state === "halted")) this.#some.forget();
-      else this.#some.worked();
-      return;
-    }
-    const named = unreadable
-      .slice(0, UNREADABLE_NAMED_MAX)
-      .map(({ partition, hindered }) => `partition ${partition}: ${hindered}`);
-    const left = unreadable.length - named.length;
-    this.#some.failed(named.join(" ") + (left > 0 ? ` And ${left} more.` : ""));
+    const isHalted = all.some(({ state }) => state === "halted");
+    tell(
+      this.#some,
+      all.filter(({ unreadableSince_ms }) => unreadableSince_ms !== undefined),
+      isHalted,
+    );
+    tell(
+      this.#hidden,
+      all.filter(({ unreadableSince_ms, hiddenSince_ms }) => unreadableSince_ms === undefined && hiddenSince_ms !== undefined),
+      isHalted,
+    );
   }
 
   /** If none of the partitions can be read, the log as a whole fails. */
@@ -76,4 +79,16 @@ export class LogFailures {
     const lasted_ms = this.clock.now_ms() - since_ms;
     return lasted_ms < READ_FAILING_MS_MAX ? undefined : { sentence, since_ms: this.clock.wall_ms() - lasted_ms };
   }
+}
+
+function tell(outage: Outage, failing: readonly Held[], isHalted: boolean): void {
+  if (failing.length === 0) {
+    // A partition that was halted for it has not become well.
+    if (isHalted) outage.forget();
+    else outage.worked();
+    return;
+  }
+  const named = failing.slice(0, UNREADABLE_NAMED_MAX).map(({ partition, hindered }) => `partition ${partition}: ${hindered}`);
+  const left = failing.length - named.length;
+  outage.failed(named.join(" ") + (left > 0 ? ` And ${left} more.` : ""));
 }

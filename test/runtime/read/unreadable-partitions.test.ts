@@ -1,3 +1,5 @@
+import { LOOK_WAIT_MS } from "../../../src/runtime/read/regular-look.ts";
+import { waitUntil } from "../../support/wait-until.ts";
 import { describe, expect, test } from "bun:test";
 import { readiness } from "../../../src/http/health.ts";
 import { type FetchFault, type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
@@ -132,12 +134,19 @@ describe("another program's transaction that stays open", () => {
     const transaction = rig.broker.topics.openTransaction(TOPIC, [recordOf(orderCreated({ orderId: "ORD-5" }))]);
     await rig.append(orderCreated({ orderId: "ORD-7" }));
     // The reader notices it; nobody has to ask for the ends.
-    await eventually(() => answerFor(set, "ORD-7", 0) === "CATCHING_UP");
+    await eventually(() => answerFor(set, "ORD-7", 0) === "LOG_UNAVAILABLE");
     // A transaction that is open only briefly is not reported.
-    expect(set.get(0)?.hindered).toBeUndefined();
+    expect([set.get(0)?.hindered, set.get(0)?.since_ms]).toEqual([undefined, undefined]);
     rig.passed_ms = 5_000;
     const why = expect.stringContaining("transaction is open at offset 1");
-    expect(readiness(set)).toMatchObject({ status: "ready", partitions: [{ state: "running", reason: why }, {}, {}] });
+    const since = expect.stringMatching(/Z$/);
+    const hidden = { state: "running", reason: why, since };
+    expect(readiness(set)).toMatchObject({ status: "ready", reason: why, since, partitions: [hidden, {}, {}] });
+    await waitUntil(
+      "for the log to tell of it",
+      () => rig.warnings.some((warning) => warning.includes("partition 0: Another program's transaction")),
+      { wait_ms_max: 3 * LOOK_WAIT_MS },
+    );
     expect(answerFor(set, "ORD-7", 0)).toBe("LOG_UNAVAILABLE");
     expect(answerFor(set, "ORD-1", 0)).toBe("new");
     transaction.end(true);
@@ -155,12 +164,12 @@ describe("another program's transaction that stays open", () => {
     await eventually(() => readiness(again).status === "ready");
     expect(again.get(0)?.isComplete).toBe(true);
     expect(answerFor(again, "ORD-2", 0)).toBe("new");
-    expect(answerFor(again, "ORD-5", 0)).toBe("CATCHING_UP");
+    expect(answerFor(again, "ORD-5", 0)).toBe("LOG_UNAVAILABLE");
     // For an order of another partition, the unread records are searched.
     const unread = new UnreadRecords(new LogScans(rig.log, rig.clock), TOPIC);
     const answerAt1 = async (orderId: string) =>
       answerFor(again, orderId, 1, await unread.without(orderId, [again.get(0)!], "192.0.2.1"));
-    expect([await answerAt1("ORD-5"), await answerAt1("ORD-7")]).toEqual(["CATCHING_UP", "ORDER_NOT_FOUND"]);
+    expect([await answerAt1("ORD-5"), await answerAt1("ORD-7")]).toEqual(["LOG_UNAVAILABLE", "ORDER_NOT_FOUND"]);
     transaction.end(true);
     await eventually(() => answerFor(again, "ORD-5", 0) === "new");
   });

@@ -19,14 +19,14 @@ describe("/health/ready", () => {
       partition(3, [], { hindered: "It has no leader." }),
     ];
     hold(list);
-    expect(await ready()).toEqual([503, expect.objectContaining({ status: "halted", reason: "It is locked." })]);
+    expect(await ready()).toEqual([503, expect.objectContaining({ status: "halted", reason: "Partition 2: Do this." })]);
     hold(list.filter(({ state }) => state !== "halted"));
     expect(await ready()).toEqual([503, expect.objectContaining({ status: "blocked" })]);
     hold(list.slice(0, 1));
     expect(await ready()).toEqual([503, expect.objectContaining({ status: "suspended" })]);
     expect((await ask(`${url}/health/live`)).status).toBe(200);
     hold([partition(0), ...list.slice(3)]);
-    expect(await ready()).toEqual([200, expect.objectContaining({ status: "ready", reason: "It has no leader." })]);
+    expect(await ready()).toEqual([200, expect.objectContaining({ status: "ready", reason: "Partition 3: It has no leader." })]);
   });
 
   test("503 while the only partition catches up, though something hinders it", async () => {

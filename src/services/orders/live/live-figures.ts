@@ -16,9 +16,9 @@ export interface LiveFigures {
   readonly isWhole: boolean;
   /** The status as /health/ready reports it, of the member that is furthest from ready; `unreachable` if one is silent. */
   readonly status: string;
-  /** Why that one is not ready, if that is known. */
+  /** Why that one is not ready, or what hinders one of its partitions, if that is known. */
   readonly reason?: string;
-  /** Since when the log cannot be used, in milliseconds since the Unix epoch. */
+  /** Since when that is so, in milliseconds since the Unix epoch. */
   readonly since_ms?: number;
   /** The topics' settings that may cost records, and what else a person should see to. */
   readonly warnings?: readonly TopicWarning[];

@@ -111,15 +111,19 @@ function worst(
     ...(own === undefined ? [] : [own.figures]),
     ...others.map(({ url, figures: { status, reason, since_ms } }) => ({
       status,
-      reason: `${url} is ${status}${reason === undefined ? "." : `: ${reason}`}`,
+      reason:
+        status === "ready"
+          ? reason && `At ${url}: ${reason}`
+          : `${url} is ${status}${reason === undefined ? "." : `: ${reason}`}`,
       since_ms,
     })),
     ...silent.map(({ status }) => ({ status, reason: undefined, since_ms: undefined })),
   ];
-  const [first] = candidates.toSorted((a, b) => rank(a.status) - rank(b.status));
+  // One that is ready may still have a partition that does not go on.
+  const isHindered = ({ reason }: { readonly reason?: string | undefined }): number => (reason === undefined ? 1 : 0);
+  const [first] = candidates.toSorted((a, b) => rank(a.status) - rank(b.status) || isHindered(a) - isHindered(b));
   if (first === undefined) throw new Error("a fleet has a member");
   const { status, reason, since_ms } = first;
-  if (status === "ready") return { status };
   return { status, ...(reason === undefined ? {} : { reason }), ...(since_ms === undefined ? {} : { since_ms }) };
 }
 

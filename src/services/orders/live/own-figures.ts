@@ -1,4 +1,4 @@
-import { readiness } from "../../../http/health.ts";
+import { obstacle, readiness } from "../../../http/health.ts";
 import type { HeldPartitions, PartitionView } from "../../../runtime/held-partitions.ts";
 import { countsOf } from "../query/queries.ts";
 import type { HeldFigures, MemberFigures, StandbyFigures } from "./live-figures.ts";
@@ -11,9 +11,9 @@ export interface OwnFiguresOptions {
 
 /** What this order service tells of itself. */
 export function ownFigures({ partitions, sampler }: OwnFiguresOptions): MemberFigures {
-  const { status, reason, standstill, restore, warnings } = readiness(partitions);
+  const { status, standstill, restore, warnings } = readiness(partitions);
+  const { reason, since_ms } = obstacle(partitions);
   const { applied, appended_per_s, applied_per_s, readable } = sampler.rates;
-  const since_ms = partitions.readFailingSince_ms;
   const why = reason ?? standstill;
   return {
     status,

@@ -4,7 +4,7 @@ import { type Order, orderJson } from "../../../orders/order.ts";
 import type { HeldPartitions, PartitionView } from "../../../runtime/held-partitions.ts";
 import { orderProjection } from "../state/order-projection.ts";
 import type { OrdersView } from "../state/orders-view.ts";
-import { causeOf, doubtAbout, isTrusted, mayBeReplaced, requireAssignment, requireTrusted } from "./trust.ts";
+import { causeOf, doubtAbout, isFarBehind, isTrusted, mayBeReplaced, requireAssignment, requireTrusted } from "./trust.ts";
 
 /** Why an order that is told may not be as it is now. */
 export interface Stale {
@@ -67,7 +67,8 @@ export function knownIn(
   if (order !== undefined) {
     const known = { nextOffset, startedAt, hasRow, details: detailsText(order), doubt: undefined };
     const mayBeElsewhere = partitions.mayBeReplaced === true;
-    if (isTrusted(held) && !mayBeElsewhere) return known;
+    const isOwners = isTrusted(held) && !mayBeElsewhere;
+    if (isOwners && !(mayBeStale && isFarBehind(held))) return known;
     if (mayBeStale && held.age_ms !== undefined) return { ...known, stale: { age_ms: held.age_ms, mayBeElsewhere } };
     requireTrusted(held);
     throw mayBeReplaced(held);

@@ -3,7 +3,7 @@ import type { EndOffset } from "../../../log/port.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 import { type Newest, type NewestEnds, toldEnd } from "../../../runtime/read/newest-ends.ts";
 import { type Clock, within } from "../../../system/clock.ts";
-import { causeOf, hasUnread } from "./trust.ts";
+import { causeOf, hasUnread, hiddenBehind } from "./trust.ts";
 
 /** How long a 404 waits for the log's word and for its records; after that it is a 503. Less than a hop takes at most. */
 export const NEWEST_WAIT_MS_MAX = 800;
@@ -152,10 +152,7 @@ export class NewestRecords {
         const from = stable !== undefined && "endOffset" in stable ? stable.endOffset : end.endOffset;
         const isHidden = held.hindered === undefined && held.state === "running" && held.nextOffset >= from;
         if (!isHidden || from >= end.endOffset) return causeOf(held);
-        return unknownEnd(
-          `Partition ${partition} has records from offset ${from} on that cannot be read yet: another program's transaction is open there. Ask again.`,
-          partition,
-        );
+        return hiddenBehind(partition, from);
       }
       await this.clock.sleep(LOOK_WAIT_MS);
     }

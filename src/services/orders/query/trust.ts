@@ -7,6 +7,12 @@ import { endOfLog, type HeldPartitions, type PartitionView } from "../../../runt
 export const hasUnread = ({ hindered, isLagging, nextOffset, endOffset }: PartitionView): boolean =>
   isLagging || (hindered !== undefined && nextOffset < endOffset);
 
+/** An owner tells orders unmarked as long as the log cannot have had more of them for longer than this. */
+const UNMARKED_AGE_MS_MAX = 3_000;
+
+/** Whether the partition is known to lack records that the log has had for long. */
+export const isFarBehind = (held: PartitionView): boolean => hasUnread(held) && (held.age_ms ?? 0) > UNMARKED_AGE_MS_MAX;
+
 const isCaughtUp = ({ state, hindered, doubt }: PartitionView): boolean =>
   state === "running" && hindered === undefined && doubt === undefined;
 
@@ -77,7 +83,8 @@ export const mayBeReplaced = ({ partition }: PartitionView): AppError =>
   );
 
 /** Says why the partition cannot answer, or not completely. */
-export const causeOf = ({ partition, state, halted, hindered, doubt, nextOffset, endOffset }: PartitionView): AppError => {
+export const causeOf = (held: PartitionView): AppError => {
+  const { partition, state, halted, hindered, doubt, nextOffset, endOffset, hiddenFrom } = held;
   if (state === "halted")
     return new AppError("PARTITION_HALTED", `Partition ${partition} is halted: ${halted ?? "see the log."}`, { partition });
   if (state === "suspended" || state === "blocked")
@@ -85,9 +92,18 @@ export const causeOf = ({ partition, state, halted, hindered, doubt, nextOffset,
   if (hindered !== undefined)
     return new AppError("LOG_UNAVAILABLE", `Partition ${partition} cannot be read now. ${hindered}`, { partition });
   if (doubt !== undefined) return new AppError("CATCHING_UP", `Partition ${partition}: ${doubt} Ask again.`, { partition });
+  if (hiddenFrom !== undefined) return hiddenBehind(partition, hiddenFrom);
   return new AppError(
     "CATCHING_UP",
     `Partition ${partition} is catching up: the next offset that it applies is ${nextOffset}, and ${endOfLog(nextOffset, endOffset)}; ask again.`,
     { partition, nextOffset, endOffset },
   );
 };
+
+/** Says that an open transaction of another program hides what the partition has from an offset on. */
+export const hiddenBehind = (partition: number, from: number): AppError =>
+  new AppError(
+    "LOG_UNAVAILABLE",
+    `Partition ${partition} has records from offset ${from} on that cannot be read yet: another program's transaction is open there. Ask again.`,
+    { partition },
+  );

@@ -154,7 +154,7 @@ test("a rebuilt partition has no negative rate, and a halted one says why", asyn
   await clock.tick();
   const page = await listen(service.url);
   const figures = await page.next<LiveFigures>("figures");
-  expect(figures).toMatchObject({ applied_per_s: 0, status: "halted", reason: "The log holds another record." });
+  expect(figures).toMatchObject({ applied_per_s: 0, status: "halted", reason: "Partition 1: The log holds another record." });
   await page.leave();
 });
 

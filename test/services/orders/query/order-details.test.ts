@@ -10,6 +10,38 @@ const { ask, details, fake, fleet, hold, stop, url } = await fakeOrderService();
 afterAll(stop);
 beforeEach(() => void hold([partition(0), partition(1)]));
 
+describe("an owner that is behind the log", () => {
+  const behind = (more: Partial<FakePartition>) => partition(1, [anOrder()], { endOffset: 12, age_ms: 3_500, ...more });
+
+  test.each<Partial<FakePartition>>([
+    { state: "suspended", hindered: "The disk is full.", isComplete: true },
+    { state: "blocked", hindered: "It has no right.", isComplete: true },
+    { isLagging: true, hiddenFrom: 10 },
+    { isLagging: true },
+  ])("marks what it tells with its age and position: %j", async (more) => {
+    hold([partition(0), behind(more)]);
+    const { status, headers } = await details("1");
+    expect([status, headers.get("age"), headers.get("log-position")]).toEqual([200, "4", "1:9"]);
+  });
+
+  test.each<Partial<FakePartition>>([
+    { isLagging: true, age_ms: 2_500 },
+    { isLagging: true, age_ms: undefined },
+    { state: "suspended", hindered: "The disk is full.", isComplete: true, endOffset: 10 },
+    {},
+  ])("marks nothing while that is not known, or has not lasted: %j", async (more) => {
+    hold([partition(0), behind(more)]);
+    const { status, headers } = await details("1");
+    expect([status, headers.get("age")]).toEqual([200, null]);
+  });
+
+  test("marks nothing where a position was asked for and is applied", async () => {
+    hold([partition(0), behind({ isLagging: true })]);
+    const { status, headers } = await details("1", "1:9");
+    expect([status, headers.get("age")]).toEqual([200, null]);
+  });
+});
+
 describe("GET /order-details", () => {
   test("the contract's JSON to the letter, for both spellings of the id", async () => {
     const order = anOrder({
