@@ -49,7 +49,7 @@ export function cartRole(options: CartRoleOptions): Role<CartService> {
     cartApp({
       ...config,
       advertised_host: peers && new URL(urlAt(config.cart_port)).hostname,
-      sharing: fleet && shared && { fleet, shared, logger },
+      sharing: fleet && shared && { fleet, shared, logger, partitions: service.partitions },
       log_name: logName(config.log),
       commands: service.commands,
       health: () => readiness(service.partitions, service.refusal),

@@ -24,6 +24,7 @@ import type { ObjectStorage } from "../../src/storage/object-storage.ts";
 import type { OpenBytes } from "../../src/runtime/store/store-files.ts";
 import { moveAside, openDatabase, type Unusable } from "../../src/runtime/store/store-file.ts";
 import { type OpenFile, openSqliteFile } from "../../src/runtime/store/store-database.ts";
+import type { Stores } from "../../src/runtime/store/store-opening.ts";
 import { PartitionStore } from "../../src/runtime/store/store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { ApplyTracer } from "../../src/telemetry/tracer.ts";
@@ -79,6 +80,8 @@ export class Rig implements AsyncDisposable {
   /** What owners have committed to the group, as standbys hear it. */
   readonly committed = new Map<number, CommittedOffset>();
   mayBeginLate = false;
+  /** Says what other members have; absent if there are none. */
+  earlierElsewhere: Stores["earlierElsewhere"];
   projections = ORDER_SERVICE_PROJECTIONS;
   beforeSettingAside = (): void => undefined;
   openBytes: OpenBytes = openByteFile;
@@ -155,6 +158,7 @@ export class Rig implements AsyncDisposable {
       storeKind: "orders@1",
       committed: async () => this.committed,
       mayBeginLate: this.mayBeginLate,
+      ...(this.earlierElsewhere ? { earlierElsewhere: this.earlierElsewhere } : {}),
       gather_ms: this.gather_ms,
       onReadable: (records) => void this.readable.push(...records.map(({ offset }) => offset)),
       onRestoreProgress: (message, progress) => void this.restoring.push([message, progress]),

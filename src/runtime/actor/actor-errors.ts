@@ -27,6 +27,19 @@ export const beginsLate = (startOffset: number, path: string, none?: string): Ap
     `The log begins at offset ${startOffset}: the records 0 to ${startOffset - 1} were removed before this store had read them, so what it would tell is incomplete${snapshotsClause(none)}. Bring them back from an archive into another topic, or start with LOG_START=accept to go on without them. A store of an earlier version may have them, beside this one or set aside as ${path}.set-aside-<time>: that version still answers from it.`,
   );
 
+/** Why LOG_START=accept does not count: another member has what the log has lost. */
+export const earlierElsewhere = (startOffset: number, url: string): AppError =>
+  new AppError(
+    "OFFSET_OUT_OF_RANGE",
+    `The log begins at offset ${startOffset}, and ${url} has records of the partition from before that, so LOG_START=accept does not count for it: begun here, it would lack them. Leave the partition to ${url} and stop this process, or have snapshots taken (SNAPSHOT_URL), of which this one can make its store. If what ${url} has is to be given up, too, move its store away first.`,
+  );
+
+export const unknownElsewhere = (startOffset: number, why: string): AppError =>
+  new AppError(
+    "OFFSET_OUT_OF_RANGE",
+    `The log begins at offset ${startOffset}, and it is not known whether another member has what was before that. ${why} Have it answer, or stop it, then start this process again.`,
+  );
+
 /**
  * For a store that cannot be used and that the log cannot replace. `from` says where the log begins, as in "begins at
  * offset 7".

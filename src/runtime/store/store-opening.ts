@@ -17,6 +17,8 @@ const OPENED_PER_TURN = 16;
 /** How often a storage of snapshots is asked that fails, before the log is read from its start in its place. */
 const FETCH_TRIES_MAX = 5;
 const FETCH_RETRY_WAIT_MS = 2_000;
+/** How often other members are asked what they have, of which one is silent, before only a person can go on. */
+const ELSEWHERE_TRIES_MAX = 15;
 /** The reason given when a store with nothing wrong is replaced by a snapshot that is further. */
 export const LOG_WENT_ON = "the log no longer has what comes after it";
 
@@ -34,6 +36,11 @@ export interface Stores {
   /** Fills a store from the newest snapshot that fits; see `Restorer`. Absent if there is no storage of snapshots. */
   readonly fetchSnapshot?:
     ((partition: number, ends: TopicEnds, requireWanted: () => void) => Promise<Fetched | NoSnapshot>) | undefined;
+  /**
+   * The URL of another member that has applied records of the partition from before `startOffset`; undefined if none has.
+   * Rejects if one does not tell. Absent if there are no other members.
+   */
+  readonly earlierElsewhere?: (partition: number, startOffset: number) => Promise<string | undefined>;
 }
 
 export interface StoreOpeningOptions extends Stores {
@@ -67,7 +74,7 @@ export type Replacement =
  *    ├─ fails ─▶ tried again, the actor is suspended meanwhile
  *    └─ new, unusable, or `condemn`ed ─▶ the log is asked where it begins ─▶ a snapshot is fetched
  *          ├─▶ in the store's place, and opened           (what was there is set aside)
- *          └─ none fits ─┬─▶ set aside, and opened anew
+ *          └─ none fits ─┬─▶ set aside, and opened anew   (late, only if no other member has what the log has lost)
  *                        └─▶ the actor halts, or keeps a usable store
  * ```
  */
@@ -75,6 +82,8 @@ export class StoreOpening {
   readonly #condemned = new Map<number, Replacement>();
   /** How often the storage has failed in a row while a partition's snapshot was to be fetched. */
   readonly #failedFetches = new Map<number, number>();
+  /** How often the other members were asked in vain. */
+  readonly #vainQuestions = new Map<number, number>();
 
   constructor(private readonly options: StoreOpeningOptions) {}
 
@@ -99,7 +108,7 @@ export class StoreOpening {
   /**
    * Returns false if the store failed and is to be tried again. `mayBeNew` says that no snapshot is to be looked for.
    */
-  #tryOpen(actor: PartitionActor, mayBeNew = this.options.fetchSnapshot === undefined): boolean {
+  #tryOpen(actor: PartitionActor, mayBeNew = this.options.fetchSnapshot === undefined && !this.#asksOthers): boolean {
     const { partition } = actor;
     try {
       const condemned = this.#condemned.get(partition);
@@ -139,7 +148,41 @@ export class StoreOpening {
     if (fetched === "later") return this.#fetchLater(actor, replacement);
     if (isFetched && fetched === undefined) return;
     if (fetched !== undefined && "place" in fetched) return this.#place(actor, replacement, fetched);
+    const isLate = startOffset > 0 && (replacement.is === "new" || replacement.is === "unusable");
+    if (isLate && this.#asksOthers && !(await this.#isNowhereElse(actor, replacement, startOffset))) return;
     this.#doWithout(actor, replacement, startOffset, fetched);
+  }
+
+  get #asksOthers(): boolean {
+    return this.options.mayBeginLate === true && this.options.earlierElsewhere !== undefined;
+  }
+
+  /**
+   * Whether no other member has what the log has lost of the partition. If one has, or does not tell for long, the actor
+   * halts: what was accepted to be lost is not.
+   */
+  async #isNowhereElse(actor: PartitionActor, replacement: Replacement, startOffset: number): Promise<boolean> {
+    const { partition } = actor;
+    try {
+      const url = await this.options.earlierElsewhere?.(partition, startOffset);
+      this.#vainQuestions.delete(partition);
+      if (!this.#isWanted(actor)) return false;
+      if (url !== undefined) actor.halt(errors.earlierElsewhere(startOffset, url));
+      return url === undefined;
+    } catch (e) {
+      if (!isAppError(e)) throw e;
+      if (!this.#isWanted(actor)) return false;
+      const tries = (this.#vainQuestions.get(partition) ?? 0) + 1;
+      this.#vainQuestions.set(partition, tries);
+      if (tries >= ELSEWHERE_TRIES_MAX) {
+        this.#vainQuestions.delete(partition);
+        actor.halt(errors.unknownElsewhere(startOffset, e.message));
+        return false;
+      }
+      actor.prepare(`Other members are asked whether they have what the log has lost. ${e.message}`);
+      void this.#fetchLater(actor, replacement);
+      return false;
+    }
   }
 
   /** Goes on without a snapshot. `fetched` says why there is none that could be used, if any was looked for. */

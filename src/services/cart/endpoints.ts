@@ -1,6 +1,8 @@
 import { liveEndpoint, readyEndpoint } from "../../api/health-endpoints.ts";
 import type { MemberSet } from "../../api/member-set.ts";
 import { metricsEndpoint } from "../../api/metrics-endpoint.ts";
+import { statesHop } from "../../fleet/earlier-state.ts";
+import type { HeldPartitions } from "../../runtime/held-partitions.ts";
 import type { Endpoint } from "../../http/endpoint/endpoint.ts";
 import type { Readiness } from "../../http/health.ts";
 import type { Clock } from "../../system/clock.ts";
@@ -22,7 +24,8 @@ export interface CartEndpointsOptions {
   /** Where several members share the port. */
   readonly members?: MemberSet | undefined;
   /** Where the index is shared with other carts. */
-  readonly sharing?: Pick<IndexHopsOptions, "fleet" | "shared" | "logger"> | undefined;
+  readonly sharing?:
+    (Pick<IndexHopsOptions, "fleet" | "shared" | "logger"> & { readonly partitions: HeldPartitions }) | undefined;
   readonly clock: Clock;
 }
 
@@ -38,7 +41,9 @@ export const cartEndpoints = (options: CartEndpointsOptions): Endpoint[] => {
     cartPage(order_port),
     liveEndpoint(health, members),
     readyEndpoint(log_name, health, members),
-    ...(sharing ? indexHops({ ...sharing, body_bytes_max, clock }) : []),
+    ...(sharing
+      ? [...indexHops({ ...sharing, body_bytes_max, clock }), statesHop(sharing.fleet, () => sharing.partitions.held())]
+      : []),
     ...(metrics ? [metricsEndpoint(metrics, clock, members)] : []),
   ];
 };

@@ -1,3 +1,4 @@
+import { earlierState } from "../../fleet/earlier-state.ts";
 import type { Appender } from "../../log/append/appender.ts";
 import { Backoff } from "../../log/backoff.ts";
 import type { TopicEnds } from "../../log/port.ts";
@@ -99,7 +100,11 @@ export class CartService {
       membership: () => this.#state(),
       obstacle: () => this.#topics.waiting ?? this.#group?.failure,
       topics: this.#topics,
-      ...(sharing && { fleetConcerns: () => sharing.fleet.concerns, copiesWanted: sharing.replicas }),
+      ...(sharing && {
+        fleetConcerns: () => sharing.fleet.concerns,
+        copiesWanted: sharing.replicas,
+        earlierElsewhere: (partition: number, startOffset: number) => earlierState(sharing.fleet, partition, startOffset),
+      }),
       gather_ms: INDEX_GATHER_MS,
       bounds: { unsaved_rows_max: INDEX_UNSAVED_ROWS_MAX, ...options.bounds },
       meter,

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { statesHop } from "../../fleet/earlier-state.ts";
 import { liveEndpoint, readyEndpoint } from "../../api/health-endpoints.ts";
 import type { MemberSet } from "../../api/member-set.ts";
 import { metricsEndpoint } from "../../api/metrics-endpoint.ts";
@@ -53,6 +54,7 @@ export const orderEndpoints = (options: OrderEndpointsOptions): Endpoint[] => {
     deadLetters(options),
     liveFigures(live),
     figuresHop(options.fleet, live),
+    statesHop(options.fleet, () => [...options.partitions.held(), ...(options.partitions.standbys?.() ?? [])]),
     orderHop(options),
     idsHop(options),
     ...tryEndpoints(cart),

@@ -1,3 +1,4 @@
+import { earlierState } from "../../fleet/earlier-state.ts";
 import type { Fleet } from "../../fleet/fleet.ts";
 import type { Assignment, Membership } from "../../log/membership.ts";
 import type { LogRecord } from "../../log/port.ts";
@@ -109,6 +110,7 @@ export class OrderService {
       deadLetterFailure: () => this.#deadLetterTrial.failure,
       topics: this.#topics,
       fleetConcerns: () => options.fleet.concerns,
+      earlierElsewhere: (partition, startOffset) => earlierState(options.fleet, partition, startOffset),
       meter: metrics,
       tracer,
       ...(options.onReadable ? { onReadable: options.onReadable } : {}),

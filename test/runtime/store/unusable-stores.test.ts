@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
+import { AppError } from "../../../src/errors.ts";
 import { readiness } from "../../../src/http/health.ts";
 import { type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
 import { damage, filesWithFaults, isPositionWrite, type StatementFault } from "../../support/stores/store-faults.ts";
@@ -127,6 +128,23 @@ describe("a store of another version", () => {
     await eventually(() => readiness(set).status === "ready");
     expect([set.get(0)?.startedAt, answerFor(set, "ORD-3")]).toEqual([TRIMMED, "new"]);
     expect(setAside()).toContain("x.0.sqlite.set-aside-0");
+  });
+
+  test("is left where it is, although that is accepted, where another member may have them and does not tell", async () => {
+    await using stores = await ofAnotherVersion();
+    const { rig, setAside } = stores;
+    await rig.log.deleteRecords(TOPIC, 0, TRIMMED);
+    rig.mayBeginLate = true;
+    rig.pace = 100;
+    let questions = 0;
+    rig.earlierElsewhere = (partition, startOffset) => {
+      questions++;
+      throw new AppError("OWNER_UNREACHABLE", `Nobody answers for ${partition} before ${startOffset}.`);
+    };
+    const set = rig.start("x", [0, 1]);
+    await eventually(() => set.get(0)?.state === "halted" && set.get(1)?.state === "running");
+    expect(set.get(0)?.halted).toContain("Nobody answers for 0 before 2. Have it answer, or stop it");
+    expect([questions, setAside()]).toEqual([15, []]);
   });
 
   test("is left alone as long as the log does not tell where it begins, and that is said", async () => {
