@@ -1,4 +1,5 @@
 import type { AppError } from "../errors.ts";
+import type { Hidden } from "./read/hidden-tail.ts";
 import type { Projection } from "./projection.ts";
 import type { ShownSnapshot } from "./snapshots/snapshot-schedule.ts";
 import type { LostHead } from "./topics/lost-heads.ts";
@@ -36,8 +37,8 @@ export interface PartitionView {
   readonly preparing?: string | undefined;
   /** Since when the partition has been halted or hindered, on the wall clock. */
   readonly since_ms?: number | undefined;
-  /** Where another program's transaction is open (KIP-98) that hides the next record; undefined if none does. */
-  readonly hiddenFrom?: number | undefined;
+  /** The transaction of another program (KIP-98) that hides the next record; undefined if none does. */
+  readonly hidden?: Hidden | undefined;
   /**
    * Whether the rows have everything that the partition was last known to hold. True once the partition has caught up,
    * and still true if something hinders it after that. If the log does not give the partition from the start, what its

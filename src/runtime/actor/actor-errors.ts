@@ -27,6 +27,9 @@ export const beginsLate = (startOffset: number, path: string, none?: string): Ap
     `The log begins at offset ${startOffset}: the records 0 to ${startOffset - 1} were removed before this store had read them, so what it would tell is incomplete${snapshotsClause(none)}. Bring them back from an archive into another topic, or start with LOG_START=accept to go on without them. A store of an earlier version may have them, beside this one or set aside as ${path}.set-aside-<time>: that version still answers from it.`,
   );
 
+export const begunLate = (startOffset: number): string =>
+  `The log begins at offset ${startOffset}; a new store starts there, without what was removed before.`;
+
 /** Why LOG_START=accept does not count: another member has what the log has lost. */
 export const earlierElsewhere = (startOffset: number, url: string): AppError =>
   new AppError(

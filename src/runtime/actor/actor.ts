@@ -9,6 +9,7 @@ import type { ShownSnapshot } from "../snapshots/snapshot-schedule.ts";
 import { PositionWaiters } from "./position-waiters.ts";
 import type { Saver } from "./saver.ts";
 import { type Lifecycle, openedWith } from "./opened.ts";
+import type { Hidden } from "../read/hidden-tail.ts";
 import type { Question } from "../read/question.ts";
 import type { Reading } from "./reading.ts";
 import { isDamage } from "../store/store-failures.ts";
@@ -56,10 +57,9 @@ export class PartitionActor implements PartitionView {
 
   get state(): ActorState {
     const { is, opened } = this.#state;
-    if (is === "open") return this.#hindrance.state ?? (opened.reading.isRunning ? "running" : "catching-up");
+    if (is === "open") return this.#hindrance.state ?? (opened.reading.catchUp.isRunning ? "running" : "catching-up");
     return is === "created" ? (this.#hindrance.state ?? is) : (is satisfies "halted" | "draining" | "stopped");
   }
-
   get duty(): DutyKind {
     return this.#duty.kind;
   }
@@ -73,11 +73,7 @@ export class PartitionActor implements PartitionView {
     return this.#state.halt?.error.message;
   }
   get since_ms(): number | undefined {
-    if (this.#isEnded) return this.#state.halt?.since_ms;
-    const { hiddenSince_ms } = this;
-    if (this.#hindrance.since_ms !== undefined || hiddenSince_ms === undefined) return this.#hindrance.since_ms;
-    const { clock } = this.environment;
-    return clock.wall_ms() - (clock.now_ms() - hiddenSince_ms);
+    return this.#isEnded ? this.#state.halt?.since_ms : (this.#hindrance.since_ms ?? this.hidden?.lasting?.since_ms);
   }
   get hindered(): string | undefined {
     if (this.#isEnded) return undefined;
@@ -85,20 +81,13 @@ export class PartitionActor implements PartitionView {
     const why = opened === undefined ? this.#hindrance.unavailable : opened.reading.hindered;
     return this.#hindrance.own ?? why ?? this.#duty.hindrance;
   }
-
   /** Since when the log has not given the partition, on the process's clock. */
   get unreadableSince_ms(): number | undefined {
     return this.#isEnded ? undefined : this.#hindrance.unreadableSince_ms;
   }
-
-  get hiddenFrom(): number | undefined {
-    return this.#reading?.hiddenFrom;
+  get hidden(): Hidden | undefined {
+    return this.#reading?.hidden;
   }
-  /** Since when another program's transaction hinders the partition, on the process's clock. */
-  get hiddenSince_ms(): number | undefined {
-    return this.#reading?.hiddenSince_ms;
-  }
-
   get isComplete(): boolean {
     return this.#reading?.isComplete ?? false;
   }
@@ -156,10 +145,10 @@ export class PartitionActor implements PartitionView {
   take(duty: DutyKind, wasAway = false): void {
     if (duty === this.#duty.kind && !(wasAway && duty === "owner")) return;
     this.#duty.take(duty);
+    if (duty === "owner") return this.#reading?.beginAnew(true);
     // Who waits for a position is answered by the owner.
-    if (duty !== "owner") this.#waiters.end();
-    if (duty === "owner") this.#reading?.beginAnew(true);
-    else this.#reading?.forget();
+    this.#waiters.end();
+    this.#reading?.forget();
   }
 
   /** Takes what the owner has committed of the partition that this process follows. */
@@ -240,7 +229,6 @@ export class PartitionActor implements PartitionView {
   get behind(): number {
     return this.#reading?.behind ?? 0;
   }
-
   get isAwaited(): boolean {
     return this.#waiters.size > 0;
   }
@@ -337,6 +325,6 @@ export class PartitionActor implements PartitionView {
     this.#waiters.reached(this.nextOffset);
     if (this.#state.is !== "open") return;
     const { store, reading, applier } = this.#state.opened;
-    if (store.nextOffset === undefined && reading.isRunning) applier.keepEmpty();
+    if (store.nextOffset === undefined && reading.catchUp.isRunning) applier.keepEmpty();
   }
 }

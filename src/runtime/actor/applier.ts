@@ -169,7 +169,7 @@ export class Applier {
       store.keep(batch.nextOffset, last);
       saver.noteApplied();
     }
-    if (news && reading.isRunning && !duty.isStandby) environment.onReadable?.(news);
+    if (news && reading.catchUp.isRunning && !duty.isStandby) environment.onReadable?.(news);
     reading.applied(batch);
     onApplied();
   }

@@ -8,6 +8,7 @@ import { CatchUp } from "./catch-up.ts";
 import { Continuity } from "./continuity.ts";
 import { Cut } from "./cut.ts";
 import type { Hindrance } from "./hindrance.ts";
+import type { Hidden } from "../read/hidden-tail.ts";
 import { KnownEnd } from "../read/known-end.ts";
 import type { Question } from "../read/question.ts";
 
@@ -55,9 +56,6 @@ export class Reading {
     this.#readOffset = this.#comparedFrom;
   }
 
-  get isRunning(): boolean {
-    return this.catchUp.isRunning;
-  }
   get nextOffset(): number {
     return this.options.position.nextOffset ?? 0;
   }
@@ -81,17 +79,11 @@ export class Reading {
   /** Why the log does not give the partition now. */
   get hindered(): string | undefined {
     const { unavailable } = this.options.hindrance;
-    return unavailable ?? this.#continuity.interruption ?? this.#knownEnd.hidden.lasting(this.nextOffset)?.sentence;
+    return unavailable ?? this.#continuity.interruption ?? this.hidden?.lasting?.sentence;
   }
 
-  /** Where another program's transaction is open that hides the next record. */
-  get hiddenFrom(): number | undefined {
-    return this.#knownEnd.hidden.from(this.nextOffset);
-  }
-
-  /** Since when it has hindered the partition, on the process's clock. */
-  get hiddenSince_ms(): number | undefined {
-    return this.#knownEnd.hidden.lasting(this.nextOffset)?.since_ms;
+  get hidden(): Hidden | undefined {
+    return this.#knownEnd.hidden.at(this.nextOffset);
   }
 
   /** Whether the partition was complete at some time since it was opened. */
@@ -101,7 +93,7 @@ export class Reading {
 
   get isComplete(): boolean {
     if (!this.catchUp.wasComplete) return false;
-    return this.isRunning || this.hindered !== undefined || this.options.hindrance.own !== undefined;
+    return this.catchUp.isRunning || this.hindered !== undefined || this.options.hindrance.own !== undefined;
   }
 
   get isLagging(): boolean {
@@ -289,10 +281,7 @@ export class Reading {
       this.#outrun(errors.beginsLate(startOffset, position.path));
       return false;
     }
-    environment.onWarning(
-      partition,
-      `The log begins at offset ${startOffset}; a new store starts there, without what was removed before.`,
-    );
+    environment.onWarning(partition, errors.begunLate(startOffset));
     this.#readOffset = startOffset;
     position.nextOffset = startOffset;
     position.firstOffset = startOffset;
@@ -334,7 +323,7 @@ export class Reading {
     if (!this.#continuity.isVerified) return;
     if (this.options.hindrance.readable()) this.forgetEnd();
     this.catchUp.reach(this.nextOffset);
-    if (this.isRunning) this.options.position.reachedEnd?.();
+    if (this.catchUp.isRunning) this.options.position.reachedEnd?.();
   }
 }
 

@@ -3,9 +3,19 @@ import type { Clock } from "../../system/clock.ts";
 /** Transactions that are over sooner are not worth mentioning. */
 export const OPEN_TRANSACTION_MS_MIN = 3_000;
 
-interface Hidden {
-  readonly sentence: string;
+export interface Hidden {
+  /** Where the transaction begins. */
+  readonly from: number;
+  /** Once it has lasted: why nothing can be read, and since when on the wall clock. */
+  readonly lasting?: { readonly sentence: string; readonly since_ms: number };
+}
+
+interface Tail {
+  readonly from: number;
+  readonly to: number;
   readonly since_ms: number;
+  /** `since_ms` on the wall clock. */
+  readonly sinceWall_ms: number;
 }
 
 /**
@@ -18,31 +28,24 @@ interface Hidden {
  * ```
  */
 export class HiddenTail {
-  #tail: { readonly from: number; readonly to: number; readonly since_ms: number } | undefined;
+  #tail: Tail | undefined;
 
   constructor(private readonly clock: Clock) {}
 
   /** Notes the ends that the log told. */
   note({ stableOffset: from, endOffset: to }: { readonly stableOffset: number; readonly endOffset: number }): void {
-    const since_ms = this.#tail?.from === from ? this.#tail.since_ms : this.clock.now_ms();
-    this.#tail = from < to ? { from, to, since_ms } : undefined;
+    const { since_ms, sinceWall_ms } =
+      this.#tail?.from === from ? this.#tail : { since_ms: this.clock.now_ms(), sinceWall_ms: this.clock.wall_ms() };
+    this.#tail = from < to ? { from, to, since_ms, sinceWall_ms } : undefined;
   }
 
-  /** Whether the record at `nextOffset` is hidden. It may have been read already if the ends were heard of late. */
-  isNext(nextOffset: number): boolean {
-    return this.#tail !== undefined && this.#tail.from <= nextOffset && nextOffset < this.#tail.to;
-  }
-
-  /** Where the transaction begins, if the record at `nextOffset` is hidden. */
-  from(nextOffset: number): number | undefined {
-    return this.isNext(nextOffset) ? this.#tail?.from : undefined;
-  }
-
-  /** Why nothing can be read at `nextOffset`, and since when on the process's clock; undefined until that has lasted. */
-  lasting(nextOffset: number): Hidden | undefined {
-    const tail = this.isNext(nextOffset) ? this.#tail : undefined;
-    if (tail === undefined || this.clock.now_ms() - tail.since_ms < OPEN_TRANSACTION_MS_MIN) return undefined;
-    const sentence = `Another program's transaction is open at offset ${tail.from}; what the log has from there to ${tail.to} can be read once it ends.`;
-    return { sentence, since_ms: tail.since_ms };
+  /** What hides the record at `nextOffset`. It may have been read already if the ends were heard of late. */
+  at(nextOffset: number): Hidden | undefined {
+    const tail = this.#tail;
+    if (tail === undefined || tail.from > nextOffset || nextOffset >= tail.to) return undefined;
+    const { from, to, since_ms, sinceWall_ms } = tail;
+    if (this.clock.now_ms() - since_ms < OPEN_TRANSACTION_MS_MIN) return { from };
+    const sentence = `Another program's transaction is open at offset ${from}; what the log has from there to ${to} can be read once it ends.`;
+    return { from, lasting: { sentence, since_ms: sinceWall_ms } };
   }
 }

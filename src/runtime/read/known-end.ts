@@ -71,7 +71,7 @@ export class KnownEnd {
   /** Whether records that the log was known to have have not been applied for some time, or cannot be now. */
   isLagging(nextOffset: number, isThrottled: boolean): boolean {
     const goal = this.#goal;
-    if (this.hidden.isNext(nextOffset)) return true;
+    if (this.hidden.at(nextOffset) !== undefined) return true;
     if (goal === undefined || nextOffset >= goal.offset) return false;
     return isThrottled || this.clock.now_ms() - goal.heard_ms >= LAG_MS_MIN;
   }

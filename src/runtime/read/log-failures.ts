@@ -1,5 +1,6 @@
 import type { Clock } from "../../system/clock.ts";
 import { READ_FAILING_MS_MAX } from "../actor/hindrance.ts";
+import type { Hidden } from "./hidden-tail.ts";
 import { type Failure, Outage } from "./outage.ts";
 
 /** At most this many partitions that cannot be read are named, each with its cause. */
@@ -11,8 +12,7 @@ interface Held {
   readonly hindered: string | undefined;
   /** Since when the partition cannot be read, on the process's clock. */
   readonly unreadableSince_ms: number | undefined;
-  /** Since when another program's transaction hinders it, on the process's clock. */
-  readonly hiddenSince_ms: number | undefined;
+  readonly hidden: Hidden | undefined;
 }
 
 /**
@@ -62,7 +62,7 @@ export class LogFailures {
     );
     tell(
       this.#hidden,
-      all.filter(({ unreadableSince_ms, hiddenSince_ms }) => unreadableSince_ms === undefined && hiddenSince_ms !== undefined),
+      all.filter(({ unreadableSince_ms, hidden }) => unreadableSince_ms === undefined && hidden?.lasting !== undefined),
       isHalted,
     );
   }

@@ -84,7 +84,7 @@ export const mayBeReplaced = ({ partition }: PartitionView): AppError =>
 
 /** Says why the partition cannot answer, or not completely. */
 export const causeOf = (held: PartitionView): AppError => {
-  const { partition, state, halted, hindered, doubt, nextOffset, endOffset, hiddenFrom } = held;
+  const { partition, state, halted, hindered, doubt, nextOffset, endOffset, hidden } = held;
   if (state === "halted")
     return new AppError("PARTITION_HALTED", `Partition ${partition} is halted: ${halted ?? "see the log."}`, { partition });
   if (state === "suspended" || state === "blocked")
@@ -92,7 +92,7 @@ export const causeOf = (held: PartitionView): AppError => {
   if (hindered !== undefined)
     return new AppError("LOG_UNAVAILABLE", `Partition ${partition} cannot be read now. ${hindered}`, { partition });
   if (doubt !== undefined) return new AppError("CATCHING_UP", `Partition ${partition}: ${doubt} Ask again.`, { partition });
-  if (hiddenFrom !== undefined) return hiddenBehind(partition, hiddenFrom);
+  if (hidden !== undefined) return hiddenBehind(partition, hidden.from);
   return new AppError(
     "CATCHING_UP",
     `Partition ${partition} is catching up: the next offset that it applies is ${nextOffset}, and ${endOfLog(nextOffset, endOffset)}; ask again.`,

@@ -16,7 +16,7 @@ describe("an owner that is behind the log", () => {
   test.each<Partial<FakePartition>>([
     { state: "suspended", hindered: "The disk is full.", isComplete: true },
     { state: "blocked", hindered: "It has no right.", isComplete: true },
-    { isLagging: true, hiddenFrom: 10 },
+    { isLagging: true, hidden: { from: 10 } },
     { isLagging: true },
   ])("marks what it tells with its age and position: %j", async (more) => {
     hold([partition(0), behind(more)]);
