@@ -3,6 +3,7 @@ import { readConfig } from "../src/config/config.ts";
 import { ANSWER_MARGIN_MS, BATCH_BYTES_MAX as SEND_BYTES_MAX, RESEND_MS_MIN, SWEEP_MS } from "../src/log/append/appender.ts";
 import { ABORT_MS_MAX, TRANSACTION_TIMEOUT_MS } from "../src/log/kafka/append/fenced-producer.ts";
 import { BATCH_BYTES_MAX as KAFKA_BATCH_BYTES, SEND_MS_MAX } from "../src/log/kafka/append/producer.ts";
+import { HOPS_MS_MAX } from "../src/fleet/fleet.ts";
 import { HEDGE_MS, METADATA_MS_MAX } from "../src/log/kafka/connection/connections.ts";
 import * as leaderWatch from "../src/log/kafka/connection/leader-watch.ts";
 import { HEARTBEATS_PER_SESSION } from "../src/log/kafka/group/membership.ts";
@@ -18,6 +19,8 @@ import { LOOKS_MAX } from "../src/runtime/read/standstill.ts";
 import { APPEND_BYTES_MAX as LETTERS_BYTES_MAX } from "../src/runtime/dead-letters/letter-size.ts";
 import { LOOK_WAIT_MS } from "../src/runtime/read/regular-look.ts";
 import { FETCH } from "../src/runtime/read/read-loop.ts";
+import { NEWEST_WAIT_MS_MAX } from "../src/services/orders/query/newest-records.ts";
+import { UNREAD_WAIT_MS_MAX } from "../src/services/orders/query/unread/unread-records.ts";
 import { COUNT_TRUSTED_MS_MAX } from "../src/services/cart/placement/placement.ts";
 import { PARTITION_COUNT_WAIT_MS } from "../src/services/cart/service.ts";
 
@@ -65,6 +68,11 @@ const relations: [what: string, least: number, most: number][] = [
     SEND_MS_MAX,
   ],
   ["a transaction is aborted by us before the broker does it", ABORT_MS_MAX, TRANSACTION_TIMEOUT_MS / 2],
+  [
+    "a 404 that waits for the newest and the unread records is told well within a hop",
+    NEWEST_WAIT_MS_MAX + UNREAD_WAIT_MS_MAX,
+    HOPS_MS_MAX / 2,
+  ],
   ["a member loses no partition over two heartbeats that are lost", 3, HEARTBEATS_PER_SESSION / 2],
 ];
 

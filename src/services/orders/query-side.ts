@@ -16,7 +16,7 @@ import { OrderSearch } from "./query/order-search.ts";
 import { totalOf } from "./query/queries.ts";
 import type { HeldPartitions } from "../../runtime/held-partitions.ts";
 import { NewestEnds } from "../../runtime/read/newest-ends.ts";
-import { UnreadRecords } from "./query/unread-records.ts";
+import { UnreadRecords } from "./query/unread/unread-records.ts";
 
 export interface QuerySideOptions {
   readonly config: Config;
@@ -61,7 +61,7 @@ export function querySide({ config, log, partitions, fleet, inFlight, sampler, c
       partitionOf: (orderId, partitionCount) => partitionFor(config.partitioner, orderId, partitionCount),
       fleet,
       newest,
-      unread: new UnreadRecords(scans, config.orders_topic),
+      unread: new UnreadRecords(log, config.orders_topic, clock),
       read_wait_ms_max: config.read_wait_ms_max,
       inFlight,
       clock,

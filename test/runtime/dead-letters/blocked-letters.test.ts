@@ -2,8 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../../src/system/clock.ts";
 import { readiness } from "../../../src/http/health.ts";
 import { type MemoryFaults, noFaults } from "../../log/memory/memory-log.ts";
-import { LogScans } from "../../../src/services/orders/query/log-scan.ts";
-import { UnreadRecords } from "../../../src/services/orders/query/unread-records.ts";
+import { UnreadRecords } from "../../../src/services/orders/query/unread/unread-records.ts";
 import type { PartitionView } from "../../../src/runtime/held-partitions.ts";
 import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { answerFor, DEAD_LETTER_TOPIC, eventually, poison, Rig, TOPIC } from "../rig.ts";
@@ -30,7 +29,7 @@ describe("a letter that cannot be appended", () => {
       await eventually(() => set.get(0)?.state === "blocked" && answerFor(set, "ORD-9", 1) === "new");
       // The refusal blocks the partition at once, not only after appending has taken long.
       expect(performance.now() - began_ms).toBeLessThan(1_900);
-      const why = expect.stringMatching(/^Appending its dead letters fails: .*right/);
+      const why = expect.stringMatching(/^(Partition 0: )?Appending its dead letters fails: .*right/);
       expect(readiness(set)).toMatchObject({
         status: "blocked",
         reason: why,
@@ -40,10 +39,10 @@ describe("a letter that cannot be appended", () => {
       // Until they are searched, the unread records may belong to any order.
       expect(answerFor(set, "ORD-1", 1)).toBe("PARTITION_BLOCKED");
       expect(answerFor(set, "ORD-7", 1)).toBe("PARTITION_BLOCKED");
-      const unread = new UnreadRecords(new LogScans(rig.log, systemClock), TOPIC);
+      const unread = new UnreadRecords(rig.log, TOPIC, systemClock);
       const blocked = [set.get(0) as PartitionView];
-      expect(answerFor(set, "ORD-1", 1, await unread.without("ORD-1", blocked, "192.0.2.1"))).toBe("PARTITION_BLOCKED");
-      expect(answerFor(set, "ORD-7", 1, await unread.without("ORD-7", blocked, "192.0.2.1"))).toBe("ORDER_NOT_FOUND");
+      expect(answerFor(set, "ORD-1", 1, await unread.without("ORD-1", blocked))).toBe("PARTITION_BLOCKED");
+      expect(answerFor(set, "ORD-7", 1, await unread.without("ORD-7", blocked))).toBe("ORDER_NOT_FOUND");
       const told = () => rig.warnings.filter((warning) => warning.startsWith("0: Appending its dead letters fails"));
       expect(told()).toHaveLength(1);
       rig.passed_ms = MINUTE_MS;

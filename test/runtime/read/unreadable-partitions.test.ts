@@ -3,10 +3,9 @@ import { waitUntil } from "../../support/wait-until.ts";
 import { describe, expect, test } from "bun:test";
 import { readiness } from "../../../src/http/health.ts";
 import { type FetchFault, type LeaderFault, noFaults } from "../../log/memory/memory-log.ts";
-import { LogScans } from "../../../src/services/orders/query/log-scan.ts";
 import { requireAllTrusted } from "../../../src/services/orders/query/trust.ts";
 import { findOrder } from "../../support/find-order.ts";
-import { UnreadRecords } from "../../../src/services/orders/query/unread-records.ts";
+import { UnreadRecords } from "../../../src/services/orders/query/unread/unread-records.ts";
 import { orderCreated, recordOf, statusUpdated } from "../../support/events/orders.ts";
 import { answerFor, eventually, Rig, TOPIC } from "../rig.ts";
 
@@ -166,9 +165,8 @@ describe("another program's transaction that stays open", () => {
     expect(answerFor(again, "ORD-2", 0)).toBe("new");
     expect(answerFor(again, "ORD-5", 0)).toBe("LOG_UNAVAILABLE");
     // For an order of another partition, the unread records are searched.
-    const unread = new UnreadRecords(new LogScans(rig.log, rig.clock), TOPIC);
-    const answerAt1 = async (orderId: string) =>
-      answerFor(again, orderId, 1, await unread.without(orderId, [again.get(0)!], "192.0.2.1"));
+    const unread = new UnreadRecords(rig.log, TOPIC, rig.clock);
+    const answerAt1 = async (orderId: string) => answerFor(again, orderId, 1, await unread.without(orderId, [again.get(0)!]));
     expect([await answerAt1("ORD-5"), await answerAt1("ORD-7")]).toEqual(["LOG_UNAVAILABLE", "ORDER_NOT_FOUND"]);
     transaction.end(true);
     await eventually(() => answerFor(again, "ORD-5", 0) === "new");

@@ -18,17 +18,12 @@ const FETCH = { wait_ms_max: 100, partition_bytes_max: 1024 * 1024 };
 /** After this many empty answers in a row, the log is taken to have nothing there now. */
 const EMPTY_ANSWERS_MAX = 5;
 
-interface Asked {
-  readonly topic: string;
-  readonly isolation?: Isolation | undefined;
-}
-
 export interface Scans {
   /**
    * Runs a search when its turn comes. Rejects with OVERLOADED if too many already wait, of this client or of all, or
    * with LOG_UNAVAILABLE.
    */
-  run<T>(topic: string, body: (scan: LogScan) => Promise<T>, isolation?: Isolation): Promise<T>;
+  run<T>(topic: string, body: (scan: LogScan) => Promise<T>): Promise<T>;
   /** The ends of all partitions, each found by itself. Rejects with LOG_UNAVAILABLE if none is known. */
   ends(topic: string): Promise<readonly PartitionEnds[]>;
   /** The ends of one partition. Rejects with LOG_UNAVAILABLE if they are not known now. */
@@ -37,7 +32,7 @@ export interface Scans {
 
 /**
  * Searches the log for requests, a few at a time, in the order in which they asked. Readers are kept and used again,
- * since each has its own connections.
+ * since each has its own connections; no more of them than may scan in turn.
  *
  * ```
  *  idle reader (or a new one) ──run──▶ scanning ──▶ idle again, also after a failure: a reader mends its connections
@@ -57,22 +52,18 @@ export class LogScans implements Scans {
   /** The searches of one client, which cannot take all turns. */
   of(client: string): Scans {
     return {
-      run: (topic, body, isolation) => this.#run({ topic, client, isolation }, body),
+      run: (topic, body) => this.#run(client, topic, body),
       ends: (topic) => this.ends(topic),
       endsOf: (topic, partition) => this.endsOf(topic, partition),
     };
   }
 
   run<T>(topic: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
-    return this.#run({ topic, client: "" }, body);
+    return this.#run("", topic, body);
   }
 
-  #run<T>(asked: Asked & { readonly client: string }, body: (scan: LogScan) => Promise<T>): Promise<T> {
-    return this.#permits.run(asked.client, () => this.#inTurn(asked, body));
-  }
-
-  async #inTurn<T>({ topic, isolation = "committed" }: Asked, body: (scan: LogScan) => Promise<T>): Promise<T> {
-    await this.#enter();
+  /** Runs a search at once. The caller bounds how many of these there are at a time. */
+  async outOfTurn<T>(topic: string, isolation: Isolation, body: (scan: LogScan) => Promise<T>): Promise<T> {
     const kind = `${isolation} ${topic}`;
     const idle = this.#idle.get(kind) ?? [];
     this.#idle.set(kind, idle);
@@ -80,9 +71,20 @@ export class LogScans implements Scans {
     try {
       return await body(new LogScan(this.log, topic, reader, this.clock));
     } finally {
-      idle.push(reader);
-      this.#leave();
+      if (idle.length < SCANS_MAX) idle.push(reader);
+      else await reader.close();
     }
+  }
+
+  #run<T>(client: string, topic: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
+    return this.#permits.run(client, async () => {
+      await this.#enter();
+      try {
+        return await this.outOfTurn(topic, "committed", body);
+      } finally {
+        this.#leave();
+      }
+    });
   }
 
   async #enter(): Promise<void> {

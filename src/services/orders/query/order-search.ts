@@ -23,7 +23,7 @@ import { orderQuestionRequest, type OrderQuestion, readToldOrder, toldOr } from 
 import { isAbsent, isAway, isBetter, isCatchingUp, isUnsettled } from "./unsettled.ts";
 import { waitForRequested } from "./requested-position.ts";
 import { hasUnread } from "./trust.ts";
-import type { UnreadRecords } from "./unread-records.ts";
+import type { UnreadRecords } from "./unread/unread-records.ts";
 
 /** A partition that changes hands, or whose owner waits for the group's word, can mostly be told of in a moment. */
 const AGAIN_MS_MAX = 400;
@@ -153,8 +153,9 @@ export class OrderSearch {
     client: string,
     wait_ms_max: number,
   ): Promise<Map<number, KnownOrder | AppError>> {
-    const { partitions, unread } = this.options;
+    const { partitions, unread, clock } = this.options;
     const { orderId, home, position, isWhole, mayBeStale } = question;
+    const deadline_ms = clock.now_ms() + wait_ms_max;
     const told = new Map<number, KnownOrder | AppError>();
     const look = (partition: number, isSearched: boolean): void => {
       const held = partitions.get(partition);
@@ -189,8 +190,8 @@ export class OrderSearch {
         const held = partition === home ? undefined : partitions.get(partition);
         return held?.isComplete === true && (hasUnread(held) || unapplied.has(partition)) ? [held] : [];
       });
-      if (behind.length > 0 && unread)
-        for (const partition of await unread.without(orderId, behind, client)) look(partition, true);
+      const searched = await unread?.without(orderId, behind, deadline_ms - clock.now_ms());
+      for (const partition of searched ?? []) look(partition, true);
     }
     if (position !== undefined && late !== undefined) told.set(position.partition, late);
     return told;
