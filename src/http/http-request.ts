@@ -50,6 +50,11 @@ export class HttpRequest {
     throw invalidField(name, `${name} must be given once, or with one value.`);
   }
 
+  /** Aborts when the client hangs up. To be asked for only where something is waited for: Bun makes it then. */
+  get leaving(): AbortSignal {
+    return this.raw.signal;
+  }
+
   /** Whether the request may have come to any of several members, and so may ask about all of them. */
   get isShared(): boolean {
     return this.origin.isShared === true;

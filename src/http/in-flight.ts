@@ -1,8 +1,18 @@
 import { AppError } from "../errors.ts";
+import type { RequestSpan } from "../telemetry/tracer.ts";
 import { Permits } from "./permits.ts";
 
 /** The share of all requests that may be waiting. */
 const WAITING_SHARE = 0.5;
+
+/** Who waits: a request, as a rule. */
+export interface Asker {
+  /** The client that it counts for. */
+  readonly client: string;
+  readonly span?: RequestSpan | undefined;
+  /** Aborts when the client hangs up. */
+  readonly leaving?: AbortSignal;
+}
 
 /**
  * Counts the requests being answered and refuses those beyond the bound, and all of them once the service stops.

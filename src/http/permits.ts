@@ -23,6 +23,11 @@ export class Permits {
     private readonly what: string,
   ) {}
 
+  /** How many permits are held, by all clients. */
+  get held(): number {
+    return this.#held;
+  }
+
   /** Runs the work under a permit. Rejects with OVERLOADED if there is none. */
   async run<T>(client: string, work: () => Promise<T>): Promise<T> {
     const release = this.acquire(client);

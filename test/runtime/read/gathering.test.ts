@@ -119,7 +119,7 @@ test("an order that comes while the log is asked where it ends is told at once, 
   const never = new Promise<EndOffsets>(() => undefined);
   const newest = new NewestRecords(set, new NewestEnds({ endOffsets: () => never }, TOPIC, systemClock), systemClock);
   const isFound = () => applied() === 4;
-  const applying = newest.applied(0, [], 10_000, isFound);
+  const applying = newest.applied(0, [], 10_000, { isFound });
   await eventually(() => applied() === 3);
   expect(await Promise.race([applying, Bun.sleep(100).then(() => "waits")])).toBe("waits");
   await rig.append(recordOf(statusUpdated({ orderId: "ORD-2", status: "confirmed" })));
@@ -147,7 +147,7 @@ test("an order that is applied between two looks is not overlooked", async () =>
   };
   const ends = new NewestEnds({ endOffsets: () => new Promise(() => undefined) }, TOPIC, systemClock);
   const newest = new NewestRecords({ get: () => held } as unknown as HeldPartitions, ends, clock);
-  const applying = newest.applied(0, [], 10_000, () => isThere);
+  const applying = newest.applied(0, [], 10_000, { isFound: () => isThere });
   expect(await Promise.race([applying, Bun.sleep(1_000)])).toEqual(new Map());
 });
 
@@ -168,10 +168,11 @@ test("an order is not looked for any more once all is applied without it", async
     systemClock,
   );
   const newest = new NewestRecords({ get: () => held } as unknown as HeldPartitions, ends, systemClock);
-  await newest.applied(0, [], 10_000, () => {
+  const isFound = () => {
     looks++;
     return false;
-  });
+  };
+  await newest.applied(0, [], 10_000, { isFound });
   const looked = looks;
   await Bun.sleep(20);
   expect(looks).toBeLessThanOrEqual(looked + 1);

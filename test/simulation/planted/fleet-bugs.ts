@@ -75,9 +75,9 @@ export const FLEET_BUGS: PlantedBugs = {
   "a hop is passed on": {
     breaks: "I10",
     file: "src/services/orders/hops/order-hop.ts",
-    find: "const told = await search.here(question, partitions, client, deadline_ms - clock.now_ms());",
-    replace: `await search.details(orderId, undefined, client).catch(() => undefined);
-      const told = await search.here(question, partitions, client, deadline_ms - clock.now_ms());`,
+    find: "const told = await search.here(question, partitions, request, deadline_ms - clock.now_ms());",
+    replace: `await search.details(orderId, undefined, request).catch(() => undefined);
+      const told = await search.here(question, partitions, request, deadline_ms - clock.now_ms());`,
   },
   "a position is not waited for where another order service has it": {
     breaks: "I7",

@@ -97,13 +97,13 @@ export const orderEvents = (options: OrderEventsOptions): Endpoint =>
       limitParameter(EVENTS_DEFAULT, EVENTS_MAX),
       requestedPosition,
     ],
-    handle: async ({ client, span }, parameters) => {
+    handle: async (request, parameters) => {
       const { partitions, search, scans, orders_topic } = options;
       const { orderId, limit, after: given } = parameters;
       const cursor = given === undefined ? undefined : cursorOf(orderId, given);
-      const places = await search.places(orderId, parameters["Log-Position"], client, span);
+      const places = await search.places(orderId, parameters["Log-Position"], request);
       const doubtOf = (partition: number) => partitions.get(partition)?.doubt;
-      const page = await timelinePage(scans.of(client), orders_topic, orderId, { places, doubtOf }, cursor, limit);
+      const page = await timelinePage(scans.of(request.client), orders_topic, orderId, { places, doubtOf }, cursor, limit);
       const { events, next = null, isCut, ...scanned } = page;
       return jsonAnswer(JSON.stringify({ orderId, ...scanned, events: events.map(eventBody), next, isCut }));
     },

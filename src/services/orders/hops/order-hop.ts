@@ -42,11 +42,11 @@ export const orderHop = ({ fleet, search, clock }: OrderHopOptions): Endpoint =>
       }),
       requestedPosition,
     ],
-    handle: async ({ client }, parameters, deadline_ms) => {
+    handle: async (request, parameters, deadline_ms) => {
       const { orderId, partitions, home, whole, stale } = parameters;
       const position = parameters["Log-Position"];
       const question = { orderId, home, position, isWhole: whole !== undefined, mayBeStale: stale !== undefined };
-      const told = await search.here(question, partitions, client, deadline_ms - clock.now_ms());
+      const told = await search.here(question, partitions, request, deadline_ms - clock.now_ms());
       return jsonAnswer(writeToldOrder(told));
     },
   });

@@ -9,6 +9,7 @@ import { causeOf, hasUnread, hiddenBehind } from "./trust.ts";
 export const NEWEST_WAIT_MS_MAX = 800;
 /** How long the newest records are waited for where only another program would have put the order. */
 const OTHERS_WAIT_MS_MAX = 250;
+const NOBODY_WAITS = "Whoever asked does not wait any more.";
 const NOT_IN_TIME = "The log did not tell its end in time; ask again.";
 /** How often to look whether the leader that told the end is the one whose records are applied. */
 const LOOK_WAIT_MS = 20;
@@ -31,21 +32,24 @@ export class NewestRecords {
    * log does not tell.
    *
    * It resolves at once when `isFound` says that `home` has applied what is looked for: what the log has beyond that
-   * does not matter then.
+   * does not matter then. So it does when `leaving` aborts, with that nobody waits any more.
    */
   async applied(
     home: number | undefined,
     others: readonly number[],
     wait_ms_max: number,
-    isFound?: () => boolean,
+    { isFound, leaving }: { readonly isFound?: (() => boolean) | undefined; readonly leaving?: AbortSignal | undefined } = {},
   ): Promise<Map<number, AppError>> {
     const longest_ms = home === undefined ? Math.min(OTHERS_WAIT_MS_MAX, wait_ms_max) : wait_ms_max;
     const deadline_ms = this.clock.now_ms() + longest_ms;
     const applying = this.#allOf(home, others, deadline_ms);
-    if (home === undefined || isFound === undefined) return applying;
-    const leaving = new AbortController();
-    const first = await Promise.race([applying, this.#untilFound(home, isFound, deadline_ms, leaving.signal)]);
-    leaving.abort();
+    const over = new AbortController();
+    const first = await Promise.race([
+      applying,
+      ...(home === undefined || isFound === undefined ? [] : [this.#untilFound(home, isFound, deadline_ms, over.signal)]),
+      ...(leaving === undefined ? [] : [aborted(leaving, over.signal).then(() => unawaited(home, others))]),
+    ]);
+    over.abort();
     return first ?? applying;
   }
 
@@ -158,6 +162,18 @@ export class NewestRecords {
     }
   }
 }
+
+/** Resolves when the signal aborts, unless that is `over` before. */
+const aborted = (signal: AbortSignal, over: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true, signal: over });
+  });
+
+const unawaited = (home: number | undefined, others: readonly number[]): Map<number, AppError> =>
+  new Map(
+    [...(home === undefined ? [] : [home]), ...others].map((partition) => [partition, unknownEnd(NOBODY_WAITS, partition)]),
+  );
 
 const unknownEnd = (message: string, partition?: number): AppError =>
   new AppError("LOG_UNAVAILABLE", message, partition === undefined ? {} : { partition });

@@ -56,9 +56,9 @@ export const orderDetails = ({ search, staleMeter }: OrderDetailsOptions): Endpo
       ],
     },
     parameters: [queryParameter("orderId", orderIdParameter), requestedPosition],
-    handle: async ({ client, span }, parameters) => {
+    handle: async (request, parameters) => {
       const { orderId } = parameters;
-      const { details, stale } = await search.details(orderId, parameters["Log-Position"], client, span);
+      const { details, stale } = await search.details(orderId, parameters["Log-Position"], request);
       if (stale) staleMeter?.toldStale();
       return jsonAnswer(details, 200, stale && staleHeaders(stale));
     },

@@ -1,10 +1,9 @@
 import { type AppError, isAppError } from "../../../errors.ts";
 import { type Fleet, HOPS_MS_MAX, type Question, type Told } from "../../../fleet/fleet.ts";
-import type { InFlight } from "../../../http/in-flight.ts";
+import type { Asker, InFlight } from "../../../http/in-flight.ts";
 import type { LogPosition } from "../../../log/log-position.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 import type { Clock } from "../../../system/clock.ts";
-import type { RequestSpan } from "../../../telemetry/tracer.ts";
 import {
   type FoundOrder,
   foundIn,
@@ -28,12 +27,6 @@ import type { UnreadRecords } from "./unread/unread-records.ts";
 /** A partition that changes hands, or whose owner waits for the group's word, can mostly be told of in a moment. */
 const AGAIN_MS_MAX = 400;
 const AGAIN_WAIT_MS = 100;
-
-interface Asking {
-  readonly isWhole: boolean;
-  /** The request's span, if that is traced. */
-  readonly span: RequestSpan | undefined;
-}
 
 export interface OrderSearchOptions {
   readonly partitions: HeldPartitions;
@@ -77,13 +70,13 @@ export class OrderSearch {
    * Without a position, where the owner cannot be asked, the order is told as a standby or a former owner has it
    * (decision 37).
    */
-  async details(orderId: string, position: LogPosition | undefined, client: string, span?: RequestSpan): Promise<OrderAnswer> {
+  async details(orderId: string, position: LogPosition | undefined, asker: Asker): Promise<OrderAnswer> {
     const { partitions, clock } = this.options;
     const began_ms = clock.now_ms();
-    const asked = this.#question(orderId, position, client, { isWhole: false, span });
+    const asked = this.#question(orderId, position, asker, false);
     const { home, partitionCount, mayBeStale } = asked;
     const told: Told<KnownOrder> = new Map();
-    await this.#waitHere(position, client);
+    await this.#waitHere(position, asker);
     if (position !== undefined && this.#isAtPeer(position.partition)) {
       await asked.add([...new Set([position.partition, ...(home !== undefined && this.#isAtPeer(home) ? [home] : [])])], told);
       const waited = told.get(position.partition);
@@ -120,16 +113,11 @@ export class OrderSearch {
    * The partitions that have a row of the order. Rejects if one of them may have one and its owner does not tell, or as
    * `details` does if there is none.
    */
-  async places(
-    orderId: string,
-    position: LogPosition | undefined,
-    client: string,
-    span?: RequestSpan,
-  ): Promise<readonly OrderRowPlace[]> {
-    const asked = this.#question(orderId, position, client, { isWhole: true, span });
+  async places(orderId: string, position: LogPosition | undefined, asker: Asker): Promise<readonly OrderRowPlace[]> {
+    const asked = this.#question(orderId, position, asker, true);
     const { home, partitionCount } = asked;
     const told: Told<KnownOrder> = new Map();
-    await this.#waitHere(position, client);
+    await this.#waitHere(position, asker);
     await asked.add(without(partitionCount, told), told);
     const waited = position && told.get(position.partition);
     if (isAppError(waited)) throw waited;
@@ -150,7 +138,7 @@ export class OrderSearch {
   async here(
     question: OrderQuestion,
     asked: readonly number[],
-    client: string,
+    asker: Asker,
     wait_ms_max: number,
   ): Promise<Map<number, KnownOrder | AppError>> {
     const { partitions, unread, clock } = this.options;
@@ -166,7 +154,7 @@ export class OrderSearch {
       if (known === undefined) told.delete(partition);
       else told.set(partition, known);
     };
-    const late = position && asked.includes(position.partition) ? await this.#late(position, client, wait_ms_max) : undefined;
+    const late = position && asked.includes(position.partition) ? await this.#late(position, asker, wait_ms_max) : undefined;
     for (const partition of asked) look(partition, false);
     const isTold = () => [...told.values()].some((known) => isKnown(known) && known.details !== undefined);
     const absent = isTold() ? [] : asked.filter((partition) => isAbsent(told.get(partition)));
@@ -178,7 +166,7 @@ export class OrderSearch {
     const isFound = isWhole ? undefined : hasCome;
     // What was last heard of the log's end may be older than the request.
     const unapplied =
-      absent.length > 0 ? await this.#newest(home, absent, client, wait_ms_max, isFound) : new Map<number, AppError>();
+      absent.length > 0 ? await this.#newest(home, absent, asker, wait_ms_max, isFound) : new Map<number, AppError>();
     for (const partition of absent) look(partition, false);
     for (const [partition, why] of unapplied) {
       const known = told.get(partition);
@@ -201,7 +189,7 @@ export class OrderSearch {
   async #newest(
     home: number | undefined,
     absent: readonly number[],
-    client: string,
+    asker: Asker,
     wait_ms_max: number,
     isFound: (() => boolean) | undefined,
   ): Promise<ReadonlyMap<number, AppError>> {
@@ -210,7 +198,9 @@ export class OrderSearch {
     const absentHome = absent.find((partition) => partition === home);
     const wait_ms = Math.max(0, Math.min(NEWEST_WAIT_MS_MAX, wait_ms_max));
     try {
-      return await inFlight.waiting.run(client, () => newest.applied(absentHome, others, wait_ms, isFound));
+      return await inFlight.waiting.run(asker.client, () =>
+        newest.applied(absentHome, others, wait_ms, { isFound, leaving: asker.leaving }),
+      );
     } catch (e) {
       if (isAppError(e)) return new Map(absent.map((partition) => [partition, e]));
       throw e;
@@ -225,10 +215,10 @@ export class OrderSearch {
   }
 
   /** Why the position is not applied; undefined if it is. */
-  async #late(position: LogPosition, client: string, wait_ms_max: number): Promise<AppError | undefined> {
+  async #late(position: LogPosition, asker: Asker, wait_ms_max: number): Promise<AppError | undefined> {
     const { read_wait_ms_max } = this.options;
     try {
-      await waitForRequested(position, client, {
+      await waitForRequested(position, asker, {
         ...this.options,
         read_wait_ms_max: Math.max(0, Math.min(read_wait_ms_max, wait_ms_max)),
       });
@@ -240,10 +230,10 @@ export class OrderSearch {
   }
 
   /** Waits if the position is of a partition that is held here, and refuses it if it is nobody's to ask. */
-  async #waitHere(position: LogPosition | undefined, client: string): Promise<void> {
+  async #waitHere(position: LogPosition | undefined, asker: Asker): Promise<void> {
     if (position === undefined || this.#isAtPeer(position.partition)) return;
     try {
-      await waitForRequested(position, client, this.options);
+      await waitForRequested(position, asker, this.options);
     } catch (e) {
       // If the partition was taken away meanwhile, whoever has it now is asked.
       if (!isAppError(e, "PARTITION_ELSEWHERE") || !this.#isAtPeer(position.partition)) throw e;
@@ -258,7 +248,7 @@ export class OrderSearch {
     return owner !== undefined && owner !== "nobody";
   }
 
-  #question(orderId: string, position: LogPosition | undefined, client: string, { isWhole, span }: Asking) {
+  #question(orderId: string, position: LogPosition | undefined, asker: Asker, isWhole: boolean) {
     const { partitions, partitionOf, fleet, clock, read_wait_ms_max } = this.options;
     const partitionCount = Math.max(partitions.partitionCount, fleet.members.partitionCount);
     const home = partitionCount === 0 ? undefined : partitionOf(orderId, partitionCount);
@@ -269,8 +259,8 @@ export class OrderSearch {
     const deadline_ms = clock.now_ms() + HOPS_MS_MAX + wait_ms_max;
     const put: Question<KnownOrder> = {
       isHere: (partition) => partitions.get(partition) !== undefined,
-      here: (asked) => this.here(question, asked, client, deadline_ms - clock.now_ms()),
-      request: (asked) => ({ ...orderQuestionRequest(question, asked), span }),
+      here: (asked) => this.here(question, asked, asker, deadline_ms - clock.now_ms()),
+      request: (asked) => ({ ...orderQuestionRequest(question, asked), span: asker.span }),
       read: readToldOrder,
       wait_ms_max,
       ...(mayBeStale && { isSecondHand: ({ stale }) => stale?.mayBeElsewhere === true }),

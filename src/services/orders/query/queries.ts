@@ -11,13 +11,15 @@ export const heldUpdatesOf = (held: PartitionView): number | undefined => counts
 
 /**
  * Resolves once the record at `position` is applied here. Rejects with PARTITION_ELSEWHERE, PARTITION_HALTED,
- * PARTITION_BLOCKED, with CATCHING_UP if nothing is assigned yet, or with POSITION_NOT_REACHED after `wait_ms_max`.
+ * PARTITION_BLOCKED, with CATCHING_UP if nothing is assigned yet, or with POSITION_NOT_REACHED after `wait_ms_max`, and once
+ * `leaving` aborts.
  */
 export const waitForPosition = async (
   partitions: HeldPartitions,
   position: LogPosition,
   wait_ms_max: number,
   clock: Clock,
+  leaving?: AbortSignal,
 ): Promise<void> => {
   const { partition, offset } = position;
   const deadline_ms = clock.now_ms() + wait_ms_max;
@@ -26,7 +28,7 @@ export const waitForPosition = async (
   do {
     waited = now;
     const wait_ms = deadline_ms - clock.now_ms();
-    if (now.nextOffset > offset || (now.state !== "halted" && (await now.reached(offset + 1, wait_ms)))) return;
+    if (now.nextOffset > offset || (now.state !== "halted" && (await now.reached(offset + 1, wait_ms, leaving)))) return;
     // The wait also ends when the partition is taken away, halts, or gets another store, which is waited for, too.
     now = heldOrThrow(partitions, partition);
   } while (now !== waited && clock.now_ms() < deadline_ms);

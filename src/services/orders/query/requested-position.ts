@@ -1,6 +1,6 @@
 import type { LogPosition } from "../../../log/log-position.ts";
 import type { Clock } from "../../../system/clock.ts";
-import type { InFlight } from "../../../http/in-flight.ts";
+import type { Asker, InFlight } from "../../../http/in-flight.ts";
 import { waitForPosition } from "./queries.ts";
 import type { HeldPartitions } from "../../../runtime/held-partitions.ts";
 
@@ -17,11 +17,11 @@ export interface PositionWaits {
  */
 export async function waitForRequested(
   position: LogPosition | undefined,
-  client: string,
+  asker: Asker,
   { partitions, read_wait_ms_max, inFlight, clock }: PositionWaits,
 ): Promise<void> {
   if (position === undefined) return;
   const held = partitions.get(position.partition);
   if (held && held.nextOffset > position.offset) return;
-  await inFlight.waiting.run(client, () => waitForPosition(partitions, position, read_wait_ms_max, clock));
+  await inFlight.waiting.run(asker.client, () => waitForPosition(partitions, position, read_wait_ms_max, clock, asker.leaving));
 }

@@ -3,11 +3,18 @@ import { clientShare } from "../../../../src/http/permits.ts";
 import { anOrder } from "../../../support/events/orders.ts";
 import { expectProblem } from "../../../support/http/problems.ts";
 import { waitUntil } from "../../../support/wait-until.ts";
-import { fakeOrderService, partition, viewOf } from "../fake-order-service.ts";
+import { type FakePartition, fakeOrderService, partition, viewOf } from "../fake-order-service.ts";
 
-const { details, hold, inFlight, stop } = await fakeOrderService();
+const { ask, details, hold, inFlight, stop, url } = await fakeOrderService();
+
 afterAll(stop);
 beforeEach(() => void hold([partition(0), partition(1)]));
+
+/** A wait that also ends when whoever waits leaves. */
+const leftBy =
+  (wait: () => Promise<boolean>): FakePartition["reached"] =>
+  (_offset, _wait_ms_max, leaving) =>
+    Promise.race([wait(), new Promise<boolean>((resolve) => leaving?.addEventListener("abort", () => resolve(false)))]);
 
 describe("Log-Position", () => {
   test("waits until the record at the offset is applied", async () => {
@@ -65,6 +72,19 @@ describe("Log-Position", () => {
     apply();
     for (const response of await Promise.all(waiting)) expect(response.status).toBe(200);
     expect((await details("1", "1:10")).status).toBe(200);
+  });
+
+  test.each(["1:10", undefined])("a client that hangs up waits no longer, and leaves its room (%s)", async (position) => {
+    const forever = () => new Promise<boolean>(() => undefined);
+    hold([partition(0), partition(1, [], { endOffset: 12, reached: leftBy(forever) })]);
+    const own_max = clientShare(inFlight.waiting.permits_max);
+    const hangUp = new AbortController();
+    const init = { signal: hangUp.signal, ...(position === undefined ? {} : { headers: { "log-position": position } }) };
+    const waiting = Array.from({ length: own_max }, () => ask(`${url}/order-details?orderId=1`, init).catch(() => "gone"));
+    await waitUntil("for the waits to begin", () => inFlight.waiting.held === own_max);
+    hangUp.abort();
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set(["gone"]));
+    await waitUntil("for the room", () => inFlight.waiting.held === 0, { wait_ms_max: 400 });
   });
 
   test("503 past the bound, also for an order that is known", async () => {

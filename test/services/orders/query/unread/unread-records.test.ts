@@ -68,7 +68,7 @@ test("200 unknown orders are all 404 at once while another partition waits for a
     inFlight: new InFlight(1_000),
     clock: systemClock,
   });
-  const answer = (orderId: string) => search.details(orderId, undefined, "192.0.2.1").catch((e: AppError) => e.code);
+  const answer = (orderId: string) => search.details(orderId, undefined, { client: "192.0.2.1" }).catch((e: AppError) => e.code);
   const answers = await Promise.all(Array.from({ length: 200 }, (_, n) => answer(`ORD-${100 + n}`)));
   expect(new Set(answers)).toEqual(new Set(["ORDER_NOT_FOUND"]));
   // The transaction may be committed, and what lies behind it is acknowledged.
