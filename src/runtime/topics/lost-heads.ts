@@ -45,5 +45,6 @@ export function lostHeadConcern(topic: string, heads: readonly LostHead[]): Topi
   const which = named.join(", ") + (left > 0 ? `, and ${left} more` : "");
   const what = `The topic ${topic} has lost its first records (${which}): the state could not be rebuilt from it, and a service that has none yet halts there.`;
   const advice = `Keep what deletes them from going on (retention.ms, retention.bytes, DeleteRecords), and have snapshots taken (SNAPSHOT_URL), from which a state is made without them. To do without those records, start the services with LOG_START=accept.`;
-  return { code: "first-records-lost", isWarning: true, what, message: `${what} ${advice}` };
+  const about = `partitions ${heads.map(({ partition }) => partition).join(", ")}`;
+  return { code: "first-records-lost", isWarning: true, what, message: `${what} ${advice}`, about };
 }

@@ -27,6 +27,8 @@ export interface TopicConcern {
   readonly what: string;
   /** Sentences that say what is set, what follows from it and what to do. */
   readonly message: string;
+  /** What it is about, where the sentences have figures that move on; absent where each change of them is told. */
+  readonly about?: string;
 }
 
 /** What the topic is used for. */

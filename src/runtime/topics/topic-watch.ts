@@ -8,6 +8,14 @@ import { letterBytesNeeded, TOPIC_CONCERNS, type TopicConcern, topicConcerns, ty
 export const LOOK_WAIT_MS = 60_000;
 /** How often a lasting warning is logged again. */
 const TELL_AGAIN_MS = 3_600_000;
+/** Lost heads are looked for each few seconds: a change, or an end, is logged no sooner than this after the last line. */
+const TELL_CHANGE_MS = LOOK_WAIT_MS;
+
+interface Told {
+  readonly what: string;
+  readonly about: string;
+  readonly at_ms: number;
+}
 
 export interface TopicWatchOptions {
   readonly log: Log;
@@ -25,14 +33,15 @@ export interface TopicWatchOptions {
 
 /**
  * Checks each minute whether the topics are set up to keep their records, since anybody may change that at any time.
- * What is wrong is logged when it is found and each hour while it lasts, and kept for health, metrics and the page. It
- * stops nothing (decision 14): a check that fails keeps what the last one found.
+ * What is wrong is logged when it is found, when it changes, each hour while it lasts, and once it is over, and kept for
+ * health, metrics and the page. What keeps changing is logged once a minute. It stops nothing (decision 14): a check that
+ * fails keeps what the last one found.
  */
 export class TopicWatch {
   /** Concerns about the topics' settings, by topic. */
   readonly #concerns = new Map<string, readonly TopicConcern[]>();
   #lostHead: TopicConcern | undefined;
-  readonly #told = new Map<string, { readonly what: string; readonly message: string; readonly at_ms: number }>();
+  readonly #told = new Map<string, Told>();
   #lettersId: string | undefined;
 
   constructor(private readonly options: TopicWatchOptions) {}
@@ -114,16 +123,17 @@ export class TopicWatch {
     for (const code of TOPIC_CONCERNS) {
       const key = `${code} ${topic}`;
       const told = this.#told.get(key);
+      if (told !== undefined && now_ms - told.at_ms < TELL_CHANGE_MS) continue;
       const concern = concerns.find((one) => one.code === code);
       if (concern === undefined) {
         if (told !== undefined) logger.info({ topic, concern: code }, `No longer so: ${told.what}`);
         this.#told.delete(key);
         continue;
       }
-      const { what, message, isWarning } = concern;
-      const isDue = told?.message !== message || (isWarning && now_ms - told.at_ms >= TELL_AGAIN_MS);
+      const { what, message, isWarning, about = message } = concern;
+      const isDue = told?.about !== about || (isWarning && now_ms - told.at_ms >= TELL_AGAIN_MS);
       if (!isDue) continue;
-      this.#told.set(key, { what, message, at_ms: now_ms });
+      this.#told.set(key, { what, about, at_ms: now_ms });
       logger[isWarning ? "warn" : "info"]({ topic, concern: code }, message);
     }
   }

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readiness } from "../../../src/http/health.ts";
 import { Metrics } from "../../../src/telemetry/metrics.ts";
 import { described, ROOMY, topicsRig, watched } from "./topics-rig.ts";
@@ -123,4 +123,34 @@ test("each concern that there can be is a series, 1 where it is found", async ()
   expect(series.filter((line) => line.endsWith(" 1"))).toEqual([
     'orders_topic_concern{topic="orders.events",concern="retention",component="cart"} 1',
   ]);
+});
+
+describe("the first records that a topic loses", () => {
+  const heads = (...startOffsets: number[]) => startOffsets.map((startOffset, partition) => ({ partition, startOffset }));
+
+  test("are logged when that begins, each hour however far the log's start moves on, and once when it is over", () => {
+    const { topics: make, lines, warned, pass } = topicsRig();
+    const topics = make();
+    const look = (startOffset: number) => (pass(5_000), topics.noteLostHeads(heads(startOffset)));
+    for (let n = 0; n < 720; n++) look(n + 1);
+    expect(warned()).toEqual([expect.stringContaining("partition 0 begins at offset 1)")]);
+    expect(topics.warnings[0]?.detail).toContain("partition 0 begins at offset 720)");
+    look(721);
+    expect(warned().slice(1)).toEqual([expect.stringContaining("partition 0 begins at offset 721)")]);
+    for (let n = 0; n < 24; n++) (pass(5_000), topics.noteLostHeads([]));
+    expect(topics.warnings).toEqual([]);
+    expect(lines.slice(2)).toEqual([["info", expect.stringMatching(/^No longer so: The topic orders\.events has lost/)]]);
+  });
+
+  test("are logged again when another partition lost some, once a minute, also where that comes and goes", () => {
+    const { topics: make, lines, warned, pass } = topicsRig();
+    const topics = make();
+    topics.noteLostHeads(heads(1));
+    for (let n = 0; n < 12; n++) {
+      expect(warned()).toHaveLength(1);
+      pass(5_000);
+      topics.noteLostHeads(n % 2 === 0 ? [] : heads(1, 4));
+    }
+    expect(lines.slice(1)).toEqual([["warn", expect.stringContaining("partition 1 begins at offset 4)")]]);
+  });
 });
