@@ -14,17 +14,23 @@ export const unreadable = (offset: number, why: string): AppError =>
     `The records at offset ${offset} cannot be decoded (${why}). Nothing after them is applied. Repair or remove them in the topic, then restart.`,
   );
 
-export const outOfRange = (nextOffset: number, { startOffset, endOffset }: Watermarks, path: string): AppError =>
-  new AppError(
+/** The first thing to do where the log has lost records that another process's store may have. */
+const START_THE_OWNER_BEFORE =
+  "First start the service that had this partition before, if it still has its store: where that has the records, the partition goes on there.";
+
+export const outOfRange = (nextOffset: number, { startOffset, endOffset }: Watermarks, path: string): AppError => {
+  const removed = `${START_THE_OWNER_BEFORE} Where no store and no snapshot has them, a rebuild takes LOG_START=accept, too. `;
+  return new AppError(
     "OFFSET_OUT_OF_RANGE",
-    `The store goes on at offset ${nextOffset}, but the log holds ${startOffset} to ${endOffset}: records were removed unread, or the log lost its end, or the topic was made anew. ${rebuild(path)}`,
+    `The store goes on at offset ${nextOffset}, but the log holds ${startOffset} to ${endOffset}: records were removed unread, or the log lost its end, or the topic was made anew. ${nextOffset < startOffset ? removed : ""}${rebuild(path)}`,
   );
+};
 
 /** `none` says why no snapshot can be used, if there is a storage of snapshots. */
 export const beginsLate = (startOffset: number, path: string, none?: string): AppError =>
   new AppError(
     "OFFSET_OUT_OF_RANGE",
-    `The log begins at offset ${startOffset}: the records 0 to ${startOffset - 1} were removed before this store had read them, so what it would tell is incomplete${snapshotsClause(none)}. Bring them back from an archive into another topic, or start with LOG_START=accept to go on without them. A store of an earlier version may have them, beside this one or set aside as ${path}.set-aside-<time>: that version still answers from it.`,
+    `The log begins at offset ${startOffset}: the records 0 to ${startOffset - 1} were removed before this store had read them, so what it would tell is incomplete${snapshotsClause(none)}. ${START_THE_OWNER_BEFORE} A store of an earlier version may have them, beside this one or set aside as ${path}.set-aside-<time>: that version still answers from it. Else bring them back from an archive into another topic. The last resort is LOG_START=accept, which goes on without all orders whose records are gone.`,
   );
 
 export const begunLate = (startOffset: number): string =>
@@ -50,7 +56,7 @@ export const unknownElsewhere = (startOffset: number, why: string): AppError =>
 export const cannotBeRebuilt = (path: string, reason: string, from: string, none?: string): AppError =>
   new AppError(
     "OFFSET_OUT_OF_RANGE",
-    `The store ${path} cannot be used (${reason}), and the log cannot rebuild it, as it ${from}: what was before that is only in the store, which was left where it is${snapshotsClause(none)}. If another version of the program made it, start that version, which still answers from it; or bring the records back from an archive into another topic; or start with LOG_START=accept, which sets the store aside and goes on without what the log has lost.`,
+    `The store ${path} cannot be used (${reason}), and the log cannot rebuild it, as it ${from}: what was before that is only in the store, which was left where it is${snapshotsClause(none)}. ${START_THE_OWNER_BEFORE} If another version of the program made this one, start that version, which still answers from it. Else bring the records back from an archive into another topic. The last resort is LOG_START=accept, which sets the store aside and goes on without all orders whose records are gone.`,
   );
 
 const snapshotsClause = (none: string | undefined): string => (none === undefined ? "" : `; and ${none}`);

@@ -102,8 +102,15 @@ describe("a log that lost its first records before a store read them", () => {
     await trimmed(rig);
     const set = rig.start("x", [0, 1]);
     await eventually(() => set.get(0)?.state === "halted" && set.get(1)?.state === "running");
-    expect(set.get(0)?.halted).toMatch(/begins at offset 2: the records 0 to 1 were removed .* LOG_START=accept/);
+    expect(set.get(0)?.halted).toMatch(
+      /begins at offset 2: the records 0 to 1 were removed .* First start the service that had this .* The last resort is LOG_START=accept/,
+    );
     expect(answerFor(set, "ORD-3")).toBe("PARTITION_HALTED");
+    await set.close();
+    rig.mayBeginLate = true;
+    const again = rig.start("x", [0, 1]);
+    await eventually(() => readiness(again).status === "ready");
+    expect(answerFor(again, "ORD-3")).toBe("new");
   });
 
   test("is taken where that is accepted; each 404 and health tell it, also after a restart", async () => {

@@ -112,7 +112,9 @@ describe("a store of another version", () => {
     const set = rig.start("x", [0, 1]);
     await eventually(() => set.get(0)?.state === "halted" && set.get(1)?.state === "running");
     expect(set.get(0)?.halted).toContain(`The store ${path} cannot be used (its version is 99, not `);
-    expect(set.get(0)?.halted).toMatch(/begins at offset 2.*left where it is.*start that version.*LOG_START=accept/);
+    expect(set.get(0)?.halted).toMatch(
+      /begins at offset 2.*left where it is.*First start the service that had.*start that version.*last resort is LOG_START=accept/,
+    );
     expect(answerFor(set, "ORD-1")).toBe("PARTITION_HALTED");
     await set.close();
     expect(versionThere()).toBe(99);
