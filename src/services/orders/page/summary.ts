@@ -37,7 +37,8 @@ export class Summary {
   show(figures: LiveFigures): void {
     this.#lastAt_ms = figures.at_ms;
     document.body.classList.remove("stale");
-    this.#say(figures.status, sentence(figures));
+    const isAllRunning = figures.status !== "ready" || shortfall(figures) === undefined;
+    this.#say(isAllRunning ? figures.status : "catching-up", sentence(figures));
     // A part of the fleet is not told as the whole.
     const atLeast = (text: string) => (figures.isWhole || text === "–" ? text : `≥ ${text}`);
     this.#set("appended", atLeast(`${count(figures.appended_per_s)}/s`));
@@ -70,7 +71,11 @@ export class Summary {
   }
 }
 
-function sentence({ status, reason, since_ms, members, partitions, partitionCount }: LiveFigures): string {
+type Standing = Pick<LiveFigures, "status" | "reason" | "since_ms" | "members" | "partitions" | "partitionCount">;
+
+/** The status in a sentence. */
+export function sentence(figures: Standing): string {
+  const { status, reason, since_ms, members, partitions, partitionCount } = figures;
   const held =
     partitions.length === partitionCount
       ? `all ${plural(partitionCount, "partition", "partitions")}`
@@ -80,7 +85,8 @@ function sentence({ status, reason, since_ms, members, partitions, partitionCoun
   const why = reason === undefined ? "" : ` ${reason}${since}`;
   switch (status) {
     case "ready":
-      return partitions.length === 0 ? "Ready; no partition is held here." : `Up to date: ${held} running ${where}.${why}`;
+      if (partitions.length === 0) return "Ready; no partition is held here.";
+      return shortfall(figures) ?? `Up to date: ${held} running ${where}.`;
     case "catching-up":
       return partitionCount === 0 ? `Waiting for the topic.${why}` : `Catching up with the log: ${held} ${where}.${why}`;
     case "halted":
@@ -99,6 +105,25 @@ function sentence({ status, reason, since_ms, members, partitions, partitionCoun
       return reason === undefined ? `Joining the group (${status}).` : `${reason}${since}`;
   }
 }
+
+/**
+ * What lacks although each order service is ready: partitions that the log does not give them, or that none of them holds,
+ * as while they move. Undefined if nothing does.
+ */
+function shortfall({ partitions, partitionCount }: Standing): string | undefined {
+  const stays = partitions.filter(({ state, reason }) => state !== "running" || reason !== undefined);
+  const held = new Set(partitions.map(({ partition }) => partition));
+  const unheld = Array.from({ length: partitionCount }, (_, partition) => partition).filter((one) => !held.has(one));
+  if (stays.length === 0 && unheld.length === 0) return undefined;
+  const running = `${partitions.length - stays.length} of ${plural(partitionCount, "partition", "partitions")} running.`;
+  const [first] = stays;
+  const why = first?.reason === undefined ? "" : ` ${first.reason}`;
+  const hindered = first === undefined ? "" : ` ${named(stays.map(({ partition }) => partition))} not up to date.${why}`;
+  return `${running}${hindered}${unheld.length === 0 ? "" : ` ${named(unheld)} held by no order service that is known here.`}`;
+}
+
+const named = (numbers: readonly number[]): string =>
+  numbers.length === 1 ? `Partition ${numbers[0]} is` : `Partitions ${numbers.join(", ")} are`;
 
 function partitionsIn(state: PartitionFigures["state"], partitions: readonly PartitionFigures[]): string {
   const numbers = partitions.filter((one) => one.state === state).map(({ partition }) => partition);
