@@ -28,6 +28,7 @@ export function cartRole(options: CartRoleOptions): Role<CartService> {
     new Fleet({
       ...peers,
       topic: config.orders_topic,
+      session_timeout_ms: config.session_timeout_ms,
       clock,
       logger,
       meter: metrics?.fleet(() => fleet as Fleet),

@@ -29,6 +29,7 @@ export function orderServiceRole(options: OrderServiceRoleOptions): Role<OrderSe
   const fleet: Fleet = new Fleet({
     secret: peers?.secret,
     topic: config.orders_topic,
+    session_timeout_ms: config.session_timeout_ms,
     transport: peers?.transport ?? noTransport,
     clock,
     logger,

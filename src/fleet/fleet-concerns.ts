@@ -6,6 +6,12 @@ import { TOKENS_DIFFER } from "./peer-guard.ts";
 /** What may be wrong between members, by stable codes. */
 const CODES = ["url-shared", "peer-tokens-differ"] as const;
 
+/**
+ * A member that ended is in the group until its session is over, which begins anew when another one joins. So long one
+ * that is started again without its state, under another id, shares its URL with what it was before, and nothing is wrong.
+ */
+export const SHARED_SESSIONS_MIN = 2;
+
 /** For how long a refusal counts if the two have nothing to ask each other meanwhile. */
 export const REFUSAL_MS_MAX = 300_000;
 
@@ -30,6 +36,7 @@ interface Refusal {
  * ```
  *  a peer: fine ──it refuses this one's token, or this one refuses its──▶ a concern
  *            ▲─── a hop between the two is let in, it leaves the group, or REFUSAL_MS_MAX without another refusal ──┘
+ *  a URL:  one member's ──two say it, for SHARED_SESSIONS_MIN──▶ a concern ──one of them leaves, or says another──▶ one's
  * ```
  */
 export class FleetConcerns {
@@ -37,11 +44,14 @@ export class FleetConcerns {
   readonly #refusing = new Map<string, Refusal>();
   /** By the id of the member that asked. */
   readonly #refused = new Map<string, Refusal>();
+  /** When each member was first told of with its URL, on the process's clock. */
+  readonly #seen_ms = new Map<string, number>();
 
   constructor(
     private readonly topic: string,
     private readonly members: Members,
     private readonly clock: Clock,
+    private readonly session_timeout_ms: number,
   ) {}
 
   /** Notes that the peer there let a hop of this member in, or refused its token. */
@@ -58,7 +68,7 @@ export class FleetConcerns {
   }
 
   get all(): readonly FleetConcern[] {
-    return [...this.#sharedUrls(), ...this.#refusals()];
+    return [...this.sharedUrls, ...this.#refusals()];
   }
 
   /** Every possible concern, and whether there is one. */
@@ -76,17 +86,21 @@ export class FleetConcerns {
   }
 
   /** Each member sees it in the assignment, also those whose URLs are their own: what they ask there reaches one of two. */
-  *#sharedUrls(): Iterable<FleetConcern> {
+  get sharedUrls(): readonly FleetConcern[] {
     const { all, self } = this.members;
+    const now_ms = this.clock.now_ms();
     const byUrl = Map.groupBy(all, ({ endpoint }) => endpoint);
-    for (const [url, members] of byUrl) {
-      if (url === undefined || members.length < 2) continue;
+    return [...byUrl].flatMap(([url, members]): FleetConcern[] => {
+      if (url === undefined || members.length < 2) return [];
+      // It has been shared since the second of them came.
+      const [, lasted_ms = 0] = members
+        .map((one) => now_ms - (this.#seen_ms.get(named(one)) ?? now_ms))
+        .toSorted((a, b) => b - a);
+      if (lasted_ms < SHARED_SESSIONS_MIN * this.session_timeout_ms) return [];
       const who = members.map(({ id }) => (id === self ? "this one" : id)).join(", ");
-      yield this.#concern(
-        "url-shared",
-        `${members.length} members say that they are reached at ${url}: ${who}. What one of them holds cannot be asked for there. Set ADVERTISED_URL for each, to an address that the others reach; one that has ended counts until its session is over.`,
-      );
-    }
+      const detail = `${members.length} members say that they are reached at ${url}: ${who}. What one of them holds cannot be asked for there. Set ADVERTISED_URL for each, to an address that the others reach.`;
+      return [this.#concern("url-shared", detail, this.clock.wall_ms() - lasted_ms)];
+    });
   }
 
   *#refusals(): Iterable<FleetConcern> {
@@ -116,11 +130,16 @@ export class FleetConcerns {
     return { topic: this.topic, code, detail, ...(since_ms === undefined ? {} : { since: new Date(since_ms).toISOString() }) };
   }
 
-  /** Forgets those who are no members any more. */
+  /** Takes who is a member now, and forgets those who are none any more. */
   keep(members: readonly GroupMember[]): void {
+    const names = new Set(members.map(named));
+    for (const name of this.#seen_ms.keys()) if (!names.has(name)) this.#seen_ms.delete(name);
+    for (const name of names) if (!this.#seen_ms.has(name)) this.#seen_ms.set(name, this.clock.now_ms());
     const ids = new Set(members.map(({ id }) => id));
     const urls = new Set(members.map(({ endpoint }) => endpoint));
     for (const id of this.#refused.keys()) if (!ids.has(id)) this.#refused.delete(id);
     for (const url of this.#refusing.keys()) if (!urls.has(url)) this.#refusing.delete(url);
   }
 }
+
+const named = ({ id, endpoint }: GroupMember): string => `${id} ${endpoint}`;

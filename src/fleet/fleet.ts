@@ -26,6 +26,8 @@ export interface FleetOptions {
   /** The secret that all members have; undefined: this member is asked by nobody and asks nobody. */
   readonly secret: string | undefined;
   readonly topic: string;
+  /** After which silence the group gives up a member. */
+  readonly session_timeout_ms: number;
   readonly transport: PeerTransport;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -71,12 +73,12 @@ export class Fleet {
   #vainUntil_ms = Number.NEGATIVE_INFINITY;
 
   constructor(options: FleetOptions) {
-    const { clock, logger, secret, topic } = options;
+    const { clock, logger, secret, topic, session_timeout_ms } = options;
     const warnings = new RareWarnings(clock, logger);
     this.#clock = clock;
     this.members = new Members(clock);
     this.#warnings = warnings;
-    this.#concerns = new FleetConcerns(topic, this.members, clock);
+    this.#concerns = new FleetConcerns(topic, this.members, clock, session_timeout_ms);
     this.#guard = new PeerGuard(secret, topic, warnings, this.#concerns);
     this.#hops = new Hops({ ...options, guard: this.#guard, warnings, concerns: this.#concerns });
   }
@@ -110,7 +112,11 @@ export class Fleet {
     this.members.assigned(assignment);
     this.#hops.keep(this.members.peers);
     this.#concerns.keep(assignment.members);
-    for (const { code, detail } of this.concerns) if (code === "url-shared") this.#warnings.tell(detail);
+  }
+
+  /** Logs which members share a URL. Called regularly, since nothing happens when that has lasted. */
+  tellSharedUrls(): void {
+    for (const { detail } of this.#concerns.sharedUrls) this.#warnings.tell(detail);
   }
 
   /** Returns until when a peer's request is waited for. Throws what refuses one that is not a peer's. */

@@ -70,7 +70,7 @@ export class PeerGuard {
     }
     if (from !== null && from !== "" && from === self) {
       const why =
-        "A question to another member came back to the one that asked: both say that they are reached at the same URL. Set ADVERTISED_URL for each; if this one was just started again, its former session counts until it is over.";
+        "A question to another member came back to the one that asked: both say that they are reached at the same URL. If this one was just started again without its state, it is in the group twice until its former session is over, and nothing is to be done; else set ADVERTISED_URL for each.";
       this.warnings.tell(why);
       throw new AppError("PARTITION_ELSEWHERE", why);
     }

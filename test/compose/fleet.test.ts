@@ -236,6 +236,10 @@ test("two that say that they are reached at the same place are told apart, and a
   expect(codes.filter((status) => status !== 200 && status !== 503)).toEqual([]);
   const { detail } = await expectProblem(await fleet.ask("a", LISTING), "OWNER_UNREACHABLE");
   expect(detail).toContain("ADVERTISED_URL");
+  const loggedAt = (name: string) => fleet.members.get(name)!.logged.join("");
+  await waitUntil("all log it, once no former session of the same service can be left", () =>
+    NAMES.every((name) => loggedAt(name).includes("2 members say")),
+  );
   for (const name of NAMES) {
     expect(await concernsAt(fleet, name)).toEqual([
       [
@@ -243,7 +247,7 @@ test("two that say that they are reached at the same place are told apart, and a
         expect.stringMatching(/^2 members say that they are reached at http:\/\/a: .*Set ADVERTISED_URL for each, /),
       ],
     ]);
-    expect(fleet.members.get(name)!.logged.join("")).toContain("Set ADVERTISED_URL for each, ");
+    expect(loggedAt(name)).toContain("Set ADVERTISED_URL for each, ");
     expect(await (await fleet.ask(name, "/metrics")).text()).toMatch(/orders_fleet_concern\{[^}]*concern="url-shared"[^}]*\} 1/);
   }
 });

@@ -1,13 +1,16 @@
 import { expect, test } from "bun:test";
-import { FleetConcerns, REFUSAL_MS_MAX } from "../../src/fleet/fleet-concerns.ts";
+import { FleetConcerns, REFUSAL_MS_MAX, SHARED_SESSIONS_MIN } from "../../src/fleet/fleet-concerns.ts";
 import { Members } from "../../src/fleet/members.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+
+const SESSION_MS = 10_000;
+const SHARED_MS_MIN = SHARED_SESSIONS_MIN * SESSION_MS;
 
 /** The concerns of the member `me` in a fleet of these: id → URL. */
 function concernsIn(urls: Readonly<Record<string, string | undefined>>) {
   const clock = new ManualClock();
   const members = new Members(clock);
-  const concerns = new FleetConcerns("orders", members, clock);
+  const concerns = new FleetConcerns("orders", members, clock, SESSION_MS);
   const assign = (to: Readonly<Record<string, string | undefined>>) => {
     const all = Object.entries(to).map(([id, endpoint]) => ({ id, endpoint, partitions: [], standbys: [] }));
     members.assigned({ memberId: "me", partitions: [], standbys: [], members: all });
@@ -19,7 +22,15 @@ function concernsIn(urls: Readonly<Record<string, string | undefined>>) {
 }
 
 test("members that say the same URL are named by each member, and are no concern once they say others", () => {
-  const { assign, concerns, details } = concernsIn({ me: "http://a", b: "http://a", c: "http://c", d: undefined, e: undefined });
+  const { assign, clock, concerns, details } = concernsIn({
+    me: "http://a",
+    b: "http://a",
+    c: "http://c",
+    d: undefined,
+    e: undefined,
+  });
+  clock.leap(SHARED_MS_MIN);
+  expect(concerns.all[0]?.since).toBe(new Date(clock.wall_ms() - SHARED_MS_MIN).toISOString());
   expect(details()).toEqual([
     expect.stringContaining("url-shared 2 members say that they are reached at http://a: this one, b."),
   ]);
@@ -28,9 +39,25 @@ test("members that say the same URL are named by each member, and are no concern
     { code: "peer-tokens-differ", isFound: false },
   ]);
   assign({ me: "http://me", b: "http://a", c: "http://a" });
+  clock.leap(SHARED_MS_MIN);
   expect(details()).toEqual([expect.stringContaining("http://a: b, c.")]);
   assign({ me: "http://me", b: "http://b", c: "http://c" });
   expect(details()).toEqual([]);
+});
+
+test("a member that is started again without its state is no concern beside what it was before, until that one's session must be over", () => {
+  const { assign, clock, details } = concernsIn({ me: "http://me", b: "http://b" });
+  clock.leap(SHARED_MS_MIN);
+  for (const [before, after] of [
+    ["b", "b2"],
+    ["b2", "b3"],
+  ] as const) {
+    assign({ me: "http://me", [before]: "http://b", [after]: "http://b" });
+    clock.leap(SHARED_MS_MIN - 1);
+    expect(details()).toEqual([]);
+  }
+  clock.leap(1);
+  expect(details()).toEqual([expect.stringContaining("http://b: b2, b3.")]);
 });
 
 test("a peer that refuses, or is refused, is a concern until a hop is let in, it leaves, or long after the last refusal", () => {

@@ -24,7 +24,14 @@ function fleetOf(owners: Readonly<Record<string, readonly number[]>>, answers: A
     if (isAppError(answer)) return answered(problemResponse(answer, logger));
     return answered(Response.json(answer));
   };
-  const fleet = new Fleet({ secret: "s".repeat(32), topic: "orders", transport, clock: systemClock, logger });
+  const fleet = new Fleet({
+    secret: "s".repeat(32),
+    topic: "orders",
+    session_timeout_ms: 10_000,
+    transport,
+    clock: systemClock,
+    logger,
+  });
   fleet.begin("log-1");
   const assign = (to: Readonly<Record<string, readonly number[]>>) =>
     fleet.assigned({

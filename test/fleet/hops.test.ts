@@ -22,7 +22,7 @@ function hops(transport: PeerTransport) {
   const logged: string[] = [];
   const logger = createLogger({ level: "info", format: "json", write: (line) => logged.push(line) });
   const warnings = new RareWarnings(clock, logger);
-  const concerns = new FleetConcerns("orders", new Members(clock), clock);
+  const concerns = new FleetConcerns("orders", new Members(clock), clock, 10_000);
   const guard = new PeerGuard("s".repeat(32), "orders", warnings, concerns);
   guard.begin("log-1");
   const outcomes: string[] = [];

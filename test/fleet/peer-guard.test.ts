@@ -14,7 +14,7 @@ function guard({ secret = SECRET, topic = "orders", logId = "log-1", isBegun = t
   const logged: string[] = [];
   const clock = new ManualClock();
   const logger = createLogger({ level: "info", format: "json", write: (line) => logged.push(line) });
-  const concerns = new FleetConcerns(topic, new Members(clock), clock);
+  const concerns = new FleetConcerns(topic, new Members(clock), clock, 10_000);
   const made = new PeerGuard(isAlone ? undefined : secret, topic, new RareWarnings(clock, logger), concerns);
   if (isBegun) made.begin(logId);
   return { guard: made, logged, clock };

@@ -213,6 +213,7 @@ export class OrderService {
   }
 
   #lookAtGroup(): void {
+    this.#options.fleet.tellSharedUrls();
     const { state, reason } = this.#membership ?? {};
     if (state === "stable") this.#groupOutage.worked();
     else if (state === "joining" && reason !== undefined) this.#groupOutage.failed(reason);

@@ -7,6 +7,7 @@ export const loneFleet = (): Fleet =>
   new Fleet({
     secret: undefined,
     topic: "orders.events",
+    session_timeout_ms: 10_000,
     transport: () => Promise.reject(new Error("nobody is to be asked")),
     clock: systemClock,
     logger: pino({ level: "silent" }),

@@ -105,7 +105,8 @@ export class IndexGroup {
   async look(): Promise<void> {
     const membership = this.#membership;
     if (membership === undefined) return;
-    const { partitions, coverage, holders, logger } = this.#options;
+    const { partitions, coverage, holders, logger, fleet } = this.#options;
+    fleet.tellSharedUrls();
     const { state, reason } = membership;
     if (state === "stable") this.#outage.worked();
     else if (state === "joining" && reason !== undefined) this.#outage.failed(reason);

@@ -11,6 +11,7 @@ test("a partition that is taken away while it is looked at is asked of its new o
   const fleet = new Fleet({
     secret: "s".repeat(32),
     topic: "orders",
+    session_timeout_ms: 10_000,
     transport: async ({ url }) => {
       asked.push(url);
       return { status: 200, headers: new Headers({ "content-type": "application/json" }), text: '{"partition":3}' };

@@ -35,6 +35,7 @@ function listing(first: Shares) {
   const fleet = new Fleet({
     secret: "s".repeat(32),
     topic: "orders",
+    session_timeout_ms: 10_000,
     transport: async ({ url }) => {
       const { hostname, searchParams } = new URL(url);
       now.asked.push(`${hostname} ${searchParams.get("partitions")} after ${searchParams.get("after")}`);
