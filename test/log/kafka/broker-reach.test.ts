@@ -78,11 +78,13 @@ test("while brokers are away nobody is told to look at replication factors", () 
   const type = "GROUP_COORDINATOR_NOT_AVAILABLE";
   const away = "broker 2 at kafka-2:9092, broker 3 at kafka-3:9092";
   const e = Object.assign(new Error("no coordinator"), { type });
-  for (const told of [whyNotJoined(type, e, away), noCoordinator(type, "transaction", away)]) {
+  const why = (type: string, unreachable: string) =>
+    whyNotJoined({ group: "g", type, error: e, unreachable, stood_ms: 0, session_timeout_ms: 10_000 });
+  for (const told of [why(type, away), noCoordinator(type, "transaction", away)]) {
     expect(told).toContain(away);
     expect(told).not.toContain("replication.factor");
   }
-  expect(whyNotJoined(type, e, "")).toContain("offsets.topic.replication.factor");
+  expect(why(type, "")).toContain("offsets.topic.replication.factor");
   expect(noCoordinator(type, "transaction", "")).toContain("transaction.state.log.replication.factor");
-  expect(whyNotJoined("GROUP_AUTHORIZATION_FAILED", e, away)).toContain("grant this user READ on the group");
+  expect(why("GROUP_AUTHORIZATION_FAILED", away)).toContain("grant this user READ on the group");
 });

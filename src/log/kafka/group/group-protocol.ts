@@ -4,6 +4,11 @@ import type { SharingMember } from "../../group/share-out.ts";
 import type { Assignment, GroupMember } from "../../membership.ts";
 
 /**
+ * The name under which our members agree on an assignment. A member with another protocol cannot join the same group.
+ */
+export const PROTOCOL = "orders-sticky";
+
+/**
  * What members of a Kafka group tell each other, in the user data of the classic group protocol: each tells the leader
  * about itself when it joins (JoinGroup), and the leader tells all members about all (SyncGroup). It is JSON, in which
  * a reader ignores what it does not know and does without what is missing, so that members of two versions can share a

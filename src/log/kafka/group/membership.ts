@@ -9,17 +9,13 @@ import { kafkaErrorType, unavailable } from "../protocol/errors.ts";
 import { commitOffsets, committedOffsets } from "./committed-offsets.ts";
 import { Absences } from "./absences.ts";
 import { dealOut, hasGrown, idOf } from "./dealing.ts";
-import { decodeAssignment } from "./group-protocol.ts";
+import { decodeAssignment, PROTOCOL } from "./group-protocol.ts";
 import { type JoinedGroup, knowsInstances, type MemberName, sendHeartbeat, sendJoin, sendSync } from "./group-requests.ts";
-import { FENCED, isSettling, SETTLING_MS_MAX, whyNotJoined } from "./join-failures.ts";
+import { FENCED, isPutOut, isSettling, SETTLING_MS_MAX, sleepNoting, whyNotJoined } from "./join-failures.ts";
 import { leaveGroup } from "./leave.ts";
 import { isToWait, underOldLeader } from "./old-leaders.ts";
 import { ownMetadata } from "./own-metadata.ts";
 
-/**
- * The name under which our members agree on an assignment. A member with another protocol cannot join the same group.
- */
-const PROTOCOL = "orders-sticky";
 export const HEARTBEATS_PER_SESSION = 20;
 /**
  * While the group deals out anew, it waits this part of a session for a member that is away, such as one that restarts.
@@ -70,6 +66,8 @@ export class KafkaMembership implements Membership {
   /** Since when it has tried in vain to be in the group. */
   #outSince_ms: number | undefined;
   #toldLost = false;
+  /** For how long the process stood still before the last heartbeat. */
+  #stood_ms = 0;
   /** When the last heartbeat or join was sent that the coordinator answered well. */
   #confirmedAt_ms = Number.NEGATIVE_INFINITY;
   #coordinator: Node | undefined;
@@ -263,7 +261,8 @@ export class KafkaMembership implements Membership {
   async #heartbeatWhileStable(): Promise<void> {
     let lookedAt_ms = this.clock.now_ms();
     while (this.#state === "stable") {
-      await this.clock.sleep(this.settings.session_timeout_ms / HEARTBEATS_PER_SESSION, this.#ending.signal);
+      const wait_ms = this.settings.session_timeout_ms / HEARTBEATS_PER_SESSION;
+      this.#stood_ms = await sleepNoting(this.clock, wait_ms, this.#ending.signal);
       if (this.#hasLeft() || !this.#coordinator) return;
       if (await this.#isReadyForMore()) return this.#askForRebalance();
       const sentAt_ms = this.clock.now_ms();
@@ -306,7 +305,7 @@ export class KafkaMembership implements Membership {
   async #fallOut(e: unknown, { reach }: Connections): Promise<void> {
     const type = kafkaErrorType(e);
     const isFenced = type === FENCED;
-    if (isFenced || type === "UNKNOWN_MEMBER_ID" || type === "ILLEGAL_GENERATION") {
+    if (isFenced || isPutOut(type)) {
       this.#memberId = "";
       this.#generation = -1;
     }
@@ -321,8 +320,8 @@ export class KafkaMembership implements Membership {
     // This takes a moment if brokers are away, and until they are back the group can hardly be joined.
     if (isSettling(type) && isLasting) await reach.tryAll();
     if (this.#hasLeft()) return;
-    const why = whyNotJoined(type, e, reach.unreachable());
-    this.#reason = reach.withUnreachable(`The group ${this.options.group} cannot be joined: ${why}.`);
+    const failure = { type, error: e, unreachable: reach.unreachable(), stood_ms: this.#stood_ms };
+    this.#reason = reach.withUnreachable(whyNotJoined({ ...failure, ...this.settings, group: this.options.group }));
     if (this.#toldLost) return;
     this.#toldLost = true;
     this.options.listener.onLost(this.#reason);

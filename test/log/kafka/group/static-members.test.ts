@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
 import { KafkaLog } from "../../../../src/log/kafka/kafka-log.ts";
+import { HEARTBEATS_PER_SESSION } from "../../../../src/log/kafka/group/membership.ts";
 import type { Assignment, GroupOptions, Membership } from "../../../../src/log/membership.ts";
-import { systemClock } from "../../../../src/system/clock.ts";
+import { type Clock, systemClock } from "../../../../src/system/clock.ts";
 import { brokerSuite } from "../../../support/brokers/broker.ts";
 import { eventually } from "../../contract/harness.ts";
 
@@ -21,14 +22,14 @@ await brokerSuite("members with an instance id", ({ brokers }) => {
     await Promise.all(open.splice(0).map((log) => log.close()));
   });
 
-  function openLog(): KafkaLog {
+  function openLog(clock: Clock = systemClock): KafkaLog {
     const log = new KafkaLog({
       brokers: brokers.split(","),
       clientId: "static-members",
       session_timeout_ms: SESSION_MS,
       backoff_ms_min: 50,
       backoff_ms_max: 500,
-      clock: systemClock,
+      clock,
       random: Math.random,
     });
     open.push(log);
@@ -36,8 +37,8 @@ await brokerSuite("members with an instance id", ({ brokers }) => {
   }
 
   /** A process with a log of its own; its state's id is `id`. */
-  function start(group: string, topic: string, id: string, more: Partial<GroupOptions> = {}): Member {
-    const log = openLog();
+  function start(group: string, topic: string, id: string, more: Partial<GroupOptions> = {}, clock?: Clock): Member {
+    const log = openLog(clock);
     let current = id;
     let told: Assignment | undefined;
     let assignments = 0;
@@ -173,6 +174,31 @@ await brokerSuite("members with an instance id", ({ brokers }) => {
       await eventually("both to share again", shared(Object.values(members), 4));
       await log.addPartitions(topic, 7);
       await eventually("both to share what was added", shared(Object.values(members), 7));
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "one whose process stood still for longer than its session says so, and joins again",
+    async () => {
+      const { group, topic } = await newGroup();
+      let stop_ms = 0;
+      const clock: Clock = {
+        ...systemClock,
+        sleep: async (ms, signal) => {
+          await systemClock.sleep(ms, signal);
+          // As SIGSTOP does: nothing at all is done meanwhile.
+          if (ms === SESSION_MS / HEARTBEATS_PER_SESSION) Bun.sleepSync(stop_ms);
+        },
+      };
+      const a = start(group, topic, "a", {}, clock);
+      await eventually("it to have all", shared([a], 4));
+      stop_ms = SESSION_MS + 2_000;
+      await eventually("it to fall out", () => a.losses.length > 0);
+      stop_ms = 0;
+      expect(a.losses).toEqual([expect.stringMatching(/^This process stood still for [89] s, .*nothing is to be done\.$/)]);
+      await eventually("it to have all again", shared([a], 4));
+      expect(a.losses).toHaveLength(1);
     },
     TIMEOUT_MS,
   );
