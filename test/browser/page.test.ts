@@ -130,7 +130,7 @@ browserSuite("the order service's page", (open) => {
             expect(await page.locator(".letters img").count()).toBe(0);
             expect(await page.title()).toBe("Order processing");
             expect(await page.textContent(".letters .command code")).toMatch(
-              /^bun run redrive --partition \d+ --offset \d+ --yes$/,
+              /^bun run redrive --partition \d+ --offset \d+ --direct --yes$/,
             );
             await page.selectOption("#letters-reason", "");
             await waitUntil("for all letters", async () => (await page.locator(".letters > li").count()) === 4);

@@ -96,22 +96,31 @@ export async function planRedrive(
   // Earlier runs may already have taken as many letters as one run takes.
   while (found.planned.size === 0 && found.further.length > 0) {
     found = await find(found.further);
-    done += await forgetDone(env, console, order, starts, found);
+    const more = await forgetDone(env, console, order, starts, found);
+    done = { redriven: done.redriven + more.redriven, parked: done.parked + more.parked };
   }
   const { planned, extent } = found;
   const { left, parts, undecodable } = first;
-  const parked = [...planned.values()].filter(({ letter }) => letter.isParked).length;
-  console.say(`${lettersOf(planned.size - parked)} of ${deadLetterTopic} to ${topic}, ${lettersOf(parked)} to ${parkingTopic}.`);
-  if (done > 0) console.say(`${lettersOf(done)} more match, and were redriven or parked before.`);
-  if (left > 0)
-    console.say(`${lettersOf(left)} more match, and do not say that they come from a partition of ${topic}; they are left.`);
-  if (parts > 0)
-    console.say(`${lettersOf(parts)} more match, and do not have the whole record, which is in ${topic} only; they are left.`);
+  const toPark = [...planned.values()].filter(({ letter }) => letter.isParked).length;
+  if (planned.size === 0) console.say(`No letter of ${deadLetterTopic} that matches is to be redriven.`);
+  else
+    console.say(
+      `${lettersOf(planned.size - toPark)} of ${deadLetterTopic} to ${topic}, ${lettersOf(toPark)} to ${parkingTopic}.`,
+    );
+  if (done.redriven > 0)
+    console.say(`Redriven before, each once: ${lettersOf(done.redriven)}. A record that was still poison has a newer letter.`);
+  if (done.parked > 0) console.say(`Parked before: ${lettersOf(done.parked)}. ${parkedAdvice(order)}`);
+  if (left > 0) console.say(`Left, as they do not say that they come from a partition of ${topic}: ${lettersOf(left)}.`);
+  if (parts > 0) console.say(`Left, as they do not have the whole record, which is in ${topic} only: ${lettersOf(parts)}.`);
   if (found.further.length > 0)
     console.say("There are more than these: once these were redriven, the same command again takes the others.");
   reportUndecodable(console, deadLetterTopic, undecodable);
   return { order, deadLetters, planned, extent, parts, undecodable, starts };
 }
+
+/** What to do about letters that were given up, since no redrive takes them. */
+const parkedAdvice = ({ topic, parkingTopic }: RedriveOrder): string =>
+  `No redrive takes what is in ${parkingTopic}. Once its cause is mended, this takes back all of it: bun run replay --topic ${parkingTopic} --target ${topic} --direct --yes`;
 
 /** The first matching letters in some ranges of the dead-letter topic. */
 interface FoundLetters {
@@ -175,15 +184,15 @@ async function findLetters(
   return { planned, oldest, extent, left, parts, undecodable: undecodable.all, further };
 }
 
-/** Removes the letters that were redriven or parked before. Resolves with their number. */
+/** Removes the letters that were redriven or parked before. Resolves with how many those are. */
 async function forgetDone(
   env: OperationEnvironment,
   console: Console,
   { deadLetterTopic }: RedriveOrder,
   targets: readonly Target[],
   { planned, oldest }: FoundLetters,
-): Promise<number> {
-  let done = 0;
+): Promise<{ readonly redriven: number; readonly parked: number }> {
+  const done = { redriven: 0, parked: 0 };
   for (const { topic, isParked, firsts, ends } of targets) {
     const ranges = ends.map((to, partition) => {
       const from = isParked ? 0 : (oldest.get(partition) ?? to);
@@ -199,7 +208,7 @@ async function forgetDone(
         for (const { records, baseOffset, nextOffset } of batches) {
           for (const record of records) {
             const found = letterOf(record, deadLetterTopic, isParked, planned);
-            if (found && planned.delete(formatLogPosition(found.letter))) done++;
+            if (found && planned.delete(formatLogPosition(found.letter))) done[isParked ? "parked" : "redriven"]++;
           }
           read += nextOffset - baseOffset;
         }
@@ -303,10 +312,14 @@ export function reportRedrive(console: Console, { order, planned }: RedrivePlan)
     console.say(`${what}: ${order.deadLetterTopic} ${formatLogPosition(letter)}`);
   }
   if (wrong.length > SHOWN_MAX) console.say(`… and ${counted(wrong.length - SHOWN_MAX)} more differences.`);
-  console.say(
-    wrong.length === 0
-      ? `${lettersOf(all.length)} went where they should. A record that is poison still comes back to ${order.deadLetterTopic} with its count.`
-      : `${lettersOf(wrong.length)} did not arrive as they should.`,
-  );
-  return wrong.length === 0;
+  if (wrong.length > 0) {
+    console.say(`${lettersOf(wrong.length)} did not arrive as they should.`);
+    return false;
+  }
+  const parked = all.filter(({ letter }) => letter.isParked).length;
+  console.say(`${lettersOf(all.length)} went where ${all.length === 1 ? "it" : "they"} should.`);
+  if (parked < all.length)
+    console.say(`A record that is still poison comes back to ${order.deadLetterTopic} as a new letter, with its count.`);
+  if (parked > 0) console.say(`Redriven as often as allowed, and given up: ${lettersOf(parked)}. ${parkedAdvice(order)}`);
+  return true;
 }

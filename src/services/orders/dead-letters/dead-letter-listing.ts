@@ -191,7 +191,8 @@ function showLetter(record: LogRecord, partition: number, topic: string): DeadLe
     key: shownBytes(key, bytesBefore(cut, "key")),
     value: shownBytes(value, bytesBefore(cut, "value")),
     redrives: headers.count(REDRIVE_HEADERS.count) ?? 0,
-    redrive: noRedrive === null ? `bun run redrive --partition ${partition} --offset ${offset}${ofTopic} --yes` : null,
+    // With `--direct` it works on each log, whether or not Redpanda Connect is installed.
+    redrive: noRedrive === null ? `bun run redrive --partition ${partition} --offset ${offset}${ofTopic} --direct --yes` : null,
     noRedrive,
   };
 }

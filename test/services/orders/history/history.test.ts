@@ -247,7 +247,7 @@ describe("the dead letters", () => {
     expect(binary).toMatchObject({ origin: { topic: TOPIC, partition: 1, offset: 3 }, key: { text: "ORD-1", bytes: 5 } });
     expect(binary?.value).toEqual({ bytes: 3, isCut: false, base64: Buffer.from([0xfe, 0x80, 1]).toString("base64") });
     expect(binary?.redrive).toBe(
-      `bun run redrive --partition ${binary?.partition} --offset ${binary?.offset} --topic ${TOPIC} --yes`,
+      `bun run redrive --partition ${binary?.partition} --offset ${binary?.offset} --topic ${TOPIC} --direct --yes`,
     );
     const text = all.find(({ origin }) => origin.partition === 1 && origin.offset === 2);
     expect(text).toMatchObject({ value: { text: "\uFFFD<b>bold</b>\u0000" }, key: { base64: "/wA=" } });
