@@ -34,7 +34,8 @@ export const errorCatalogue = {
   OVERLOADED: { status: 503, title: "Too many requests are waiting" },
   CATCHING_UP: { status: 503, title: "The state is still being read from the log" },
   PARTITION_HALTED: { status: 503, title: "The partition is halted" },
-  PARTITION_BLOCKED: { status: 503, title: "The partition waits for something outside it" },
+  /** It is suspended, as its store fails, or blocked, as its dead letters cannot be appended. */
+  PARTITION_BLOCKED: { status: 503, title: "The partition waits for its store or its dead letters" },
   POSITION_NOT_REACHED: { status: 503, title: "The position is not applied yet" },
   OWNER_UNREACHABLE: { status: 503, title: "The partition's owner does not answer" },
   SERVICE_UNAVAILABLE: { status: 503, title: "A service does not answer as it should" },

@@ -226,6 +226,15 @@ describe("GET /order-details", () => {
     expect((await details("1")).status).toBe(200);
   });
 
+  test.each(["suspended", "blocked"] as const)(
+    "the problem's title says what a partition waits for that is %s",
+    async (state) => {
+      hold([partition(0), partition(1, [], { state, hindered: "It waits.", isComplete: true })]);
+      const { title } = await expectProblem(await details("1"), "PARTITION_BLOCKED");
+      expect(title).toContain(state === "suspended" ? "its store" : "its dead letters");
+    },
+  );
+
   test("what is found is answered where something hinders the partition", async () => {
     hold([partition(0), partition(1, [anOrder()], { state: "blocked", hindered: "It waits." })]);
     expect((await details("1")).status).toBe(200);
