@@ -78,8 +78,8 @@ test("while brokers are away nobody is told to look at replication factors", () 
   const type = "GROUP_COORDINATOR_NOT_AVAILABLE";
   const away = "broker 2 at kafka-2:9092, broker 3 at kafka-3:9092";
   const e = Object.assign(new Error("no coordinator"), { type });
-  const why = (type: string, unreachable: string) =>
-    whyNotJoined({ group: "g", type, error: e, unreachable, stood_ms: 0, session_timeout_ms: 10_000 });
+  const why = (refusal: string, unreachable: string) =>
+    whyNotJoined({ group: "g", type: refusal, error: e, unreachable, stood_ms: 0, session_timeout_ms: 10_000 });
   for (const told of [why(type, away), noCoordinator(type, "transaction", away)]) {
     expect(told).toContain(away);
     expect(told).not.toContain("replication.factor");

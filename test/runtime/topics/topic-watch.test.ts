@@ -137,7 +137,10 @@ describe("the first records that a topic loses", () => {
     expect(topics.warnings[0]?.detail).toContain("partition 0 begins at offset 720)");
     look(721);
     expect(warned().slice(1)).toEqual([expect.stringContaining("partition 0 begins at offset 721)")]);
-    for (let n = 0; n < 24; n++) (pass(5_000), topics.noteLostHeads([]));
+    for (let n = 0; n < 24; n++) {
+      pass(5_000);
+      topics.noteLostHeads([]);
+    }
     expect(topics.warnings).toEqual([]);
     expect(lines.slice(2)).toEqual([["info", expect.stringMatching(/^No longer so: The topic orders\.events has lost/)]]);
   });
