@@ -8,7 +8,7 @@ import type { Projection } from "../projection.ts";
 import type { ShownSnapshot } from "../snapshots/snapshot-schedule.ts";
 import { PositionWaiters } from "./position-waiters.ts";
 import type { Saver } from "./saver.ts";
-import { type Lifecycle, openedWith } from "./opened.ts";
+import { endOffsetOf, hearHalted, type Lifecycle, openedWith } from "./opened.ts";
 import type { Hidden } from "../read/hidden-tail.ts";
 import type { Question } from "../read/question.ts";
 import type { Reading } from "./reading.ts";
@@ -67,7 +67,7 @@ export class PartitionActor implements PartitionView {
     return this.#state.opened?.store.nextOffset ?? 0;
   }
   get endOffset(): number {
-    return this.#state.opened?.reading.endOffset ?? 0;
+    return endOffsetOf(this.#state);
   }
   get halted(): string | undefined {
     return this.#state.halt?.error.message;
@@ -211,7 +211,7 @@ export class PartitionActor implements PartitionView {
   /** Takes what the log says about its ends. Returns false if the log has to be asked again. */
   hear(asked: Question | undefined, ends: TopicEnds): boolean {
     const reading = this.#reading;
-    if (!reading) return true;
+    if (!reading) return hearHalted(this.#state, ends.partitions[this.partition]);
     const isHeard = asked !== undefined && reading.hear(asked, ends);
     this.#noteProgress();
     return isHeard;

@@ -1,4 +1,5 @@
 import type { AppError } from "../../errors.ts";
+import type { PartitionEnds } from "../../log/port.ts";
 import type { Duty } from "../standby/duty.ts";
 import type { PartitionStore } from "../store/store.ts";
 import type { ActorEnvironment } from "./actor-environment.ts";
@@ -22,6 +23,8 @@ export interface Opened {
 interface Halt {
   readonly error: AppError;
   readonly since_ms: number;
+  /** The log's end as last heard of since then, so that people see how far the partition falls behind. */
+  endOffset?: number;
 }
 
 /**
@@ -34,6 +37,15 @@ export type Lifecycle =
   | { readonly is: "halted"; readonly opened: Opened | undefined; readonly halt: Halt }
   | { readonly is: "draining"; readonly opened: Opened | undefined; readonly halt: Halt | undefined }
   | { readonly is: "stopped"; readonly opened?: undefined; readonly halt: Halt | undefined };
+
+export const endOffsetOf = ({ opened, halt }: Lifecycle): number =>
+  Math.max(opened?.reading.endOffset ?? 0, halt?.endOffset ?? 0);
+
+/** Notes the end of a partition that does not read any more. Returns true, as it need not be asked again. */
+export function hearHalted({ halt }: Lifecycle, told: PartitionEnds | undefined): true {
+  if (halt !== undefined && told !== undefined && "endOffset" in told) halt.endOffset = told.endOffset;
+  return true;
+}
 
 export interface OpenedOptions {
   readonly partition: number;

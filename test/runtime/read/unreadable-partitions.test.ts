@@ -106,6 +106,8 @@ describe("a log that lost its first records before a store read them", () => {
       /begins at offset 2: the records 0 to 1 were removed .* First start the service that had this .* The last resort is LOG_START=accept/,
     );
     expect(answerFor(set, "ORD-3")).toBe("PARTITION_HALTED");
+    await rig.append(orderCreated({ orderId: "ORD-4" }));
+    await waitUntil("for the halted one's end", () => set.get(0)?.endOffset === 4, { wait_ms_max: 3 * LOOK_WAIT_MS });
     await set.close();
     rig.mayBeginLate = true;
     const again = rig.start("x", [0, 1]);

@@ -86,13 +86,13 @@ export function sentence(figures: Standing): string {
   switch (status) {
     case "ready":
       if (partitions.length === 0) return "Ready; no partition is held here.";
-      return shortfall(figures) ?? `Up to date: ${held} running ${where}.`;
+      return shortfall(figures, why) ?? `Up to date: ${held} running ${where}.`;
     case "catching-up":
       return partitionCount === 0 ? `Waiting for the topic.${why}` : `Catching up with the log: ${held} ${where}.${why}`;
     case "halted":
     case "blocked":
     case "suspended":
-      return `${partitionsIn(status, partitions)} ${status}.${why}`;
+      return `${stateOf(status, partitions)}.${why}`;
     case "unreadable":
       return `The log cannot be read.${why}`;
     case "standing-still":
@@ -108,26 +108,26 @@ export function sentence(figures: Standing): string {
 
 /**
  * What lacks although each order service is ready: partitions that the log does not give them, or that none of them holds,
- * as while they move. Undefined if nothing does.
+ * as while they move. Undefined if nothing does. `why` tells of the first of them that is held.
  */
-function shortfall({ partitions, partitionCount }: Standing): string | undefined {
+function shortfall({ partitions, partitionCount }: Standing, why = ""): string | undefined {
   const stays = partitions.filter(({ state, reason }) => state !== "running" || reason !== undefined);
   const held = new Set(partitions.map(({ partition }) => partition));
   const unheld = Array.from({ length: partitionCount }, (_, partition) => partition).filter((one) => !held.has(one));
   if (stays.length === 0 && unheld.length === 0) return undefined;
   const running = `${partitions.length - stays.length} of ${plural(partitionCount, "partition", "partitions")} running.`;
-  const [first] = stays;
-  const why = first?.reason === undefined ? "" : ` ${first.reason}`;
-  const hindered = first === undefined ? "" : ` ${named(stays.map(({ partition }) => partition))} not up to date.${why}`;
-  return `${running}${hindered}${unheld.length === 0 ? "" : ` ${named(unheld)} held by no order service that is known here.`}`;
+  const isNamed = stays.length > (why === "" ? 0 : 1);
+  const hindered = isNamed ? ` ${named(stays.map(({ partition }) => partition))} not up to date.` : "";
+  return `${running}${hindered}${why}${unheld.length === 0 ? "" : ` ${named(unheld)} held by no order service that is known here.`}`;
 }
 
 const named = (numbers: readonly number[]): string =>
   numbers.length === 1 ? `Partition ${numbers[0]} is` : `Partitions ${numbers.join(", ")} are`;
 
-function partitionsIn(state: PartitionFigures["state"], partitions: readonly PartitionFigures[]): string {
+/** Where only one partition is in that state, the reason that follows names it. */
+function stateOf(state: "halted" | "blocked" | "suspended", partitions: readonly PartitionFigures[]): string {
   const numbers = partitions.filter((one) => one.state === state).map(({ partition }) => partition);
-  return `${numbers.length === 1 ? "Partition" : "Partitions"} ${numbers.join(", ")}`;
+  return numbers.length === 1 ? `One partition is ${state}` : `Partitions ${numbers.join(", ")} are ${state}`;
 }
 
 const silentUrls = (members: readonly ShownMember[]): string =>

@@ -19,21 +19,28 @@ describe("the page's headline", () => {
 
   test("says which partition the log does not give, although the order service is ready", () => {
     const reason = "The partition has no leader.";
-    const sentence_3 = "3 of 4 partitions running. Partition 3 is not up to date. The partition has no leader.";
-    expect(said(all({ reason }))).toBe(sentence_3);
-    expect(said(all({ state: "catching-up", reason }))).toBe(sentence_3);
+    const why = `Partition 3: ${reason}`;
+    expect(said(all({ reason }), "ready", why)).toBe(`3 of 4 partitions running. ${why}`);
+    expect(said(all({ state: "catching-up", reason }))).toBe("3 of 4 partitions running. Partition 3 is not up to date.");
+    const two = all({ reason }, { reason });
+    expect(said(two, "ready", "Partition 2: It has none.")).toBe(
+      "2 of 4 partitions running. Partitions 2, 3 are not up to date. Partition 2: It has none.",
+    );
   });
 
   test("says which partitions nobody holds", () => {
     expect(said(all().slice(2))).toBe(
       "2 of 4 partitions running. Partitions 0, 1 are held by no order service that is known here.",
     );
-    expect(said([{ ...running, partition: 0, state: "halted", reason: "It is halted." }])).toBe(
-      "0 of 4 partitions running. Partition 0 is not up to date. It is halted. Partitions 1, 2, 3 are held by no order service that is known here.",
+    expect(said([{ ...running, partition: 0, reason: "It has no leader." }], "ready", "Partition 0: It has no leader.")).toBe(
+      "0 of 4 partitions running. Partition 0: It has no leader. Partitions 1, 2, 3 are held by no order service that is known here.",
     );
   });
 
   test("says which partition is halted, and why", () => {
-    expect(said(all({ state: "halted" }), "halted", "The log begins late.")).toBe("Partition 3 halted. The log begins late.");
+    const why = "Partition 3: The log begins late.";
+    expect(said(all({ state: "halted" }), "halted", why)).toBe(`One partition is halted. ${why}`);
+    const three = all({ state: "halted" }, { state: "halted" });
+    expect(said(three, "halted", "Partition 2: So.")).toBe("Partitions 2, 3 are halted. Partition 2: So.");
   });
 });
