@@ -23,8 +23,8 @@ export const STANDBY_BUGS: PlantedBugs = {
   "a standby takes over without a look at the log": {
     breaks: "I7",
     file: "src/runtime/actor/actor.ts",
-    find: 'if (duty === "owner") this.#reading?.beginAnew(true);\n    else this.#reading?.forget();',
-    replace: "this.#reading?.forget();",
+    find: 'if (duty === "owner") return this.#reading?.beginAnew(true);',
+    replace: 'if (duty === "owner") return this.#reading?.forget();',
   },
   "a standby answers 404": {
     breaks: "I7",
