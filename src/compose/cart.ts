@@ -50,7 +50,7 @@ export function cartRole(options: CartRoleOptions): Role<CartService> {
     cartApp({
       ...config,
       advertised_host: peers && new URL(urlAt(config.cart_port)).hostname,
-      sharing: fleet && shared && { fleet, shared, logger, partitions: service.partitions },
+      sharing: fleet && shared && { fleet, shared, logger, appliedFrom: service.appliedFrom },
       log_name: logName(config.log),
       commands: service.commands,
       health: () => readiness(service.partitions, service.refusal),

@@ -58,6 +58,7 @@ export function orderServiceRole(options: OrderServiceRoleOptions): Role<OrderSe
       log_name: logName(config.log),
       partitions,
       fleet,
+      appliedFrom: service.appliedFrom,
       rebuild: (partition) => partitions.rebuild(partition, REBUILD_ASKED),
       ...views,
       page_ids_max: options.page_ids_max,

@@ -1,6 +1,7 @@
 import { AppError } from "../errors.ts";
 import type { Endpoint } from "../http/endpoint/endpoint.ts";
 import { jsonAnswer } from "../http/endpoint/json-answer.ts";
+import type { GroupMember } from "../log/membership.ts";
 import type { Fleet } from "./fleet.ts";
 import { hopEndpoint, partitionsParameter } from "./hop-endpoint.ts";
 import { goodJson } from "./peer-problem.ts";
@@ -8,22 +9,17 @@ import { goodJson } from "./peer-problem.ts";
 const STATES_PATH = "/fleet/states";
 const STATES_WAIT_MS_MAX = 1_000;
 
-/** What a member has applied of a partition: the records from `startedAt` to `nextOffset`. */
-interface AppliedState {
-  readonly partition: number;
-  readonly startedAt: number;
-  readonly nextOffset: number;
-}
+/** The partitions of which a member has applied records, whether or not it holds them now; each with the first offset. */
+export type AppliedFrom = ReadonlyMap<number, number>;
 
-/** Tells other members what this one has applied of partitions, as their owner or as a standby. */
-export const statesHop = (fleet: Fleet, held: () => Iterable<AppliedState>): Endpoint =>
+/** Tells other members of which partitions this one has applied records. `appliedFrom` throws if that is not known now. */
+export const statesHop = (fleet: Fleet, appliedFrom: () => AppliedFrom): Endpoint =>
   hopEndpoint(fleet, {
     method: "GET",
     path: STATES_PATH,
     parameters: [partitionsParameter],
     handle: (_, { partitions }) => {
-      const asked = [...held()].filter(({ partition }) => partitions.includes(partition));
-      const states = asked.map(({ partition, startedAt, nextOffset }) => ({ partition, startedAt, nextOffset }));
+      const states = [...appliedFrom()].filter(([partition]) => partitions.includes(partition));
       return jsonAnswer(JSON.stringify({ states }));
     },
   });
@@ -33,21 +29,26 @@ export const statesHop = (fleet: Fleet, held: () => Iterable<AppliedState>): End
  * Rejects with OWNER_UNREACHABLE if one does not tell.
  */
 export async function earlierState(fleet: Fleet, partition: number, startOffset: number): Promise<string | undefined> {
-  const has = await Promise.all(
-    fleet.members.peers.map(async (peer) => {
-      const answer = await fleet.send(peer, { path: `${STATES_PATH}?partitions=${partition}` }, STATES_WAIT_MS_MAX);
-      if ("failure" in answer) return { url: peer.url, silent: answer.detail };
-      try {
-        const { states } = goodJson(answer) as { readonly states: readonly AppliedState[] };
-        const own = states.find((state) => state.partition === partition);
-        return { url: peer.url, isEarlier: own !== undefined && own.nextOffset > 0 && own.startedAt < startOffset };
-      } catch (e) {
-        return { url: peer.url, silent: `${peer.url} does not tell: ${(e as Error).message}` };
-      }
-    }),
-  );
-  const found = has.find(({ isEarlier }) => isEarlier);
-  const silent = has.find((one) => one.silent !== undefined)?.silent;
-  if (found === undefined && silent !== undefined) throw new AppError("OWNER_UNREACHABLE", silent, { partition });
-  return found?.url;
+  const { all, self } = fleet.members;
+  const others = all.filter(({ id }) => id !== self);
+  const told = await Promise.all(others.map((member) => appliedFromAt(fleet, member, partition)));
+  const earlier = told.find((one) => "from" in one && one.from !== undefined && one.from < startOffset);
+  if (earlier !== undefined) return earlier.url;
+  for (const one of told) if ("silent" in one) throw new AppError("OWNER_UNREACHABLE", one.silent, { partition });
+  return undefined;
+}
+
+type Told = { readonly url: string | undefined } & ({ readonly from: number | undefined } | { readonly silent: string });
+
+/** From where on the member has applied records of the partition, or why it does not tell. */
+async function appliedFromAt(fleet: Fleet, { id, endpoint: url }: GroupMember, partition: number): Promise<Told> {
+  if (url === undefined) return { url, silent: `The member ${id} does not say where it can be asked.` };
+  const answer = await fleet.send({ id, url }, { path: `${STATES_PATH}?partitions=${partition}` }, STATES_WAIT_MS_MAX);
+  if ("failure" in answer) return { url, silent: answer.detail };
+  try {
+    const { states } = goodJson(answer) as { readonly states: readonly (readonly [number, number])[] };
+    return { url, from: new Map(states).get(partition) };
+  } catch (e) {
+    return { url, silent: `${url} does not tell: ${(e as Error).message}` };
+  }
 }

@@ -79,9 +79,11 @@ const HINDERED_STATES = ["halted", "blocked", "suspended"] as const;
 /** Why the log cannot be read, or what the gravest is that keeps a partition from going on; and since when, on the wall clock. */
 export const obstacle = (partitions: HeldPartitions): { readonly reason?: string; readonly since_ms?: number } => {
   const { readFailure, readFailingSince_ms } = partitions;
-  const stay = [...partitions.held()].filter(({ halted, hindered }) => halted !== undefined || hindered !== undefined);
-  const first = HINDERED_STATES.map((state) => stay.find((one) => one.state === state)).find(Boolean) ?? stay[0];
-  const ofFirst = first?.halted ?? first?.hindered;
+  const held = [...partitions.held()];
+  const stay = held.filter(({ halted, hindered }) => halted !== undefined || hindered !== undefined);
+  const gravest = HINDERED_STATES.map((state) => stay.find((one) => one.state === state)).find(Boolean);
+  const first = gravest ?? stay[0] ?? held.find(({ preparing }) => preparing !== undefined);
+  const ofFirst = first?.halted ?? first?.hindered ?? first?.preparing;
   const reason = readFailure ?? (ofFirst && `Partition ${first?.partition}: ${ofFirst}`);
   const since_ms = readFailure === undefined ? first?.since_ms : readFailingSince_ms;
   return { ...(reason === undefined ? {} : { reason }), ...(since_ms === undefined ? {} : { since_ms }) };

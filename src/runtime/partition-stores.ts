@@ -103,6 +103,17 @@ export class PartitionStores {
     return this.#positions;
   }
 
+  /**
+   * The partitions of which there are applied records here, each with the first offset: 0 where it is not known, as the
+   * store is not open. Throws if the disk cannot be looked at.
+   */
+  appliedFrom(actors: Actors): ReadonlyMap<number, number> {
+    const stored = this.claimed().appliedPartitions(this.#options.config.orders_topic);
+    const from = new Map(stored.map((partition) => [partition, 0]));
+    for (const { partition, nextOffset, startedAt } of actors.values()) if (nextOffset > 0) from.set(partition, startedAt);
+    return from;
+  }
+
   /** What names this process in the group across restarts. */
   instance(): GroupInstance {
     const { logger, prefix } = this.#options;

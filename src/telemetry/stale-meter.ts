@@ -6,7 +6,7 @@ export function staleMeter(registry: ScrapedRegistry): StaleMeter {
   let answers = 0;
   registry.counter(
     "orders_stale_answers_total",
-    "Orders that clients were told with an Age, as nobody could be asked who owns their partition.",
+    "Orders that clients were told with an Age, as whoever owns their partition could not be asked, or is behind the log.",
     [],
     (counter) => counter.inc(answers),
   );

@@ -49,6 +49,19 @@ test("what another order service has is not begun without it, whatever is accept
     }
 });
 
+test("what another order service has on its disk is not begun without it, although it does not hold it now", async () => {
+  const { fleet } = await trimmed();
+  await using _ = fleet;
+  await fleet.members.get("a")?.role.stop();
+  fleet.start("a", ACCEPT);
+  fleet.start("b", ACCEPT);
+  await waitUntil("for the newcomer to know", () =>
+    [...statesAt(fleet, "b").values()].some(({ halted }) => halted?.includes("http://a has records of the partition")),
+  );
+  await Bun.sleep(1_000);
+  for (let n = 1; n <= ORDERS; n++) expect((await fleet.ask("a", `/order-details?orderId=${n}`)).status).not.toBe(404);
+});
+
 test("what nobody has any more is begun where the log begins", async () => {
   const { fleet, lost } = await trimmed();
   await using _ = fleet;

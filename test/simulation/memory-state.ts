@@ -115,6 +115,7 @@ export class Disk {
       removeOutdated: () => [],
       noteHalt: () => undefined,
       partitions: () => [],
+      appliedPartitions: (topic) => this.#appliedPartitions(topic),
       removeMoved: () => [],
       restore: (name, projections, identity) => this.#restore(name, projections, identity, process),
       path: (name) => name,
@@ -254,6 +255,14 @@ export class Disk {
     if (store) giveBack(store);
     this.#stores.delete(name);
     return name;
+  }
+
+  #appliedPartitions(topic: string): number[] {
+    return [...this.#stores].flatMap(([name, { db }]) => {
+      const partition = partitionIn(name, topic);
+      if (partition === undefined || db.inTransaction) return partition ?? [];
+      return db.query("SELECT 1 FROM position WHERE next_offset > 0").get() === null ? [] : partition;
+    });
   }
 
   #positions(topic: string, projections: Projections): Map<number, number> {

@@ -17,7 +17,7 @@ export const responseHeaders = {
   },
   Age: {
     description:
-      "Seconds since the answer was last known to be current, rounded up (RFC 9111). Absent: it is as its owner has it.",
+      "Seconds since the answer was last known to be current, rounded up (RFC 9111). Absent: it is as its owner has it, who is not known to be more than 3 s behind the log.",
     schema: Type.String({ pattern: "^[1-9][0-9]*$" }),
     example: "2",
   },

@@ -68,6 +68,7 @@ export class KafkaLog implements Log {
   readonly #producers = new Set<KafkaProducer>();
   readonly #open = new Set<{ close(): Promise<void> }>();
   #isClosed = false;
+  #turn: Map<TopicLeaders, Promise<void>> | undefined;
 
   constructor(private readonly options: KafkaLogOptions) {
     const { onClientMessage = () => undefined, clock } = options;
@@ -142,7 +143,15 @@ export class KafkaLog implements Log {
   }
 
   endOffsets(topic: string, wanted: ReadonlySet<number> | undefined, isolation: Isolation): Promise<EndOffsets> {
-    return this.#onTopic(topic, ({ connections, leaders }) => endOffsets({ connections, leaders, topic }, wanted, isolation));
+    const turn = this.#thisTurn();
+    return this.#onTopic(topic, ({ connections, leaders }) => {
+      const refreshAnew = (): Promise<void> => {
+        const refreshing = turn.get(leaders) ?? leaders.refreshAnew();
+        turn.set(leaders, refreshing);
+        return refreshing;
+      };
+      return endOffsets({ connections, leaders, topic }, wanted, isolation, refreshAnew);
+    });
   }
 
   async offsetsAt(topic: string, timestamp_ms: number): Promise<number[]> {
@@ -243,6 +252,12 @@ export class KafkaLog implements Log {
    * Runs `work` on the topic's session. After a failure, unless it is an AppError other than LOG_UNAVAILABLE, the next
    * call begins with a new session.
    */
+  /** What calls of `endOffsets` share that come without anything in between. */
+  #thisTurn(): Map<TopicLeaders, Promise<void>> {
+    if (this.#turn === undefined) queueMicrotask(() => (this.#turn = undefined));
+    return (this.#turn ??= new Map());
+  }
+
   async #onTopic<T>(topic: string, work: (session: TopicSession) => Promise<T>): Promise<T> {
     this.#checkOpen();
     const session = this.#session(topic);

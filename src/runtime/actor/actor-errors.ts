@@ -43,12 +43,6 @@ export const earlierElsewhere = (startOffset: number, url: string): AppError =>
     `The log begins at offset ${startOffset}, and ${url} has records of the partition from before that, so LOG_START=accept does not count for it: begun here, it would lack them. Leave the partition to ${url} and stop this process, or have snapshots taken (SNAPSHOT_URL), of which this one can make its store. If what ${url} has is to be given up, too, move its store away first.`,
   );
 
-export const unknownElsewhere = (startOffset: number, why: string): AppError =>
-  new AppError(
-    "OFFSET_OUT_OF_RANGE",
-    `The log begins at offset ${startOffset}, and it is not known whether another member has what was before that. ${why} Have it answer, or stop it, then start this process again.`,
-  );
-
 /**
  * For a store that cannot be used and that the log cannot replace. `from` says where the log begins, as in "begins at
  * offset 7".

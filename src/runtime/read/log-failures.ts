@@ -59,11 +59,13 @@ export class LogFailures {
       this.#some,
       all.filter(({ unreadableSince_ms }) => unreadableSince_ms !== undefined),
       isHalted,
+      ({ hindered }) => hindered,
     );
     tell(
       this.#hidden,
       all.filter(({ unreadableSince_ms, hidden }) => unreadableSince_ms === undefined && hidden?.lasting !== undefined),
       isHalted,
+      ({ hidden }) => hidden?.lasting?.sentence,
     );
   }
 
@@ -81,14 +83,14 @@ export class LogFailures {
   }
 }
 
-function tell(outage: Outage, failing: readonly Held[], isHalted: boolean): void {
+function tell(outage: Outage, failing: readonly Held[], isHalted: boolean, why: (held: Held) => string | undefined): void {
   if (failing.length === 0) {
     // A partition that was halted for it has not become well.
     if (isHalted) outage.forget();
     else outage.worked();
     return;
   }
-  const named = failing.slice(0, UNREADABLE_NAMED_MAX).map(({ partition, hindered }) => `partition ${partition}: ${hindered}`);
+  const named = failing.slice(0, UNREADABLE_NAMED_MAX).map((held) => `partition ${held.partition}: ${why(held)}`);
   const left = failing.length - named.length;
   outage.failed(named.join(" ") + (left > 0 ? ` And ${left} more.` : ""));
 }

@@ -7,7 +7,6 @@ export const SLOW_LEADER_MS = 100;
 
 /** An end that its leader has not told yet. */
 interface PendingEnd {
-  readonly unavailable: string;
   readonly later: Promise<EndOffset>;
 }
 
@@ -25,7 +24,8 @@ export async function toldEnd(
   end: EndOffset | PendingEnd | undefined,
   wait_ms_max: number,
 ): Promise<EndOffset | undefined> {
-  return end !== undefined && "later" in end ? ((await within(clock, wait_ms_max, end.later)) ?? end) : end;
+  if (end === undefined || !("later" in end)) return end;
+  return (await within(clock, wait_ms_max, end.later)) ?? { unavailable: "Its leader has not answered yet." };
 }
 
 /**
@@ -89,7 +89,7 @@ export class NewestEnds {
     const told: EndOffset[] = [];
     const telling = partitions.map((end, partition) => end.then((value) => void (told[partition] = value)));
     await within(this.clock, SLOW_LEADER_MS, Promise.all(telling));
-    return partitions.map((later, partition) => told[partition] ?? { unavailable: "Its leader has not answered yet.", later });
+    return partitions.map((later, partition) => told[partition] ?? { later });
   }
 }
 

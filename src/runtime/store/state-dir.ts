@@ -42,6 +42,8 @@ export interface State {
   noteHalt(name: string, why: string): void;
   /** The partitions of the topic that have a store here, of whatever version. */
   partitions(topic: string): number[];
+  /** Those with applied records in it, also if it cannot be read now. Throws if the directory cannot be. */
+  appliedPartitions(topic: string): number[];
   /**
    * Deletes the partition's stores that are not open and that nobody needs; those of other versions only if there is
    * none left with these projections. Returns their paths.
@@ -242,6 +244,13 @@ export class StateDir implements State {
   partitions(topic: string): number[] {
     const found = readdirSync(this.directory).flatMap((name) => partitionIn(name, topic) ?? []);
     return [...new Set(found)];
+  }
+
+  appliedPartitions(topic: string): number[] {
+    const names = readdirSync(this.directory);
+    return this.partitions(topic).filter((partition) =>
+      names.some((name) => partitionIn(name, topic) === partition && hasApplied(this.path(name), topic)),
+    );
   }
 
   removeMoved(topic: string, partition: number, projections: Projections, unneeded: Unneeded): string[] {

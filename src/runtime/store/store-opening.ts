@@ -5,6 +5,7 @@ import type { PartitionActor } from "../actor/actor.ts";
 import * as errors from "../actor/actor-errors.ts";
 import { STORE_RETRY_WAIT_MS } from "../actor/applier.ts";
 import type { Asker } from "../read/ends-inquiry.ts";
+import { Outage } from "../read/outage.ts";
 import { type Fetched, noLongerWanted, type NoSnapshot } from "../snapshots/restorer.ts";
 import type { PartitionStore } from "./store.ts";
 import type { Unusable } from "./store-file.ts";
@@ -16,9 +17,8 @@ import type { Unusable } from "./store-file.ts";
 const OPENED_PER_TURN = 16;
 /** How often a storage of snapshots is asked that fails, before the log is read from its start in its place. */
 const FETCH_TRIES_MAX = 5;
-const FETCH_RETRY_WAIT_MS = 2_000;
-/** How often other members are asked what they have, of which one is silent, before only a person can go on. */
-const ELSEWHERE_TRIES_MAX = 15;
+const ASK_AGAIN_WAIT_MS = 2_000;
+const ASKING = "Other members are asked whether they have what the log has lost.";
 /** The reason given when a store with nothing wrong is replaced by a snapshot that is further. */
 export const LOG_WENT_ON = "the log no longer has what comes after it";
 
@@ -82,8 +82,8 @@ export class StoreOpening {
   readonly #condemned = new Map<number, Replacement>();
   /** How often the storage has failed in a row while a partition's snapshot was to be fetched. */
   readonly #failedFetches = new Map<number, number>();
-  /** How often the other members were asked in vain. */
-  readonly #vainQuestions = new Map<number, number>();
+  /** By partition, that other members are asked in vain. It ends at the latest when the silent one leaves the group. */
+  readonly #silences = new Map<number, Outage>();
 
   constructor(private readonly options: StoreOpeningOptions) {}
 
@@ -145,7 +145,7 @@ export class StoreOpening {
     const isFetched = this.options.fetchSnapshot !== undefined && (replacement.is !== "asked" || startOffset > 0);
     const isNeeded = replacement.is === "outrun" || (startOffset > 0 && this.options.mayBeginLate !== true);
     const fetched = isFetched ? await this.#fetch(actor, ends, isNeeded) : undefined;
-    if (fetched === "later") return this.#fetchLater(actor, replacement);
+    if (fetched === "later") return this.#replaceLater(actor, replacement);
     if (isFetched && fetched === undefined) return;
     if (fetched !== undefined && "place" in fetched) return this.#place(actor, replacement, fetched);
     const isLate = startOffset > 0 && (replacement.is === "new" || replacement.is === "unusable");
@@ -158,31 +158,41 @@ export class StoreOpening {
   }
 
   /**
-   * Whether no other member has what the log has lost of the partition. If one has, or does not tell for long, the actor
-   * halts: what was accepted to be lost is not.
+   * Whether no other member has what the log has lost of the partition. If one has, the actor halts, since what was
+   * accepted to be lost is not; if one does not tell, all are asked again.
    */
   async #isNowhereElse(actor: PartitionActor, replacement: Replacement, startOffset: number): Promise<boolean> {
     const { partition } = actor;
+    let earlier: { readonly url: string | undefined } | AppError;
     try {
-      const url = await this.options.earlierElsewhere?.(partition, startOffset);
-      this.#vainQuestions.delete(partition);
-      if (!this.#isWanted(actor)) return false;
-      if (url !== undefined) actor.halt(errors.earlierElsewhere(startOffset, url));
-      return url === undefined;
+      earlier = { url: await this.options.earlierElsewhere?.(partition, startOffset) };
     } catch (e) {
       if (!isAppError(e)) throw e;
-      if (!this.#isWanted(actor)) return false;
-      const tries = (this.#vainQuestions.get(partition) ?? 0) + 1;
-      this.#vainQuestions.set(partition, tries);
-      if (tries >= ELSEWHERE_TRIES_MAX) {
-        this.#vainQuestions.delete(partition);
-        actor.halt(errors.unknownElsewhere(startOffset, e.message));
-        return false;
-      }
-      actor.prepare(`Other members are asked whether they have what the log has lost. ${e.message}`);
-      void this.#fetchLater(actor, replacement);
+      earlier = e;
+    }
+    if (!this.#isWanted(actor)) {
+      this.#silences.delete(partition);
       return false;
     }
+    if (isAppError(earlier)) {
+      actor.prepare(`${ASKING} ${earlier.message}`);
+      this.#silenceOf(partition).failed(earlier);
+      void this.#replaceLater(actor, replacement);
+      return false;
+    }
+    this.#silences.get(partition)?.worked();
+    this.#silences.delete(partition);
+    if (earlier.url !== undefined) actor.halt(errors.earlierElsewhere(startOffset, earlier.url));
+    return earlier.url === undefined;
+  }
+
+  #silenceOf(partition: number): Outage {
+    const { clock, onWarning } = this.options;
+    const silence =
+      this.#silences.get(partition) ??
+      new Outage("Asking other members what they have of the partition", clock, (message) => onWarning(partition, message));
+    this.#silences.set(partition, silence);
+    return silence;
   }
 
   /** Goes on without a snapshot. `fetched` says why there is none that could be used, if any was looked for. */
@@ -235,7 +245,10 @@ export class StoreOpening {
       if (fetched !== undefined && "drop" in fetched) fetched.drop();
       return undefined;
     } catch (e) {
-      if (!this.#isWanted(actor)) return undefined;
+      if (!this.#isWanted(actor)) {
+        this.#failedFetches.delete(partition);
+        return undefined;
+      }
       const tries = (this.#failedFetches.get(partition) ?? 0) + 1;
       if (isAppError(e, "STORAGE_FAILED") && !isNeeded && tries >= FETCH_TRIES_MAX) {
         this.#failedFetches.delete(partition);
@@ -248,9 +261,9 @@ export class StoreOpening {
   }
 
   /** The log is asked again as well: the topic may have been made anew meanwhile, and snapshots be of the one before. */
-  async #fetchLater(actor: PartitionActor, replacement: Replacement): Promise<void> {
+  async #replaceLater(actor: PartitionActor, replacement: Replacement): Promise<void> {
     const { clock, ending } = this.options;
-    await clock.sleep(FETCH_RETRY_WAIT_MS, ending);
+    await clock.sleep(ASK_AGAIN_WAIT_MS, ending);
     if (this.#isWanted(actor)) this.#replace(actor, replacement);
   }
 

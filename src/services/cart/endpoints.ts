@@ -1,8 +1,7 @@
 import { liveEndpoint, readyEndpoint } from "../../api/health-endpoints.ts";
 import type { MemberSet } from "../../api/member-set.ts";
 import { metricsEndpoint } from "../../api/metrics-endpoint.ts";
-import { statesHop } from "../../fleet/earlier-state.ts";
-import type { HeldPartitions } from "../../runtime/held-partitions.ts";
+import { type AppliedFrom, statesHop } from "../../fleet/earlier-state.ts";
 import type { Endpoint } from "../../http/endpoint/endpoint.ts";
 import type { Readiness } from "../../http/health.ts";
 import type { Clock } from "../../system/clock.ts";
@@ -25,7 +24,7 @@ export interface CartEndpointsOptions {
   readonly members?: MemberSet | undefined;
   /** Where the index is shared with other carts. */
   readonly sharing?:
-    (Pick<IndexHopsOptions, "fleet" | "shared" | "logger"> & { readonly partitions: HeldPartitions }) | undefined;
+    (Pick<IndexHopsOptions, "fleet" | "shared" | "logger"> & { readonly appliedFrom: () => AppliedFrom }) | undefined;
   readonly clock: Clock;
 }
 
@@ -41,9 +40,7 @@ export const cartEndpoints = (options: CartEndpointsOptions): Endpoint[] => {
     cartPage(order_port),
     liveEndpoint(health, members),
     readyEndpoint(log_name, health, members),
-    ...(sharing
-      ? [...indexHops({ ...sharing, body_bytes_max, clock }), statesHop(sharing.fleet, () => sharing.partitions.held())]
-      : []),
+    ...(sharing ? [...indexHops({ ...sharing, body_bytes_max, clock }), statesHop(sharing.fleet, sharing.appliedFrom)] : []),
     ...(metrics ? [metricsEndpoint(metrics, clock, members)] : []),
   ];
 };

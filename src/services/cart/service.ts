@@ -179,6 +179,9 @@ export class CartService {
     });
   }
 
+  /** See `PartitionStores.appliedFrom`. */
+  readonly appliedFrom = (): ReadonlyMap<number, number> => this.#stores.appliedFrom(this.partitions.actors);
+
   start(): void {
     this.partitions.start();
     this.#running = this.#run();

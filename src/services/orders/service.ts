@@ -117,6 +117,9 @@ export class OrderService {
     });
   }
 
+  /** See `PartitionStores.appliedFrom`. */
+  readonly appliedFrom = (): ReadonlyMap<number, number> => this.#stores.appliedFrom(this.partitions.actors);
+
   start(): void {
     this.partitions.start();
     this.#running = this.#run();

@@ -38,7 +38,7 @@ test("records gather between two fetches, unless somebody asks for a position or
 
   expect(() => statusOf("ORD-2")).toThrow("There is no order ORD-2.");
   const newest = new NewestRecords(set, new NewestEnds(rig.log, TOPIC, systemClock), systemClock);
-  expect((await newest.applied(0, [], 10_000)).size).toBe(0);
+  expect(await newest.applied(0, [], 10_000)).toEqual(new Map());
   expect(applied()).toBe(3);
   expect(statusOf("ORD-2")).toBe("new");
 
@@ -109,7 +109,7 @@ test("what gathers is read while the log is asked where it ends", async () => {
   const applying = newest.applied(0, [], 10_000);
   await eventually(() => applied() === 3);
   told.resolve({ topicId: undefined, partitions: [Promise.resolve({ endOffset: 3, leaderEpoch: 0 })] });
-  expect((await applying).size).toBe(0);
+  expect(await applying).toEqual(new Map());
 });
 
 test("an order that comes while the log is asked where it ends is told at once, and nothing hurries then", async () => {
@@ -123,7 +123,7 @@ test("an order that comes while the log is asked where it ends is told at once, 
   await eventually(() => applied() === 3);
   expect(await Promise.race([applying, Bun.sleep(100).then(() => "waits")])).toBe("waits");
   await rig.append(recordOf(statusUpdated({ orderId: "ORD-2", status: "confirmed" })));
-  expect((await applying).size).toBe(0);
+  expect(await applying).toEqual(new Map());
   expect(set.get(0)?.isAwaited).toBe(false);
 });
 

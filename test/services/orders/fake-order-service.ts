@@ -159,6 +159,7 @@ export async function fakeOrderService() {
       dead_letter_topic: "orders.events.dlq",
       operator_token: undefined,
       rebuild: () => undefined,
+      appliedFrom: () => new Map(),
       // These are never called here.
       scans: {} as LogScans,
       live: {} as Live,

@@ -38,6 +38,8 @@ export class MemoryFleet implements AsyncDisposable {
     faults: { ...noFaults, away: (name) => this.away.has(name) },
   });
   readonly members = new Map<string, Member>();
+  /** What each order service has on its disk, also when it is started again. */
+  readonly disks = new Map<string, Disk>();
   /** Every hop that was sent: from whom, to whom, and the path. */
   readonly hops: { readonly from: string; readonly to: string; readonly path: string }[] = [];
   /** Who does not get through to whom: `a>b`. The request is lost, and nothing comes back. */
@@ -49,7 +51,8 @@ export class MemoryFleet implements AsyncDisposable {
   /** Adds an order service and starts it. Others reach it at `http://<name>`. */
   start(name: string, { secret = "s".repeat(32), endpoint = `http://${name}`, env = {}, tracer }: MemberOptions = {}): Member {
     const log = this.broker.connect(name);
-    const disk = new Disk({ newUuid: () => name });
+    const disk = this.disks.get(name) ?? new Disk({ newUuid: () => name });
+    this.disks.set(name, disk);
     const logged: string[] = [];
     const role = orderServiceRole({
       config: readConfig({ ...SETTINGS, HOST: "0.0.0.0", ...env }),

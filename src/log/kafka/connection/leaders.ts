@@ -35,6 +35,7 @@ export class TopicLeaders {
   /** By partition; those without a leader are missing. */
   #leaders = new Map<number, Leader>();
   #refreshing: Promise<void> | undefined;
+  #refreshingNext: Promise<void> | undefined;
   #smallerEpochs = 0;
 
   constructor(
@@ -66,6 +67,18 @@ export class TopicLeaders {
   /** Asks the brokers. Callers share an answer that is under way. Rejects with LOG_UNAVAILABLE. */
   refresh(): Promise<void> {
     return (this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined)));
+  }
+
+  /** Like `refresh`, with an answer to a question that was sent after this call; those who call meanwhile share it. */
+  refreshAnew(): Promise<void> {
+    const underWay = this.#refreshing;
+    if (underWay === undefined) return this.refresh();
+    return (this.#refreshingNext ??= underWay
+      .catch(() => undefined)
+      .then(() => {
+        this.#refreshingNext = undefined;
+        return this.refresh();
+      }));
   }
 
   async #refresh(): Promise<void> {

@@ -321,6 +321,7 @@ export class KafkaMembership implements Membership {
     if (isSettling(type) && isLasting) await reach.tryAll();
     if (this.#hasLeft()) return;
     const failure = { type, error: e, unreachable: reach.unreachable(), stood_ms: this.#stood_ms };
+    this.#stood_ms = 0;
     this.#reason = reach.withUnreachable(whyNotJoined({ ...failure, ...this.settings, group: this.options.group }));
     if (this.#toldLost) return;
     this.#toldLost = true;

@@ -125,6 +125,7 @@ export async function endOffsets(
   context: EndsContext,
   wanted: ReadonlySet<number> | undefined,
   isolation: Isolation,
+  refreshAnew: () => Promise<void> = () => context.leaders.refreshAnew(),
 ): Promise<EndOffsets> {
   const { leaders, topic } = context;
   const ask = (partitions: ReadonlySet<number> | undefined) =>
@@ -138,7 +139,8 @@ export async function endOffsets(
   const told = ask(wanted);
   const askedOf = new Map([...told.keys()].map((partition) => [partition, leaders.leaderOf(partition)]));
   const { topicId } = leaders;
-  await leaders.refresh();
+  // An answer that was on its way before may be older than what was acknowledged before this was asked.
+  await refreshAnew();
   const again = new Set<number>();
   for (const { partition } of leaders.partitions) {
     const [before, now] = [askedOf.get(partition), leaders.leaderOf(partition)];

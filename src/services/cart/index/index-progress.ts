@@ -218,7 +218,7 @@ export class IndexProgress {
     }
     const error = unavailableError(this.options.partitions, partition);
     const stable = newest.stable[partition];
-    if (error.code !== "CATCHING_UP" || !stable || "unavailable" in stable || stable.endOffset >= end.endOffset) throw error;
+    if (error.code !== "CATCHING_UP" || !stable || !("endOffset" in stable) || stable.endOffset >= end.endOffset) throw error;
     const message = `Partition ${partition} has records from offset ${stable.endOffset} on that cannot be read yet: another program's transaction is open there. Try again.`;
     throw new AppError("LOG_UNAVAILABLE", message, { partition });
   }

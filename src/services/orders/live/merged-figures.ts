@@ -120,8 +120,8 @@ function worst(
     ...silent.map(({ status }) => ({ status, reason: undefined, since_ms: undefined })),
   ];
   // One that is ready may still have a partition that does not go on.
-  const isHindered = ({ reason }: { readonly reason?: string | undefined }): number => (reason === undefined ? 1 : 0);
-  const [first] = candidates.toSorted((a, b) => rank(a.status) - rank(b.status) || isHindered(a) - isHindered(b));
+  const hinderedFirst = ({ reason }: { readonly reason?: string | undefined }): number => (reason === undefined ? 1 : 0);
+  const [first] = candidates.toSorted((a, b) => rank(a.status) - rank(b.status) || hinderedFirst(a) - hinderedFirst(b));
   if (first === undefined) throw new Error("a fleet has a member");
   const { status, reason, since_ms } = first;
   return { status, ...(reason === undefined ? {} : { reason }), ...(since_ms === undefined ? {} : { since_ms }) };

@@ -109,7 +109,11 @@ function shownOrder({ order, shippingCost }: OrderDetails, age: string | null): 
     // A span of time would be wrong a moment later if it were told as from now.
     age === null
       ? undefined
-      : h("p", { class: "stale" }, `As it was up to ${age} s before it was looked up: its owner could not be asked.`),
+      : h(
+          "p",
+          { class: "stale" },
+          `As it was up to ${age} s before it was looked up: its owner could not be asked, or is behind the log.`,
+        ),
     h(
       "dl",
       { class: "terms" },

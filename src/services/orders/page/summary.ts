@@ -37,7 +37,7 @@ export class Summary {
   show(figures: LiveFigures): void {
     this.#lastAt_ms = figures.at_ms;
     document.body.classList.remove("stale");
-    const isAllRunning = figures.status !== "ready" || shortfall(figures) === undefined;
+    const isAllRunning = figures.status !== "ready" || figures.partitions.length === 0 || shortfall(figures) === undefined;
     this.#say(isAllRunning ? figures.status : "catching-up", sentence(figures));
     // A part of the fleet is not told as the whole.
     const atLeast = (text: string) => (figures.isWhole || text === "–" ? text : `≥ ${text}`);
@@ -116,8 +116,7 @@ function shortfall({ partitions, partitionCount }: Standing, why = ""): string |
   const unheld = Array.from({ length: partitionCount }, (_, partition) => partition).filter((one) => !held.has(one));
   if (stays.length === 0 && unheld.length === 0) return undefined;
   const running = `${partitions.length - stays.length} of ${plural(partitionCount, "partition", "partitions")} running.`;
-  const isNamed = stays.length > (why === "" ? 0 : 1);
-  const hindered = isNamed ? ` ${named(stays.map(({ partition }) => partition))} not up to date.` : "";
+  const hindered = stays.length > 0 ? ` ${named(stays.map(({ partition }) => partition))} not up to date.` : "";
   return `${running}${hindered}${why}${unheld.length === 0 ? "" : ` ${named(unheld)} held by no order service that is known here.`}`;
 }
 

@@ -1,7 +1,7 @@
 import type { Clock } from "../../../system/clock.ts";
 import { AppError, isAppError } from "../../../errors.ts";
 import { Permits } from "../../../http/permits.ts";
-import type { Batch, Isolation, Log, LogRecord, PartitionEnds, Reader, Watermarks } from "../../../log/port.ts";
+import type { Batch, Log, LogRecord, PartitionEnds, Reader, Watermarks } from "../../../log/port.ts";
 import { ComparingReader } from "../../../log/read/comparing-reader.ts";
 
 /** How many records one request may read; the next request continues from its cursor. */
@@ -32,7 +32,7 @@ export interface Scans {
 
 /**
  * Searches the log for requests, a few at a time, in the order in which they asked. Readers are kept and used again,
- * since each has its own connections; no more of them than may scan in turn.
+ * since each has its own connections.
  *
  * ```
  *  idle reader (or a new one) ──run──▶ scanning ──▶ idle again, also after a failure: a reader mends its connections
@@ -62,29 +62,21 @@ export class LogScans implements Scans {
     return this.#run("", topic, body);
   }
 
-  /** Runs a search at once. The caller bounds how many of these there are at a time. */
-  async outOfTurn<T>(topic: string, isolation: Isolation, body: (scan: LogScan) => Promise<T>): Promise<T> {
-    const kind = `${isolation} ${topic}`;
-    const idle = this.#idle.get(kind) ?? [];
-    this.#idle.set(kind, idle);
-    const reader = idle.pop() ?? this.log.reader(topic, isolation);
+  #run<T>(client: string, topic: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
+    return this.#permits.run(client, () => this.#inTurn(topic, body));
+  }
+
+  async #inTurn<T>(topic: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
+    await this.#enter();
+    const idle = this.#idle.get(topic) ?? [];
+    this.#idle.set(topic, idle);
+    const reader = idle.pop() ?? this.log.reader(topic);
     try {
       return await body(new LogScan(this.log, topic, reader, this.clock));
     } finally {
-      if (idle.length < SCANS_MAX) idle.push(reader);
-      else await reader.close();
+      idle.push(reader);
+      this.#leave();
     }
-  }
-
-  #run<T>(client: string, topic: string, body: (scan: LogScan) => Promise<T>): Promise<T> {
-    return this.#permits.run(client, async () => {
-      await this.#enter();
-      try {
-        return await this.outOfTurn(topic, "committed", body);
-      } finally {
-        this.#leave();
-      }
-    });
   }
 
   async #enter(): Promise<void> {

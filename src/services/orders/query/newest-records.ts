@@ -9,10 +9,15 @@ import { causeOf, hasUnread, hiddenBehind } from "./trust.ts";
 export const NEWEST_WAIT_MS_MAX = 800;
 /** How long the newest records are waited for where only another program would have put the order. */
 const OTHERS_WAIT_MS_MAX = 250;
-const NOBODY_WAITS = "Whoever asked does not wait any more.";
 const NOT_IN_TIME = "The log did not tell its end in time; ask again.";
 /** How often to look whether the leader that told the end is the one whose records are applied. */
 const LOOK_WAIT_MS = 20;
+
+interface Wait {
+  readonly deadline_ms: number;
+  /** Aborts when nobody waits any more. */
+  readonly over?: AbortSignal;
+}
 
 /**
  * Waits for the records that the log has as of a request, before the request is told that an order does not exist: what
@@ -32,33 +37,35 @@ export class NewestRecords {
    * log does not tell.
    *
    * It resolves at once when `isFound` says that `home` has applied what is looked for: what the log has beyond that
-   * does not matter then. So it does when `leaving` aborts, with that nobody waits any more.
+   * does not matter then. When `leaving` aborts, it resolves with "left", and nothing is waited for any more.
    */
   async applied(
     home: number | undefined,
     others: readonly number[],
     wait_ms_max: number,
     { isFound, leaving }: { readonly isFound?: (() => boolean) | undefined; readonly leaving?: AbortSignal | undefined } = {},
-  ): Promise<Map<number, AppError>> {
+  ): Promise<Map<number, AppError> | "left"> {
     const longest_ms = home === undefined ? Math.min(OTHERS_WAIT_MS_MAX, wait_ms_max) : wait_ms_max;
-    const deadline_ms = this.clock.now_ms() + longest_ms;
-    const applying = this.#allOf(home, others, deadline_ms);
     const over = new AbortController();
-    const first = await Promise.race([
-      applying,
-      ...(home === undefined || isFound === undefined ? [] : [this.#untilFound(home, isFound, deadline_ms, over.signal)]),
-      ...(leaving === undefined ? [] : [aborted(leaving, over.signal).then(() => unawaited(home, others))]),
-    ]);
-    over.abort();
-    return first ?? applying;
+    const wait = { deadline_ms: this.clock.now_ms() + longest_ms, over: over.signal };
+    const applying = this.#allOf(home, others, wait);
+    try {
+      const first = await Promise.race([
+        applying,
+        ...(home === undefined || isFound === undefined ? [] : [this.#untilFound(home, isFound, wait)]),
+        ...(leaving === undefined ? [] : [aborted(leaving, over.signal)]),
+      ]);
+      return first ?? (await applying);
+    } finally {
+      over.abort();
+    }
   }
 
   /** Resolves with what `applied` tells of an order that is found; undefined if it is not, or nobody waits any more. */
   async #untilFound(
     home: number,
     isFound: () => boolean,
-    deadline_ms: number,
-    leaving: AbortSignal,
+    { deadline_ms, over }: Wait,
   ): Promise<Map<number, AppError> | undefined> {
     for (let looks = 0; ; looks++) {
       const held = this.partitions.get(home);
@@ -67,13 +74,13 @@ export class NewestRecords {
       const { nextOffset } = held;
       // Whoever waits looks once in a turn, also where many batches are applied in it.
       if (looks > 0) await this.clock.yield();
-      if (leaving.aborted) return undefined;
-      if (!(await held.reached(nextOffset + 1, deadline_ms - this.clock.now_ms(), leaving))) return undefined;
+      if (over?.aborted === true) return undefined;
+      if (!(await held.reached(nextOffset + 1, deadline_ms - this.clock.now_ms(), over))) return undefined;
     }
   }
 
-  async #allOf(home: number | undefined, others: readonly number[], deadline_ms: number): Promise<Map<number, AppError>> {
-    const wait_ms_max = deadline_ms - this.clock.now_ms();
+  async #allOf(home: number | undefined, others: readonly number[], wait: Wait): Promise<Map<number, AppError>> {
+    const wait_ms_max = wait.deadline_ms - this.clock.now_ms();
     const asking = this.#ask(home === undefined ? [] : [home], others);
     const newest = (await within(this.clock, wait_ms_max, asking).catch(failureOf)) ?? unknownEnd(NOT_IN_TIME);
     const late = new Map<number, AppError>();
@@ -82,10 +89,8 @@ export class NewestRecords {
     };
     const asked = isAppError(newest) ? [] : others;
     await Promise.all([
-      home === undefined ? undefined : this.#homeApplied(home, newest, deadline_ms).then((why) => note(home, why)),
-      ...asked.map((partition) =>
-        this.#otherApplied(partition, newest as Newest, deadline_ms).then((why) => note(partition, why)),
-      ),
+      home === undefined ? undefined : this.#homeApplied(home, newest, wait).then((why) => note(home, why)),
+      ...asked.map((partition) => this.#otherApplied(partition, newest as Newest, wait).then((why) => note(partition, why))),
     ]);
     return late;
   }
@@ -102,7 +107,7 @@ export class NewestRecords {
     const { stable } = newest;
     const applying = numbers.map(async (partition) => {
       const end = await toldEnd(this.clock, stable[partition], deadline_ms - this.clock.now_ms());
-      return this.#allApplied(partition, end, undefined, deadline_ms);
+      return this.#allApplied(partition, end, undefined, { deadline_ms });
     });
     for (const why of await Promise.all(applying)) if (why !== undefined) throw why;
   }
@@ -113,7 +118,7 @@ export class NewestRecords {
     return this.ends.ask(homes, others);
   }
 
-  async #otherApplied(partition: number, { stable }: Newest, deadline_ms: number): Promise<AppError | undefined> {
+  async #otherApplied(partition: number, { stable }: Newest, { deadline_ms, over }: Wait): Promise<AppError | undefined> {
     const until_ms = Math.min(deadline_ms, this.clock.now_ms() + OTHERS_WAIT_MS_MAX);
     const end = await toldEnd(this.clock, stable[partition], until_ms - this.clock.now_ms());
     const held = this.partitions.get(partition);
@@ -121,22 +126,22 @@ export class NewestRecords {
     if (held.nextOffset >= end.endOffset) return undefined;
     if (held.state !== "running") return causeOf(held);
     const isApplied =
-      (await held.reached(end.endOffset, until_ms - this.clock.now_ms())) || this.partitions.get(partition) !== held;
+      (await held.reached(end.endOffset, until_ms - this.clock.now_ms(), over)) || this.partitions.get(partition) !== held;
     return isApplied ? undefined : causeOf(held);
   }
 
-  async #homeApplied(home: number, newest: Newest | AppError, deadline_ms: number): Promise<AppError | undefined> {
+  async #homeApplied(home: number, newest: Newest | AppError, wait: Wait): Promise<AppError | undefined> {
     if (isAppError(newest)) return newest;
-    const end = await toldEnd(this.clock, newest.ends[home], deadline_ms - this.clock.now_ms());
-    return this.#allApplied(home, end, newest.stable[home], deadline_ms);
+    const end = await toldEnd(this.clock, newest.ends[home], wait.deadline_ms - this.clock.now_ms());
+    return this.#allApplied(home, end, newest.stable[home], wait);
   }
 
   /** Where a reader gets to is told as `stable`, if that may be less than the `end` that is to be applied. */
   async #allApplied(
     partition: number,
     end: EndOffset | undefined,
-    stable: EndOffset | undefined,
-    deadline_ms: number,
+    stable: Newest["stable"][number] | undefined,
+    { deadline_ms, over }: Wait,
   ): Promise<AppError | undefined> {
     if (end === undefined || "unavailable" in end) {
       const why = end?.unavailable ?? "The log does not know it.";
@@ -144,7 +149,7 @@ export class NewestRecords {
     }
     const behind = this.partitions.get(partition);
     if (behind !== undefined && behind.nextOffset < end.endOffset)
-      await behind.reached(end.endOffset, deadline_ms - this.clock.now_ms());
+      await behind.reached(end.endOffset, deadline_ms - this.clock.now_ms(), over);
     for (;;) {
       const held = this.partitions.get(partition);
       // Whoever has it now is asked.
@@ -152,28 +157,23 @@ export class NewestRecords {
       // What was applied from one leader says nothing about what the next one has at the same offsets.
       const isOfLeader = held.nextOffset === 0 || held.leaderEpoch >= end.leaderEpoch;
       if (held.nextOffset >= end.endOffset && isOfLeader) return undefined;
-      if (held.nextOffset < end.endOffset || this.clock.now_ms() >= deadline_ms) {
+      if (held.nextOffset < end.endOffset || this.clock.now_ms() >= deadline_ms || over?.aborted === true) {
         const from = stable !== undefined && "endOffset" in stable ? stable.endOffset : end.endOffset;
         const isHidden = held.hindered === undefined && held.state === "running" && held.nextOffset >= from;
         if (!isHidden || from >= end.endOffset) return causeOf(held);
         return hiddenBehind(partition, from);
       }
-      await this.clock.sleep(LOOK_WAIT_MS);
+      await this.clock.sleep(LOOK_WAIT_MS, over);
     }
   }
 }
 
 /** Resolves when the signal aborts, unless that is `over` before. */
-const aborted = (signal: AbortSignal, over: AbortSignal): Promise<void> =>
+const aborted = (signal: AbortSignal, over: AbortSignal): Promise<"left"> =>
   new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true, signal: over });
+    if (signal.aborted) resolve("left");
+    else signal.addEventListener("abort", () => resolve("left"), { once: true, signal: over });
   });
-
-const unawaited = (home: number | undefined, others: readonly number[]): Map<number, AppError> =>
-  new Map(
-    [...(home === undefined ? [] : [home]), ...others].map((partition) => [partition, unknownEnd(NOBODY_WAITS, partition)]),
-  );
 
 const unknownEnd = (message: string, partition?: number): AppError =>
   new AppError("LOG_UNAVAILABLE", message, partition === undefined ? {} : { partition });

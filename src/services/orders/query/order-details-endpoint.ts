@@ -29,7 +29,7 @@ export const orderDetails = ({ search, staleMeter }: OrderDetailsOptions): Endpo
       tag: "Orders",
       summary: "One order and what its shipping costs",
       description:
-        "Whichever order service is asked. 404 only if all partitions were looked at and have caught up. With Age in the answer, nobody could be asked who owns the order's partition: it is as it was then, or later. With Log-Position in the request there is no such answer.",
+        "Whichever order service is asked. 404 only if all partitions were looked at and have caught up. With Age in the answer, whoever owns the order's partition could not be asked, or is more than 3 s behind the log: it is as it was then, or later. With Log-Position in the request there is no such answer.",
       answers: {
         200: {
           description: "The order.",

@@ -1,4 +1,4 @@
-import { type AppError, isAppError } from "../../../errors.ts";
+import { AppError, isAppError } from "../../../errors.ts";
 import { type Fleet, HOPS_MS_MAX, type Question, type Told } from "../../../fleet/fleet.ts";
 import type { Asker, InFlight } from "../../../http/in-flight.ts";
 import type { LogPosition } from "../../../log/log-position.ts";
@@ -50,7 +50,7 @@ export interface StaleAnswer {
 export interface OrderAnswer {
   /** JSON. */
   readonly details: string;
-  /** Undefined if the owner has told it. */
+  /** Undefined if the owner has told it, and is not known to be far behind the log. */
   readonly stale: StaleAnswer | undefined;
 }
 
@@ -165,14 +165,15 @@ export class OrderSearch {
     // An order that comes meanwhile does not end the wait of who asks for all there is.
     const isFound = isWhole ? undefined : hasCome;
     // What was last heard of the log's end may be older than the request.
-    const unapplied =
+    const newest =
       absent.length > 0 ? await this.#newest(home, absent, asker, wait_ms_max, isFound) : new Map<number, AppError>();
+    const unapplied = isAppError(newest) ? new Map(absent.map((partition) => [partition, newest])) : newest;
     for (const partition of absent) look(partition, false);
     for (const [partition, why] of unapplied) {
       const known = told.get(partition);
       if (isAbsent(known)) told.set(partition, { ...known, doubt: why });
     }
-    if (!isTold() || isWhole) {
+    if (!isAppError(newest) && (!isTold() || isWhole)) {
       // Without its records that are not applied, a partition cannot say that it has nothing of the order.
       const behind = [...told.keys()].flatMap((partition) => {
         const held = partition === home ? undefined : partitions.get(partition);
@@ -185,24 +186,28 @@ export class OrderSearch {
     return told;
   }
 
-  /** Waits until these partitions have applied what the log has now; resolves with why not, of those that have not. */
+  /**
+   * Waits until these partitions have applied what the log has now. Resolves with why not, of those that have not; or with
+   * why that was not looked for.
+   */
   async #newest(
     home: number | undefined,
     absent: readonly number[],
     asker: Asker,
     wait_ms_max: number,
     isFound: (() => boolean) | undefined,
-  ): Promise<ReadonlyMap<number, AppError>> {
+  ): Promise<ReadonlyMap<number, AppError> | AppError> {
     const { newest, inFlight } = this.options;
     const others = absent.filter((partition) => partition !== home);
     const absentHome = absent.find((partition) => partition === home);
     const wait_ms = Math.max(0, Math.min(NEWEST_WAIT_MS_MAX, wait_ms_max));
     try {
-      return await inFlight.waiting.run(asker.client, () =>
+      const unapplied = await inFlight.waiting.run(asker.client, () =>
         newest.applied(absentHome, others, wait_ms, { isFound, leaving: asker.leaving }),
       );
+      return unapplied === "left" ? new AppError("LOG_UNAVAILABLE", "Whoever asked does not wait any more.") : unapplied;
     } catch (e) {
-      if (isAppError(e)) return new Map(absent.map((partition) => [partition, e]));
+      if (isAppError(e)) return e;
       throw e;
     }
   }

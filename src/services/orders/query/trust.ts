@@ -10,8 +10,15 @@ export const hasUnread = ({ hindered, isLagging, nextOffset, endOffset }: Partit
 /** An owner tells orders unmarked as long as the log cannot have had more of them for longer than this. */
 const UNMARKED_AGE_MS_MAX = 3_000;
 
-/** Whether the partition is known to lack records that the log has had for long. */
-export const isFarBehind = (held: PartitionView): boolean => hasUnread(held) && (held.age_ms ?? 0) > UNMARKED_AGE_MS_MAX;
+/**
+ * Whether the partition lacks records that the log may have had for long. A transaction that began a moment ago hides
+ * only new ones, though the log may have been asked for its end long before.
+ */
+export const isFarBehind = (held: PartitionView): boolean => {
+  const { hidden, age_ms = 0 } = held;
+  const isJustHidden = hidden !== undefined && hidden.lasting === undefined;
+  return hasUnread(held) && !isJustHidden && age_ms > UNMARKED_AGE_MS_MAX;
+};
 
 const isCaughtUp = ({ state, hindered, doubt }: PartitionView): boolean =>
   state === "running" && hindered === undefined && doubt === undefined;

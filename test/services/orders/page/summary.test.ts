@@ -20,7 +20,7 @@ describe("the page's headline", () => {
   test("says which partition the log does not give, although the order service is ready", () => {
     const reason = "The partition has no leader.";
     const why = `Partition 3: ${reason}`;
-    expect(said(all({ reason }), "ready", why)).toBe(`3 of 4 partitions running. ${why}`);
+    expect(said(all({ reason }), "ready", why)).toBe(`3 of 4 partitions running. Partition 3 is not up to date. ${why}`);
     expect(said(all({ state: "catching-up", reason }))).toBe("3 of 4 partitions running. Partition 3 is not up to date.");
     const two = all({ reason }, { reason });
     expect(said(two, "ready", "Partition 2: It has none.")).toBe(
@@ -33,7 +33,7 @@ describe("the page's headline", () => {
       "2 of 4 partitions running. Partitions 0, 1 are held by no order service that is known here.",
     );
     expect(said([{ ...running, partition: 0, reason: "It has no leader." }], "ready", "Partition 0: It has no leader.")).toBe(
-      "0 of 4 partitions running. Partition 0: It has no leader. Partitions 1, 2, 3 are held by no order service that is known here.",
+      "0 of 4 partitions running. Partition 0 is not up to date. Partition 0: It has no leader. Partitions 1, 2, 3 are held by no order service that is known here.",
     );
   });
 

@@ -16,7 +16,7 @@ describe("an owner that is behind the log", () => {
   test.each<Partial<FakePartition>>([
     { state: "suspended", hindered: "The disk is full.", isComplete: true },
     { state: "blocked", hindered: "It has no right.", isComplete: true },
-    { isLagging: true, hidden: { from: 10 } },
+    { isLagging: true, hidden: { from: 10, lasting: { sentence: "It is open.", since_ms: 0 } } },
     { isLagging: true },
   ])("marks what it tells with its age and position: %j", async (more) => {
     hold([partition(0), behind(more)]);
@@ -26,6 +26,7 @@ describe("an owner that is behind the log", () => {
 
   test.each<Partial<FakePartition>>([
     { isLagging: true, age_ms: 2_500 },
+    { isLagging: true, hidden: { from: 10 } },
     { isLagging: true, age_ms: undefined },
     { state: "suspended", hindered: "The disk is full.", isComplete: true, endOffset: 10 },
     {},

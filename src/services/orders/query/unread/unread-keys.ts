@@ -56,6 +56,12 @@ export class UnreadKeys {
     return isSameLog && nextOffset >= this.from && nextOffset < this.#reached;
   }
 
+  /** Whether everything before that end was read, of a log whose topic and leader are known to be the same. */
+  isUpTo({ topicId, leaderEpoch, endOffset }: ToldEnd): boolean {
+    const isKnown = topicId !== undefined && topicId === this.told.topicId && leaderEpoch === this.told.leaderEpoch;
+    return isKnown && endOffset === this.#reached;
+  }
+
   /** Forgets the keys that were seen last before `nextOffset`, as what has them is applied. */
   forgetApplied(nextOffset: number): void {
     this.from = nextOffset;

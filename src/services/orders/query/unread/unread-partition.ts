@@ -1,12 +1,11 @@
 import { AppError, isAppError } from "../../../../errors.ts";
-import type { Log } from "../../../../log/port.ts";
+import type { Log, Reader } from "../../../../log/port.ts";
 import type { Clock } from "../../../../system/clock.ts";
-import type { LogScans } from "../log-scan.ts";
+import { LogScan } from "../log-scan.ts";
 import { type Room, type ToldEnd, UnreadKeys } from "./unread-keys.ts";
 
 export interface UnreadPartitionOptions {
-  readonly log: Pick<Log, "endOffsets">;
-  readonly scans: LogScans;
+  readonly log: Log;
   readonly topic: string;
   readonly room: Room;
   readonly clock: Clock;
@@ -34,6 +33,8 @@ interface Found {
  */
 export class UnreadPartition {
   #keys: UnreadKeys | undefined;
+  /** Kept as long as the keys are, since it has its own connections. */
+  #reader: Reader | undefined;
   #underWay: Promise<unknown> = Promise.resolve();
   #next: { readonly asked: { from: number }; readonly found: Promise<Found> } | undefined;
   #isReading = false;
@@ -81,7 +82,7 @@ export class UnreadPartition {
       if (this.#keys?.isPartOf(end, from) === false) this.#forget();
       const keys = (this.#keys ??= new UnreadKeys(end, from, this.options.room));
       keys.forgetApplied(from);
-      await this.#readOn(keys, end.endOffset);
+      if (!keys.isUpTo(end)) await this.#readOn(keys, end.endOffset);
       return { keys, endOffset: end.endOffset };
     } finally {
       this.#isReading = false;
@@ -98,11 +99,11 @@ export class UnreadPartition {
   }
 
   async #readOn(keys: UnreadKeys, endOffset: number): Promise<void> {
-    const { scans, topic } = this.options;
+    const { log, topic, clock } = this.options;
+    this.#reader ??= log.reader(topic, "uncommitted");
+    const scan = new LogScan(log, topic, this.#reader, clock);
     try {
-      await scans.outOfTurn(topic, "uncommitted", async (scan) => {
-        keys.end(await scan.read(this.partition, keys.begin(), endOffset, (record) => keys.note(record)));
-      });
+      keys.end(await scan.read(this.partition, keys.begin(), endOffset, (record) => keys.note(record)));
     } catch (e) {
       this.#forget();
       throw e;
@@ -112,5 +113,7 @@ export class UnreadPartition {
   #forget(): void {
     this.options.room.left += this.#keys?.size ?? 0;
     this.#keys = undefined;
+    void this.#reader?.close();
+    this.#reader = undefined;
   }
 }

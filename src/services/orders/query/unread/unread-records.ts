@@ -1,7 +1,6 @@
 import type { Log } from "../../../../log/port.ts";
 import type { PartitionView } from "../../../../runtime/held-partitions.ts";
 import { type Clock, within } from "../../../../system/clock.ts";
-import { LogScans } from "../log-scan.ts";
 import { keyNumber, type Room } from "./unread-keys.ts";
 import { UnreadPartition } from "./unread-partition.ts";
 
@@ -9,7 +8,7 @@ import { UnreadPartition } from "./unread-partition.ts";
 export const UNREAD_WAIT_MS_MAX = 300;
 /** How many keys are kept, of all partitions together (40 bytes each); what lies beyond is not known. */
 const KEYS_MAX = 1_000_000;
-/** How long the keys of a partition are kept that nobody asks about. */
+/** How long the keys of a partition are kept, at least, that nobody asks about: until somebody asks about another one. */
 const KEPT_MS_MAX = 60_000;
 
 /**
@@ -21,7 +20,6 @@ const KEPT_MS_MAX = 60_000;
  * Each record is read once, whoever asks, and each partition by itself: one whose leader is silent holds up no other.
  */
 export class UnreadRecords {
-  readonly #scans: LogScans;
   readonly #room: Room;
   readonly #partitions = new Map<number, UnreadPartition>();
 
@@ -31,8 +29,6 @@ export class UnreadRecords {
     private readonly clock: Clock,
     keys_max = KEYS_MAX,
   ) {
-    // Clients' searches never wait for these, nor these for them: there is one for each partition at most.
-    this.#scans = new LogScans(log, clock);
     this.#room = { left: keys_max };
   }
 
@@ -55,9 +51,7 @@ export class UnreadRecords {
 
   #of(partition: number): UnreadPartition {
     const { log, topic, clock } = this;
-    const found =
-      this.#partitions.get(partition) ??
-      new UnreadPartition(partition, { log, scans: this.#scans, topic, room: this.#room, clock });
+    const found = this.#partitions.get(partition) ?? new UnreadPartition(partition, { log, topic, room: this.#room, clock });
     this.#partitions.set(partition, found);
     return found;
   }
