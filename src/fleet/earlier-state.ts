@@ -8,6 +8,8 @@ import { goodJson } from "./peer-problem.ts";
 
 const STATES_PATH = "/fleet/states";
 const STATES_WAIT_MS_MAX = 1_000;
+/** Members that are started together, or again, have joined by then. */
+export const LATE_START_SESSIONS = 2;
 
 /** The partitions of which a member has applied records, whether or not it holds them now; each with the first offset. */
 export type AppliedFrom = ReadonlyMap<number, number>;

@@ -82,9 +82,11 @@ export const obstacle = (partitions: HeldPartitions): { readonly reason?: string
   const held = [...partitions.held()];
   const stay = held.filter(({ halted, hindered }) => halted !== undefined || hindered !== undefined);
   const gravest = HINDERED_STATES.map((state) => stay.find((one) => one.state === state)).find(Boolean);
-  const first = gravest ?? stay[0] ?? held.find(({ preparing }) => preparing !== undefined);
+  const followed = [...(partitions.standbys?.() ?? [])].find(({ halted }) => halted !== undefined);
+  const first = gravest ?? stay[0] ?? held.find(({ preparing }) => preparing !== undefined) ?? followed;
   const ofFirst = first?.halted ?? first?.hindered ?? first?.preparing;
-  const reason = readFailure ?? (ofFirst && `Partition ${first?.partition}: ${ofFirst}`);
+  const which = `Partition ${first?.partition}${first === followed ? ", which is followed here" : ""}`;
+  const reason = readFailure ?? (ofFirst && `${which}: ${ofFirst}`);
   const since_ms = readFailure === undefined ? first?.since_ms : readFailingSince_ms;
   return { ...(reason === undefined ? {} : { reason }), ...(since_ms === undefined ? {} : { since_ms }) };
 };

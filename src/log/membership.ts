@@ -8,8 +8,9 @@ export interface GroupOptions {
   /** Where the other members reach this one: a URL without a slash at its end. Absent if it cannot be asked. */
   readonly endpoint?: string | undefined;
   /**
-   * How far the partitions are applied of which this process has local state (partition → next offset). The assignment
-   * leaves partitions where they are, and gives those that must move to who is furthest.
+   * How much is applied of the partitions of which this process has local state: the next offset, less the first one of a
+   * state that began late. The assignment leaves partitions where they are, and gives those that must move to who has
+   * most.
    */
   readonly localPositions: () => ReadonlyMap<number, number>;
   /**

@@ -28,10 +28,14 @@ export class Actors extends Map<number, PartitionActor> {
     return actor?.duty === duty ? actor : undefined;
   }
 
-  /** How far the partitions are applied of which a store is open here. A halted standby is of no use to the group. */
+  /**
+   * How much is applied of the partitions of which a store is open here: the offsets from where it began to where it goes
+   * on. A halted standby is of no use to the group.
+   */
   positions(): Map<number, number> {
     const isOfUse = ({ hasStore, duty, state }: PartitionActor) => hasStore && !(duty === "standby" && state === "halted");
-    return new Map([...this].filter(([, actor]) => isOfUse(actor)).map(([partition, { nextOffset }]) => [partition, nextOffset]));
+    const ofUse = [...this.values()].filter(isOfUse);
+    return new Map(ofUse.map(({ partition, nextOffset, startedAt }) => [partition, nextOffset - startedAt]));
   }
 
   /**

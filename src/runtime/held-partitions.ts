@@ -148,8 +148,7 @@ export interface TopicsStanding {
   /** Every possible concern for each topic that was checked, and whether it was found. */
   readonly findings: readonly TopicFinding[];
   /**
-   * Notes the partitions whose first records the log has lost although the state has them. Called regularly, unless
-   * such a loss was accepted.
+   * Notes the partitions whose first records the log has lost although the state has them. Called regularly.
    */
   noteLostHeads(heads: readonly LostHead[]): void;
 }

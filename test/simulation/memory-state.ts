@@ -272,8 +272,9 @@ export class Disk {
       const isOfKind = kind.startsWith(JSON.stringify([storeKindOf(projections)]).slice(0, -1));
       if (partition === undefined || !isOfKind) continue;
       if (db.inTransaction) db.run("ROLLBACK");
-      const row = db.query<{ next_offset: number }, []>("SELECT next_offset FROM position").get();
-      if (row) positions.set(partition, row.next_offset);
+      const saved = "SELECT next_offset - coalesce(first_offset, 0) AS offsets FROM position";
+      const row = db.query<{ offsets: number }, []>(saved).get();
+      if (row) positions.set(partition, row.offsets);
     }
     return positions;
   }

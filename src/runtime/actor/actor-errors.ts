@@ -40,7 +40,7 @@ export const begunLate = (startOffset: number): string =>
 export const earlierElsewhere = (startOffset: number, url: string): AppError =>
   new AppError(
     "OFFSET_OUT_OF_RANGE",
-    `The log begins at offset ${startOffset}, and ${url} has records of the partition from before that, so LOG_START=accept does not count for it: begun here, it would lack them. Leave the partition to ${url} and stop this process, or have snapshots taken (SNAPSHOT_URL), of which this one can make its store. If what ${url} has is to be given up, too, move its store away first.`,
+    `The log begins at offset ${startOffset}, and ${url} has records of the partition from before that, so LOG_START=accept does not count for it: begun here, it would lack them. Leave the partition to ${url} and stop this process, or have snapshots taken (SNAPSHOT_URL), of which this one can make its store. If what ${url} has is lost, or is to be given up, too, stop it or move its store away, and start this process again, which then asks anew.`,
   );
 
 /**

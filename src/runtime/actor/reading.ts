@@ -78,8 +78,7 @@ export class Reading {
 
   /** Why the log does not give the partition now. */
   get hindered(): string | undefined {
-    const { unavailable } = this.options.hindrance;
-    return unavailable ?? this.#continuity.interruption ?? this.hidden?.lasting?.sentence;
+    return this.options.hindrance.unavailable ?? this.#continuity.interruption ?? this.hidden?.lasting?.sentence;
   }
 
   get hidden(): Hidden | undefined {
@@ -323,6 +322,7 @@ export class Reading {
     if (!this.#continuity.isVerified) return;
     if (this.options.hindrance.readable()) this.forgetEnd();
     this.catchUp.reach(this.nextOffset);
+    if (this.catchUp.isRunning) this.#knownEnd.forgetTakenOver();
     if (this.catchUp.isRunning) this.options.position.reachedEnd?.();
   }
 }

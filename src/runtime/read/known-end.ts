@@ -63,7 +63,7 @@ export class KnownEnd {
     this.#takenOver_ms = age_ms === undefined ? undefined : this.clock.now_ms() - age_ms;
   }
 
-  /** Notes that what was applied before may not be what the log has. */
+  /** Notes that what was applied before may not be what the log has, or that its age is known anew. */
   forgetTakenOver(): void {
     this.#takenOver_ms = undefined;
   }

@@ -20,9 +20,8 @@ export interface RegularLookOptions {
   readonly failures: LogFailures;
   readonly inquiry: EndsInquiry<Question | undefined, Asker<Question | undefined>>;
   readonly readLoop: ReadLoop;
-  /** Told of the first records that the log has lost, unless it was accepted that it lost them. */
+  /** Told of the first records that the log has lost although the state has them. */
   readonly topics?: TopicsStanding | undefined;
-  readonly mayBeginLate?: boolean;
   readonly onWarning: (partition: number | undefined, message: string) => void;
   readonly clock: Clock;
 }
@@ -62,12 +61,12 @@ export class RegularLook {
   }
 
   async #look(ending: AbortSignal): Promise<void> {
-    const { clock, log, topic, actors, failures, inquiry, readLoop, topics, mayBeginLate, onWarning } = this.options;
+    const { clock, log, topic, actors, failures, inquiry, readLoop, topics, onWarning } = this.options;
     const asked = [...actors.values()].map((actor) => ({ actor, question: actor.question }));
     const ends = await within(clock, LOOK_WAIT_MS, log.ends(topic));
     if (!ends) throw new Error(`no answer within ${LOOK_WAIT_MS} ms`);
     failures.ends.worked();
-    if (!mayBeginLate) topics?.noteLostHeads(lostHeads(actors.of("owner"), ends.partitions));
+    topics?.noteLostHeads(lostHeads(actors.of("owner"), ends.partitions));
     const isHeld = (actor: PartitionActor) => !ending.aborted && actors.get(actor.partition) === actor;
     for (const { actor, question } of asked) if (isHeld(actor) && !actor.hear(question, ends)) inquiry.ask(actor);
     // A process that a quota slows down still makes progress.

@@ -85,8 +85,8 @@ export function hasApplied(path: string, topic: string): boolean {
 }
 
 /**
- * How far a store is saved that is not open, without changing it. Undefined if it would not be used as it is, or cannot
- * be read now.
+ * How much a store has saved that is not open, without changing it: the offsets from where it began to where it goes on.
+ * Undefined if it would not be used as it is, or cannot be read now.
  */
 export function savedPosition(
   path: string,
@@ -97,12 +97,12 @@ export function savedPosition(
   try {
     db = new Database(path, { readonly: true, strict: true });
     const { name, version } = storeKindOf(projections);
-    const saved = `SELECT next_offset FROM position WHERE partition = ? AND EXISTS (
+    const saved = `SELECT * FROM position WHERE partition = ? AND EXISTS (
       SELECT 1 FROM store WHERE name = ? AND version = ? AND log_id = ? AND topic = ?)`;
     const row = db
-      .query<{ next_offset: number }, [number, string, number, string, string]>(saved)
+      .query<{ next_offset: number; first_offset?: number | null }, [number, string, number, string, string]>(saved)
       .get(partition, name, version, logId, topic);
-    return row?.next_offset;
+    return row === null ? undefined : row.next_offset - (row.first_offset ?? 0);
   } catch {
     return undefined;
   } finally {

@@ -5,7 +5,7 @@ import type { PartitionActor } from "../actor/actor.ts";
 import * as errors from "../actor/actor-errors.ts";
 import { STORE_RETRY_WAIT_MS } from "../actor/applier.ts";
 import type { Asker } from "../read/ends-inquiry.ts";
-import { Outage } from "../read/outage.ts";
+import { LateStart, type Others } from "../late-start.ts";
 import { type Fetched, noLongerWanted, type NoSnapshot } from "../snapshots/restorer.ts";
 import type { PartitionStore } from "./store.ts";
 import type { Unusable } from "./store-file.ts";
@@ -18,12 +18,11 @@ const OPENED_PER_TURN = 16;
 /** How often a storage of snapshots is asked that fails, before the log is read from its start in its place. */
 const FETCH_TRIES_MAX = 5;
 const ASK_AGAIN_WAIT_MS = 2_000;
-const ASKING = "Other members are asked whether they have what the log has lost.";
 /** The reason given when a store with nothing wrong is replaced by a snapshot that is further. */
 export const LOG_WENT_ON = "the log no longer has what comes after it";
 
 /** How a partition's store is found, opened and replaced. */
-export interface Stores {
+export interface Stores extends Others {
   /** The path of the file that holds the partition, whether or not the file exists. */
   readonly storePath: (partition: number) => string;
   /** Opens the store, or creates it. A store that cannot be used is left as it is. */
@@ -36,11 +35,6 @@ export interface Stores {
   /** Fills a store from the newest snapshot that fits; see `Restorer`. Absent if there is no storage of snapshots. */
   readonly fetchSnapshot?:
     ((partition: number, ends: TopicEnds, requireWanted: () => void) => Promise<Fetched | NoSnapshot>) | undefined;
-  /**
-   * The URL of another member that has applied records of the partition from before `startOffset`; undefined if none has.
-   * Rejects if one does not tell. Absent if there are no other members.
-   */
-  readonly earlierElsewhere?: (partition: number, startOffset: number) => Promise<string | undefined>;
 }
 
 export interface StoreOpeningOptions extends Stores {
@@ -82,10 +76,11 @@ export class StoreOpening {
   readonly #condemned = new Map<number, Replacement>();
   /** How often the storage has failed in a row while a partition's snapshot was to be fetched. */
   readonly #failedFetches = new Map<number, number>();
-  /** By partition, that other members are asked in vain. It ends at the latest when the silent one leaves the group. */
-  readonly #silences = new Map<number, Outage>();
+  readonly #lateStart: LateStart;
 
-  constructor(private readonly options: StoreOpeningOptions) {}
+  constructor(private readonly options: StoreOpeningOptions) {
+    this.#lateStart = new LateStart(options);
+  }
 
   /** Marks the partition's store to be replaced. */
   condemn(partition: number, replacement: Replacement): void {
@@ -154,45 +149,23 @@ export class StoreOpening {
   }
 
   get #asksOthers(): boolean {
-    return this.options.mayBeginLate === true && this.options.earlierElsewhere !== undefined;
+    return this.options.mayBeginLate === true && this.#lateStart.asksOthers;
   }
 
-  /**
-   * Whether no other member has what the log has lost of the partition. If one has, the actor halts, since what was
-   * accepted to be lost is not; if one does not tell, all are asked again.
-   */
+  /** Whether no other member has what the log has lost. If one has, the actor halts: what was accepted to be lost is not. */
   async #isNowhereElse(actor: PartitionActor, replacement: Replacement, startOffset: number): Promise<boolean> {
-    const { partition } = actor;
-    let earlier: { readonly url: string | undefined } | AppError;
-    try {
-      earlier = { url: await this.options.earlierElsewhere?.(partition, startOffset) };
-    } catch (e) {
-      if (!isAppError(e)) throw e;
-      earlier = e;
-    }
+    const verdict = await this.#lateStart.verdict(actor.partition, startOffset);
     if (!this.#isWanted(actor)) {
-      this.#silences.delete(partition);
+      this.#lateStart.forget(actor.partition);
       return false;
     }
-    if (isAppError(earlier)) {
-      actor.prepare(`${ASKING} ${earlier.message}`);
-      this.#silenceOf(partition).failed(earlier);
+    if (verdict === "begin") return true;
+    if ("elsewhere" in verdict) actor.halt(errors.earlierElsewhere(startOffset, verdict.elsewhere));
+    else {
+      actor.prepare(verdict.wait);
       void this.#replaceLater(actor, replacement);
-      return false;
     }
-    this.#silences.get(partition)?.worked();
-    this.#silences.delete(partition);
-    if (earlier.url !== undefined) actor.halt(errors.earlierElsewhere(startOffset, earlier.url));
-    return earlier.url === undefined;
-  }
-
-  #silenceOf(partition: number): Outage {
-    const { clock, onWarning } = this.options;
-    const silence =
-      this.#silences.get(partition) ??
-      new Outage("Asking other members what they have of the partition", clock, (message) => onWarning(partition, message));
-    this.#silences.set(partition, silence);
-    return silence;
+    return false;
   }
 
   /** Goes on without a snapshot. `fetched` says why there is none that could be used, if any was looked for. */

@@ -1,4 +1,4 @@
-import { earlierState } from "../../fleet/earlier-state.ts";
+import { earlierState, LATE_START_SESSIONS } from "../../fleet/earlier-state.ts";
 import type { Appender } from "../../log/append/appender.ts";
 import { Backoff } from "../../log/backoff.ts";
 import type { TopicEnds } from "../../log/port.ts";
@@ -104,6 +104,8 @@ export class CartService {
         fleetConcerns: () => sharing.fleet.concerns,
         copiesWanted: sharing.replicas,
         earlierElsewhere: (partition: number, startOffset: number) => earlierState(sharing.fleet, partition, startOffset),
+        hadBefore: async (partition: number) => (await this.#group?.hadBefore(partition)) ?? true,
+        lateStartWait_ms: LATE_START_SESSIONS * config.session_timeout_ms,
       }),
       gather_ms: INDEX_GATHER_MS,
       bounds: { unsaved_rows_max: INDEX_UNSAVED_ROWS_MAX, ...options.bounds },

@@ -1,4 +1,4 @@
-import { earlierState } from "../../fleet/earlier-state.ts";
+import { earlierState, LATE_START_SESSIONS } from "../../fleet/earlier-state.ts";
 import type { Fleet } from "../../fleet/fleet.ts";
 import type { Assignment, Membership } from "../../log/membership.ts";
 import type { LogRecord } from "../../log/port.ts";
@@ -111,6 +111,8 @@ export class OrderService {
       topics: this.#topics,
       fleetConcerns: () => options.fleet.concerns,
       earlierElsewhere: (partition, startOffset) => earlierState(options.fleet, partition, startOffset),
+      hadBefore: (partition) => this.#hadBefore(partition),
+      lateStartWait_ms: LATE_START_SESSIONS * config.session_timeout_ms,
       meter: metrics,
       tracer,
       ...(options.onReadable ? { onReadable: options.onReadable } : {}),
@@ -213,6 +215,11 @@ export class OrderService {
       committed: (partitions) => membership.committed(partitions),
       ends: () => log.ends(config.orders_topic),
     });
+  }
+
+  async #hadBefore(partition: number): Promise<boolean> {
+    const committed = await this.#membership?.committed([partition]);
+    return (committed?.get(partition)?.nextOffset ?? 0) > 0;
   }
 
   #lookAtGroup(): void {

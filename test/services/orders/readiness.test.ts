@@ -29,6 +29,14 @@ describe("/health/ready", () => {
     expect(await ready()).toEqual([200, expect.objectContaining({ status: "ready", reason: "Partition 3: It has no leader." })]);
   });
 
+  test("200 where only a followed partition is halted, which is said", async () => {
+    hold([partition(0)]);
+    fake.standbys = () => [partition(3, [], { state: "halted", halted: "Do this." })];
+    const reason = "Partition 3, which is followed here: Do this.";
+    expect(await ready()).toEqual([200, expect.objectContaining({ status: "ready", reason })]);
+    delete (fake as { standbys?: unknown }).standbys;
+  });
+
   test("503 while the only partition catches up, though something hinders it", async () => {
     hold([partition(0, [], { state: "catching-up", hindered: "It has no leader." })]);
     expect(await ready()).toEqual([503, expect.objectContaining({ status: "catching-up" })]);

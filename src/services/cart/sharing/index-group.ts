@@ -98,6 +98,12 @@ export class IndexGroup {
     });
   }
 
+  /** Whether some cart had the partition's index before; undefined while the group is not joined. */
+  async hadBefore(partition: number): Promise<boolean | undefined> {
+    const committed = await this.#membership?.committed([partition]);
+    return committed && (committed.get(partition)?.nextOffset ?? 0) > 0;
+  }
+
   /**
    * Tells the others how far the owned partitions are, and hears it of those that are not read here, whose stores go once
    * others are known to have them.

@@ -81,7 +81,7 @@ export class NewestRecords {
 
   async #allOf(home: number | undefined, others: readonly number[], wait: Wait): Promise<Map<number, AppError>> {
     const wait_ms_max = wait.deadline_ms - this.clock.now_ms();
-    const asking = this.#ask(home === undefined ? [] : [home], others);
+    const asking = this.#ask([...(home === undefined ? [] : [home]), ...others]);
     const newest = (await within(this.clock, wait_ms_max, asking).catch(failureOf)) ?? unknownEnd(NOT_IN_TIME);
     const late = new Map<number, AppError>();
     const note = (partition: number, why: AppError | undefined): void => {
@@ -113,21 +113,28 @@ export class NewestRecords {
   }
 
   /** What will have to be applied is read while the log is asked. */
-  #ask(homes: readonly number[], others: readonly number[]): Promise<Newest> {
+  #ask(homes: readonly number[], others: readonly number[] = []): Promise<Newest> {
     this.partitions.hurry?.();
     return this.ends.ask(homes, others);
   }
 
-  async #otherApplied(partition: number, { stable }: Newest, { deadline_ms, over }: Wait): Promise<AppError | undefined> {
+  /**
+   * What another program's transaction hides is not waited for, and must be searched: a transaction that began a moment
+   * ago is not known of yet.
+   */
+  async #otherApplied(partition: number, newest: Newest, { deadline_ms, over }: Wait): Promise<AppError | undefined> {
     const until_ms = Math.min(deadline_ms, this.clock.now_ms() + OTHERS_WAIT_MS_MAX);
-    const end = await toldEnd(this.clock, stable[partition], until_ms - this.clock.now_ms());
+    const told = (ends: Newest["ends"]) => toldEnd(this.clock, ends[partition], until_ms - this.clock.now_ms());
+    const [stable, end] = await Promise.all([told(newest.stable), told(newest.ends)]);
     const held = this.partitions.get(partition);
-    if (end === undefined || "unavailable" in end || held === undefined || hasUnread(held)) return undefined;
-    if (held.nextOffset >= end.endOffset) return undefined;
-    if (held.state !== "running") return causeOf(held);
-    const isApplied =
-      (await held.reached(end.endOffset, until_ms - this.clock.now_ms(), over)) || this.partitions.get(partition) !== held;
-    return isApplied ? undefined : causeOf(held);
+    if (!isTold(stable) || !isTold(end) || held === undefined || hasUnread(held)) return undefined;
+    const isHidden = stable.endOffset < end.endOffset && held.nextOffset < end.endOffset;
+    if (held.nextOffset < stable.endOffset) {
+      if (held.state !== "running") return causeOf(held);
+      const wait_ms = until_ms - this.clock.now_ms();
+      if (!(await held.reached(stable.endOffset, wait_ms, over)) && this.partitions.get(partition) === held) return causeOf(held);
+    }
+    return isHidden ? hiddenBehind(partition, stable.endOffset) : undefined;
   }
 
   async #homeApplied(home: number, newest: Newest | AppError, wait: Wait): Promise<AppError | undefined> {
@@ -174,6 +181,9 @@ const aborted = (signal: AbortSignal, over: AbortSignal): Promise<"left"> =>
     if (signal.aborted) resolve("left");
     else signal.addEventListener("abort", () => resolve("left"), { once: true, signal: over });
   });
+
+const isTold = (end: EndOffset | undefined): end is Extract<EndOffset, { endOffset: number }> =>
+  end !== undefined && !("unavailable" in end);
 
 const unknownEnd = (message: string, partition?: number): AppError =>
   new AppError("LOG_UNAVAILABLE", message, partition === undefined ? {} : { partition });

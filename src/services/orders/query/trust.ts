@@ -7,8 +7,13 @@ import { endOfLog, type HeldPartitions, type PartitionView } from "../../../runt
 export const hasUnread = ({ hindered, isLagging, nextOffset, endOffset }: PartitionView): boolean =>
   isLagging || (hindered !== undefined && nextOffset < endOffset);
 
-/** An owner tells orders unmarked as long as the log cannot have had more of them for longer than this. */
+/** An owner that lacks records tells orders unmarked as long as the log cannot have had these for longer than this. */
 const UNMARKED_AGE_MS_MAX = 3_000;
+/**
+ * The same for one that is not known to lack any. The log is asked for its ends more often, so that one may have stood
+ * still, or does not get to the log.
+ */
+export const UNHEARD_AGE_MS_MAX = 8_000;
 
 /**
  * Whether the partition lacks records that the log may have had for long. A transaction that began a moment ago hides
@@ -17,7 +22,7 @@ const UNMARKED_AGE_MS_MAX = 3_000;
 export const isFarBehind = (held: PartitionView): boolean => {
   const { hidden, age_ms = 0 } = held;
   const isJustHidden = hidden !== undefined && hidden.lasting === undefined;
-  return hasUnread(held) && !isJustHidden && age_ms > UNMARKED_AGE_MS_MAX;
+  return age_ms > (hasUnread(held) && !isJustHidden ? UNMARKED_AGE_MS_MAX : UNHEARD_AGE_MS_MAX);
 };
 
 const isCaughtUp = ({ state, hindered, doubt }: PartitionView): boolean =>

@@ -46,6 +46,16 @@ describe("before a 404 the log is asked where it ends", () => {
     late.resolve(await told());
   });
 
+  test("503 where a transaction that is not known of yet hides what another partition has more, which is not searched", async () => {
+    log.ends = () =>
+      Promise.resolve({
+        topicId: undefined,
+        partitions: [12, 10].map((endOffset) => ({ startOffset: 0, endOffset, stableOffset: 10, leaderEpoch: 0 })),
+      });
+    hold([partition(0), partition(1)]);
+    expect((await expectProblem(await details("1"), "LOG_UNAVAILABLE")).detail).toContain("records from offset 10 on");
+  });
+
   test("503 where that is not applied in time", async () => {
     ends(12);
     expect(await expectProblem(await details("1"), "CATCHING_UP")).toMatchObject({
