@@ -20,6 +20,7 @@ import { APPEND_BYTES_MAX as LETTERS_BYTES_MAX } from "../src/runtime/dead-lette
 import { LOOK_WAIT_MS } from "../src/runtime/read/regular-look.ts";
 import { FETCH } from "../src/runtime/read/read-loop.ts";
 import { NEWEST_WAIT_MS_MAX } from "../src/services/orders/query/newest-records.ts";
+import { UNHEARD_AGE_MS_MAX } from "../src/services/orders/query/trust.ts";
 import { UNREAD_WAIT_MS_MAX } from "../src/services/orders/query/unread/unread-records.ts";
 import { COUNT_TRUSTED_MS_MAX } from "../src/services/cart/placement/placement.ts";
 import { PARTITION_COUNT_WAIT_MS } from "../src/services/cart/service.ts";
@@ -73,6 +74,7 @@ const relations: [what: string, least: number, most: number][] = [
     NEWEST_WAIT_MS_MAX + UNREAD_WAIT_MS_MAX,
     HOPS_MS_MAX / 2,
   ],
+  ["an owner of a quiet partition hears of the log's end before it marks what it tells", 1.5 * LOOK_WAIT_MS, UNHEARD_AGE_MS_MAX],
   ["a member loses no partition over two heartbeats that are lost", 3, HEARTBEATS_PER_SESSION / 2],
 ];
 

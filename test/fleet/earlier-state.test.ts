@@ -49,7 +49,6 @@ test("who does not tell has not said that it has nothing", async () => {
       5,
     ),
   ).toEqual(silent("http://a does not tell: There is no such"));
-  const { send } = fleetOf(() => new Map());
-  const nameless = { members: { self: "me", all: [{ id: "a", endpoint: undefined }] }, send } as unknown as Fleet;
+  const nameless = { members: { self: "me", all: [{ id: "a", endpoint: undefined }] } } as unknown as Fleet;
   expect(await told(nameless, 5)).toEqual(silent("The member a does not say where"));
 });
