@@ -2,7 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { type Endpoint, endpoint } from "../http/endpoint/endpoint.ts";
 import { jsonAnswer } from "../http/endpoint/json-answer.ts";
 import type { Readiness } from "../http/health.ts";
-import { type ActorState, FLEET_CONCERNS, SNAPSHOTS_FAIL } from "../runtime/held-partitions.ts";
+import { type ActorState, FLEET_CONCERNS, SNAPSHOTS_FAIL, STORES_GONE } from "../runtime/held-partitions.ts";
 import { memberHealth, type MemberSet } from "./member-set.ts";
 import { TOPIC_CONCERNS } from "../runtime/topics/topic-concerns.ts";
 
@@ -66,7 +66,7 @@ const topicWarning = Type.Object(
     topic: Type.String(),
     code: Type.Unsafe<string>({
       type: "string",
-      enum: [...TOPIC_CONCERNS.filter((code) => code !== "settings-unreadable"), SNAPSHOTS_FAIL, ...FLEET_CONCERNS],
+      enum: [...TOPIC_CONCERNS.filter((code) => code !== "settings-unreadable"), SNAPSHOTS_FAIL, STORES_GONE, ...FLEET_CONCERNS],
       description: "Stable.",
     }),
     detail: Type.String({ description: "What is set or fails, what follows, what to do." }),
@@ -106,7 +106,7 @@ export const readinessProperties = {
   warnings: Type.Optional(
     Type.Array(topicWarning, {
       description:
-        "What about the topics' settings may cost records, that snapshots fail, and what is wrong between order services. It changes nothing of the status.",
+        "What about the topics' settings may cost records, that snapshots fail, that files of open stores are gone, and what is wrong between order services. It changes nothing of the status.",
     }),
   ),
   partitions: Type.Array(partition, { description: "Those held here." }),

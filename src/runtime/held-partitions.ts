@@ -136,7 +136,7 @@ export interface HeldPartitions {
   readonly restore: RestoreProgress | undefined;
   /** How the log's topics are set up and what they have lost, if this process watches them. */
   readonly topics?: TopicsStanding | undefined;
-  /** Why no snapshots can be taken, while that is so. */
+  /** Why no snapshots can be taken, while that is so: they fail, or the stores are gone from the disk. */
   readonly snapshotWarning?: TopicWarning | undefined;
   /** What is wrong between this process and the others that share the partitions. */
   readonly fleetConcerns?: readonly FleetWarning[] | undefined;
@@ -170,6 +170,9 @@ export type FleetWarning = TopicWarning & { readonly code: (typeof FLEET_CONCERN
 
 /** The code of the warning that snapshots of a topic's stores fail. */
 export const SNAPSHOTS_FAIL = "snapshots-fail";
+
+/** The code of the warning that files of open stores are gone from the disk. */
+export const STORES_GONE = "stores-gone";
 
 export interface TopicFinding {
   readonly topic: string;

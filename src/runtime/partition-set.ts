@@ -66,6 +66,8 @@ export interface PartitionSetOptions
   /** Why dead letters could not be appended if there were any. */
   readonly deadLetterFailure?: () => string | undefined;
   readonly topics?: TopicsStanding;
+  /** See `GoneStores`. */
+  readonly storesGone?: () => TopicWarning | undefined;
   readonly fleetConcerns?: () => readonly FleetWarning[];
   /** How many processes are to have each partition; absent where each has all. */
   readonly copiesWanted?: number;
@@ -176,7 +178,7 @@ export class PartitionSet implements HeldPartitions {
     return this.options.topics;
   }
   get snapshotWarning(): TopicWarning | undefined {
-    return this.#snapshots?.warning(this.options.topic);
+    return this.options.storesGone?.() ?? this.#snapshots?.warning(this.options.topic);
   }
   get fleetConcerns(): readonly FleetWarning[] | undefined {
     return this.options.fleetConcerns?.();

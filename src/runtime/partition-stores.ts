@@ -6,6 +6,7 @@ import type { Random } from "../system/random.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { PartitionMeter, SnapshotMeter } from "../telemetry/meters.ts";
 import type { Actors } from "./actors.ts";
+import { GoneStores } from "./gone-stores.ts";
 import { MovedStores, type Others } from "./moved-stores.ts";
 import type { PartitionSetOptions } from "./partition-set.ts";
 import { kindWord, type Projections, storeKindOf } from "./projections.ts";
@@ -54,12 +55,14 @@ export class PartitionStores {
   /** How far each store is, by partition, as last known; undefined until the state is claimed. */
   #positions: Map<number, number> | undefined;
   readonly #moved: MovedStores;
+  readonly #gone: GoneStores;
   /** Why partitions have halted whose stores could not be marked. */
   readonly #unmarked = new Map<number, string>();
 
   constructor(options: PartitionStoresOptions) {
     this.#options = options;
     this.#moved = new MovedStores({ ...options, isUnmarked: (partition) => this.#unmarked.has(partition) });
+    this.#gone = new GoneStores({ ...options, topic: options.config.orders_topic });
   }
 
   begin(logId: string): void {
@@ -72,11 +75,15 @@ export class PartitionStores {
   }
 
   release(): void {
+    this.#gone.tellLost();
     this.#state?.release();
   }
 
   /** What a partition set needs to know of its stores. */
-  ofSet(): Pick<PartitionSetOptions, "openStore" | "storePath" | "setStoreAside" | "onHalted" | "storeKind" | "snapshots"> {
+  ofSet(): Pick<
+    PartitionSetOptions,
+    "openStore" | "storePath" | "setStoreAside" | "onHalted" | "storeKind" | "snapshots" | "storesGone"
+  > {
     return {
       openStore: (partition) => this.#open(partition),
       storePath: (partition) => this.#path(partition),
@@ -84,6 +91,7 @@ export class PartitionStores {
       onHalted: (partition, why) => this.#markHalted(partition, why),
       storeKind: kindWord(storeKindOf(this.#options.projections)),
       snapshots: this.#snapshots(),
+      storesGone: () => this.#gone.warning,
     };
   }
 
@@ -167,6 +175,14 @@ export class PartitionStores {
     }
   }
 
+  /**
+   * Looks whether the files of the open stores are still there; see GoneStores. To be called often: it looks only now and
+   * then, but always `atStop`.
+   */
+  lookForFiles(actors: Actors, atStop = false): void {
+    if (this.#state !== undefined && (atStop || this.#gone.isDue)) this.#gone.look(this.#state, actors);
+  }
+
   /** A disk that is full does not keep a partition from halting; its store is marked as soon as that can be done. */
   #markHalted(partition: number, why: string): void {
     const { logger, prefix } = this.#options;
@@ -188,8 +204,10 @@ export class PartitionStores {
     const { projections, meter } = this.#options;
     const state = this.claimed();
     this.#moved.held(partition);
-    const opened = state.open(this.#name(state, partition), projections, this.#identityOf(partition));
+    const name = this.#name(state, partition);
+    const opened = state.open(name, projections, this.#identityOf(partition));
     if ("unusable" in opened) return opened;
+    this.#gone.opened(state, partition, name);
     return PartitionStore.open(opened.files, projections, partition, meter);
   }
 

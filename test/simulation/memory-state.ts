@@ -57,11 +57,14 @@ function tablesOf(db: Database): string[] {
 function newStore(kind: string, projections: Projections, identity: StoreIdentity, random: () => number): Store {
   const db = emptyDatabases.get(kind)?.dbs.pop() ?? makeDatabase(projections, identity);
   const schema = projections.map((projection) => projection.schema).join("\n");
-  return { kind, schema, db, database: new SimulatedDatabase(db, tablesOf(db), random), bytes: new Map() };
+  return { id: ++storesMade, kind, schema, db, database: new SimulatedDatabase(db, tablesOf(db), random), bytes: new Map() };
 }
+
+let storesMade = 0;
 
 /** A store's files on a disk. */
 interface Store {
+  readonly id: number;
   readonly kind: string;
   readonly schema: string;
   readonly db: Database;
@@ -119,6 +122,7 @@ export class Disk {
       removeMoved: () => [],
       restore: (name, projections, identity) => this.#restore(name, projections, identity, process),
       path: (name) => name,
+      fileId: (name) => this.#stores.get(name)?.id,
       setAside: (name) => this.#setAside(name),
       positions: (topic, projections) => this.#positions(topic, projections),
       kept: (name) => this.#kept.get(name),

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { AppError } from "../../errors.ts";
 import { noAccess, noAccessToDatabase } from "../../system/file-access.ts";
@@ -53,6 +53,11 @@ export interface State {
   restore(name: string, projections: Projections, identity: StoreIdentity): RestoredStore;
   /** The path of the store, whether or not it exists. */
   path(name: string): string;
+  /**
+   * Tells one file from another under the store's name; undefined if there is none. An open store whose file is removed
+   * goes on without a name, and ends with its process. Throws if that cannot be looked at.
+   */
+  fileId(name: string): number | undefined;
   /** Renames a closed store, so that the next `open` creates a new one. Returns the new name. */
   setAside(name: string, wall_ms: number): string;
   /**
@@ -203,6 +208,10 @@ export class StateDir implements State {
 
   path(name: string): string {
     return join(this.directory, name);
+  }
+
+  fileId(name: string): number | undefined {
+    return statSync(this.path(name), { throwIfNoEntry: false })?.ino;
   }
 
   setAside(name: string, wall_ms: number): string {

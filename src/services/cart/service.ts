@@ -197,6 +197,7 @@ export class CartService {
   async stop(): Promise<void> {
     this.#ending.abort();
     await this.#appender.close(FLUSH_WAIT_MS_MAX);
+    this.#stores.lookForFiles(this.partitions.actors, true);
     await this.partitions.close();
     await this.#group?.leave();
     await this.#running;
@@ -220,6 +221,7 @@ export class CartService {
     const group = this.#share();
     const backoff = new Backoff(config, random);
     for (let tidiedAt_ms = clock.now_ms(); !this.#ending.signal.aborted;) {
+      this.#stores.lookForFiles(this.partitions.actors);
       try {
         const askedAt_ms = clock.now_ms();
         const count = await log.partitionCount(topic);

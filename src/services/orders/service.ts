@@ -135,6 +135,7 @@ export class OrderService {
   async stop(): Promise<void> {
     this.#ending.abort();
     await this.#commit();
+    this.#stores.lookForFiles(this.partitions.actors, true);
     await this.partitions.close();
     await this.#deadLetters.close();
     this.#letterNews.tellTheRest();
@@ -187,6 +188,7 @@ export class OrderService {
       this.#lookAtGroup();
       if (this.#warmUps.isDue(this.partitions.actors.ready())) this.#membership.rejoin();
       this.#letterNews.tellWhatIsDue();
+      this.#stores.lookForFiles(this.partitions.actors);
       if (clock.now_ms() - tidiedAt_ms >= OUTDATED_WAIT_MS) {
         tidiedAt_ms = clock.now_ms();
         this.#stores.removeOutdated(this.partitions.actors);
