@@ -3,9 +3,10 @@ import type { NewHeader, NewRecord } from "../../../src/log/port.ts";
 import { noFaults } from "../../log/memory/memory-log.ts";
 import { encodeEvent } from "../../../src/orders/events/encode.ts";
 import { planRedrive } from "../../../src/tools/redrive/redrive.ts";
+import { runReplay } from "../../../src/tools/replay/replay-command.ts";
 import { runRedrive } from "../../../src/tools/redrive/redrive-command.ts";
 import { statusUpdated } from "../../support/events/orders.ts";
-import type { ExactRecord } from "../../support/events/records.ts";
+import { type ExactRecord, headerOf } from "../../support/events/records.ts";
 import { type OperationsRig, operationsRig, spoiled, TOPIC } from "../rig.ts";
 
 const PARTITIONS = 4;
@@ -111,6 +112,21 @@ test("one that was redriven as often as allowed is parked with all its headers, 
   expect(await rig.read(PARKED)).toHaveLength(1);
   expect(await redriven(rig)).toHaveLength(2);
   expect(again).toEqual({ code: 0, said: expect.stringContaining(`Parked before: 1 letter. ${TAKE_BACK}`) });
+});
+
+test("what is taken back from .parked keeps its count and stays there: another run takes it back again, the same --id does not", async () => {
+  await using rig = await rigWith([letter(0, { redrives: "3" })]);
+  await redrive(rig);
+  const takeBack = async (args: string) => {
+    expect(await rig.run(runReplay, `${args} --yes`)).toMatchObject({ code: 0 });
+    return (await redriven(rig)).map((record) => headerOf(record, "x-redrive-count"));
+  };
+  const all = `--topic ${PARKED} --target ${TOPIC}`;
+  expect(await takeBack(`${all} --id one`)).toEqual(["3"]);
+  expect(await takeBack("--id one")).toEqual(["3"]);
+  expect(await takeBack(`${all} --from 2026-11-25T00:00:01Z`)).toEqual(["3"]);
+  expect(await takeBack(all)).toEqual(["3", "3"]);
+  expect(await rig.read(PARKED)).toHaveLength(1);
 });
 
 test("letters of a dead-letter topic that was made anew are not those that had their places before: each is taken, once", async () => {

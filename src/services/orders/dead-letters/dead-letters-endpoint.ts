@@ -44,7 +44,10 @@ const letterSchema = Type.Object(
     key: bytesSchema,
     value: bytesSchema,
     redrives: Type.Integer({ minimum: 0 }),
-    redrive: Type.Union([Type.String(), Type.Null()], { description: "The command that takes it back; null where none does." }),
+    redrive: Type.Union([Type.String(), Type.Null()], {
+      description:
+        "The command that takes it back; null where none does. It redrives nothing if the letter was redriven or parked before, which the list does not tell.",
+    }),
     noRedrive: Type.Union([Type.String(), Type.Null()], {
       description: "Why none does: it was cut, it stands for a batch that cannot be decoded, or it is of another topic.",
     }),
@@ -72,7 +75,7 @@ export const deadLetters = ({ scans, orders_topic, dead_letter_topic }: DeadLett
       summary: "Records that were no events, the newest first",
       answers: {
         200: {
-          description: "The letters.",
+          description: "The letters. One stays in the list after it was redriven.",
           schema: Type.Object(
             {
               topicName: Type.String(),
