@@ -11,6 +11,10 @@ const TELL_AGAIN_MS = 3_600_000;
 /** Lost heads are looked for each few seconds: a change, or an end, is logged no sooner than this after the last line. */
 const TELL_CHANGE_MS = LOOK_WAIT_MS;
 
+/** What the log has lost does not come back: another member has the partition now, or a snapshot has the records. */
+const overFor = (code: TopicConcern["code"]): string =>
+  code === "first-records-lost" ? "No longer so of the partitions held here" : "No longer so";
+
 interface Told {
   readonly what: string;
   readonly about: string;
@@ -126,7 +130,7 @@ export class TopicWatch {
       if (told !== undefined && now_ms - told.at_ms < TELL_CHANGE_MS) continue;
       const concern = concerns.find((one) => one.code === code);
       if (concern === undefined) {
-        if (told !== undefined) logger.info({ topic, concern: code }, `No longer so: ${told.what}`);
+        if (told !== undefined) logger.info({ topic, concern: code }, `${overFor(code)}: ${told.what}`);
         this.#told.delete(key);
         continue;
       }
