@@ -171,15 +171,14 @@ describe("a topic that loses its first records while the state has them", () => 
     expect(lost(rig.set)).toHaveLength(1);
   });
 
-  test("is none where that is accepted", async () => {
+  test("is one also where that is accepted: this state may be the only copy", async () => {
     await using rig = started(noFaults, undefined, undefined, { LOG_START: "accept" });
     await eventually(() => readiness(rig.set).status === "ready");
     await rig.log.producer().append(TOPIC, [poison(0, "{"), poison(0, "[")]);
     await eventually(() => rig.set.get(0)?.nextOffset === 2);
     await rig.log.deleteRecords(TOPIC, 0, 1);
     rig.pass(5_000);
-    await Bun.sleep(50);
-    expect(lost(rig.set)).toEqual([]);
+    await eventually(() => lost(rig.set).length > 0);
   });
 });
 
