@@ -6,24 +6,22 @@ import type { Fleet } from "./fleet.ts";
 import { hopEndpoint, partitionsParameter } from "./hop-endpoint.ts";
 import { goodJson } from "./peer-problem.ts";
 
-const STATES_PATH = "/fleet/states";
-const STATES_WAIT_MS_MAX = 1_000;
-/** Members that are started together, or again, have joined by then. */
-export const LATE_START_SESSIONS = 2;
+const APPLIED_PATH = "/fleet/applied";
+const APPLIED_WAIT_MS_MAX = 1_000;
 
 /** The partitions of which a member has applied records, whether or not it holds them now; each with the first offset. */
 export type AppliedFrom = ReadonlyMap<number, number>;
 
-/** Tells other members of which partitions this one has applied records. `appliedFrom` throws if that is not known now. */
-export const statesHop = (fleet: Fleet, appliedFrom: () => AppliedFrom): Endpoint =>
+/** Looks which of the partitions have applied records here. Throws if that is not known now. */
+export type LookApplied = (partitions: readonly number[]) => AppliedFrom;
+
+/** Tells other members of which partitions this one has applied records. */
+export const appliedHop = (fleet: Fleet, appliedFrom: LookApplied): Endpoint =>
   hopEndpoint(fleet, {
     method: "GET",
-    path: STATES_PATH,
+    path: APPLIED_PATH,
     parameters: [partitionsParameter],
-    handle: (_, { partitions }) => {
-      const states = [...appliedFrom()].filter(([partition]) => partitions.includes(partition));
-      return jsonAnswer(JSON.stringify({ states }));
-    },
+    handle: (_, { partitions }) => jsonAnswer(JSON.stringify({ applied: [...appliedFrom(partitions)] })),
   });
 
 /**
@@ -32,6 +30,7 @@ export const statesHop = (fleet: Fleet, appliedFrom: () => AppliedFrom): Endpoin
  */
 export async function earlierState(fleet: Fleet, partition: number, startOffset: number): Promise<string | undefined> {
   const { all, self } = fleet.members;
+  if (self === undefined) throw new AppError("OWNER_UNREACHABLE", "The group has not told yet who else is there.", { partition });
   const others = all.filter(({ id }) => id !== self);
   const told = await Promise.all(others.map((member) => appliedFromAt(fleet, member, partition)));
   const earlier = told.find((one) => "from" in one && one.from !== undefined && one.from < startOffset);
@@ -45,11 +44,12 @@ type Told = { readonly url: string | undefined } & ({ readonly from: number | un
 /** From where on the member has applied records of the partition, or why it does not tell. */
 async function appliedFromAt(fleet: Fleet, { id, endpoint: url }: GroupMember, partition: number): Promise<Told> {
   if (url === undefined) return { url, silent: `The member ${id} does not say where it can be asked.` };
-  const answer = await fleet.send({ id, url }, { path: `${STATES_PATH}?partitions=${partition}` }, STATES_WAIT_MS_MAX);
+  const answer = await fleet.send({ id, url }, { path: `${APPLIED_PATH}?partitions=${partition}` }, APPLIED_WAIT_MS_MAX);
   if ("failure" in answer) return { url, silent: answer.detail };
   try {
-    const { states } = goodJson(answer) as { readonly states: readonly (readonly [number, number])[] };
-    return { url, from: new Map(states).get(partition) };
+    const { applied } = goodJson(answer) as { readonly applied?: readonly (readonly [number, number])[] };
+    if (applied === undefined) throw new Error("it has no list of partitions");
+    return { url, from: new Map(applied).get(partition) };
   } catch (e) {
     return { url, silent: `${url} does not tell: ${(e as Error).message}` };
   }

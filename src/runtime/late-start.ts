@@ -3,7 +3,7 @@ import type { Clock } from "../system/clock.ts";
 import { Outage } from "./read/outage.ts";
 
 /** What other processes may have of partitions whose first records the log has lost. */
-export interface Others {
+export interface OtherHolders {
   /**
    * The URL of another member that has applied records of the partition from before `startOffset`; undefined if none has.
    * Rejects if one does not tell.
@@ -15,13 +15,16 @@ export interface Others {
   readonly lateStartWait_ms?: number;
 }
 
-interface LateStartOptions extends Others {
+interface LateStartOptions extends OtherHolders {
   readonly clock: Clock;
   readonly onWarning: (partition: number, message: string) => void;
 }
 
 /** What is to become of a partition: it is begun without what is lost, or not yet (a sentence), or not here. */
 export type Verdict = "begin" | { readonly wait: string } | { readonly elsewhere: string };
+
+/** How many sessions whoever had a partition is waited for: members that are started together, or again, have joined by then. */
+export const LATE_START_SESSIONS = 2;
 
 interface Asking {
   readonly since_ms: number;
@@ -68,11 +71,10 @@ export class LateStart {
     silence.worked();
     if (elsewhere === undefined && (await this.#isAwaited(partition, since_ms)))
       return { wait: `${ASKING} Whoever had the partition before is waited for.` };
-    this.forget(partition);
     return elsewhere === undefined ? "begin" : { elsewhere };
   }
 
-  /** Notes that nobody wants to know it any more. */
+  /** Notes that the partition is not held any more: a later wait is a new one. */
   forget(partition: number): void {
     this.#asking.delete(partition);
   }

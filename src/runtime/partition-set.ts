@@ -206,7 +206,6 @@ export class PartitionSet implements HeldPartitions {
   get standstill(): string | undefined {
     return this.#look.standstill;
   }
-
   get restore(): RestoreProgress | undefined {
     return this.#restoreMeter.progress;
   }
@@ -266,6 +265,7 @@ export class PartitionSet implements HeldPartitions {
     const closing = this.actors.get(partition)?.close();
     this.actors.delete(partition);
     this.#snapshots?.forget(partition);
+    this.#opening.forget(partition);
     const closed = closing?.finally(() => this.#closing.delete(partition));
     if (closed) this.#closing.set(partition, closed);
   }

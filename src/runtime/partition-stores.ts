@@ -52,7 +52,7 @@ export class PartitionStores {
   readonly #options: PartitionStoresOptions;
   #logId = "";
   #state: State | undefined;
-  /** How far each store is, by partition, as last known; undefined until the state is claimed. */
+  /** How much each store has, by partition, as last known; undefined until the state is claimed. */
   #positions: Map<number, number> | undefined;
   readonly #moved: MovedStores;
   readonly #gone: GoneStores;
@@ -96,7 +96,7 @@ export class PartitionStores {
   }
 
   /**
-   * How far the stores are, also those that are not open now. A failing disk is reported by the partitions that are
+   * How much the stores have, also those that are not open now. A failing disk is reported by the partitions that are
    * assigned, and is no reason to stay out of the group.
    */
   localPositions(actors: Actors): ReadonlyMap<number, number> {
@@ -107,18 +107,24 @@ export class PartitionStores {
     }
     // Those that are open and not among these are of no use.
     for (const { partition, hasStore } of actors.values()) if (hasStore) this.#positions.delete(partition);
-    for (const [partition, nextOffset] of actors.positions()) this.#positions.set(partition, nextOffset);
+    for (const [partition, offsets] of actors.positions()) this.#positions.set(partition, offsets);
     return this.#positions;
   }
 
   /**
-   * The partitions of which there are applied records here, each with the first offset: 0 where it is not known, as the
-   * store is not open. Throws if the disk cannot be looked at.
+   * Which of the partitions have applied records here, each with the first offset: 0 where it is not known, as its store
+   * is of another version or cannot be read. Throws if the disk cannot be looked at.
    */
-  appliedFrom(actors: Actors): ReadonlyMap<number, number> {
-    const stored = this.claimed().appliedPartitions(this.#options.config.orders_topic);
-    const from = new Map(stored.map((partition) => [partition, 0]));
-    for (const { partition, nextOffset, startedAt } of actors.values()) if (nextOffset > 0) from.set(partition, startedAt);
+  appliedFrom(partitions: readonly number[], actors: Actors): ReadonlyMap<number, number> {
+    const from = new Map<number, number>();
+    for (const partition of partitions) {
+      const actor = actors.get(partition);
+      if (actor !== undefined && actor.nextOffset > 0) from.set(partition, actor.startedAt);
+      else {
+        const stored = this.claimed().appliedFrom(this.#options.config.orders_topic, partition);
+        if (stored !== undefined) from.set(partition, stored);
+      }
+    }
     return from;
   }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { AppError } from "../../src/errors.ts";
-import { type AppliedFrom, earlierState, statesHop } from "../../src/fleet/earlier-state.ts";
+import { type AppliedFrom, appliedHop, earlierState } from "../../src/fleet/earlier-state.ts";
 import type { Fleet } from "../../src/fleet/fleet.ts";
 import { HttpRequest } from "../../src/http/http-request.ts";
 
@@ -16,7 +16,7 @@ const fleetOf = (appliedFrom: () => AppliedFrom, endpoint: string | undefined = 
     },
     send: async (_: unknown, { path }: { path: string }) => {
       if (answer !== undefined) return answer;
-      const hop = statesHop({ admit: () => 0 } as unknown as Fleet, appliedFrom);
+      const hop = appliedHop({ admit: () => 0 } as unknown as Fleet, appliedFrom);
       const response = await hop.handle(HttpRequest.of(new Request(`http://a${path}`)));
       return { status: response.status, text: await response.text(), headers: response.headers };
     },
@@ -51,4 +51,13 @@ test("who does not tell has not said that it has nothing", async () => {
   ).toEqual(silent("http://a does not tell: There is no such"));
   const nameless = { members: { self: "me", all: [{ id: "a", endpoint: undefined }] } } as unknown as Fleet;
   expect(await told(nameless, 5)).toEqual(silent("The member a does not say where"));
+  const alone = { members: { self: undefined, all: [] } } as unknown as Fleet;
+  expect(await told(alone, 5)).toEqual(silent("The group has not told yet"));
+  const strange = { status: 200, headers: new Headers(), text: "{}" };
+  expect(
+    await told(
+      fleetOf(() => new Map(), "http://a", strange),
+      5,
+    ),
+  ).toEqual(silent("http://a does not tell"));
 });

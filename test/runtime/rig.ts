@@ -82,6 +82,7 @@ export class Rig implements AsyncDisposable {
   mayBeginLate = false;
   /** Says what other members have; absent if there are none. */
   earlierElsewhere: Stores["earlierElsewhere"];
+  lateStartWait_ms = 0;
   projections = ORDER_SERVICE_PROJECTIONS;
   beforeSettingAside = (): void => undefined;
   openBytes: OpenBytes = openByteFile;
@@ -159,6 +160,7 @@ export class Rig implements AsyncDisposable {
       committed: async () => this.committed,
       mayBeginLate: this.mayBeginLate,
       ...(this.earlierElsewhere ? { earlierElsewhere: this.earlierElsewhere } : {}),
+      lateStartWait_ms: this.lateStartWait_ms,
       gather_ms: this.gather_ms,
       onReadable: (records) => void this.readable.push(...records.map(({ offset }) => offset)),
       onRestoreProgress: (message, progress) => void this.restoring.push([message, progress]),

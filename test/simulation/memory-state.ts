@@ -118,7 +118,7 @@ export class Disk {
       removeOutdated: () => [],
       noteHalt: () => undefined,
       partitions: () => [],
-      appliedPartitions: (topic) => this.#appliedPartitions(topic),
+      appliedFrom: (topic, partition) => this.#appliedFrom(topic, partition),
       removeMoved: () => [],
       restore: (name, projections, identity) => this.#restore(name, projections, identity, process),
       path: (name) => name,
@@ -261,12 +261,14 @@ export class Disk {
     return name;
   }
 
-  #appliedPartitions(topic: string): number[] {
-    return [...this.#stores].flatMap(([name, { db }]) => {
-      const partition = partitionIn(name, topic);
-      if (partition === undefined || db.inTransaction) return partition ?? [];
-      return db.query("SELECT 1 FROM position WHERE next_offset > 0").get() === null ? [] : partition;
+  #appliedFrom(topic: string, partition: number): number | undefined {
+    const starts = [...this.#stores].flatMap(([name, { db }]) => {
+      if (partitionIn(name, topic) !== partition) return [];
+      if (db.inTransaction) return 0;
+      const applied = "SELECT coalesce(first_offset, 0) AS first FROM position WHERE next_offset > 0";
+      return db.query<{ first: number }, []>(applied).get()?.first ?? [];
     });
+    return starts.length === 0 ? undefined : Math.min(...starts);
   }
 
   #positions(topic: string, projections: Projections): Map<number, number> {

@@ -248,16 +248,16 @@ export class KafkaLog implements Log {
     return session;
   }
 
-  /**
-   * Runs `work` on the topic's session. After a failure, unless it is an AppError other than LOG_UNAVAILABLE, the next
-   * call begins with a new session.
-   */
   /** What calls of `endOffsets` share that come without anything in between. */
   #thisTurn(): Map<TopicLeaders, Promise<void>> {
     if (this.#turn === undefined) queueMicrotask(() => (this.#turn = undefined));
     return (this.#turn ??= new Map());
   }
 
+  /**
+   * Runs `work` on the topic's session. After a failure, unless it is an AppError other than LOG_UNAVAILABLE, the next
+   * call begins with a new session.
+   */
   async #onTopic<T>(topic: string, work: (session: TopicSession) => Promise<T>): Promise<T> {
     this.#checkOpen();
     const session = this.#session(topic);

@@ -322,7 +322,7 @@ export class Reading {
     if (!this.#continuity.isVerified) return;
     if (this.options.hindrance.readable()) this.forgetEnd();
     this.catchUp.reach(this.nextOffset);
-    if (this.catchUp.isRunning) this.#knownEnd.forgetTakenOver();
+    if (this.catchUp.isRunning && this.hidden === undefined) this.#knownEnd.forgetTakenOver();
     if (this.catchUp.isRunning) this.options.position.reachedEnd?.();
   }
 }

@@ -75,9 +75,10 @@ export class NewestEnds {
 
   async #send(homes: Wanted, all: Wanted): Promise<Newest> {
     const { log, topic } = this;
-    const [stable, ends] = await Promise.all([
-      log.endOffsets(topic, all.partitions, "committed"),
+    // In this order: a reader that gets to where the log ended a moment before has nothing hidden from it.
+    const [ends, stable] = await Promise.all([
       homes.isNone ? undefined : log.endOffsets(topic, homes.partitions, "uncommitted"),
+      log.endOffsets(topic, all.partitions, "committed"),
     ]);
     if (ends !== undefined && ends.topicId !== stable.topicId)
       throw new AppError("LOG_UNAVAILABLE", `The topic ${topic} was made anew a moment ago; try again.`);

@@ -14,6 +14,7 @@ import { hasFiles, removeStore, writtenAt_ms } from "./store-files.ts";
 import { StoreMemory } from "./store-memory.ts";
 import { isNamedFor, nameOfAll, partitionIn, unversionedName, versionedName } from "./store-names.ts";
 import {
+  firstOffsetIn,
   hasApplied,
   isOfOtherKind,
   moveAside,
@@ -42,8 +43,11 @@ export interface State {
   noteHalt(name: string, why: string): void;
   /** The partitions of the topic that have a store here, of whatever version. */
   partitions(topic: string): number[];
-  /** Those with applied records in it, also if it cannot be read now. Throws if the directory cannot be. */
-  appliedPartitions(topic: string): number[];
+  /**
+   * The first offset of the records that are applied in the partition's stores, of whatever version: 0 where that cannot
+   * be read now; undefined if none are. Throws if the directory cannot be read.
+   */
+  appliedFrom(topic: string, partition: number): number | undefined;
   /**
    * Deletes the partition's stores that are not open and that nobody needs; those of other versions only if there is
    * none left with these projections. Returns their paths.
@@ -61,7 +65,7 @@ export interface State {
   /** Renames a closed store, so that the next `open` creates a new one. Returns the new name. */
   setAside(name: string, wall_ms: number): string;
   /**
-   * How far the topic's partitions are saved that have a store of their own here. Stores that would not be used as they
+   * How much of the topic's partitions is saved that have a store of their own here, in offsets. Stores that would not be used as they
    * are, do not count.
    */
   positions(topic: string, projections: Projections): Map<number, number>;
@@ -255,11 +259,10 @@ export class StateDir implements State {
     return [...new Set(found)];
   }
 
-  appliedPartitions(topic: string): number[] {
-    const names = readdirSync(this.directory);
-    return this.partitions(topic).filter((partition) =>
-      names.some((name) => partitionIn(name, topic) === partition && hasApplied(this.path(name), topic)),
-    );
+  appliedFrom(topic: string, partition: number): number | undefined {
+    const names = readdirSync(this.directory).filter((name) => partitionIn(name, topic) === partition);
+    const starts = names.map((name) => this.path(name)).filter((path) => hasApplied(path, topic));
+    return starts.length === 0 ? undefined : Math.min(...starts.map(firstOffsetIn));
   }
 
   removeMoved(topic: string, partition: number, projections: Projections, unneeded: Unneeded): string[] {

@@ -84,6 +84,19 @@ export function hasApplied(path: string, topic: string): boolean {
   }
 }
 
+/** The first offset of the records that are applied in the file; 0 if it cannot be read now, or does not say. */
+export function firstOffsetIn(path: string): number {
+  let db: Database | undefined;
+  try {
+    db = new Database(path, { readonly: true });
+    return db.query<{ first: number | null }, []>("SELECT min(first_offset) AS first FROM position").get()?.first ?? 0;
+  } catch {
+    return 0;
+  } finally {
+    db?.close();
+  }
+}
+
 /**
  * How much a store has saved that is not open, without changing it: the offsets from where it began to where it goes on.
  * Undefined if it would not be used as it is, or cannot be read now.

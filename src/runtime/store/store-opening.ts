@@ -5,7 +5,7 @@ import type { PartitionActor } from "../actor/actor.ts";
 import * as errors from "../actor/actor-errors.ts";
 import { STORE_RETRY_WAIT_MS } from "../actor/applier.ts";
 import type { Asker } from "../read/ends-inquiry.ts";
-import { LateStart, type Others } from "../late-start.ts";
+import { LateStart, type OtherHolders } from "../late-start.ts";
 import { type Fetched, noLongerWanted, type NoSnapshot } from "../snapshots/restorer.ts";
 import type { PartitionStore } from "./store.ts";
 import type { Unusable } from "./store-file.ts";
@@ -22,7 +22,7 @@ const ASK_AGAIN_WAIT_MS = 2_000;
 export const LOG_WENT_ON = "the log no longer has what comes after it";
 
 /** How a partition's store is found, opened and replaced. */
-export interface Stores extends Others {
+export interface Stores extends OtherHolders {
   /** The path of the file that holds the partition, whether or not the file exists. */
   readonly storePath: (partition: number) => string;
   /** Opens the store, or creates it. A store that cannot be used is left as it is. */
@@ -85,6 +85,12 @@ export class StoreOpening {
   /** Marks the partition's store to be replaced. */
   condemn(partition: number, replacement: Replacement): void {
     this.#condemned.set(partition, replacement);
+  }
+
+  /** Forgets what was tried in vain for the partition, as it is not held any more. */
+  forget(partition: number): void {
+    this.#lateStart.forget(partition);
+    this.#failedFetches.delete(partition);
   }
 
   /** `closingOf` returns what to wait for while another actor is still closing the partition's store. */
@@ -155,10 +161,7 @@ export class StoreOpening {
   /** Whether no other member has what the log has lost. If one has, the actor halts: what was accepted to be lost is not. */
   async #isNowhereElse(actor: PartitionActor, replacement: Replacement, startOffset: number): Promise<boolean> {
     const verdict = await this.#lateStart.verdict(actor.partition, startOffset);
-    if (!this.#isWanted(actor)) {
-      this.#lateStart.forget(actor.partition);
-      return false;
-    }
+    if (!this.#isWanted(actor)) return false;
     if (verdict === "begin") return true;
     if ("elsewhere" in verdict) actor.halt(errors.earlierElsewhere(startOffset, verdict.elsewhere));
     else {
@@ -218,10 +221,7 @@ export class StoreOpening {
       if (fetched !== undefined && "drop" in fetched) fetched.drop();
       return undefined;
     } catch (e) {
-      if (!this.#isWanted(actor)) {
-        this.#failedFetches.delete(partition);
-        return undefined;
-      }
+      if (!this.#isWanted(actor)) return undefined;
       const tries = (this.#failedFetches.get(partition) ?? 0) + 1;
       if (isAppError(e, "STORAGE_FAILED") && !isNeeded && tries >= FETCH_TRIES_MAX) {
         this.#failedFetches.delete(partition);

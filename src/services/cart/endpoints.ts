@@ -1,7 +1,7 @@
 import { liveEndpoint, readyEndpoint } from "../../api/health-endpoints.ts";
 import type { MemberSet } from "../../api/member-set.ts";
 import { metricsEndpoint } from "../../api/metrics-endpoint.ts";
-import { type AppliedFrom, statesHop } from "../../fleet/earlier-state.ts";
+import { appliedHop, type LookApplied } from "../../fleet/earlier-state.ts";
 import type { Endpoint } from "../../http/endpoint/endpoint.ts";
 import type { Readiness } from "../../http/health.ts";
 import type { Clock } from "../../system/clock.ts";
@@ -23,8 +23,7 @@ export interface CartEndpointsOptions {
   /** Where several members share the port. */
   readonly members?: MemberSet | undefined;
   /** Where the index is shared with other carts. */
-  readonly sharing?:
-    (Pick<IndexHopsOptions, "fleet" | "shared" | "logger"> & { readonly appliedFrom: () => AppliedFrom }) | undefined;
+  readonly sharing?: (Pick<IndexHopsOptions, "fleet" | "shared" | "logger"> & { readonly appliedFrom: LookApplied }) | undefined;
   readonly clock: Clock;
 }
 
@@ -40,7 +39,7 @@ export const cartEndpoints = (options: CartEndpointsOptions): Endpoint[] => {
     cartPage(order_port),
     liveEndpoint(health, members),
     readyEndpoint(log_name, health, members),
-    ...(sharing ? [...indexHops({ ...sharing, body_bytes_max, clock }), statesHop(sharing.fleet, sharing.appliedFrom)] : []),
+    ...(sharing ? [...indexHops({ ...sharing, body_bytes_max, clock }), appliedHop(sharing.fleet, sharing.appliedFrom)] : []),
     ...(metrics ? [metricsEndpoint(metrics, clock, members)] : []),
   ];
 };

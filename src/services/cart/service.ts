@@ -1,9 +1,10 @@
-import { earlierState, LATE_START_SESSIONS } from "../../fleet/earlier-state.ts";
+import { earlierState } from "../../fleet/earlier-state.ts";
 import type { Appender } from "../../log/append/appender.ts";
 import { Backoff } from "../../log/backoff.ts";
 import type { TopicEnds } from "../../log/port.ts";
 import { Refusals } from "../../log/append/refusals.ts";
 import { EVENT_BYTES_MAX } from "../../orders/events/decode.ts";
+import { LATE_START_SESSIONS } from "../../runtime/late-start.ts";
 import { PartitionSet } from "../../runtime/partition-set.ts";
 import { PartitionStores } from "../../runtime/partition-stores.ts";
 import { Topics } from "../../runtime/topics/topics.ts";
@@ -182,7 +183,8 @@ export class CartService {
   }
 
   /** See `PartitionStores.appliedFrom`. */
-  readonly appliedFrom = (): ReadonlyMap<number, number> => this.#stores.appliedFrom(this.partitions.actors);
+  readonly appliedFrom = (partitions: readonly number[]): ReadonlyMap<number, number> =>
+    this.#stores.appliedFrom(partitions, this.partitions.actors);
 
   start(): void {
     this.partitions.start();

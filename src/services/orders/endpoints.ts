@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type AppliedFrom, statesHop } from "../../fleet/earlier-state.ts";
+import { appliedHop, type LookApplied } from "../../fleet/earlier-state.ts";
 import { liveEndpoint, readyEndpoint } from "../../api/health-endpoints.ts";
 import type { MemberSet } from "../../api/member-set.ts";
 import { metricsEndpoint } from "../../api/metrics-endpoint.ts";
@@ -31,7 +31,7 @@ export interface OrderEndpointsOptions
     OrderHopOptions,
     IdsHopOptions {
   readonly live: Live;
-  readonly appliedFrom: () => AppliedFrom;
+  readonly appliedFrom: LookApplied;
   /** The cart that runs in the same process, if one does. */
   readonly cart: CartHandle | undefined;
   readonly metrics?: Metrics | undefined;
@@ -55,7 +55,7 @@ export const orderEndpoints = (options: OrderEndpointsOptions): Endpoint[] => {
     deadLetters(options),
     liveFigures(live),
     figuresHop(options.fleet, live),
-    statesHop(options.fleet, options.appliedFrom),
+    appliedHop(options.fleet, options.appliedFrom),
     orderHop(options),
     idsHop(options),
     ...tryEndpoints(cart),

@@ -1,4 +1,4 @@
-import { earlierState, LATE_START_SESSIONS } from "../../fleet/earlier-state.ts";
+import { earlierState } from "../../fleet/earlier-state.ts";
 import type { Fleet } from "../../fleet/fleet.ts";
 import type { Assignment, Membership } from "../../log/membership.ts";
 import type { LogRecord } from "../../log/port.ts";
@@ -6,6 +6,7 @@ import { DeadLetterTrial } from "../../runtime/dead-letters/dead-letter-trial.ts
 import { DeadLetters } from "../../runtime/dead-letters/dead-letters.ts";
 import { LetterNews } from "../../runtime/dead-letters/letter-news.ts";
 import { Outage } from "../../runtime/read/outage.ts";
+import { LATE_START_SESSIONS } from "../../runtime/late-start.ts";
 import { PartitionSet } from "../../runtime/partition-set.ts";
 import { PartitionStores } from "../../runtime/partition-stores.ts";
 import { committedOffset } from "../../runtime/standby/owner-commit.ts";
@@ -120,7 +121,8 @@ export class OrderService {
   }
 
   /** See `PartitionStores.appliedFrom`. */
-  readonly appliedFrom = (): ReadonlyMap<number, number> => this.#stores.appliedFrom(this.partitions.actors);
+  readonly appliedFrom = (partitions: readonly number[]): ReadonlyMap<number, number> =>
+    this.#stores.appliedFrom(partitions, this.partitions.actors);
 
   start(): void {
     this.partitions.start();

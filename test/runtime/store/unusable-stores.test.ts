@@ -156,6 +156,28 @@ describe("a store of another version", () => {
     expect(set.get(0)?.startedAt).toBe(TRIMMED);
   });
 
+  test("is waited for anew where the partition comes back: a wait of when it was held before does not count", async () => {
+    await using stores = await ofAnotherVersion();
+    const { rig } = stores;
+    await rig.log.deleteRecords(TOPIC, 0, TRIMMED);
+    rig.mayBeginLate = true;
+    rig.pace = 100;
+    let questions = 0;
+    rig.earlierElsewhere = async () => void questions++;
+    rig.lateStartWait_ms = 60_000;
+    const set = rig.start("x", [0, 1]);
+    await eventually(() => questions > 0);
+    set.assign([1]);
+    rig.passed_ms += 3_600_000;
+    const before = questions;
+    set.assign([0, 1]);
+    await eventually(() => questions > before);
+    await Bun.sleep(30);
+    expect(set.get(0)?.preparing).toContain("Whoever had the partition before is waited for.");
+    rig.passed_ms += 60_000;
+    await eventually(() => set.get(0)?.state === "running");
+  });
+
   test("is left alone as long as the log does not tell where it begins, and that is said", async () => {
     await using stores = await ofAnotherVersion();
     const { rig, leaders, setAside } = stores;

@@ -37,7 +37,7 @@ export class NewestRecords {
    * log does not tell.
    *
    * It resolves at once when `isFound` says that `home` has applied what is looked for: what the log has beyond that
-   * does not matter then. When `leaving` aborts, it resolves with "left", and nothing is waited for any more.
+   * does not matter then. When `leaving` aborts, it resolves with "left", and no record is waited for any more.
    */
   async applied(
     home: number | undefined,
@@ -113,9 +113,9 @@ export class NewestRecords {
   }
 
   /** What will have to be applied is read while the log is asked. */
-  #ask(homes: readonly number[], others: readonly number[] = []): Promise<Newest> {
+  #ask(toTheirEnds: readonly number[], others: readonly number[] = []): Promise<Newest> {
     this.partitions.hurry?.();
-    return this.ends.ask(homes, others);
+    return this.ends.ask(toTheirEnds, others);
   }
 
   /**
@@ -128,12 +128,12 @@ export class NewestRecords {
     const [stable, end] = await Promise.all([told(newest.stable), told(newest.ends)]);
     const held = this.partitions.get(partition);
     if (!isTold(stable) || !isTold(end) || held === undefined || hasUnread(held)) return undefined;
-    const isHidden = stable.endOffset < end.endOffset && held.nextOffset < end.endOffset;
     if (held.nextOffset < stable.endOffset) {
       if (held.state !== "running") return causeOf(held);
       const wait_ms = until_ms - this.clock.now_ms();
       if (!(await held.reached(stable.endOffset, wait_ms, over)) && this.partitions.get(partition) === held) return causeOf(held);
     }
+    const isHidden = stable.endOffset < end.endOffset && held.nextOffset < end.endOffset;
     return isHidden ? hiddenBehind(partition, stable.endOffset) : undefined;
   }
 

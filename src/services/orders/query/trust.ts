@@ -13,7 +13,7 @@ const UNMARKED_AGE_MS_MAX = 3_000;
  * The same for one that is not known to lack any. The log is asked for its ends more often, so that one may have stood
  * still, or does not get to the log.
  */
-export const UNHEARD_AGE_MS_MAX = 8_000;
+export const UNHEARD_AGE_MS_MAX = 16_000;
 
 /**
  * Whether the partition lacks records that the log may have had for long. A transaction that began a moment ago hides

@@ -19,7 +19,7 @@ describe("an owner that is behind the log", () => {
     { isLagging: true, hidden: { from: 10, lasting: { sentence: "It is open.", since_ms: 0 } } },
     { isLagging: true },
     // It may have stood still.
-    { endOffset: 10, age_ms: 8_500 },
+    { endOffset: 10, age_ms: 16_500 },
   ])("marks what it tells with its age and position: %j", async (more) => {
     hold([partition(0), behind(more)]);
     const { status, headers } = await details("1");
@@ -32,7 +32,7 @@ describe("an owner that is behind the log", () => {
     { isLagging: true, hidden: { from: 10 } },
     { isLagging: true, age_ms: undefined },
     { state: "suspended", hindered: "The disk is full.", isComplete: true, endOffset: 10 },
-    { endOffset: 10, age_ms: 7_500 },
+    { endOffset: 10, age_ms: 15_500 },
     {},
   ])("marks nothing while that is not known, or has not lasted: %j", async (more) => {
     hold([partition(0), behind(more)]);

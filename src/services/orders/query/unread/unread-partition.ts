@@ -113,7 +113,7 @@ export class UnreadPartition {
   #forget(): void {
     this.options.room.left += this.#keys?.size ?? 0;
     this.#keys = undefined;
-    void this.#reader?.close();
+    void this.#reader?.close().catch(() => undefined);
     this.#reader = undefined;
   }
 }
