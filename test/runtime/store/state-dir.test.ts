@@ -101,3 +101,28 @@ test("a store that would not be used as it is has no position", async () => {
   expect(state.positions(TOPIC, ORDER_SERVICE_PROJECTIONS)).toEqual(new Map());
   state.release();
 });
+
+test("from where on a partition was applied is told of stores of any version, also that began late, and of what cannot be read", async () => {
+  await using dir = await tempDir();
+  const state = claim(dir.path);
+  const save = async (partition: number, firstOffset: number | undefined, nextOffset: number) => {
+    const identity = { logId: "log", topic: TOPIC, partition };
+    const files = openedFiles(state.open(unversionedName(TOPIC, partition), ORDER_SERVICE_PROJECTIONS, identity));
+    const store = PartitionStore.open(files, ORDER_SERVICE_PROJECTIONS, partition);
+    store.firstOffset = firstOffset;
+    await saveAt(store, nextOffset);
+    store.close();
+  };
+  await save(1, undefined, 9);
+  await save(2, 5, 9);
+  writeFileSync(join(dir.path, "state/log/order-service-0", unversionedName(TOPIC, 3)), "this is no database, but long enough");
+  expect([1, 2, 3, 4].map((partition) => state.appliedFrom(TOPIC, partition))).toEqual([0, 5, 0, undefined]);
+  // In the group, what a state lacks at its beginning does not count.
+  expect(state.positions(TOPIC, ORDER_SERVICE_PROJECTIONS)).toEqual(
+    new Map([
+      [1, 9],
+      [2, 4],
+    ]),
+  );
+  state.release();
+});
