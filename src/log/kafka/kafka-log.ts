@@ -25,7 +25,7 @@ import { TopicLeaders } from "./connection/leaders.ts";
 import { KafkaMembership } from "./group/membership.ts";
 import { byLeader, endOffsets, listOffsets, topicEnds } from "./read/partition-ends.ts";
 import { KafkaProducer } from "./append/producer.ts";
-import { describeError, unavailable } from "./protocol/errors.ts";
+import { describeError, kafkaErrorType, unavailable } from "./protocol/errors.ts";
 import { KafkaReader } from "./read/reader.ts";
 import { createTopic, describeTopic, type TopicContext } from "./topic-settings.ts";
 
@@ -116,7 +116,12 @@ export class KafkaLog implements Log {
     if ((await this.partitionCount(topic)) >= partitions) return;
     await this.#onTopic(topic, async ({ connections, leaders }) => {
       const broker = await (await connections.node(leaders.controllerId)).broker();
-      await broker.createPartitions({ topicPartitions: [{ topic, count: partitions }] });
+      try {
+        await broker.createPartitions({ topicPartitions: [{ topic, count: partitions }] });
+      } catch (e) {
+        // The broker that told the number lags behind: the topic has as many by now, or more.
+        if (kafkaErrorType(e) !== "INVALID_PARTITIONS") throw e;
+      }
     });
   }
 

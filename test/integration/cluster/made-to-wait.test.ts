@@ -144,7 +144,7 @@ await clusterSuite("made to wait", (cluster) => {
         await readable(program, changed);
         await appendForeign(cluster(), orders, 0, behind);
         await Bun.sleep(1_000);
-        expect(await read(program, behind)).toBe("503 CATCHING_UP");
+        expect(await read(program, behind)).toBe("503 LOG_UNAVAILABLE");
         await Bun.sleep(LONG_MS);
         expect(watched.failures).toEqual([]);
         for (const url of [program.cartUrl, program.orderUrl]) expect((await health(url)).http).toBe(200);

@@ -158,7 +158,7 @@ await brokerSuite("kafkajs' traps: wedges", (broker) => {
       stall[Symbol.dispose]();
       logs.proxy.pass();
       await waitUntil("all three to share again", shared, { wait_ms_max: 4 * SESSION_MS });
-      expect(process.told[toldBefore]).toMatch(/^lost: .*not aware of this member/);
+      expect(process.told[toldBefore]).toMatch(/^lost: UNKNOWN_MEMBER_ID: .*did not hear from this process in time/);
       for (const member of [process, network]) expectLossToldOnce(member);
       expect(members.flatMap((m) => m.held()).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5]);
     },
