@@ -7,8 +7,9 @@ import { TOKENS_DIFFER } from "./peer-guard.ts";
 const CODES = ["url-shared", "peer-tokens-differ"] as const;
 
 /**
- * A member that ended is in the group until its session is over, which begins anew when another one joins. So long one
- * that is started again without its state, under another id, shares its URL with what it was before, and nothing is wrong.
+ * For how many sessions a URL must be shared before that is a concern. A process that is started again without its state
+ * is a new member, and has the URL of its former one until the group gives that up: after its session, which begins anew
+ * when another member joins.
  */
 export const SHARED_SESSIONS_MIN = 2;
 
@@ -44,7 +45,7 @@ export class FleetConcerns {
   readonly #refusing = new Map<string, Refusal>();
   /** By the id of the member that asked. */
   readonly #refused = new Map<string, Refusal>();
-  /** When each member was first told of with its URL, on the process's clock. */
+  /** When the group first named each member with its URL, on the process's clock. */
   readonly #seen_ms = new Map<string, number>();
 
   constructor(

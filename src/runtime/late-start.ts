@@ -1,4 +1,5 @@
 import { type AppError, isAppError } from "../errors.ts";
+import type { Membership } from "../log/membership.ts";
 import type { Clock } from "../system/clock.ts";
 import { Outage } from "./read/outage.ts";
 
@@ -25,6 +26,12 @@ export type Verdict = "begin" | { readonly wait: string } | { readonly elsewhere
 
 /** How many sessions whoever had a partition is waited for: members that are started together, or again, have joined by then. */
 export const LATE_START_SESSIONS = 2;
+
+/** Whether somebody in the group had the partition before; true while that is not known. */
+export async function wasHeld(membership: Pick<Membership, "committed"> | undefined, partition: number): Promise<boolean> {
+  if (membership === undefined) return true;
+  return ((await membership.committed([partition])).get(partition)?.nextOffset ?? 0) > 0;
+}
 
 interface Asking {
   readonly since_ms: number;

@@ -6,7 +6,7 @@ import { DeadLetterTrial } from "../../runtime/dead-letters/dead-letter-trial.ts
 import { DeadLetters } from "../../runtime/dead-letters/dead-letters.ts";
 import { LetterNews } from "../../runtime/dead-letters/letter-news.ts";
 import { Outage } from "../../runtime/read/outage.ts";
-import { LATE_START_SESSIONS } from "../../runtime/late-start.ts";
+import { LATE_START_SESSIONS, wasHeld } from "../../runtime/late-start.ts";
 import { PartitionSet } from "../../runtime/partition-set.ts";
 import { PartitionStores } from "../../runtime/partition-stores.ts";
 import { committedOffset } from "../../runtime/standby/owner-commit.ts";
@@ -112,7 +112,7 @@ export class OrderService {
       topics: this.#topics,
       fleetConcerns: () => options.fleet.concerns,
       earlierElsewhere: (partition, startOffset) => earlierState(options.fleet, partition, startOffset),
-      hadBefore: (partition) => this.#hadBefore(partition),
+      hadBefore: (partition) => wasHeld(this.#membership, partition),
       lateStartWait_ms: LATE_START_SESSIONS * config.session_timeout_ms,
       meter: metrics,
       tracer,
@@ -219,11 +219,6 @@ export class OrderService {
       committed: (partitions) => membership.committed(partitions),
       ends: () => log.ends(config.orders_topic),
     });
-  }
-
-  async #hadBefore(partition: number): Promise<boolean> {
-    const committed = await this.#membership?.committed([partition]);
-    return (committed?.get(partition)?.nextOffset ?? 0) > 0;
   }
 
   #lookAtGroup(): void {

@@ -2,6 +2,7 @@ import type { Config } from "../../../config/config.ts";
 import type { Fleet } from "../../../fleet/fleet.ts";
 import type { Assignment, Membership } from "../../../log/membership.ts";
 import type { Log } from "../../../log/port.ts";
+import { wasHeld } from "../../../runtime/late-start.ts";
 import type { PartitionSet } from "../../../runtime/partition-set.ts";
 import type { PartitionStores } from "../../../runtime/partition-stores.ts";
 import type { Projection } from "../../../runtime/projection.ts";
@@ -98,10 +99,9 @@ export class IndexGroup {
     });
   }
 
-  /** Whether some cart had the partition's index before; undefined while the group is not joined. */
-  async hadBefore(partition: number): Promise<boolean | undefined> {
-    const committed = await this.#membership?.committed([partition]);
-    return committed && (committed.get(partition)?.nextOffset ?? 0) > 0;
+  /** See `wasHeld`. */
+  hadBefore(partition: number): Promise<boolean> {
+    return wasHeld(this.#membership, partition);
   }
 
   /**

@@ -92,7 +92,7 @@ export function sentence(figures: Standing): string {
     case "halted":
     case "blocked":
     case "suspended":
-      return `${stateOf(status, partitions)}.${why}`;
+      return `${named(numbersOf(partitions.filter(({ state }) => state === status)))} ${status}.${why}`;
     case "unreadable":
       return `The log cannot be read.${why}`;
     case "standing-still":
@@ -112,22 +112,18 @@ export function sentence(figures: Standing): string {
  */
 function shortfall({ partitions, partitionCount }: Standing, why = ""): string | undefined {
   const stays = partitions.filter(({ state, reason }) => state !== "running" || reason !== undefined);
-  const held = new Set(partitions.map(({ partition }) => partition));
+  const held = new Set(numbersOf(partitions));
   const unheld = Array.from({ length: partitionCount }, (_, partition) => partition).filter((one) => !held.has(one));
   if (stays.length === 0 && unheld.length === 0) return undefined;
   const running = `${partitions.length - stays.length} of ${plural(partitionCount, "partition", "partitions")} running.`;
-  const hindered = stays.length > 0 ? ` ${named(stays.map(({ partition }) => partition))} not up to date.` : "";
+  const hindered = stays.length > 0 ? ` ${named(numbersOf(stays))} not up to date.` : "";
   return `${running}${hindered}${why}${unheld.length === 0 ? "" : ` ${named(unheld)} held by no order service that is known here.`}`;
 }
 
 const named = (numbers: readonly number[]): string =>
   numbers.length === 1 ? `Partition ${numbers[0]} is` : `Partitions ${numbers.join(", ")} are`;
 
-/** Where only one partition is in that state, the reason that follows names it. */
-function stateOf(state: "halted" | "blocked" | "suspended", partitions: readonly PartitionFigures[]): string {
-  const numbers = partitions.filter((one) => one.state === state).map(({ partition }) => partition);
-  return numbers.length === 1 ? `One partition is ${state}` : `Partitions ${numbers.join(", ")} are ${state}`;
-}
+const numbersOf = (partitions: readonly PartitionFigures[]): number[] => partitions.map(({ partition }) => partition);
 
 const silentUrls = (members: readonly ShownMember[]): string =>
   members.flatMap(({ status, url }) => (status === "unreachable" ? [url ?? "one without a URL"] : [])).join(", ");

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Clock } from "../../../../src/system/clock.ts";
 import type { Connections } from "../../../../src/log/kafka/connection/connections.ts";
-import { KafkaMembership } from "../../../../src/log/kafka/group/membership.ts";
+import { madeMembership } from "./made-membership.ts";
 
 /**
  * What the listener is told within `passing_ms` of a time that passes at once, while every join fails with an
@@ -26,19 +26,7 @@ async function toldWithin(passing_ms: number, type: string): Promise<string[]> {
   const away = "broker 2 at b:1, broker 3 at c:1";
   const reach = { tryAll: () => Promise.resolve(), unreachable: () => away, withUnreachable: (cause: string) => cause };
   const connections = { any: () => Promise.reject(refusal), close: () => undefined, reach } as unknown as Connections;
-  const listener = {
-    onAssigned: () => undefined,
-    onLost: (reason: string) => void told.push(reason),
-    onWaiting: () => undefined,
-  };
-  const membership = new KafkaMembership(
-    () => connections,
-    { group: "g", topic: "t", localPositions: () => new Map(), listener },
-    { session_timeout_ms: 6_000, backoff_ms_min: 100, backoff_ms_max: 100 },
-    clock,
-    () => 0.5,
-    () => Promise.resolve(1),
-  );
+  const membership = madeMembership(connections, clock, told);
   membership.start();
   await passed.promise;
   expect(membership.state).toBe("joining");

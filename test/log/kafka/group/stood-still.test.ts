@@ -2,9 +2,9 @@ import { expect, test } from "bun:test";
 import { AssignerProtocol } from "kafkajs";
 import type { Exchange } from "../../../../src/log/kafka/connection/cluster.ts";
 import type { Connections } from "../../../../src/log/kafka/connection/connections.ts";
-import { KafkaMembership } from "../../../../src/log/kafka/group/membership.ts";
 import { type Clock, systemClock } from "../../../../src/system/clock.ts";
 import { waitUntil } from "../../../support/wait-until.ts";
+import { madeMembership } from "./made-membership.ts";
 
 const JOIN_GROUP = 11;
 const SYNC_GROUP = 14;
@@ -51,19 +51,7 @@ test("after a process stood still, why the group cannot be joined is told of the
     reach: { tryAll: async () => undefined, unreachable: () => "", withUnreachable: (why: string) => why },
   } as unknown as Connections;
   const lost: string[] = [];
-  const listener = {
-    onAssigned: () => undefined,
-    onLost: (why: string) => void lost.push(why),
-    onWaiting: () => undefined,
-  };
-  const membership = new KafkaMembership(
-    () => connections,
-    { group: "g", topic: "t", localPositions: () => new Map(), listener },
-    { session_timeout_ms: 6_000, backoff_ms_min: 100, backoff_ms_max: 100 },
-    clock,
-    () => 0.5,
-    async () => 1,
-  );
+  const membership = madeMembership(connections, clock, lost);
   membership.start();
   await waitUntil("it is in the group", () => membership.state === "stable");
   // A laptop sleeps for an hour, and comes back without its network.

@@ -39,7 +39,7 @@ describe("the page's headline", () => {
 
   test("says which partition is halted, and why", () => {
     const why = "Partition 3: The log begins late.";
-    expect(said(all({ state: "halted" }), "halted", why)).toBe(`One partition is halted. ${why}`);
+    expect(said(all({ state: "halted" }), "halted", why)).toBe(`Partition 3 is halted. ${why}`);
     const three = all({ state: "halted" }, { state: "halted" });
     expect(said(three, "halted", "Partition 2: So.")).toBe("Partitions 2, 3 are halted. Partition 2: So.");
   });
